@@ -1,0 +1,329 @@
+//! What an actor may ask of its surroundings: dial, listen, dice, disk, and the wall clock for labels.
+//!
+//! Time is tokio's and is not asked for here. This module refuses to know who answers: the real
+//! operating system (`os`) or an invented world (`world`). An actor that reaches around this trait
+//! to a socket, a file or a source of randomness is caught by `tests/tidy.rs`.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rand::{Rng, RngExt, SeedableRng, TryRng};
+use rand_chacha::ChaCha8Rng;
+use redb::StorageBackend;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A handle on the surroundings, cheap to clone and to hand to tasks.
+pub type Env = Arc<dyn Surroundings>;
+
+/// A future that the surroundings hand out.
+pub type Asked<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+
+/// What an actor may ask for.
+pub trait Surroundings: Send + Sync + 'static {
+    /// Connects a byte stream to `address`.
+    ///
+    /// # Errors
+    /// What TCP's connect may answer: refused, timed out, host not found.
+    fn dial(&self, address: &Address) -> Asked<Socket>;
+
+    /// Listens on a port of this host.
+    ///
+    /// # Errors
+    /// The port is taken.
+    fn listen(&self, port: u16) -> Asked<Listener>;
+
+    /// A fresh generator of random numbers, different at each call.
+    fn dice(&self) -> Dice;
+
+    /// Opens, or creates, the store of that name: it outlives the process that writes to it.
+    ///
+    /// # Errors
+    /// The store cannot be opened, or another process holds it.
+    fn disk(&self, name: &str) -> io::Result<Disk>;
+
+    /// The wall clock, as time since the Unix epoch. It labels messages; nothing is decided by it.
+    fn wall_clock(&self) -> Duration;
+}
+
+/// `host:port`, as a user writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    /// A host name or an IP address.
+    pub host: String,
+    /// A TCP port, never 0.
+    pub port: u16,
+}
+
+impl Address {
+    /// The address of `port` on `host`.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Address { host: host.into(), port }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(formatter, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(formatter, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Why a text is not an [`Address`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAddress {
+    /// There is no colon.
+    #[error("`{0}` has no port; write host:port, such as 127.0.0.1:5556")]
+    NoPort(String),
+    /// The host part is empty.
+    #[error("`{0}` has no host; write host:port, such as 127.0.0.1:5556")]
+    NoHost(String),
+    /// The port part is not a port.
+    #[error("`{port}` in `{text}` is not a port; a port is a number from 1 to 65535")]
+    Port {
+        /// The whole text.
+        text: String,
+        /// Its port part.
+        port: String,
+    },
+}
+
+impl FromStr for Address {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadAddress> {
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| BadAddress::NoPort(text.into()))?;
+        let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
+        if host.is_empty() {
+            return Err(BadAddress::NoHost(text.into()));
+        }
+        match port.parse::<u16>() {
+            Ok(number) if number > 0 => Ok(Address::new(host, number)),
+            _ => Err(BadAddress::Port { text: text.into(), port: port.into() }),
+        }
+    }
+}
+
+/// Bytes in both directions: what TCP gives an application.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
+/// One end of a connection.
+pub struct Socket {
+    local: SocketAddr,
+    peer: SocketAddr,
+    stream: Box<dyn ByteStream>,
+}
+
+impl Socket {
+    /// Wraps a connected byte stream.
+    pub fn new(local: SocketAddr, peer: SocketAddr, stream: impl ByteStream + 'static) -> Self {
+        Socket { local, peer, stream: Box::new(stream) }
+    }
+
+    /// This end's address.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The other end's address.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Socket({} -> {})", self.local, self.peer)
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Accepts connections.
+pub trait Accept: Send + Unpin {
+    /// The next accepted connection.
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>>;
+}
+
+/// A listening port.
+pub struct Listener {
+    local: SocketAddr,
+    inner: Box<dyn Accept>,
+}
+
+impl Listener {
+    /// Wraps what accepts on `local`.
+    pub fn new(local: SocketAddr, inner: impl Accept + 'static) -> Self {
+        Listener { local, inner: Box::new(inner) }
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// The listener is gone, or the system has no room for a connection.
+    pub async fn accept(&mut self) -> io::Result<Socket> {
+        std::future::poll_fn(|context| self.inner.poll_accept(context)).await
+    }
+
+    /// [`Listener::accept`], for streams.
+    pub fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
+        self.inner.poll_accept(context)
+    }
+}
+
+/// Seeded random numbers whose sequence is the same on every platform and release.
+#[derive(Clone, Debug)]
+pub struct Dice(ChaCha8Rng);
+
+impl Dice {
+    /// The dice of a seed and a name: another name, another independent sequence.
+    #[must_use]
+    pub fn named(seed: u64, name: &str) -> Self {
+        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(name.as_bytes(), seed);
+        let mut key = [0u8; 32];
+        key[..16].copy_from_slice(&hash.to_le_bytes());
+        key[16..24].copy_from_slice(&seed.to_le_bytes());
+        Dice(ChaCha8Rng::from_seed(key))
+    }
+
+    /// A duration drawn uniformly from zero to `most`, both included.
+    pub fn up_to(&mut self, most: Duration) -> Duration {
+        let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.random_range(0..=nanos))
+    }
+}
+
+impl TryRng for Dice {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.0.next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.0.next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), Self::Error> {
+        self.0.fill_bytes(destination);
+        Ok(())
+    }
+}
+
+/// A store's bytes, in the shape that redb asks for.
+#[derive(Debug)]
+pub struct Disk(Box<dyn StorageBackend>);
+
+impl Disk {
+    /// Wraps a storage backend.
+    pub fn new(backend: impl StorageBackend) -> Self {
+        Disk(Box::new(backend))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.0.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        assert_eq!("node:5556".parse(), Ok(Address::new("node", 5556)));
+        assert_eq!("[::1]:80".parse(), Ok(Address::new("::1", 80)));
+        assert_eq!(Address::new("::1", 80).to_string(), "[::1]:80");
+    }
+
+    #[test]
+    fn a_bad_address_says_what_would_be_right() {
+        for bad in ["node", ":5556", "node:0", "node:65536", "node:http"] {
+            let error = bad.parse::<Address>().expect_err("a bad address").to_string();
+            assert!(error.contains(bad), "{error}");
+        }
+    }
+
+    #[test]
+    fn dice_of_one_name_agree_and_of_two_names_differ() {
+        let roll = |name| Dice::named(7, name).random::<u64>();
+        assert_eq!(roll("a"), roll("a"));
+        assert_ne!(roll("a"), roll("b"));
+    }
+}

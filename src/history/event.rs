@@ -1,0 +1,293 @@
+//! What can be seen in a trial.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Clause, Way};
+use crate::wire::{Add, MessageId, MutateId, Nonce, Tag, Topic};
+
+/// One stream as the proxy's tap knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TapStream {
+    /// The proxy process that carries it: 1 for the first, one more after each restart.
+    pub incarnation: u32,
+    /// The serial number of the client's connection in that process.
+    pub connection: u64,
+    /// The HTTP/2 stream id on that connection.
+    pub stream: u32,
+}
+
+impl fmt::Display for TapStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "stream {}.{}.{}", self.incarnation, self.connection, self.stream)
+    }
+}
+
+/// What became of bytes that the proxy received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// Passed on.
+    Passed,
+    /// Taken and never passed on.
+    Swallowed,
+}
+
+/// Why a node closed a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CloseReason {
+    /// The client half-closed and everything was finished (S11).
+    Finished,
+    /// The connection or the stream was gone.
+    PeerGone,
+    /// No Pong in time (S6).
+    Reaped,
+    /// A request was refused.
+    Refused(String),
+    /// The consumer was too slow.
+    TooSlow,
+    /// The node could not go on.
+    Failed(String),
+}
+
+/// A frame of the subscription as the tap saw it: everything that a checker needs, without payloads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Frame {
+    /// A client changed its topics.
+    Mutate {
+        /// The wave's name.
+        id: MutateId,
+        /// Topics added, with cursors.
+        adds: Vec<Add>,
+        /// Topics removed.
+        removes: Vec<Topic>,
+        /// Replay only.
+        history_only: bool,
+    },
+    /// The node's first frame.
+    Started {
+        /// The advertised interval.
+        keepalive: Option<Duration>,
+    },
+    /// Messages of one wave or of the live flow.
+    Delivery {
+        /// What produced them.
+        tag: Tag,
+        /// Topic and id of each, in the frame's order.
+        messages: Vec<(Topic, MessageId)>,
+    },
+    /// The replay of these topics has ended.
+    TopicsLive(Vec<Topic>),
+    /// A Mutate is acknowledged.
+    CatchupComplete(MutateId),
+    /// A frame that could not be read, and why.
+    Unreadable(String),
+}
+
+/// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
+/// quiet day needs no more memory than a quiet hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Beat {
+    /// The tap saw an application Ping.
+    Ping {
+        /// The stream.
+        stream: TapStream,
+        /// Which way it travelled.
+        way: Way,
+        /// Whether it went on.
+        fate: Fate,
+    },
+    /// The tap saw an application Pong.
+    Pong {
+        /// The stream.
+        stream: TapStream,
+        /// Which way it travelled.
+        way: Way,
+        /// Whether it went on.
+        fate: Fate,
+    },
+    /// The proxy answered an HTTP/2 PING by itself.
+    KeepaliveAnswered {
+        /// The proxy process.
+        incarnation: u32,
+        /// The client's connection.
+        connection: u64,
+    },
+    /// A client received a Ping or a Pong on its stream.
+    Heard {
+        /// The client's attempt to connect, from 1 in each process.
+        attempt: u64,
+    },
+}
+
+/// The terms on which a trial is judged: the head of every history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The node's idle interval (S6).
+    pub keepalive: Duration,
+    /// N of C2: after so many silent intervals a stream is dead.
+    pub intervals: u32,
+    /// The longest that bytes travel between a client and the node, both links together, one way.
+    pub travel: Duration,
+    /// When all faults have healed and the workload has ended: from here on convergence is judged.
+    pub calm: Duration,
+    /// After the calm began, everybody has everything within this time.
+    pub within: Duration,
+    /// When the trial ends.
+    pub end: Duration,
+    /// The clients' hosts and what each follows, from which cursor.
+    pub subscribers: Vec<(String, Vec<Add>)>,
+}
+
+/// One thing that was seen. The record names the host it happened on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The trial began (host: the world).
+    Began(Terms),
+    /// A fault of the plan began (host: the world).
+    FaultBegan(Clause),
+    /// A fault of the plan ended (host: the world). `felt` tells whether it ever had an effect.
+    FaultEnded {
+        /// The clause's number.
+        clause: u32,
+        /// Whether anything was harmed.
+        felt: bool,
+    },
+    /// A process began on the host.
+    ProcessBegan {
+        /// 1 for the first, one more after each restart.
+        incarnation: u32,
+    },
+    /// The process on the host was killed.
+    ProcessKilled,
+
+    /// A publisher sent a message (host: the publisher).
+    Published {
+        /// The topic.
+        topic: Topic,
+        /// A hash of the message's data.
+        key: u64,
+    },
+    /// The node acknowledged it (host: the publisher).
+    Acknowledged {
+        /// The topic.
+        topic: Topic,
+        /// A hash of the message's data.
+        key: u64,
+    },
+    /// The publisher does not know whether the node has it (host: the publisher).
+    PublishFailed {
+        /// The topic.
+        topic: Topic,
+        /// A hash of the message's data.
+        key: u64,
+        /// Why.
+        error: String,
+    },
+
+    /// The node stored a message durably (host: the node).
+    Stored {
+        /// The topic.
+        topic: Topic,
+        /// Its id.
+        id: MessageId,
+        /// A hash of the message's data.
+        key: u64,
+    },
+    /// The node opened a subscription stream (host: the node).
+    StreamOpened {
+        /// The node's number for it, from 1 in each process.
+        stream: u64,
+    },
+    /// The node closed a subscription stream (host: the node).
+    StreamClosed {
+        /// The node's number for it.
+        stream: u64,
+        /// Why.
+        reason: CloseReason,
+    },
+
+    /// The tap saw a client's stream open (host: the client).
+    TapOpened {
+        /// The stream.
+        stream: TapStream,
+        /// Its path.
+        path: String,
+    },
+    /// The tap saw a frame of a subscription (host: the client).
+    Tapped {
+        /// The stream.
+        stream: TapStream,
+        /// Which way it travelled.
+        way: Way,
+        /// Whether it went on.
+        fate: Fate,
+        /// The frame.
+        frame: Frame,
+    },
+    /// The tap saw the stream's end, as the client sees it (host: the client).
+    TapClosed {
+        /// The stream.
+        stream: TapStream,
+    },
+
+    /// A client dials (host: the client).
+    Dialing {
+        /// From 1 in each process.
+        attempt: u64,
+    },
+    /// A client opened its stream with these cursors (host: the client).
+    Opened {
+        /// The attempt.
+        attempt: u64,
+        /// What it resumes from.
+        resume: Vec<Add>,
+    },
+    /// The node's first frame reached the client (host: the client).
+    Started {
+        /// The attempt.
+        attempt: u64,
+    },
+    /// The watchdog asked for a sign of life (host: the client).
+    WatchdogPinged {
+        /// The attempt.
+        attempt: u64,
+    },
+    /// The watchdog gave the stream up (host: the client).
+    WatchdogTripped {
+        /// The attempt.
+        attempt: u64,
+        /// How long nothing had arrived.
+        silent_for: Duration,
+    },
+    /// Messages reached the application and the inbox, in one transaction (host: the client).
+    Committed {
+        /// The attempt.
+        attempt: u64,
+        /// Topic, id and a hash of the data of each, in order.
+        messages: Vec<(Topic, MessageId, u64)>,
+    },
+    /// A client's attempt ended (host: the client).
+    Ended {
+        /// The attempt.
+        attempt: u64,
+        /// Why, in words.
+        cause: String,
+    },
+    /// A client waits before it dials again (host: the client).
+    BackingOff {
+        /// The attempt that ended.
+        attempt: u64,
+        /// How long.
+        delay: Duration,
+    },
+
+    /// Something that repeats (host: the client).
+    Beat {
+        /// What.
+        beat: Beat,
+        /// The nonce, where there is one: two Pings are never the same event.
+        nonce: Option<Nonce>,
+    },
+}

@@ -1,0 +1,12 @@
+//! What observers saw, in order: typed, hashable, and small enough to keep.
+//!
+//! Refuses to know who acted and who judges. Only observers append to a history; checkers and reports
+//! read it. Its digest is the trial's fingerprint: same seed, same digest.
+
+mod digest;
+mod event;
+mod record;
+
+pub use digest::{Checkpoint, Digest, DigestParseError};
+pub use event::{Beat, CloseReason, Event, Fate, Frame, TapStream, Terms};
+pub use record::{History, HostName, Record};

@@ -1,0 +1,146 @@
+//! The records of a history and how they are appended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::digest::Roll;
+use crate::history::{Beat, Checkpoint, Digest, Event};
+
+/// The name of a host in the sim's cast; `world` for what happens to the whole.
+pub type HostName = Arc<str>;
+
+/// One event, or a run of equal [`Beat`]s with nothing but beats between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When it was seen first, since the trial's start.
+    pub at: Duration,
+    /// When it was seen last; equal to `at` unless it is a run of beats.
+    pub until: Duration,
+    /// How often it was seen.
+    pub count: u64,
+    /// Where.
+    pub host: HostName,
+    /// What.
+    pub event: Event,
+}
+
+/// What observers saw, in order.
+pub struct History {
+    records: Vec<Record>,
+    roll: Roll,
+    /// Where the records begin that later beats may still be folded into.
+    open_beats: usize,
+    scratch: Vec<u8>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        History { records: Vec::new(), roll: Roll::new(), open_beats: 0, scratch: Vec::new() }
+    }
+}
+
+impl History {
+    /// Appends what was seen at `at` on `host`.
+    ///
+    /// # Panics
+    /// If `at` lies before the last record: an observer with a wrong clock is our bug.
+    pub fn append(&mut self, at: Duration, host: &HostName, event: Event) {
+        let last = self.records.last().map_or(Duration::ZERO, |record| record.at);
+        assert!(at >= last, "history runs backwards: {event:?} at {at:?} comes after {last:?}");
+        self.scratch.clear();
+        let scratch = std::mem::take(&mut self.scratch);
+        let canonical = postcard::to_extend(&(at, host, &event), scratch).expect("events are plain data");
+        self.roll.take(at, &canonical);
+        self.scratch = canonical;
+        if let Event::Beat { beat, .. } = &event
+            && let Some(record) = self.open_run(host, *beat)
+        {
+            record.until = at;
+            record.count += 1;
+            return;
+        }
+        let is_beat = matches!(event, Event::Beat { .. });
+        self.records.push(Record { at, until: at, count: 1, host: host.clone(), event });
+        if !is_beat {
+            self.open_beats = self.records.len();
+        }
+    }
+
+    fn open_run(&mut self, host: &HostName, beat: Beat) -> Option<&mut Record> {
+        self.records[self.open_beats..].iter_mut().find(|record| {
+            matches!(&record.event, Event::Beat { beat: open, .. } if *open == beat) && record.host == *host
+        })
+    }
+
+    /// The records, by the time they were first seen.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The fingerprint of everything that was appended, each beat by itself.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.roll.digest()
+    }
+
+    /// How many events were appended, each beat by itself.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.roll.events()
+    }
+
+    /// Digests of prefixes, to find where two histories part.
+    #[must_use]
+    pub fn checkpoints(&self) -> &[Checkpoint] {
+        self.roll.checkpoints()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Nonce;
+
+    fn beat(nonce: u64) -> Event {
+        Event::Beat { beat: Beat::Heard { attempt: 1 }, nonce: Some(Nonce(nonce)) }
+    }
+
+    fn history(events: &[(u64, Event)]) -> History {
+        let mut history = History::default();
+        let host = HostName::from("client-1");
+        events.iter().for_each(|(at, event)| history.append(Duration::from_secs(*at), &host, event.clone()));
+        history
+    }
+
+    #[test]
+    fn a_quiet_day_takes_one_record() {
+        let beats: Vec<_> = (0..2880).map(|n| (n * 30, beat(n))).collect();
+        let history = history(&beats);
+        assert_eq!(history.records().len(), 1);
+        let record = &history.records()[0];
+        assert_eq!((record.count, record.until), (2880, Duration::from_secs(2879 * 30)));
+        assert_eq!(history.events(), 2880);
+    }
+
+    #[test]
+    fn a_run_of_beats_ends_at_any_other_event() {
+        let history = history(&[(1, beat(1)), (2, Event::ProcessKilled), (3, beat(2))]);
+        assert_eq!(history.records().len(), 3);
+    }
+
+    #[test]
+    fn each_beat_counts_in_the_digest() {
+        let (one, two) = (history(&[(1, beat(1)), (2, beat(2))]), history(&[(1, beat(1)), (2, beat(3))]));
+        assert_eq!(one.records().len(), two.records().len());
+        assert_ne!(one.digest(), two.digest());
+    }
+
+    #[test]
+    #[should_panic(expected = "history runs backwards")]
+    fn a_history_that_runs_backwards_is_our_bug() {
+        history(&[(2, Event::ProcessKilled), (1, Event::ProcessKilled)]);
+    }
+}

@@ -1,0 +1,12 @@
+//! pulseless: a deterministic network fault-injection simulator for streaming gRPC clients.
+
+#[cfg(not(tokio_unstable))]
+compile_error!(
+    "pulseless needs tokio's seeded scheduler: build with RUSTFLAGS=\"--cfg tokio_unstable\", \
+     or build inside the checkout, where .cargo/config.toml sets it (RUSTFLAGS in the environment replaces that file's flags)"
+);
+
+pub mod env;
+pub mod fault;
+pub mod history;
+pub mod wire;

@@ -1,0 +1,27 @@
+//! The wire: topics, messages and frames as our own types, and the only conversions to and from bytes.
+//!
+//! Refuses to know who talks to whom: nothing here holds a connection. What a peer sent is data until a
+//! conversion has accepted it, and what a conversion refuses is a typed [`Malformed`], never a panic.
+
+mod convert;
+mod frame;
+mod group_header;
+mod message;
+mod tap;
+mod topic;
+
+/// Messages and services generated from `proto/`; `tests/wire.rs` checks that they are fresh.
+#[rustfmt::skip]
+#[path = "generated/xmtp.mls.api.v1.rs"]
+#[expect(missing_docs, clippy::wildcard_imports, clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+pub mod proto;
+
+pub use convert::{Malformed, Page, Paging};
+pub use frame::{Add, Delivery, Mutate, MutateId, Nonce, Request, Response, Tag};
+pub use group_header::{ContentType, GroupHeader, application_message};
+pub use message::{Cursor, Draft, Envelope, Message, MessageId};
+pub use tap::GrpcFrames;
+pub use topic::{Kind, Topic};
+
+/// The HTTP/2 path of the mutable subscription.
+pub const SUBSCRIBE_PATH: &str = "/xmtp.mls.api.v1.MlsApi/Subscribe";
