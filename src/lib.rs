@@ -10,3 +10,4 @@ pub mod env;
 pub mod fault;
 pub mod history;
 pub mod wire;
+pub mod world;

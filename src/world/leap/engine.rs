@@ -1,0 +1,225 @@
+//! The event loop: deliver what is due, run whom it woke, leap to the next arrival or timer.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::world::leap::host::{Breakdown, Host, HostId, Program};
+use crate::world::leap::interpose;
+use crate::world::net::Net;
+use crate::world::{Clock, Latency};
+
+/// So many turns at one instant are a loop without time: 1,000 hosts that talk on loopback take 50 µs each
+/// way, and no chain of wake-ups within an instant is longer than the hosts and their sockets are many.
+const TURNS_AT_ONE_INSTANT: u32 = 1_000_000;
+
+/// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
+const TIMERS_PER_HOST: usize = 16;
+
+/// Why a trial cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The program of a host broke down: a bug in the code that the host runs.
+    #[error("host {host} {what} (simulated time {at:?})")]
+    Host {
+        /// The host's name.
+        host: String,
+        /// What happened.
+        what: String,
+        /// When.
+        at: Duration,
+    },
+    /// Hosts went on waking each other without time passing.
+    #[error("the hosts ran {TURNS_AT_ONE_INSTANT} turns at one instant, simulated time {at:?}; the last was of {host}")]
+    Livelock {
+        /// The host of the last turn.
+        host: String,
+        /// When.
+        at: Duration,
+    },
+}
+
+/// A world of hosts, played by leaps.
+pub struct Leap {
+    seed: u64,
+    clock: Clock,
+    net: Net,
+    hosts: Vec<Host>,
+    /// Timers by time; an entry counts only while it is its host's newest.
+    timers: BinaryHeap<Reverse<(Duration, HostId)>>,
+    /// Hosts that must run at this instant whatever happens: they have just begun.
+    fresh: BTreeSet<HostId>,
+}
+
+impl Leap {
+    /// An empty world at time zero. Must be made and played on a thread of
+    /// [`on_trial_thread`](crate::world::on_trial_thread).
+    ///
+    /// # Panics
+    /// On any other thread, where its hosts would see the real clock.
+    #[must_use]
+    pub fn new(seed: u64, latency: Latency) -> Self {
+        assert!(interpose::on_trial(), "the leap engine plays on a trial thread only");
+        Leap {
+            seed,
+            clock: Clock::default(),
+            net: Net::new(seed, latency),
+            hosts: Vec::new(),
+            timers: BinaryHeap::new(),
+            fresh: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a host; nothing runs on it until [`Leap::start`].
+    pub fn add_host(&mut self, name: &str, program: Program) -> HostId {
+        let id = self.net.fabric().add_host(name);
+        self.hosts.push(Host::new(id, name, program));
+        id
+    }
+
+    /// The time of the trial.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// The host's address.
+    #[must_use]
+    pub fn ip(&self, host: HostId) -> IpAddr {
+        self.net.fabric().ip(host)
+    }
+
+    /// Which process of the host runs or ran last: 0 before the first.
+    #[must_use]
+    pub fn incarnation(&self, host: HostId) -> u32 {
+        self.hosts[host.index()].incarnation()
+    }
+
+    /// Starts a process on a host that has none; on one that has, nothing happens.
+    pub fn start(&mut self, host: HostId) {
+        let (seed, net, clock) = (self.seed, self.net.clone(), self.clock.clone());
+        let host_state = &mut self.hosts[host.index()];
+        if !host_state.is_up() {
+            host_state.start(seed, &net, &clock);
+            self.fresh.insert(host);
+        }
+    }
+
+    /// Kills the process of a host (SIGKILL) and tells whether there was one. Its disk stays.
+    pub fn kill(&mut self, host: HostId) -> bool {
+        let host_state = &mut self.hosts[host.index()];
+        let was_up = host_state.is_up();
+        host_state.kill(&self.net);
+        self.fresh.remove(&host);
+        was_up
+    }
+
+    /// Runs `order` on a host, among its tasks, at this instant: the way to reach into a process's shared
+    /// state so that the tasks it wakes belong to the right runtime.
+    ///
+    /// # Errors
+    /// The host broke down.
+    pub fn order(&mut self, host: HostId, order: impl FnOnce()) -> Result<(), EngineError> {
+        if self.hosts[host.index()].is_up() { self.take_turn(host, order) } else { Ok(order()) }
+    }
+
+    /// Plays until `end`, everything that happens at `end` included.
+    ///
+    /// # Errors
+    /// A host broke down, or time stands still.
+    pub fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {
+        loop {
+            self.play_instant()?;
+            match self.next_event() {
+                Some(next) if next <= end => self.set_now(next),
+                _ => break,
+            }
+        }
+        self.set_now(end.max(self.clock.now()));
+        Ok(())
+    }
+
+    /// Everything that happens now, until nothing is left to happen now.
+    fn play_instant(&mut self) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let mut turns = 0;
+        loop {
+            self.net.fabric().deliver(now);
+            let mut runnable = self.net.fabric().take_woken();
+            runnable.append(&mut self.fresh);
+            self.take_due_timers(now, &mut runnable);
+            if runnable.is_empty() {
+                return Ok(());
+            }
+            for host in runnable {
+                self.take_turn(host, || ())?;
+                turns += 1;
+                if turns > TURNS_AT_ONE_INSTANT {
+                    return Err(EngineError::Livelock { host: self.hosts[host.index()].name.clone(), at: now });
+                }
+            }
+        }
+    }
+
+    fn take_turn(&mut self, host: HostId, order: impl FnOnce()) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let host_state = &mut self.hosts[host.index()];
+        let before = host_state.timer();
+        let turn = host_state.take_turn(&self.net, now, order);
+        turn.map_err(|what: Breakdown| EngineError::Host {
+            host: host_state.name.clone(),
+            what: what.to_string(),
+            at: now,
+        })?;
+        if let Some(timer) = host_state.timer()
+            && before != Some(timer)
+        {
+            self.timers.push(Reverse((timer, host)));
+            self.sweep_timers();
+        }
+        self.net.fabric().send_unsent();
+        Ok(())
+    }
+
+    fn sweep_timers(&mut self) {
+        if self.timers.len() > TIMERS_PER_HOST * self.hosts.len() {
+            let hosts = &self.hosts;
+            self.timers.retain(|Reverse((at, host))| hosts[host.index()].timer() == Some(*at));
+        }
+    }
+
+    fn take_due_timers(&mut self, now: Duration, runnable: &mut BTreeSet<HostId>) {
+        while let Some(Reverse((at, host))) = self.timers.peek().copied()
+            && at <= now
+        {
+            self.timers.pop();
+            if self.hosts[host.index()].timer() == Some(at) {
+                runnable.insert(host);
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Duration> {
+        while let Some(Reverse((at, host))) = self.timers.peek().copied()
+            && self.hosts[host.index()].timer() != Some(at)
+        {
+            self.timers.pop();
+        }
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let arrival = self.net.fabric().next_arrival();
+        [timer, arrival].into_iter().flatten().min()
+    }
+
+    fn set_now(&mut self, now: Duration) {
+        self.clock.set(now);
+        interpose::set_now(now);
+    }
+}
+
+impl Drop for Leap {
+    /// Every process dies before the world that it lives in.
+    fn drop(&mut self) {
+        self.hosts.iter_mut().for_each(|host| host.kill(&self.net));
+    }
+}

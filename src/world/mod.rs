@@ -1,0 +1,15 @@
+//! Invented surroundings: hosts, clock, network and disks of a trial.
+//!
+//! Refuses to know what runs in it: an actor gets an [`Env`](crate::env::Env) and cannot tell it from the
+//! real one. What belongs here next: loss, bandwidth and partitions in `link`, power-off, pause and clock
+//! skew in `leap::host`, unsynced writes in `disk`, and the turmoil engine beside `leap`.
+
+mod clock;
+mod disk;
+mod leap;
+mod link;
+mod net;
+
+pub use clock::Clock;
+pub use leap::{EngineError, HostId, Leap, Program, TrialPanic, on_trial_thread};
+pub use link::Latency;

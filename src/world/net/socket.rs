@@ -1,0 +1,152 @@
+//! Sockets and listeners: the handles that a process holds on the fabric.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::env::{Accept, Address, Listener, Socket};
+use crate::world::leap::HostId;
+use crate::world::net::Net;
+use crate::world::net::connection::{Phase, Side};
+use crate::world::net::fabric::ConnectionId;
+
+/// connect(2), from a host to an address of the same world.
+pub(crate) async fn dial(net: Net, from: HostId, address: Address) -> io::Result<Socket> {
+    let id = net.fabric().dial(from, &address.host, address.port)?;
+    // From here on a cancelled dial closes the socket.
+    let stream = Stream { net, id, side: Side::Dialer };
+    poll_fn(|context| stream.poll_connected(context)).await?;
+    let (local, peer) = stream.addresses();
+    Ok(Socket::new(local, peer, stream))
+}
+
+/// bind(2) and listen(2).
+pub(crate) fn listen(net: Net, host: HostId, port: u16) -> io::Result<Listener> {
+    let local = net.fabric().listen(host, port)?;
+    Ok(Listener::new(local, Port { net, host, port }))
+}
+
+struct Port {
+    net: Net,
+    host: HostId,
+    port: u16,
+}
+
+impl Accept for Port {
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
+        let accepted = self.net.fabric().accept(self.host, self.port, context.waker())?;
+        let Some(id) = accepted else { return Poll::Pending };
+        let stream = Stream { net: self.net.clone(), id, side: Side::Acceptor };
+        let (local, peer) = stream.addresses();
+        Poll::Ready(Ok(Socket::new(local, peer, stream)))
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.net.fabric().unlisten(self.host, self.port);
+    }
+}
+
+struct Stream {
+    net: Net,
+    id: ConnectionId,
+    side: Side,
+}
+
+/// A held socket's connection is forgotten only after its host's process died.
+fn dead_process() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the process that held this socket is dead")
+}
+
+impl Stream {
+    fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        let mut fabric = self.net.fabric();
+        let connection = fabric.connection(self.id).expect("a held connection is not forgotten");
+        (connection.end(self.side).address, connection.end(self.side.other()).address)
+    }
+
+    fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut fabric = self.net.fabric();
+        let connection = fabric.connection(self.id).ok_or_else(dead_process)?;
+        match connection.phase {
+            Phase::Open => Poll::Ready(Ok(())),
+            Phase::Failed(kind) => Poll::Ready(Err(kind.into())),
+            Phase::Connecting => {
+                connection.end_mut(self.side).writer = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut fabric = self.net.fabric();
+        let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
+        match end.read(buffer.remaining(), |part| buffer.put_slice(part)) {
+            None => {
+                end.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
+            Some(outcome) => {
+                fabric.has_read(self.id, self.side);
+                Poll::Ready(outcome)
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut fabric = self.net.fabric();
+        let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
+        let Some(room) = end.writable() else {
+            end.writer = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        let mut room = room?;
+        let before = end.outbox.len();
+        for slice in slices {
+            let part = &slice[..slice.len().min(room)];
+            end.outbox.extend_from_slice(part);
+            room -= part.len();
+        }
+        let written = end.outbox.len() - before;
+        fabric.has_unsent(self.id, self.side);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut fabric = self.net.fabric();
+        fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side).finish();
+        fabric.has_unsent(self.id, self.side);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.net.fabric().close(self.id, self.side);
+    }
+}
