@@ -9,5 +9,6 @@ compile_error!(
 pub mod env;
 pub mod fault;
 pub mod history;
+pub mod sim;
 pub mod wire;
 pub mod world;

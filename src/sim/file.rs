@@ -1,0 +1,215 @@
+//! A sim as data: who is cast, what is done to them, and what is promised.
+//!
+//! Refuses to know TOML, and how a sim is played.
+
+use std::time::Duration;
+
+use crate::fault::Plan;
+use crate::sim::{Latency, Rate};
+use crate::wire::{Kind, Topic};
+
+/// One file of `sims/`, read and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimFile {
+    /// The file's stem.
+    pub name: String,
+    /// The file's text, as read, after every setting.
+    pub text: String,
+    /// What happens, in one sentence.
+    pub title: String,
+    /// The requirements that the sim is about, such as `T8`.
+    pub cites: Vec<String>,
+    /// How long the trial lasts.
+    pub duration: Duration,
+    /// The last part of the trial: the workload has ended, faults have healed, convergence is judged.
+    pub calm: Duration,
+    /// Who takes part.
+    pub cast: Cast,
+    /// Every link of the world.
+    pub link: Link,
+    /// How the node behaves.
+    pub node: NodePart,
+    /// How each client behaves.
+    pub client: ClientPart,
+    /// What the applications do.
+    pub workload: Workload,
+    /// The faults, numbered from 1 by the time at which they begin.
+    pub plan: Plan,
+    /// What the sim promises.
+    pub promise: Promise,
+}
+
+impl SimFile {
+    /// The names of the hosts: `node`, `proxy`, `client-1`…, `publisher-1`….
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        self.cast.hosts()
+    }
+
+    /// The topics of the workload: groups `topic-1`…, then welcomes `welcome-1`….
+    #[must_use]
+    pub fn topics(&self) -> Vec<Topic> {
+        let groups = self.workload.topics.saturating_sub(self.workload.welcomes);
+        let groups = (1..=groups).map(|number| Topic::new(Kind::Group, format!("topic-{number}").as_bytes()));
+        let welcomes = 1..=self.workload.welcomes;
+        let welcomes = welcomes.map(|number| Topic::new(Kind::Welcome, format!("welcome-{number}").as_bytes()));
+        groups.chain(welcomes).collect()
+    }
+
+    /// When the calm begins, since the trial's start.
+    #[must_use]
+    pub fn calm_begins(&self) -> Duration {
+        self.duration.saturating_sub(self.calm)
+    }
+}
+
+/// Who takes part, besides one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cast {
+    /// How many clients subscribe.
+    pub clients: u32,
+    /// How many hosts publish.
+    pub publishers: u32,
+    /// What stands between them and the node.
+    pub proxy: ProxyPart,
+}
+
+impl Cast {
+    /// The names of the hosts: `node`, `proxy`, `client-1`…, `publisher-1`….
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let clients = (1..=self.clients).map(|number| format!("client-{number}"));
+        let publishers = (1..=self.publishers).map(|number| format!("publisher-{number}"));
+        ["node".to_string(), "proxy".to_string()].into_iter().chain(clients).chain(publishers).collect()
+    }
+}
+
+/// How the proxy behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyPart {
+    /// The named set of a real proxy's documented defaults.
+    pub profile: String,
+}
+
+/// The links between hosts; all alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// How long bytes travel, one way.
+    pub latency: Latency,
+}
+
+/// How the node behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodePart {
+    /// The idle interval after which it pings (S6).
+    pub keepalive: Duration,
+    /// How long it waits for the matching pong; never above the interval (S6).
+    pub pong_deadline: Duration,
+    /// The planted bug, if any.
+    pub quirk: Option<String>,
+}
+
+/// How each client behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientPart {
+    /// After how many intervals of silence a stream is dead (C2); none is no watchdog.
+    pub watchdog: Option<u32>,
+    /// The HTTP/2 keepalive of its connections; none is no keepalive.
+    pub http2_keepalive: Option<Http2Keepalive>,
+    /// How long the application takes for each batch.
+    pub consume: Duration,
+    /// The planted bug, if any.
+    pub quirk: Option<String>,
+}
+
+/// An HTTP/2 keepalive: PING frames that whoever terminates the connection answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Keepalive {
+    /// The time from one PING to the next.
+    pub interval: Duration,
+    /// How long the answer may take.
+    pub timeout: Duration,
+}
+
+/// What the applications do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// In which pattern messages are published.
+    pub kind: WorkloadKind,
+    /// How many topics there are, of both kinds.
+    pub topics: u32,
+    /// How many of the topics are welcome topics; the rest are groups.
+    pub welcomes: u32,
+    /// Messages per time over all publishers; bursts per time where the kind is burst.
+    pub rate: Rate,
+    /// How many messages make a burst.
+    pub burst: u32,
+    /// The size of a payload in bytes.
+    pub size_bytes: usize,
+    /// How many messages are in the node's log before the clients come.
+    pub history: u32,
+}
+
+/// The pattern of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// One message after the other, evenly.
+    Steady,
+    /// Nothing is published after the history.
+    Quiet,
+    /// Many messages at once, then a pause.
+    Burst,
+}
+
+impl WorkloadKind {
+    /// Every kind.
+    pub const ALL: [WorkloadKind; 3] = [WorkloadKind::Steady, WorkloadKind::Quiet, WorkloadKind::Burst];
+
+    /// The name that a sim file uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkloadKind::Steady => "steady",
+            WorkloadKind::Quiet => "quiet",
+            WorkloadKind::Burst => "burst",
+        }
+    }
+}
+
+/// What a sim promises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// How the trial ends.
+    pub verdict: Promised,
+    /// How soon after the calm began everything has converged.
+    pub within: Duration,
+    /// The milestones that must happen, or the trial is unknown.
+    pub sometimes: Vec<String>,
+}
+
+/// The verdict that a sim promises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Promised {
+    /// Every checker is content.
+    Pass,
+    /// A planted bug is caught.
+    Fail {
+        /// The checker that must speak first.
+        checker: String,
+    },
+}
+
+/// The words that a sim file may use, as the parts that own them list them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vocabulary {
+    /// Requirement numbers, such as `S6`.
+    pub requirements: Vec<&'static str>,
+    /// Names of checkers.
+    pub checkers: Vec<&'static str>,
+    /// Names of milestones, for `sometimes`.
+    pub milestones: Vec<&'static str>,
+    /// Names of the node's planted bugs.
+    pub node_quirks: Vec<&'static str>,
+    /// Names of the client's planted bugs.
+    pub client_quirks: Vec<&'static str>,
+}

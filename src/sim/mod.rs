@@ -1,0 +1,21 @@
+//! A sim: one file that says who is cast, what is done to them, and what is promised.
+//!
+//! Refuses to know the command line and the reports: a text goes in, a checked [`SimFile`] or a
+//! [`Refusal`] that shows the line comes out.
+
+mod clause;
+mod file;
+mod quantity;
+mod read;
+mod refusal;
+mod section;
+mod setting;
+
+pub use file::{
+    Cast, ClientPart, Http2Keepalive, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload,
+    WorkloadKind,
+};
+pub use quantity::{BadQuantity, Latency, Rate, spell};
+pub use read::{read, read_with};
+pub use refusal::{Problem, Refusal};
+pub use setting::{BadSetting, Setting};

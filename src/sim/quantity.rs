@@ -1,0 +1,314 @@
+//! Durations, rates and sizes as a sim file writes them: `1h30m`, `10/m`, `16KiB`.
+//!
+//! Refuses to know which key a quantity belongs to, and which range is sensible there.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// What would be a duration; goes after "write".
+pub const DURATION_FORM: &str = "a duration with the units ms, s, m and h, such as \"250ms\", \"30s\" or \"1h30m\"";
+/// What would be a latency; goes after "write".
+pub const LATENCY_FORM: &str =
+    "a duration or a range of two, with the units ms, s, m and h, such as \"5ms\" or \"1ms..20ms\"";
+/// What would be a rate; goes after "write".
+pub const RATE_FORM: &str = "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"";
+/// What would be a size; goes after "write".
+pub const SIZE_FORM: &str = "a size with the unit B, KiB or MiB, such as \"200B\" or \"16KiB\"";
+
+/// The units of a duration in milliseconds, longest first: the order in which they are written.
+const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+/// The units of a size, in bytes.
+const SIZE_UNITS: [(&str, u64); 3] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)];
+/// Spellings that people reach for, and the unit that they mean.
+const ALIASES: [(&str, &[&str]); 7] = [
+    ("ms", &["msec", "msecs", "milli", "millis", "millisecond", "milliseconds"]),
+    ("s", &["sec", "secs", "second", "seconds"]),
+    ("m", &["min", "mins", "minute", "minutes"]),
+    ("h", &["hr", "hrs", "hour", "hours"]),
+    ("B", &["b", "byte", "bytes"]),
+    ("KiB", &["k", "K", "kb", "kB", "KB", "kib", "Ki"]),
+    ("MiB", &["M", "mb", "MB", "mib", "Mi"]),
+];
+
+/// Why a text is not a quantity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadQuantity {
+    /// There is nothing, or something else where a number belongs.
+    #[error("`{0}` does not begin with a number")]
+    NoNumber(String),
+    /// There is a minus.
+    #[error("`{0}` is negative")]
+    Negative(String),
+    /// There is a decimal point.
+    #[error("`{0}` has a fraction, which quantities do not; use a smaller unit")]
+    Fraction(String),
+    /// A number stands alone.
+    #[error("`{0}` has no unit")]
+    NoUnit(String),
+    /// The unit is not one of ours.
+    #[error("`{text}` has the unknown unit `{unit}`{}", meant(.unit))]
+    UnknownUnit {
+        /// The whole text.
+        text: String,
+        /// What stands where a unit belongs.
+        unit: String,
+    },
+    /// A unit comes twice, or after a shorter one.
+    #[error("`{0}` does not go from longer to shorter units")]
+    Order(String),
+    /// The number does not fit.
+    #[error("`{0}` is too large")]
+    TooLarge(String),
+    /// A rate has no slash.
+    #[error("`{0}` does not say per what")]
+    NoPeriod(String),
+    /// A range ends below its beginning.
+    #[error("`{0}` runs backwards")]
+    Backwards(String),
+}
+
+/// The tail of an error about a unit: which one was meant, where that can be told.
+fn meant(unit: &str) -> String {
+    let known = ALIASES.iter().find(|(_, aliases)| aliases.contains(&unit));
+    known.map(|(unit, _)| format!("; did you mean `{unit}`?")).unwrap_or_default()
+}
+
+/// Reads a duration such as `250ms`, `30s` or `1h30m`; zero needs no unit.
+///
+/// # Errors
+/// There is no number, no known unit, a fraction, a sign, or more than 64 bits of milliseconds.
+pub fn duration(text: &str) -> Result<Duration, BadQuantity> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut total = 0_u64;
+    let mut longest = u64::MAX;
+    let mut rest = text;
+    // Ends: each turn takes at least one digit.
+    loop {
+        let (number, after) = leading_number(text, rest)?;
+        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let scale = scale(text, &after[..end], &TIME_UNITS)?;
+        if scale >= longest {
+            return Err(BadQuantity::Order(text.into()));
+        }
+        longest = scale;
+        let part = number.checked_mul(scale);
+        total = part.and_then(|part| total.checked_add(part)).ok_or_else(|| BadQuantity::TooLarge(text.into()))?;
+        rest = &after[end..];
+        if rest.is_empty() {
+            return Ok(Duration::from_millis(total));
+        }
+    }
+}
+
+/// Reads a size such as `200B` or `16KiB`, in bytes.
+///
+/// # Errors
+/// There is no number, no known unit, a fraction, a sign, or more than 64 bits of bytes.
+pub fn size(text: &str) -> Result<u64, BadQuantity> {
+    let (number, unit) = leading_number(text, text)?;
+    number.checked_mul(scale(text, unit, &SIZE_UNITS)?).ok_or_else(|| BadQuantity::TooLarge(text.into()))
+}
+
+/// Writes a duration as a sim file would: `1h30m`, `0s`.
+#[must_use]
+pub fn spell(duration: Duration) -> String {
+    if duration.is_zero() {
+        return "0s".into();
+    }
+    let whole = u64::try_from(duration.as_millis()).ok().filter(|whole| Duration::from_millis(*whole) == duration);
+    let Some(mut left) = whole else { return format!("{duration:?}") };
+    let mut text = String::new();
+    for (unit, scale) in TIME_UNITS {
+        if left >= scale {
+            text.push_str(&format!("{}{unit}", left / scale));
+            left %= scale;
+        }
+    }
+    text
+}
+
+/// So many per second, minute or hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many in one period.
+    pub count: u32,
+    /// The period: a second, a minute or an hour.
+    pub period: Duration,
+}
+
+impl Rate {
+    /// The time from one to the next, to the nanosecond below; the whole period where the count is 0.
+    #[must_use]
+    pub fn gap(self) -> Duration {
+        self.period / self.count.max(1)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = BadQuantity;
+
+    fn from_str(text: &str) -> Result<Self, BadQuantity> {
+        let (number, after) = leading_number(text, text)?;
+        let unit = after.strip_prefix('/').ok_or_else(|| BadQuantity::NoPeriod(text.into()))?;
+        let count = u32::try_from(number).map_err(|_| BadQuantity::TooLarge(text.into()))?;
+        let period = Duration::from_millis(scale(text, unit.trim_start(), &TIME_UNITS[..3])?);
+        Ok(Rate { count, period })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let period = spell(self.period);
+        write!(formatter, "{}/{}", self.count, period.strip_prefix('1').unwrap_or(&period))
+    }
+}
+
+/// How long bytes travel, drawn uniformly between two bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// The shortest time.
+    pub least: Duration,
+    /// The longest time, not below the shortest.
+    pub most: Duration,
+}
+
+impl FromStr for Latency {
+    type Err = BadQuantity;
+
+    fn from_str(text: &str) -> Result<Self, BadQuantity> {
+        let (least, most) = text.split_once("..").unwrap_or((text, text));
+        let (least, most) = (duration(least.trim())?, duration(most.trim())?);
+        if least > most {
+            return Err(BadQuantity::Backwards(text.into()));
+        }
+        Ok(Latency { least, most })
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.least == self.most {
+            return formatter.write_str(&spell(self.least));
+        }
+        write!(formatter, "{}..{}", spell(self.least), spell(self.most))
+    }
+}
+
+/// The digits at the beginning of `rest`, a part of `text`, and what follows them.
+fn leading_number<'t>(text: &str, rest: &'t str) -> Result<(u64, &'t str), BadQuantity> {
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (digits, after) = rest.split_at(end);
+    if digits.is_empty() {
+        let sign = rest.starts_with(['-', '\u{2212}']);
+        return Err(if sign { BadQuantity::Negative(text.into()) } else { BadQuantity::NoNumber(text.into()) });
+    }
+    if after.starts_with(['.', ',']) {
+        return Err(BadQuantity::Fraction(text.into()));
+    }
+    let number = digits.parse().map_err(|_| BadQuantity::TooLarge(text.into()))?;
+    Ok((number, after))
+}
+
+/// What one of `unit` is worth.
+fn scale(text: &str, unit: &str, units: &[(&str, u64)]) -> Result<u64, BadQuantity> {
+    let unit = unit.trim();
+    if unit.is_empty() {
+        return Err(BadQuantity::NoUnit(text.into()));
+    }
+    let known = units.iter().find(|(name, _)| *name == unit);
+    let unknown = || BadQuantity::UnknownUnit { text: text.into(), unit: unit.into() };
+    known.map(|(_, scale)| *scale).ok_or_else(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_duration_is_the_sum_of_its_parts() {
+        let good = [
+            ("250ms", Duration::from_millis(250)),
+            ("30s", seconds(30)),
+            ("2m", seconds(120)),
+            ("8h", seconds(28_800)),
+            ("1h30m", seconds(5_400)),
+            ("1s500ms", Duration::from_millis(1_500)),
+            ("0", Duration::ZERO),
+            ("0ms", Duration::ZERO),
+        ];
+        for (text, expected) in good {
+            assert_eq!(duration(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_duration_says_why() {
+        let bad = [
+            ("", "`` does not begin with a number"),
+            ("soon", "`soon` does not begin with a number"),
+            ("10", "`10` has no unit"),
+            ("1h30", "`1h30` has no unit"),
+            ("-5s", "`-5s` is negative"),
+            ("1.5s", "`1.5s` has a fraction, which quantities do not; use a smaller unit"),
+            ("2 minutes", "`2 minutes` has the unknown unit `minutes`; did you mean `m`?"),
+            ("5 sec", "`5 sec` has the unknown unit `sec`; did you mean `s`?"),
+            ("5 fortnights", "`5 fortnights` has the unknown unit `fortnights`"),
+            ("30m1h", "`30m1h` does not go from longer to shorter units"),
+            ("1m1m", "`1m1m` does not go from longer to shorter units"),
+            ("99999999999999999999s", "`99999999999999999999s` is too large"),
+            ("18446744073709551615h", "`18446744073709551615h` is too large"),
+            ("1s\u{fe0f}", "`1s\u{fe0f}` has the unknown unit `s\u{fe0f}`"),
+        ];
+        for (text, expected) in bad {
+            assert_eq!(duration(text).map_err(|error| error.to_string()), Err(expected.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_spelled_duration_reads_back_as_itself() {
+        for text in ["0s", "1ms", "999ms", "1s", "1m1s", "1h30m", "26h3m4s5ms"] {
+            assert_eq!(duration(text).map(spell), Ok(text.to_string()));
+        }
+        assert_eq!(spell(Duration::from_nanos(1_500)), "1.5µs");
+    }
+
+    #[test]
+    fn a_rate_is_a_count_and_a_period() {
+        for (text, gap) in [("1/s", seconds(1)), ("10/m", seconds(6)), ("3/h", seconds(1_200))] {
+            let rate = text.parse::<Rate>().expect("a good rate");
+            assert_eq!((rate.gap(), rate.to_string().as_str()), (gap, text));
+        }
+        assert_eq!(Rate { count: 0, period: seconds(1) }.gap(), seconds(1));
+        assert_eq!("10".parse::<Rate>(), Err(BadQuantity::NoPeriod("10".into())));
+        assert_eq!("10/".parse::<Rate>(), Err(BadQuantity::NoUnit("10/".into())));
+        assert_eq!("4294967296/s".parse::<Rate>(), Err(BadQuantity::TooLarge("4294967296/s".into())));
+        let per_ms = BadQuantity::UnknownUnit { text: "1/ms".into(), unit: "ms".into() };
+        assert_eq!("1/ms".parse::<Rate>(), Err(per_ms));
+    }
+
+    #[test]
+    fn a_size_counts_bytes() {
+        assert_eq!((size("200B"), size("16KiB"), size("1MiB")), (Ok(200), Ok(16_384), Ok(1_048_576)));
+        assert_eq!(size("200"), Err(BadQuantity::NoUnit("200".into())));
+        let error = size("16KB").expect_err("an unknown unit").to_string();
+        assert_eq!(error, "`16KB` has the unknown unit `KB`; did you mean `KiB`?");
+        assert_eq!(size("18446744073709551615MiB"), Err(BadQuantity::TooLarge("18446744073709551615MiB".into())));
+    }
+
+    #[test]
+    fn a_latency_is_fixed_or_runs_upwards() {
+        let fixed = Latency { least: seconds(1), most: seconds(1) };
+        assert_eq!(("1s".parse(), fixed.to_string()), (Ok(fixed), "1s".into()));
+        let range = "0..20ms".parse::<Latency>().expect("a good range");
+        assert_eq!((range.least, range.to_string()), (Duration::ZERO, "0s..20ms".into()));
+        assert_eq!("20ms..1ms".parse::<Latency>(), Err(BadQuantity::Backwards("20ms..1ms".into())));
+        assert_eq!("..1ms".parse::<Latency>(), Err(BadQuantity::NoNumber(String::new())));
+    }
+}

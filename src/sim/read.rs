@@ -1,0 +1,349 @@
+//! From a text to a checked sim, or to every reason why it is none.
+//!
+//! Refuses to know what the words of its vocabulary mean, and how a sim is played.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use crate::sim::clause::{Stage, read_plan};
+use crate::sim::file::{
+    Cast, ClientPart, Http2Keepalive, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload,
+    WorkloadKind,
+};
+use crate::sim::quantity::{self, Latency, Rate, spell};
+use crate::sim::refusal::{Notes, Problem, Refusal, listed};
+use crate::sim::section::{Entry, Found, Section};
+use crate::sim::setting::{Setting, apply};
+
+/// A week: the longest timer in reach is an hour, and a client that stays connected for days has seen it often.
+const LONGEST_TRIAL: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// The calm of a sim that does not say: time for a watchdog (3 × 30 s) and a backoff (30 s) to run out once (C2).
+const CALM: Duration = Duration::from_secs(180);
+/// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
+const MOST_CLIENTS: u32 = 1_000;
+/// Publishers only add up to a rate; more hosts than these add nothing to it.
+const MOST_PUBLISHERS: u32 = 100;
+/// Slower than any real link: a SYN is by then sent again after 1, 3 and 7 s (RFC 6298: 1 s, doubled).
+const LONGEST_LATENCY: Duration = Duration::from_secs(10);
+/// Intervals of less than a second are noise against the latencies above.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
+/// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// C2 recommends 2 to 3 intervals; ten are enough to show what waiting longer costs.
+const MOST_SILENT_INTERVALS: u32 = 10;
+/// The topics of one `Mutate` of a gateway.
+const MOST_TOPICS: u32 = 1_000;
+/// A history keeps every delivery in memory, for each client; more messages at once would not fit there.
+const MOST_MESSAGES: u32 = 1_000_000;
+/// At this rate per second ten seconds publish `MOST_MESSAGES`.
+const MOST_PER_PERIOD: u32 = 100_000;
+/// A payload far below the client's message limit of 25 MiB, so that a frame of several still passes.
+const LARGEST_PAYLOAD_BYTES: u64 = 1 << 20;
+/// The profiles of the proxy.
+const PROFILES: [&str; 1] = ["plain"];
+/// The word for leaving something out.
+const OFF: &str = "off";
+
+/// Reads the sim `name`, a file's stem, from its text.
+///
+/// # Errors
+/// The text is not a sim: the refusal tells every independent problem, with its line and what would be right.
+pub fn read(name: &str, text: &str, vocabulary: &Vocabulary) -> Result<SimFile, Refusal> {
+    let table = DeTable::parse(text).map_err(|error| Refusal::new(name, text, syntax(&error), Vec::new()))?;
+    let notes = Notes::default();
+    let file = read_file(name, text, Section::root(table.get_ref(), &notes), vocabulary);
+    let mut problems = notes.into_problems().into_iter();
+    match problems.next() {
+        Some(first) => Err(Refusal::new(name, text, first, problems.collect())),
+        None => Ok(file.expect("a part is missing only where a problem was noted")),
+    }
+}
+
+/// Reads the sim `name` and changes it by settings; the text alone must be a sim already.
+///
+/// # Errors
+/// As for [`read`]; where only the settings are wrong, the refusal names the flag instead of a line.
+pub fn read_with(name: &str, text: &str, settings: &[Setting], vocabulary: &Vocabulary) -> Result<SimFile, Refusal> {
+    let original = read(name, text, vocabulary)?;
+    if settings.is_empty() {
+        return Ok(original);
+    }
+    let edited = apply(text, settings).map_err(|problem| Refusal::new(name, text, problem, Vec::new()))?;
+    let blame = |problem: &Problem| flag(problem, settings);
+    read(name, &edited, vocabulary).map_err(|refusal| refusal.blame(blame))
+}
+
+/// The flag that brought a problem in: the last one on its key, else all of them together.
+fn flag(problem: &Problem, settings: &[Setting]) -> String {
+    let touching = settings.iter().rev().find(|setting| setting.touches(problem.key()));
+    match touching {
+        Some(setting) => setting.flag(),
+        None => settings.iter().map(Setting::flag).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// The problem of a text that is not TOML.
+fn syntax(error: &toml::de::Error) -> Problem {
+    let problem = Problem::new("", error.span().unwrap_or_default(), error.message());
+    problem.advice("a sim is a TOML file; texts, durations, rates and sizes stand in quotes, as in duration = \"20m\"")
+}
+
+/// Reads the file as a whole; none where a problem was noted.
+fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabulary) -> Option<SimFile> {
+    const TITLE: &str = "one sentence that says what happens, in quotes";
+    let title = root.required("title", "title = \"what happens, in one sentence\"", |entry| entry.text(TITLE));
+    let cites = root.optional("cites", Vec::new(), |entry| entry.words("requirement", &vocabulary.requirements));
+    let shortest = Duration::from_millis(1);
+    let duration = root.required("duration", "duration = \"20m\"", |entry| entry.duration(shortest..=LONGEST_TRIAL));
+    let calm = root.optional("calm", CALM, |entry| entry.duration(shortest..=LONGEST_TRIAL));
+    note_calm(&root, duration.as_ref(), calm.as_ref());
+    let cast = read_cast(root.section("cast"));
+    let link = read_link(root.section("link"));
+    let node = read_node(root.section("node"), vocabulary);
+    let client = read_client(root.section("client"), vocabulary);
+    let workload = read_workload(root.section("workload"));
+    let promise = read_promise(root.section("promise"), calm.as_ref(), vocabulary);
+    let duration = duration.map(|duration| duration.value);
+    let calm = calm.map(|calm| calm.value);
+    let calm_begins = duration.zip(calm).and_then(|(duration, calm)| duration.checked_sub(calm));
+    // A calm without a time before it is a problem of its own.
+    let calm_begins = calm_begins.filter(|begins| !begins.is_zero());
+    let hosts = cast.as_ref().map(Cast::hosts);
+    let plan = read_plan(&mut root, &Stage { hosts, duration, calm_begins, longest: LONGEST_TRIAL });
+    root.finish();
+    Some(SimFile {
+        name: name.into(),
+        text: text.into(),
+        title: title?.value.into(),
+        cites: cites?.value,
+        duration: duration?,
+        calm: calm?,
+        cast: cast?,
+        link: link?,
+        node: node?,
+        client: client?,
+        workload: workload?,
+        plan,
+        promise: promise?,
+    })
+}
+
+/// Notes a calm that leaves no time for anything before it.
+fn note_calm(root: &Section<'_>, duration: Option<&Found<Duration>>, calm: Option<&Found<Duration>>) {
+    let (Some(duration), Some(calm)) = (duration, calm) else { return };
+    if calm.value < duration.value {
+        return;
+    }
+    let (calm_told, duration_told) = (spell(calm.value), spell(duration.value));
+    let message = format!("the calm, {calm_told}, is not shorter than the duration, {duration_told}");
+    let help = format!("the calm is the last part of the trial, {} unless the file says; shorten it", spell(CALM));
+    root.note(contradiction("calm", calm, "too long", duration, message).advice(help));
+}
+
+/// The problem of two values that exclude each other; a default among them has no place to show.
+fn contradiction<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>, message: String) -> Problem {
+    match (&one.span, &other.span) {
+        (Some(one), Some(other)) => {
+            Problem::new(key, one.clone(), message).label(label).also(other.clone(), "the limit")
+        }
+        (Some(one), None) => Problem::new(key, one.clone(), message).label(label),
+        (None, Some(other)) => Problem::new(key, other.clone(), message).label(format!("{key} has its default")),
+        (None, None) => Problem::new(key, 0..0, message),
+    }
+}
+
+fn read_cast(mut section: Section<'_>) -> Option<Cast> {
+    let clients = section.optional("clients", 1, |entry| entry.number(1..=MOST_CLIENTS));
+    let publishers = section.optional("publishers", 1, |entry| entry.number(0..=MOST_PUBLISHERS));
+    let mut proxy = section.section("proxy");
+    let profile = proxy.optional("profile", PROFILES[0], |entry| entry.word("profile", &PROFILES));
+    proxy.finish();
+    section.finish();
+    let proxy = ProxyPart { profile: profile?.value.into() };
+    Some(Cast { clients: clients?.value, publishers: publishers?.value, proxy })
+}
+
+fn read_link(mut section: Section<'_>) -> Option<Link> {
+    let usual = Latency { least: Duration::from_millis(1), most: Duration::from_millis(20) };
+    let latency = section.optional("latency", usual, |entry| {
+        let latency: Latency = entry.quantity(quantity::LATENCY_FORM, str::parse)?;
+        if latency.most > LONGEST_LATENCY {
+            return Err(entry.outside(&latency.to_string(), "0s", &spell(LONGEST_LATENCY)));
+        }
+        Ok(latency)
+    });
+    section.finish();
+    Some(Link { latency: latency?.value })
+}
+
+fn read_node(mut section: Section<'_>, vocabulary: &Vocabulary) -> Option<NodePart> {
+    let interval = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
+    let keepalive = section.optional("keepalive", KEEPALIVE, |entry| entry.duration(interval));
+    let usual = keepalive.as_ref().map_or(KEEPALIVE, |keepalive| keepalive.value);
+    let shortest = Duration::from_millis(1);
+    let deadline = section.optional("pong-deadline", usual, |entry| entry.duration(shortest..=LONGEST_INTERVAL));
+    if let (Some(keepalive), Some(deadline)) = (&keepalive, &deadline) {
+        note_deadline(&section, keepalive, deadline);
+    }
+    let quirk = read_quirk(&mut section, "quirk of a node", &vocabulary.node_quirks);
+    section.finish();
+    Some(NodePart { keepalive: keepalive?.value, pong_deadline: deadline?.value, quirk: quirk? })
+}
+
+/// Notes a deadline above the interval, which S6 forbids.
+fn note_deadline(section: &Section<'_>, keepalive: &Found<Duration>, deadline: &Found<Duration>) {
+    if deadline.value <= keepalive.value {
+        return;
+    }
+    let (deadline_told, keepalive_told) = (spell(deadline.value), spell(keepalive.value));
+    let message =
+        format!("the pong deadline, {deadline_told}, is longer than the keepalive interval, {keepalive_told}");
+    let problem = contradiction("node.pong-deadline", deadline, "too long", keepalive, message);
+    section.note(problem.advice(format!("the deadline is at most the interval (S6): write at most {keepalive_told}")));
+}
+
+fn read_quirk(section: &mut Section<'_>, what: &str, quirks: &[&'static str]) -> Option<Option<String>> {
+    let quirk = section.optional("quirk", None, |entry| entry.word(what, quirks).map(Some));
+    Some(quirk?.value.map(str::to_string))
+}
+
+fn read_client(mut section: Section<'_>, vocabulary: &Vocabulary) -> Option<ClientPart> {
+    let watchdog = section.optional("watchdog", Some(3), |entry| match entry.is(OFF) {
+        true => Ok(None),
+        false => entry.number_or(1..=MOST_SILENT_INTERVALS, ", or \"off\"").map(Some),
+    });
+    let http2_keepalive = read_http2_keepalive(&mut section);
+    let consume =
+        section.optional("consume", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=LONGEST_INTERVAL));
+    let quirk = read_quirk(&mut section, "quirk of a client", &vocabulary.client_quirks);
+    section.finish();
+    let (watchdog, consume) = (watchdog?.value, consume?.value);
+    Some(ClientPart { watchdog, http2_keepalive: http2_keepalive?, consume, quirk: quirk? })
+}
+
+/// Reads `{ interval, timeout }` or "off".
+fn read_http2_keepalive(section: &mut Section<'_>) -> Option<Option<Http2Keepalive>> {
+    const FORM: &str = "{ interval = \"10s\", timeout = \"5s\" }, or \"off\"";
+    let usual = Http2Keepalive { interval: Duration::from_secs(10), timeout: Duration::from_secs(5) };
+    let Some(entry) = section.entry("http2-keepalive") else { return Some(Some(usual)) };
+    if entry.is(OFF) {
+        return Some(None);
+    }
+    let mut keepalive = section.keep(entry.section().map_err(|problem| problem.advice(format!("write {FORM}"))))?;
+    let range = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
+    let interval = keepalive.optional("interval", usual.interval, |entry| entry.duration(range.clone()));
+    let timeout = keepalive.optional("timeout", usual.timeout, |entry| entry.duration(range));
+    keepalive.finish();
+    Some(Some(Http2Keepalive { interval: interval?.value, timeout: timeout?.value }))
+}
+
+fn read_workload(mut section: Section<'_>) -> Option<Workload> {
+    let kind = section.optional("kind", WorkloadKind::Steady, read_workload_kind);
+    let topics = section.optional("topics", 1, |entry| entry.number(1..=MOST_TOPICS));
+    let welcomes = section.optional("welcomes", 0, |entry| entry.number(0..=MOST_TOPICS));
+    if let (Some(topics), Some(welcomes)) = (&topics, &welcomes)
+        && welcomes.value > topics.value
+    {
+        let message = format!("{} welcome topics are more than all {} topics", welcomes.value, topics.value);
+        let problem = contradiction("workload.welcomes", welcomes, "too many", topics, message);
+        section.note(problem.advice(format!("write at most {}, or raise `topics`", topics.value)));
+    }
+    let rate = section.optional("rate", Rate { count: 1, period: Duration::from_secs(1) }, read_rate);
+    let burst = section.optional("burst", 100, |entry| entry.number(1..=MOST_MESSAGES));
+    if let (Some(kind), Some(Found { span: Some(span), .. })) = (&kind, &burst)
+        && kind.value != WorkloadKind::Burst
+    {
+        let problem = Problem::new("workload.burst", span.clone(), "`workload.burst` is given, but nothing bursts");
+        let help = format!("leave it out, or write kind = \"{}\"", WorkloadKind::Burst.name());
+        section.note(problem.label("without effect").advice(help));
+    }
+    let size = section.optional("size", 200, read_size);
+    let history = section.optional("history", 0, |entry| entry.number(0..=MOST_MESSAGES));
+    section.finish();
+    Some(Workload {
+        kind: kind?.value,
+        topics: topics?.value,
+        welcomes: welcomes?.value,
+        rate: rate?.value,
+        burst: burst?.value,
+        size_bytes: size?.value,
+        history: history?.value,
+    })
+}
+
+fn read_workload_kind(entry: &Entry<'_>) -> Result<WorkloadKind, Problem> {
+    let word = entry.word("kind of workload", &WorkloadKind::ALL.map(WorkloadKind::name))?;
+    let kind = WorkloadKind::ALL.into_iter().find(|kind| kind.name() == word);
+    Ok(kind.expect("the word is one of these names"))
+}
+
+fn read_rate(entry: &Entry<'_>) -> Result<Rate, Problem> {
+    let rate: Rate = entry.quantity(quantity::RATE_FORM, str::parse)?;
+    if (1..=MOST_PER_PERIOD).contains(&rate.count) {
+        return Ok(rate);
+    }
+    let per = rate.to_string().split_once('/').map(|(_, unit)| unit.to_string()).unwrap_or_default();
+    Err(entry.outside(&rate.to_string(), &format!("1/{per}"), &format!("{MOST_PER_PERIOD}/{per}")))
+}
+
+fn read_size(entry: &Entry<'_>) -> Result<usize, Problem> {
+    let size = entry.quantity(quantity::SIZE_FORM, quantity::size)?;
+    let small = (1..=LARGEST_PAYLOAD_BYTES).contains(&size).then(|| usize::try_from(size).ok()).flatten();
+    small.ok_or_else(|| entry.outside(&format!("{size}B"), "1B", "1MiB"))
+}
+
+fn read_promise(mut section: Section<'_>, calm: Option<&Found<Duration>>, vocabulary: &Vocabulary) -> Option<Promise> {
+    if !section.exists() {
+        let problem = section.problem("the required table `promise` is missing").label("has no `promise`");
+        section.note(problem.advice("add `[promise]` with a line such as `verdict = \"pass\"`"));
+        return None;
+    }
+    let verdict = section.required("verdict", "verdict = \"pass\"", |entry| entry.word("verdict", &["pass", "fail"]));
+    let checker = section.optional("checker", None, |entry| entry.word("checker", &vocabulary.checkers).map(Some));
+    let shortest = Duration::from_millis(1);
+    let minute = Duration::from_secs(60);
+    let within = section.optional("within", minute, |entry| entry.duration(shortest..=LONGEST_TRIAL));
+    if let (Some(within), Some(calm)) = (&within, calm)
+        && within.value > calm.value
+    {
+        let (within_told, calm_told) = (spell(within.value), spell(calm.value));
+        let message = format!("convergence within {within_told} cannot be judged in a calm of {calm_told}");
+        let problem = contradiction("promise.within", within, "too long", calm, message);
+        section.note(problem.advice(format!("write at most {calm_told}, or lengthen `calm`")));
+    }
+    let sometimes = section.optional("sometimes", Vec::new(), |entry| entry.words("milestone", &vocabulary.milestones));
+    let promised =
+        verdict.zip(checker).and_then(|(verdict, checker)| section.keep(promised(&verdict, &checker, vocabulary)));
+    section.finish();
+    Some(Promise { verdict: promised?, within: within?.value, sometimes: sometimes?.value })
+}
+
+/// A checker speaks first where the verdict is "fail", and only there.
+fn promised(
+    verdict: &Found<&'static str>,
+    checker: &Found<Option<&'static str>>,
+    vocabulary: &Vocabulary,
+) -> Result<Promised, Problem> {
+    let span = |span: &Option<Range<usize>>| span.clone().unwrap_or_default();
+    match (verdict.value, checker.value) {
+        ("pass", None) => Ok(Promised::Pass),
+        ("pass", Some(_)) => {
+            let message = "`promise.checker` is given, but the verdict is \"pass\"";
+            let problem = Problem::new("promise.checker", span(&checker.span), message).label("speaks against nobody");
+            Err(problem.advice("leave it out, or write verdict = \"fail\""))
+        }
+        (_, Some(checker)) => Ok(Promised::Fail { checker: checker.into() }),
+        (_, None) => {
+            let message = "the verdict is \"fail\", but `promise.checker` is missing";
+            let problem = Problem::new("promise.checker", span(&verdict.span), message).label("by whom?");
+            Err(problem.advice(format!("add `checker`, one of {}", listed(&vocabulary.checkers))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! Why a sim file is refused: every independent problem, with its line and what would be right.
+//!
+//! Refuses to know what a sim may say; it only shows where one went wrong.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+/// Why a sim file is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("read sim `{sim}`{}{first}{}", if .first.line().is_some() { ", " } else { " with " }, others(.rest))]
+pub struct Refusal {
+    sim: String,
+    source_code: Box<NamedSource<String>>,
+    first: Box<Problem>,
+    rest: Vec<Problem>,
+}
+
+impl Refusal {
+    /// The refusal of the sim `name`, whose text is `text`; problems are told in the order of their places.
+    pub(crate) fn new(name: &str, text: &str, first: Problem, rest: Vec<Problem>) -> Self {
+        let mut problems: Vec<Problem> = std::iter::once(first).chain(rest).collect();
+        for problem in &mut problems {
+            if let Place::Line(number) = &mut problem.place {
+                *number = line(text, problem.labels.first().map_or(0, LabeledSpan::offset));
+            }
+        }
+        problems.sort_by_key(Problem::start);
+        let first = Box::new(problems.remove(0));
+        let source_code = Box::new(NamedSource::new(format!("{name}.toml"), text.to_string()));
+        Refusal { sim: name.into(), source_code, first, rest: problems }
+    }
+
+    /// Every problem, in the order of the lines.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        std::iter::once(&*self.first).chain(&self.rest)
+    }
+
+    /// Lays each problem at the door of a flag: the lines of an edited text are nobody's.
+    pub(crate) fn blame(mut self, flag: impl Fn(&Problem) -> String) -> Self {
+        for problem in std::iter::once(&mut *self.first).chain(&mut self.rest) {
+            problem.place = Place::Flag(flag(problem));
+            problem.labels.clear();
+        }
+        self
+    }
+}
+
+/// The tail of a message that tells one problem of several.
+fn others(rest: &[Problem]) -> String {
+    match rest.len() {
+        0 => String::new(),
+        1 => " (and 1 more problem)".into(),
+        more => format!(" (and {more} more problems)"),
+    }
+}
+
+/// The number of the line in which `offset` lies, from 1.
+fn line(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().iter().take(offset);
+    before.filter(|byte| **byte == b'\n').count() + 1
+}
+
+impl Diagnostic for Refusal {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.first.help()
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.source_code)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.first.labels()
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.rest.iter().map(|problem| problem as &dyn Diagnostic)))
+    }
+}
+
+/// Where a problem came in.
+#[derive(Clone, Debug)]
+enum Place {
+    /// At a line of the file, from 1.
+    Line(usize),
+    /// By a flag on the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(line) => write!(formatter, "line {line}"),
+            Place::Flag(flag) => formatter.write_str(flag),
+        }
+    }
+}
+
+/// One problem of a sim file.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct Problem {
+    place: Place,
+    key: String,
+    message: String,
+    labels: Vec<LabeledSpan>,
+    help: String,
+}
+
+impl Problem {
+    /// A problem with the value of `key`, shown at `span`.
+    pub(crate) fn new(key: impl Into<String>, span: Range<usize>, message: impl Into<String>) -> Self {
+        let problem = Problem {
+            // Until the refusal counts the lines.
+            place: Place::Line(1),
+            key: key.into(),
+            message: message.into(),
+            labels: Vec::new(),
+            help: String::new(),
+        };
+        problem.also(span, "here")
+    }
+
+    /// Says `label` at the first place.
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+        if let Some(first) = self.labels.first_mut() {
+            first.set_label(Some(label.into()));
+        }
+        self
+    }
+
+    /// Shows a second place.
+    pub(crate) fn also(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+        self.labels.push(LabeledSpan::new_with_span(Some(label.into()), span));
+        self
+    }
+
+    /// Says what would be right.
+    pub(crate) fn advice(mut self, help: impl Into<String>) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    /// Lays the problem at the door of a flag, and shows no line.
+    pub(crate) fn blame(mut self, flag: String) -> Self {
+        self.labels.clear();
+        self.place = Place::Flag(flag);
+        self
+    }
+
+    /// The key that it is about, such as `client.watchdog` or `fault.2.at`; empty for the file as a whole.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The line that it is about, from 1; none where a flag is to blame.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        match self.place {
+            Place::Line(line) => Some(line),
+            Place::Flag(_) => None,
+        }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    fn start(&self) -> usize {
+        self.labels.first().map_or(0, LabeledSpan::offset)
+    }
+}
+
+impl Diagnostic for Problem {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        if self.help.is_empty() { None } else { Some(Box::new(&self.help)) }
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        if self.labels.is_empty() { None } else { Some(Box::new(self.labels.iter().cloned())) }
+    }
+}
+
+/// The problems noted so far; whoever notes one goes on reading.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(RefCell<Vec<Problem>>);
+
+impl Notes {
+    /// Notes a problem.
+    pub(crate) fn add(&self, problem: Problem) {
+        self.0.borrow_mut().push(problem);
+    }
+
+    /// The value, or none and a note.
+    pub(crate) fn keep<T>(&self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.add(problem)).ok()
+    }
+
+    /// Every problem noted.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.0.into_inner()
+    }
+}
+
+/// The tail of a help: the right word next to a wrong one, where one is near enough.
+pub(crate) fn did_you_mean(word: &str, right: &[&str]) -> String {
+    nearest(word, right).map(|right| format!("did you mean `{right}`? ")).unwrap_or_default()
+}
+
+/// The right word next to a wrong one: at most a third of the letters differ, or are swapped with their neighbour.
+fn nearest<'w>(word: &str, right: &[&'w str]) -> Option<&'w str> {
+    // A wrong word far longer than any right one is near none; comparing takes time in the product of both lengths.
+    const LONGEST_WORD: usize = 100;
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
+    let plain = word.to_lowercase().replace('_', "-");
+    let distance = |right: &str| strsim::damerau_levenshtein(&plain, right);
+    let (far, right) = right.iter().map(|right| (distance(&right.to_lowercase()), *right)).min()?;
+    (far <= plain.chars().count().max(right.chars().count()) / 3).then_some(right)
+}
+
+/// A list in words; runs of numbered names are told by their ends: `node, client-1 to client-3`.
+pub(crate) fn listed<W: AsRef<str>>(words: &[W]) -> String {
+    let mut runs: Vec<(&str, &str)> = Vec::new();
+    for word in words.iter().map(AsRef::as_ref) {
+        match runs.last_mut() {
+            Some((_, last)) if follows(last, word) => *last = word,
+            _ => runs.push((word, word)),
+        }
+    }
+    let told = runs.iter().map(|(first, last)| match first == last {
+        true => (*first).to_string(),
+        false => format!("{first} to {last}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether `word` is `last` with the next number.
+fn follows(last: &str, word: &str) -> bool {
+    let (stem, number) = numbered(last);
+    let (next_stem, next) = numbered(word);
+    stem == next_stem && number.zip(next).is_some_and(|(number, next)| number.checked_add(1) == Some(next))
+}
+
+/// A name without the number at its end, and that number.
+fn numbered(word: &str) -> (&str, Option<u32>) {
+    let stem = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    (stem, word[stem.len()..].parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_word_is_offered_and_a_far_one_is_not() {
+        let words = ["watchdog", "http2-keepalive", "quirk"];
+        assert_eq!(nearest("wachdog", &words), Some("watchdog"));
+        assert_eq!(nearest("http2_Keepalive", &words), Some("http2-keepalive"));
+        assert_eq!(nearest("banana", &words), None);
+        assert_eq!(nearest("q", &[]), None);
+        assert_eq!(nearest(&"quirk".repeat(1_000), &words), None);
+    }
+
+    #[test]
+    fn a_list_tells_runs_by_their_ends() {
+        assert_eq!(listed(&["node", "client-1", "client-2", "client-3", "s-1"]), "node, client-1 to client-3, s-1");
+        assert_eq!(listed(&["S1", "S2", "C1", "C3"]), "S1 to S2, C1, C3");
+        assert_eq!(listed(&["a-4294967295", "a-0"]), "a-4294967295, a-0");
+        assert_eq!(listed::<&str>(&[]), "");
+    }
+
+    #[test]
+    fn problems_are_told_in_the_order_of_their_lines() {
+        let text = "one\ntwo\nthree\n";
+        let refusal = Refusal::new("x", text, Problem::new("b", 8..13, "late"), vec![Problem::new("a", 4..7, "early")]);
+        assert_eq!(refusal.to_string(), "read sim `x`, line 2: early (and 1 more problem)");
+        assert_eq!(refusal.problems().map(Problem::line).collect::<Vec<_>>(), [Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn a_blamed_problem_names_the_flag_and_no_line() {
+        let refusal = Refusal::new("x", "one", Problem::new("a", 0..1, "wrong"), vec![]);
+        let blamed = refusal.blame(|problem| format!("--set {}=1", problem.key()));
+        assert_eq!(blamed.to_string(), "read sim `x` with --set a=1: wrong");
+        assert!(blamed.problems().all(|problem| problem.line().is_none()));
+    }
+}
