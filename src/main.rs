@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The `pulseless` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pulseless::cli::main()
+}

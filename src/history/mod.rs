@@ -6,7 +6,9 @@
 mod digest;
 mod event;
 mod record;
+mod recorder;
 
 pub use digest::{Checkpoint, Digest, DigestParseError};
 pub use event::{Beat, CloseReason, Event, Fate, Frame, TapStream, Terms};
 pub use record::{History, HostName, Record};
+pub use recorder::{Now, Recorder, key_of};

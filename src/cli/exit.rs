@@ -1,0 +1,56 @@
+//! Exit codes: the documented ones and no others.
+
+use std::process::ExitCode;
+
+use crate::sim::Conclusion;
+
+/// How the command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// 0: every promise was kept.
+    Pass,
+    /// 1: a promise was broken.
+    Fail,
+    /// 2: a trial shows too little.
+    Unknown,
+    /// 3: the same seed gave another digest.
+    NotReproducible,
+    /// 4: nothing was played.
+    NothingRan,
+    /// 64: the command line or an input file is wrong (EX_USAGE of sysexits(3)).
+    Usage,
+    /// 70: a bug of pulseless (EX_SOFTWARE of sysexits(3)).
+    OurBug,
+}
+
+impl Exit {
+    /// The process's exit code.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Pass => 0,
+            Exit::Fail => 1,
+            Exit::Unknown => 2,
+            Exit::NotReproducible => 3,
+            Exit::NothingRan => 4,
+            Exit::Usage => 64,
+            Exit::OurBug => 70,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit.code())
+    }
+}
+
+impl From<&Conclusion> for Exit {
+    fn from(conclusion: &Conclusion) -> Self {
+        match conclusion {
+            Conclusion::Pass => Exit::Pass,
+            Conclusion::Fail(_) => Exit::Fail,
+            Conclusion::Unknown(_) => Exit::Unknown,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Writes to the terminal, or to whatever stands in its place.
+
+use std::env::var_os;
+use std::io::{self, IsTerminal, Write};
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+
+use crate::report::Paint;
+
+/// Colour on a terminal, unless `NO_COLOR` is set (no-color.org).
+pub(crate) fn paint() -> Paint {
+    if io::stdout().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+        Paint::Colour
+    } else {
+        Paint::Plain
+    }
+}
+
+/// Prints text on standard output. A reader that has gone, as in `pulseless list | head`, is no error.
+pub(crate) fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        // Nobody reads any more; the exit code still tells the verdict.
+    }
+}
+
+/// Prints a line on standard error.
+pub(crate) fn complain(text: &str) {
+    let mut err = io::stderr().lock();
+    if writeln!(err, "{}", text.trim_end()).is_err() {
+        // Nobody reads any more; the exit code still tells.
+    }
+}
+
+/// An error with the lines of the file that it is about.
+pub(crate) fn show(diagnostic: &dyn Diagnostic) -> String {
+    let coloured = io::stderr().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let theme = if coloured { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut text = String::new();
+    match GraphicalReportHandler::new_themed(theme).with_links(false).render_report(&mut text, diagnostic) {
+        Ok(()) => text,
+        Err(_) => diagnostic.to_string(),
+    }
+}

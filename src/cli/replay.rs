@@ -1,0 +1,40 @@
+//! `pulseless replay`: the trial of a case file again; the digest must be the same.
+
+use crate::cli::Exit;
+use crate::cli::arguments::{Format, ReplayArguments};
+use crate::cli::output::{complain, print, show};
+use crate::cli::run::{shell_word, tell};
+use crate::report::Reproduction;
+use crate::runner::{Case, CaseError};
+use crate::sim;
+
+pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
+    let read = Case::read(&arguments.case).and_then(|case| case.sim().map(|sim| (case, sim)));
+    let (case, sim) = match read {
+        Ok(read) => read,
+        Err(CaseError::Refused(refusal)) => {
+            complain(&format!("the sim in {} is refused by this version", arguments.case.display()));
+            complain(&show(&*refusal));
+            return Exit::Usage;
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            return Exit::Usage;
+        }
+    };
+    if arguments.format == Format::Text {
+        print(&format!("seed {} (from {})\n", case.seed, arguments.case.display()));
+    }
+    let again = format!("pulseless replay {}", shell_word(&arguments.case.to_string_lossy()));
+    let outcome = match sim::play(&sim, case.seed) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            complain(&format!("failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}", case.sim));
+            return Exit::OurBug;
+        }
+    };
+    let same = outcome.digest() == case.digest;
+    let reproduction = Reproduction::Compared { again, before: case.digest, by: case.pulseless };
+    tell(&outcome, reproduction, arguments.verbose, arguments.format);
+    if same { Exit::from(&outcome.conclusion) } else { Exit::NotReproducible }
+}

@@ -1,0 +1,76 @@
+//! `pulseless run`: one sim, one seed, one verdict.
+
+use crate::cli::arguments::{Format, RunArguments};
+use crate::cli::output::{complain, paint, print, show};
+use crate::cli::{Exit, seed};
+use crate::report::{self, Reproduction};
+use crate::runner::{LibraryError, read_sim};
+use crate::sim::{self, Outcome};
+
+pub(crate) fn run(arguments: &RunArguments) -> Exit {
+    let (seed, chooser) = match seed::choose(arguments.seed) {
+        Ok(chosen) => chosen,
+        Err(bad) => {
+            complain(&bad);
+            return Exit::Usage;
+        }
+    };
+    let sim = match read_sim(&arguments.sim, &arguments.settings) {
+        Ok(sim) => sim,
+        Err(error) => return refuse(&error),
+    };
+    // The seed comes first: whatever happens now can be played again.
+    if arguments.format == Format::Text {
+        print(&format!("seed {seed} ({chooser})\n"));
+    }
+    let settings = arguments.settings.iter().map(|setting| format!(" {}", setting.flag()));
+    let again = format!("pulseless run {} --seed {seed}{}", shell_word(&arguments.sim.to_string_lossy()), settings.collect::<String>());
+    match sim::play(&sim, seed) {
+        Ok(outcome) => {
+            tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
+            Exit::from(&outcome.conclusion)
+        }
+        Err(error) => {
+            complain(&format!("failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}", sim.name));
+            Exit::OurBug
+        }
+    }
+}
+
+/// Prints an outcome as asked.
+pub(crate) fn tell(outcome: &Outcome, reproduction: Reproduction, verbose: bool, format: Format) {
+    match format {
+        Format::Json => print(&report::outcome_json(outcome)),
+        Format::Text => {
+            if verbose {
+                print(&report::timeline(&outcome.history));
+            }
+            print(&report::outcome(outcome, &reproduction, paint()));
+        }
+    }
+}
+
+/// Says why sims cannot be had.
+pub(crate) fn refuse(error: &LibraryError) -> Exit {
+    match error {
+        LibraryError::Refused { path, refusal } => {
+            complain(&format!("{} is refused", path.display()));
+            complain(&show(&**refusal));
+            Exit::Usage
+        }
+        LibraryError::Unreadable { .. } => {
+            complain(&error.to_string());
+            Exit::Usage
+        }
+        LibraryError::Empty { .. } => {
+            complain(&error.to_string());
+            Exit::NothingRan
+        }
+    }
+}
+
+/// A word that a shell takes as it stands.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}

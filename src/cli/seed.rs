@@ -1,0 +1,86 @@
+//! Where a seed comes from: the flag, the environment, or a draw.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::RngExt;
+
+/// The environment's word for the seed.
+const VARIABLE: &str = "PULSELESS_SEED";
+
+/// A seed as a user writes it: decimal, or hexadecimal after 0x.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seed(pub u64);
+
+/// Why a text is no seed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a seed; a seed is a number from 0 to 18446744073709551615, in decimal (42) or hexadecimal (0x2a)")]
+pub struct BadSeed(String);
+
+impl FromStr for Seed {
+    type Err = BadSeed;
+
+    fn from_str(text: &str) -> Result<Self, BadSeed> {
+        let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            // `from_str_radix` would take a sign.
+            Some(digits) if digits.starts_with('+') => None,
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None if text.starts_with('+') => None,
+            None => text.parse().ok(),
+        };
+        parsed.map(Seed).ok_or_else(|| BadSeed(text.to_owned()))
+    }
+}
+
+/// Who chose the seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chooser {
+    Flag,
+    Environment,
+    Draw,
+}
+
+impl fmt::Display for Chooser {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Chooser::Flag => formatter.write_str("from --seed"),
+            Chooser::Environment => write!(formatter, "from {VARIABLE}"),
+            Chooser::Draw => formatter.write_str("drawn; choose one with --seed"),
+        }
+    }
+}
+
+/// The seed and who chose it: the flag beats the environment, which beats the draw.
+pub(crate) fn choose(flag: Option<Seed>) -> Result<(u64, Chooser), String> {
+    if let Some(Seed(seed)) = flag {
+        return Ok((seed, Chooser::Flag));
+    }
+    match std::env::var(VARIABLE) {
+        Ok(text) => {
+            text.parse().map(|Seed(seed)| (seed, Chooser::Environment)).map_err(|bad| format!("{VARIABLE}: {bad}"))
+        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{VARIABLE} is not text")),
+        // Short seeds are easier to read to a colleague.
+        Err(std::env::VarError::NotPresent) => Ok((u64::from(rand::rng().random::<u32>()), Chooser::Draw)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_decimal_or_hexadecimal() {
+        assert_eq!("42".parse(), Ok(Seed(42)));
+        assert_eq!("0x2A".parse(), Ok(Seed(42)));
+        assert_eq!("18446744073709551615".parse(), Ok(Seed(u64::MAX)));
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_both_forms() {
+        for bad in ["", "seven", "-1", "+1", "0x", "0x+1", "1.5", "18446744073709551616", "2a"] {
+            let error = bad.parse::<Seed>().expect_err("no seed").to_string();
+            assert!(error.contains("decimal (42) or hexadecimal (0x2a)"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `pulseless sweep`: sims with many seeds.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::Exit;
+use crate::cli::arguments::{Format, SweepArguments};
+use crate::cli::output::{complain, paint, print};
+use crate::cli::run::refuse;
+use crate::cli::seed::Seed;
+use crate::report;
+use crate::runner::{LibraryError, Sweep, SweepError, Tally, find_sims, read_sim};
+use crate::sim::SimFile;
+
+/// A day's sweeps of one name, at most: more than one a minute.
+const FOLDERS_A_DAY: u32 = 10_000;
+
+pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
+    let sims = match read_sims(arguments) {
+        Ok(sims) => sims,
+        Err(error) => return refuse(&error),
+    };
+    let Seed(first) = arguments.from;
+    let Some(end) = first.checked_add(arguments.seeds) else {
+        complain(&format!("--from {first} with --seeds {} runs past the last seed, {}", arguments.seeds, u64::MAX));
+        return Exit::Usage;
+    };
+    let folder = match make_folder(&arguments.reports, &arguments.sims) {
+        Ok(folder) => folder,
+        Err(error) => {
+            complain(&error.to_string());
+            return Exit::Usage;
+        }
+    };
+    let jobs = arguments.jobs.map(usize::from).or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let sweep = Sweep { sims, seeds: first..end, jobs, fail_fast: arguments.fail_fast, folder };
+    if arguments.format == Format::Text {
+        print(&format!(
+            "seeds {first} to {} of {} sims, {jobs} at a time, into {}\n",
+            end - 1,
+            sweep.sims.len(),
+            sweep.folder.display()
+        ));
+    }
+    play(&sweep, arguments.format)
+}
+
+fn play(sweep: &Sweep, format: Format) -> Exit {
+    let stop = Arc::new(AtomicBool::new(false));
+    let interrupt = stop.clone();
+    // Without a handler Ctrl-C would lose what was found; with none to be had the sweep still runs.
+    if let Err(error) = ctrlc::set_handler(move || interrupt.store(true, Ordering::Relaxed)) {
+        complain(&format!("failed to catch Ctrl-C ({error}): an interrupt will lose the summary"));
+    }
+    let bar = progress_bar(sweep.trials());
+    let played = sweep.run(&stop, |progress| {
+        bar.set_position(progress.tally.trials());
+        bar.set_message(report::sweep_progress(&progress));
+    });
+    bar.finish_and_clear();
+    match played {
+        Ok(summary) => {
+            let path = sweep.folder.display().to_string();
+            print(&match format {
+                Format::Text => report::sweep_summary(&summary, &path, paint()),
+                Format::Json => report::sweep_json(&summary),
+            });
+            exit_of(summary.tally)
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            Exit::Usage
+        }
+    }
+}
+
+fn exit_of(tally: Tally) -> Exit {
+    match tally {
+        Tally { broken: 1.., .. } => Exit::OurBug,
+        Tally { fail: 1.., .. } => Exit::Fail,
+        Tally { unknown: 1.., .. } => Exit::Unknown,
+        Tally { pass: 0, .. } => Exit::NothingRan,
+        Tally { .. } => Exit::Pass,
+    }
+}
+
+fn progress_bar(trials: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials, {per_sec}, {eta} left  {msg}")
+        .expect("the template is well formed");
+    ProgressBar::new(trials).with_style(style)
+}
+
+fn read_sims(arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
+    find_sims(&arguments.sims)?.iter().map(|path| read_sim(path, &arguments.settings)).collect()
+}
+
+/// `<reports>/<date>-<name>`, with a number where that is taken, and `latest` pointing to it.
+fn make_folder(reports: &Path, sims: &Path) -> Result<PathBuf, SweepError> {
+    let name = sims.file_stem().map_or_else(|| "sims".into(), |stem| stem.to_string_lossy().into_owned());
+    let date = jiff::Zoned::now().date();
+    std::fs::create_dir_all(reports).map_err(|error| SweepError::Folder { path: reports.to_owned(), error })?;
+    for number in 1..=FOLDERS_A_DAY {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let folder = format!("{date}-{name}{suffix}");
+        let path = reports.join(&folder);
+        match std::fs::create_dir(&path) {
+            Ok(()) => {
+                point_latest(&reports.join("latest"), &folder);
+                return Ok(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(SweepError::Folder { path, error }),
+        }
+    }
+    let error = io::Error::other(format!("{FOLDERS_A_DAY} report folders of this name exist for {date}"));
+    Err(SweepError::Folder { path: reports.to_owned(), error })
+}
+
+/// A convenience: where it cannot be made, the report is complete without it.
+fn point_latest(link: &Path, folder: &str) {
+    if link.is_symlink() && std::fs::remove_file(link).is_err() {
+        return;
+    }
+    if let Err(error) = std::os::unix::fs::symlink(folder, link) {
+        complain(&format!("failed to point {} to {folder}: {error}", link.display()));
+    }
+}

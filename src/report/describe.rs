@@ -1,0 +1,129 @@
+//! One event in words.
+
+use crate::checker::human_time;
+use crate::fault::Way;
+use crate::history::{Beat, CloseReason, Event, Fate, Frame};
+use crate::wire::{Add, MessageId, Topic};
+
+/// So many topics or messages are named before the rest is counted: a line stays a line.
+const NAMED: usize = 3;
+
+/// What happened, in one line, without time and host.
+#[must_use]
+pub(crate) fn describe(event: &Event) -> String {
+    match event {
+        Event::Began(terms) => format!("the trial begins; it ends at {}", human_time(terms.end)),
+        Event::FaultBegan(clause) => format!("fault {}: {}", clause.number, clause.fault),
+        Event::FaultEnded { clause, felt: true } => format!("fault {clause} ends"),
+        Event::FaultEnded { clause, felt: false } => format!("fault {clause} ends; it harmed nothing"),
+        Event::ProcessBegan { incarnation: 1 } => "begins".to_owned(),
+        Event::ProcessBegan { incarnation } => format!("begins again, process {incarnation}"),
+        Event::ProcessKilled => "is killed".to_owned(),
+        Event::Published { topic, key } => format!("publishes {key:016x} to {topic}"),
+        Event::Acknowledged { topic, key } => format!("is told that {key:016x} is stored in {topic}"),
+        Event::PublishFailed { topic, key, error } => {
+            format!("does not know what became of {key:016x} for {topic}: {error}")
+        }
+        Event::Stored { topic, id, key } => format!("stores {topic} {id} ({key:016x})"),
+        Event::StreamOpened { stream } => format!("opens subscription {stream}"),
+        Event::StreamClosed { stream, reason } => format!("closes subscription {stream}: {}", close_reason(reason)),
+        Event::TapOpened { stream, path } => format!("{stream} opens: {path}"),
+        Event::Tapped { stream, way, fate, frame } => {
+            format!("{stream} {}: {}{}", arrow(*way), describe_frame(frame), fate_note(*fate))
+        }
+        Event::TapClosed { stream } => format!("{stream} ends"),
+        Event::Dialing { attempt } => format!("dials, attempt {attempt}"),
+        Event::Opened { attempt, resume } => format!("opens its stream, attempt {attempt}, from {}", cursors(resume)),
+        Event::Started { attempt } => format!("is welcomed by the node, attempt {attempt}"),
+        Event::WatchdogPinged { attempt } => format!("watchdog asks for a sign of life, attempt {attempt}"),
+        Event::WatchdogTripped { attempt, silent_for } => {
+            format!("watchdog trips after {} of silence, attempt {attempt}", human_time(*silent_for))
+        }
+        Event::Committed { messages, .. } => format!(
+            "commits {}",
+            some(messages.iter().map(|(topic, id, _)| message(topic, *id)), messages.len())
+        ),
+        Event::Ended { attempt, cause } => format!("attempt {attempt} ends: {cause}"),
+        Event::BackingOff { delay, .. } => format!("waits {} before it dials again", human_time(*delay)),
+        Event::Beat { beat, .. } => describe_beat(*beat),
+    }
+}
+
+/// Where a client resumes from.
+pub(crate) fn cursors(adds: &[Add]) -> String {
+    some(adds.iter().map(|add| format!("{} {}", add.topic, add.cursor)), adds.len())
+}
+
+fn describe_beat(beat: Beat) -> String {
+    match beat {
+        Beat::Ping { stream, way, fate } => format!("{stream} {}: Ping{}", arrow(way), fate_note(fate)),
+        Beat::Pong { stream, way, fate } => format!("{stream} {}: Pong{}", arrow(way), fate_note(fate)),
+        Beat::KeepaliveAnswered { connection, .. } => {
+            format!("the proxy answers an HTTP/2 PING on connection {connection}")
+        }
+        Beat::Heard { attempt } => format!("hears from the node, attempt {attempt}"),
+    }
+}
+
+fn describe_frame(frame: &Frame) -> String {
+    match frame {
+        Frame::Mutate { id, adds, removes, history_only } => {
+            let mut text = format!("Mutate {}", id.0);
+            if !adds.is_empty() {
+                text += &format!(", adds {}", cursors(adds));
+            }
+            if !removes.is_empty() {
+                text += &format!(", removes {}", some(removes.iter().map(Topic::to_string), removes.len()));
+            }
+            if *history_only {
+                text += ", history only";
+            }
+            text
+        }
+        Frame::Started { keepalive: Some(interval) } => format!("Started, keepalive {}", human_time(*interval)),
+        Frame::Started { keepalive: None } => "Started, no keepalive advertised".to_owned(),
+        Frame::Delivery { tag, messages } => {
+            format!("{tag}: {}", some(messages.iter().map(|(topic, id)| message(topic, *id)), messages.len()))
+        }
+        Frame::TopicsLive(topics) => format!("TopicsLive {}", some(topics.iter().map(Topic::to_string), topics.len())),
+        Frame::CatchupComplete(id) => format!("CatchupComplete of {id}"),
+        Frame::Unreadable(why) => format!("a frame that cannot be read: {why}"),
+    }
+}
+
+fn message(topic: &Topic, id: MessageId) -> String {
+    format!("{topic} {id}")
+}
+
+fn some(parts: impl Iterator<Item = String>, count: usize) -> String {
+    let named = parts.take(NAMED).collect::<Vec<_>>().join(", ");
+    match count.saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn arrow(way: Way) -> &'static str {
+    match way {
+        Way::ToNode => "-> node",
+        Way::ToClient => "-> client",
+    }
+}
+
+fn fate_note(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Passed => "",
+        Fate::Swallowed => " (swallowed by the proxy)",
+    }
+}
+
+fn close_reason(reason: &CloseReason) -> String {
+    match reason {
+        CloseReason::Finished => "everything is delivered".to_owned(),
+        CloseReason::PeerGone => "the peer is gone".to_owned(),
+        CloseReason::Reaped => "no Pong in time".to_owned(),
+        CloseReason::Refused(why) => format!("a request is refused: {why}"),
+        CloseReason::TooSlow => "the consumer is too slow".to_owned(),
+        CloseReason::Failed(why) => format!("the node cannot go on: {why}"),
+    }
+}

@@ -1,0 +1,15 @@
+//! Pure renderers: from outcomes, sims and summaries to text.
+//!
+//! Refuses to play, to read files and to print: every function here takes data and returns text.
+
+mod describe;
+mod explain;
+mod paint;
+mod story;
+mod text;
+mod timeline;
+
+pub use explain::explain;
+pub use paint::Paint;
+pub use text::{Reproduction, list, list_json, outcome, outcome_json, sweep_json, sweep_progress, sweep_summary};
+pub use timeline::timeline;

@@ -1,0 +1,36 @@
+//! Colour, where the output is a terminal and nobody forbids it.
+
+/// Whether text is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// ECMA-48 colour sequences.
+    Colour,
+    /// Plain text.
+    Plain,
+}
+
+impl Paint {
+    /// The word of a verdict in its colour: green for pass, red for fail, yellow for all else.
+    #[must_use]
+    pub fn verdict(self, word: &str) -> String {
+        let code = match word {
+            "pass" => "32",
+            "fail" => "31",
+            _ => "33",
+        };
+        self.wrap(code, word)
+    }
+
+    /// A heading.
+    #[must_use]
+    pub fn heading(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        match self {
+            Paint::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
+            Paint::Plain => text.to_owned(),
+        }
+    }
+}

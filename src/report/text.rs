@@ -1,0 +1,200 @@
+//! What the commands print.
+
+use std::fmt::Write;
+
+use crate::checker::{Judgement, Verdict, human_time};
+use crate::history::Digest;
+use crate::report::paint::Paint;
+use crate::report::story;
+use crate::runner::{Case, Ending, Progress, Summary};
+use crate::sim::{Conclusion, Outcome, Promised, SimFile};
+
+/// Failures that are printed one by one; the report folder has them all.
+const FAILURES_SHOWN: usize = 20;
+/// Text takes every line.
+const INFALLIBLE: &str = "a string takes all";
+
+/// How a trial is played again.
+pub enum Reproduction {
+    /// By this command.
+    Again(String),
+    /// It was just played again.
+    Compared {
+        /// The command.
+        again: String,
+        /// The digest of the first time.
+        before: Digest,
+        /// The version that found it.
+        by: String,
+    },
+}
+
+/// An outcome for people: the sim, the story, the verdicts, the digest, and how to play it again.
+#[must_use]
+pub fn outcome(outcome: &Outcome, reproduction: &Reproduction, paint: Paint) -> String {
+    let mut text = String::new();
+    write_head(&mut text, outcome, paint).expect(INFALLIBLE);
+    write_story(&mut text, outcome, paint).expect(INFALLIBLE);
+    write_verdicts(&mut text, outcome, paint).expect(INFALLIBLE);
+    write_tail(&mut text, outcome, reproduction, paint).expect(INFALLIBLE);
+    text
+}
+
+fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {
+    let sim = &outcome.sim;
+    writeln!(text, "{}: {}", paint.heading(&sim.name), sim.title)?;
+    writeln!(
+        text,
+        "{}, {}, {} topics, {} simulated{}",
+        count(sim.cast.clients, "client"),
+        count(sim.cast.publishers, "publisher"),
+        sim.workload.topics,
+        human_time(sim.duration),
+        if sim.cites.is_empty() { String::new() } else { format!(", about {}", sim.cites.join(" ")) },
+    )
+}
+
+fn write_story(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {
+    writeln!(text, "\n{}", paint.heading("story"))?;
+    for line in story::tell(outcome) {
+        writeln!(text, "{:>12}  {}", human_time(line.at), line.text)?;
+    }
+    Ok(())
+}
+
+fn write_verdicts(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {
+    writeln!(text, "\n{}", paint.heading("verdicts"))?;
+    for Judgement { checker, verdict } in &outcome.judgements {
+        let (word, what) = match verdict {
+            Verdict::Pass { seen } => ("pass", seen.clone()),
+            Verdict::Unknown { reason } => ("unknown", reason.clone()),
+            Verdict::Fail(evidence) => {
+                let requirement = &evidence.requirement;
+                ("fail", format!("at {} ({requirement}): {}", human_time(evidence.at), evidence.what))
+            }
+        };
+        writeln!(text, "{checker:>12}  {:<4}  {what}", paint.verdict(word))?;
+    }
+    Ok(())
+}
+
+fn write_tail(
+    text: &mut String,
+    outcome: &Outcome,
+    reproduction: &Reproduction,
+    paint: Paint,
+) -> std::fmt::Result {
+    let promise = match &outcome.sim.promise.verdict {
+        Promised::Pass => "every checker passes".to_owned(),
+        Promised::Fail { checker } => format!("{checker} catches the planted bug, before any other checker"),
+    };
+    writeln!(text, "\npromise  {promise}")?;
+    let reason = match &outcome.conclusion {
+        Conclusion::Pass => ": the promise was kept".to_owned(),
+        Conclusion::Fail(why) | Conclusion::Unknown(why) => format!(": {why}"),
+    };
+    writeln!(text, "verdict  {}{reason}", paint.verdict(outcome.conclusion.word()))?;
+    writeln!(text, "digest   {} ({} events)", outcome.digest(), outcome.history.events())?;
+    match reproduction {
+        Reproduction::Again(command) => writeln!(text, "again    {command}"),
+        Reproduction::Compared { again, before, by } => {
+            if *before == outcome.digest() {
+                writeln!(text, "before   {before}: reproduced bit for bit")?;
+            } else {
+                writeln!(
+                    text,
+                    "before   {before}: {}, found by pulseless {by}, this is {}",
+                    paint.verdict("not reproducible"),
+                    env!("CARGO_PKG_VERSION")
+                )?;
+            }
+            writeln!(text, "again    {again}")
+        }
+    }
+}
+
+/// An outcome for machines: the case, in one JSON object.
+#[must_use]
+pub fn outcome_json(outcome: &Outcome) -> String {
+    serde_json::to_string_pretty(&Case::of(outcome)).expect("a case is plain data") + "\n"
+}
+
+/// The sims of a folder, a line each.
+#[must_use]
+pub fn list(sims: &[(String, SimFile)]) -> String {
+    let width = sims.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (path, sim) in sims {
+        let cites = if sim.cites.is_empty() { String::new() } else { format!("  [{}]", sim.cites.join(" ")) };
+        writeln!(text, "{path:width$}  {}{cites}", sim.title).expect(INFALLIBLE);
+    }
+    text
+}
+
+/// The sims of a folder for machines.
+#[must_use]
+pub fn list_json(sims: &[(String, SimFile)]) -> String {
+    let entries: Vec<_> = sims
+        .iter()
+        .map(|(path, sim)| serde_json::json!({ "path": path, "name": sim.name, "title": sim.title, "cites": sim.cites }))
+        .collect();
+    serde_json::to_string_pretty(&entries).expect("plain data") + "\n"
+}
+
+/// Where a sweep stands, after its bar.
+#[must_use]
+pub fn sweep_progress(progress: &Progress<'_>) -> String {
+    let tally = progress.tally;
+    match tally.trials() - tally.pass {
+        0 => format!("{} seed {}", progress.sim, progress.seed),
+        bad => format!("{bad} did not pass; {} seed {}", progress.sim, progress.seed),
+    }
+}
+
+/// What a sweep found, for people.
+#[must_use]
+pub fn sweep_summary(summary: &Summary, folder: &str, paint: Paint) -> String {
+    let mut text = String::new();
+    write_summary(&mut text, summary, folder, paint).expect(INFALLIBLE);
+    text
+}
+
+/// What a sweep found, for machines.
+#[must_use]
+pub fn sweep_json(summary: &Summary) -> String {
+    serde_json::to_string_pretty(summary).expect("a summary is plain data") + "\n"
+}
+
+fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Paint) -> std::fmt::Result {
+    let width = summary.sims.keys().map(String::len).max().unwrap_or(0);
+    for (sim, tally) in &summary.sims {
+        let bad = [(tally.fail, "fail"), (tally.unknown, "unknown"), (tally.broken, "broken")];
+        let bad = bad.iter().filter(|(number, _)| *number > 0);
+        let bad: String = bad.map(|(number, word)| format!(", {number} {}", paint.verdict(word))).collect();
+        writeln!(text, "{sim:width$}  {} {}{bad}", tally.pass, paint.verdict("pass"))?;
+    }
+    for failure in summary.failures.iter().take(FAILURES_SHOWN) {
+        let what = match &failure.ending {
+            Ending::Concluded(conclusion) => conclusion.to_string(),
+            Ending::Broken(why) => format!("our bug: {why}"),
+        };
+        writeln!(text, "\n{} seed {}\n  {what}", failure.sim, failure.seed)?;
+        if let Some(case) = &failure.case {
+            writeln!(text, "  pulseless replay {folder}/{case}")?;
+        }
+    }
+    if summary.failures.len() > FAILURES_SHOWN {
+        writeln!(text, "\nand {} more in {folder}", summary.failures.len() - FAILURES_SHOWN)?;
+    }
+    let played = summary.tally.trials();
+    let early = if summary.stopped_early { format!(" of {} (stopped early)", summary.asked) } else { String::new() };
+    writeln!(
+        text,
+        "\n{played} trials{early} in {:.1} s, {:.1} trials per second; report in {folder}",
+        summary.seconds, summary.trials_per_second
+    )
+}
+
+fn count(number: u32, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

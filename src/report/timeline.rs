@@ -1,0 +1,22 @@
+//! The whole history, a line each record.
+
+use std::fmt::Write;
+
+use crate::checker::human_time;
+use crate::history::History;
+use crate::report::describe::describe;
+
+/// Every record of a history: time, host, what; a run of beats says how often and until when.
+#[must_use]
+pub fn timeline(history: &History) -> String {
+    let mut text = String::new();
+    for record in history.records() {
+        let run = match record.count {
+            1 => String::new(),
+            count => format!(" ({count} times until {})", human_time(record.until)),
+        };
+        let (at, host) = (human_time(record.at), &record.host);
+        writeln!(text, "{at:>14}  {host:<12} {}{run}", describe(&record.event)).expect("a string takes all");
+    }
+    text
+}

@@ -1,0 +1,150 @@
+//! A case file: everything that it takes to play one trial again, and what came of it the first time.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::checker::Judgement;
+use crate::fault::Plan;
+use crate::history::Digest;
+use crate::sim::{self, Conclusion, Outcome, Refusal, SimFile};
+
+/// The format that this version writes and reads.
+const FORMAT: u32 = 1;
+
+/// One trial, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The version of this layout.
+    format: u32,
+    /// The version of pulseless that wrote it.
+    pub pulseless: String,
+    /// The sim's name.
+    pub sim: String,
+    /// The seed.
+    pub seed: u64,
+    /// The digest of the history.
+    pub digest: Digest,
+    /// Whether the promise was kept.
+    pub conclusion: Conclusion,
+    /// What the judges said.
+    pub judgements: Vec<Judgement>,
+    /// The faults that were played.
+    pub plan: Plan,
+    /// The sim file's text, settings applied.
+    text: String,
+}
+
+/// Why a case file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// The file cannot be read or written.
+    #[error("failed to {verb} case file {}: {error}", path.display())]
+    Io {
+        /// `read` or `write`.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file breaks off.
+    #[error(
+        "case file {} is truncated: it ends at line {line}, column {column}, in mid-value; copy it again from where it was written",
+        path.display()
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// The file is something else.
+    #[error("{} is not a case file: {error}; `pulseless sweep` writes case files into its report folder", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        error: serde_json::Error,
+    },
+    /// The file was written by another version.
+    #[error(
+        "case file {} has format {format}, and this pulseless reads format {FORMAT}; it was written by pulseless {version}",
+        path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// Who wrote it.
+        version: String,
+    },
+    /// The sim in the file is refused.
+    #[error("failed to {0}")]
+    Refused(Box<Refusal>),
+}
+
+impl Case {
+    /// The case of an outcome.
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Self {
+        Case {
+            format: FORMAT,
+            pulseless: env!("CARGO_PKG_VERSION").to_owned(),
+            sim: outcome.sim.name.clone(),
+            seed: outcome.seed,
+            digest: outcome.digest(),
+            conclusion: outcome.conclusion.clone(),
+            judgements: outcome.judgements.clone(),
+            plan: outcome.plan.clone(),
+            text: outcome.sim.text.clone(),
+        }
+    }
+
+    /// Reads a case file.
+    ///
+    /// # Errors
+    /// It cannot be read, is truncated, is no case file, or has another format.
+    pub fn read(path: &Path) -> Result<Self, CaseError> {
+        let owned = || path.to_owned();
+        let text = fs::read_to_string(path).map_err(|error| CaseError::Io { verb: "read", path: owned(), error })?;
+        let case: Case = serde_json::from_str(&text).map_err(|error| match error.classify() {
+            serde_json::error::Category::Eof => {
+                CaseError::Truncated { path: owned(), line: error.line(), column: error.column() }
+            }
+            serde_json::error::Category::Io
+            | serde_json::error::Category::Syntax
+            | serde_json::error::Category::Data => CaseError::Foreign { path: owned(), error },
+        })?;
+        if case.format != FORMAT {
+            return Err(CaseError::Format { path: owned(), format: case.format, version: case.pulseless });
+        }
+        Ok(case)
+    }
+
+    /// Writes the case file, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), CaseError> {
+        let draft = path.with_extension("draft");
+        let json = serde_json::to_string_pretty(self).expect("a case is plain data");
+        fs::write(&draft, json + "\n")
+            .and_then(|()| fs::rename(&draft, path))
+            .map_err(|error| CaseError::Io { verb: "write", path: path.to_owned(), error })
+    }
+
+    /// The sim that the case was played from.
+    ///
+    /// # Errors
+    /// This version refuses the sim.
+    pub fn sim(&self) -> Result<SimFile, CaseError> {
+        sim::read(&self.sim, &self.text, &sim::vocabulary()).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
+    }
+}

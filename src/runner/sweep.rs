@@ -1,0 +1,252 @@
+//! A sweep: every sim with every seed, on a few threads, into a report folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::runner::{Case, CaseError};
+use crate::sim::{Conclusion, SimFile, play};
+
+/// What to play.
+pub struct Sweep {
+    /// The sims.
+    pub sims: Vec<SimFile>,
+    /// The seeds, each with every sim.
+    pub seeds: Range<u64>,
+    /// So many trials at a time.
+    pub jobs: usize,
+    /// Stop at the first trial that does not pass.
+    pub fail_fast: bool,
+    /// Where the report goes; it exists.
+    pub folder: PathBuf,
+}
+
+/// Why a sweep could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The report folder cannot be made.
+    #[error("failed to make the report folder {}: {error}; choose another with --reports", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The summary cannot be written.
+    #[error("failed to write {}: {error}", path.display())]
+    Summary {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A case cannot be written.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+}
+
+/// How many trials came out how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The promise was kept.
+    pub pass: u64,
+    /// It was broken.
+    pub fail: u64,
+    /// The trial shows too little.
+    pub unknown: u64,
+    /// The trial could not be played: our bug.
+    pub broken: u64,
+}
+
+impl Tally {
+    /// All trials.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        self.pass + self.fail + self.unknown + self.broken
+    }
+
+    fn add(&mut self, ending: &Ending) {
+        match ending {
+            Ending::Concluded(Conclusion::Pass) => self.pass += 1,
+            Ending::Concluded(Conclusion::Fail(_)) => self.fail += 1,
+            Ending::Concluded(Conclusion::Unknown(_)) => self.unknown += 1,
+            Ending::Broken(_) => self.broken += 1,
+        }
+    }
+}
+
+/// How one trial ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// It was played and judged.
+    Concluded(Conclusion),
+    /// It could not be played: our bug.
+    Broken(String),
+}
+
+/// One trial that did not pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The sim's name.
+    pub sim: String,
+    /// The seed.
+    pub seed: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// The case file beside the summary that `replay` takes; none where nothing could be played.
+    pub case: Option<String>,
+}
+
+/// What a sweep found; `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The version of pulseless.
+    pub pulseless: String,
+    /// How many trials were asked for.
+    pub asked: u64,
+    /// Whether it ended before all were played.
+    pub stopped_early: bool,
+    /// All trials together.
+    pub tally: Tally,
+    /// By sim.
+    pub sims: BTreeMap<String, Tally>,
+    /// Those that did not pass, by sim and seed.
+    pub failures: Vec<Failure>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// Trials in each second of wall time.
+    pub trials_per_second: f64,
+}
+
+/// One trial has ended.
+pub struct Progress<'a> {
+    /// So far.
+    pub tally: Tally,
+    /// How many trials were asked for.
+    pub asked: u64,
+    /// The sim of this trial.
+    pub sim: &'a str,
+    /// Its seed.
+    pub seed: u64,
+    /// How it ended.
+    pub ending: &'a Ending,
+}
+
+#[derive(Default)]
+struct Found {
+    tally: Tally,
+    sims: BTreeMap<String, Tally>,
+    failures: Vec<Failure>,
+    error: Option<SweepError>,
+}
+
+impl Sweep {
+    /// How many trials it takes.
+    #[must_use]
+    pub fn trials(&self) -> u64 {
+        self.sims.len() as u64 * (self.seeds.end - self.seeds.start)
+    }
+
+    /// Plays until all trials are played, or `stop` is set, or a trial fails and `fail_fast` is on. What was
+    /// found until then is written in any case.
+    ///
+    /// # Errors
+    /// The report cannot be written.
+    pub fn run(&self, stop: &AtomicBool, on_progress: impl Fn(Progress<'_>) + Sync) -> Result<Summary, SweepError> {
+        let begun = Instant::now();
+        let (next, found) = (AtomicU64::new(0), Mutex::new(Found::default()));
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.max(1) {
+                scope.spawn(|| self.work(&next, &found, stop, &on_progress));
+            }
+        });
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        found.failures.sort_by(|one, other| (&one.sim, one.seed).cmp(&(&other.sim, other.seed)));
+        let seconds = begun.elapsed().as_secs_f64();
+        let summary = Summary {
+            pulseless: env!("CARGO_PKG_VERSION").to_owned(),
+            asked: self.trials(),
+            stopped_early: found.tally.trials() < self.trials(),
+            tally: found.tally,
+            sims: found.sims,
+            failures: found.failures,
+            seconds,
+            trials_per_second: found.tally.trials() as f64 / seconds,
+        };
+        write_summary(&self.folder, &summary)?;
+        found.error.map_or(Ok(summary), Err)
+    }
+
+    fn work(
+        &self,
+        next: &AtomicU64,
+        found: &Mutex<Found>,
+        stop: &AtomicBool,
+        on_progress: &(impl Fn(Progress<'_>) + Sync),
+    ) {
+        let span = self.seeds.end - self.seeds.start;
+        while !stop.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.trials() {
+                return;
+            }
+            // Seeds in the outer loop: a sweep that ends early has tried every sim.
+            let sims = self.sims.len() as u64;
+            let sim = &self.sims[usize::try_from(number % sims).expect("an index of sims")];
+            let seed = self.seeds.start + (number / sims) % span;
+            let (ending, case) = play_one(sim, seed);
+            let passed = ending == Ending::Concluded(Conclusion::Pass);
+            if self.fail_fast && !passed {
+                stop.store(true, Ordering::Relaxed);
+            }
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = found.take(self, sim, seed, &ending, case) {
+                stop.store(true, Ordering::Relaxed);
+                found.error.get_or_insert(error);
+            }
+            on_progress(Progress { tally: found.tally, asked: self.trials(), sim: &sim.name, seed, ending: &ending });
+        }
+    }
+}
+
+impl Found {
+    fn take(
+        &mut self,
+        sweep: &Sweep,
+        sim: &SimFile,
+        seed: u64,
+        ending: &Ending,
+        case: Option<Case>,
+    ) -> Result<(), SweepError> {
+        self.tally.add(ending);
+        self.sims.entry(sim.name.clone()).or_default().add(ending);
+        if *ending == Ending::Concluded(Conclusion::Pass) {
+            return Ok(());
+        }
+        let name = format!("{}-seed-{seed}.case.json", sim.name);
+        let file = case.is_some().then(|| name.clone());
+        self.failures.push(Failure { sim: sim.name.clone(), seed, ending: ending.clone(), case: file });
+        case.map_or(Ok(()), |case| Ok(case.write(&sweep.folder.join(name))?))
+    }
+}
+
+fn play_one(sim: &SimFile, seed: u64) -> (Ending, Option<Case>) {
+    match play(sim, seed) {
+        Ok(outcome) => (Ending::Concluded(outcome.conclusion.clone()), Some(Case::of(&outcome))),
+        Err(error) => (Ending::Broken(error.to_string()), None),
+    }
+}
+
+fn write_summary(folder: &Path, summary: &Summary) -> Result<(), SweepError> {
+    let path = folder.join("summary.json");
+    let json = serde_json::to_string_pretty(summary).expect("a summary is plain data");
+    fs::write(&path, json + "\n").map_err(|error| SweepError::Summary { path, error })
+}
