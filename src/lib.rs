@@ -10,5 +10,6 @@ pub mod env;
 pub mod fault;
 pub mod history;
 pub mod sim;
+pub mod node;
 pub mod wire;
 pub mod world;

@@ -1,0 +1,124 @@
+//! The node's connections: what it accepts, and how they end with the server.
+//!
+//! Refuses to know HTTP/2. tonic gives each connection a task of its own that outlives the server's future;
+//! these connections fail their next read when the server is dropped, which ends that task.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
+use tokio_stream::Stream;
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+use crate::env::{Listener, Socket};
+
+/// After a failed accept the listener rests for so long. Linux keeps failing while the process has no file
+/// descriptor left (accept(2), EMFILE), and without a rest the loop would spin.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// The connections that arrive, without end: no failed accept ends the server.
+pub(crate) struct Incoming {
+    listener: Listener,
+    resting: Option<Pin<Box<Sleep>>>,
+    /// Dropped with the server; every connection watches it.
+    alive: watch::Sender<()>,
+}
+
+impl Incoming {
+    /// The connections of that listener.
+    pub(crate) fn new(listener: Listener) -> Self {
+        Incoming { listener, resting: None, alive: watch::Sender::new(()) }
+    }
+}
+
+impl Stream for Incoming {
+    type Item = Result<Connection, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(rest) = &mut self.resting {
+                ready!(rest.as_mut().poll(context));
+                self.resting = None;
+            }
+            match ready!(self.listener.poll_accept(context)) {
+                Ok(socket) => {
+                    let connection = Connection::new(socket, self.alive.subscribe());
+                    return Poll::Ready(Some(Ok(connection)));
+                }
+                Err(error) => {
+                    tracing::warn!(listener = %self.listener.local(), %error, "failed to accept a connection");
+                    self.resting = Some(Box::pin(sleep(ACCEPT_REST)));
+                }
+            }
+        }
+    }
+}
+
+/// A connection that ends with the server.
+pub(crate) struct Connection {
+    socket: Socket,
+    server_end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Connection {
+    fn new(socket: Socket, mut alive: watch::Receiver<()>) -> Self {
+        // Nothing is ever sent there, so a change is an error and means that the sender was dropped.
+        let server_end = Box::pin(async move { while alive.changed().await.is_ok() {} });
+        Connection { socket, server_end }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        TcpConnectInfo { local_addr: Some(self.socket.local()), remote_addr: Some(self.socket.peer()) }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.server_end.as_mut().poll(context).is_ready() {
+            // The future is spent; another one that is ready stands in, so that later reads fail, too.
+            self.server_end = Box::pin(std::future::ready(()));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the node was stopped")));
+        }
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}
