@@ -9,4 +9,5 @@ compile_error!(
 pub mod env;
 pub mod fault;
 pub mod history;
+pub mod proxy;
 pub mod wire;
