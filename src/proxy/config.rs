@@ -21,7 +21,8 @@ pub struct ProxyConfig {
     pub control: Control,
 }
 
-/// Connections from clients at one time. Ten times the largest cast of a sim; keeps a flood from eating the machine.
+/// Connections from clients at one time, so that a flood of them has an end: their windows add up to 16 GiB, which is
+/// more than the machine has, and each is full only if all its streams are stalled.
 pub(crate) const MAX_CONNECTIONS: usize = 4096;
 
 /// Streams of one client connection at one time: what Envoy 1.40 advertises, as measured.
@@ -46,8 +47,8 @@ pub(crate) const MAX_SEND_BUFFER: usize = 65_536;
 /// Bytes of a header list, either way: Envoy's limit, 60 KiB, rounded up.
 pub(crate) const MAX_HEADER_LIST: u32 = 65_536;
 
-/// A client that connected must have sent the HTTP/2 preface by then: as long as nginx and nghttpx give a silent
-/// peer at a minimum, and as long as libxmtp gives its whole connect.
+/// A client that connected must have sent the HTTP/2 preface by then: as long as libxmtp's client gives the whole
+/// connect, and as nghttpx gives its peers to acknowledge SETTINGS.
 pub(crate) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The node must have accepted a connection by then: Envoy's `connect_timeout`.

@@ -199,8 +199,7 @@ mod tests {
         let (first, second) = traffic.split_at(30);
         let mut written = 0;
         while written < traffic.len() {
-            let slices = [IoSlice::new(first), IoSlice::new(second)];
-            let mut slices = &mut slices.clone()[..];
+            let mut slices = &mut [IoSlice::new(first), IoSlice::new(second)][..];
             IoSlice::advance_slices(&mut slices, written);
             written += meter.write_vectored(slices).await.expect("the reader lives");
         }

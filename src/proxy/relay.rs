@@ -122,7 +122,11 @@ impl Relay {
             slot = upstream.slot() => slot,
         };
         // The rules may have changed while the node was dialled.
-        poll_fn(|context| Poll::Ready(self.gate.follow(context))).await;
+        poll_fn(|context| {
+            self.gate.follow(context);
+            Poll::Ready(())
+        })
+        .await;
         if self.gate.is_silent(Direction::ToNode) {
             self.gate.swallow(Direction::ToNode, Piece::Headers);
             return Opening::Silenced;
@@ -153,6 +157,9 @@ impl Relay {
             Parting::Answered | Parting::ClientLeft => self.let_go(node, &parting),
             Parting::NodeLeft(error) => {
                 drop(node);
+                // h2 forgets what waits for the socket when a stream is reset; after one turn of the connection's task
+                // only what the socket or the client has no room for is left to forget.
+                tokio::task::yield_now().await;
                 if self.report_loss(&error).is_none() {
                     self.hang().await;
                 }
