@@ -11,5 +11,6 @@ pub mod fault;
 pub mod history;
 pub mod sim;
 pub mod node;
+pub mod proxy;
 pub mod wire;
 pub mod world;

@@ -1,0 +1,91 @@
+//! The heads of requests and responses as the proxy sends them: rewritten, or made up.
+//!
+//! Refuses to know streams.
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Request, Response, StatusCode, Uri, Version, request};
+
+use crate::env::Address;
+
+/// gRPC's status code UNAVAILABLE.
+const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
+
+/// The request as it goes to the node: scheme `http`, since the way there is cleartext; the client's authority, as a
+/// proxy keeps the name that the client asked for, or else the node's own.
+///
+/// Connection-specific headers need no care: h2 resets a stream that has any (RFC 9113 section 8.2.2).
+///
+/// # Errors
+/// The request has no path, as one with CONNECT, which the proxy does not serve.
+pub(crate) fn to_node(head: request::Parts, node: &Address) -> Result<Request<()>, http::Error> {
+    let target = head.uri.into_parts();
+    let authority = target.authority.map_or_else(|| node.to_string(), |authority| authority.to_string());
+    let path = target.path_and_query.as_ref().map_or("", |path| path.as_str());
+    let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build()?;
+    let mut request = Request::builder().method(head.method).uri(uri).version(Version::HTTP_2).body(())?;
+    *request.headers_mut() = head.headers;
+    Ok(request)
+}
+
+/// Whether a request speaks gRPC, which wants errors in trailers.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The proxy's own answer when the node cannot be had: to gRPC a trailers-only UNAVAILABLE, as Envoy's, else a 503.
+///
+/// # Errors
+/// The stream is gone.
+pub(crate) fn refuse(respond: &mut SendResponse<Bytes>, is_grpc: bool, reason: &str) -> Result<(), h2::Error> {
+    let mut response = Response::new(());
+    if is_grpc {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", UNAVAILABLE);
+        let message = HeaderValue::from_str(&percent_encoded(reason)).expect("percent-encoded text is printable ASCII");
+        headers.insert("grpc-message", message);
+    } else {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    respond.send_response(response, true).map(drop)
+}
+
+/// As gRPC over HTTP/2 writes `grpc-message`: all but printable ASCII, and the percent sign, as `%XX`.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'%' => encoded.push_str("%25"),
+            b' '..=b'~' => encoded.push(char::from(byte)),
+            _ => write!(encoded, "%{byte:02X}").expect("a string takes all that is written to it"),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(uri: &str) -> request::Parts {
+        Request::builder().uri(uri).header("te", "trailers").body(()).expect("a request").into_parts().0
+    }
+
+    #[test]
+    fn the_clients_authority_is_kept_and_a_missing_one_is_the_nodes() {
+        let node = Address::new("node", 5556);
+        let kept = to_node(head("https://api.example:443/a/b?c"), &node).expect("a request");
+        assert_eq!(kept.uri(), "http://api.example:443/a/b?c");
+        assert_eq!(kept.headers()["te"], "trailers");
+        assert_eq!(to_node(head("/a/b"), &node).expect("a request").uri(), "http://node:5556/a/b");
+    }
+
+    #[test]
+    fn a_message_is_printable_whatever_it_says() {
+        assert_eq!(percent_encoded("100% café\n"), "100%25 caf%C3%A9%0A");
+    }
+}

@@ -1,0 +1,120 @@
+//! What an observer is told: each thing that happened in the proxy, in the order in which it happened.
+//!
+//! Refuses to know what the observer makes of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+/// Hears every notice; called inside the proxy's tasks, so it must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened.
+    fn notice(&self, notice: Notice);
+}
+
+/// One stream of one client connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey {
+    /// The serial number of the client connection in this proxy process, from 1.
+    pub connection: u64,
+    /// The HTTP/2 stream id on that connection.
+    pub stream: u32,
+}
+
+impl fmt::Display for StreamKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.connection, self.stream)
+    }
+}
+
+/// Which way something travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// From the client to the node.
+    ToNode,
+    /// From the node, or from the proxy itself, to the client.
+    ToClient,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// It was handed on.
+    Passed,
+    /// It went no further: a rule of [`Control`](crate::proxy::Control) swallowed it, or there was nobody left to
+    /// take it.
+    Swallowed,
+}
+
+/// Something that happened in the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A client's connection was accepted.
+    ConnectionOpened {
+        /// Its serial number, from 1.
+        connection: u64,
+        /// The client's address.
+        peer: SocketAddr,
+    },
+    /// A client's connection is gone, and its streams with it, but for those whose node half a rule keeps open.
+    ConnectionClosed {
+        /// Its serial number.
+        connection: u64,
+    },
+    /// The proxy itself wrote an HTTP/2 PING with the ACK flag to the client.
+    PingAnswered {
+        /// The connection's serial number.
+        connection: u64,
+    },
+    /// A client opened a stream.
+    StreamOpened {
+        /// The stream.
+        stream: StreamKey,
+        /// The path of its request, such as `/package.Service/Method`.
+        path: String,
+    },
+    /// The headers of a request or of a response, also of a response that the proxy made up itself.
+    Headers {
+        /// The stream.
+        stream: StreamKey,
+        /// The way they travel.
+        direction: Direction,
+        /// What became of them.
+        fate: Fate,
+    },
+    /// A piece of payload, as it was handed on or swallowed; its borders mean nothing.
+    Data {
+        /// The stream.
+        stream: StreamKey,
+        /// The way it travels.
+        direction: Direction,
+        /// The bytes.
+        data: Bytes,
+        /// What became of them.
+        fate: Fate,
+    },
+    /// The orderly end of one direction: trailers, or a bare END_STREAM on whichever frame it rode.
+    Trailers {
+        /// The stream.
+        stream: StreamKey,
+        /// The way they travel.
+        direction: Direction,
+        /// What became of them.
+        fate: Fate,
+    },
+    /// The abrupt end of a stream: a reset, or the loss of a connection, which travels on as a reset.
+    Reset {
+        /// The stream.
+        stream: StreamKey,
+        /// The way it travels.
+        direction: Direction,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// The proxy has let go of both halves of a stream; the last notice of the stream.
+    StreamClosed {
+        /// The stream.
+        stream: StreamKey,
+    },
+}

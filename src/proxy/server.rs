@@ -1,0 +1,155 @@
+//! Accepts clients, speaks HTTP/2 with each, and starts a relay for each of their streams.
+//!
+//! Refuses to know what a relay does. One client's trouble ends one connection and never the server; dropping the
+//! server's future ends everything, as the death of its process would.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::{Builder, Connection, SendResponse};
+use http::Request;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::env::{Env, Socket};
+use crate::proxy::config::{
+    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, HANDSHAKE_LIMIT, MAX_CONNECTIONS, MAX_HEADER_LIST, MAX_SEND_BUFFER,
+    MAX_STREAMS_PER_CONNECTION, ProxyConfig, STREAM_WINDOW,
+};
+use crate::proxy::control::Control;
+use crate::proxy::gate::Gate;
+use crate::proxy::meter::Meter;
+use crate::proxy::notice::{Notice, Observer, StreamKey};
+use crate::proxy::relay::{Kept, Relay};
+use crate::proxy::upstream::Upstream;
+
+/// Why a proxy cannot serve; fits after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The port cannot be had.
+    #[error("listen on the proxy's port {port}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// What the surroundings said.
+        source: io::Error,
+    },
+}
+
+/// Serves clients until it is dropped.
+///
+/// # Errors
+/// The port cannot be listened on; nothing that happens later ends it.
+pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn Observer>) -> Result<(), ProxyError> {
+    let ProxyConfig { port, upstream, control } = config;
+    let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
+    let upstream = Arc::new(Upstream::new(env, upstream));
+    let mut clients = JoinSet::new();
+    let mut serial = 0;
+    loop {
+        tokio::select! {
+            biased;
+            // First, and it starves nobody: no more can end than were accepted.
+            Some(ended) = clients.join_next() => complain(ended.err()),
+            accepted = listener.accept(), if clients.len() < MAX_CONNECTIONS => match accepted {
+                Ok(socket) => {
+                    serial += 1;
+                    let (control, observer, upstream) = (control.clone(), observer.clone(), upstream.clone());
+                    let client = Client { serial, peer: socket.peer().ip(), control, observer, upstream };
+                    clients.spawn(client.run(socket));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, port, "failed to accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+/// One client connection.
+struct Client {
+    serial: u64,
+    peer: IpAddr,
+    control: Control,
+    observer: Arc<dyn Observer>,
+    upstream: Arc<Upstream>,
+}
+
+impl Client {
+    async fn run(self, socket: Socket) {
+        let connection = self.serial;
+        self.observer.notice(Notice::ConnectionOpened { connection, peer: socket.peer() });
+        let socket = Meter::new(socket, connection, self.observer.clone());
+        let handshake = Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
+            .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .max_send_buffer_size(MAX_SEND_BUFFER)
+            .handshake(socket);
+        let mut kept = JoinSet::new();
+        match timeout(HANDSHAKE_LIMIT, handshake).await {
+            Ok(Ok(http)) => self.serve_streams(http, &mut kept).await,
+            Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
+            Err(_late) => tracing::debug!(connection, "no HTTP/2 from the client in time"),
+        }
+        self.observer.notice(Notice::ConnectionClosed { connection });
+        while let Some(ended) = kept.join_next().await {
+            complain(ended.err());
+        }
+    }
+
+    /// Relays the connection's streams until it ends, and them with it.
+    async fn serve_streams(&self, mut http: Connection<Meter<Socket>, Bytes>, kept: &mut JoinSet<()>) {
+        let mut relays = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                // First, and they starve nobody: no more can end than were accepted.
+                Some(ended) = relays.join_next() => adopt(ended, kept),
+                Some(ended) = kept.join_next() => complain(ended.err()),
+                arrived = http.accept() => match arrived {
+                    Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, connection = self.serial, "the client's connection is lost");
+                        break;
+                    }
+                    None => break,
+                },
+            }
+        }
+        // Its streams are told by h2, which ends their relays.
+        drop(http);
+        while let Some(ended) = relays.join_next().await {
+            adopt(ended, kept);
+        }
+    }
+
+    fn start(&self, request: Request<RecvStream>, respond: SendResponse<Bytes>, relays: &mut JoinSet<Option<Kept>>) {
+        let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
+        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.peer, request.uri().path());
+        let (relay, head) = Relay::new(gate, request, respond);
+        let upstream = self.upstream.clone();
+        relays.spawn(async move { relay.run(head, &upstream).await });
+    }
+}
+
+/// Takes over the node half that a relay left behind.
+fn adopt(ended: Result<Option<Kept>, JoinError>, kept: &mut JoinSet<()>) {
+    match ended {
+        Ok(Some(half)) => drop(kept.spawn(half.run())),
+        Ok(None) => {}
+        Err(error) => complain(Some(error)),
+    }
+}
+
+/// A task that ended by a panic is a bug of ours or of h2; it costs one connection, not the server.
+fn complain(error: Option<JoinError>) {
+    if let Some(error) = error {
+        tracing::error!(%error, "a task of the proxy panicked");
+    }
+}

@@ -1,0 +1,221 @@
+//! The one connection to the node that all streams share: dialled when needed, dialled again when gone.
+//!
+//! Refuses to know what the streams carry. It never tries a request twice: only connecting is repeated.
+//!
+//! ```text
+//! none --slot asked for--> dialling --ok--> live --lost, or GOAWAY--> none (streams that run on keep the old one)
+//!   ^_______________________ failed _/
+//! ```
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::SendStream;
+use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
+use http::Request;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::env::{Address, Env, Socket};
+use crate::proxy::config::{
+    DIAL_LIMIT, LINK_TRIES, MAX_HEADER_LIST, MAX_SEND_BUFFER, NODE_CONNECTION_WINDOW, SLOT_LIMIT, STREAM_WINDOW,
+};
+
+/// Why there is no slot for a stream at the node.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    /// TCP says no.
+    #[error("connect to {0}: {1}")]
+    Dial(Address, Arc<io::Error>),
+    /// TCP, or the other side's HTTP/2, says nothing.
+    #[error("connect to {0} within {DIAL_LIMIT:?}")]
+    DialTimeout(Address),
+    /// There is a connection, but no HTTP/2 on it.
+    #[error("speak HTTP/2 to {0}: {1}")]
+    Handshake(Address, Arc<h2::Error>),
+    /// The node's limit of concurrent streams is reached.
+    #[error("open a stream to {0} within {SLOT_LIMIT:?}: the node's limit of concurrent streams is reached")]
+    Full(Address),
+    /// Connections die faster than a stream can be opened.
+    #[error("open a stream to {0}: the connection was lost")]
+    Lost(Address),
+}
+
+/// The way to the node.
+pub(crate) struct Upstream {
+    env: Env,
+    address: Address,
+    pool: Mutex<Pool>,
+    /// Dials that are over, so that whoever waited for one in vain shares its failure instead of dialling in turn.
+    dials: AtomicU64,
+}
+
+#[derive(Default)]
+struct Pool {
+    link: Option<Link>,
+    failure: Option<UpstreamError>,
+    /// One task per connection; more than one while streams run on after GOAWAY.
+    drivers: JoinSet<()>,
+}
+
+#[derive(Clone)]
+struct Link {
+    sender: SendRequest<Bytes>,
+    /// As many permits as the node allows concurrent streams; closed when the connection is gone.
+    slots: Arc<Semaphore>,
+}
+
+/// The right to open one stream now.
+pub(crate) struct Slot {
+    sender: SendRequest<Bytes>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    /// Opens the stream; the permit is to be kept as long as the stream.
+    ///
+    /// # Errors
+    /// The connection was lost in this very moment, or HTTP/2 cannot express the request.
+    pub(crate) fn send(
+        mut self,
+        request: Request<()>,
+        is_whole: bool,
+    ) -> Result<(ResponseFuture, SendStream<Bytes>, OwnedSemaphorePermit), h2::Error> {
+        let (reply, body) = self.sender.send_request(request, is_whole)?;
+        Ok((reply, body, self.permit))
+    }
+}
+
+impl Upstream {
+    /// A way to the node; nothing is dialled yet.
+    pub(crate) fn new(env: Env, address: Address) -> Self {
+        Upstream { env, address, pool: Mutex::default(), dials: AtomicU64::new(0) }
+    }
+
+    /// The node's address.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Waits for room for one more stream.
+    ///
+    /// # Errors
+    /// The node cannot be reached, or has no room in time.
+    pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
+        for _ in 0..LINK_TRIES {
+            let Link { sender, slots } = self.link().await?;
+            let permit = match timeout(SLOT_LIMIT, slots.acquire_owned()).await {
+                Ok(Ok(permit)) => permit,
+                Ok(Err(_closed)) => continue,
+                Err(_late) => return Err(UpstreamError::Full(self.address.clone())),
+            };
+            // The wait may have outlived the connection's readiness: GOAWAY closes it for new streams.
+            if let Ok(sender) = sender.ready().await {
+                return Ok(Slot { sender, permit });
+            }
+        }
+        Err(UpstreamError::Lost(self.address.clone()))
+    }
+
+    async fn link(&self) -> Result<Link, UpstreamError> {
+        let seen = self.dials.load(Ordering::Relaxed);
+        let mut pool = self.pool.lock().await;
+        if let Some(link) = &pool.link
+            && !link.slots.is_closed()
+            && link.sender.clone().ready().await.is_ok()
+        {
+            return Ok(link.clone());
+        }
+        if let Some(failure) = &pool.failure
+            && self.dials.load(Ordering::Relaxed) > seen
+        {
+            return Err(failure.clone());
+        }
+        while pool.drivers.try_join_next().is_some() {}
+        pool.link = None;
+        let dialled = self.dial().await;
+        self.dials.fetch_add(1, Ordering::Relaxed);
+        let (sender, connection) = dialled.inspect_err(|error| pool.failure = Some(error.clone()))?;
+        let driver = Driver::new(connection);
+        let link = Link { sender, slots: driver.slots.clone() };
+        pool.drivers.spawn(driver);
+        pool.failure = None;
+        pool.link = Some(link.clone());
+        Ok(link)
+    }
+
+    async fn dial(&self) -> Result<(SendRequest<Bytes>, Connection<Socket>), UpstreamError> {
+        let connect = async {
+            let socket = self.env.dial(&self.address).await;
+            let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
+            let spoken = Builder::new()
+                .initial_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(NODE_CONNECTION_WINDOW)
+                .max_header_list_size(MAX_HEADER_LIST)
+                .max_send_buffer_size(MAX_SEND_BUFFER)
+                .enable_push(false)
+                .handshake(socket)
+                .await;
+            spoken.map_err(|error| UpstreamError::Handshake(self.address.clone(), Arc::new(error)))
+        };
+        match timeout(DIAL_LIMIT, connect).await {
+            Ok(dialled) => dialled,
+            Err(_late) => Err(UpstreamError::DialTimeout(self.address.clone())),
+        }
+    }
+}
+
+/// Runs one connection to its end, and keeps its slots at what the node allows.
+struct Driver {
+    connection: Connection<Socket>,
+    slots: Arc<Semaphore>,
+    /// Permits that exist, in use or not.
+    granted: usize,
+}
+
+impl Driver {
+    fn new(connection: Connection<Socket>) -> Self {
+        let mut driver = Driver { connection, slots: Arc::new(Semaphore::new(0)), granted: 0 };
+        driver.follow_limit();
+        driver
+    }
+
+    /// The node may change its limit with any SETTINGS frame. h2 queues what exceeds it, without a limit of time; the
+    /// semaphore gives the wait one.
+    fn follow_limit(&mut self) {
+        let limit = self.connection.max_concurrent_send_streams().min(Semaphore::MAX_PERMITS);
+        if limit > self.granted {
+            self.slots.add_permits(limit - self.granted);
+            self.granted = limit;
+        } else if limit < self.granted {
+            // Those in use are taken back at a later turn.
+            self.granted -= self.slots.forget_permits(self.granted - limit);
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let polled = Pin::new(&mut self.connection).poll(context);
+        self.follow_limit();
+        polled.map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "the connection to the node is lost");
+            }
+        })
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.slots.close();
+    }
+}

@@ -1,0 +1,5 @@
+//! The proxy between raw HTTP/2 ends, over pipes in memory and on a paused clock.
+
+mod silence;
+mod truth;
+mod world;

@@ -1,0 +1,315 @@
+//! What a proxy does that tells the truth.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use http::{Request, Response, StatusCode};
+use pulseless::proxy::{Direction, Fate, Notice, StreamKey};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, sleep};
+
+use crate::world::{
+    NODE_PORT, NodeEnd, PROXY_PORT, World, grpc_status, is_quiet, read, read_reset, read_trailers, settle, write,
+};
+
+/// Windows and buffers between a sender and a stalled reader: the proxy's window for the sender, one DATA frame in
+/// hand, the proxy's send buffer, and the reader's own window (HTTP/2's default).
+const MOST_UNDER_WAY: usize = (1 << 20) + 16_384 + 65_536 + 65_535;
+const LOAD: usize = 8 << 20;
+
+#[tokio::test(start_paused = true)]
+async fn a_unary_call_passes_with_its_headers_and_trailers() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (response, mut to_node) = client.send("/mls.Api/Query", false);
+    to_node.send_data("question".into(), true).expect("the stream is open");
+    let mut call = world.call().await;
+    assert_eq!(call.request.uri(), "http://api.example/mls.Api/Query");
+    assert_eq!(call.request.headers()["content-type"], "application/grpc");
+    assert_eq!(read(call.request.body_mut()).await, b"question");
+    assert!(call.request.body().is_end_stream());
+    let headers = Response::builder().header("x-app-version", "1").body(()).expect("a response");
+    let mut to_client = call.respond.send_response(headers, false).expect("the stream is open");
+    to_client.send_data("answer".into(), false).expect("the stream is open");
+    to_client.send_trailers(grpc_status("0")).expect("the stream is open");
+    let response = response.await.expect("an answer");
+    assert_eq!(response.headers()["x-app-version"], "1");
+    let mut from_node = response.into_body();
+    assert_eq!(read(&mut from_node).await, b"answer");
+    assert_eq!(read_trailers(&mut from_node).await, Some(grpc_status("0")));
+    settle().await;
+    let stream = StreamKey { connection: 1, stream: 1 };
+    let (up, down, fate) = (Direction::ToNode, Direction::ToClient, Fate::Passed);
+    let seen: Vec<_> = world.recorder.all().split_off(1);
+    let expected = [
+        Notice::StreamOpened { stream, path: "/mls.Api/Query".into() },
+        Notice::Headers { stream, direction: up, fate },
+        Notice::Data { stream, direction: up, data: "question".into(), fate },
+        Notice::Trailers { stream, direction: up, fate },
+        Notice::Headers { stream, direction: down, fate },
+        Notice::Data { stream, direction: down, data: "answer".into(), fate },
+        Notice::Trailers { stream, direction: down, fate },
+        Notice::StreamClosed { stream },
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bidirectional_stream_passes_piece_by_piece_and_outlives_the_clients_half() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, mut there) = world.open(&mut client).await;
+    for round in 0..100u8 {
+        there.to_client.send_data(vec![round; 9].into(), false).expect("the stream is open");
+        assert_eq!(read(&mut here.from_node).await, [round; 9]);
+        here.to_node.send_data(vec![round; 5].into(), false).expect("the stream is open");
+        assert_eq!(read(&mut there.from_client).await, [round; 5]);
+        sleep(Duration::from_secs(3600)).await;
+    }
+    here.to_node.send_data(Bytes::new(), true).expect("the stream is open");
+    assert_eq!(read_trailers(&mut there.from_client).await, None);
+    there.to_client.send_data("late".into(), false).expect("the stream is open");
+    there.to_client.send_trailers(grpc_status("0")).expect("the stream is open");
+    assert_eq!(read(&mut here.from_node).await, b"late");
+    assert_eq!(read_trailers(&mut here.from_node).await, Some(grpc_status("0")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trailers_only_response_passes_while_the_client_is_still_sending() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (response, _to_node) = client.send("/mls.Api/Subscribe", false);
+    let mut call = world.call().await;
+    let mut refusal = Response::new(());
+    *refusal.headers_mut() = grpc_status("12");
+    call.respond.send_response(refusal, true).expect("the stream is open");
+    let response = response.await.expect("an answer");
+    assert_eq!(response.headers()["grpc-status"], "12");
+    assert!(response.body().is_end_stream());
+    assert_eq!(read_reset(call.request.body_mut()).await, Some(Reason::CANCEL));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_streams_of_many_clients_share_one_connection_to_the_node() {
+    let mut world = World::start().await;
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        let mut client = world.client().await;
+        for _ in 0..50 {
+            answers.push(client.send("/mls.Api/Query", true).0);
+        }
+        settle().await;
+    }
+    for _ in 0..150 {
+        let mut call = world.call().await;
+        assert_eq!(call.connection, 1);
+        call.respond.send_response(Response::new(()), true).expect("the stream is open");
+    }
+    for answer in answers {
+        assert_eq!(answer.await.expect("an answer").status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_stops_the_node_and_loses_nothing() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, there) = world.open(&mut client).await;
+    let written = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(write(there.to_client, LOAD, written.clone()));
+    settle().await;
+    let stalled = written.load(Ordering::Relaxed);
+    assert!((1 << 20..=MOST_UNDER_WAY).contains(&stalled), "{stalled}");
+    assert_eq!(read(&mut here.from_node).await.len(), LOAD);
+    assert!(client.ping().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_read_stops_the_client_and_loses_nothing() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (here, mut there) = world.open(&mut client).await;
+    let written = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(write(here.to_node, LOAD, written.clone()));
+    settle().await;
+    let stalled = written.load(Ordering::Relaxed);
+    assert!((1 << 20..=MOST_UNDER_WAY).contains(&stalled), "{stalled}");
+    assert_eq!(read(&mut there.from_client).await.len(), LOAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_stream_does_not_stop_its_neighbour() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (_here, there) = world.open(&mut client).await;
+    tokio::spawn(write(there.to_client, LOAD, Arc::default()));
+    let mut neighbour = world.client().await;
+    let (mut here, there) = world.open(&mut neighbour).await;
+    tokio::spawn(write(there.to_client, LOAD, Arc::default()));
+    assert_eq!(read(&mut here.from_node).await.len(), LOAD);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clients_reset_reaches_the_node_as_cancel_after_what_it_wrote() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, mut there) = world.open(&mut client).await;
+    here.to_node.send_data("last words".into(), false).expect("the stream is open");
+    settle().await;
+    here.to_node.send_reset(Reason::INTERNAL_ERROR);
+    assert_eq!(read(&mut there.from_client).await, b"last words");
+    let (_here, mut other) = world.open(&mut client).await;
+    settle().await;
+    assert!(world.recorder.has_reset(Direction::ToNode, Fate::Passed));
+    let reason = std::future::poll_fn(|context| there.to_client.poll_reset(context)).await;
+    assert_eq!(reason.expect("a reset"), Reason::CANCEL);
+    client.die().await;
+    assert_eq!(read_reset(&mut other.from_client).await, Some(Reason::CANCEL));
+    let all = world.recorder.all();
+    assert_eq!(all.last(), Some(&Notice::ConnectionClosed { connection: 1 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nodes_reset_is_an_internal_error_after_the_headers_and_unavailable_before() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, mut there) = world.open(&mut client).await;
+    there.to_client.send_reset(Reason::REFUSED_STREAM);
+    assert_eq!(read_reset(&mut here.from_node).await, Some(Reason::INTERNAL_ERROR));
+    let (response, _to_node) = client.send("/mls.Api/Subscribe", false);
+    world.call().await.respond.send_reset(Reason::REFUSED_STREAM);
+    let response = response.await.expect("an answer");
+    assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &"14".parse().expect("14")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_reaches_a_client_that_does_not_read() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, there) = world.open(&mut client).await;
+    let NodeEnd { to_client, from_client } = there;
+    let writer = tokio::spawn(write(to_client, LOAD, Arc::default()));
+    settle().await;
+    writer.abort();
+    drop(from_client);
+    settle().await;
+    let reason = std::future::poll_fn(|context| here.to_node.poll_reset(context)).await;
+    assert_eq!(reason.expect("a reset"), Reason::INTERNAL_ERROR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_node_resets_open_streams_and_refuses_new_ones_until_it_is_back() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, there) = world.open(&mut client).await;
+    world.kill_node().await;
+    drop(there);
+    assert_eq!(read_reset(&mut here.from_node).await, Some(Reason::INTERNAL_ERROR));
+    let refused = client.send("/mls.Api/Query", true).0.await.expect("an answer");
+    assert_eq!((refused.status(), refused.headers()["grpc-status"].as_bytes()), (StatusCode::OK, &b"14"[..]));
+    let message = refused.headers()["grpc-message"].to_str().expect("text");
+    assert!(message.starts_with("failed to connect to node:5556: "), "{message}");
+    let plain = Request::get("http://api.example/health").body(()).expect("a request");
+    let refused = client.sender.send_request(plain, true).expect("the connection is open").0.await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    world.restart_node();
+    let (mut here, mut there) = world.open(&mut client).await;
+    there.to_client.send_data("back".into(), false).expect("the stream is open");
+    assert_eq!(read(&mut here.from_node).await, b"back");
+}
+
+/// A frame of stream 1, or of the connection for SETTINGS and GOAWAY.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let (length, stream) = (u8::try_from(payload.len()).expect("short"), u8::from(![4, 7].contains(&kind)));
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream][..], payload].concat()
+}
+
+/// What the client hears of a node that says `ending` after headers and data, all in one segment, and dies.
+async fn hear_the_last_words(ending: Vec<u8>) -> h2::RecvStream {
+    let world = World::start().await;
+    let mut arrivals = world.net.open(NODE_PORT);
+    let mut client = world.client().await;
+    let (response, _to_node) = client.send("/mls.Api/Subscribe", false);
+    let mut socket = arrivals.0.recv().await.expect("the proxy dials");
+    socket.write_all(&frame(4, 0, b"")).await.expect("a pipe");
+    settle().await;
+    // HEADERS with `:status: 200` (HPACK's static table, entry 8), then DATA.
+    let segment = [frame(1, 4, &[0x88]), frame(0, 0, b"last words"), ending].concat();
+    socket.write_all(&segment).await.expect("a pipe");
+    drop(socket);
+    let mut from_node = response.await.expect("headers").into_body();
+    assert_eq!(read(&mut from_node).await, b"last words");
+    from_node
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrived_before_a_reset_or_the_nodes_death_is_handed_on() {
+    // HEADERS with END_STREAM and END_HEADERS: a literal field without indexing.
+    let trailers = frame(1, 5, b"\x00\x0bgrpc-status\x010");
+    assert_eq!(read_trailers(&mut hear_the_last_words(trailers).await).await, Some(grpc_status("0")));
+    let reset = frame(3, 0, &[0, 0, 0, 8]);
+    assert_eq!(read_reset(&mut hear_the_last_words(reset).await).await, Some(Reason::INTERNAL_ERROR));
+    assert_eq!(read_reset(&mut hear_the_last_words(Vec::new()).await).await, Some(Reason::INTERNAL_ERROR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_answer_is_dialled_once_for_all_who_wait() {
+    let world = World::start().await;
+    world.net.is_black_hole.store(true, Ordering::Relaxed);
+    let mut client = world.client().await;
+    let start = Instant::now();
+    let waiting: Vec<_> = (0..10).map(|_| client.send("/mls.Api/Query", true).0).collect();
+    for response in waiting {
+        assert_eq!(response.await.expect("an answer").headers()["grpc-status"], "14");
+    }
+    assert_eq!((start.elapsed().as_secs(), world.net.dials.load(Ordering::Relaxed)), (5, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_says_goaway_keeps_its_streams_and_new_ones_go_to_a_new_connection() {
+    let world = World::start().await;
+    let mut arrivals = world.net.open(NODE_PORT);
+    let mut client = world.client().await;
+    let (response, _to_node) = client.send("/mls.Api/Subscribe", false);
+    let mut socket = arrivals.0.recv().await.expect("the proxy dials");
+    let goaway = frame(7, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    socket.write_all(&[frame(4, 0, b""), goaway].concat()).await.expect("a pipe");
+    settle().await;
+    let (_other, _) = client.send("/mls.Api/Subscribe", false);
+    let _second = arrivals.0.recv().await.expect("the proxy dials again");
+    socket.write_all(&[frame(1, 4, &[0x88]), frame(0, 0, b"still here")].concat()).await.expect("a pipe");
+    let mut from_node = response.await.expect("headers").into_body();
+    assert_eq!(read(&mut from_node).await, b"still here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_beyond_the_nodes_limit_waits_its_turn_and_is_refused_after_five_seconds() {
+    let mut world = World::with_limit(1).await;
+    let mut client = world.client().await;
+    let (_here, mut there) = world.open(&mut client).await;
+    let start = Instant::now();
+    let refused = client.send("/mls.Api/Query", true).0.await.expect("an answer");
+    assert_eq!(start.elapsed().as_secs(), 5);
+    assert_eq!(refused.headers()["grpc-status"], "14");
+    let (_waiting, _) = client.send("/mls.Api/Query", true);
+    assert!(world.try_call().await.is_none());
+    there.to_client.send_trailers(grpc_status("0")).expect("the stream is open");
+    assert!(world.try_call().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_speaks_no_http_2_harms_nobody() {
+    let mut world = World::start().await;
+    let from = std::net::Ipv4Addr::new(10, 0, 0, 9).into();
+    let mut rude = world.net.connect(from, PROXY_PORT).expect("the proxy listens");
+    rude.write_all(b"GET / HTTP/1.1\r\nhost: proxy\r\n\r\n").await.expect("a pipe");
+    let _silent = world.net.connect(from, PROXY_PORT).expect("the proxy listens");
+    sleep(Duration::from_secs(11)).await;
+    assert_eq!(world.recorder.count(|notice| matches!(notice, Notice::ConnectionClosed { .. })), 2);
+    let mut client = world.client().await;
+    let (mut here, _there) = world.open(&mut client).await;
+    assert!(is_quiet(&mut here.from_node).await);
+}

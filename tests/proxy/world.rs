@@ -1,0 +1,309 @@
+//! A small world for the proxy: pipes for sockets, a client and a node that a test plays by hand.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::server::SendResponse;
+use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
+use http::{HeaderMap, Request, Response};
+use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use pulseless::proxy::{Control, Direction, Fate, Notice, Observer, ProxyConfig, serve};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+pub const PROXY_PORT: u16 = 8080;
+pub const NODE_PORT: u16 = 5556;
+/// Room in a pipe: a small socket buffer, so that backpressure shows.
+const PIPE: usize = 16_384;
+
+#[derive(Default)]
+pub struct Net {
+    ports: Mutex<BTreeMap<u16, mpsc::UnboundedSender<Socket>>>,
+    /// Dials get no answer at all.
+    pub is_black_hole: AtomicBool,
+    pub dials: AtomicUsize,
+}
+
+pub struct Arrivals(pub mpsc::UnboundedReceiver<Socket>);
+
+impl Accept for Arrivals {
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
+        self.0.poll_recv(context).map(|socket| socket.ok_or_else(|| io::ErrorKind::NotConnected.into()))
+    }
+}
+
+impl Net {
+    pub fn connect(&self, from: IpAddr, port: u16) -> io::Result<Socket> {
+        let (near, far) = tokio::io::duplex(PIPE);
+        let (local, peer) = (SocketAddr::new(from, 40_000), SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
+        let ports = self.ports.lock().expect("no test panicked with the lock");
+        let listener = ports.get(&port).ok_or(io::ErrorKind::ConnectionRefused)?;
+        listener.send(Socket::new(peer, local, far)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        Ok(Socket::new(local, peer, near))
+    }
+
+    pub fn open(&self, port: u16) -> Arrivals {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.ports.lock().expect("no test panicked with the lock").insert(port, sender);
+        Arrivals(receiver)
+    }
+}
+
+struct Host(Arc<Net>);
+
+impl Surroundings for Host {
+    fn dial(&self, address: &Address) -> Asked<Socket> {
+        self.0.dials.fetch_add(1, Ordering::Relaxed);
+        if self.0.is_black_hole.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
+        let dialled = self.0.connect(Ipv4Addr::new(10, 0, 0, 100).into(), address.port);
+        Box::pin(async move { dialled })
+    }
+
+    fn listen(&self, port: u16) -> Asked<Listener> {
+        let listener = Listener::new(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), self.0.open(port));
+        Box::pin(async move { Ok(listener) })
+    }
+
+    fn dice(&self) -> Dice {
+        Dice::named(0, "proxy")
+    }
+
+    fn disk(&self, _name: &str) -> io::Result<Disk> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn wall_clock(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[derive(Default)]
+pub struct Recorder(Mutex<Vec<Notice>>);
+
+impl Observer for Recorder {
+    fn notice(&self, notice: Notice) {
+        self.0.lock().expect("no test panicked with the lock").push(notice);
+    }
+}
+
+impl Recorder {
+    pub fn all(&self) -> Vec<Notice> {
+        self.0.lock().expect("no test panicked with the lock").clone()
+    }
+
+    pub fn count(&self, is_meant: impl Fn(&Notice) -> bool) -> usize {
+        self.all().iter().filter(|notice| is_meant(notice)).count()
+    }
+
+    pub fn bytes(&self, way: Direction, what: Fate) -> usize {
+        let size = |notice: &Notice| match notice {
+            Notice::Data { direction, fate, data, .. } if *direction == way && *fate == what => data.len(),
+            _ => 0,
+        };
+        self.all().iter().map(size).sum()
+    }
+
+    pub fn has_reset(&self, way: Direction, what: Fate) -> bool {
+        let is_meant = |notice: &Notice| matches!(notice, Notice::Reset { direction, fate, .. } if *direction == way && *fate == what);
+        self.count(is_meant) > 0
+    }
+}
+
+/// A proxy and its node; the test is the node's application.
+pub struct World {
+    pub net: Arc<Net>,
+    pub control: Control,
+    pub recorder: Arc<Recorder>,
+    calls: mpsc::UnboundedReceiver<Call>,
+    node: JoinHandle<()>,
+    _proxy: JoinHandle<()>,
+}
+
+/// A stream as the node got it.
+pub struct Call {
+    /// The connection from the proxy, from 1.
+    pub connection: usize,
+    pub request: Request<RecvStream>,
+    pub respond: SendResponse<Bytes>,
+}
+
+impl World {
+    pub async fn start() -> World {
+        World::with_limit(1000).await
+    }
+
+    /// A world whose node allows so many concurrent streams.
+    pub async fn with_limit(streams: u32) -> World {
+        let net = Arc::new(Net::default());
+        let (control, recorder) = (Control::default(), Arc::new(Recorder::default()));
+        let (node, calls) = start_node(&net, streams);
+        let upstream = Address::new("node", NODE_PORT);
+        let config = ProxyConfig { port: PROXY_PORT, upstream, control: control.clone() };
+        let served = serve(Arc::new(Host(net.clone())), config, recorder.clone());
+        let proxy = tokio::spawn(async move { served.await.expect("the port is free") });
+        settle().await;
+        World { net, control, recorder, calls, node, _proxy: proxy }
+    }
+
+    /// The node's process dies and the system closes its sockets.
+    pub async fn kill_node(&mut self) {
+        self.net.ports.lock().expect("no test panicked with the lock").remove(&NODE_PORT);
+        self.node.abort();
+        settle().await;
+    }
+
+    pub fn restart_node(&mut self) {
+        (self.node, self.calls) = start_node(&self.net, 1000);
+    }
+
+    /// The next stream that reached the node.
+    pub async fn call(&mut self) -> Call {
+        self.try_call().await.expect("a stream reached the node")
+    }
+
+    pub async fn try_call(&mut self) -> Option<Call> {
+        settle().await;
+        self.calls.try_recv().ok()
+    }
+
+    pub async fn client(&self) -> Client {
+        self.client_from(Ipv4Addr::new(10, 0, 0, 1)).await
+    }
+
+    pub async fn client_from(&self, address: Ipv4Addr) -> Client {
+        let socket = self.net.connect(address.into(), PROXY_PORT).expect("the proxy listens");
+        let (sender, mut connection) = h2::client::handshake(socket).await.expect("the proxy speaks HTTP/2");
+        let pings = connection.ping_pong().expect("taken once");
+        let driver = tokio::spawn(async move { drop(connection.await) });
+        Client { sender, pings, driver }
+    }
+
+    /// A stream that is open in both directions, with response headers sent: the client's and the node's ends.
+    pub async fn open(&mut self, client: &mut Client) -> (ClientEnd, NodeEnd) {
+        let (response, to_node) = client.send("/mls.Api/Subscribe", false);
+        let call = self.call().await;
+        let (from_client, mut respond) = (call.request.into_body(), call.respond);
+        let to_client = respond.send_response(Response::new(()), false).expect("the stream is open");
+        let from_node = response.await.expect("headers pass at once").into_body();
+        (ClientEnd { to_node, from_node }, NodeEnd { to_client, from_client })
+    }
+}
+
+fn start_node(net: &Net, streams: u32) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Call>) {
+    let (calls, receiver) = mpsc::unbounded_channel();
+    let mut arrivals = net.open(NODE_PORT);
+    let node = tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        while let Some(socket) = arrivals.0.recv().await {
+            let (calls, connection) = (calls.clone(), connections.len() + 1);
+            connections.spawn(async move {
+                let mut builder = h2::server::Builder::new();
+                let mut http = builder.max_concurrent_streams(streams).handshake(socket).await.expect("HTTP/2");
+                while let Some(Ok((request, respond))) = http.accept().await {
+                    calls.send(Call { connection, request, respond }).expect("the test listens");
+                }
+            });
+        }
+    });
+    (node, receiver)
+}
+
+pub struct Client {
+    pub sender: SendRequest<Bytes>,
+    pings: PingPong,
+    driver: JoinHandle<()>,
+}
+
+pub struct ClientEnd {
+    pub to_node: SendStream<Bytes>,
+    pub from_node: RecvStream,
+}
+
+pub struct NodeEnd {
+    pub to_client: SendStream<Bytes>,
+    pub from_client: RecvStream,
+}
+
+impl Client {
+    pub fn send(&mut self, path: &str, is_whole: bool) -> (ResponseFuture, SendStream<Bytes>) {
+        let uri = format!("http://api.example{path}");
+        let request = Request::post(uri).header("content-type", "application/grpc").body(()).expect("a request");
+        self.sender.send_request(request, is_whole).expect("the connection is open")
+    }
+
+    /// Whether the edge answers an HTTP/2 PING.
+    pub async fn ping(&mut self) -> bool {
+        let answered = tokio::time::timeout(Duration::from_secs(1), self.pings.ping(Ping::opaque())).await;
+        matches!(answered, Ok(Ok(_)))
+    }
+
+    /// The client's process dies.
+    pub async fn die(self) {
+        self.driver.abort();
+        settle().await;
+    }
+}
+
+/// Lets everything happen that can: the paused clock moves only when all tasks are idle.
+pub async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+/// What can be read until nothing more comes, giving the window back; `None` for the end or an error.
+pub async fn read(stream: &mut RecvStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Ok(Some(Ok(data))) = tokio::time::timeout(Duration::from_millis(1), stream.data()).await {
+        stream.flow_control().release_capacity(data.len()).expect("it was received");
+        bytes.extend_from_slice(&data);
+    }
+    bytes
+}
+
+/// Whether the stream is open and has nothing to say.
+pub async fn is_quiet(stream: &mut RecvStream) -> bool {
+    tokio::time::timeout(Duration::from_secs(600), stream.data()).await.is_err()
+}
+
+/// Reads to the orderly end.
+pub async fn read_trailers(stream: &mut RecvStream) -> Option<HeaderMap> {
+    // An empty DATA frame that carries the end comes before it.
+    assert!(read(stream).await.is_empty());
+    let trailers = tokio::time::timeout(Duration::from_secs(1), stream.trailers()).await;
+    trailers.expect("an end in time").expect("an orderly end")
+}
+
+/// The reason of the reset that ends the stream, if one does.
+pub async fn read_reset(stream: &mut RecvStream) -> Option<Reason> {
+    match tokio::time::timeout(Duration::from_secs(1), stream.data()).await {
+        Ok(Some(Err(error))) => error.reason(),
+        Ok(Some(Ok(_)) | None) | Err(_) => None,
+    }
+}
+
+pub fn grpc_status(code: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), http::HeaderValue::from_static(code))])
+}
+
+/// Writes `total` bytes at the pace that the peer allows; counts on in `written`.
+pub async fn write(mut sink: SendStream<Bytes>, total: usize, written: Arc<AtomicUsize>) {
+    let mut left = total;
+    while left > 0 {
+        sink.reserve_capacity(left.min(PIPE));
+        let room = std::future::poll_fn(|context| sink.poll_capacity(context)).await;
+        let Some(Ok(room)) = room else { return };
+        let size = room.min(left);
+        sink.send_data(Bytes::from(vec![7; size]), size == left).expect("the stream is open");
+        written.fetch_add(size, Ordering::Relaxed);
+        left -= size;
+    }
+}
