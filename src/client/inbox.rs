@@ -110,15 +110,14 @@ impl Inbox {
         let transaction = self.database.begin_write().map_err(refine)?;
         {
             let mut journal = transaction.open_table(JOURNAL).map_err(refine)?;
-            let mut seq = match journal.last().map_err(refine)? {
+            let first = match journal.last().map_err(refine)? {
                 Some((last, _)) => last.value() + 1,
                 None => 0,
             };
-            for message in messages {
+            for (seq, message) in (first..).zip(messages) {
                 let row =
                     (message.topic().bytes().as_ref(), message.id.0, message.created_ns, message.draft.data.as_ref());
                 journal.insert(seq, row).map_err(refine)?;
-                seq += 1;
             }
         }
         if self.quirk != Some(Quirk::CursorInMemoryOnly) {
