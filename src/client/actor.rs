@@ -183,6 +183,7 @@ impl Actor {
     }
 
     async fn live(&mut self) -> Cause {
+        let counts_consumer = self.settings.quirk == Some(Quirk::WatchdogCountsConsumer);
         loop {
             // Frames may be ready without end; this lets the application and hyper have their turns.
             tokio::task::coop::consume_budget().await;
@@ -200,7 +201,7 @@ impl Actor {
                 biased;
                 () = self.events.flush(), if self.events.is_backlogged() => Turn::Flushed,
                 () = self.wire.flush(), if self.wire.is_backlogged() => Turn::Flushed,
-                () = self.taken.notified(), if self.settings.quirk == Some(Quirk::WatchdogCountsConsumer) => Turn::Taken,
+                () = self.taken.notified(), if counts_consumer => Turn::Taken,
                 command = self.commands.recv(), if self.ordering => Turn::Ordered(command),
                 heard = self.inbound.next(), if self.reading => Turn::Heard(heard),
                 () = &mut self.alarm, if alarmed => Turn::Rang,

@@ -194,3 +194,17 @@ fn read_failure(status: &Status) -> Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_code_that_the_transport_made_up_is_no_refusal() {
+        let mut status = Status::resource_exhausted("enhance your calm");
+        assert!(matches!(read_failure(&status), Failure::Refused { .. }));
+        status.set_source(Arc::new(std::io::Error::other("the stream was reset")));
+        assert!(matches!(read_failure(&status), Failure::Unknown(why) if why.contains("the stream was reset")));
+    }
+}

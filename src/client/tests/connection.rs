@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
-use crate::client::tests::script::{Script, mutate, ping};
+use crate::client::tests::script::{Script, address, mutate, ping};
+use crate::client::tests::world::World;
 use crate::client::tests::{add, message};
-use crate::client::{Cause, Closed, Connection, Event, Frame, Notice, ProbeError, Quirk, Settings, TrySubmitError};
+use crate::client::{
+    Cause, Closed, Connection, Dialer, Event, Frame, Notice, ProbeError, Quirk, Settings, TrySubmitError,
+};
 use crate::wire::proto::subscribe_response as response;
 use crate::wire::{Add, Mutate, MutateId, Nonce, Request, Response, proto};
 
@@ -346,4 +351,20 @@ async fn dropping_a_connection_cuts_it_at_once() {
     drop(connection);
     assert_eq!(timeout(SECOND, visit.until_gone()).await, Ok(()));
     assert_eq!(handle.mutate(mutate(2)).await, Err(Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_does_not_keep_a_dropped_connection() {
+    let (pipes, mut incoming) = mpsc::unbounded_channel();
+    let dialer = Dialer::new(World::new(pipes), address(), None, 10 * SECOND).expect("a good address");
+    let link = dialer.dial().await.expect("the pipe is open");
+    let mut far = incoming.recv().await.expect("dialed");
+    let name = "n".repeat(128 << 10); // more than the pipe holds
+    let initial = vec![Mutate { adds: vec![add(&name, 0)], ..mutate(1) }];
+    let connection = Connection::open(link, initial, Script::new().settings());
+    sleep(SECOND).await;
+    assert!(far.write_all(b"").await.is_ok());
+    drop(connection);
+    sleep(SECOND).await;
+    assert!(far.write_all(b"too late").await.is_err(), "the socket is still there");
 }

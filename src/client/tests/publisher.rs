@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 use crate::client::tests::message;
-use crate::client::tests::script::{Letter, Script, address};
+use crate::client::tests::script::{CONNECTION_AGE, Letter, Script, address};
 use crate::client::{PublishError, Publisher, PublisherConfig};
 use crate::wire::{Draft, Envelope, Kind, Topic, application_message};
 
@@ -91,6 +91,18 @@ async fn no_answer_is_an_unknown_outcome_and_the_next_attempt_dials_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_ended_in_idleness_costs_no_message() {
+    let mut script = Script::new();
+    let mut publisher = publisher(&script);
+    for _ in 0..2 {
+        let (outcome, _) = tokio::join!(publisher.publish(vec![group_draft()]), answer(&mut script, Ok(())));
+        assert!(outcome.is_ok(), "{outcome:?}");
+        sleep(CONNECTION_AGE * 2).await;
+    }
+    assert_eq!(script.world.dials.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_sent_where_nobody_can_be_reached() {
     let script = Script::new();
     for (flag, words) in [(&script.world.refuses, "dial node:5556"), (&script.world.swallows, "within 10s")] {
@@ -99,5 +111,4 @@ async fn nothing_is_sent_where_nobody_can_be_reached() {
         assert!(matches!(error, PublishError::Unsent(_)) && !error.may_be_stored(), "{error:?}");
         assert!(error.to_string().contains(words), "{error}");
     }
-    sleep(Duration::from_secs(1)).await;
 }

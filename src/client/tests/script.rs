@@ -20,6 +20,8 @@ use crate::wire::{Delivery, Draft, Message, Mutate, MutateId, Nonce, Request, Re
 type Reply<T> = Result<tonic::Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// How long the node lets a connection live, as a careful operator would: longer than any test but one.
+pub(super) const CONNECTION_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// How many replies a test may prepare.
 const REPLIES_MAX: usize = 8_192;
 
@@ -196,7 +198,9 @@ impl Script {
         let mute = Arc::new(AtomicBool::new(false));
         let service = Service { visits: visit, letters: letter, mute: Arc::clone(&mute), refusal };
         let incoming = UnboundedReceiverStream::new(incoming).map(Ok::<_, std::io::Error>);
-        let server = tonic::transport::Server::builder().add_service(MlsApiServer::new(service));
+        let server = tonic::transport::Server::builder()
+            .max_connection_age(CONNECTION_AGE)
+            .add_service(MlsApiServer::new(service));
         let mut node = JoinSet::new();
         node.spawn(async move { server.serve_with_incoming(incoming).await.expect("pipes do not fail") });
         Script { world: World::new(pipes), witness: Arc::default(), letters, visits, mute, _node: node }
