@@ -6,6 +6,7 @@ compile_error!(
      or build inside the checkout, where .cargo/config.toml sets it (RUSTFLAGS in the environment replaces that file's flags)"
 );
 
+pub mod client;
 pub mod env;
 pub mod fault;
 pub mod history;

@@ -1,0 +1,183 @@
+//! The watchdog: after N silent intervals a stream is dead (C2), and one interval before that it is asked.
+//!
+//! Refuses to know what was heard, and has no clock: every call says what time it is.
+//!
+//! ```text
+//!               heard                    heard
+//!           +----------+         +------------------+
+//!           v          |         v                  |
+//!   ----> listening ---+     listening          asked ---- N intervals silent ----> dead
+//!           |   |                                 ^
+//!           |   +------ N-1 intervals silent -----+
+//!           |
+//!           +-- stop --> standing still -- resume --> listening, with a fresh idle period
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The interval where the node has advertised none (C2).
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// N is 2 to 3 (C2); with 1, the question would be asked at once and without end.
+const INTERVALS_MIN: u32 = 2;
+/// What silence is at most waited for, so that no advertised interval can overflow the clock. A node may
+/// advertise up to 2^32 ms; a year is beyond any use.
+const SILENCE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// `intervals` times `interval`, within a year.
+pub(crate) fn silence(interval: Duration, intervals: u32) -> Duration {
+    interval.saturating_mul(intervals).min(SILENCE_MAX)
+}
+
+/// What the watchdog wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// Ask for a sign of life.
+    Ping,
+    /// The stream is dead.
+    Dead {
+        /// How long nothing was heard.
+        silent_for: Duration,
+    },
+}
+
+/// One stream's watchdog.
+#[derive(Clone, Debug)]
+pub struct Watchdog {
+    intervals: u32,
+    interval: Duration,
+    heard_at: Instant,
+    asked: bool,
+    stopped: bool,
+}
+
+impl Watchdog {
+    /// Begins to listen; the way to the first frame is watched too.
+    #[must_use]
+    pub fn new(intervals: u32, now: Instant) -> Self {
+        Watchdog {
+            intervals: intervals.max(INTERVALS_MIN),
+            interval: DEFAULT_INTERVAL,
+            heard_at: now,
+            asked: false,
+            stopped: false,
+        }
+    }
+
+    /// Takes the interval that the node advertised in `Started`; none leaves 30 s.
+    pub fn advertise(&mut self, interval: Option<Duration>) {
+        self.interval = interval.unwrap_or(DEFAULT_INTERVAL);
+    }
+
+    /// A frame of any kind arrived.
+    pub fn hear(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.asked = false;
+    }
+
+    /// Nobody reads any more, so silence proves nothing.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Somebody reads again.
+    pub fn resume(&mut self, now: Instant) {
+        self.stopped = false;
+        self.hear(now);
+    }
+
+    /// When [`Watchdog::check`] is to be called next, if nothing is heard until then.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        let intervals = if self.asked { self.intervals } else { self.intervals - 1 };
+        (!self.stopped).then(|| self.heard_at + silence(self.interval, intervals))
+    }
+
+    /// Whether something is to be done now. The question is asked once in a silence.
+    pub fn check(&mut self, now: Instant) -> Option<Alarm> {
+        if self.stopped {
+            return None;
+        }
+        let silent_for = now.saturating_duration_since(self.heard_at);
+        if silent_for >= silence(self.interval, self.intervals) {
+            return Some(Alarm::Dead { silent_for });
+        }
+        if self.asked || silent_for < silence(self.interval, self.intervals - 1) {
+            return None;
+        }
+        self.asked = true;
+        Some(Alarm::Ping)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MOMENT: Duration = Duration::from_nanos(1);
+
+    #[test]
+    fn silence_is_asked_about_at_two_intervals_and_ends_the_stream_at_three() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(3, start);
+        assert_eq!(watchdog.check(start + 60 * SECOND - MOMENT), None);
+        assert_eq!(watchdog.due(), Some(start + 60 * SECOND));
+        assert_eq!(watchdog.check(start + 60 * SECOND), Some(Alarm::Ping));
+        assert_eq!(watchdog.check(start + 60 * SECOND), None, "asked twice");
+        assert_eq!(watchdog.due(), Some(start + 90 * SECOND));
+        assert_eq!(watchdog.check(start + 90 * SECOND - MOMENT), None);
+        let dead = Alarm::Dead { silent_for: 90 * SECOND };
+        assert_eq!(watchdog.check(start + 90 * SECOND), Some(dead));
+    }
+
+    #[test]
+    fn the_advertised_interval_replaces_thirty_seconds() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(2, start);
+        watchdog.advertise(Some(5 * SECOND));
+        assert_eq!(watchdog.due(), Some(start + 5 * SECOND));
+        watchdog.advertise(None);
+        assert_eq!(watchdog.due(), Some(start + 30 * SECOND));
+    }
+
+    #[test]
+    fn every_frame_begins_a_new_silence() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(3, start);
+        assert_eq!(watchdog.check(start + 60 * SECOND), Some(Alarm::Ping));
+        watchdog.hear(start + 89 * SECOND);
+        assert_eq!(watchdog.check(start + 90 * SECOND), None);
+        assert_eq!(watchdog.due(), Some(start + 149 * SECOND));
+        assert_eq!(watchdog.check(start + 149 * SECOND), Some(Alarm::Ping), "a new silence is a new question");
+    }
+
+    #[test]
+    fn it_stands_still_while_nobody_reads() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(3, start);
+        watchdog.stop();
+        assert_eq!((watchdog.due(), watchdog.check(start + 900 * SECOND)), (None, None));
+        watchdog.resume(start + 900 * SECOND);
+        assert_eq!(watchdog.check(start + 900 * SECOND), None);
+        assert_eq!(watchdog.due(), Some(start + 960 * SECOND), "a fresh idle period");
+    }
+
+    #[test]
+    fn a_late_check_after_a_suspension_finds_the_stream_dead() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(3, start);
+        let dead = Alarm::Dead { silent_for: 3600 * SECOND };
+        assert_eq!(watchdog.check(start + 3600 * SECOND), Some(dead));
+    }
+
+    #[test]
+    fn absurd_settings_neither_overflow_nor_spin() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(u32::MAX, start);
+        watchdog.advertise(Some(Duration::MAX));
+        assert_eq!(watchdog.due(), Some(start + SILENCE_MAX));
+        assert_eq!(Watchdog::new(0, start).due(), Some(start + 30 * SECOND));
+    }
+}
