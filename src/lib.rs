@@ -6,7 +6,9 @@ compile_error!(
      or build inside the checkout, where .cargo/config.toml sets it (RUSTFLAGS in the environment replaces that file's flags)"
 );
 
+pub mod checker;
 pub mod env;
 pub mod fault;
 pub mod history;
+pub mod spec;
 pub mod wire;
