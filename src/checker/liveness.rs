@@ -1,0 +1,431 @@
+//! Judges liveness: a dead stream is noticed in time, a healthy one is never given up, and Pings are answered.
+//!
+//! Refuses to know what a client believed: the silence that it reports of itself is not looked at. Heard is
+//! what reached it (Started, and the runs of `Heard`) and what the tap passed on to it, plus the travel.
+//!
+//! Repeated beats are folded into runs, and a gap within a run cannot be seen. That hides no dead stream
+//! that stays dead, because a run tells when it stopped, and none whose fault healed, because a fault's
+//! begin and end stand between two runs.
+//!
+//! ```text
+//!            Opened                      heard: the bound starts anew
+//!   nothing ────────▶ watched ──────────────────────┐
+//!      ▲                 │  ▲                       │
+//!      │                 │  └───────────────────────┘
+//!      └─────────────────┘ Ended, killed, or the trial's end: not later than the bound
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::checker::judge::{Checker, NO_TERMS, terms};
+use crate::checker::suspicion::Suspicion;
+use crate::checker::{Evidence, Readable, Verdict};
+use crate::fault::Way;
+use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
+use crate::spec::{C1, C2, Requirement, S6};
+use crate::wire::SUBSCRIBE_PATH;
+
+/// What a client may take to notice, to close and to be observed, beyond the intervals and the travel.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// The interval that a client assumes until a node advertises one (C2).
+const ASSUMED: Duration = Duration::from_secs(30);
+
+/// The judge of liveness.
+pub(crate) struct Liveness;
+
+impl Checker for Liveness {
+    fn name(&self) -> &'static str {
+        "liveness"
+    }
+
+    fn promises(&self) -> &'static str {
+        "A stream on which nothing arrives is given up in time, a healthy one never, and a client answers its Pings."
+    }
+
+    fn cites(&self) -> &'static [Requirement] {
+        &[C1, C2, S6]
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
+        let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
+        let mut watch = Watch::new(terms);
+        for (index, record) in history.records().iter().enumerate() {
+            watch.take(index, record);
+        }
+        watch.close(history.records())
+    }
+}
+
+/// Something that reached a client, not later than `at`.
+#[derive(Clone, Copy)]
+struct Sign {
+    at: Duration,
+    index: usize,
+}
+
+/// A client's attempt, from Opened to Ended.
+struct Attempt {
+    number: u64,
+    opened: usize,
+    started: bool,
+    last: Sign,
+    /// It was silent for too long already; one breach tells enough.
+    condemned: bool,
+}
+
+#[derive(Default)]
+struct Client {
+    attempt: Option<Attempt>,
+    /// The newest subscription that the tap knows of this host.
+    stream: Option<TapStream>,
+    /// The last thing that the tap passed to the client on it, by the tap's time.
+    passed: Option<Sign>,
+}
+
+struct Watch<'h> {
+    terms: &'h Terms,
+    clients: BTreeMap<&'h str, Client>,
+    suspicion: Suspicion<'h>,
+    first: Option<Evidence>,
+    opened: u64,
+    tripped: u64,
+    reaped: u64,
+    longest: Duration,
+}
+
+impl<'h> Watch<'h> {
+    fn new(terms: &'h Terms) -> Self {
+        Watch {
+            terms,
+            clients: BTreeMap::new(),
+            suspicion: Suspicion::new(terms),
+            first: None,
+            opened: 0,
+            tripped: 0,
+            reaped: 0,
+            longest: Duration::ZERO,
+        }
+    }
+
+    fn take(&mut self, index: usize, record: &'h Record) {
+        match &record.event {
+            Event::Opened { attempt, .. } => self.open(index, record, *attempt),
+            Event::Started { attempt } => self.start(index, record, *attempt),
+            Event::Ended { .. } => self.end(index, record),
+            Event::ProcessKilled => {
+                self.suspicion.kill(&record.host);
+                self.end(index, record);
+            }
+            Event::WatchdogTripped { attempt, .. } => self.trip(index, record, *attempt),
+            Event::TapOpened { stream, path } if path == SUBSCRIBE_PATH => {
+                let client = self.clients.entry(&record.host).or_default();
+                (client.stream, client.passed) = (Some(*stream), None);
+                self.suspicion.open(index, &record.host, *stream);
+            }
+            Event::Tapped { stream, way, fate, .. } => self.tap(index, record, *stream, (*way, *fate)),
+            Event::TapClosed { stream } => self.suspicion.excuse(*stream),
+            Event::StreamClosed { reason: CloseReason::Reaped, .. } => {
+                self.reaped += 1;
+                self.suspicion.reap(index, record);
+            }
+            Event::Beat { beat, .. } => self.beat(index, record, *beat),
+            _ => {}
+        }
+    }
+
+    fn beat(&mut self, index: usize, record: &'h Record, beat: Beat) {
+        match beat {
+            Beat::Heard { attempt } => self.hear(index, record, Some(attempt), Duration::ZERO),
+            Beat::Ping { stream, way, fate } => {
+                self.tap(index, record, stream, (way, fate));
+                if (way, fate) == (Way::ToClient, Fate::Passed) {
+                    self.suspicion.ping(index, record, stream);
+                }
+            }
+            Beat::Pong { stream, way, fate } => {
+                // The client's answer counts, whatever the proxy makes of it.
+                if way == Way::ToNode {
+                    self.suspicion.pong(record, stream);
+                }
+                self.tap(index, record, stream, (way, fate));
+            }
+            // The proxy's own answer: the very thing that must not count as a sign of life.
+            Beat::KeepaliveAnswered { .. } => {}
+        }
+    }
+
+    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, fate): (Way, Fate)) {
+        match (way, fate) {
+            (_, Fate::Swallowed) => self.suspicion.excuse(stream),
+            (Way::ToNode, Fate::Passed) => {}
+            (Way::ToClient, Fate::Passed) => {
+                let client = self.clients.entry(&record.host).or_default();
+                if client.stream == Some(stream) {
+                    client.passed = Some(Sign { at: record.until, index });
+                    self.hear(index, record, None, self.terms.travel);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, index: usize, record: &'h Record, number: u64) {
+        self.opened += 1;
+        let client = self.clients.entry(&record.host).or_default();
+        let last = Sign { at: record.at, index };
+        client.attempt = Some(Attempt { number, opened: index, started: false, last, condemned: false });
+    }
+
+    fn start(&mut self, index: usize, record: &'h Record, number: u64) {
+        self.hear(index, record, Some(number), Duration::ZERO);
+        let client = self.clients.entry(&record.host).or_default();
+        if let Some(attempt) = client.attempt.as_mut().filter(|attempt| attempt.number == number) {
+            attempt.started = true;
+        }
+    }
+
+    /// Something arrived within `travel` of the record's times, on the attempt of that number or, where
+    /// the tap saw it, on the newest.
+    fn hear(&mut self, index: usize, record: &'h Record, number: Option<u64>, travel: Duration) {
+        self.check_silence(index, &record.host, record.at);
+        let Some(attempt) = self.clients.get_mut(&*record.host).and_then(|client| client.attempt.as_mut()) else {
+            return;
+        };
+        if number.is_none_or(|number| number == attempt.number) {
+            let at = attempt.last.at.max(record.until + travel);
+            attempt.last = Sign { at, index };
+        }
+    }
+
+    fn end(&mut self, index: usize, record: &'h Record) {
+        self.check_silence(index, &record.host, record.at);
+        if let Some(client) = self.clients.get_mut(&*record.host) {
+            client.attempt = None;
+        }
+    }
+
+    /// The attempt of `host` still stands at `now`: was the silence before too long (C2)?
+    fn check_silence(&mut self, index: usize, host: &'h str, now: Duration) {
+        let Some(attempt) = self.clients.get_mut(host).and_then(|client| client.attempt.as_mut()) else { return };
+        let interval = if attempt.started { self.terms.keepalive } else { self.terms.keepalive.max(ASSUMED) };
+        let patience = interval * self.terms.intervals;
+        // What was on its way when the silence began, and what the client sends when it gives up.
+        let bound = patience + SLACK + self.terms.travel * 2;
+        let silent = now.saturating_sub(attempt.last.at);
+        self.longest = self.longest.max(silent);
+        if attempt.condemned || silent <= bound {
+            return;
+        }
+        attempt.condemned = true;
+        let what = format!(
+            "{host} heard nothing on attempt {} from {} on and still held it {} later; {} intervals allow {}",
+            attempt.number,
+            Readable(attempt.last.at),
+            Readable(silent),
+            self.terms.intervals,
+            Readable(patience)
+        );
+        let evidence = Evidence {
+            at: attempt.last.at + bound,
+            requirement: C2.number.to_owned(),
+            host: host.to_owned(),
+            topic: None,
+            id: None,
+            what,
+            records: vec![attempt.opened],
+        };
+        keep_earlier(&mut self.first, evidence.with([attempt.last.index, index]));
+    }
+
+    /// The watchdog gave a stream up: was it really silent (C2)?
+    fn trip(&mut self, index: usize, record: &'h Record, number: u64) {
+        self.tripped += 1;
+        let client = self.clients.entry(&record.host).or_default();
+        let Some(passed) = client.passed else { return };
+        let started = client.attempt.as_ref().is_some_and(|attempt| attempt.started);
+        let interval = if started { self.terms.keepalive } else { self.terms.keepalive.min(ASSUMED) };
+        let patience = interval * self.terms.intervals;
+        let silent = record.at.saturating_sub(passed.at);
+        if silent >= patience.saturating_sub(self.terms.travel + SLACK) {
+            return;
+        }
+        let what = format!(
+            "{} gave attempt {number} up as dead, but the proxy had passed a frame to it {} before; {} intervals are {}",
+            record.host,
+            Readable(silent),
+            self.terms.intervals,
+            Readable(patience)
+        );
+        keep_earlier(&mut self.first, Evidence::new(index, record, C2, what).with([passed.index]));
+    }
+
+    fn close(mut self, records: &[Record]) -> Verdict {
+        let last = records.len().saturating_sub(1);
+        let hosts: Vec<&str> = self.clients.keys().copied().collect();
+        for host in hosts {
+            self.check_silence(last, host, self.terms.end);
+        }
+        if let Some(evidence) = self.suspicion.close() {
+            keep_earlier(&mut self.first, evidence);
+        }
+        match self.first {
+            Some(evidence) => Verdict::Fail(evidence),
+            None if self.opened == 0 => Verdict::unknown("no client opened a stream"),
+            None => Verdict::Pass {
+                seen: format!(
+                    "{} streams opened, the longest silence on one was {}; {} given up by watchdogs, none of them healthy; {} closed by the node for want of a Pong, none by a client's fault",
+                    self.opened,
+                    Readable(self.longest),
+                    self.tripped,
+                    self.reaped
+                ),
+            },
+        }
+    }
+}
+
+fn keep_earlier(first: &mut Option<Evidence>, found: Evidence) {
+    if first.as_ref().is_none_or(|held| found.at < held.at) {
+        *first = Some(found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script};
+    use crate::wire::MutateId;
+
+    const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+    const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };
+
+    /// A stream opened at 1 s, started at 1.1 s.
+    fn running() -> Script {
+        Script::new().at(1.0).opened(1).tap_opened(STREAM).node_starts().at(1.1).started(1)
+    }
+
+    fn tripped(script: Script) -> Script {
+        let silent_for = Duration::from_secs(90);
+        script.event(CLIENT, Event::WatchdogTripped { attempt: 1, silent_for })
+    }
+
+    fn reaped(script: Script) -> Script {
+        script.event(NODE, Event::StreamClosed { stream: 1, reason: CloseReason::Reaped })
+    }
+
+    fn beaten(script: Script, from: u32, to: u32) -> Script {
+        (from..to).fold(script, |script, n| {
+            let at = f64::from(n) * 30.0;
+            script.at(at).beat(CLIENT, PING).at(at + 0.02).beat(CLIENT, Beat::Heard { attempt: 1 }).beat(CLIENT, PONG)
+        })
+    }
+
+    #[test]
+    fn a_stream_that_beats_to_the_end_is_acquitted() {
+        let seen = beaten(running(), 1, 24).acquitted_by(&Liveness);
+        assert!(seen.starts_with("1 streams opened") && seen.contains("0 given up"), "{seen}");
+    }
+
+    #[test]
+    fn a_dead_stream_given_up_in_time_is_acquitted() {
+        let script = tripped(beaten(running(), 1, 4).at(180.1)).ended(1);
+        assert!(script.acquitted_by(&Liveness).contains("1 given up"));
+    }
+
+    #[test]
+    fn a_history_without_streams_is_unknown() {
+        assert_eq!(Script::new().puzzles(&Liveness), "no client opened a stream");
+        assert_eq!(Liveness.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    #[test]
+    fn a_dead_stream_that_is_held_to_the_end_is_condemned_when_the_bound_ran_out() {
+        let evidence = beaten(running(), 1, 4).condemned_by(&Liveness);
+        // Last passed at 90 s; travel 50 ms, three intervals of 30 s, 1.1 s of slack.
+        assert_eq!((evidence.requirement.as_str(), evidence.at), ("C2", Duration::from_millis(181_150)));
+        assert!(
+            evidence.what.starts_with("client-1 heard nothing on attempt 1 from 1m 30.05s on"),
+            "{}",
+            evidence.what
+        );
+    }
+
+    #[test]
+    fn a_dead_stream_that_came_to_life_again_had_to_be_given_up_all_the_same() {
+        let script = beaten(running(), 1, 4).at(95.0).silence_begins().at(395.0).silence_ends();
+        let evidence = beaten(script, 14, 24).condemned_by(&Liveness);
+        assert_eq!(evidence.at, Duration::from_millis(181_150));
+    }
+
+    #[test]
+    fn a_dead_stream_given_up_late_is_condemned() {
+        let script = tripped(beaten(running(), 1, 4).at(185.0)).ended(1);
+        assert!(script.condemned_by(&Liveness).what.contains("still held it 1m 34.95s later"));
+    }
+
+    #[test]
+    fn a_killed_client_need_not_notice() {
+        beaten(running(), 1, 4).at(120.0).event(CLIENT, Event::ProcessKilled).acquitted_by(&Liveness);
+    }
+
+    #[test]
+    fn http2_pings_answered_by_the_proxy_are_no_sign_of_life() {
+        let answered = Beat::KeepaliveAnswered { incarnation: 1, connection: 1 };
+        let script = (4..60)
+            .fold(beaten(running(), 1, 4), |script, n| script.at(f64::from(n) * 10.0 + 80.0).beat(CLIENT, answered));
+        assert_eq!(script.condemned_by(&Liveness).at, Duration::from_millis(181_150));
+    }
+
+    #[test]
+    fn until_started_the_assumed_interval_counts() {
+        let history = Script::new().history();
+        let mut terms = terms(&history).expect("a script has terms").clone();
+        terms.keepalive = Duration::from_secs(5);
+        let script = || Script::on(terms.clone()).at(1.0).opened(1);
+        script().at(91.0).ended(1).acquitted_by(&Liveness);
+        assert_eq!(script().at(95.0).ended(1).condemned_by(&Liveness).at, Duration::from_millis(92_100));
+        script().at(1.5).started(1).at(17.0).ended(1).acquitted_by(&Liveness);
+        assert_eq!(script().at(1.5).started(1).at(18.0).ended(1).condemned_by(&Liveness).requirement, "C2");
+    }
+
+    #[test]
+    fn a_healthy_stream_given_up_is_condemned() {
+        let script = tripped(running().at(60.0).complete(1).at(121.0)).ended(1);
+        let evidence = script.condemned_by(&Liveness);
+        assert_eq!((evidence.requirement.as_str(), evidence.at.as_secs()), ("C2", 121));
+        assert!(evidence.what.contains("had passed a frame to it 1m 1s before"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn swallowed_frames_do_not_make_a_stream_healthy() {
+        let swallowed = crate::history::Frame::CatchupComplete(MutateId(1));
+        let script = running().at(60.0).tap(Way::ToClient, Fate::Swallowed, swallowed);
+        tripped(script.at(91.1)).ended(1).acquitted_by(&Liveness);
+    }
+
+    #[test]
+    fn a_client_that_withholds_its_pong_is_condemned() {
+        let script = running().at(31.0).beat(CLIENT, PING).at(31.02).heard(1).at(61.0);
+        let evidence = reaped(script).ended(1).condemned_by(&Liveness);
+        assert_eq!((evidence.requirement.as_str(), evidence.host.as_str()), ("C1", CLIENT));
+        assert!(evidence.what.contains("the Ping of 31s on stream 1.1.1 go unanswered for 30s"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn a_client_behind_a_silence_or_killed_is_not_to_blame_for_its_pong() {
+        let pinged = || running().at(31.0).beat(CLIENT, PING);
+        let swallowed = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Swallowed };
+        reaped(pinged().at(31.02).beat(CLIENT, swallowed).at(61.0)).ended(1).acquitted_by(&Liveness);
+        reaped(pinged().at(40.0).event(CLIENT, Event::ProcessKilled).at(61.0)).acquitted_by(&Liveness);
+        reaped(pinged().at(40.0).event("proxy", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
+    }
+
+    #[test]
+    fn a_bystander_whose_pong_is_under_way_is_not_to_blame() {
+        let script = reaped(running().at(31.0).beat(CLIENT, PING).at(31.01)).at(31.03).beat(CLIENT, PONG);
+        script.ended(1).acquitted_by(&Liveness);
+        let script = reaped(running().at(31.0).beat(CLIENT, PING).at(50.0)).at(55.0).beat(CLIENT, PONG);
+        script.ended(1).acquitted_by(&Liveness);
+    }
+}

@@ -1,0 +1,283 @@
+//! What a sim may promise to happen at least once: a pass proves little where nothing was put to the test.
+//!
+//! Refuses to judge: a milestone that did not happen makes a trial unknown, not failed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::checker::judge::terms;
+use crate::fault::{Clause, Fault, Way};
+use crate::history::{Beat, CloseReason, Event, Fate, Frame, History, Record, Terms};
+use crate::wire::{MessageId, Tag, Topic};
+
+/// Something that may happen in a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Milestone {
+    /// A watchdog tripped, and its client had a stream again later.
+    ReconnectByWatchdog,
+    /// A wave brought a client what was stored while the proxy kept its streams silent.
+    ReplayAcrossDeadWindow,
+    /// The proxy answered HTTP/2 PING of a client whose streams it kept silent.
+    KeepaliveAnsweredWhileDead,
+    /// A follower's process was restarted.
+    ClientRestarted,
+    /// The node's process was restarted.
+    NodeRestarted,
+    /// The proxy's process was restarted and carried a stream again.
+    ProxyRestarted,
+    /// Somebody published to a topic whose follower was silenced.
+    PublishedIntoDeadWindow,
+    /// The node closed a stream for want of a Pong.
+    NodeReapedAStream,
+    /// A client waited before it dialled again.
+    BackedOff,
+    /// A live message was passed to a client.
+    LiveDelivery,
+    /// A wave's message was passed to a client.
+    WaveDelivery,
+    /// The node closed a stream because its consumer was too slow.
+    SlowConsumer,
+}
+
+impl Milestone {
+    /// Every milestone.
+    pub const ALL: [Milestone; 12] = [
+        Milestone::ReconnectByWatchdog,
+        Milestone::ReplayAcrossDeadWindow,
+        Milestone::KeepaliveAnsweredWhileDead,
+        Milestone::ClientRestarted,
+        Milestone::NodeRestarted,
+        Milestone::ProxyRestarted,
+        Milestone::PublishedIntoDeadWindow,
+        Milestone::NodeReapedAStream,
+        Milestone::BackedOff,
+        Milestone::LiveDelivery,
+        Milestone::WaveDelivery,
+        Milestone::SlowConsumer,
+    ];
+
+    /// Its name in a sim file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Milestone::ReconnectByWatchdog => "reconnect-by-watchdog",
+            Milestone::ReplayAcrossDeadWindow => "replay-across-dead-window",
+            Milestone::KeepaliveAnsweredWhileDead => "keepalive-answered-while-dead",
+            Milestone::ClientRestarted => "client-restarted",
+            Milestone::NodeRestarted => "node-restarted",
+            Milestone::ProxyRestarted => "proxy-restarted",
+            Milestone::PublishedIntoDeadWindow => "published-into-dead-window",
+            Milestone::NodeReapedAStream => "node-reaped-a-stream",
+            Milestone::BackedOff => "backed-off",
+            Milestone::LiveDelivery => "live-delivery",
+            Milestone::WaveDelivery => "wave-delivery",
+            Milestone::SlowConsumer => "slow-consumer",
+        }
+    }
+
+    /// What happens, in one sentence.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Milestone::ReconnectByWatchdog => "A client whose watchdog tripped had a stream again later.",
+            Milestone::ReplayAcrossDeadWindow => {
+                "A wave brought a client what was stored while the proxy kept its streams silent."
+            }
+            Milestone::KeepaliveAnsweredWhileDead => {
+                "The proxy answered HTTP/2 PING of a client whose streams it kept silent."
+            }
+            Milestone::ClientRestarted => "A follower's process was restarted.",
+            Milestone::NodeRestarted => "The node's process was restarted.",
+            Milestone::ProxyRestarted => "The proxy's process was restarted and carried a stream again.",
+            Milestone::PublishedIntoDeadWindow => "Somebody published to a topic whose follower was silenced.",
+            Milestone::NodeReapedAStream => "The node closed a stream for want of a Pong.",
+            Milestone::BackedOff => "A client waited before it dialled again.",
+            Milestone::LiveDelivery => "A live message was passed to a client.",
+            Milestone::WaveDelivery => "A wave's message was passed to a client.",
+            Milestone::SlowConsumer => "The node closed a stream because its consumer was too slow.",
+        }
+    }
+
+    /// The milestone of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Milestone> {
+        Milestone::ALL.into_iter().find(|milestone| milestone.name() == name)
+    }
+
+    /// Whether it happened.
+    #[must_use]
+    pub fn happened(self, history: &History) -> bool {
+        let any = |is: fn(&Event) -> bool| history.records().iter().any(|record| is(&record.event));
+        match self {
+            Milestone::ReconnectByWatchdog => reconnected(history),
+            Milestone::ReplayAcrossDeadWindow => replayed_across(history),
+            Milestone::KeepaliveAnsweredWhileDead => answered_while_dead(history),
+            Milestone::ClientRestarted => restarted(history, &followers(history)),
+            Milestone::NodeRestarted => restarted(history, &nodes(history)),
+            Milestone::ProxyRestarted => {
+                any(|event| matches!(event, Event::TapOpened { stream, .. } if stream.incarnation > 1))
+            }
+            Milestone::PublishedIntoDeadWindow => published_into(history),
+            Milestone::NodeReapedAStream => {
+                any(|event| matches!(event, Event::StreamClosed { reason: CloseReason::Reaped, .. }))
+            }
+            Milestone::BackedOff => any(|event| matches!(event, Event::BackingOff { .. })),
+            Milestone::LiveDelivery => any(|event| passed(event).is_some_and(|(tag, _)| tag == Tag::Live)),
+            Milestone::WaveDelivery => any(|event| passed(event).is_some_and(|(tag, _)| tag != Tag::Live)),
+            Milestone::SlowConsumer => {
+                any(|event| matches!(event, Event::StreamClosed { reason: CloseReason::TooSlow, .. }))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Milestone {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A delivery that was passed to a client, unless it is empty.
+fn passed(event: &Event) -> Option<(Tag, &[(Topic, MessageId)])> {
+    match event {
+        Event::Tapped { way: Way::ToClient, fate: Fate::Passed, frame: Frame::Delivery { tag, messages }, .. }
+            if !messages.is_empty() =>
+        {
+            Some((*tag, messages))
+        }
+        _ => None,
+    }
+}
+
+fn reconnected(history: &History) -> bool {
+    let mut tripped = BTreeSet::new();
+    history.records().iter().any(|record| match &record.event {
+        Event::WatchdogTripped { .. } => {
+            tripped.insert(&*record.host);
+            false
+        }
+        Event::Started { .. } => tripped.contains(&*record.host),
+        _ => false,
+    })
+}
+
+fn restarted(history: &History, hosts: &BTreeSet<&str>) -> bool {
+    let again = |record: &Record| matches!(record.event, Event::ProcessBegan { incarnation } if incarnation > 1);
+    history.records().iter().any(|record| again(record) && hosts.contains(&*record.host))
+}
+
+fn followers(history: &History) -> BTreeSet<&str> {
+    terms(history).into_iter().flat_map(|terms| &terms.subscribers).map(|(host, _)| host.as_str()).collect()
+}
+
+/// The hosts on which something happened that happens only to nodes.
+fn nodes(history: &History) -> BTreeSet<&str> {
+    let serves = |record: &&Record| {
+        matches!(record.event, Event::Stored { .. } | Event::StreamOpened { .. } | Event::StreamClosed { .. })
+    };
+    history.records().iter().filter(serves).map(|record| &*record.host).collect()
+}
+
+/// A silence, from its begin to its end, and the hosts from whose streams it did swallow something.
+struct Window<'h> {
+    clause: &'h Clause,
+    ended: Option<Duration>,
+    felt: BTreeSet<&'h str>,
+}
+
+/// The dead windows so far.
+#[derive(Default)]
+struct Windows<'h>(Vec<Window<'h>>);
+
+impl<'h> Windows<'h> {
+    fn take(&mut self, record: &'h Record) {
+        match &record.event {
+            Event::FaultBegan(clause) => match clause.fault {
+                Fault::ProxySilenceUpstream { .. } => {
+                    self.0.push(Window { clause, ended: None, felt: BTreeSet::new() });
+                }
+                Fault::ProcessKill { .. } => {}
+            },
+            Event::FaultEnded { clause, .. } => {
+                let ended = self.0.iter_mut().find(|window| window.clause.number == *clause);
+                ended.into_iter().for_each(|window| window.ended = Some(record.at));
+            }
+            Event::Tapped { fate: Fate::Swallowed, .. }
+            | Event::Beat {
+                beat: Beat::Ping { fate: Fate::Swallowed, .. } | Beat::Pong { fate: Fate::Swallowed, .. },
+                ..
+            } => {
+                for window in self.0.iter_mut().filter(|window| window.holds(&record.host)) {
+                    window.felt.insert(&record.host);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn any_holds(&self, host: &str) -> bool {
+        self.0.iter().any(|window| window.holds(host))
+    }
+}
+
+impl Window<'_> {
+    /// Whether `host` is silenced now.
+    fn holds(&self, host: &str) -> bool {
+        self.ended.is_none() && self.clause.fault.hosts().contains(host)
+    }
+
+    /// Whether `host` felt it, and it lasted at that time.
+    fn was_dead(&self, host: &str, at: Duration) -> bool {
+        self.felt.contains(host) && at >= self.clause.at && self.ended.is_none_or(|ended| at < ended)
+    }
+}
+
+fn replayed_across(history: &History) -> bool {
+    let mut windows = Windows::default();
+    let mut stored: BTreeMap<(&Topic, MessageId), Duration> = BTreeMap::new();
+    for record in history.records() {
+        windows.take(record);
+        if let Event::Stored { topic, id, .. } = &record.event {
+            stored.insert((topic, *id), record.at);
+        }
+        let Some((Tag::Wave(_), messages)) = passed(&record.event) else { continue };
+        let missed = |(topic, id): &(Topic, MessageId)| {
+            let at = stored.get(&(topic, *id));
+            at.is_some_and(|at| windows.0.iter().any(|window| window.was_dead(&record.host, *at)))
+        };
+        if messages.iter().any(missed) {
+            return true;
+        }
+    }
+    false
+}
+
+fn answered_while_dead(history: &History) -> bool {
+    let mut windows = Windows::default();
+    history.records().iter().any(|record| {
+        windows.take(record);
+        // A run of beats never spans the begin or the end of a fault.
+        matches!(record.event, Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. })
+            && windows.any_holds(&record.host)
+    })
+}
+
+fn published_into(history: &History) -> bool {
+    let Some(terms) = terms(history) else { return false };
+    let mut windows = Windows::default();
+    history.records().iter().any(|record| {
+        windows.take(record);
+        matches!(&record.event, Event::Published { topic, .. } if silenced_followers(terms, topic, &windows))
+    })
+}
+
+fn silenced_followers(terms: &Terms, topic: &Topic, windows: &Windows<'_>) -> bool {
+    let follows = |(host, adds): &(String, Vec<_>)| {
+        adds.iter().any(|add: &crate::wire::Add| add.topic == *topic) && windows.any_holds(host)
+    };
+    terms.subscribers.iter().any(follows)
+}

@@ -1,0 +1,198 @@
+//! Writes histories by hand for the judges' tests. Two topics, one follower, a keepalive of 30 s.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::checker::{Checker, Evidence, Verdict};
+use crate::fault::{Clause, Fault, Way};
+use crate::history::{Beat, Event, Fate, Frame, History, HostName, TapStream, Terms};
+use crate::spec;
+use crate::wire::{Add, Cursor, Kind, MessageId, MutateId, Nonce, SUBSCRIBE_PATH, Tag, Topic};
+
+/// The one follower.
+pub(crate) const CLIENT: &str = "client-1";
+/// The one node.
+pub(crate) const NODE: &str = "node";
+/// The one tap stream.
+pub(crate) const STREAM: TapStream = TapStream { incarnation: 1, connection: 1, stream: 1 };
+
+/// The first group.
+pub(crate) fn alpha() -> Topic {
+    Topic::new(Kind::Group, b"alpha")
+}
+
+/// The second group.
+pub(crate) fn beta() -> Topic {
+    Topic::new(Kind::Group, b"beta")
+}
+
+/// The hash of the data of the message of that id.
+pub(crate) fn key(id: u64) -> u64 {
+    id * 1000
+}
+
+/// An add of a topic from a cursor.
+pub(crate) fn add(topic: Topic, cursor: u64) -> Add {
+    Add { topic, cursor: Cursor(cursor) }
+}
+
+/// A history in the writing. Times are in seconds.
+pub(crate) struct Script {
+    history: History,
+    now: Duration,
+}
+
+impl Script {
+    /// Calm at 600 s, within 60 s, end at 700 s; `client-1` follows `alpha` and `beta` from the beginning.
+    pub(crate) fn new() -> Self {
+        let adds = vec![add(alpha(), 0), add(beta(), 0)];
+        Script::on(Terms {
+            keepalive: Duration::from_secs(30),
+            intervals: 3,
+            travel: Duration::from_millis(50),
+            calm: Duration::from_secs(600),
+            within: Duration::from_secs(60),
+            end: Duration::from_secs(700),
+            subscribers: vec![(CLIENT.to_owned(), adds)],
+        })
+    }
+
+    pub(crate) fn on(terms: Terms) -> Self {
+        Script { history: History::default(), now: Duration::ZERO }.event("world", Event::Began(terms))
+    }
+
+    pub(crate) fn at(mut self, seconds: f64) -> Self {
+        self.now = Duration::from_secs_f64(seconds);
+        self
+    }
+
+    pub(crate) fn event(mut self, host: &str, event: Event) -> Self {
+        self.history.append(self.now, &HostName::from(host), event);
+        self
+    }
+
+    pub(crate) fn stored(self, topic: Topic, id: u64) -> Self {
+        self.event(NODE, Event::Stored { topic, id: MessageId(id), key: key(id) })
+    }
+
+    pub(crate) fn acknowledged(self, topic: Topic, id: u64) -> Self {
+        self.event("publisher-1", Event::Acknowledged { topic, key: key(id) })
+    }
+
+    pub(crate) fn committed(self, attempt: u64, messages: &[(Topic, u64)]) -> Self {
+        let messages = messages.iter().map(|(topic, id)| (topic.clone(), MessageId(*id), key(*id))).collect();
+        self.event(CLIENT, Event::Committed { attempt, messages })
+    }
+
+    pub(crate) fn opened(self, attempt: u64) -> Self {
+        self.event(CLIENT, Event::Opened { attempt, resume: Vec::new() })
+    }
+
+    pub(crate) fn started(self, attempt: u64) -> Self {
+        self.event(CLIENT, Event::Started { attempt })
+    }
+
+    pub(crate) fn ended(self, attempt: u64) -> Self {
+        self.event(CLIENT, Event::Ended { attempt, cause: "watchdog".to_owned() })
+    }
+
+    pub(crate) fn tap_opened(self, stream: TapStream) -> Self {
+        self.event(CLIENT, Event::TapOpened { stream, path: SUBSCRIBE_PATH.to_owned() })
+    }
+
+    pub(crate) fn beat(self, host: &str, beat: Beat) -> Self {
+        self.event(host, Event::Beat { beat, nonce: Some(Nonce(1)) })
+    }
+
+    pub(crate) fn heard(self, attempt: u64) -> Self {
+        self.beat(CLIENT, Beat::Heard { attempt })
+    }
+
+    pub(crate) fn tap(self, way: Way, fate: Fate, frame: Frame) -> Self {
+        self.event(CLIENT, Event::Tapped { stream: STREAM, way, fate, frame })
+    }
+
+    pub(crate) fn node_sends(self, frame: Frame) -> Self {
+        self.tap(Way::ToClient, Fate::Passed, frame)
+    }
+
+    pub(crate) fn mutate(self, id: u64, adds: &[(Topic, u64)], removes: &[Topic]) -> Self {
+        let adds = adds.iter().map(|(topic, cursor)| add(topic.clone(), *cursor)).collect();
+        let frame = Frame::Mutate { id: MutateId(id), adds, removes: removes.to_vec(), history_only: false };
+        self.tap(Way::ToNode, Fate::Passed, frame)
+    }
+
+    pub(crate) fn node_starts(self) -> Self {
+        self.node_sends(Frame::Started { keepalive: Some(Duration::from_secs(30)) })
+    }
+
+    pub(crate) fn wave(self, id: u64, messages: &[(Topic, u64)]) -> Self {
+        self.node_sends(delivery(Tag::Wave(MutateId(id)), messages))
+    }
+
+    pub(crate) fn live(self, messages: &[(Topic, u64)]) -> Self {
+        self.node_sends(delivery(Tag::Live, messages))
+    }
+
+    pub(crate) fn topics_live(self, topics: &[Topic]) -> Self {
+        self.node_sends(Frame::TopicsLive(topics.to_vec()))
+    }
+
+    pub(crate) fn complete(self, id: u64) -> Self {
+        self.node_sends(Frame::CatchupComplete(MutateId(id)))
+    }
+
+    /// Clause 1 begins: `client-1` is silenced both ways for 300 s.
+    pub(crate) fn silence_begins(self) -> Self {
+        let fault = Fault::ProxySilenceUpstream { on: BTreeSet::from([CLIENT.to_owned()]), way: None, path: None };
+        let clause = Clause { number: 1, at: self.now, lasts: Duration::from_secs(300), fault };
+        self.event("world", Event::FaultBegan(clause))
+    }
+
+    pub(crate) fn silence_ends(self) -> Self {
+        self.event("world", Event::FaultEnded { clause: 1, felt: true })
+    }
+
+    pub(crate) fn history(self) -> History {
+        self.history
+    }
+
+    /// What `checker` says; evidence must cite a known requirement and records that exist.
+    pub(crate) fn judged_by(self, checker: &dyn Checker) -> Verdict {
+        let verdict = checker.judge(&self.history);
+        if let Verdict::Fail(evidence) = &verdict {
+            let cited = checker.cites().iter().any(|requirement| requirement.number == evidence.requirement);
+            assert!(cited && spec::find(&evidence.requirement).is_some(), "{evidence:?} cites nothing known");
+            assert!(evidence.records.is_sorted() && !evidence.records.is_empty(), "{evidence:?} is not proved");
+            assert!(evidence.records.iter().all(|index| *index < self.history.records().len()), "{evidence:?}");
+            assert!(evidence.what.contains(&evidence.host), "{evidence:?} does not name its host");
+        }
+        verdict
+    }
+
+    pub(crate) fn condemned_by(self, checker: &dyn Checker) -> Evidence {
+        match self.judged_by(checker) {
+            Verdict::Fail(evidence) => evidence,
+            other => panic!("not condemned: {other:?}"),
+        }
+    }
+
+    pub(crate) fn acquitted_by(self, checker: &dyn Checker) -> String {
+        match self.judged_by(checker) {
+            Verdict::Pass { seen } => seen,
+            other => panic!("not acquitted: {other:?}"),
+        }
+    }
+
+    pub(crate) fn puzzles(self, checker: &dyn Checker) -> String {
+        match self.judged_by(checker) {
+            Verdict::Unknown { reason } => reason,
+            other => panic!("not unknown: {other:?}"),
+        }
+    }
+}
+
+fn delivery(tag: Tag, messages: &[(Topic, u64)]) -> Frame {
+    let messages = messages.iter().map(|(topic, id)| (topic.clone(), MessageId(*id))).collect();
+    Frame::Delivery { tag, messages }
+}

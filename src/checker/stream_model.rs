@@ -1,0 +1,289 @@
+//! What a node may send on one stream, given what the client sent: waves, order, the seam and the markers.
+//!
+//! Refuses to know hosts, times and what was swallowed on the way to the node. A frame that no lawful node
+//! could have sent is a [`Breach`]. `topic_state` knows why the node may be ahead of or behind the tap.
+//!
+//! ```text
+//!   silent ──Started──▶ open ⟲ Mutate: its wave opens
+//!                            ⟲ Delivery: of an open wave, or live
+//!                            ⟲ TopicsLive: the replay of its topics is over
+//!                            ⟲ CatchupComplete: its wave closes, its topics go live
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checker::topic_state::{Change, Place, Refusal, Serial, TopicState};
+use crate::history::Frame;
+use crate::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10};
+use crate::wire::{Add, Cursor, Kind, MessageId, MutateId, Tag, Topic};
+
+/// A frame that must not have been sent.
+#[derive(Debug)]
+pub(crate) struct Breach {
+    pub(crate) requirement: Requirement,
+    pub(crate) topic: Option<Topic>,
+    pub(crate) id: Option<MessageId>,
+    /// Fits after "on stream 1.1.1 of client-1, ".
+    pub(crate) what: String,
+    /// Records that prove it, beside the frame's own.
+    pub(crate) proof: Vec<usize>,
+}
+
+impl Breach {
+    fn new(requirement: Requirement, what: String) -> Box<Self> {
+        Box::new(Breach { requirement, topic: None, id: None, what, proof: Vec::new() })
+    }
+
+    fn about(mut self: Box<Self>, topic: &Topic, id: Option<MessageId>) -> Box<Self> {
+        (self.topic, self.id) = (Some(topic.clone()), id);
+        self
+    }
+
+    fn with(mut self: Box<Self>, proof: impl IntoIterator<Item = usize>) -> Box<Self> {
+        self.proof.extend(proof);
+        self
+    }
+}
+
+/// A frame of a node that must not have been sent, or nothing.
+pub(crate) type Judged = Result<(), Box<Breach>>;
+
+/// A Mutate without its CatchupComplete yet.
+struct Open<'h> {
+    serial: Serial,
+    id: MutateId,
+    index: usize,
+    adds: &'h [Add],
+    removes: &'h [Topic],
+    history_only: bool,
+    /// A frame of its wave was seen, so the node has applied it.
+    applied: bool,
+    newest: Newest,
+}
+
+/// The last message of each kind in one ascending flow, and its record.
+type Newest = BTreeMap<Kind, (MessageId, usize)>;
+
+/// The state of one stream.
+#[derive(Default)]
+pub(crate) struct StreamModel<'h> {
+    started: Option<usize>,
+    mutates: Serial,
+    open: Vec<Open<'h>>,
+    /// The record in which each id was acknowledged last.
+    completed: BTreeMap<MutateId, usize>,
+    topics: BTreeMap<&'h Topic, TopicState>,
+    live: Newest,
+}
+
+impl<'h> StreamModel<'h> {
+    /// The client sent a frame, and the proxy passed it on.
+    pub(crate) fn request(&mut self, index: usize, frame: &'h Frame) -> Judged {
+        match frame {
+            Frame::Mutate { id, adds, removes, history_only } => {
+                self.mutate(index, *id, (adds, removes), *history_only)
+            }
+            Frame::Unreadable(why) => {
+                Err(Breach::new(S10, format!("the client sent a frame that cannot be read: {why}")))
+            }
+            Frame::Started { .. } | Frame::Delivery { .. } | Frame::TopicsLive(_) | Frame::CatchupComplete(_) => {
+                Err(Breach::new(S10, "the client sent a frame that only a node may send".to_owned()))
+            }
+        }
+    }
+
+    /// The node sent a frame, whether or not the proxy passed it on.
+    pub(crate) fn response(&mut self, index: usize, frame: &'h Frame) -> Judged {
+        if let Frame::Started { .. } = frame {
+            return match self.started.replace(index) {
+                None => Ok(()),
+                Some(first) => Err(Breach::new(S1, "the node sent Started twice".to_owned()).with([first])),
+            };
+        }
+        self.needs_started("a frame of the subscription")?;
+        match frame {
+            Frame::Delivery { tag, messages } => self.deliver(index, *tag, messages),
+            Frame::TopicsLive(topics) => self.tell(topics),
+            Frame::CatchupComplete(id) => self.complete(index, *id),
+            Frame::Unreadable(why) => {
+                Err(Breach::new(S10, format!("the node sent a frame that cannot be read: {why}")))
+            }
+            Frame::Mutate { .. } => {
+                Err(Breach::new(S10, "the node sent a frame that only a client may send".to_owned()))
+            }
+            Frame::Started { .. } => Ok(()),
+        }
+    }
+
+    /// The node sent `what`: Started must have come before (S1).
+    pub(crate) fn needs_started(&self, what: &str) -> Judged {
+        match self.started {
+            Some(_) => Ok(()),
+            None => Err(Breach::new(S1, format!("the node sent {what} before Started"))),
+        }
+    }
+
+    fn mutate(
+        &mut self,
+        index: usize,
+        id: MutateId,
+        (adds, removes): (&'h [Add], &'h [Topic]),
+        history_only: bool,
+    ) -> Judged {
+        if !adds.is_empty() && id == MutateId(0) {
+            return Err(Breach::new(S3, "the client added topics in a Mutate whose id is 0".to_owned()));
+        }
+        if let Some(held) = self.open.iter().find(|held| held.id == id && !held.adds.is_empty()) {
+            let what = format!("the client sent {id} while the wave of that id was in flight");
+            return Err(Breach::new(S3, what).with([held.index]));
+        }
+        self.mutates += 1;
+        let serial = self.mutates;
+        for (topic, (removes, adds)) in changes(adds, removes) {
+            let change = Change { serial, removes, adds, history_only };
+            self.topics.entry(topic).or_default().expect(change);
+        }
+        self.open.push(Open { serial, id, index, adds, removes, history_only, applied: false, newest: Newest::new() });
+        Ok(())
+    }
+
+    fn deliver(&mut self, index: usize, tag: Tag, messages: &'h [(Topic, MessageId)]) -> Judged {
+        match tag {
+            Tag::Live => self.deliver_live(index, messages),
+            Tag::Wave(id) => self.deliver_wave(index, id, messages),
+        }
+    }
+
+    fn deliver_live(&mut self, index: usize, messages: &'h [(Topic, MessageId)]) -> Judged {
+        for (topic, id) in messages {
+            self.place(Place::Live, topic, *id).map_err(|refusal| self.explain(Tag::Live, (topic, *id), refusal))?;
+            ascend(&mut self.live, index, Tag::Live, (topic, *id))?;
+        }
+        Ok(())
+    }
+
+    fn deliver_wave(&mut self, index: usize, id: MutateId, messages: &'h [(Topic, MessageId)]) -> Judged {
+        let tag = Tag::Wave(id);
+        let Some(position) = self.open.iter().position(|open| open.id == id && !open.adds.is_empty()) else {
+            return Err(match self.completed.get(&id) {
+                Some(end) => {
+                    let what = format!("the node sent messages of the {tag} after its CatchupComplete");
+                    Breach::new(S9, what).with([*end])
+                }
+                None => Breach::new(S3, format!("the node sent messages of the {tag}, which nobody had started")),
+            });
+        };
+        self.confirm(position);
+        let Open { serial, index: started, history_only, .. } = self.open[position];
+        let place = if history_only { Place::History(serial) } else { Place::Wave(serial) };
+        for (topic, message) in messages {
+            self.place(place, topic, *message)
+                .map_err(|refusal| self.explain(tag, (topic, *message), refusal).with([started]))?;
+            ascend(&mut self.open[position].newest, index, tag, (topic, *message))?;
+        }
+        Ok(())
+    }
+
+    /// The wave has begun: the standings from before its Mutate are over for the topics that it added.
+    /// Topics that it only removed may still have frames under way (S5).
+    fn confirm(&mut self, position: usize) {
+        let open = &mut self.open[position];
+        if std::mem::replace(&mut open.applied, true) {
+            return;
+        }
+        for add in open.adds {
+            if let Some(state) = self.topics.get_mut(&add.topic) {
+                state.confirm(open.serial);
+            }
+        }
+    }
+
+    fn place(&mut self, place: Place, topic: &Topic, id: MessageId) -> Result<(), Refusal> {
+        self.topics.get_mut(topic).map_or(Err(Refusal::NotSubscribed), |state| state.deliver(place, id))
+    }
+
+    fn explain(&self, tag: Tag, (topic, id): (&Topic, MessageId), refusal: Refusal) -> Box<Breach> {
+        let said = format!("the node sent {id} of {topic} as {tag}");
+        let (requirement, why) = match refusal {
+            Refusal::NotSubscribed if self.topics.contains_key(topic) => {
+                (S5, "after that topic had left the stream".to_owned())
+            }
+            Refusal::NotSubscribed => (S3, "though nobody had added that topic".to_owned()),
+            Refusal::Elsewhere(Place::Wave(serial) | Place::History(serial)) if tag == Tag::Live => {
+                let wave = self.open.iter().find(|open| open.serial == serial);
+                let wave = wave.map_or_else(|| "its wave".to_owned(), |open| format!("the wave of {}", open.id));
+                (S4, format!("before the CatchupComplete of {wave}"))
+            }
+            Refusal::Elsewhere(_) => (S3, "though that topic is not in that wave".to_owned()),
+            Refusal::Told => (S9, "after TopicsLive had ended the topic's replay".to_owned()),
+            Refusal::BelowCursor(cursor) => (S2, format!("though the client asked for what comes {cursor}")),
+            Refusal::Repeated(last) if last == id => (S4, "a second time".to_owned()),
+            Refusal::Repeated(last) => (S4, format!("after it had sent {last}")),
+        };
+        Breach::new(requirement, format!("{said} {why}")).about(topic, Some(id))
+    }
+
+    fn tell(&mut self, topics: &'h [Topic]) -> Judged {
+        for topic in topics {
+            if !self.topics.get_mut(topic).is_some_and(TopicState::tell) {
+                let what = format!("the node sent TopicsLive for {topic}, which is not subscribed");
+                return Err(Breach::new(S9, what).about(topic, None));
+            }
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, index: usize, id: MutateId) -> Judged {
+        let Some(position) = self.open.iter().position(|open| open.id == id) else {
+            return Err(match self.completed.get(&id) {
+                Some(first) => {
+                    let what = format!("the node sent CatchupComplete of {id} more often than it was asked");
+                    Breach::new(S9, what).with([*first])
+                }
+                None => Breach::new(S9, format!("the node sent CatchupComplete of {id}, which nobody had sent")),
+            });
+        };
+        // One that started no wave is acknowledged at once, so before all that came after it.
+        if let Some(passed) = self.open[..position].iter().find(|earlier| earlier.adds.is_empty()) {
+            let what =
+                format!("the node sent CatchupComplete of {id} before that of {}, which came earlier", passed.id);
+            return Err(Breach::new(S9, what).with([passed.index, self.open[position].index]));
+        }
+        let done = self.open.remove(position);
+        self.completed.insert(id, index);
+        let named: BTreeSet<&Topic> = done.adds.iter().map(|add| &add.topic).chain(done.removes).collect();
+        for topic in named {
+            let Some(state) = self.topics.get_mut(topic) else { continue };
+            if state.complete(done.serial) {
+                let what = format!("the node sent CatchupComplete of {id} without TopicsLive for {topic}");
+                return Err(Breach::new(S9, what).about(topic, None).with([done.index]));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a Mutate does to each topic: whether it removes it, and the lowest cursor that it adds it from.
+fn changes<'h>(adds: &'h [Add], removes: &'h [Topic]) -> BTreeMap<&'h Topic, (bool, Option<Cursor>)> {
+    let mut changes: BTreeMap<&Topic, (bool, Option<Cursor>)> = BTreeMap::new();
+    for topic in removes {
+        changes.entry(topic).or_default().0 = true;
+    }
+    for add in adds {
+        let lowest = &mut changes.entry(&add.topic).or_default().1;
+        *lowest = Some(lowest.map_or(add.cursor, |cursor| cursor.min(add.cursor)));
+    }
+    changes
+}
+
+/// One flow ascends by id per kind over all its topics (S4).
+fn ascend(newest: &mut Newest, index: usize, tag: Tag, (topic, id): (&Topic, MessageId)) -> Judged {
+    let before = newest.insert(topic.kind(), (id, index));
+    match before {
+        Some((last, at)) if id <= last => {
+            let what = format!("the node sent {id} of {topic} as {tag} after {last} of the same kind");
+            Err(Breach::new(S4, what).about(topic, Some(id)).with([at]))
+        }
+        Some(_) | None => Ok(()),
+    }
+}

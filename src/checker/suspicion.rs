@@ -1,0 +1,115 @@
+//! Finds the client that let a node's Ping go unanswered until the node closed its stream (C1, S6).
+//!
+//! Refuses to know which of the tap's streams the node closed: the node counts its streams in its own way.
+//! So each open stream with an unanswered Ping is a suspect, and a Pong in time clears it. A stream from
+//! which the proxy swallowed anything is never one, nor is one whose client, or whose path, was killed.
+//!
+//! ```text
+//!              Ping to the client                 the node reaped a stream
+//!   answered ────────────────────▶ unanswered ───────────────────────────▶ suspect ──▶ guilty
+//!      ▲  ▲            Pong            │          (a prompt Pong was due)      │
+//!      │  └────────────────────────────┘                                       │
+//!      └───────────────────────────────────────────────────────────────────────┘ Pong in time
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::checker::{Evidence, Readable};
+use crate::history::{Record, TapStream, Terms};
+use crate::spec::C1;
+
+/// The longest that a client may think before its Pong is on its way: it answers inside, without
+/// asking its application, so one second is generous.
+const THOUGHT: Duration = Duration::from_secs(1);
+
+/// What is known of one open stream.
+struct Pinged<'h> {
+    host: &'h str,
+    opened: usize,
+    /// The last Ping that went on to the client, and its record.
+    ping: Option<(Duration, usize)>,
+}
+
+struct Suspect {
+    /// A Pong up to here clears it.
+    until: Duration,
+    evidence: Evidence,
+}
+
+/// All streams that may yet prove a client silent.
+pub(crate) struct Suspicion<'h> {
+    terms: &'h Terms,
+    streams: BTreeMap<TapStream, Pinged<'h>>,
+    suspects: BTreeMap<TapStream, Suspect>,
+}
+
+impl<'h> Suspicion<'h> {
+    pub(crate) fn new(terms: &'h Terms) -> Self {
+        Suspicion { terms, streams: BTreeMap::new(), suspects: BTreeMap::new() }
+    }
+
+    pub(crate) fn open(&mut self, index: usize, host: &'h str, stream: TapStream) {
+        self.streams.insert(stream, Pinged { host, opened: index, ping: None });
+    }
+
+    /// The stream has ended, or the proxy swallowed something of it: its silence proves nothing.
+    pub(crate) fn excuse(&mut self, stream: TapStream) {
+        self.streams.remove(&stream);
+    }
+
+    /// A process was killed. A follower takes its own streams with it; anybody else may have been a part
+    /// of every stream's path.
+    pub(crate) fn kill(&mut self, host: &str) {
+        let follows = self.terms.subscribers.iter().any(|(follower, _)| follower == host);
+        self.streams.retain(|_, pinged| follows && pinged.host != host);
+    }
+
+    /// A Ping went on to the client, last in the run of beats that `record` is.
+    pub(crate) fn ping(&mut self, index: usize, record: &Record, stream: TapStream) {
+        if let Some(pinged) = self.streams.get_mut(&stream) {
+            pinged.ping = Some((record.until, index));
+        }
+    }
+
+    /// A Pong came from the client. Pings of one stream never overlap, so the last Pong answers the last
+    /// Ping unless that is younger.
+    pub(crate) fn pong(&mut self, record: &Record, stream: TapStream) {
+        if let Some(pinged) = self.streams.get_mut(&stream) {
+            pinged.ping = pinged.ping.filter(|(at, _)| *at > record.until);
+        }
+        if self.suspects.get(&stream).is_some_and(|suspect| record.at <= suspect.until) {
+            self.suspects.remove(&stream);
+        }
+    }
+
+    /// The node closed a stream for want of a Pong.
+    pub(crate) fn reap(&mut self, index: usize, record: &Record) {
+        // A deadline below the thought's second would blame nobody; half of it is then prompt enough.
+        let prompt = THOUGHT.min(self.terms.keepalive / 2) + self.terms.travel * 2;
+        for (stream, pinged) in &self.streams {
+            let Some((at, ping)) = pinged.ping else { continue };
+            let silent = record.at.saturating_sub(at);
+            if silent <= prompt {
+                continue;
+            }
+            let what = format!(
+                "{} let the Ping of {} on {stream} go unanswered for {}, until {} closed a stream for want of a Pong",
+                pinged.host,
+                Readable(at),
+                Readable(silent),
+                record.host
+            );
+            let evidence = Evidence { host: pinged.host.to_owned(), ..Evidence::new(index, record, C1, what) };
+            let evidence = evidence.with([pinged.opened, ping]);
+            // The deadline is at most the interval (S6).
+            let until = at + self.terms.keepalive + self.terms.travel;
+            self.suspects.entry(*stream).or_insert(Suspect { until, evidence });
+        }
+    }
+
+    /// The first of those that no Pong has cleared.
+    pub(crate) fn close(self) -> Option<Evidence> {
+        self.suspects.into_values().map(|suspect| suspect.evidence).min_by_key(|evidence| evidence.at)
+    }
+}

@@ -1,0 +1,221 @@
+//! Where one topic may stand on one stream, as far as the tap can tell.
+//!
+//! The tap sees a Mutate before the node applies it, and the node's frames after it sent them. In between,
+//! a frame may belong to the time before the Mutate or after it. So a topic has not one standing but every
+//! one that explains the frames so far; a frame that none explains is a breach. Refuses to know frames,
+//! waves and order over several topics: those are `stream_model`.
+//!
+//! ```text
+//!              add                         the Mutate's CatchupComplete
+//!   gone ───────────────────▶ wave ───────────────────────────────────────▶ live
+//!    ▲  ▲  └─▶ history ────┐  │  ▲                                           │
+//!    │  │      its Complete│  │  └── re-add from below the floor ────────────┤
+//!    │  └──────────────────┘  │                                              │
+//!    └────────────────────────┴──────────────── remove ──────────────────────┘
+//! ```
+
+use crate::wire::{Cursor, MessageId};
+
+/// The place of a Mutate in the order in which the tap saw them on one stream, from 1.
+pub(crate) type Serial = u64;
+
+/// Where a topic's messages may appear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nowhere: never added, or removed.
+    Gone,
+    /// In the wave of that Mutate, and live after it.
+    Wave(Serial),
+    /// In the wave of that Mutate, and nowhere after it (S11).
+    History(Serial),
+    /// In live frames.
+    Live,
+}
+
+/// One explanation of everything that was seen of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) place: Place,
+    /// Where the registration began.
+    pub(crate) cursor: Cursor,
+    /// The last id delivered since.
+    pub(crate) last: Option<MessageId>,
+    /// TopicsLive has named it in this wave.
+    told: bool,
+    /// The newest Mutate on this topic that had been applied.
+    applied: Serial,
+}
+
+/// What one Mutate does to one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) serial: Serial,
+    pub(crate) removes: bool,
+    pub(crate) adds: Option<Cursor>,
+    pub(crate) history_only: bool,
+}
+
+/// Why no standing explains a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The topic is not registered.
+    NotSubscribed,
+    /// The topic is registered, but its messages belong elsewhere.
+    Elsewhere(Place),
+    /// TopicsLive had already ended its replay.
+    Told,
+    /// The id lies at or below the cursor of the add.
+    BelowCursor(Cursor),
+    /// The id lies at or below one that was delivered.
+    Repeated(MessageId),
+}
+
+/// Every standing that one topic may have.
+#[derive(Debug)]
+pub(crate) struct TopicState {
+    standings: Vec<Standing>,
+    /// Mutates on this topic that the node may or may not have applied yet.
+    changes: Vec<Change>,
+}
+
+impl Default for TopicState {
+    fn default() -> Self {
+        TopicState { standings: vec![Standing::GONE], changes: Vec::new() }
+    }
+}
+
+impl Standing {
+    const GONE: Standing = Standing { place: Place::Gone, cursor: Cursor(0), last: None, told: false, applied: 0 };
+
+    fn floor(self) -> Cursor {
+        self.last.map_or(self.cursor, Cursor::from)
+    }
+
+    fn refuses(self, place: Place, id: MessageId) -> Option<Refusal> {
+        if self.place == Place::Gone {
+            return Some(Refusal::NotSubscribed);
+        }
+        if self.place != place {
+            return Some(Refusal::Elsewhere(self.place));
+        }
+        if let Some(last) = self.last.filter(|last| id <= *last) {
+            return Some(Refusal::Repeated(last));
+        }
+        if !self.cursor.is_before(id) {
+            return Some(Refusal::BelowCursor(self.cursor));
+        }
+        self.told.then_some(Refusal::Told)
+    }
+
+    /// What `change` makes of it (S5): removes first, then adds. The second is a re-add that may or may not
+    /// be a no-op: a node's floor may lie above what it delivered, up to what it knows to be covered.
+    fn changed(self, change: Change) -> (Standing, Option<Standing>) {
+        let kept = Standing { applied: change.serial, ..if change.removes { Standing::GONE } else { self } };
+        let Some(cursor) = change.adds else { return (kept, None) };
+        let place = if change.history_only { Place::History(change.serial) } else { Place::Wave(change.serial) };
+        let fresh = Standing { place, cursor, last: None, told: false, applied: change.serial };
+        match kept.place {
+            Place::Gone => (fresh, None),
+            // S11: such a Mutate is refused whole, and the stream with it; nothing changes.
+            Place::History(_) => (kept, None),
+            Place::Wave(_) | Place::Live if change.history_only => (kept, None),
+            Place::Wave(_) if cursor < kept.cursor => (fresh, None),
+            Place::Live if cursor < kept.floor() => (fresh, None),
+            Place::Wave(_) | Place::Live => (kept, Some(fresh)),
+        }
+    }
+}
+
+impl TopicState {
+    /// The client sent a change that the node may apply from now on.
+    pub(crate) fn expect(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Adds every standing that pending changes may have made of the known ones.
+    fn unfold(&mut self) {
+        let mut position = 0;
+        // Ends: what is appended has one more change applied, and there are finitely many.
+        while !self.changes.is_empty() && position < self.standings.len() {
+            let standing = self.standings[position];
+            position += 1;
+            let Some(change) = self.changes.iter().find(|change| change.serial > standing.applied) else { continue };
+            let (one, other) = standing.changed(*change);
+            for next in [Some(one), other].into_iter().flatten() {
+                if !self.standings.contains(&next) {
+                    self.standings.push(next);
+                }
+            }
+        }
+    }
+
+    /// A message of `id` appeared in `place`.
+    pub(crate) fn deliver(&mut self, place: Place, id: MessageId) -> Result<(), Refusal> {
+        self.unfold();
+        let refusal = self.standings.iter().map(|standing| standing.refuses(place, id)).min_by_key(closeness);
+        if let Some(Some(refusal)) = refusal {
+            return Err(refusal);
+        }
+        self.standings.retain(|standing| standing.refuses(place, id).is_none());
+        self.standings.iter_mut().for_each(|standing| standing.last = Some(id));
+        self.merge();
+        Ok(())
+    }
+
+    /// TopicsLive named the topic. Returns whether it may stand anywhere at all.
+    pub(crate) fn tell(&mut self) -> bool {
+        self.unfold();
+        self.standings.retain(|standing| standing.place != Place::Gone);
+        for standing in &mut self.standings {
+            standing.told = matches!(standing.place, Place::Wave(_) | Place::History(_));
+        }
+        !self.standings.is_empty()
+    }
+
+    /// The node is known to have applied the Mutate of that serial.
+    pub(crate) fn confirm(&mut self, serial: Serial) {
+        self.unfold();
+        self.standings.retain(|standing| standing.applied >= serial);
+        self.changes.retain(|change| change.serial > serial);
+    }
+
+    /// The Mutate of that serial, which names this topic, is acknowledged: its wave, if any, is over.
+    /// Returns whether TopicsLive had to come before and did not.
+    pub(crate) fn complete(&mut self, serial: Serial) -> bool {
+        self.confirm(serial);
+        let untold = self.standings.iter().all(|standing| standing.place == Place::Wave(serial) && !standing.told);
+        for standing in &mut self.standings {
+            match standing.place {
+                Place::Wave(wave) if wave == serial => (standing.place, standing.told) = (Place::Live, false),
+                Place::History(wave) if wave == serial => {
+                    *standing = Standing { applied: standing.applied, ..Standing::GONE };
+                }
+                Place::Gone | Place::Wave(_) | Place::History(_) | Place::Live => {}
+            }
+        }
+        self.merge();
+        untold
+    }
+
+    fn merge(&mut self) {
+        let mut kept: Vec<Standing> = Vec::with_capacity(self.standings.len());
+        for standing in self.standings.drain(..) {
+            if !kept.contains(&standing) {
+                kept.push(standing);
+            }
+        }
+        self.standings = kept;
+    }
+}
+
+/// Orders explanations by how close they come: none at all is best, then the most telling refusal.
+fn closeness(refusal: &Option<Refusal>) -> u8 {
+    match refusal {
+        None => 0,
+        Some(Refusal::Told) => 1,
+        Some(Refusal::Repeated(_)) => 2,
+        Some(Refusal::BelowCursor(_)) => 3,
+        Some(Refusal::Elsewhere(_)) => 4,
+        Some(Refusal::NotSubscribed) => 5,
+    }
+}

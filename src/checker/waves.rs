@@ -1,0 +1,350 @@
+//! Judges the waves: each stream as the tap saw it, frame by frame, against what a lawful node may send.
+//!
+//! Refuses to know clients: what the node sent counts, also where the proxy swallowed it. What the client
+//! sent counts only where the proxy passed it on, because the node never saw the rest.
+
+use std::collections::BTreeMap;
+
+use crate::checker::judge::Checker;
+use crate::checker::stream_model::{Breach, Judged, StreamModel};
+use crate::checker::{Evidence, Verdict};
+use crate::fault::Way;
+use crate::history::{Beat, Event, Fate, Frame, History, Record, TapStream};
+use crate::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18};
+use crate::wire::Tag;
+
+/// The judge of waves.
+pub(crate) struct Waves;
+
+impl Checker for Waves {
+    fn name(&self) -> &'static str {
+        "waves"
+    }
+
+    fn promises(&self) -> &'static str {
+        "On every stream each frame belongs to one wave or to the live flow, in order, with its markers, and with a seam that neither loses nor repeats."
+    }
+
+    fn cites(&self) -> &'static [Requirement] {
+        &[S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18]
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
+        let mut bench = Bench::default();
+        for (index, record) in history.records().iter().enumerate() {
+            if let Err(evidence) = bench.take(index, record) {
+                return Verdict::Fail(*evidence);
+            }
+        }
+        bench.close()
+    }
+}
+
+#[derive(Default)]
+struct Bench<'h> {
+    streams: BTreeMap<TapStream, StreamModel<'h>>,
+    mutates: u64,
+    waves: u64,
+    live: u64,
+    completions: u64,
+}
+
+impl<'h> Bench<'h> {
+    fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        let (stream, judged) = match &record.event {
+            Event::Tapped { stream, way, fate, frame } => (*stream, self.tap(index, *stream, (*way, *fate), frame)),
+            Event::Beat { beat, .. } => match beat {
+                Beat::Ping { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Ping")),
+                Beat::Pong { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Pong")),
+                Beat::Ping { way: Way::ToNode, .. }
+                | Beat::Pong { way: Way::ToNode, .. }
+                | Beat::KeepaliveAnswered { .. }
+                | Beat::Heard { .. } => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        judged.map_err(|breach| Box::new(evidence(index, record, stream, *breach)))
+    }
+
+    fn beat(&mut self, stream: TapStream, what: &str) -> Judged {
+        self.streams.entry(stream).or_default().needs_started(what)
+    }
+
+    fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h Frame) -> Judged {
+        let model = self.streams.entry(stream).or_default();
+        match (way, fate) {
+            (Way::ToNode, Fate::Swallowed) => return Ok(()),
+            (Way::ToNode, Fate::Passed) => model.request(index, frame)?,
+            (Way::ToClient, Fate::Passed | Fate::Swallowed) => model.response(index, frame)?,
+        }
+        match frame {
+            Frame::Mutate { .. } => self.mutates += 1,
+            Frame::Delivery { tag: Tag::Live, messages } => self.live += messages.len() as u64,
+            Frame::Delivery { tag: Tag::Wave(_), messages } => self.waves += messages.len() as u64,
+            Frame::CatchupComplete(_) => self.completions += 1,
+            Frame::Started { .. } | Frame::TopicsLive(_) | Frame::Unreadable(_) => {}
+        }
+        Ok(())
+    }
+
+    fn close(self) -> Verdict {
+        if self.mutates == 0 {
+            return Verdict::unknown("no Mutate reached the node");
+        }
+        Verdict::Pass {
+            seen: format!(
+                "{} streams with {} Mutates, of which {} were completed: {} messages in waves and {} live, all in their place",
+                self.streams.len(),
+                self.mutates,
+                self.completions,
+                self.waves,
+                self.live
+            ),
+        }
+    }
+}
+
+fn evidence(index: usize, record: &Record, stream: TapStream, breach: Breach) -> Evidence {
+    let what = format!("on {stream} of {}, {}", record.host, breach.what);
+    let evidence = Evidence::new(index, record, breach.requirement, what).with(breach.proof);
+    match &breach.topic {
+        Some(topic) => evidence.about(topic, breach.id),
+        None => evidence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, STREAM, Script, alpha, beta};
+    use crate::wire::{Kind, MessageId, MutateId, Topic};
+
+    fn gamma() -> Topic {
+        Topic::new(Kind::Group, b"gamma")
+    }
+
+    fn welcome() -> Topic {
+        Topic::new(Kind::Welcome, b"key")
+    }
+
+    /// Mutate 1 added alpha from 2; its wave is in flight.
+    fn replaying() -> Script {
+        Script::new().at(1.0).node_starts().mutate(1, &[(alpha(), 2)], &[])
+    }
+
+    /// Alpha is live, up to 4.
+    fn live() -> Script {
+        replaying().wave(1, &[(alpha(), 3), (alpha(), 4)]).topics_live(&[alpha()]).complete(1)
+    }
+
+    fn breaks(script: Script, number: &str, part: &str) -> Evidence {
+        let evidence = script.condemned_by(&Waves);
+        assert_eq!(evidence.requirement, number, "{}", evidence.what);
+        assert!(evidence.what.contains(part), "{}", evidence.what);
+        evidence
+    }
+
+    #[test]
+    fn a_wave_then_live_is_acquitted() {
+        let seen = live().live(&[(alpha(), 5)]).at(2.0).live(&[(alpha(), 9)]).acquitted_by(&Waves);
+        assert_eq!(
+            seen,
+            "1 streams with 1 Mutates, of which 1 were completed: 2 messages in waves and 2 live, all in their place"
+        );
+    }
+
+    #[test]
+    fn a_history_without_a_mutate_is_unknown() {
+        assert_eq!(Waves.judge(&History::default()), Verdict::unknown("no Mutate reached the node"));
+        assert!(Script::new().node_starts().puzzles(&Waves).contains("no Mutate"));
+    }
+
+    #[test]
+    fn started_comes_first_and_once() {
+        let ping = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Swallowed };
+        breaks(Script::new().beat(CLIENT, ping), "S1", "a Ping before Started");
+        breaks(Script::new().mutate(1, &[], &[alpha()]).complete(1), "S1", "before Started");
+        let evidence = breaks(replaying().node_starts(), "S1", "Started twice");
+        assert_eq!((evidence.records, evidence.at.as_secs()), (vec![1, 3], 1));
+    }
+
+    #[test]
+    fn a_tag_names_a_wave_in_flight() {
+        breaks(replaying().wave(7, &[(alpha(), 3)]), "S3", "the wave of mutate 7, which nobody had started");
+        breaks(live().wave(1, &[(alpha(), 5)]), "S9", "after its CatchupComplete");
+    }
+
+    #[test]
+    fn a_live_frame_of_a_wave_in_flight_is_condemned() {
+        let evidence =
+            breaks(replaying().live(&[(alpha(), 3)]), "S4", "before the CatchupComplete of the wave of mutate 1");
+        assert_eq!((evidence.topic.as_deref(), evidence.id), (Some("group:alpha"), Some(MessageId(3))));
+        let what = "on stream 1.1.1 of client-1, the node sent #3 of group:alpha as live before the CatchupComplete of the wave of mutate 1";
+        assert_eq!(evidence.what, what);
+    }
+
+    #[test]
+    fn live_frames_of_other_topics_flow_on_during_a_wave() {
+        let script = live().mutate(2, &[(beta(), 0)], &[]).live(&[(alpha(), 7)]).wave(2, &[(beta(), 5)]);
+        script.live(&[(alpha(), 8)]).topics_live(&[beta()]).complete(2).live(&[(beta(), 9)]).acquitted_by(&Waves);
+    }
+
+    #[test]
+    fn a_live_message_in_a_waves_frame_is_condemned() {
+        let script = live().mutate(2, &[(beta(), 0)], &[]).wave(2, &[(beta(), 5), (alpha(), 6)]);
+        breaks(script, "S3", "group:alpha as wave of mutate 2 though that topic is not in that wave");
+        breaks(live().live(&[(gamma(), 5)]), "S3", "nobody had added");
+    }
+
+    #[test]
+    fn a_wave_that_is_not_merged_by_id_is_condemned() {
+        let script = || Script::new().node_starts().mutate(1, &[(alpha(), 0), (beta(), 0), (welcome(), 0)], &[]);
+        let merged = script().wave(1, &[(alpha(), 1), (beta(), 2), (alpha(), 3), (welcome(), 1)]);
+        merged.topics_live(&[alpha(), beta(), welcome()]).complete(1).acquitted_by(&Waves);
+        breaks(
+            script().wave(1, &[(alpha(), 1), (alpha(), 3)]).wave(1, &[(beta(), 2)]),
+            "S4",
+            "after #3 of the same kind",
+        );
+    }
+
+    #[test]
+    fn live_ids_that_descend_over_topics_are_condemned() {
+        let script = live().mutate(2, &[(beta(), 0)], &[]).topics_live(&[beta()]).complete(2);
+        breaks(script.live(&[(alpha(), 9)]).live(&[(beta(), 8)]), "S4", "as live after #9 of the same kind");
+    }
+
+    #[test]
+    fn nothing_at_or_below_the_cursor_is_delivered() {
+        breaks(replaying().wave(1, &[(alpha(), 2)]), "S2", "asked for what comes after #2");
+    }
+
+    #[test]
+    fn no_id_is_delivered_twice_at_the_seam() {
+        breaks(live().live(&[(alpha(), 4)]), "S4", "#4 of group:alpha as live a second time");
+        breaks(live().live(&[(alpha(), 3)]), "S4", "after it had sent #4");
+    }
+
+    #[test]
+    fn a_wave_frame_after_topics_live_is_condemned() {
+        let script = replaying().wave(1, &[(alpha(), 3)]).topics_live(&[alpha()]);
+        breaks(script.wave(1, &[(alpha(), 4)]), "S9", "after TopicsLive had ended");
+    }
+
+    #[test]
+    fn a_completion_without_topics_live_is_condemned() {
+        breaks(replaying().complete(1), "S9", "without TopicsLive for group:alpha");
+        breaks(live().topics_live(&[gamma()]), "S9", "group:gamma, which is not subscribed");
+    }
+
+    #[test]
+    fn each_mutate_is_completed_once_and_in_order() {
+        breaks(live().complete(1), "S9", "more often than it was asked");
+        breaks(live().complete(5), "S9", "nobody had sent");
+        let script = live().mutate(2, &[], &[alpha()]).mutate(3, &[], &[beta()]);
+        breaks(script.complete(3), "S9", "before that of mutate 2");
+        let twice = live().mutate(0, &[], &[beta()]).mutate(0, &[], &[gamma()]);
+        twice.complete(0).complete(0).acquitted_by(&Waves);
+    }
+
+    #[test]
+    fn a_removed_topic_may_arrive_until_its_remove_is_acknowledged() {
+        let removed = || live().mutate(2, &[], &[alpha()]).live(&[(alpha(), 5)]).complete(2);
+        removed().acquitted_by(&Waves);
+        breaks(removed().live(&[(alpha(), 6)]), "S5", "had left the stream");
+    }
+
+    #[test]
+    fn a_remove_and_an_add_from_zero_replay_everything() {
+        let script = live().mutate(2, &[], &[alpha()]).mutate(3, &[(alpha(), 0)], &[]).complete(2);
+        let script = script.wave(3, &[(alpha(), 1), (alpha(), 4)]).topics_live(&[alpha()]).complete(3);
+        script.live(&[(alpha(), 5)]).acquitted_by(&Waves);
+        let reset = live().mutate(2, &[(alpha(), 0)], &[alpha()]).live(&[(alpha(), 5)]).wave(2, &[(alpha(), 1)]);
+        breaks(reset.live(&[(alpha(), 6)]), "S4", "before the CatchupComplete");
+    }
+
+    #[test]
+    fn a_re_add_from_the_floor_changes_nothing() {
+        let script = live().mutate(2, &[(alpha(), 4)], &[]).live(&[(alpha(), 5)]).complete(2).live(&[(alpha(), 6)]);
+        script.acquitted_by(&Waves);
+        let again = live().mutate(2, &[(alpha(), 4)], &[]).complete(2).live(&[(alpha(), 4)]);
+        breaks(again, "S4", "a second time");
+    }
+
+    #[test]
+    fn a_re_add_from_below_the_floor_starts_again_in_the_new_wave() {
+        let again =
+            || live().mutate(2, &[(alpha(), 3)], &[]).live(&[(alpha(), 5)]).wave(2, &[(alpha(), 4), (alpha(), 5)]);
+        again().topics_live(&[alpha()]).complete(2).live(&[(alpha(), 6)]).acquitted_by(&Waves);
+        breaks(again().wave(2, &[(alpha(), 5)]), "S4", "a second time");
+        breaks(live().mutate(2, &[(alpha(), 3)], &[]).topics_live(&[alpha()]).live(&[(alpha(), 4)]), "S4", "#4");
+    }
+
+    #[test]
+    fn a_re_add_that_meets_a_live_frame_under_way_is_judged_by_the_floor_that_the_node_had() {
+        // The tap saw #9 after the Mutate, the node had sent it before: 6 lies below its floor.
+        let script = live().mutate(2, &[(alpha(), 6)], &[]).live(&[(alpha(), 9)]).wave(2, &[(alpha(), 9)]);
+        script.topics_live(&[alpha()]).complete(2).live(&[(alpha(), 10)]).acquitted_by(&Waves);
+    }
+
+    #[test]
+    fn a_topic_that_leaves_a_wave_for_another_is_not_replayed_by_both() {
+        let both =
+            |script: Script| script.mutate(1, &[(alpha(), 5), (beta(), 5)], &[]).wave(1, &[(alpha(), 6), (beta(), 7)]);
+        let moved = || both(Script::new().node_starts()).mutate(2, &[(alpha(), 0)], &[]).wave(2, &[(alpha(), 1)]);
+        let ended = moved().topics_live(&[beta()]).complete(1).wave(2, &[(alpha(), 6)]).topics_live(&[alpha()]);
+        ended.complete(2).acquitted_by(&Waves);
+        breaks(moved().wave(1, &[(alpha(), 8)]), "S3", "not in that wave");
+    }
+
+    #[test]
+    fn a_topic_removed_in_mid_wave_leaves_it() {
+        let script = || replaying().wave(1, &[(alpha(), 3)]).mutate(2, &[], &[alpha()]);
+        script().complete(2).complete(1).acquitted_by(&Waves);
+        breaks(script().complete(2).wave(1, &[(alpha(), 4)]), "S5", "had left the stream");
+    }
+
+    #[test]
+    fn duplicate_adds_start_from_the_lowest_cursor() {
+        let script = Script::new().node_starts().mutate(1, &[(alpha(), 5), (alpha(), 2)], &[]);
+        script.wave(1, &[(alpha(), 3)]).acquitted_by(&Waves);
+    }
+
+    #[test]
+    fn a_history_only_wave_leaves_no_live_topic() {
+        let frame = Frame::Mutate {
+            id: MutateId(1),
+            adds: vec![crate::checker::script::add(alpha(), 0)],
+            removes: Vec::new(),
+            history_only: true,
+        };
+        let script =
+            || Script::new().node_starts().tap(Way::ToNode, Fate::Passed, frame.clone()).wave(1, &[(alpha(), 1)]);
+        script().topics_live(&[alpha()]).complete(1).acquitted_by(&Waves);
+        breaks(script().complete(1).live(&[(alpha(), 2)]), "S5", "group:alpha as live");
+    }
+
+    #[test]
+    fn what_the_node_sent_into_a_silence_counts_and_what_it_never_saw_does_not() {
+        let swallowed = Frame::Mutate { id: MutateId(2), adds: vec![], removes: vec![alpha()], history_only: false };
+        let script = live().tap(Way::ToNode, Fate::Swallowed, swallowed);
+        script.live(&[(alpha(), 5)]).acquitted_by(&Waves);
+        let again = Frame::CatchupComplete(MutateId(1));
+        breaks(live().tap(Way::ToClient, Fate::Swallowed, again), "S9", "more often");
+    }
+
+    #[test]
+    fn ids_are_nonzero_and_not_shared_by_waves_in_flight() {
+        breaks(Script::new().node_starts().mutate(0, &[(alpha(), 0)], &[]), "S3", "whose id is 0");
+        breaks(replaying().mutate(1, &[(beta(), 0)], &[]), "S3", "was in flight");
+        let again = live().mutate(1, &[(beta(), 0)], &[]).wave(1, &[(beta(), 3)]).topics_live(&[beta()]).complete(1);
+        again.acquitted_by(&Waves);
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_read_is_condemned() {
+        let garbage = || Frame::Unreadable("not protobuf".to_owned());
+        breaks(live().node_sends(garbage()), "S10", "the node sent a frame that cannot be read: not protobuf");
+        breaks(live().tap(Way::ToNode, Fate::Passed, garbage()), "S10", "the client sent");
+    }
+}
