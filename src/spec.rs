@@ -39,16 +39,23 @@ macro_rules! requirements {
 
 requirements! {
     S1: "Response headers and Started go out at once, and Started is the first frame of a stream.",
-    S2: "An added topic delivers the ids above its cursor, first from history, then live, and never one at or below its floor.",
-    S3: "Each frame of messages belongs to one wave, whose id it carries, or to the live flow; ids of waves are nonzero and not shared.",
-    S4: "Waves and the live flow each ascend by id per kind, and a topic goes over from its wave to live with no gap and no repetition.",
-    S5: "A Mutate is applied whole, removes before adds; a remove clears the floor, and a re-add from below the floor starts again.",
-    S6: "A node that was idle for the interval pings, closes the stream unless the matching Pong comes in time, and answers each client Ping.",
+    S2: "An added topic delivers the ids above its cursor, first from history, then live, and never one at or below \
+        its floor.",
+    S3: "Each frame of messages belongs to one wave, whose id it carries, or to the live flow; ids of waves are \
+        nonzero and not shared.",
+    S4: "Waves and the live flow each ascend by id per kind, and a topic goes over from its wave to live with no \
+        gap and no repetition.",
+    S5: "A Mutate is applied whole, removes before adds; a remove clears the floor, and a re-add from below the \
+        floor starts again.",
+    S6: "A node that was idle for the interval pings, closes the stream unless the matching Pong comes in time, and \
+        answers each client Ping.",
     S7: "Each subscription is authorized by itself, in mid-stream as at open.",
     S8: "Whatever a client may ask for has a bound, and excess is an error, never silent truncation.",
-    S9: "TopicsLive follows the last replayed frame of its topics, and each Mutate gets exactly one CatchupComplete, at its wave's end.",
+    S9: "TopicsLive follows the last replayed frame of its topics, and each Mutate gets exactly one \
+        CatchupComplete, at its wave's end.",
     S10: "A node answers in the version that the client speaks and refuses a version that it does not know.",
-    S11: "A history_only wave ends where it began to replay, and a half-closed stream finishes its waves and ends with OK.",
+    S11: "A history_only wave replays up to its own start and registers nothing, and a half-closed stream finishes \
+        its waves and ends with OK.",
     C1: "A client answers each Ping promptly.",
     C2: "A client gives a stream up after N intervals without a frame of any kind, and only then.",
     C3: "A client resumes from what it had persisted while it processed messages, so that nothing is lost or repeated.",
@@ -62,7 +69,8 @@ requirements! {
     T5: "A client's Ping is answered.",
     T6: "A topic added in mid-stream delivers what lies above its cursor, once, on the same stream.",
     T7: "A removed topic stops, and the remove is acknowledged at once.",
-    T8: "Behind a proxy that goes dead and still answers PING, a client reconnects in time and receives all that it missed.",
+    T8: "Behind a proxy that goes dead and still answers PING, a client reconnects in time and receives all that it \
+        missed.",
     T9: "TopicsLive and CatchupComplete mark the boundary of each wave.",
     T10: "A bounded catch-up ends with OK and delivers nothing after its marker.",
     T11: "After a suspension the stale stream is closed, noticed, and everything is replayed.",
@@ -72,7 +80,8 @@ requirements! {
     T15: "Each frame of messages names one wave or the live flow.",
     T16: "A wave's replay is merged by id over its topics.",
     T17: "The live flow ascends by id per kind.",
-    T18: "At the seam no live frame comes before its wave's end, nothing is lost or repeated, and other topics flow on.",
+    T18: "At the seam no live frame comes before its wave's end, nothing is lost or repeated, and other topics flow \
+        on.",
     T19: "Adds need a nonzero id that no wave in flight has; a completed wave's id may be used again.",
 }
 

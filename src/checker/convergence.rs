@@ -45,7 +45,7 @@ impl Checker for Convergence {
             None if sum.owed == 0 => Verdict::unknown("none of the stored messages is owed to a follower"),
             None => Verdict::Pass {
                 seen: format!(
-                    "all {} messages owed to {} followers were committed by {}",
+                    "messages owed: {}, followers: {}, all committed by {}",
                     sum.owed,
                     terms.subscribers.len(),
                     Readable(bound)
@@ -136,7 +136,8 @@ impl Sum<'_> {
             None => format!("not by the end at {}", Readable(terms.end)),
         };
         let what = format!(
-            "{host} had not committed {id} of {topic} {} after the calm began at {} ({fate}); {} of {} owed messages are missing and {} came late",
+            "{host} had not committed {id} of {topic} {} after the calm began at {} ({fate}); {} of {} owed \
+                messages are missing and {} came late",
             Readable(terms.within),
             Readable(terms.calm),
             self.missing,
@@ -170,6 +171,7 @@ fn lowest_cursors(adds: &[Add]) -> BTreeMap<&Topic, Cursor> {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, Script, add, alpha, beta};
+    use crate::wire::Kind;
 
     fn three_stored() -> Script {
         Script::new().at(1.0).stored(alpha(), 1).stored(beta(), 2).stored(alpha(), 3)
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn everything_by_the_bound_is_acquitted() {
         let script = three_stored().at(660.0).committed(1, &[(alpha(), 1), (alpha(), 3), (beta(), 2)]);
-        assert!(script.acquitted_by(&Convergence).starts_with("all 3 messages"));
+        assert!(script.acquitted_by(&Convergence).starts_with("messages owed: 3, followers: 1"));
     }
 
     #[test]
@@ -223,7 +225,7 @@ mod tests {
     fn too_little_to_see_is_unknown() {
         assert!(Script::new().puzzles(&Convergence).contains("no message"));
         assert!(with_end(659).stored(alpha(), 1).puzzles(&Convergence).contains("before the bound at 11m"));
-        let other = Topic::new(crate::wire::Kind::Welcome, b"other");
+        let other = Topic::new(Kind::Welcome, b"other");
         assert!(Script::new().stored(other, 1).puzzles(&Convergence).contains("owed to a follower"));
         assert_eq!(Convergence.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }

@@ -20,7 +20,8 @@ impl Checker for Delivery {
     }
 
     fn promises(&self) -> &'static str {
-        "What each follower commits ascends by id per topic, without gap, repetition or invention, and what was acknowledged was stored."
+        "What each follower commits ascends by id per topic, without gap, repetition or invention, and what was \
+            acknowledged was stored."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -207,11 +208,12 @@ impl<'h> Book<'h> {
             return Verdict::unknown("the node stored no message");
         }
         if self.committed == 0 {
-            return Verdict::unknown(format!("nobody committed any of {} stored messages", self.stored));
+            return Verdict::unknown(format!("nobody committed anything; stored messages: {}", self.stored));
         }
         Verdict::Pass {
             seen: format!(
-                "{} commits by {} pairs of follower and topic ascend without gap or repetition; {} acknowledged messages were all stored",
+                "commits: {}, by pairs of follower and topic: {}, ascending without gap or repetition; \
+                    acknowledged: {}, all stored",
                 self.committed,
                 self.followers.values().filter(|follower| !follower.taken.is_empty()).count(),
                 self.acknowledged
@@ -273,7 +275,10 @@ mod tests {
             .at(90.0)
             .committed(2, &[(alpha(), 3), (beta(), 2)])
             .acquitted_by(&Delivery);
-        assert!(seen.starts_with("3 commits by 2 pairs") && seen.contains("1 acknowledged"), "{seen}");
+        assert!(
+            seen.starts_with("commits: 3, by pairs of follower and topic: 2,") && seen.contains("acknowledged: 1"),
+            "{seen}"
+        );
     }
 
     #[test]

@@ -72,3 +72,68 @@ pub(crate) fn terms(history: &History) -> Option<&Terms> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::checker::script::{STREAM, Script, alpha, beta};
+
+    fn failed(checker: &str, seconds: u64) -> Judgement {
+        let evidence = Evidence {
+            at: Duration::from_secs(seconds),
+            requirement: "C2".to_owned(),
+            host: "client-1".to_owned(),
+            topic: Some("group:alpha".to_owned()),
+            id: None,
+            what: "client-1 slept".to_owned(),
+            records: vec![1, 2],
+        };
+        Judgement { checker: checker.to_owned(), verdict: Verdict::Fail(evidence) }
+    }
+
+    /// A lawful trial in which so many messages go live, one each 5 ms, and the client hears a beat each 10 s.
+    fn lawful(messages: u64) -> History {
+        let script = Script::new().at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1);
+        let script = script.mutate(1, &[(alpha(), 0), (beta(), 0)], &[]).topics_live(&[alpha(), beta()]).complete(1);
+        let sent = (1..=messages).fold(script, |script, id| {
+            let topic = if id % 2 == 0 { alpha() } else { beta() };
+            let script = script.at(1.0 + id as f64 * 0.005).stored(topic.clone(), id).acknowledged(topic.clone(), id);
+            script.live(&[(topic.clone(), id)]).committed(1, &[(topic, id)])
+        });
+        (1..70).fold(sent, |script, n| script.at(f64::from(n) * 10.0).heard(1)).history()
+    }
+
+    #[test]
+    fn a_lawful_trial_passes_every_judge_by_its_name() {
+        let judgements = judge(&lawful(100));
+        let names: Vec<_> = judgements.iter().map(|judgement| judgement.checker.as_str()).collect();
+        assert_eq!(names, ["delivery", "liveness", "waves", "convergence"]);
+        assert_eq!(first_to_speak(&judgements), None);
+        assert!(judgements.iter().all(|one| matches!(one.verdict, Verdict::Pass { .. })), "{judgements:?}");
+    }
+
+    #[test]
+    fn an_empty_history_is_unknown_to_every_judge() {
+        let judgements = judge(&History::default());
+        assert!(judgements.iter().all(|one| matches!(one.verdict, Verdict::Unknown { .. })), "{judgements:?}");
+    }
+
+    #[test]
+    fn the_earliest_evidence_speaks_first_and_ties_go_by_order() {
+        let unknown = Judgement { checker: "a".to_owned(), verdict: Verdict::unknown("nothing was seen") };
+        let judgements = [unknown.clone(), failed("b", 9), failed("c", 3), failed("d", 3)];
+        assert_eq!(first_to_speak(&judgements).map(|one| one.checker.as_str()), Some("c"));
+        assert_eq!(first_to_speak(&[unknown]), None);
+    }
+
+    #[test]
+    fn a_judgement_survives_its_file() {
+        let pass = Judgement { checker: "a".to_owned(), verdict: Verdict::Pass { seen: "all".to_owned() } };
+        for judgement in [failed("b", 9), pass] {
+            let text = serde_json::to_string(&judgement).expect("plain data");
+            assert_eq!(serde_json::from_str::<Judgement>(&text).expect("what was written"), judgement);
+        }
+    }
+}

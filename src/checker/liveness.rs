@@ -251,7 +251,8 @@ impl<'h> Watch<'h> {
             return;
         }
         let what = format!(
-            "{} gave attempt {number} up as dead, but the proxy had passed a frame to it {} before; {} intervals are {}",
+            "{} gave attempt {number} up as dead, but the proxy had passed a frame to it {} before; {} intervals \
+                are {}",
             record.host,
             Readable(silent),
             self.terms.intervals,
@@ -274,7 +275,8 @@ impl<'h> Watch<'h> {
             None if self.opened == 0 => Verdict::unknown("no client opened a stream"),
             None => Verdict::Pass {
                 seen: format!(
-                    "{} streams opened, the longest silence on one was {}; {} given up by watchdogs, none of them healthy; {} closed by the node for want of a Pong, none by a client's fault",
+                    "streams opened: {}, longest silence: {}, given up by a watchdog: {} (healthy: 0), closed for \
+                        want of a Pong: {} (the client's fault: 0)",
                     self.opened,
                     Readable(self.longest),
                     self.tripped,
@@ -295,6 +297,7 @@ fn keep_earlier(first: &mut Option<Evidence>, found: Evidence) {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, STREAM, Script};
+    use crate::history::Frame;
     use crate::wire::MutateId;
 
     const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
@@ -324,13 +327,13 @@ mod tests {
     #[test]
     fn a_stream_that_beats_to_the_end_is_acquitted() {
         let seen = beaten(running(), 1, 24).acquitted_by(&Liveness);
-        assert!(seen.starts_with("1 streams opened") && seen.contains("0 given up"), "{seen}");
+        assert!(seen.starts_with("streams opened: 1,") && seen.contains("given up by a watchdog: 0"), "{seen}");
     }
 
     #[test]
     fn a_dead_stream_given_up_in_time_is_acquitted() {
         let script = tripped(beaten(running(), 1, 4).at(180.1)).ended(1);
-        assert!(script.acquitted_by(&Liveness).contains("1 given up"));
+        assert!(script.acquitted_by(&Liveness).contains("given up by a watchdog: 1"));
     }
 
     #[test]
@@ -399,7 +402,7 @@ mod tests {
 
     #[test]
     fn swallowed_frames_do_not_make_a_stream_healthy() {
-        let swallowed = crate::history::Frame::CatchupComplete(MutateId(1));
+        let swallowed = Frame::CatchupComplete(MutateId(1));
         let script = running().at(60.0).tap(Way::ToClient, Fate::Swallowed, swallowed);
         tripped(script.at(91.1)).ended(1).acquitted_by(&Liveness);
     }

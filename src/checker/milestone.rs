@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::checker::judge::terms;
 use crate::fault::{Clause, Fault, Way};
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, History, Record, Terms};
-use crate::wire::{MessageId, Tag, Topic};
+use crate::wire::{Add, MessageId, Tag, Topic};
 
 /// Something that may happen in a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -276,8 +276,118 @@ fn published_into(history: &History) -> bool {
 }
 
 fn silenced_followers(terms: &Terms, topic: &Topic, windows: &Windows<'_>) -> bool {
-    let follows = |(host, adds): &(String, Vec<_>)| {
-        adds.iter().any(|add: &crate::wire::Add| add.topic == *topic) && windows.any_holds(host)
-    };
+    let follows =
+        |(host, adds): &(String, Vec<_>)| adds.iter().any(|add: &Add| add.topic == *topic) && windows.any_holds(host);
     terms.subscribers.iter().any(follows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, beta, key};
+    use crate::history::TapStream;
+
+    fn happened(script: Script) -> Vec<Milestone> {
+        let history = script.history();
+        Milestone::ALL.into_iter().filter(|milestone| milestone.happened(&history)).collect()
+    }
+
+    fn began(script: Script, host: &str, incarnation: u32) -> Script {
+        script.event(host, Event::ProcessBegan { incarnation })
+    }
+
+    fn closed(reason: CloseReason) -> Script {
+        Script::new().event(NODE, Event::StreamClosed { stream: 1, reason })
+    }
+
+    fn published(script: Script) -> Script {
+        script.event("publisher-1", Event::Published { topic: alpha(), key: key(1) })
+    }
+
+    /// A silence in which message 1 is stored and its live frame swallowed.
+    fn dead_window() -> Script {
+        let messages = vec![(alpha(), MessageId(1))];
+        let script = Script::new().at(10.0).silence_begins().at(20.0).stored(alpha(), 1);
+        script.tap(Way::ToClient, Fate::Swallowed, Frame::Delivery { tag: Tag::Live, messages })
+    }
+
+    #[test]
+    fn every_milestone_is_found_by_its_name_alone() {
+        for milestone in Milestone::ALL {
+            assert_eq!(Milestone::find(milestone.name()), Some(milestone));
+            let text = serde_json::to_string(&milestone).expect("plain data");
+            assert_eq!(text, format!("\"{milestone}\""));
+            assert!(milestone.sentence().ends_with('.'));
+        }
+        assert_eq!(Milestone::find("ReconnectByWatchdog"), None);
+    }
+
+    #[test]
+    fn nothing_happens_in_an_empty_history() {
+        assert_eq!(happened(Script::new()), []);
+    }
+
+    #[test]
+    fn a_trip_alone_is_no_reconnect() {
+        let tripped = |host| {
+            let silent_for = Duration::from_secs(90);
+            Script::new().started(1).event(host, Event::WatchdogTripped { attempt: 1, silent_for })
+        };
+        assert_eq!(happened(tripped(CLIENT)), []);
+        assert_eq!(happened(tripped("client-2").started(2)), []);
+        assert_eq!(happened(tripped(CLIENT).started(2)), [Milestone::ReconnectByWatchdog]);
+    }
+
+    #[test]
+    fn a_wave_after_the_silence_replays_only_what_was_stored_in_it() {
+        let both = [Milestone::ReplayAcrossDeadWindow, Milestone::WaveDelivery];
+        assert_eq!(happened(dead_window().at(310.0).silence_ends().wave(1, &[(alpha(), 1)])), both);
+        let script = dead_window().at(310.0).silence_ends().stored(beta(), 2).wave(1, &[(beta(), 2)]);
+        assert_eq!(happened(script), [Milestone::WaveDelivery]);
+    }
+
+    #[test]
+    fn a_silence_that_a_client_never_felt_is_no_dead_window() {
+        let script = Script::new().at(10.0).silence_begins().stored(alpha(), 1).at(310.0).silence_ends();
+        assert_eq!(happened(script.wave(1, &[(alpha(), 1)])), [Milestone::WaveDelivery]);
+    }
+
+    #[test]
+    fn a_ping_is_answered_while_dead_only_during_a_silence() {
+        let answered = Beat::KeepaliveAnswered { incarnation: 1, connection: 1 };
+        let during = dead_window().beat(CLIENT, answered);
+        assert_eq!(happened(during), [Milestone::KeepaliveAnsweredWhileDead]);
+        assert_eq!(happened(dead_window().at(310.0).silence_ends().beat(CLIENT, answered)), []);
+        assert_eq!(happened(dead_window().beat("client-2", answered)), []);
+    }
+
+    #[test]
+    fn a_publish_counts_while_a_follower_of_its_topic_is_silenced() {
+        assert_eq!(happened(published(Script::new())), []);
+        assert_eq!(happened(published(dead_window())), [Milestone::PublishedIntoDeadWindow]);
+        assert_eq!(happened(published(dead_window().at(310.0).silence_ends())), []);
+    }
+
+    #[test]
+    fn a_restart_is_told_by_whose_process_it_was() {
+        assert_eq!(happened(began(Script::new().stored(alpha(), 1), NODE, 1)), []);
+        assert_eq!(happened(began(Script::new().stored(alpha(), 1), NODE, 2)), [Milestone::NodeRestarted]);
+        assert_eq!(happened(began(Script::new(), CLIENT, 2)), [Milestone::ClientRestarted]);
+        let carried = Script::new().tap_opened(STREAM).tap_opened(TapStream { incarnation: 2, ..STREAM });
+        assert_eq!(happened(carried), [Milestone::ProxyRestarted]);
+    }
+
+    #[test]
+    fn closes_deliveries_and_pauses_are_seen() {
+        assert_eq!(happened(closed(CloseReason::Reaped)), [Milestone::NodeReapedAStream]);
+        assert_eq!(happened(closed(CloseReason::TooSlow)), [Milestone::SlowConsumer]);
+        assert_eq!(happened(closed(CloseReason::PeerGone)), []);
+        assert_eq!(happened(Script::new().live(&[(alpha(), 1)])), [Milestone::LiveDelivery]);
+        assert_eq!(happened(Script::new().live(&[])), []);
+        let delay = Duration::from_millis(100);
+        assert_eq!(
+            happened(Script::new().event(CLIENT, Event::BackingOff { attempt: 1, delay })),
+            [Milestone::BackedOff]
+        );
+    }
 }

@@ -132,7 +132,8 @@ impl TopicState {
         self.changes.push(change);
     }
 
-    /// Adds every standing that pending changes may have made of the known ones.
+    /// Adds every standing that pending changes may have made of the known ones: at most as many as there
+    /// are pairs of pending changes, and a node bounds the waves in flight (S8), so they are few.
     fn unfold(&mut self) {
         let mut position = 0;
         // Ends: what is appended has one more change applied, and there are finitely many.
@@ -217,5 +218,75 @@ fn closeness(refusal: &Option<Refusal>) -> u8 {
         Some(Refusal::BelowCursor(_)) => 3,
         Some(Refusal::Elsewhere(_)) => 4,
         Some(Refusal::NotSubscribed) => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDED: Change = Change { serial: 1, removes: false, adds: Some(Cursor(2)), history_only: false };
+    const WAVE: Place = Place::Wave(1);
+
+    fn live_from_two() -> TopicState {
+        let mut state = TopicState::default();
+        state.expect(ADDED);
+        assert!(state.tell());
+        assert!(!state.complete(1));
+        state
+    }
+
+    #[test]
+    fn a_topic_that_nobody_added_stands_nowhere() {
+        let mut state = TopicState::default();
+        assert_eq!(state.deliver(Place::Live, MessageId(1)), Err(Refusal::NotSubscribed));
+        assert!(!state.tell());
+    }
+
+    #[test]
+    fn a_refusal_is_the_one_that_came_closest() {
+        let mut state = TopicState::default();
+        state.expect(ADDED);
+        assert_eq!(state.deliver(Place::Live, MessageId(3)), Err(Refusal::Elsewhere(WAVE)));
+        assert_eq!(state.deliver(WAVE, MessageId(2)), Err(Refusal::BelowCursor(Cursor(2))));
+        assert_eq!(state.deliver(WAVE, MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(WAVE, MessageId(3)), Err(Refusal::Repeated(MessageId(3))));
+        assert!(state.tell());
+        assert_eq!(state.deliver(WAVE, MessageId(4)), Err(Refusal::Told));
+    }
+
+    #[test]
+    fn a_frame_decides_between_two_explanations() {
+        let again = Change { serial: 2, adds: Some(Cursor(2)), ..ADDED };
+        let mut state = live_from_two();
+        state.expect(again);
+        state.confirm(2);
+        assert_eq!(state.deliver(Place::Wave(2), MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(Place::Live, MessageId(4)), Err(Refusal::Elsewhere(Place::Wave(2))));
+        let mut state = live_from_two();
+        state.expect(again);
+        state.confirm(2);
+        assert_eq!(state.deliver(Place::Live, MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(Place::Wave(2), MessageId(4)), Err(Refusal::Elsewhere(Place::Live)));
+    }
+
+    #[test]
+    fn a_history_only_add_of_a_live_topic_changes_nothing() {
+        let mut state = live_from_two();
+        state.expect(Change { serial: 2, adds: Some(Cursor(0)), history_only: true, ..ADDED });
+        state.confirm(2);
+        assert_eq!(state.deliver(Place::History(2), MessageId(1)), Err(Refusal::Elsewhere(Place::Live)));
+        assert_eq!(state.deliver(Place::Live, MessageId(3)), Ok(()));
+    }
+
+    #[test]
+    fn many_pending_re_adds_have_few_standings() {
+        let mut state = live_from_two();
+        for serial in 2..12 {
+            state.expect(Change { serial, adds: Some(Cursor(9)), ..ADDED });
+        }
+        assert_eq!(state.deliver(Place::Live, MessageId(3)), Ok(()));
+        state.unfold();
+        assert!(state.standings.len() <= 11 * 12 / 2, "{}", state.standings.len());
     }
 }

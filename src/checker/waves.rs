@@ -22,7 +22,8 @@ impl Checker for Waves {
     }
 
     fn promises(&self) -> &'static str {
-        "On every stream each frame belongs to one wave or to the live flow, in order, with its markers, and with a seam that neither loses nor repeats."
+        "On every stream each frame belongs to one wave or to the live flow, in order, with its markers, and with a \
+            seam that neither loses nor repeats."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -93,7 +94,8 @@ impl<'h> Bench<'h> {
         }
         Verdict::Pass {
             seen: format!(
-                "{} streams with {} Mutates, of which {} were completed: {} messages in waves and {} live, all in their place",
+                "streams: {}, Mutates: {} (completed: {}), messages in waves: {}, live: {}; all in their place and \
+                    order",
                 self.streams.len(),
                 self.mutates,
                 self.completions,
@@ -116,7 +118,7 @@ fn evidence(index: usize, record: &Record, stream: TapStream, breach: Breach) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, STREAM, Script, alpha, beta};
+    use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta};
     use crate::wire::{Kind, MessageId, MutateId, Topic};
 
     fn gamma() -> Topic {
@@ -149,7 +151,7 @@ mod tests {
         let seen = live().live(&[(alpha(), 5)]).at(2.0).live(&[(alpha(), 9)]).acquitted_by(&Waves);
         assert_eq!(
             seen,
-            "1 streams with 1 Mutates, of which 1 were completed: 2 messages in waves and 2 live, all in their place"
+            "streams: 1, Mutates: 1 (completed: 1), messages in waves: 2, live: 2; all in their place and order"
         );
     }
 
@@ -179,7 +181,8 @@ mod tests {
         let evidence =
             breaks(replaying().live(&[(alpha(), 3)]), "S4", "before the CatchupComplete of the wave of mutate 1");
         assert_eq!((evidence.topic.as_deref(), evidence.id), (Some("group:alpha"), Some(MessageId(3))));
-        let what = "on stream 1.1.1 of client-1, the node sent #3 of group:alpha as live before the CatchupComplete of the wave of mutate 1";
+        let what = "on stream 1.1.1 of client-1, the node sent #3 of group:alpha as live before the CatchupComplete \
+            of the wave of mutate 1";
         assert_eq!(evidence.what, what);
     }
 
@@ -312,12 +315,8 @@ mod tests {
 
     #[test]
     fn a_history_only_wave_leaves_no_live_topic() {
-        let frame = Frame::Mutate {
-            id: MutateId(1),
-            adds: vec![crate::checker::script::add(alpha(), 0)],
-            removes: Vec::new(),
-            history_only: true,
-        };
+        let frame =
+            Frame::Mutate { id: MutateId(1), adds: vec![add(alpha(), 0)], removes: Vec::new(), history_only: true };
         let script =
             || Script::new().node_starts().tap(Way::ToNode, Fate::Passed, frame.clone()).wave(1, &[(alpha(), 1)]);
         script().topics_live(&[alpha()]).complete(1).acquitted_by(&Waves);
