@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
 use crate::client::tests::message;
@@ -30,7 +30,8 @@ fn publisher(script: &Script) -> Publisher {
 }
 
 async fn answer(script: &mut Script, outcome: Result<(), Status>) -> Vec<Draft> {
-    let Letter { drafts, answer } = script.letters.recv().await.expect("a letter");
+    let letter = timeout(Duration::from_secs(60), script.letters.recv()).await.expect("the client publishes");
+    let Letter { drafts, answer } = letter.expect("the node lives as long as the test");
     answer.send(outcome).expect("the client waits");
     drafts
 }
