@@ -6,17 +6,18 @@ compile_error!(
      or build inside the checkout, where .cargo/config.toml sets it (RUSTFLAGS in the environment replaces that file's flags)"
 );
 
+pub mod checker;
+pub mod cli;
 pub mod client;
 pub mod env;
 pub mod fault;
 pub mod history;
-pub mod sim;
 pub mod node;
 pub mod proxy;
-pub mod checker;
-pub mod env;
-pub mod fault;
-pub mod history;
+pub mod report;
+pub mod runner;
+pub mod sim;
 pub mod spec;
 pub mod wire;
+pub mod workload;
 pub mod world;

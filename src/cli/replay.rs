@@ -29,7 +29,10 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
     let outcome = match sim::play(&sim, case.seed) {
         Ok(outcome) => outcome,
         Err(error) => {
-            complain(&format!("failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}", case.sim));
+            complain(&format!(
+                "failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}",
+                case.sim
+            ));
             return Exit::OurBug;
         }
     };

@@ -24,14 +24,21 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
         print(&format!("seed {seed} ({chooser})\n"));
     }
     let settings = arguments.settings.iter().map(|setting| format!(" {}", setting.flag()));
-    let again = format!("pulseless run {} --seed {seed}{}", shell_word(&arguments.sim.to_string_lossy()), settings.collect::<String>());
+    let again = format!(
+        "pulseless run {} --seed {seed}{}",
+        shell_word(&arguments.sim.to_string_lossy()),
+        settings.collect::<String>()
+    );
     match sim::play(&sim, seed) {
         Ok(outcome) => {
             tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
             Exit::from(&outcome.conclusion)
         }
         Err(error) => {
-            complain(&format!("failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}", sim.name));
+            complain(&format!(
+                "failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}",
+                sim.name
+            ));
             Exit::OurBug
         }
     }
@@ -72,5 +79,9 @@ pub(crate) fn refuse(error: &LibraryError) -> Exit {
 /// A word that a shell takes as it stands.
 pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }

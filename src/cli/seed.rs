@@ -14,7 +14,9 @@ pub struct Seed(pub u64);
 
 /// Why a text is no seed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a seed; a seed is a number from 0 to 18446744073709551615, in decimal (42) or hexadecimal (0x2a)")]
+#[error(
+    "`{0}` is not a seed; a seed is a number from 0 to 18446744073709551615, in decimal (42) or hexadecimal (0x2a)"
+)]
 pub struct BadSeed(String);
 
 impl FromStr for Seed {

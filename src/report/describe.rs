@@ -1,6 +1,6 @@
 //! One event in words.
 
-use crate::checker::human_time;
+use crate::checker::Readable;
 use crate::fault::Way;
 use crate::history::{Beat, CloseReason, Event, Fate, Frame};
 use crate::wire::{Add, MessageId, Topic};
@@ -12,7 +12,7 @@ const NAMED: usize = 3;
 #[must_use]
 pub(crate) fn describe(event: &Event) -> String {
     match event {
-        Event::Began(terms) => format!("the trial begins; it ends at {}", human_time(terms.end)),
+        Event::Began(terms) => format!("the trial begins; it ends at {}", Readable(terms.end)),
         Event::FaultBegan(clause) => format!("fault {}: {}", clause.number, clause.fault),
         Event::FaultEnded { clause, felt: true } => format!("fault {clause} ends"),
         Event::FaultEnded { clause, felt: false } => format!("fault {clause} ends; it harmed nothing"),
@@ -37,14 +37,13 @@ pub(crate) fn describe(event: &Event) -> String {
         Event::Started { attempt } => format!("is welcomed by the node, attempt {attempt}"),
         Event::WatchdogPinged { attempt } => format!("watchdog asks for a sign of life, attempt {attempt}"),
         Event::WatchdogTripped { attempt, silent_for } => {
-            format!("watchdog trips after {} of silence, attempt {attempt}", human_time(*silent_for))
+            format!("watchdog trips after {} of silence, attempt {attempt}", Readable(*silent_for))
         }
-        Event::Committed { messages, .. } => format!(
-            "commits {}",
-            some(messages.iter().map(|(topic, id, _)| message(topic, *id)), messages.len())
-        ),
+        Event::Committed { messages, .. } => {
+            format!("commits {}", some(messages.iter().map(|(topic, id, _)| message(topic, *id)), messages.len()))
+        }
         Event::Ended { attempt, cause } => format!("attempt {attempt} ends: {cause}"),
-        Event::BackingOff { delay, .. } => format!("waits {} before it dials again", human_time(*delay)),
+        Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),
         Event::Beat { beat, .. } => describe_beat(*beat),
     }
 }
@@ -80,7 +79,7 @@ fn describe_frame(frame: &Frame) -> String {
             }
             text
         }
-        Frame::Started { keepalive: Some(interval) } => format!("Started, keepalive {}", human_time(*interval)),
+        Frame::Started { keepalive: Some(interval) } => format!("Started, keepalive {}", Readable(*interval)),
         Frame::Started { keepalive: None } => "Started, no keepalive advertised".to_owned(),
         Frame::Delivery { tag, messages } => {
             format!("{tag}: {}", some(messages.iter().map(|(topic, id)| message(topic, *id)), messages.len()))

@@ -81,7 +81,11 @@ fn write_workload(text: &mut String, sim: &SimFile) -> std::fmt::Result {
             write!(text, "  {} messages at once, at {} until {until}", workload.burst, workload.rate)?;
         }
     }
-    writeln!(text, ", on {} topic(s), {welcomes} of them welcomes; {} bytes each", workload.topics, workload.size_bytes)?;
+    writeln!(
+        text,
+        ", on {} topic(s), {welcomes} of them welcomes; {} bytes each",
+        workload.topics, workload.size_bytes
+    )?;
     if workload.history > 0 {
         writeln!(text, "  {} messages are stored before the clients come", workload.history)?;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::checker::human_time;
+use crate::checker::Readable;
 use crate::fault::{Clause, Fault};
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, HostName, Record, TapStream};
 use crate::report::describe::cursors;
@@ -145,7 +145,7 @@ impl<'a> Teller<'a> {
         self.trips += 1;
         let first = self.recoveries.get(&record.host).is_none_or(|recovery| !recovery.broken);
         if first && self.follows(&record.host) {
-            let text = format!("{}: watchdog trips after {} of silence (C2)", record.host, human_time(silent_for));
+            let text = format!("{}: watchdog trips after {} of silence (C2)", record.host, Readable(silent_for));
             self.say(record.at, text);
         }
     }

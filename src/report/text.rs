@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::checker::{Judgement, Verdict, human_time};
+use crate::checker::{Judgement, Readable, Verdict};
 use crate::history::Digest;
 use crate::report::paint::Paint;
 use crate::report::story;
@@ -49,7 +49,7 @@ fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::R
         count(sim.cast.clients, "client"),
         count(sim.cast.publishers, "publisher"),
         sim.workload.topics,
-        human_time(sim.duration),
+        Readable(sim.duration),
         if sim.cites.is_empty() { String::new() } else { format!(", about {}", sim.cites.join(" ")) },
     )
 }
@@ -57,7 +57,7 @@ fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::R
 fn write_story(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {
     writeln!(text, "\n{}", paint.heading("story"))?;
     for line in story::tell(outcome) {
-        writeln!(text, "{:>12}  {}", human_time(line.at), line.text)?;
+        writeln!(text, "{:>12}  {}", Readable(line.at), line.text)?;
     }
     Ok(())
 }
@@ -70,7 +70,7 @@ fn write_verdicts(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fm
             Verdict::Unknown { reason } => ("unknown", reason.clone()),
             Verdict::Fail(evidence) => {
                 let requirement = &evidence.requirement;
-                ("fail", format!("at {} ({requirement}): {}", human_time(evidence.at), evidence.what))
+                ("fail", format!("at {} ({requirement}): {}", Readable(evidence.at), evidence.what))
             }
         };
         writeln!(text, "{checker:>12}  {:<4}  {what}", paint.verdict(word))?;
@@ -78,12 +78,7 @@ fn write_verdicts(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fm
     Ok(())
 }
 
-fn write_tail(
-    text: &mut String,
-    outcome: &Outcome,
-    reproduction: &Reproduction,
-    paint: Paint,
-) -> std::fmt::Result {
+fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction, paint: Paint) -> std::fmt::Result {
     let promise = match &outcome.sim.promise.verdict {
         Promised::Pass => "every checker passes".to_owned(),
         Promised::Fail { checker } => format!("{checker} catches the planted bug, before any other checker"),
@@ -136,7 +131,9 @@ pub fn list(sims: &[(String, SimFile)]) -> String {
 pub fn list_json(sims: &[(String, SimFile)]) -> String {
     let entries: Vec<_> = sims
         .iter()
-        .map(|(path, sim)| serde_json::json!({ "path": path, "name": sim.name, "title": sim.title, "cites": sim.cites }))
+        .map(
+            |(path, sim)| serde_json::json!({ "path": path, "name": sim.name, "title": sim.title, "cites": sim.cites }),
+        )
         .collect();
     serde_json::to_string_pretty(&entries).expect("plain data") + "\n"
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::checker::human_time;
+use crate::checker::Readable;
 use crate::history::History;
 use crate::report::describe::describe;
 
@@ -13,9 +13,9 @@ pub fn timeline(history: &History) -> String {
     for record in history.records() {
         let run = match record.count {
             1 => String::new(),
-            count => format!(" ({count} times until {})", human_time(record.until)),
+            count => format!(" ({count} times until {})", Readable(record.until)),
         };
-        let (at, host) = (human_time(record.at), &record.host);
+        let (at, host) = (Readable(record.at), &record.host);
         writeln!(text, "{at:>14}  {host:<12} {}{run}", describe(&record.event)).expect("a string takes all");
     }
     text

@@ -135,9 +135,11 @@ impl Case {
     pub fn write(&self, path: &Path) -> Result<(), CaseError> {
         let draft = path.with_extension("draft");
         let json = serde_json::to_string_pretty(self).expect("a case is plain data");
-        fs::write(&draft, json + "\n")
-            .and_then(|()| fs::rename(&draft, path))
-            .map_err(|error| CaseError::Io { verb: "write", path: path.to_owned(), error })
+        fs::write(&draft, json + "\n").and_then(|()| fs::rename(&draft, path)).map_err(|error| CaseError::Io {
+            verb: "write",
+            path: path.to_owned(),
+            error,
+        })
     }
 
     /// The sim that the case was played from.

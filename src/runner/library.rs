@@ -72,8 +72,7 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
 /// # Errors
 /// The file cannot be read, or is refused.
 pub fn read_sim(path: &Path, settings: &[Setting]) -> Result<SimFile, LibraryError> {
-    let text =
-        fs::read_to_string(path).map_err(|error| LibraryError::Unreadable { path: path.to_owned(), error })?;
+    let text = fs::read_to_string(path).map_err(|error| LibraryError::Unreadable { path: path.to_owned(), error })?;
     let name = path.file_stem().map_or_else(|| "sim".into(), |stem| stem.to_string_lossy());
     sim::read_with(&name, &text, settings, &sim::vocabulary())
         .map_err(|refusal| LibraryError::Refused { path: path.to_owned(), refusal: Box::new(refusal) })

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::client::Http2Keepalive;
 use crate::fault::Plan;
 use crate::sim::{Latency, Rate};
 use crate::wire::{Kind, Topic};
@@ -120,15 +121,6 @@ pub struct ClientPart {
     pub consume: Duration,
     /// The planted bug, if any.
     pub quirk: Option<String>,
-}
-
-/// An HTTP/2 keepalive: PING frames that whoever terminates the connection answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Http2Keepalive {
-    /// The time from one PING to the next.
-    pub interval: Duration,
-    /// How long the answer may take.
-    pub timeout: Duration,
 }
 
 /// What the applications do.

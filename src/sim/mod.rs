@@ -18,8 +18,7 @@ mod tap;
 mod vocabulary;
 
 pub use file::{
-    Cast, ClientPart, Http2Keepalive, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload,
-    WorkloadKind,
+    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 pub use outcome::{Conclusion, Outcome, time_of_failure};
 pub use play::{PlayError, play};

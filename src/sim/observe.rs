@@ -38,9 +38,7 @@ impl node::Observer for NodeObserver {
         self.0.record(match notice {
             Notice::Stored { topic, id, data } => Event::Stored { topic, id, key: key_of(&data) },
             Notice::StreamOpened { stream, .. } => Event::StreamOpened { stream },
-            Notice::StreamClosed { stream, reason } => {
-                Event::StreamClosed { stream, reason: close_reason(reason) }
-            }
+            Notice::StreamClosed { stream, reason } => Event::StreamClosed { stream, reason: close_reason(reason) },
         });
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checker::{self, Judgement, Milestone, Verdict};
+use crate::checker::{self, Judgement, Milestone, Readable, Verdict};
 use crate::fault::Plan;
 use crate::history::{Digest, Event, History};
 use crate::sim::{Promised, SimFile};
@@ -104,7 +104,7 @@ fn broken_fail(promised: &str, judgements: &[Judgement]) -> Option<String> {
             Verdict::Fail(evidence) => format!(
                 "{promised} was promised to speak first, and {} did, at {}: {}",
                 first.checker,
-                checker::human_time(evidence.at),
+                Readable(evidence.at),
                 evidence.what
             ),
             Verdict::Pass { .. } | Verdict::Unknown { .. } => format!("{} spoke without a failure", first.checker),
@@ -113,14 +113,14 @@ fn broken_fail(promised: &str, judgements: &[Judgement]) -> Option<String> {
     }
 }
 
-fn shows_too_little(
-    sim: &SimFile,
-    plan: &Plan,
-    history: &History,
-    judgements: &[Judgement],
-) -> Option<String> {
+fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &[Judgement]) -> Option<String> {
     let unfelt = plan.clauses.iter().find(|clause| !was_felt(history, clause.number)).map(|clause| {
-        format!("fault {} never fired ({}, at {}): nothing was there to harm", clause.number, clause.fault.kind(), checker::human_time(clause.at))
+        format!(
+            "fault {} never fired ({}, at {}): nothing was there to harm",
+            clause.number,
+            clause.fault.kind(),
+            Readable(clause.at)
+        )
     });
     let absent = || {
         let promised = sim.promise.sometimes.iter().filter_map(|name| Milestone::find(name));

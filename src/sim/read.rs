@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::client::Http2Keepalive;
 use crate::sim::clause::{Stage, read_plan};
 use crate::sim::file::{
-    Cast, ClientPart, Http2Keepalive, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload,
-    WorkloadKind,
+    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 use crate::sim::quantity::{self, Latency, Rate, spell};
 use crate::sim::refusal::{Notes, Problem, Refusal, listed};

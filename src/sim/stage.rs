@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::client::{self, ClientConfig, Publisher};
+use crate::client::{self, ClientConfig, Publisher, PublisherConfig};
 use crate::env::{Address, Env};
 use crate::history::{Event, HostName, Recorder, Terms};
 use crate::node::{self, NodeConfig};
@@ -136,7 +136,8 @@ impl Stage {
             let run = move |env: Env| {
                 let (work, recorder, prepared) = (work.clone(), recorder.clone(), prepared.clone());
                 async move {
-                    let publisher = Publisher::new(env.clone(), Address::new(PROXY, PROXY_PORT));
+                    let publisher =
+                        Publisher::new(env.clone(), Address::new(PROXY, PROXY_PORT), PublisherConfig::default());
                     let payloads = Payloads::new(&work.author, work.topics, work.size, env.dice());
                     let schedule = Schedule::new(work.pace, recorder.now(), work.end, env.dice());
                     // A publisher that is started again does not prepare the stage again.
@@ -156,10 +157,7 @@ impl Stage {
             let recorder = self.recorder_of(&name);
             let config = ClientConfig {
                 watchdog: sim.client.watchdog,
-                http2_keepalive: sim.client.http2_keepalive.map(|keepalive| client::Http2Keepalive {
-                    interval: keepalive.interval,
-                    timeout: keepalive.timeout,
-                }),
+                http2_keepalive: sim.client.http2_keepalive,
                 quirk: sim.client.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),
                 ..ClientConfig::new(Address::new(PROXY, PROXY_PORT), subscription(&sim.topics()))
             };
