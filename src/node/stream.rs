@@ -307,7 +307,8 @@ impl StreamTask {
         if let Some(control) = self.session.control() {
             return Ok(Some(control));
         }
-        let live_is_next = self.live_is_next;
+        // The quirk `mixed-tags` lets live messages wait for a wave's frame while there is one.
+        let live_is_next = self.live_is_next && self.config.quirk != Some(Quirk::MixedTags);
         self.live_is_next = !live_is_next;
         if live_is_next && let Some(frame) = self.live_frame() {
             return Ok(Some(frame));

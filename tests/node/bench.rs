@@ -1,0 +1,293 @@
+//! A node over in-memory pipes, and a raw client of it.
+//!
+//! Refuses to judge: the tests do.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use pulseless::node::{CloseReason, Limits, NodeConfig, Notice, Observer, serve};
+use pulseless::wire::{Add, Cursor, Kind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto};
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Status, Streaming};
+
+pub type Client = proto::mls_api_client::MlsApiClient<Channel>;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+/// Long enough for everything that needs no timer to happen, on a paused clock.
+pub const MOMENT: Duration = Duration::from_millis(1);
+
+/// A disk that outlives the node.
+#[derive(Clone, Debug, Default)]
+pub struct KeptDisk(Arc<InMemoryBackend>);
+
+impl StorageBackend for KeptDisk {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+/// Surroundings of one node whose port is a queue of pipes; the first accept fails.
+struct Pipes {
+    disk: KeptDisk,
+    arrivals: Mutex<Option<mpsc::Receiver<Socket>>>,
+}
+
+struct Arrivals {
+    sockets: mpsc::Receiver<Socket>,
+    failed_once: bool,
+}
+
+impl Accept for Arrivals {
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
+        if !std::mem::replace(&mut self.failed_once, true) {
+            return Poll::Ready(Err(io::Error::other("no file descriptor left")));
+        }
+        match ready!(self.sockets.poll_recv(context)) {
+            Some(socket) => Poll::Ready(Ok(socket)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Surroundings for Pipes {
+    fn dial(&self, _: &Address) -> Asked<Socket> {
+        Box::pin(async { Err(io::Error::other("a node dials nobody")) })
+    }
+
+    fn listen(&self, _: u16) -> Asked<Listener> {
+        let sockets = self.arrivals.lock().expect("not poisoned").take().expect("a node listens once");
+        let listener = Listener::new(address(1), Arrivals { sockets, failed_once: false });
+        Box::pin(async { Ok(listener) })
+    }
+
+    fn dice(&self) -> Dice {
+        Dice::named(1, "node")
+    }
+
+    fn disk(&self, _: &str) -> io::Result<Disk> {
+        Ok(Disk::new(self.disk.clone()))
+    }
+
+    fn wall_clock(&self) -> Duration {
+        Duration::from_nanos(77)
+    }
+}
+
+pub fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], port))
+}
+
+#[derive(Default)]
+pub struct Notices(pub Mutex<Vec<Notice>>);
+
+impl Observer for Notices {
+    fn notice(&self, notice: Notice) {
+        self.0.lock().expect("not poisoned").push(notice);
+    }
+}
+
+/// A running node and a client of it.
+pub struct Bench {
+    /// The node's task.
+    pub node: JoinHandle<()>,
+    /// A client of it.
+    pub client: Client,
+    /// What the node told.
+    pub notices: Arc<Notices>,
+}
+
+impl Bench {
+    pub async fn start(config: NodeConfig) -> Self {
+        Bench::start_on(KeptDisk::default(), config).await
+    }
+
+    pub async fn start_on(disk: KeptDisk, config: NodeConfig) -> Self {
+        let (dialled, arrivals) = mpsc::channel(4);
+        let pipes = Arc::new(Pipes { disk, arrivals: Mutex::new(Some(arrivals)) });
+        let notices = Arc::new(Notices::default());
+        let observer: Arc<dyn Observer> = Arc::clone(&notices) as Arc<dyn Observer>;
+        let node = tokio::spawn(async move { serve(pipes, config, observer).await.expect("a good start") });
+        let connector = tower::service_fn(move |_: Uri| {
+            let (near, far) = tokio::io::duplex(64 << 10);
+            let dialled = dialled.clone();
+            async move {
+                let accepted = dialled.send(Socket::new(address(1), address(2), far)).await;
+                accepted.map(|()| TokioIo::new(near)).map_err(|_| io::Error::other("the node is gone"))
+            }
+        });
+        // HTTP/2's own default window; hyper's is larger and would hide a slow consumer.
+        let endpoint = Endpoint::from_static("http://node:5556").initial_stream_window_size(65_535);
+        let channel = endpoint.connect_with_connector(connector).await.expect("a pipe");
+        Bench { node, client: Client::new(channel), notices }
+    }
+
+    /// Publishes one message for each name, in that order.
+    pub async fn publish(&self, names: &[&str]) {
+        let input = |name: &&str| {
+            let v1 = proto::group_message_input::V1 {
+                data: application_message(name.as_bytes(), b"payload"),
+                ..Default::default()
+            };
+            proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) }
+        };
+        let request = proto::SendGroupMessagesRequest { messages: names.iter().map(input).collect() };
+        self.client.clone().send_group_messages(request).await.expect("stored");
+    }
+
+    pub async fn publish_welcome(&self, name: &str) {
+        let v1 = proto::welcome_message_input::V1 {
+            installation_key: Bytes::copy_from_slice(name.as_bytes()),
+            ..Default::default()
+        };
+        let input = proto::WelcomeMessageInput { version: Some(proto::welcome_message_input::Version::V1(v1)) };
+        let request = proto::SendWelcomeMessagesRequest { messages: vec![input] };
+        self.client.clone().send_welcome_messages(request).await.expect("stored");
+    }
+
+    pub async fn query(&self, name: &str, paging: proto::PagingInfo) -> (Vec<u64>, proto::PagingInfo) {
+        let group_id = Bytes::copy_from_slice(name.as_bytes());
+        let request = proto::QueryGroupMessagesRequest { group_id, paging_info: Some(paging) };
+        let page = self.client.clone().query_group_messages(request).await.expect("a page").into_inner();
+        let id = |message| pulseless::wire::Message::from_group(message).expect("well formed").id.0;
+        (page.messages.into_iter().map(id).collect(), page.paging_info.expect("paging information"))
+    }
+
+    /// A stream whose `Started` was read.
+    pub async fn subscribe(&self) -> Wire {
+        let mut wire = self.subscribe_raw().await;
+        assert!(matches!(wire.next().await, Ok(Some(Response::Started { .. }))));
+        wire
+    }
+
+    pub async fn subscribe_raw(&self) -> Wire {
+        let (requests, outbound) = mpsc::channel(2_000);
+        let responses = self.client.clone().subscribe(ReceiverStream::new(outbound)).await.expect("headers");
+        Wire { requests: Some(requests), responses: responses.into_inner() }
+    }
+
+    pub async fn closings(&self) -> Vec<CloseReason> {
+        sleep(MOMENT).await;
+        let closed = |notice: &Notice| match notice {
+            Notice::StreamClosed { stream: _, reason } => Some(reason.clone()),
+            Notice::Stored { .. } | Notice::StreamOpened { .. } => None,
+        };
+        self.notices.0.lock().expect("not poisoned").iter().filter_map(closed).collect()
+    }
+}
+
+/// One Subscribe stream.
+pub struct Wire {
+    requests: Option<mpsc::Sender<proto::SubscribeRequest>>,
+    responses: Streaming<proto::SubscribeResponse>,
+}
+
+impl Wire {
+    pub fn send_raw(&self, frame: proto::SubscribeRequest) {
+        self.requests.as_ref().expect("not half-closed").try_send(frame).expect("room");
+    }
+
+    pub fn send(&self, request: Request) {
+        self.send_raw(request.into_proto());
+    }
+
+    pub fn mutate(&self, id: u64, adds: &[(&str, u64)], removes: &[&str]) {
+        self.send(Request::Mutate(mutate(id, adds, removes)));
+    }
+
+    pub fn half_close(&mut self) {
+        self.requests = None;
+    }
+
+    pub async fn next(&mut self) -> Result<Option<Response>, Status> {
+        let frame = self.responses.message().await?;
+        Ok(frame.map(|frame| Response::from_proto(frame).expect("well formed").0))
+    }
+
+    pub async fn frame(&mut self) -> String {
+        show(&self.next().await.expect("an open stream").expect("a frame"))
+    }
+
+    /// All frames up to the acknowledgement of that Mutate.
+    pub async fn until_complete(&mut self, id: u64) -> Vec<String> {
+        let mut frames = Vec::new();
+        while frames.last() != Some(&format!("complete {id}")) {
+            frames.push(self.frame().await);
+        }
+        frames
+    }
+
+    /// The status with which the node ends the stream, whatever comes before it.
+    pub async fn ending(&mut self) -> Status {
+        loop {
+            match self.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Status::ok(""),
+                Err(status) => return status,
+            }
+        }
+    }
+}
+
+pub fn topic(name: &str) -> Topic {
+    let kind = if name.starts_with("welcome") { Kind::Welcome } else { Kind::Group };
+    Topic::new(kind, name.as_bytes())
+}
+
+pub fn mutate(id: u64, adds: &[(&str, u64)], removes: &[&str]) -> Mutate {
+    Mutate {
+        adds: adds.iter().map(|(name, cursor)| Add { topic: topic(name), cursor: Cursor(*cursor) }).collect(),
+        removes: removes.iter().map(|name| topic(name)).collect(),
+        history_only: false,
+        id: MutateId(id),
+    }
+}
+
+pub fn show(frame: &Response) -> String {
+    match frame {
+        Response::Started { keepalive } => format!("started {keepalive:?}"),
+        Response::Delivery(delivery) => {
+            let tag = match delivery.tag {
+                Tag::Live => "live".to_owned(),
+                Tag::Wave(id) => format!("wave {}", id.0),
+            };
+            let ids = delivery.messages.iter().map(|message| format!(" {}", message.id));
+            format!("{tag}:{}", ids.collect::<String>())
+        }
+        Response::TopicsLive(topics) => format!("caught up: {} topics", topics.len()),
+        Response::CatchupComplete(id) => format!("complete {}", id.0),
+        Response::Ping(_) => "ping".into(),
+        Response::Pong(nonce) => format!("pong {}", nonce.0),
+    }
+}
+
+pub fn limited(limits: Limits) -> NodeConfig {
+    NodeConfig { limits, ..NodeConfig::default() }
+}
