@@ -14,6 +14,17 @@ use crate::env::Address;
 /// gRPC's status code UNAVAILABLE.
 const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 
+/// Why a request cannot go to the node.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadHead {
+    /// CONNECT asks for a tunnel, not for an answer.
+    #[error("relay a request without a path")]
+    NoPath,
+    /// The parts make no whole.
+    #[error("relay the request: {0}")]
+    Malformed(#[from] http::Error),
+}
+
 /// The request as it goes to the node: scheme `http`, since the way there is cleartext; the client's authority, as a
 /// proxy keeps the name that the client asked for, or else the node's own.
 ///
@@ -21,10 +32,10 @@ const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 ///
 /// # Errors
 /// The request has no path, as one with CONNECT, which the proxy does not serve.
-pub(crate) fn to_node(head: request::Parts, node: &Address) -> Result<Request<()>, http::Error> {
+pub(crate) fn to_node(head: request::Parts, node: &Address) -> Result<Request<()>, BadHead> {
     let target = head.uri.into_parts();
     let authority = target.authority.map_or_else(|| node.to_string(), |authority| authority.to_string());
-    let path = target.path_and_query.as_ref().map_or("", |path| path.as_str());
+    let path = target.path_and_query.ok_or(BadHead::NoPath)?;
     let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build()?;
     let mut request = Request::builder().method(head.method).uri(uri).version(Version::HTTP_2).body(())?;
     *request.headers_mut() = head.headers;
@@ -82,6 +93,12 @@ mod tests {
         assert_eq!(kept.uri(), "http://api.example:443/a/b?c");
         assert_eq!(kept.headers()["te"], "trailers");
         assert_eq!(to_node(head("/a/b"), &node).expect("a request").uri(), "http://node:5556/a/b");
+    }
+
+    #[test]
+    fn a_connect_is_refused() {
+        let connect = Request::connect("api.example:443").body(()).expect("a request").into_parts().0;
+        assert!(to_node(connect, &Address::new("node", 5556)).is_err());
     }
 
     #[test]

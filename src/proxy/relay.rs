@@ -133,8 +133,8 @@ impl Relay {
         }
         let is_whole = self.request.is_end_stream();
         let sent = slot.map_err(|error| format!("failed to {error}")).and_then(|slot| {
-            let request = head::to_node(head, upstream.address()).map_err(|error| error.to_string())?;
-            slot.send(request, is_whole).map_err(|error| error.to_string())
+            let request = head::to_node(head, upstream.address()).map_err(|error| format!("failed to {error}"))?;
+            slot.send(request, is_whole).map_err(|error| format!("failed to open a stream to the node: {error}"))
         });
         match sent {
             Ok((reply, sender, permit)) => {

@@ -10,7 +10,7 @@ use globset::Glob;
 use h2::Reason;
 use pulseless::proxy::{Direction, Fate, Notice, Silence, StreamKey};
 
-use crate::world::{ClientEnd, NodeEnd, World, grpc_status, is_quiet, read, read_reset, settle, write};
+use crate::world::{ClientEnd, NodeEnd, World, grpc_status, is_quiet, read, read_reset, settle, soon, write};
 
 const LOAD: usize = 8 << 20;
 
@@ -46,7 +46,7 @@ async fn in_silence_nothing_passes_but_ping_is_answered_and_senders_are_not_stop
     let before = world.recorder.count(pings);
     assert!(client.ping().await && client.ping().await);
     assert_eq!(world.recorder.count(pings), before + 2);
-    writer.await.expect("the node is not stopped");
+    soon(writer).await.expect("the node is not stopped");
     assert!(is_quiet(&mut here.from_node).await);
     assert_eq!(world.recorder.bytes(Direction::ToClient, Fate::Swallowed), LOAD);
     assert_eq!(world.recorder.bytes(Direction::ToClient, Fate::Passed), 0);

@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 
 use crate::world::{
-    NODE_PORT, NodeEnd, PROXY_PORT, World, grpc_status, is_quiet, read, read_reset, read_trailers, settle, write,
+    NODE_PORT, NodeEnd, PROXY_PORT, World, grpc_status, is_quiet, read, read_reset, read_trailers, settle, soon, write,
 };
 
 /// Windows and buffers between a sender and a stalled reader: the proxy's window for the sender, one DATA frame in
@@ -35,7 +35,7 @@ async fn a_unary_call_passes_with_its_headers_and_trailers() {
     let mut to_client = call.respond.send_response(headers, false).expect("the stream is open");
     to_client.send_data("answer".into(), false).expect("the stream is open");
     to_client.send_trailers(grpc_status("0")).expect("the stream is open");
-    let response = response.await.expect("an answer");
+    let response = soon(response).await.expect("an answer");
     assert_eq!(response.headers()["x-app-version"], "1");
     let mut from_node = response.into_body();
     assert_eq!(read(&mut from_node).await, b"answer");
@@ -86,7 +86,7 @@ async fn a_trailers_only_response_passes_while_the_client_is_still_sending() {
     let mut refusal = Response::new(());
     *refusal.headers_mut() = grpc_status("12");
     call.respond.send_response(refusal, true).expect("the stream is open");
-    let response = response.await.expect("an answer");
+    let response = soon(response).await.expect("an answer");
     assert_eq!(response.headers()["grpc-status"], "12");
     assert!(response.body().is_end_stream());
     assert_eq!(read_reset(call.request.body_mut()).await, Some(Reason::CANCEL));
@@ -109,7 +109,7 @@ async fn many_streams_of_many_clients_share_one_connection_to_the_node() {
         call.respond.send_response(Response::new(()), true).expect("the stream is open");
     }
     for answer in answers {
-        assert_eq!(answer.await.expect("an answer").status(), StatusCode::OK);
+        assert_eq!(soon(answer).await.expect("an answer").status(), StatusCode::OK);
     }
 }
 
@@ -164,7 +164,7 @@ async fn a_clients_reset_reaches_the_node_as_cancel_after_what_it_wrote() {
     let (_here, mut other) = world.open(&mut client).await;
     settle().await;
     assert!(world.recorder.has_reset(Direction::ToNode, Fate::Passed));
-    let reason = std::future::poll_fn(|context| there.to_client.poll_reset(context)).await;
+    let reason = soon(std::future::poll_fn(|context| there.to_client.poll_reset(context))).await;
     assert_eq!(reason.expect("a reset"), Reason::CANCEL);
     client.die().await;
     assert_eq!(read_reset(&mut other.from_client).await, Some(Reason::CANCEL));
@@ -181,7 +181,7 @@ async fn a_nodes_reset_is_an_internal_error_after_the_headers_and_unavailable_be
     assert_eq!(read_reset(&mut here.from_node).await, Some(Reason::INTERNAL_ERROR));
     let (response, _to_node) = client.send("/mls.Api/Subscribe", false);
     world.call().await.respond.send_reset(Reason::REFUSED_STREAM);
-    let response = response.await.expect("an answer");
+    let response = soon(response).await.expect("an answer");
     assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &"14".parse().expect("14")));
 }
 
@@ -196,7 +196,7 @@ async fn a_reset_reaches_a_client_that_does_not_read() {
     writer.abort();
     drop(from_client);
     settle().await;
-    let reason = std::future::poll_fn(|context| here.to_node.poll_reset(context)).await;
+    let reason = soon(std::future::poll_fn(|context| here.to_node.poll_reset(context))).await;
     assert_eq!(reason.expect("a reset"), Reason::INTERNAL_ERROR);
 }
 
@@ -208,12 +208,13 @@ async fn a_dead_node_resets_open_streams_and_refuses_new_ones_until_it_is_back()
     world.kill_node().await;
     drop(there);
     assert_eq!(read_reset(&mut here.from_node).await, Some(Reason::INTERNAL_ERROR));
-    let refused = client.send("/mls.Api/Query", true).0.await.expect("an answer");
+    let refused = soon(client.send("/mls.Api/Query", true).0).await.expect("an answer");
     assert_eq!((refused.status(), refused.headers()["grpc-status"].as_bytes()), (StatusCode::OK, &b"14"[..]));
     let message = refused.headers()["grpc-message"].to_str().expect("text");
     assert!(message.starts_with("failed to connect to node:5556: "), "{message}");
     let plain = Request::get("http://api.example/health").body(()).expect("a request");
-    let refused = client.sender.send_request(plain, true).expect("the connection is open").0.await.expect("an answer");
+    let refused = client.sender.send_request(plain, true).expect("the connection is open").0;
+    let refused = soon(refused).await.expect("an answer");
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     world.restart_node();
     let (mut here, mut there) = world.open(&mut client).await;
@@ -233,14 +234,14 @@ async fn hear_the_last_words(ending: Vec<u8>) -> h2::RecvStream {
     let mut arrivals = world.net.open(NODE_PORT);
     let mut client = world.client().await;
     let (response, _to_node) = client.send("/mls.Api/Subscribe", false);
-    let mut socket = arrivals.0.recv().await.expect("the proxy dials");
+    let mut socket = soon(arrivals.0.recv()).await.expect("the proxy dials");
     socket.write_all(&frame(4, 0, b"")).await.expect("a pipe");
     settle().await;
     // HEADERS with `:status: 200` (HPACK's static table, entry 8), then DATA.
     let segment = [frame(1, 4, &[0x88]), frame(0, 0, b"last words"), ending].concat();
     socket.write_all(&segment).await.expect("a pipe");
     drop(socket);
-    let mut from_node = response.await.expect("headers").into_body();
+    let mut from_node = soon(response).await.expect("headers").into_body();
     assert_eq!(read(&mut from_node).await, b"last words");
     from_node
 }
@@ -263,7 +264,7 @@ async fn a_node_that_does_not_answer_is_dialled_once_for_all_who_wait() {
     let start = Instant::now();
     let waiting: Vec<_> = (0..10).map(|_| client.send("/mls.Api/Query", true).0).collect();
     for response in waiting {
-        assert_eq!(response.await.expect("an answer").headers()["grpc-status"], "14");
+        assert_eq!(soon(response).await.expect("an answer").headers()["grpc-status"], "14");
     }
     assert_eq!((start.elapsed().as_secs(), world.net.dials.load(Ordering::Relaxed)), (5, 1));
 }
@@ -274,14 +275,14 @@ async fn a_node_that_says_goaway_keeps_its_streams_and_new_ones_go_to_a_new_conn
     let mut arrivals = world.net.open(NODE_PORT);
     let mut client = world.client().await;
     let (response, _to_node) = client.send("/mls.Api/Subscribe", false);
-    let mut socket = arrivals.0.recv().await.expect("the proxy dials");
+    let mut socket = soon(arrivals.0.recv()).await.expect("the proxy dials");
     let goaway = frame(7, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
     socket.write_all(&[frame(4, 0, b""), goaway].concat()).await.expect("a pipe");
     settle().await;
     let (_other, _) = client.send("/mls.Api/Subscribe", false);
-    let _second = arrivals.0.recv().await.expect("the proxy dials again");
+    let _second = soon(arrivals.0.recv()).await.expect("the proxy dials again");
     socket.write_all(&[frame(1, 4, &[0x88]), frame(0, 0, b"still here")].concat()).await.expect("a pipe");
-    let mut from_node = response.await.expect("headers").into_body();
+    let mut from_node = soon(response).await.expect("headers").into_body();
     assert_eq!(read(&mut from_node).await, b"still here");
 }
 
@@ -291,7 +292,7 @@ async fn a_stream_beyond_the_nodes_limit_waits_its_turn_and_is_refused_after_fiv
     let mut client = world.client().await;
     let (_here, mut there) = world.open(&mut client).await;
     let start = Instant::now();
-    let refused = client.send("/mls.Api/Query", true).0.await.expect("an answer");
+    let refused = soon(client.send("/mls.Api/Query", true).0).await.expect("an answer");
     assert_eq!(start.elapsed().as_secs(), 5);
     assert_eq!(refused.headers()["grpc-status"], "14");
     let (_waiting, _) = client.send("/mls.Api/Query", true);

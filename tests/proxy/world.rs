@@ -182,7 +182,7 @@ impl World {
 
     pub async fn client_from(&self, address: Ipv4Addr) -> Client {
         let socket = self.net.connect(address.into(), PROXY_PORT).expect("the proxy listens");
-        let (sender, mut connection) = h2::client::handshake(socket).await.expect("the proxy speaks HTTP/2");
+        let (sender, mut connection) = soon(h2::client::handshake(socket)).await.expect("the proxy speaks HTTP/2");
         let pings = connection.ping_pong().expect("taken once");
         let driver = tokio::spawn(async move { drop(connection.await) });
         Client { sender, pings, driver }
@@ -194,7 +194,7 @@ impl World {
         let call = self.call().await;
         let (from_client, mut respond) = (call.request.into_body(), call.respond);
         let to_client = respond.send_response(Response::new(()), false).expect("the stream is open");
-        let from_node = response.await.expect("headers pass at once").into_body();
+        let from_node = soon(response).await.expect("headers pass at once").into_body();
         (ClientEnd { to_node, from_node }, NodeEnd { to_client, from_client })
     }
 }
@@ -257,6 +257,11 @@ impl Client {
 /// Lets everything happen that can: the paused clock moves only when all tasks are idle.
 pub async fn settle() {
     sleep(Duration::from_millis(1)).await;
+}
+
+/// What comes of `future`, which must come without outside help: a hung test would tell nothing.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it happens in time")
 }
 
 /// What can be read until nothing more comes, giving the window back; `None` for the end or an error.
