@@ -9,26 +9,28 @@ pub struct Readable(pub Duration);
 
 impl fmt::Display for Readable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.text())
+    }
+}
+
+impl Readable {
+    fn text(self) -> String {
         let millis = (self.0.as_nanos() + 500_000) / 1_000_000;
         if millis == 0 && !self.0.is_zero() {
-            return formatter.write_str("under 1ms");
+            return "under 1ms".to_owned();
         }
         if (1..1000).contains(&millis) {
-            return write!(formatter, "{millis}ms");
+            return format!("{millis}ms");
         }
         let (hours, minutes, rest) = (millis / 3_600_000, millis / 60_000 % 60, millis % 60_000);
-        let mut gap = "";
-        for (amount, unit) in [(hours, "h"), (minutes, "m")] {
-            if amount > 0 {
-                write!(formatter, "{gap}{amount}{unit}")?;
-                gap = " ";
-            }
-        }
-        if rest > 0 || gap.is_empty() {
+        let units = [(hours, "h"), (minutes, "m")];
+        let mut parts: Vec<_> =
+            units.iter().filter(|(amount, _)| *amount > 0).map(|(amount, unit)| format!("{amount}{unit}")).collect();
+        if rest > 0 || parts.is_empty() {
             let fraction = format!(".{:03}", rest % 1000);
-            write!(formatter, "{gap}{}{}s", rest / 1000, fraction.trim_end_matches('0').trim_end_matches('.'))?;
+            parts.push(format!("{}{}s", rest / 1000, fraction.trim_end_matches('0').trim_end_matches('.')));
         }
-        Ok(())
+        parts.join(" ")
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
     if arguments.format == Format::Text {
         print(&format!("seed {seed} ({chooser})\n"));
     }
-    let settings = arguments.settings.iter().map(|setting| format!(" {}", setting.flag()));
+    let settings = arguments.settings.iter().map(|setting| format!(" --set {}", shell_word(&setting.to_string())));
     let again = format!(
         "pulseless run {} --seed {seed}{}",
         shell_word(&arguments.sim.to_string_lossy()),

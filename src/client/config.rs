@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::client::Quirk;
+use crate::client::{ADDS_MAX, Quirk};
 use crate::env::Address;
 use crate::wire::Add;
 
@@ -18,6 +18,8 @@ pub struct ClientConfig {
     pub node: Address,
     /// What to follow, and from where if the inbox knows nothing of the topic.
     pub topics: Vec<Add>,
+    /// One Mutate adds at most so many of them; more is split over several waves. At most [`ADDS_MAX`].
+    pub topics_per_mutate: usize,
     /// N of C2: after so many silent intervals the stream is dead. 2 or 3; less is read as 2. None: no watchdog.
     pub watchdog: Option<u32>,
     /// Pings of HTTP/2 itself, while idle too. They prove that the next hop lives, and no more.
@@ -37,6 +39,7 @@ impl ClientConfig {
         ClientConfig {
             node,
             topics,
+            topics_per_mutate: ADDS_MAX,
             watchdog: Some(WATCHDOG_INTERVALS),
             http2_keepalive: Some(Http2Keepalive::default()),
             connect_timeout: Duration::from_secs(10), // libxmtp's endpoint

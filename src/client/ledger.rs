@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use crate::client::Quirk;
 use crate::wire::{Add, Cursor, Message, Mutate, MutateId, Topic};
 
-/// How many topics one Mutate may add; a larger set is split (protocol, section 4).
-const ADDS_MAX: usize = 1_000;
+/// How many topics one Mutate may add at most; a larger set is split (protocol, section 4).
+pub const ADDS_MAX: usize = 1_000;
 /// How many bytes of topics one Mutate may add (protocol, section 4).
 const ADDS_BYTES_MAX: usize = 16 << 20;
 
@@ -86,16 +86,18 @@ impl MutateIds {
     }
 }
 
-/// The first Mutate of a stream: several, each with its own name, where one would be too large. The first is
-/// there even if there is nothing to add, because a stream begins with one.
+/// The first Mutate of a stream: several, each with its own name, where one would hold more than `most`
+/// topics or too many bytes. The first is there even if there is nothing to add, because a stream begins
+/// with one.
 #[must_use]
-pub fn split(adds: Vec<Add>, ids: &mut MutateIds) -> Vec<Mutate> {
+pub fn split(adds: Vec<Add>, most: usize, ids: &mut MutateIds) -> Vec<Mutate> {
+    let most = most.clamp(1, ADDS_MAX);
     let mut mutates = Vec::new();
     let mut current = Mutate { id: ids.fresh(), ..Mutate::default() };
     let mut bytes = 0;
     for add in adds {
         let size = add.topic.bytes().len();
-        if current.adds.len() >= ADDS_MAX || (bytes + size > ADDS_BYTES_MAX && !current.adds.is_empty()) {
+        if current.adds.len() >= most || (bytes + size > ADDS_BYTES_MAX && !current.adds.is_empty()) {
             let next = Mutate { id: ids.fresh(), ..Mutate::default() };
             mutates.push(std::mem::replace(&mut current, next));
             bytes = 0;
@@ -159,15 +161,24 @@ mod tests {
     #[test]
     fn a_large_set_is_split_and_each_part_has_its_own_name() {
         let adds: Vec<Add> = (0..2_001).map(|number| add(&format!("{number:04}"), 0)).collect();
-        let mutates = split(adds.clone(), &mut MutateIds::default());
+        let mutates = split(adds.clone(), ADDS_MAX, &mut MutateIds::default());
         assert_eq!(mutates.iter().map(|mutate| mutate.adds.len()).collect::<Vec<_>>(), [1_000, 1_000, 1]);
         assert_eq!(mutates.iter().map(|mutate| mutate.id.0).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(mutates.into_iter().flat_map(|mutate| mutate.adds).collect::<Vec<_>>(), adds);
     }
 
     #[test]
+    fn a_smaller_limit_splits_more_and_never_ends_in_nothing() {
+        let adds = vec![add("a", 0), add("b", 0), add("c", 0)];
+        for (most, parts) in [(2, vec![2, 1]), (1, vec![1, 1, 1]), (0, vec![1, 1, 1])] {
+            let mutates = split(adds.clone(), most, &mut MutateIds::default());
+            assert_eq!(mutates.iter().map(|mutate| mutate.adds.len()).collect::<Vec<_>>(), parts);
+        }
+    }
+
+    #[test]
     fn a_stream_without_topics_still_begins_with_a_mutate() {
-        let mutates = split(Vec::new(), &mut MutateIds::default());
+        let mutates = split(Vec::new(), ADDS_MAX, &mut MutateIds::default());
         assert_eq!(mutates, [Mutate { id: MutateId(1), ..Mutate::default() }]);
     }
 }

@@ -31,7 +31,7 @@ pub use channel::{BadNode, DialError, Dialer, Link};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};
 pub use connection::{Closed, Connection, Event, Handle, Settings, TrySubmitError};
 pub use inbox::{Entry, INBOX, Inbox, InboxError};
-pub use ledger::{Ledger, MutateIds, split};
+pub use ledger::{ADDS_MAX, Ledger, MutateIds, split};
 pub use notice::{Cause, Frame, Notice, Observer};
 pub use probe::{Ack, ProbeError, Probes};
 pub use publisher::{PublishError, Publisher, PublisherConfig};

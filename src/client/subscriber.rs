@@ -72,6 +72,7 @@ struct Subscriber<A> {
     dialer: Dialer,
     inbox: Inbox,
     ledger: Ledger,
+    topics_per_mutate: usize,
     ids: MutateIds,
     backoff: Backoff,
     dice: Dice,
@@ -81,7 +82,8 @@ struct Subscriber<A> {
 
 impl<A: Application> Subscriber<A> {
     fn new(env: &Env, config: ClientConfig, application: A, observer: Arc<dyn Observer>) -> Result<Self, ClientError> {
-        let ClientConfig { node, topics, watchdog, http2_keepalive, connect_timeout, backoff, quirk } = config;
+        let ClientConfig { node, topics, topics_per_mutate, watchdog, http2_keepalive, connect_timeout, backoff, quirk } =
+            config;
         let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?;
         let inbox = Inbox::open(env, quirk)?;
         let ledger = Ledger::new(&topics, &inbox.read_cursors()?, quirk);
@@ -89,6 +91,7 @@ impl<A: Application> Subscriber<A> {
             dialer,
             inbox,
             ledger,
+            topics_per_mutate,
             ids: MutateIds::default(),
             backoff: Backoff::new(backoff, quirk),
             dice: env.dice(),
@@ -120,7 +123,7 @@ impl<A: Application> Subscriber<A> {
 
     /// Takes what the stream brings, until its end.
     async fn follow(&mut self, link: Link) -> Result<Ending, ClientError> {
-        let initial = split(self.ledger.resume(), &mut self.ids);
+        let initial = split(self.ledger.resume(), self.topics_per_mutate, &mut self.ids);
         let mut connection = Connection::open(link, initial, self.settings.clone());
         loop {
             let events = connection.next_batch(BATCH_EVENTS).await;

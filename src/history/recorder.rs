@@ -11,9 +11,15 @@ pub type Now = Arc<dyn Fn() -> Duration + Send + Sync>;
 /// Appends what one observer sees on one host.
 #[derive(Clone)]
 pub struct Recorder {
-    history: Arc<Mutex<History>>,
+    history: Arc<Mutex<Pages>>,
     now: Now,
     host: HostName,
+}
+
+#[derive(Default)]
+struct Pages {
+    history: History,
+    deaf: bool,
 }
 
 impl Recorder {
@@ -43,16 +49,28 @@ impl Recorder {
 
     /// Appends an event, now.
     pub fn record(&self, event: Event) {
-        self.lock().append(self.now(), &self.host, event);
+        let mut pages = self.lock();
+        if !pages.deaf {
+            pages.history.append(self.now(), &self.host, event);
+        }
+    }
+
+    /// Does `act` and hears nothing of it: a killed process does not speak, though its destructors run. They
+    /// run in an order that depends on the whole program (tokio drops tasks by a program-wide number).
+    pub fn turn_away<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.lock().deaf = true;
+        let done = act();
+        self.lock().deaf = false;
+        done
     }
 
     /// The history as far as it is written; what is written afterwards begins a new one.
     #[must_use]
     pub fn take(&self) -> History {
-        std::mem::take(&mut *self.lock())
+        std::mem::take(&mut self.lock().history)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, History> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pages> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

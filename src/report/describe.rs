@@ -6,7 +6,7 @@ use crate::history::{Beat, CloseReason, Event, Fate, Frame};
 use crate::wire::{Add, MessageId, Topic};
 
 /// So many topics or messages are named before the rest is counted: a line stays a line.
-const NAMED: usize = 3;
+const NAMED: usize = 4;
 
 /// What happened, in one line, without time and host.
 #[must_use]

@@ -36,17 +36,41 @@ struct Silence {
     stored: u64,
 }
 
-/// One client since its link broke.
+/// One client, since its link broke.
 #[derive(Default)]
 struct Recovery {
-    /// How often it tried in vain since its first loss.
-    in_vain: u32,
+    /// The link is broken, and so many attempts were in vain since.
     broken: bool,
-    /// The attempt that was opened last, its cursors, and whether the node welcomed it.
-    opened: Option<(Duration, String)>,
+    in_vain: u32,
+    /// The attempt that was lost last.
+    lost: Option<u64>,
+    /// From where the newest attempt resumes.
+    resumes: String,
+    /// The node's first frame has reached the client.
     welcomed: bool,
-    replayed: usize,
     stream: Option<TapStream>,
+    replayed: usize,
+    /// So many messages were replayed, all that were missing.
+    caught_up: Option<usize>,
+}
+
+impl Recovery {
+    /// Another attempt opens its stream.
+    fn open(&mut self, resumes: String) {
+        (self.resumes, self.welcomed, self.stream) = (resumes, false, None);
+        (self.replayed, self.caught_up) = (0, None);
+    }
+
+    /// An attempt is lost; whether it is the first since all was well. The watchdog's trip and the end that
+    /// follows it are one loss.
+    fn lose(&mut self, attempt: u64) -> bool {
+        if self.lost.replace(attempt) == Some(attempt) {
+            return false;
+        }
+        let first = !std::mem::replace(&mut self.broken, true);
+        self.in_vain += u32::from(!first);
+        first
+    }
 }
 
 struct Teller<'a> {
@@ -101,13 +125,9 @@ impl<'a> Teller<'a> {
             Event::ProcessBegan { incarnation } if *incarnation > 1 => {
                 self.say(record.at, format!("{}: begins again", record.host));
             }
-            Event::WatchdogTripped { silent_for, .. } => self.trip(record, *silent_for),
-            Event::Ended { cause, .. } => self.end_attempt(record, cause),
-            Event::Opened { resume, .. } => {
-                let recovery = self.recoveries.entry(record.host.clone()).or_default();
-                recovery.opened = Some((record.at, cursors(resume)));
-                (recovery.welcomed, recovery.replayed, recovery.stream) = (false, 0, None);
-            }
+            Event::WatchdogTripped { attempt, silent_for } => self.trip(record, *attempt, *silent_for),
+            Event::Ended { attempt, cause } => self.end_attempt(record, *attempt, cause),
+            Event::Opened { resume, .. } => self.recovery(record).open(cursors(resume)),
             Event::Started { .. } => self.welcome(record),
             Event::Tapped { stream, fate: Fate::Passed, frame, .. } => self.tap(record, *stream, frame),
             Event::Committed { messages, .. } => self.deliveries += messages.len() as u64,
@@ -125,12 +145,18 @@ impl<'a> Teller<'a> {
     fn end_fault(&mut self, record: &Record, clause: u32) {
         let Some(index) = self.silences.iter().position(|silence| silence.clause.number == clause) else { return };
         let silence = self.silences.remove(index);
+        let noticed = match self.outcome.sim.client.http2_keepalive {
+            Some(keepalive) => format!(
+                "HTTP/2 keepalive ({} / {}) never noticed",
+                Readable(keepalive.interval),
+                Readable(keepalive.timeout)
+            ),
+            None => "HTTP/2 keepalive is off".to_owned(),
+        };
+        let answered = silence.keepalives;
         self.say(
             record.at,
-            format!(
-                "the proxy speaks again. While it was silent it answered {} HTTP/2 PINGs: HTTP/2 keepalive never noticed",
-                silence.keepalives
-            ),
+            format!("the proxy speaks again; while silent it answered {answered} HTTP/2 PINGs: {noticed}"),
         );
         self.say(
             record.at,
@@ -141,58 +167,67 @@ impl<'a> Teller<'a> {
         );
     }
 
-    fn trip(&mut self, record: &Record, silent_for: Duration) {
+    fn recovery(&mut self, record: &Record) -> &mut Recovery {
+        self.recoveries.entry(record.host.clone()).or_default()
+    }
+
+    fn trip(&mut self, record: &Record, attempt: u64, silent_for: Duration) {
         self.trips += 1;
-        let first = self.recoveries.get(&record.host).is_none_or(|recovery| !recovery.broken);
-        if first && self.follows(&record.host) {
+        if self.recovery(record).lose(attempt) && self.follows(&record.host) {
             let text = format!("{}: watchdog trips after {} of silence (C2)", record.host, Readable(silent_for));
             self.say(record.at, text);
         }
     }
 
-    fn end_attempt(&mut self, record: &Record, cause: &str) {
-        let recovery = self.recoveries.entry(record.host.clone()).or_default();
-        let first = !std::mem::replace(&mut recovery.broken, true);
-        if !first {
-            recovery.in_vain += 1;
-        } else if self.follows(&record.host) {
+    fn end_attempt(&mut self, record: &Record, attempt: u64, cause: &str) {
+        if self.recovery(record).lose(attempt) && self.follows(&record.host) {
             self.say(record.at, format!("{}: loses its link: {cause}", record.host));
         }
     }
 
     fn welcome(&mut self, record: &Record) {
-        let Some(recovery) = self.recoveries.get_mut(&record.host) else { return };
-        let Some((_, from)) = recovery.opened.clone() else { return };
+        let recovery = self.recovery(record);
         recovery.welcomed = true;
         let in_vain = std::mem::take(&mut recovery.in_vain);
-        let again = std::mem::take(&mut recovery.broken);
-        if !self.follows(&record.host) {
-            return;
-        }
+        let verb = if std::mem::take(&mut recovery.broken) { "resumes" } else { "subscribes" };
         let tries = match in_vain {
             0 => String::new(),
-            1 => " after one attempt in vain".to_owned(),
-            count => format!(" after {count} attempts in vain"),
+            1 => ", after one attempt in vain".to_owned(),
+            count => format!(", after {count} attempts in vain"),
         };
-        let verb = if again { "resumes" } else { "subscribes" };
-        self.say(record.at, format!("{}: {verb}{tries}, {from}", record.host));
+        let text = format!("{}: {verb} from {}{tries}", record.host, recovery.resumes);
+        if self.follows(&record.host) {
+            self.say(record.at, text);
+        }
+        self.tell_replay(record);
     }
 
     fn tap(&mut self, record: &Record, stream: TapStream, frame: &Frame) {
-        let Some(recovery) = self.recoveries.get_mut(&record.host) else { return };
+        let recovery = self.recovery(record);
         match frame {
             Frame::Mutate { .. } => recovery.stream = Some(stream),
             Frame::Delivery { tag: Tag::Wave(_), messages } if recovery.stream == Some(stream) => {
                 recovery.replayed += messages.len();
             }
             Frame::CatchupComplete(_) if recovery.stream == Some(stream) => {
-                let replayed = std::mem::take(&mut recovery.replayed);
-                if replayed > 0 && self.follows(&record.host) {
-                    self.say(record.at, format!("{}: {replayed} messages were replayed to it", record.host));
-                }
+                recovery.caught_up = Some(std::mem::take(&mut recovery.replayed));
+                self.tell_replay(record);
             }
             Frame::Delivery { .. } | Frame::Started { .. } | Frame::TopicsLive(_) => {}
             Frame::CatchupComplete(_) | Frame::Unreadable(_) => {}
+        }
+    }
+
+    /// The tap is ahead of the client: a replay is told when the client knows that it is welcome.
+    fn tell_replay(&mut self, record: &Record) {
+        let recovery = self.recovery(record);
+        if !recovery.welcomed {
+            return;
+        }
+        let Some(replayed) = recovery.caught_up.take() else { return };
+        if replayed > 0 && self.follows(&record.host) {
+            let messages = if replayed == 1 { "1 message is".to_owned() } else { format!("{replayed} messages are") };
+            self.say(record.at, format!("{}: {messages} replayed to it", record.host));
         }
     }
 

@@ -73,7 +73,7 @@ fn write_verdicts(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fm
                 ("fail", format!("at {} ({requirement}): {}", Readable(evidence.at), evidence.what))
             }
         };
-        writeln!(text, "{checker:>12}  {:<4}  {what}", paint.verdict(word))?;
+        writeln!(text, "{checker:>12}  {}  {what}", paint.verdict(word))?;
     }
     Ok(())
 }

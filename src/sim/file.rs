@@ -117,6 +117,8 @@ pub struct ClientPart {
     pub watchdog: Option<u32>,
     /// The HTTP/2 keepalive of its connections; none is no keepalive.
     pub http2_keepalive: Option<Http2Keepalive>,
+    /// How many topics one `Mutate` adds at most; the others go into further waves.
+    pub topics_per_mutate: u32,
     /// How long the application takes for each batch.
     pub consume: Duration,
     /// The planted bug, if any.

@@ -33,6 +33,8 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
 /// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// With one interval the node's Ping, due after just that, would always come too late (C2, S6).
+const FEWEST_SILENT_INTERVALS: u32 = 2;
 /// C2 recommends 2 to 3 intervals; ten are enough to show what waiting longer costs.
 const MOST_SILENT_INTERVALS: u32 = 10;
 /// The topics of one `Mutate` of a gateway.
@@ -101,7 +103,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     let duration = root.required("duration", "duration = \"20m\"", |entry| entry.duration(shortest..=LONGEST_TRIAL));
     let calm = root.optional("calm", CALM, |entry| entry.duration(shortest..=LONGEST_TRIAL));
     note_calm(&root, duration.as_ref(), calm.as_ref());
-    let cast = read_cast(root.section("cast"));
+    let (cast, publishers) = read_cast(root.section("cast"));
     let link = read_link(root.section("link"));
     let node = read_node(root.section("node"), vocabulary);
     let client = read_client(root.section("client"), vocabulary);
@@ -112,6 +114,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     let calm_begins = duration.zip(calm).and_then(|(duration, calm)| duration.checked_sub(calm));
     // A calm without a time before it is a problem of its own.
     let calm_begins = calm_begins.filter(|begins| !begins.is_zero());
+    note_publishers(&root, publishers.as_ref(), workload.as_ref());
     let hosts = cast.as_ref().map(Cast::hosts);
     let plan = read_plan(&mut root, &Stage { hosts, duration, calm_begins, longest: LONGEST_TRIAL });
     root.finish();
@@ -156,15 +159,19 @@ fn contradiction<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>,
     }
 }
 
-fn read_cast(mut section: Section<'_>) -> Option<Cast> {
+/// Reads the cast, and where its publishers stand.
+fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Found<u32>>) {
     let clients = section.optional("clients", 1, |entry| entry.number(1..=MOST_CLIENTS));
     let publishers = section.optional("publishers", 1, |entry| entry.number(0..=MOST_PUBLISHERS));
     let mut proxy = section.section("proxy");
     let profile = proxy.optional("profile", PROFILES[0], |entry| entry.word("profile", &PROFILES));
     proxy.finish();
     section.finish();
-    let proxy = ProxyPart { profile: profile?.value.into() };
-    Some(Cast { clients: clients?.value, publishers: publishers?.value, proxy })
+    let cast = || {
+        let proxy = ProxyPart { profile: profile?.value.into() };
+        Some(Cast { clients: clients?.value, publishers: publishers.as_ref()?.value, proxy })
+    };
+    (cast(), publishers)
 }
 
 fn read_link(mut section: Section<'_>) -> Option<Link> {
@@ -214,15 +221,21 @@ fn read_quirk(section: &mut Section<'_>, what: &str, quirks: &[&'static str]) ->
 fn read_client(mut section: Section<'_>, vocabulary: &Vocabulary) -> Option<ClientPart> {
     let watchdog = section.optional("watchdog", Some(3), |entry| match entry.is(OFF) {
         true => Ok(None),
-        false => entry.number_or(1..=MOST_SILENT_INTERVALS, ", or \"off\"").map(Some),
+        false => entry.number_or(FEWEST_SILENT_INTERVALS..=MOST_SILENT_INTERVALS, ", or \"off\"").map(Some),
     });
     let http2_keepalive = read_http2_keepalive(&mut section);
     let consume =
         section.optional("consume", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=LONGEST_INTERVAL));
+    let topics_per_mutate = section.optional("topics-per-mutate", MOST_TOPICS, |entry| entry.number(1..=MOST_TOPICS));
     let quirk = read_quirk(&mut section, "quirk of a client", &vocabulary.client_quirks);
     section.finish();
-    let (watchdog, consume) = (watchdog?.value, consume?.value);
-    Some(ClientPart { watchdog, http2_keepalive: http2_keepalive?, consume, quirk: quirk? })
+    Some(ClientPart {
+        watchdog: watchdog?.value,
+        http2_keepalive: http2_keepalive?,
+        topics_per_mutate: topics_per_mutate?.value,
+        consume: consume?.value,
+        quirk: quirk?,
+    })
 }
 
 /// Reads `{ interval, timeout }` or "off".
@@ -239,6 +252,18 @@ fn read_http2_keepalive(section: &mut Section<'_>) -> Option<Option<Http2Keepali
     let timeout = keepalive.optional("timeout", usual.timeout, |entry| entry.duration(range));
     keepalive.finish();
     Some(Some(Http2Keepalive { interval: interval?.value, timeout: timeout?.value }))
+}
+
+/// Notes messages that nobody publishes.
+fn note_publishers(root: &Section<'_>, publishers: Option<&Found<u32>>, workload: Option<&Workload>) {
+    let (Some(publishers), Some(workload)) = (publishers, workload) else { return };
+    let messages = workload.kind != WorkloadKind::Quiet || workload.history > 0;
+    if publishers.value == 0 && messages {
+        let message = "`cast.publishers` is 0, and the workload has messages";
+        let help = "give the cast a publisher, or make the workload quiet (kind = \"quiet\", no history)";
+        let place = publishers.span.clone().unwrap_or_default();
+        root.note(Problem::new("cast.publishers", place, message).label("nobody publishes").advice(help));
+    }
 }
 
 fn read_workload(mut section: Section<'_>) -> Option<Workload> {

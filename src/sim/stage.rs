@@ -79,7 +79,7 @@ impl Stage {
 
     /// Kills a process, records it, and tells whether there was one.
     pub(crate) fn kill(&mut self, host: &str) -> bool {
-        let killed = self.leap.kill(self.hosts[host]);
+        let killed = self.recorder.turn_away(|| self.leap.kill(self.hosts[host]));
         if killed {
             self.recorder.on(&HostName::from(host)).record(Event::ProcessKilled);
         }
@@ -142,7 +142,9 @@ impl Stage {
                     let schedule = Schedule::new(work.pace, recorder.now(), work.end, env.dice());
                     // A publisher that is started again does not prepare the stage again.
                     let first = if prepared.load(Ordering::Relaxed) { 0 } else { work.first };
-                    let ready = || prepared.store(true, Ordering::Relaxed);
+                    let ready = || {
+                        prepared.fetch_or(first > 0, Ordering::Relaxed);
+                    };
                     workload::publish(publisher, payloads, schedule, first, ready, recorder).await;
                     Ok(())
                 }
@@ -156,6 +158,7 @@ impl Stage {
             let name = format!("client-{number}");
             let recorder = self.recorder_of(&name);
             let config = ClientConfig {
+                topics_per_mutate: sim.client.topics_per_mutate as usize,
                 watchdog: sim.client.watchdog,
                 http2_keepalive: sim.client.http2_keepalive,
                 quirk: sim.client.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),

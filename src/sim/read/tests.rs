@@ -7,8 +7,9 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{read, read_with};
 use crate::fault::{Clause, Fault, Way};
+use crate::client::Http2Keepalive;
 use crate::sim::{
-    Cast, ClientPart, Http2Keepalive, Latency, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting,
+    Cast, ClientPart, Latency, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting,
     SimFile, Vocabulary, Workload, WorkloadKind,
 };
 
@@ -125,6 +126,7 @@ fn every_key_is_read() {
     let client = ClientPart {
         watchdog: Some(2),
         http2_keepalive: Some(Http2Keepalive { interval: secs(15), timeout: secs(6) }),
+        topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
         quirk: Some("pong-withheld".into()),
     };
@@ -180,7 +182,7 @@ fn what_a_sim_leaves_out_has_its_default() {
     assert_eq!(file.link, Link { latency });
     assert_eq!(file.node, NodePart { keepalive: secs(30), pong_deadline: secs(30), quirk: None });
     let http2_keepalive = Some(Http2Keepalive { interval: secs(10), timeout: secs(5) });
-    assert_eq!(file.client, ClientPart { watchdog: Some(3), http2_keepalive, consume: secs(0), quirk: None });
+    assert_eq!(file.client, ClientPart { watchdog: Some(3), http2_keepalive, topics_per_mutate: 1000, consume: secs(0), quirk: None });
     let rate = Rate { count: 1, period: secs(1) };
     let kind = WorkloadKind::Steady;
     assert_eq!(file.workload, Workload { kind, topics: 1, welcomes: 0, rate, burst: 100, size_bytes: 200, history: 0 });
@@ -215,7 +217,7 @@ fn a_refusal_shows_the_line_and_the_nearest_right_word() {
     ·    ╰── not a key of a sim
  21 │ http2-keepalive = { interval = \"15s\", timeout = \"6s\" }
     ╰────
-  help: did you mean `watchdog`? the keys in `client` are watchdog, http2-keepalive, consume, quirk
+  help: did you mean `watchdog`? the keys in `client` are watchdog, http2-keepalive, consume, topics-per-mutate, quirk
 ";
     assert_eq!(shown("watchdog = 2", "wachdog = 2"), expected);
 }
@@ -256,7 +258,7 @@ fn a_value_of_the_wrong_type_is_refused() {
     refused("clients = 3", "clients = 3.0", &["`cast.clients` is a float"]);
     refused("clients = 3", "clients = nan", &["`cast.clients` is a float"]);
     refused("clients = 3", "clients = 1979-05-27", &["`cast.clients` is a date or time"]);
-    refused("watchdog = 2", "watchdog = \"of\"", &["`client.watchdog` is a string", "from 1 to 10, or \"off\""]);
+    refused("watchdog = 2", "watchdog = \"of\"", &["`client.watchdog` is a string", "from 2 to 10, or \"off\""]);
     let proxy = ["`cast.proxy` is a string", "write a table: `cast.proxy = { … }`"];
     refused("proxy = { profile = \"plain\" }", "proxy = \"plain\"", &proxy);
     let keepalive = ["is a string", "write { interval = \"10s\", timeout = \"5s\" }, or \"off\""];
@@ -298,7 +300,7 @@ fn numbers_and_quantities_out_of_range_are_refused() {
     refused("clients = 3", "clients = 0", &["`cast.clients` is 0", "from 1 to 1000"]);
     refused("publishers = 2", "publishers = -1", &["`cast.publishers` is -1", "from 0 to 100"]);
     refused("publishers = 2", "publishers = 99999999999999999999", &["is 99999999999999999999", "out of range"]);
-    refused("watchdog = 2", "watchdog = 0xb", &["`client.watchdog` is 0xb", "from 1 to 10, or \"off\""]);
+    refused("watchdog = 2", "watchdog = 0xb", &["`client.watchdog` is 0xb", "from 2 to 10, or \"off\""]);
 }
 
 #[test]
@@ -489,4 +491,13 @@ fn no_value_makes_the_reader_panic() {
             }
         }
     }
+}
+
+#[test]
+fn messages_that_nobody_publishes_are_refused() {
+    let text = "title = \"t\"\nduration = \"20m\"\n[cast]\npublishers = 0\n[promise]\nverdict = \"pass\"\n";
+    let refusal = read("silent", text, &Vocabulary::default()).expect_err("nobody publishes").to_string();
+    assert_eq!(refusal, "read sim `silent`, line 4: `cast.publishers` is 0, and the workload has messages");
+    let quiet = format!("{text}[workload]\nkind = \"quiet\"\n");
+    assert!(read("silent", &quiet, &Vocabulary::default()).is_ok());
 }

@@ -1,0 +1,110 @@
+//! Every sim keeps its promise, and every planted bug is caught by the checker that its sim names.
+
+use std::path::{Path, PathBuf};
+
+use pulseless::checker::{self, Verdict};
+use pulseless::runner::{find_sims, read_sim};
+use pulseless::sim::{Conclusion, Promised, SimFile, play};
+use pulseless::{client, node};
+
+/// Enough to meet different latencies in each run of the tests; a sweep plays hundreds.
+const SEEDS: [u64; 2] = [1, 7];
+
+fn sims() -> Vec<(PathBuf, SimFile)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sims");
+    let paths = find_sims(&root).expect("sims/ holds sims");
+    let read = |path: PathBuf| {
+        let sim = read_sim(&path, &[]).unwrap_or_else(|refusal| panic!("{refusal}"));
+        (path, sim)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn is_negative(path: &Path) -> bool {
+    path.components().any(|component| component.as_os_str() == "negative")
+}
+
+fn keep_promises(negative: bool) {
+    for (path, sim) in sims().into_iter().filter(|(path, _)| is_negative(path) == negative) {
+        for seed in SEEDS {
+            let outcome = play(&sim, seed).unwrap_or_else(|error| panic!("{} seed {seed}: {error}", path.display()));
+            assert_eq!(outcome.conclusion, Conclusion::Pass, "{} seed {seed}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_sim_keeps_its_promise() {
+    keep_promises(false);
+}
+
+#[test]
+fn every_planted_bug_is_caught_by_the_checker_that_its_sim_names() {
+    keep_promises(true);
+}
+
+#[test]
+fn negative_sims_promise_failures_and_the_others_do_not() {
+    for (path, sim) in sims() {
+        let promises_failure = sim.promise.verdict != Promised::Pass;
+        assert_eq!(promises_failure, is_negative(&path), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_checker_has_a_planted_bug() {
+    let caught: Vec<String> = sims()
+        .into_iter()
+        .filter_map(|(_, sim)| match sim.promise.verdict {
+            Promised::Fail { checker } => Some(checker),
+            Promised::Pass => None,
+        })
+        .collect();
+    for checker in checker::all() {
+        assert!(caught.iter().any(|name| name == checker.name()), "no negative sim names {}", checker.name());
+    }
+}
+
+#[test]
+fn every_planted_bug_has_a_sim() {
+    let sims = sims();
+    // One client's backoff shows nothing: jitter is judged over many clients, by a sim with storms.
+    let later = [client::Quirk::BackoffWithoutJitter];
+    for quirk in client::Quirk::ALL.into_iter().filter(|quirk| !later.contains(quirk)) {
+        let planted = sims.iter().any(|(_, sim)| sim.client.quirk.as_deref() == Some(quirk.name()));
+        assert!(planted, "no sim plants the client's {quirk}");
+    }
+    for quirk in node::Quirk::ALL {
+        let planted = sims.iter().any(|(_, sim)| sim.node.quirk.as_deref() == Some(quirk.name()));
+        assert!(planted, "no sim plants the node's {quirk}");
+    }
+}
+
+/// The same faults without the planted bug: the sim's failure is the bug's doing, not the faults'.
+#[test]
+fn a_negative_sim_passes_without_its_bug() {
+    for (path, mut sim) in sims().into_iter().filter(|(path, _)| is_negative(path)) {
+        (sim.client.quirk, sim.node.quirk) = (None, None);
+        sim.client.watchdog = sim.client.watchdog.or(Some(client::WATCHDOG_INTERVALS));
+        let outcome = play(&sim, 7).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for judgement in outcome.judgements {
+            assert!(!matches!(judgement.verdict, Verdict::Fail(_)), "{}: {judgement:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_dead_stream_without_a_watchdog_names_the_subscriber_the_topic_and_the_first_missing_id() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let setting = "client.watchdog=off".parse().expect("a setting");
+    let sim = read_sim(&root.join("sims/proxy-goes-silent.toml"), &[setting]).expect("a sim");
+    let outcome = play(&sim, 7).expect("played");
+    assert!(matches!(outcome.conclusion, Conclusion::Fail(_)), "{:?}", outcome.conclusion);
+    let convergence = outcome.judgements.iter().find(|judgement| judgement.checker == "convergence");
+    let Some(Verdict::Fail(evidence)) = convergence.map(|judgement| &judgement.verdict) else {
+        panic!("convergence does not fail: {convergence:?}");
+    };
+    assert_eq!(evidence.host, "client-1");
+    assert_eq!(evidence.topic.as_deref(), Some("group:topic-1"));
+    assert!(evidence.id.is_some(), "{evidence:?}");
+}
