@@ -99,13 +99,23 @@ impl Accept for Port {
 }
 
 fn open_store(folder: &Path, store: &str) -> io::Result<Disk> {
-    fs::create_dir_all(folder).map_err(|error| name(folder.display(), &error))?;
+    make_folder(folder).map_err(|error| name(folder.display(), &error))?;
     let path = folder.join(store);
     let file = open_locked(&path).map_err(|error| name(path.display(), &error))?;
     // A file that was made just now is there after a power loss only if its folder is on the disk, too.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| name(folder.display(), &error))?;
     let backend = FileBackend::new(file).map_err(|error| name(path.display(), &io::Error::other(error)))?;
     Ok(Disk::new(backend))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::create_dir_all(folder) {
+        // The system's words, "File exists", would leave the user to wonder.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"))
+        }
+        made => made,
+    }
 }
 
 /// The lock is ours and not redb's: redb asks a backend for range locks, which a [`Disk`] does not know, and goes on
@@ -199,7 +209,7 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "not a folder").expect("written");
         let error = Os::default().with_folder(&file).disk("a.redb").expect_err("no folder").to_string();
-        assert!(error.contains(&file.display().to_string()), "{error}");
+        assert_eq!(error, format!("{}: it is not a folder", file.display()));
         let error = Os::default().disk("a.redb").expect_err("no folder").to_string();
         assert_eq!(error, "no data folder was given");
     }
