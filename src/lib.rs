@@ -13,6 +13,7 @@ pub mod env;
 pub mod fault;
 pub mod history;
 pub mod node;
+pub mod os;
 pub mod proxy;
 pub mod report;
 pub mod runner;
