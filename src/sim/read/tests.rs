@@ -6,10 +6,11 @@ use std::time::Duration;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{read, read_with};
+use crate::client::Http2Keepalive;
 use crate::fault::{Clause, Fault, Way};
 use crate::sim::{
-    Cast, ClientPart, Http2Keepalive, Latency, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting,
-    SimFile, Vocabulary, Workload, WorkloadKind,
+    Cast, ClientPart, Latency, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting, SimFile,
+    Vocabulary, Workload, WorkloadKind,
 };
 
 const FULL: &str = r#"title = "The proxy keeps answering; its upstream is gone"
