@@ -16,13 +16,12 @@ use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, 
 use pulseless::history::Recorder;
 use pulseless::node::{self, NodeConfig};
 use pulseless::proxy::{self, Control, ProxyConfig};
+use pulseless::sim::SimFile;
 use pulseless::wire::{Add, Cursor};
 use pulseless::workload::{Consumer, Pace, Payloads, Schedule, publish};
 use redb::backends::InMemoryBackend;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-
-use crate::trials;
 
 /// As much as the simulated TCP holds in one direction.
 const PIPE_BYTES: usize = 256 << 10;
@@ -105,20 +104,20 @@ impl client::Observer for Counter {
     }
 }
 
-/// The workload of [`trials::busy_minute`].
-pub(crate) fn busy_minute() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    let sim = trials::busy_minute();
+/// The workload of a sim's clients and first publisher.
+pub(crate) fn busy_minute(sim: &SimFile) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
     let delivered = Arc::new(AtomicU64::new(0));
     runtime.block_on(async {
         let env: Env = Arc::new(Pipes::default());
         let topics = sim.topics();
         let proxy_address = Address::new("proxy", PROXY_PORT);
-        tokio::spawn(node::serve(env.clone(), NodeConfig { port: NODE_PORT, ..NodeConfig::default() }, Arc::new(Nobody)));
+        tokio::spawn(node::serve(
+            env.clone(),
+            NodeConfig { port: NODE_PORT, ..NodeConfig::default() },
+            Arc::new(Nobody),
+        ));
         let upstream = Address::new("node", NODE_PORT);
         let config = ProxyConfig { port: PROXY_PORT, upstream, control: Control::default() };
         tokio::spawn(proxy::serve(env.clone(), config, Arc::new(Nobody)));

@@ -24,17 +24,28 @@ pub(crate) fn quiet_hour() -> SimFile {
 
 /// 12,000 messages for 3 clients within a minute.
 pub(crate) fn busy_minute() -> SimFile {
-    inline(
+    busy("1ms..20ms")
+}
+
+/// The same with links that take no time.
+pub(crate) fn busy_minute_without_latency() -> SimFile {
+    busy("0s")
+}
+
+fn busy(latency: &str) -> SimFile {
+    inline(&format!(
         "duration = \"70s\"
         calm = \"10s\"
         [cast]
         clients = 3
+        [link]
+        latency = \"{latency}\"
         [workload]
         topics = 4
         rate = \"200/s\"
         [promise]
-        within = \"5s\"",
-    )
+        within = \"5s\""
+    ))
 }
 
 pub(crate) fn play(sim: &SimFile) {
