@@ -3,6 +3,12 @@
 //! Refuses to know who asks. Names are resolved by tokio, connections are TCP without Nagle's delay, a store is
 //! one file in the data folder, locked while it is open.
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the one module that answers with the real sockets, files, entropy and calendar"
+)]
+
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::io;

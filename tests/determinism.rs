@@ -38,6 +38,7 @@ fn twenty_processes_agree() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "trials in parallel are what this test is about")]
 fn eight_parallel_trials_agree() {
     let sim = sim("node-restarts.toml");
     let here = digest(&sim, SEED);

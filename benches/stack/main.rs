@@ -3,6 +3,8 @@
 //! CPU time of the whole process, not wall time, and ratios: both survive a noisy machine. The contenders take
 //! turns, round by round, and each figure is the median of its rounds.
 
+#![expect(clippy::print_stdout, reason = "the product of a bench is its table")]
+
 mod peak;
 mod pipes;
 mod trials;

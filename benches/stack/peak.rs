@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 /// Peak resident set in MiB of one `pulseless run` with seed 7.
+#[expect(clippy::zombie_processes, reason = "wait4 reaps the child and tells its memory")]
 pub(crate) fn of_run(sim: &str, setting: Option<&str>) -> f64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pulseless"));
     command.args(["run", sim, "--seed", "7"]).current_dir(env!("CARGO_MANIFEST_DIR")).stdout(Stdio::null());
