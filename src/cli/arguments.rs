@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::seed::Seed;
-use crate::cli::{Exit, explain, list, output, replay, run, sweep};
+use crate::cli::{Exit, explain, list, replay, run, sweep};
 use crate::sim::Setting;
 
 /// Deterministic network fault injection for streaming gRPC clients.
@@ -152,7 +152,7 @@ pub fn main() -> ExitCode {
 /// `--help` and `--version` are answers; everything else that clap reports is wrong use.
 fn refuse(error: &clap::Error) -> Exit {
     if error.print().is_err() {
-        output::complain(&error.to_string());
+        // Nobody reads any more, as in `pulseless --help | head`; the exit code still tells.
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Pass }
 }
