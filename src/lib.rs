@@ -1,6 +1,7 @@
 //! pulseless: a deterministic network fault-injection simulator for streaming gRPC clients.
 
-#[cfg(not(tokio_unstable))]
+// rustdoc reads signatures only, and takes no RUSTFLAGS.
+#[cfg(not(any(tokio_unstable, doc, doctest)))]
 compile_error!(
     "pulseless needs tokio's seeded scheduler: build with RUSTFLAGS=\"--cfg tokio_unstable\", \
      or build inside the checkout, where .cargo/config.toml sets it (RUSTFLAGS in the environment replaces that file's flags)"
@@ -13,6 +14,7 @@ pub mod env;
 pub mod fault;
 pub mod history;
 pub mod node;
+pub mod os;
 pub mod proxy;
 pub mod report;
 pub mod runner;

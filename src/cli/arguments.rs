@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::seed::Seed;
-use crate::cli::{Exit, explain, list, replay, run, sweep};
+use crate::cli::values::{self, Patience};
+use crate::cli::{Exit, explain, list, node, proxy, publish, replay, run, sweep, tail};
+use crate::env::Address;
 use crate::sim::Setting;
 
 /// Deterministic network fault injection for streaming gRPC clients.
@@ -23,15 +27,28 @@ pub struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-   0  every promise was kept (a sim in sims/negative/ promises a failure)
-   1  a promise was broken
-   2  unknown: a trial shows too little, such as a fault that never fired
+   0  every promise was kept (a sim in sims/negative/ promises a failure);
+      a publish was stored; Ctrl-C ended a node, a proxy or a tail
+   1  a promise was broken; a publish was refused or never sent
+   2  unknown: a trial shows too little, such as a fault that never fired;
+      nobody knows whether a publish was stored
    3  not reproducible: the same seed gave another digest
    4  nothing was played
-  64  the command line, a sim or a case file is wrong
+  64  the command line, a sim or a case file is wrong, or the port or the
+      data folder that the command line names cannot be used
   70  a bug of pulseless
 
-A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED, which beats a draw.";
+A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED, which beats a draw.
+PULSELESS_LOG=info (or debug, or pulseless::node=trace) makes node, proxy, publish and tail log to standard error.";
+
+const SERVER_EXIT_CODES: &str =
+    "Exit codes: 0 ended by Ctrl-C; 64 the command line is wrong, or a port or folder that it names cannot be used.";
+const TAIL_EXIT_CODES: &str = "\
+Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more; 64 the command line is wrong, or the data \
+folder cannot be used. A node that cannot be reached is no error: the tail dials again for ever.";
+const PUBLISH_EXIT_CODES: &str = "\
+Exit codes: 0 everything is stored; 1 nothing is stored; 2 nobody knows, because the answer did not come; 64 the \
+command line is wrong. One attempt is made, never a second: a second could store a second copy.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -45,6 +62,18 @@ enum Command {
     List(ListArguments),
     /// Say in words what a sim does and which requirements it cites
     Explain(ExplainArguments),
+    /// Run the node on real TCP, until Ctrl-C
+    #[command(after_help = SERVER_EXIT_CODES)]
+    Node(NodeArguments),
+    /// Run the lying proxy on real TCP in front of any gRPC server, until Ctrl-C
+    #[command(after_help = SERVER_EXIT_CODES)]
+    Proxy(ProxyArguments),
+    /// Publish texts to a topic, over real TCP
+    #[command(after_help = PUBLISH_EXIT_CODES)]
+    Publish(PublishArguments),
+    /// Follow topics over real TCP and print each message once, until Ctrl-C
+    #[command(after_help = TAIL_EXIT_CODES)]
+    Tail(TailArguments),
 }
 
 /// How results are printed.
@@ -132,6 +161,64 @@ pub(crate) struct ExplainArguments {
     pub(crate) settings: Vec<Setting>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct NodeArguments {
+    /// Where it listens, such as 127.0.0.1:5556; port 0 is refused
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5556")]
+    pub(crate) listen: Address,
+    /// The folder of its message log, made if it is not there; one node at a time
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// Ping a stream after so long without a frame, and close it if no pong comes within as long again
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::keepalive)]
+    pub(crate) keepalive: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArguments {
+    /// Where it listens, such as 127.0.0.1:5555; port 0 is refused
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5555")]
+    pub(crate) listen: Address,
+    /// The gRPC server that it leads to (HTTP/2 in the clear)
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5556")]
+    pub(crate) upstream: Address,
+    /// Fall silent so long after the start: answer HTTP/2 PING, keep streams open, let nothing pass
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) silence_after: Option<Duration>,
+    /// Speak again after so long; for ever silent unless given. Streams that lost something stay silent
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, requires = "silence_after")]
+    pub(crate) silence_for: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArguments {
+    /// The node, or a proxy in front of it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) to: Address,
+    /// The group that the texts are published to
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) topic: String,
+    /// The texts: one message each, all stored or none
+    #[arg(required = true, value_name = "TEXT")]
+    pub(crate) texts: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArguments {
+    /// The node, or a proxy in front of it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) from: Address,
+    /// The groups to follow, each from its beginning or from where this folder's inbox is
+    #[arg(long = "topic", value_name = "NAME", required = true, num_args = 1.., value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) topics: Vec<String>,
+    /// The folder of its inbox, made if it is not there; a restart goes on from it; one tail at a time
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data: PathBuf,
+    /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
+    #[arg(long, value_name = "N|off", default_value = "3")]
+    pub(crate) watchdog: Patience,
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -145,6 +232,10 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::sweep(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Node(arguments) => node::node(&arguments),
+        Command::Proxy(arguments) => proxy::proxy(&arguments),
+        Command::Publish(arguments) => publish::publish(&arguments),
+        Command::Tail(arguments) => tail::tail(&arguments),
     };
     exit.into()
 }

@@ -7,17 +7,18 @@ use crate::sim::Conclusion;
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// 0: every promise was kept.
+    /// 0: every promise was kept; a publish was stored; what runs until Ctrl-C was ended by it.
     Pass,
-    /// 1: a promise was broken.
+    /// 1: a promise was broken; a publish was refused or never sent.
     Fail,
-    /// 2: a trial shows too little.
+    /// 2: a trial shows too little; nobody knows whether a publish was stored.
     Unknown,
     /// 3: the same seed gave another digest.
     NotReproducible,
     /// 4: nothing was played.
     NothingRan,
-    /// 64: the command line or an input file is wrong (EX_USAGE of sysexits(3)).
+    /// 64: the command line or an input file is wrong, or the port or the data folder that it names cannot be used
+    /// (EX_USAGE of sysexits(3)).
     Usage,
     /// 70: a bug of pulseless (EX_SOFTWARE of sysexits(3)).
     OurBug,

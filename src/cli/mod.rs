@@ -3,12 +3,18 @@
 mod arguments;
 mod exit;
 mod explain;
+mod foreground;
 mod list;
+mod node;
 mod output;
+mod proxy;
+mod publish;
 mod replay;
 mod run;
 mod seed;
 mod sweep;
+mod tail;
+mod values;
 
 pub use arguments::{Arguments, main};
 pub use exit::Exit;

@@ -16,12 +16,25 @@ pub(crate) fn paint() -> Paint {
     }
 }
 
+/// Colour on standard error, by the same rule.
+pub(crate) fn colours_errors() -> bool {
+    io::stderr().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Prints text on standard output. A reader that has gone, as in `pulseless list | head`, is no error.
 pub(crate) fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+    if try_print(text).is_err() {
         // Nobody reads any more; the exit code still tells the verdict.
     }
+}
+
+/// Prints text on standard output.
+///
+/// # Errors
+/// Nobody reads any more.
+pub(crate) fn try_print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
 /// Prints a line on standard error.
@@ -34,8 +47,7 @@ pub(crate) fn complain(text: &str) {
 
 /// An error with the lines of the file that it is about.
 pub(crate) fn show(diagnostic: &dyn Diagnostic) -> String {
-    let coloured = io::stderr().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let theme = if coloured { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme = if colours_errors() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     match GraphicalReportHandler::new_themed(theme).with_links(false).render_report(&mut text, diagnostic) {
         Ok(()) => text,

@@ -62,9 +62,14 @@ pub(crate) fn choose(flag: Option<Seed>) -> Result<(u64, Chooser), String> {
             text.parse().map(|Seed(seed)| (seed, Chooser::Environment)).map_err(|bad| format!("{VARIABLE}: {bad}"))
         }
         Err(std::env::VarError::NotUnicode(_)) => Err(format!("{VARIABLE} is not text")),
-        // Short seeds are easier to read to a colleague.
-        Err(std::env::VarError::NotPresent) => Ok((u64::from(rand::rng().random::<u32>()), Chooser::Draw)),
+        Err(std::env::VarError::NotPresent) => Ok((draw(), Chooser::Draw)),
     }
+}
+
+/// A short seed: it is easier to read to a colleague.
+#[expect(clippy::disallowed_methods, reason = "the one draw that no seed decides: that of the seed")]
+fn draw() -> u64 {
+    u64::from(rand::rng().random::<u32>())
 }
 
 #[cfg(test)]

@@ -108,6 +108,7 @@ fn find(arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
 }
 
 /// `<reports>/<date>-<name>`, with a number where that is taken, and `latest` pointing to it.
+#[expect(clippy::disallowed_methods, reason = "the date is for who looks for a report, and no trial sees it")]
 fn make_folder(reports: &Path, sims: &Path) -> Result<PathBuf, SweepError> {
     let name = sims.file_stem().map_or_else(|| "sims".into(), |stem| stem.to_string_lossy().into_owned());
     let date = jiff::Zoned::now().date();

@@ -46,8 +46,10 @@ impl Ledger {
 
     /// To be told before each connection but the first.
     pub fn reconnect(&mut self) {
-        if self.quirk == Some(Quirk::FloorForgotten) {
-            self.floors = self.configured.clone();
+        match self.quirk {
+            Some(Quirk::FloorForgotten) => self.floors = self.configured.clone(),
+            Some(Quirk::TopicLeftBehind) => drop(self.floors.pop_last()),
+            _ => {}
         }
     }
 
@@ -156,6 +158,15 @@ mod tests {
     fn resuming_ahead_asks_for_less_than_is_missing() {
         let ledger = Ledger::new(&[add("a", 5)], &BTreeMap::new(), Some(Quirk::ResumesAhead));
         assert_eq!(ledger.resume(), [add("a", 6)]);
+    }
+
+    #[test]
+    fn a_topic_left_behind_is_planted_and_no_default() {
+        for (quirk, left) in [(None, 2), (Some(Quirk::TopicLeftBehind), 1)] {
+            let mut ledger = Ledger::new(&[add("a", 5), add("b", 6)], &BTreeMap::new(), quirk);
+            ledger.reconnect();
+            assert_eq!(ledger.resume().len(), left);
+        }
     }
 
     #[test]

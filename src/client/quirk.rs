@@ -18,18 +18,21 @@ pub enum Quirk {
     PongWithheld,
     /// Each delay before a reconnect is the whole step: clients that fell together return together.
     BackoffWithoutJitter,
+    /// A reconnect does not ask for its last topic again, as if it still followed it (against C3).
+    TopicLeftBehind,
     /// The cursor of a resume is one past the floor: one message may be lost (against C3).
     ResumesAhead,
 }
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Quirk; 6] = [
+    pub const ALL: [Quirk; 7] = [
         Quirk::CursorInMemoryOnly,
         Quirk::FloorForgotten,
         Quirk::WatchdogCountsConsumer,
         Quirk::PongWithheld,
         Quirk::BackoffWithoutJitter,
+        Quirk::TopicLeftBehind,
         Quirk::ResumesAhead,
     ];
 
@@ -42,6 +45,7 @@ impl Quirk {
             Quirk::WatchdogCountsConsumer => "watchdog-counts-consumer",
             Quirk::PongWithheld => "pong-withheld",
             Quirk::BackoffWithoutJitter => "backoff-without-jitter",
+            Quirk::TopicLeftBehind => "topic-left-behind",
             Quirk::ResumesAhead => "resumes-ahead",
         }
     }

@@ -82,8 +82,16 @@ struct Subscriber<A> {
 
 impl<A: Application> Subscriber<A> {
     fn new(env: &Env, config: ClientConfig, application: A, observer: Arc<dyn Observer>) -> Result<Self, ClientError> {
-        let ClientConfig { node, topics, topics_per_mutate, watchdog, http2_keepalive, connect_timeout, backoff, quirk } =
-            config;
+        let ClientConfig {
+            node,
+            topics,
+            topics_per_mutate,
+            watchdog,
+            http2_keepalive,
+            connect_timeout,
+            backoff,
+            quirk,
+        } = config;
         let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?;
         let inbox = Inbox::open(env, quirk)?;
         let ledger = Ledger::new(&topics, &inbox.read_cursors()?, quirk);

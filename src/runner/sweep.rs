@@ -160,6 +160,7 @@ impl Sweep {
     ///
     /// # Errors
     /// The report cannot be written.
+    #[expect(clippy::disallowed_methods, reason = "between trials time is real, and threads share out whole trials")]
     pub fn run(&self, stop: &AtomicBool, on_progress: impl Fn(Progress<'_>) + Sync) -> Result<Summary, SweepError> {
         let begun = Instant::now();
         let (next, found) = (AtomicU64::new(0), Mutex::new(Found::default()));

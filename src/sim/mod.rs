@@ -22,7 +22,7 @@ pub use file::{
 };
 pub use outcome::{Conclusion, Outcome, time_of_failure};
 pub use play::{PlayError, play};
-pub use quantity::{BadQuantity, Latency, Rate, spell};
+pub use quantity::{BadQuantity, DURATION_FORM, Latency, Rate, duration, spell};
 pub use read::{read, read_with};
 pub use refusal::{Problem, Refusal};
 pub use setting::{BadSetting, Setting};

@@ -102,7 +102,8 @@ fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
             stage.leap.order(stage.hosts["proxy"], move || control.add(number, silence))?;
             Ok(false)
         }
-        Fault::ProcessKill { on } => Ok(on.iter().fold(false, |killed, host| stage.kill(host) || killed)),
+        // Counted, because `any` would stop at the first.
+        Fault::ProcessKill { on } => Ok(on.iter().filter(|host| stage.kill(host)).count() > 0),
     }
 }
 

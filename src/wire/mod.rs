@@ -13,7 +13,13 @@ mod topic;
 /// Messages and services generated from `proto/`; `tests/wire.rs` checks that they are fresh.
 #[rustfmt::skip]
 #[path = "generated/xmtp.mls.api.v1.rs"]
-#[expect(missing_docs, clippy::wildcard_imports, clippy::allow_attributes, clippy::too_many_lines, reason = "generated code")]
+#[expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated code"
+)]
 pub mod proto;
 
 pub use convert::{Malformed, Page, Paging};

@@ -6,11 +6,11 @@ use std::time::Duration;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{read, read_with};
-use crate::fault::{Clause, Fault, Way};
 use crate::client::Http2Keepalive;
+use crate::fault::{Clause, Fault, Way};
 use crate::sim::{
-    Cast, ClientPart, Latency, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting,
-    SimFile, Vocabulary, Workload, WorkloadKind,
+    Cast, ClientPart, Latency, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting, SimFile,
+    Vocabulary, Workload, WorkloadKind,
 };
 
 const FULL: &str = r#"title = "The proxy keeps answering; its upstream is gone"
@@ -182,7 +182,10 @@ fn what_a_sim_leaves_out_has_its_default() {
     assert_eq!(file.link, Link { latency });
     assert_eq!(file.node, NodePart { keepalive: secs(30), pong_deadline: secs(30), quirk: None });
     let http2_keepalive = Some(Http2Keepalive { interval: secs(10), timeout: secs(5) });
-    assert_eq!(file.client, ClientPart { watchdog: Some(3), http2_keepalive, topics_per_mutate: 1000, consume: secs(0), quirk: None });
+    assert_eq!(
+        file.client,
+        ClientPart { watchdog: Some(3), http2_keepalive, topics_per_mutate: 1000, consume: secs(0), quirk: None }
+    );
     let rate = Rate { count: 1, period: secs(1) };
     let kind = WorkloadKind::Steady;
     assert_eq!(file.workload, Workload { kind, topics: 1, welcomes: 0, rate, burst: 100, size_bytes: 200, history: 0 });

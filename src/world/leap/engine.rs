@@ -121,7 +121,11 @@ impl Leap {
     /// # Errors
     /// The host broke down.
     pub fn order(&mut self, host: HostId, order: impl FnOnce()) -> Result<(), EngineError> {
-        if self.hosts[host.index()].is_up() { self.take_turn(host, order) } else { Ok(order()) }
+        if self.hosts[host.index()].is_up() {
+            return self.take_turn(host, order);
+        }
+        order();
+        Ok(())
     }
 
     /// Plays until `end`, everything that happens at `end` included.

@@ -198,6 +198,7 @@ unsafe extern "C" fn clock_gettime(id: libc::clockid_t, time: *mut libc::timespe
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the real clock and keys are what is tested")]
 mod tests {
     use std::collections::HashMap;
     use std::hash::{BuildHasher, RandomState};

@@ -27,6 +27,7 @@ pub struct TrialPanic(pub String);
 ///
 /// # Panics
 /// If the system has no thread to give.
+#[expect(clippy::disallowed_methods, reason = "the one thread that plays the whole trial, joined at once")]
 pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> Result<T, TrialPanic> {
     keep_panics_of_trials();
     thread::scope(|scope| {

@@ -1,0 +1,70 @@
+//! The trials that are measured.
+
+use std::path::Path;
+
+use pulseless::history::Event;
+use pulseless::runner::read_sim;
+use pulseless::sim::{Conclusion, SimFile, play as play_sim, read, vocabulary};
+
+const SEED: u64 = 7;
+
+pub(crate) fn sim(path: &str) -> SimFile {
+    read_sim(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path), &[]).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+/// One client, nothing to deliver but a first message.
+pub(crate) fn quiet_hour() -> SimFile {
+    inline(
+        "duration = \"1h\"
+        [workload]
+        kind = \"quiet\"
+        history = 1",
+    )
+}
+
+/// 12,000 messages for 3 clients within a minute.
+pub(crate) fn busy_minute() -> SimFile {
+    busy("1ms..20ms")
+}
+
+/// The same with links that take no time.
+pub(crate) fn busy_minute_without_latency() -> SimFile {
+    busy("0s")
+}
+
+fn busy(latency: &str) -> SimFile {
+    inline(&format!(
+        "duration = \"70s\"
+        calm = \"10s\"
+        [cast]
+        clients = 3
+        [link]
+        latency = \"{latency}\"
+        [workload]
+        topics = 4
+        rate = \"200/s\"
+        [promise]
+        within = \"5s\""
+    ))
+}
+
+pub(crate) fn play(sim: &SimFile) {
+    let outcome = play_sim(sim, SEED).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(outcome.conclusion, Conclusion::Pass);
+}
+
+/// How many messages reached applications.
+pub(crate) fn delivered(sim: &SimFile) -> usize {
+    let outcome = play_sim(sim, SEED).unwrap_or_else(|error| panic!("{error}"));
+    let delivered = |event: &Event| match event {
+        Event::Committed { messages, .. } => messages.len(),
+        _ => 0,
+    };
+    outcome.history.records().iter().map(|record| delivered(&record.event)).sum()
+}
+
+fn inline(body: &str) -> SimFile {
+    let promise = if body.contains("[promise]") { "" } else { "[promise]\n" };
+    let text = format!("title = \"a bench\"\n{body}\n{promise}verdict = \"pass\"\n");
+    read("bench", &text, &vocabulary()).unwrap_or_else(|refusal| panic!("{refusal}"))
+}

@@ -1,0 +1,135 @@
+//! `pulseless tail`: follows topics over real TCP and prints each message once.
+//!
+//! Refuses to know how the client heals itself: it tells what the client did.
+
+use std::fmt::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::checker::Readable;
+use crate::cli::Exit;
+use crate::cli::arguments::TailArguments;
+use crate::cli::foreground::{Ended, run};
+use crate::cli::output::{complain, try_print};
+use crate::cli::values::Patience;
+use crate::client::{self, ClientConfig, ClientError, InboxError, Notice, Observer};
+use crate::env::Address;
+use crate::os::Os;
+use crate::wire::{Add, Cursor, Kind, MessageId, Topic, application_message};
+use crate::workload::Consumer;
+
+pub(crate) fn tail(arguments: &TailArguments) -> Exit {
+    let TailArguments { from, topics, data, watchdog: Patience(watchdog) } = arguments;
+    let from_the_beginning = |name: &String| Add { topic: Topic::new(Kind::Group, name.as_bytes()), cursor: Cursor(0) };
+    let adds = topics.iter().map(from_the_beginning).collect();
+    let config = ClientConfig { watchdog: *watchdog, ..ClientConfig::new(from.clone(), adds) };
+    let env = Arc::new(Os::default().with_folder(data));
+    let reader_gone = Arc::new(Notify::new());
+    let teller = Arc::new(Teller { from: from.clone(), reader_gone: reader_gone.clone() });
+    let following = async {
+        tokio::select! {
+            biased;
+            // First, and it starves nobody: it is ready once. What nobody reads must not count as processed.
+            () = reader_gone.notified() => Exit::Pass,
+            failed = client::subscribe(env, config, Consumer { time: Duration::ZERO }, teller) => match failed {
+                Ok(never) => match never {},
+                Err(error) => refuse(&error, data),
+            },
+        }
+    };
+    match run(following) {
+        Ended::Alone(exit) => exit,
+        Ended::Interrupted => Exit::Pass,
+    }
+}
+
+fn refuse(error: &ClientError, folder: &Path) -> Exit {
+    match error {
+        ClientError::Node(_) | ClientError::Inbox(InboxError::Disk(_)) => complain(&format!("failed to {error}")),
+        // The store itself does not know where it is.
+        ClientError::Inbox(InboxError::Corrupt(_) | InboxError::Store(_)) => {
+            complain(&format!("failed to {error} (in {})", folder.display()));
+        }
+    }
+    Exit::Usage
+}
+
+/// Prints messages on standard output, and what happens to the connection on standard error.
+struct Teller {
+    from: Address,
+    reader_gone: Arc<Notify>,
+}
+
+impl Teller {
+    fn print(&self, messages: &[(Topic, MessageId, Bytes)]) {
+        let mut lines = String::new();
+        for (topic, id, data) in messages {
+            writeln!(lines, "{id} {topic} {}", Payload { topic, data }).expect("a string takes everything");
+        }
+        if try_print(&lines).is_err() {
+            self.reader_gone.notify_one();
+        }
+    }
+}
+
+impl Observer for Teller {
+    fn notice(&self, notice: Notice) {
+        match notice {
+            Notice::Committed { messages, .. } => self.print(&messages),
+            Notice::Started { attempt, .. } => complain(&format!("connection {attempt}: following {}", self.from)),
+            Notice::WatchdogTripped { attempt, silent_for } => {
+                complain(&format!("connection {attempt}: nothing heard for {}, giving it up", Readable(silent_for)));
+            }
+            Notice::Ended { attempt, cause } => complain(&format!("connection {attempt}: ended: {cause}")),
+            Notice::BackingOff { delay, .. } => complain(&format!("dialing again in {}", Readable(delay))),
+            Notice::Dialing { .. } | Notice::Opened { .. } | Notice::Heard { .. } | Notice::WatchdogPinged { .. } => {}
+        }
+    }
+}
+
+/// The payload of a group message, on one line: as text where it is text that pulseless published, else in
+/// hexadecimal. What a peer wrote must not move the terminal's cursor, so control characters are escaped.
+struct Payload<'a> {
+    topic: &'a Topic,
+    data: &'a Bytes,
+}
+
+impl fmt::Display for Payload<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = application_message(&self.topic.rest(), b"");
+        let text = self.data.strip_prefix(header.as_ref()).and_then(|payload| std::str::from_utf8(payload).ok());
+        let Some(text) = text else {
+            formatter.write_str("0x")?;
+            return self.data.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"));
+        };
+        text.chars().try_for_each(|c| {
+            if c.is_control() { write!(formatter, "{}", c.escape_default()) } else { formatter.write_char(c) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(data: Bytes) -> String {
+        Payload { topic: &Topic::new(Kind::Group, b"news"), data: &data }.to_string()
+    }
+
+    #[test]
+    fn what_was_published_is_shown_on_one_line_and_cannot_move_the_cursor() {
+        assert_eq!(shown(application_message(b"news", "héllo \"world\"".as_bytes())), "héllo \"world\"");
+        assert_eq!(shown(application_message(b"news", b"a\nb\x1b[2J")), "a\\nb\\u{1b}[2J");
+        assert_eq!(shown(application_message(b"news", b"")), "");
+    }
+
+    #[test]
+    fn what_is_not_text_is_shown_in_hexadecimal() {
+        assert!(shown(application_message(b"news", b"\xff")).starts_with("0x0001"));
+        assert_eq!(shown(Bytes::from_static(b"\x00\x01\xfe")), "0x0001fe");
+    }
+}

@@ -1,0 +1,227 @@
+//! The real surroundings: the only module that touches real sockets, files, entropy and the wall clock.
+//!
+//! Refuses to know who asks. Names are resolved by tokio, connections are TCP without Nagle's delay, a store is
+//! one file in the data folder, locked while it is open.
+
+use std::fmt::Display;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use redb::backends::FileBackend;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+
+/// Where an actor listens unless it is told otherwise: reachable from this machine alone.
+const LOOPBACK: &str = "127.0.0.1";
+
+/// This machine, as one process uses it.
+#[derive(Clone, Debug)]
+pub struct Os {
+    folder: Option<PathBuf>,
+    host: String,
+}
+
+impl Default for Os {
+    /// Listens on the loopback address and has no data folder.
+    fn default() -> Self {
+        Os { folder: None, host: LOOPBACK.into() }
+    }
+}
+
+impl Os {
+    /// Keeps its stores in that folder, which is made when the first store is opened.
+    #[must_use]
+    pub fn with_folder(self, folder: impl Into<PathBuf>) -> Self {
+        Os { folder: Some(folder.into()), ..self }
+    }
+
+    /// Listens on that host's address: a name or an IP address of this machine.
+    #[must_use]
+    pub fn listening_on(self, host: impl Into<String>) -> Self {
+        Os { host: host.into(), ..self }
+    }
+}
+
+impl Surroundings for Os {
+    fn dial(&self, address: &Address) -> Asked<Socket> {
+        let Address { host, port } = address.clone();
+        Box::pin(async move { wrap(TcpStream::connect((host.as_str(), port)).await?) })
+    }
+
+    /// Port 0 is any free port; the listener knows which.
+    fn listen(&self, port: u16) -> Asked<Listener> {
+        let address = Address::new(self.host.clone(), port);
+        Box::pin(async move {
+            let bound = TcpListener::bind((address.host.as_str(), port)).await;
+            let listener = bound.map_err(|error| name(&address, &error))?;
+            Ok(Listener::new(listener.local_addr()?, Port(listener)))
+        })
+    }
+
+    fn dice(&self) -> Dice {
+        Dice::named(rand::random(), "os")
+    }
+
+    fn disk(&self, name: &str) -> io::Result<Disk> {
+        let no_folder = || io::Error::new(io::ErrorKind::InvalidInput, "no data folder was given");
+        open_store(self.folder.as_deref().ok_or_else(no_folder)?, name)
+    }
+
+    /// Before 1970 it is the epoch.
+    fn wall_clock(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+/// An error of the system, with what it is about.
+fn name(what: impl Display, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// Nagle's algorithm would hold a small frame back until the one before it is acknowledged (RFC 896); gRPC stacks
+/// switch it off, and a Pong must not wait.
+fn wrap(stream: TcpStream) -> io::Result<Socket> {
+    stream.set_nodelay(true)?;
+    Ok(Socket::new(stream.local_addr()?, stream.peer_addr()?, stream))
+}
+
+struct Port(TcpListener);
+
+impl Accept for Port {
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
+        let (stream, _) = ready!(self.0.poll_accept(context))?;
+        Poll::Ready(wrap(stream))
+    }
+}
+
+fn open_store(folder: &Path, store: &str) -> io::Result<Disk> {
+    make_folder(folder).map_err(|error| name(folder.display(), &error))?;
+    let path = folder.join(store);
+    let file = open_locked(&path).map_err(|error| name(path.display(), &error))?;
+    // A file that was made just now is there after a power loss only if its folder is on the disk, too.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| name(folder.display(), &error))?;
+    let backend = FileBackend::new(file).map_err(|error| name(path.display(), &io::Error::other(error)))?;
+    Ok(Disk::new(backend))
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::create_dir_all(folder) {
+        // The system's words, "File exists", would leave the user to wonder.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"))
+        }
+        made => made,
+    }
+}
+
+/// The lock is ours and not redb's: redb asks a backend for range locks, which a [`Disk`] does not know, and goes on
+/// without. It ends with the file, so also with the death of the process.
+fn open_locked(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::new(io::ErrorKind::WouldBlock, "it is open already, in this process or another"))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::RngExt;
+    use redb::StorageBackend;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn scratch() -> (tempfile::TempDir, Os) {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let os = Os::default().with_folder(folder.path().join("data"));
+        (folder, os)
+    }
+
+    #[tokio::test]
+    async fn bytes_travel_both_ways_and_both_ends_agree_on_the_addresses() {
+        let os = Os::default();
+        let mut listener = os.listen(0).await.expect("a free port");
+        let address = Address::new("localhost", listener.local().port());
+        let mut dialed = os.dial(&address).await.expect("somebody listens");
+        let mut accepted = listener.accept().await.expect("somebody dialed");
+        assert_eq!((dialed.local(), dialed.peer()), (accepted.peer(), accepted.local()));
+        let mut heard = [0; 4];
+        dialed.write_all(b"ping").await.expect("written");
+        accepted.read_exact(&mut heard).await.expect("read");
+        accepted.write_all(&heard).await.expect("written");
+        dialed.read_exact(&mut heard).await.expect("read");
+        assert_eq!(&heard, b"ping");
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_that_names_it() {
+        let os = Os::default();
+        let listener = os.listen(0).await.expect("a free port");
+        let local = listener.local();
+        let error = os.listen(local.port()).await.err().expect("the port is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&local.to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_port_without_a_listener_refuses() {
+        // Bound, so that nobody else takes the port, and not listening.
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        let address = Address::new(LOOPBACK, socket.local_addr().expect("it is bound").port());
+        let error = Os::default().dial(&address).await.expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn what_a_store_holds_outlives_it() {
+        let (_folder, os) = scratch();
+        let disk = os.disk("a.redb").expect("a new store");
+        disk.set_len(4).and_then(|()| disk.write(0, b"kept")).and_then(|()| disk.sync_data()).expect("written");
+        drop(disk);
+        let disk = os.disk("a.redb").expect("the same store");
+        let mut read = [0; 4];
+        disk.read(0, &mut read).expect("read");
+        assert_eq!((disk.len().expect("a length"), &read), (4, b"kept"));
+    }
+
+    #[test]
+    fn a_store_has_one_opener_and_a_second_is_told_which_store() {
+        let (_folder, os) = scratch();
+        let held = os.disk("a.redb").expect("a new store");
+        let error = os.disk("a.redb").expect_err("it is held").to_string();
+        assert!(error.contains("data/a.redb: it is open already"), "{error}");
+        os.disk("b.redb").expect("another store is free");
+        drop(held);
+        os.disk("a.redb").expect("the store is free again");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_named() {
+        let (folder, _) = scratch();
+        let file = folder.path().join("file");
+        fs::write(&file, "not a folder").expect("written");
+        let error = Os::default().with_folder(&file).disk("a.redb").expect_err("no folder").to_string();
+        assert_eq!(error, format!("{}: it is not a folder", file.display()));
+        let error = Os::default().disk("a.redb").expect_err("no folder").to_string();
+        assert_eq!(error, "no data folder was given");
+    }
+
+    #[test]
+    fn every_roll_of_fresh_dice_differs() {
+        let os = Os::default();
+        assert_ne!(os.dice().random::<u128>(), os.dice().random::<u128>());
+    }
+
+    #[test]
+    fn the_wall_clock_is_past_the_writing_of_this_test() {
+        assert!(Os::default().wall_clock() > Duration::from_secs(1_735_689_600), "before 2025");
+    }
+}

@@ -1,0 +1,380 @@
+//! The laws of the layout: who may import whom, and what no file may contain.
+//!
+//! Refuses to know what the code means: it sees names of files, lines and words. A law is a function from one
+//! file to its breaches, and must catch its bad examples before it may judge the tree.
+
+#[path = "tidy/source.rs"]
+mod source;
+
+use pulseless::{sim, spec};
+use source::{Breach, Source, Word, close_of, test_module, tree};
+
+/// Floor, module, and what it may import.
+const FLOORS: &[(u8, &str, &[&str])] = &[
+    (0, "spec", &[]),
+    (0, "wire", &[]),
+    (0, "env", &[]),
+    (0, "fault", &[]),
+    (1, "history", &["wire", "fault"]),
+    (1, "client", &["wire", "env"]),
+    (1, "node", &["wire", "env"]),
+    (1, "proxy", &["env"]),
+    (1, "world", &["env"]),
+    (1, "os", &["env"]),
+    (2, "workload", &["wire", "env", "history", "client"]),
+    (2, "checker", &["spec", "wire", "fault", "history"]),
+    (3, "sim", &["spec", "wire", "env", "fault", "history", "client", "node", "proxy", "world", "workload", "checker"]),
+    (4, "runner", &["fault", "history", "checker", "sim"]),
+    (5, "report", &["spec", "wire", "fault", "history", "checker", "sim", "runner"]),
+    (
+        6,
+        "cli",
+        &[
+            "spec", "wire", "env", "fault", "history", "client", "node", "proxy", "world", "os", "workload", "checker",
+            "sim", "runner", "report",
+        ],
+    ),
+];
+
+/// Longer files have more than one purpose.
+const LONGEST_FILE: usize = 600;
+/// Modules called so gather what has no home.
+const HOMELESS: &[&str] = &["util", "utils", "common", "prelude", "helper", "helpers", "misc"];
+
+/// Holds a law over the tree, after it has caught its bad examples: path, text, and the breach.
+fn hold(law: impl Fn(&Source) -> Vec<Breach>, bad: &[(&str, &str, &str)], good: &[(&str, &str)]) {
+    for (path, text, breach) in bad {
+        assert_catches(&law, path, text, breach);
+    }
+    for (path, text) in good {
+        assert_eq!(law(&Source::new(path, text)), [], "a law that catches a good example: {text}");
+    }
+    let tree = tree();
+    assert!(tree.iter().any(|source| source.path == "src/lib.rs"), "the tree was not found");
+    let breaches: Vec<String> = tree.iter().flat_map(law).map(|breach| breach.to_string()).collect();
+    assert!(breaches.is_empty(), "{} breaches:\n{}", breaches.len(), breaches.join("\n"));
+}
+
+fn assert_catches(law: impl Fn(&Source) -> Vec<Breach>, path: &str, text: &str, breach: &str) {
+    let caught: Vec<String> = law(&Source::new(path, text)).iter().map(Breach::to_string).collect();
+    assert_eq!(caught, [format!("{path}:{breach}")], "what the law catches in its bad example: {text}");
+}
+
+/// The modules named after `crate::`, alone or in a group, with their lines.
+fn imports(source: &Source) -> Vec<(&str, usize)> {
+    let words = &source.words;
+    let mut found = Vec::new();
+    for at in source.find("crate : :") {
+        let first = at + 3;
+        let grouped = words.get(first).is_some_and(|word| word.text == "{");
+        let end = if grouped { close_of(words, first) } else { first };
+        let starts = |at: &usize| !grouped || words[*at].depth == words[first].depth + 1 && is_start(&words[*at - 1]);
+        let heads = (if grouped { first + 1..end } else { first..end + 1 }).filter(starts);
+        found.extend(heads.map(|at| (words[at].text.as_str(), words[at].line)));
+    }
+    found
+}
+
+/// Whether a path of a group may follow this word.
+fn is_start(word: &Word) -> bool {
+    word.text == "{" || word.text == ","
+}
+
+fn imports_from_above(source: &Source) -> Vec<Breach> {
+    let Some(module) = source.module() else { return Vec::new() };
+    let Some((_, _, allowed)) = FLOORS.iter().find(|(_, name, _)| *name == module) else {
+        return vec![source.breach(1, format!("`{module}` has no floor in the table of tests/tidy.rs"))];
+    };
+    let above = imports(source).into_iter().filter(|(other, _)| *other != module && !allowed.contains(other));
+    above.map(|(other, line)| source.breach(line, format!("`{module}` may not import `{other}`"))).collect()
+}
+
+#[test]
+fn modules_import_only_from_floors_below() {
+    for (floor, module, allowed) in FLOORS {
+        let below: Vec<&str> = FLOORS.iter().filter(|other| other.0 < *floor).map(|other| other.1).collect();
+        assert!(allowed.iter().all(|other| below.contains(other)), "the table lets `{module}` reach up");
+    }
+    hold(
+        imports_from_above,
+        &[
+            (
+                "src/node/hub.rs",
+                "use crate::wire::Kind;\nuse crate::client::Ledger;",
+                "2: `node` may not import `client`",
+            ),
+            ("src/env.rs", "use crate::{\n  env::A,\n  wire::{Kind, os},\n};", "3: `env` may not import `wire`"),
+            ("src/proxy/gate.rs", "fn f() { crate::sim::play() }", "1: `proxy` may not import `sim`"),
+            ("src/sim/stage.rs", "#[cfg(test)]\nmod tests { use crate::os; }", "2: `sim` may not import `os`"),
+            ("src/extra/mod.rs", "//! More.", "1: `extra` has no floor in the table of tests/tidy.rs"),
+        ],
+        &[
+            ("src/node/hub.rs", "use crate::{env, node::Tag, wire::{Kind, Topic}};\npub(crate) struct Hub;"),
+            ("src/env.rs", "/// Not [`crate::sim`].\nconst TEXT: &str = \"crate::cli\"; // crate::cli"),
+            ("src/lib.rs", "use crate::cli::main;"),
+        ],
+    );
+}
+
+#[test]
+fn every_file_begins_with_its_purpose() {
+    let law = |source: &Source| {
+        let is_mute = source.path.ends_with(".rs") && !source.text.starts_with("//! ");
+        is_mute.then(|| source.breach(1, "line 1 is not `//!` and a purpose")).into_iter().collect()
+    };
+    hold(
+        law,
+        &[("src/env.rs", "use std::io;", "1: line 1 is not `//!` and a purpose")],
+        &[("README.md", "# pulseless")],
+    );
+}
+
+#[test]
+fn a_mod_file_is_a_front_page() {
+    let law = |source: &Source| {
+        let logic = ["fn", "impl", "macro_rules"].into_iter().filter(|_| source.path.ends_with("/mod.rs"));
+        logic.flat_map(|word| source.forbid(word, true, &format!("a front page has no `{word}`"))).collect()
+    };
+    hold(
+        law,
+        &[("src/wire/mod.rs", "//! The wire.\nfn read() {}", "2: a front page has no `fn`")],
+        &[("src/wire/mod.rs", "//! The fn.\nmod topic;\npub use topic::Topic;"), ("src/wire/topic.rs", "fn read() {}")],
+    );
+}
+
+#[test]
+fn no_file_is_longer_than_600_lines() {
+    let law = |source: &Source| {
+        let is_long = source.path.ends_with(".rs") && source.text.lines().count() > LONGEST_FILE;
+        is_long.then(|| source.breach(LONGEST_FILE + 1, "one line too many")).into_iter().collect()
+    };
+    hold(law, &[("src/env.rs", &"\n".repeat(601), "601: one line too many")], &[("src/env.rs", &"\n".repeat(600))]);
+}
+
+const ALLOW: &str = "`#[expect(…, reason)]` tells when it is no longer needed, `#[allow]` does not";
+const UNWRAP: &str = "`expect` says why it cannot fail, `unwrap` does not";
+const SLEEP: &str = "who sleeps by the wall clock is slow, and wrong on a slower machine";
+
+/// Words that are forbidden, whether in tests too, why, and a bad example.
+const FORBIDDEN: &[(&str, bool, &str, &str)] = &[
+    ("# [ allow (", true, ALLOW, "#[allow(dead_code)] fn f() {}"),
+    ("# ! [ allow (", true, ALLOW, "#![allow(dead_code)]"),
+    (". unwrap (", true, UNWRAP, "fn f() { one.unwrap(); }"),
+    (": : unwrap", true, UNWRAP, "fn f() { one.map(Option::unwrap); }"),
+    ("super : :", false, "outside of tests a path begins with `crate::`", "use super::b;"),
+    ("# [ ignore", true, "an ignored test proves nothing", "#[ignore = \"slow\"] fn f() {}"),
+    ("thread : : sleep", true, SLEEP, "fn f() { std::thread::sleep(SECOND); }"),
+    ("todo !", true, "unfinished", "fn f() { todo!() }"),
+    ("unimplemented !", true, "unfinished", "fn f() { unimplemented!() }"),
+    ("cfg ! ( test )", true, "the code under test knows that it is tested", "const TESTED: bool = cfg!(test);"),
+];
+
+fn forbidden_words(source: &Source) -> Vec<Breach> {
+    FORBIDDEN.iter().flat_map(|(words, in_tests_too, why, _)| source.forbid(words, *in_tests_too, why)).collect()
+}
+
+#[test]
+fn nothing_is_silenced_unfinished_or_unexplained() {
+    for (_, in_tests_too, why, text) in FORBIDDEN {
+        let text = format!("//! A.\n{text}");
+        assert_catches(forbidden_words, "src/a.rs", &text, &format!("2: {why}"));
+        let breaches_in_test = forbidden_words(&Source::new("tests/a.rs", &text)).len();
+        assert_eq!(breaches_in_test, usize::from(*in_tests_too), "in a test: {text}");
+    }
+    let commented = "// .unwrap() and todo!()\nfn f() { one.unwrap_or(\"super::b\"); }\npub(super) struct A;";
+    let asleep = "fn f() { tokio::time::sleep(SECOND).await; }\n#[cfg(test)]\nmod tests { use super::f; }";
+    hold(forbidden_words, &[], &[("src/a.rs", commented), ("src/a.rs", asleep)]);
+}
+
+#[test]
+fn only_a_module_is_compiled_for_tests() {
+    let law = |source: &Source| {
+        let marks = source.find("# [ cfg ( test ) ]").filter(|at| test_module(&source.words, *at).is_none());
+        marks.map(|at| source.breach(source.words[at].line, "the code under test knows that it is tested")).collect()
+    };
+    hold(
+        law,
+        &[("src/a.rs", "\n#[cfg(test)]\nfn f() {}", "2: the code under test knows that it is tested")],
+        &[(
+            "src/a.rs",
+            "#[cfg(test)]\n#[expect(dead_code, reason = \"…\")]\nmod tests {}\n#[cfg(test)]\npub(crate) mod script;",
+        )],
+    );
+}
+
+#[test]
+fn no_glob_imports_outside_of_tests() {
+    let law = |source: &Source| {
+        let starts = source.find("use").filter(|at| !source.words[*at].in_test);
+        let statements = starts.map(|at| source.words[at..].split(|word| word.text == ";").next().unwrap_or_default());
+        // `use<…>` names what an `impl Trait` captures.
+        let imports = statements.filter(|words| words.get(1).is_some_and(|word| word.text != "<"));
+        let globs = imports.filter_map(|words| words.iter().find(|word| word.text == "*"));
+        globs.map(|glob| source.breach(glob.line, "a glob hides where a name is from")).collect()
+    };
+    hold(
+        law,
+        &[
+            ("src/a.rs", "use crate::wire::*;", "1: a glob hides where a name is from"),
+            ("src/a.rs", "pub use crate::{\n  env::Env,\n  wire::*,\n};", "3: a glob hides where a name is from"),
+        ],
+        &[("src/a.rs", "use crate::b;\nfn f() -> impl A + use<'_> { *b }\n#[cfg(test)]\nmod tests { use super::*; }")],
+    );
+}
+
+#[test]
+fn no_module_gathers_what_has_no_home() {
+    let law = |source: &Source| {
+        let names = source.find("mod").filter_map(|at| source.words.get(at + 1));
+        let homeless = names.filter(|name| HOMELESS.contains(&name.text.as_str()));
+        homeless.map(|name| source.breach(name.line, format!("`{}` says nothing", name.text))).collect()
+    };
+    hold(
+        law,
+        &[("src/lib.rs", "//! A.\npub mod wire;\nmod utils;", "3: `utils` says nothing")],
+        &[("src/lib.rs", "mod wire;")],
+    );
+}
+
+#[test]
+fn every_select_asks_in_a_fixed_order() {
+    let law = |source: &Source| {
+        let ordered = |at: &usize| source.words.get(at + 3).is_some_and(|word| word.text == "biased");
+        let random = source.find("select !").filter(|at| !ordered(at));
+        random.map(|at| source.breach(source.words[at].line, "`select!` does not open with `biased;`")).collect()
+    };
+    hold(
+        law,
+        &[("src/a.rs", "fn f() {\n  tokio::select! { () = a => {} }\n}", "2: `select!` does not open with `biased;`")],
+        &[("src/a.rs", "fn f() { tokio::select! { biased; () = a => {} } }\nfn select() {}")],
+    );
+}
+
+#[test]
+fn no_work_is_left_for_later() {
+    let law = |source: &Source| {
+        let lines = source.text.lines().enumerate().filter(|_| source.is_in("src/"));
+        let marked = lines.filter(|(_, line)| ["TODO", "FIXME"].iter().any(|mark| line.contains(mark)));
+        marked.map(|(above, _)| source.breach(above + 1, "work left for later")).collect()
+    };
+    hold(
+        law,
+        &[("src/a.rs", "//! A file.\n// TODO: the rest.", "2: work left for later")],
+        &[("src/a.rs", "//! Later."), ("NOTES.md", "TODO")],
+    );
+}
+
+/// The entries of Cargo.toml's tables of dependencies that no comment explains.
+fn unexplained(source: &Source) -> Vec<Breach> {
+    let (mut breaches, mut above, mut in_table) = (Vec::new(), "", false);
+    let lines = source.text.lines().enumerate().filter(|_| source.path == "Cargo.toml");
+    for (number, line) in lines {
+        let is_header = line.starts_with('[');
+        // `[dependencies.tokio]` is an entry itself; what follows are its settings.
+        let is_entry = if is_header {
+            line.contains("dependencies.")
+        } else {
+            in_table && line.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '"')
+        };
+        if is_entry && !above.starts_with("# ") {
+            breaches.push(source.breach(number + 1, "a dependency without its reason above it"));
+        }
+        in_table = if is_header { line.ends_with("dependencies]") } else { in_table };
+        above = line;
+    }
+    breaches
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let breach = "a dependency without its reason above it";
+    hold(
+        unexplained,
+        &[
+            ("Cargo.toml", "[dependencies]\n# A.\na = \"1\"\nb = \"1\"", &format!("4: {breach}")),
+            ("Cargo.toml", "[target.'cfg(unix)'.dev-dependencies]\n\na = \"1\"", &format!("3: {breach}")),
+            ("Cargo.toml", "# A.\n[dependencies.a]\nversion = \"1\"\n[build-dependencies.b]", &format!("4: {breach}")),
+        ],
+        &[(
+            "Cargo.toml",
+            "[package]\nname = \"a\"\n[dependencies]\n# A.\na = { features = [\n  \"b\",\n] }\n[lints]\nc = 1",
+        )],
+    );
+}
+
+#[test]
+fn no_file_knows_the_machine_it_was_written_on() {
+    // Put together here, so that this file does not break the law itself.
+    let homes = ["root", "work", "home", "Users"].map(|folder| format!("/{folder}/"));
+    let is_root = |before: &str| !before.ends_with(|last: char| last.is_alphanumeric() || "._-~})*".contains(last));
+    let law = |source: &Source| {
+        let names = |line: &str| homes.iter().any(|home| line.match_indices(home).any(|(at, _)| is_root(&line[..at])));
+        let lines = source.text.lines().enumerate().filter(|(_, line)| names(line));
+        lines.map(|(above, _)| source.breach(above + 1, "the path of one machine")).collect()
+    };
+    let bad = format!("# pulseless\n\nSee `{}me/notes`.", homes[2]);
+    hold(
+        law,
+        &[("README.md", &bad, "3: the path of one machine")],
+        &[("README.md", "target/work/of, https://example.org/home/page, /var/work")],
+    );
+}
+
+#[test]
+fn every_sim_is_a_sim() {
+    let vocabulary = sim::vocabulary();
+    let law = |source: &Source| {
+        let is_sim = source.is_in("sims/") && source.path.ends_with(".toml");
+        let refusal = is_sim.then(|| sim::read("sim", &source.text, &vocabulary).err()).flatten();
+        refusal.map(|refusal| source.breach(1, refusal.to_string())).into_iter().collect()
+    };
+    let refusal = sim::read("sim", "titel = \"A\"", &vocabulary).expect_err("a mistake").to_string();
+    hold(law, &[("sims/a.toml", "titel = \"A\"", &format!("1: {refusal}"))], &[("Cargo.toml", "[package]")]);
+    assert!(tree().iter().any(|source| source.is_in("sims/")), "no sim was found");
+}
+
+/// The words in `text` that look like the number of a requirement.
+fn citations(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    words.filter(|word| {
+        let digits = word.strip_prefix(['S', 'C', 'T']).unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
+/// Whether a test's literal has `word` at `line`: tests of wrong numbers need wrong numbers.
+fn is_an_example(source: &Source, line: usize, word: &str) -> bool {
+    let covers = |literal: &Word| (literal.line..=literal.line + literal.text.matches('\n').count()).contains(&line);
+    let mut literals = source.words.iter().filter(|literal| literal.is_literal && literal.in_test);
+    literals.any(|literal| covers(literal) && citations(&literal.text).any(|cited| cited == word))
+}
+
+fn unknown_requirements(source: &Source) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    let is_ours = ["src/", "sims/", "tests/", "proto/"].iter().any(|folder| source.is_in(folder));
+    for (above, text) in source.text.lines().enumerate().filter(|_| is_ours) {
+        let unknown = citations(text).filter(|word| spec::find(word).is_none());
+        let meant = unknown.filter(|word| !is_an_example(source, above + 1, word));
+        breaches.extend(meant.map(|word| source.breach(above + 1, format!("there is no requirement {word}"))));
+    }
+    breaches
+}
+
+#[test]
+fn every_cited_requirement_exists() {
+    hold(
+        unknown_requirements,
+        &[
+            ("src/a.rs", "//! A.\n// Obeys S5 and S12.", "2: there is no requirement S12"),
+            ("src/a.rs", "const CITED: &str = \"T20\";", "1: there is no requirement T20"),
+            ("tests/a.rs", "fn f() {} // C7", "1: there is no requirement C7"),
+            ("tests/a.rs", "/// C7\nfn f() {}", "1: there is no requirement C7"),
+            ("sims/a.toml", "cites = [\"T0\"]", "1: there is no requirement T0"),
+        ],
+        &[
+            ("src/a.rs", "//! S1, S11; (C6) T19: `T8`; UTC0, C, T_1, S3A."),
+            ("src/a.rs", "#[cfg(test)]\nmod tests { const WRONG: &str = \"one\n  C7\"; }"),
+            ("README.md", "S12"),
+        ],
+    );
+}
