@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
-use crate::cli::{Exit, explain, list, node, output, proxy, publish, replay, run, sweep, tail};
+use crate::cli::{Exit, explain, list, node, proxy, publish, replay, run, sweep, tail};
 use crate::env::Address;
 use crate::sim::Setting;
 
@@ -243,7 +243,7 @@ pub fn main() -> ExitCode {
 /// `--help` and `--version` are answers; everything else that clap reports is wrong use.
 fn refuse(error: &clap::Error) -> Exit {
     if error.print().is_err() {
-        output::complain(&error.to_string());
+        // Nobody reads any more, as in `pulseless --help | head`; the exit code still tells.
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Pass }
 }

@@ -3,8 +3,8 @@
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, ReplayArguments};
 use crate::cli::output::{complain, print, show};
-use crate::cli::run::{shell_word, tell};
-use crate::report::Reproduction;
+use crate::cli::run::tell;
+use crate::report::{Reproduction, shell_word};
 use crate::runner::{Case, CaseError};
 use crate::sim;
 

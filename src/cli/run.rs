@@ -3,7 +3,7 @@
 use crate::cli::arguments::{Format, RunArguments};
 use crate::cli::output::{complain, paint, print, show};
 use crate::cli::{Exit, seed};
-use crate::report::{self, Reproduction};
+use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{LibraryError, read_sim};
 use crate::sim::{self, Outcome};
 
@@ -65,7 +65,10 @@ pub(crate) fn refuse(error: &LibraryError) -> Exit {
             complain(&show(&**refusal));
             Exit::Usage
         }
-        LibraryError::Unreadable { .. } => {
+        LibraryError::Unreadable { .. }
+        | LibraryError::Folder { .. }
+        | LibraryError::NotText { .. }
+        | LibraryError::SameName { .. } => {
             complain(&error.to_string());
             Exit::Usage
         }
@@ -73,15 +76,5 @@ pub(crate) fn refuse(error: &LibraryError) -> Exit {
             complain(&error.to_string());
             Exit::NothingRan
         }
-    }
-}
-
-/// A word that a shell takes as it stands.
-pub(crate) fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }

@@ -14,14 +14,14 @@ use crate::cli::output::{complain, paint, print};
 use crate::cli::run::refuse;
 use crate::cli::seed::Seed;
 use crate::report;
-use crate::runner::{LibraryError, Sweep, SweepError, Tally, find_sims, read_sim};
+use crate::runner::{LibraryError, Sweep, SweepError, Tally, find_sims, read_sims};
 use crate::sim::SimFile;
 
 /// A day's sweeps of one name, at most: more than one a minute.
 const FOLDERS_A_DAY: u32 = 10_000;
 
 pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
-    let sims = match read_sims(arguments) {
+    let sims = match find(arguments) {
         Ok(sims) => sims,
         Err(error) => return refuse(&error),
     };
@@ -41,9 +41,9 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     let sweep = Sweep { sims, seeds: first..end, jobs, fail_fast: arguments.fail_fast, folder };
     if arguments.format == Format::Text {
         print(&format!(
-            "seeds {first} to {} of {} sims, {jobs} at a time, into {}\n",
+            "seeds {first} to {} of {}, {jobs} at a time, into {}\n",
             end - 1,
-            sweep.sims.len(),
+            report::count(sweep.sims.len() as u64, "sim"),
             sweep.folder.display()
         ));
     }
@@ -54,7 +54,12 @@ fn play(sweep: &Sweep, format: Format) -> Exit {
     let stop = Arc::new(AtomicBool::new(false));
     let interrupt = stop.clone();
     // Without a handler Ctrl-C would lose what was found; with none to be had the sweep still runs.
-    if let Err(error) = ctrlc::set_handler(move || interrupt.store(true, Ordering::Relaxed)) {
+    let on_interrupt = move || {
+        if !interrupt.swap(true, Ordering::Relaxed) {
+            complain("interrupted: the trials under way are played to their end, then the summary is written");
+        }
+    };
+    if let Err(error) = ctrlc::set_handler(on_interrupt) {
         complain(&format!("failed to catch Ctrl-C ({error}): an interrupt will lose the summary"));
     }
     let bar = progress_bar(sweep.trials());
@@ -98,8 +103,8 @@ fn progress_bar(trials: u64) -> ProgressBar {
     ProgressBar::new(trials).with_style(style)
 }
 
-fn read_sims(arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
-    find_sims(&arguments.sims)?.iter().map(|path| read_sim(path, &arguments.settings)).collect()
+fn find(arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
+    read_sims(&find_sims(&arguments.sims)?, &arguments.settings)
 }
 
 /// `<reports>/<date>-<name>`, with a number where that is taken, and `latest` pointing to it.

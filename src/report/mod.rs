@@ -5,11 +5,15 @@
 mod describe;
 mod explain;
 mod paint;
+mod shell;
 mod story;
 mod text;
 mod timeline;
 
 pub use explain::explain;
 pub use paint::Paint;
-pub use text::{Reproduction, list, list_json, outcome, outcome_json, sweep_json, sweep_progress, sweep_summary};
+pub use shell::shell_word;
+pub use text::{
+    Reproduction, count, list, list_json, outcome, outcome_json, sweep_json, sweep_progress, sweep_summary,
+};
 pub use timeline::timeline;

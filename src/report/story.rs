@@ -7,6 +7,7 @@ use crate::checker::Readable;
 use crate::fault::{Clause, Fault};
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, HostName, Record, TapStream};
 use crate::report::describe::cursors;
+use crate::report::text::count;
 use crate::sim::Outcome;
 use crate::wire::Tag;
 
@@ -106,7 +107,7 @@ impl<'a> Teller<'a> {
     fn hear(&mut self, record: &Record) {
         match &record.event {
             Event::FaultBegan(clause) => self.begin_fault(record, clause),
-            Event::FaultEnded { clause, .. } => self.end_fault(record, *clause),
+            Event::FaultEnded { clause, felt } => self.end_fault(record, *clause, *felt),
             Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. } => {
                 for silence in &mut self.silences {
                     if silence.clause.fault.hosts().contains(&*record.host) {
@@ -142,9 +143,13 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn end_fault(&mut self, record: &Record, clause: u32) {
+    fn end_fault(&mut self, record: &Record, clause: u32, felt: bool) {
         let Some(index) = self.silences.iter().position(|silence| silence.clause.number == clause) else { return };
         let silence = self.silences.remove(index);
+        if !felt {
+            self.say(record.at, format!("fault {clause} ends; nothing was there to harm"));
+            return;
+        }
         let noticed = match self.outcome.sim.client.http2_keepalive {
             Some(keepalive) => format!(
                 "HTTP/2 keepalive ({} / {}) never noticed",
@@ -153,11 +158,8 @@ impl<'a> Teller<'a> {
             ),
             None => "HTTP/2 keepalive is off".to_owned(),
         };
-        let answered = silence.keepalives;
-        self.say(
-            record.at,
-            format!("the proxy speaks again; while silent it answered {answered} HTTP/2 PINGs: {noticed}"),
-        );
+        let answered = count(silence.keepalives, "HTTP/2 PING");
+        self.say(record.at, format!("the proxy speaks again; while silent it answered {answered}: {noticed}"));
         self.say(
             record.at,
             format!(

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::checker::{Judgement, Readable, Verdict};
 use crate::history::Digest;
 use crate::report::paint::Paint;
+use crate::report::shell::shell_word;
 use crate::report::story;
 use crate::runner::{Case, Ending, Progress, Summary};
 use crate::sim::{Conclusion, Outcome, Promised, SimFile};
@@ -45,10 +46,10 @@ fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::R
     writeln!(text, "{}: {}", paint.heading(&sim.name), sim.title)?;
     writeln!(
         text,
-        "{}, {}, {} topics, {} simulated{}",
-        count(sim.cast.clients, "client"),
-        count(sim.cast.publishers, "publisher"),
-        sim.workload.topics,
+        "{}, {}, {}, {} simulated{}",
+        count(sim.cast.clients.into(), "client"),
+        count(sim.cast.publishers.into(), "publisher"),
+        count(sim.workload.topics.into(), "topic"),
         Readable(sim.duration),
         if sim.cites.is_empty() { String::new() } else { format!(", about {}", sim.cites.join(" ")) },
     )
@@ -177,21 +178,26 @@ fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Pain
         };
         writeln!(text, "\n{} seed {}\n  {what}", failure.sim, failure.seed)?;
         if let Some(case) = &failure.case {
-            writeln!(text, "  pulseless replay {folder}/{case}")?;
+            writeln!(text, "  pulseless replay {}", shell_word(&format!("{folder}/{case}")))?;
         }
     }
     if summary.failures.len() > FAILURES_SHOWN {
         writeln!(text, "\nand {} more in {folder}", summary.failures.len() - FAILURES_SHOWN)?;
     }
-    let played = summary.tally.trials();
-    let early = if summary.stopped_early { format!(" of {} (stopped early)", summary.asked) } else { String::new() };
+    let asked = count(summary.asked, "trial");
+    let played = match summary.stopped_early {
+        true => format!("{} of {asked} (stopped early)", summary.tally.trials()),
+        false => asked,
+    };
     writeln!(
         text,
-        "\n{played} trials{early} in {:.1} s, {:.1} trials per second; report in {folder}",
+        "\n{played} in {:.1} s, {:.1} trials per second; report in {folder}",
         summary.seconds, summary.trials_per_second
     )
 }
 
-fn count(number: u32, noun: &str) -> String {
+/// A number and its noun, such as `1 client` or `3 clients`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use crate::checker::Judgement;
 use crate::fault::Plan;
@@ -36,6 +37,13 @@ pub struct Case {
     pub plan: Plan,
     /// The sim file's text, settings applied.
     text: String,
+}
+
+/// What every version of the layout begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+    pulseless: String,
 }
 
 /// Why a case file cannot be used.
@@ -112,20 +120,14 @@ impl Case {
     /// # Errors
     /// It cannot be read, is truncated, is no case file, or has another format.
     pub fn read(path: &Path) -> Result<Self, CaseError> {
-        let owned = || path.to_owned();
-        let text = fs::read_to_string(path).map_err(|error| CaseError::Io { verb: "read", path: owned(), error })?;
-        let case: Case = serde_json::from_str(&text).map_err(|error| match error.classify() {
-            serde_json::error::Category::Eof => {
-                CaseError::Truncated { path: owned(), line: error.line(), column: error.column() }
-            }
-            serde_json::error::Category::Io
-            | serde_json::error::Category::Syntax
-            | serde_json::error::Category::Data => CaseError::Foreign { path: owned(), error },
-        })?;
-        if case.format != FORMAT {
-            return Err(CaseError::Format { path: owned(), format: case.format, version: case.pulseless });
+        let bytes = fs::read(path).map_err(|error| CaseError::Io { verb: "read", path: path.to_owned(), error })?;
+        let misread = |error| unreadable(path, error);
+        // The head first: another version's layout is no reason to call its file foreign.
+        let Head { format, pulseless } = serde_json::from_slice(&bytes).map_err(misread)?;
+        if format != FORMAT {
+            return Err(CaseError::Format { path: path.to_owned(), format, version: pulseless });
         }
-        Ok(case)
+        serde_json::from_slice(&bytes).map_err(misread)
     }
 
     /// Writes the case file, whole or not at all.
@@ -148,5 +150,14 @@ impl Case {
     /// This version refuses the sim.
     pub fn sim(&self) -> Result<SimFile, CaseError> {
         sim::read(&self.sim, &self.text, &sim::vocabulary()).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
+    }
+}
+
+/// Why the bytes of a file are no case.
+fn unreadable(path: &Path, error: serde_json::Error) -> CaseError {
+    let path = path.to_owned();
+    match error.classify() {
+        Category::Eof => CaseError::Truncated { path, line: error.line(), column: error.column() },
+        Category::Io | Category::Syntax | Category::Data => CaseError::Foreign { path, error },
     }
 }

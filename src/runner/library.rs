@@ -1,5 +1,6 @@
 //! Finds sims on disk and reads them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,26 @@ pub enum LibraryError {
     Empty {
         /// The folder.
         path: PathBuf,
+    },
+    /// A folder in the place of one sim.
+    #[error("failed to read {0}: it is a folder, and one sim is a file; `pulseless sweep {0}` plays a folder", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of something else.
+    #[error("failed to read {}: it is not text, and a sim is a TOML file", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two sims whose case files would overwrite each other.
+    #[error("failed to tell {} from {} in a report: they have the same name; rename one", one.display(), other.display())]
+    SameName {
+        /// The first of the two.
+        one: PathBuf,
+        /// The second.
+        other: PathBuf,
     },
     /// A sim file that is refused.
     #[error("failed to {refusal}")]
@@ -72,8 +93,36 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
 /// # Errors
 /// The file cannot be read, or is refused.
 pub fn read_sim(path: &Path, settings: &[Setting]) -> Result<SimFile, LibraryError> {
-    let text = fs::read_to_string(path).map_err(|error| LibraryError::Unreadable { path: path.to_owned(), error })?;
-    let name = path.file_stem().map_or_else(|| "sim".into(), |stem| stem.to_string_lossy());
-    sim::read_with(&name, &text, settings, &sim::vocabulary())
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path.to_owned(), error))?;
+    sim::read_with(&name_of(path), &text, settings, &sim::vocabulary())
         .map_err(|refusal| LibraryError::Refused { path: path.to_owned(), refusal: Box::new(refusal) })
+}
+
+/// Reads the sims at `paths`, each with `settings` on top, for one sweep.
+///
+/// # Errors
+/// A file cannot be read, is refused, or has the name of another.
+pub fn read_sims(paths: &[PathBuf], settings: &[Setting]) -> Result<Vec<SimFile>, LibraryError> {
+    let mut names = BTreeMap::new();
+    for path in paths {
+        // Reports and case files know a sim by its name alone.
+        if let Some(one) = names.insert(name_of(path), path) {
+            return Err(LibraryError::SameName { one: one.clone(), other: path.clone() });
+        }
+    }
+    paths.iter().map(|path| read_sim(path, settings)).collect()
+}
+
+/// A sim's name: its file's stem.
+fn name_of(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "sim".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// Why a sim file could not be read, in the words of somebody who wanted to play it.
+fn unreadable(path: PathBuf, error: io::Error) -> LibraryError {
+    match error.kind() {
+        io::ErrorKind::IsADirectory => LibraryError::Folder { path },
+        io::ErrorKind::InvalidData => LibraryError::NotText { path },
+        _ => LibraryError::Unreadable { path, error },
+    }
 }

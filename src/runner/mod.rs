@@ -7,5 +7,5 @@ mod library;
 mod sweep;
 
 pub use case::{Case, CaseError};
-pub use library::{LibraryError, find_sims, read_sim};
+pub use library::{LibraryError, find_sims, read_sim, read_sims};
 pub use sweep::{Ending, Failure, Progress, Summary, Sweep, SweepError, Tally};

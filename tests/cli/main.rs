@@ -1,0 +1,8 @@
+//! The command line as a user meets it: the real binary, scratch folders, exact exit codes and parts of the exact text.
+
+mod bench;
+mod catalogue;
+mod refusal;
+mod replay;
+mod run;
+mod sweep;

@@ -1,0 +1,121 @@
+//! What is refused with exit 64, and whether the refusal says where, what and what instead.
+
+use crate::bench::{GOOD, Scratch, change, line_of};
+
+/// Runs the sim after one change of its text; the refusal names the line of that change.
+fn refuse(old: &str, new: &str, parts: &[&str]) {
+    let scratch = Scratch::new();
+    let text = change(GOOD, old, new);
+    scratch.write("sim.toml", &text);
+    let place = ["sim.toml", &line_of(&text, new)];
+    scratch.pulseless(&["run", "sim.toml"]).exits(64).refuses(&[&place, parts].concat());
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_the_nearest_one() {
+    let parts = ["unknown key `wacthdog` in `client`", "did you mean `watchdog`?"];
+    refuse("watchdog = 3", "wacthdog = 3", &parts);
+    refuse("calm = \"40s\"", "clam = \"40s\"", &["unknown key `clam`", "did you mean `calm`?"]);
+}
+
+#[test]
+fn an_unknown_kind_of_fault_is_refused_with_the_nearest_one() {
+    let parts = ["`fault.1.kind`", "`proxy-silense-upstream`", "did you mean `proxy-silence-upstream`?"];
+    refuse("proxy-silence-upstream", "proxy-silense-upstream", &parts);
+}
+
+#[test]
+fn a_wrong_unit_is_refused_with_the_right_one() {
+    let parts = ["`fault.1.for`", "unknown unit `sec`", "did you mean `s`?"];
+    refuse("for = \"13s\"", "for = \"13 sec\"", &parts);
+    refuse("at = \"15s\"", "at = \"15\"", &["`fault.1.at`", "`15` has no unit", "such as"]);
+}
+
+#[test]
+fn a_fault_after_the_end_is_refused_with_the_last_possible_time() {
+    let parts = ["`fault.1` begins at 3m, and the trial ends at 2m", "1m20s"];
+    refuse("at = \"15s\"", "at = \"3m\"", &parts);
+}
+
+#[test]
+fn what_is_not_toml_is_refused_with_its_line() {
+    refuse("rate = \"1/s\"", "rate = 1/s", &["a sim is a TOML file"]);
+    refuse("[node]", "[node", &["a sim is a TOML file"]);
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let scratch = Scratch::new();
+    let twice = change(&change(GOOD, "watchdog = 3", "wacthdog = 3"), "\"1/s\"", "\"1/day\"");
+    scratch.write("sim.toml", &twice);
+    let said = scratch.pulseless(&["run", "sim.toml"]).exits(64);
+    let places = [line_of(&twice, "wacthdog"), line_of(&twice, "rate")];
+    let said = said.refuses(&["(and 1 more problem)", "unknown key `wacthdog`", "unknown unit `day`"]);
+    said.refuses(&places.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_missing_file_is_refused_by_name() {
+    let scratch = Scratch::new();
+    for command in ["run", "explain", "sweep", "list"] {
+        let said = scratch.pulseless(&[command, "missing.toml"]).exits(64);
+        said.refuses(&["failed to read missing.toml: No such file"]);
+    }
+}
+
+#[test]
+fn a_folder_given_to_run_is_refused_with_the_command_that_takes_it() {
+    let scratch = Scratch::new();
+    scratch.make_folder("folder");
+    let parts = ["failed to read folder: it is a folder", "`pulseless sweep folder`"];
+    scratch.pulseless(&["run", "folder"]).exits(64).refuses(&parts);
+    scratch.pulseless(&["explain", "folder"]).exits(64).refuses(&parts);
+}
+
+#[test]
+fn a_binary_file_is_refused() {
+    let scratch = Scratch::new();
+    let garbage: Vec<u8> = (0..=255_u8).rev().cycle().take(3_000).collect();
+    scratch.write("garbage.toml", garbage);
+    let said = scratch.pulseless(&["run", "garbage.toml"]).exits(64);
+    said.refuses(&["failed to read garbage.toml: it is not text, and a sim is a TOML file"]);
+    scratch.write("zeros.toml", [0; 64]);
+    scratch.pulseless(&["run", "zeros.toml"]).exits(64).refuses(&["zeros.toml", "line 1", "a sim is a TOML file"]);
+}
+
+#[test]
+fn an_empty_file_is_refused_with_what_it_needs() {
+    let scratch = Scratch::new();
+    scratch.write("empty.toml", "");
+    let parts = ["line 1", "key `title` is missing", "key `duration` is missing", "table `promise` is missing"];
+    scratch.pulseless(&["run", "empty.toml"]).exits(64).refuses(&parts);
+}
+
+#[test]
+fn a_bad_setting_is_refused_with_its_flag() {
+    let scratch = Scratch::new();
+    let refuse = |setting: &str, parts: &[&str]| {
+        scratch.pulseless(&["run", "good.toml", "--set", setting]).exits(64).refuses(parts);
+    };
+    refuse(
+        "client.wacthdog=off",
+        &["`--set client.wacthdog=off`", "unknown key `wacthdog`", "did you mean `watchdog`?"],
+    );
+    refuse("client.watchdog=of", &["`--set client.watchdog=of`", "\"off\""]);
+    refuse("fault.2.at=1m", &["`--set fault.2.at=1m`", "`fault` has the elements 1 to 1"]);
+    refuse("nonsense", &["`nonsense` sets nothing", "write key=value, such as client.watchdog=off"]);
+}
+
+#[test]
+fn what_is_refused_is_refused_by_every_command() {
+    let scratch = Scratch::new();
+    let text = change(GOOD, "watchdog = 3", "wacthdog = 3");
+    scratch.write("sim.toml", &text);
+    for command in ["run", "explain", "sweep"] {
+        scratch
+            .pulseless(&[command, "sim.toml"])
+            .exits(64)
+            .refuses(&[&line_of(&text, "wacthdog"), "did you mean `watchdog`?"]);
+    }
+    assert!(!scratch.path("reports").exists(), "a refused sweep leaves no report folder");
+}

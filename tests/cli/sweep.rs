@@ -1,0 +1,204 @@
+//! `pulseless sweep`: report folders, early ends, refusals.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use crate::bench::{BINARY, GOOD, Scratch, bad};
+
+/// How often a condition is looked at, and how long at most: far more than any machine needs.
+const STEP: Duration = Duration::from_millis(5);
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits until `is_so`.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let ended = self.0.kill().and_then(|()| self.0.wait());
+        assert!(ended.is_ok() || std::thread::panicking(), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_sweep_leaves_a_dated_report_and_points_latest_to_it() {
+    let scratch = Scratch::new();
+    let said = scratch.pulseless(&["sweep", "good.toml", "--seeds", "3", "--reports", "out"]).exits(0);
+    let said = said.says(&["seeds 1 to 3 of 1 sim, ", "good  3 pass", "3 trials in "]);
+    let latest = fs::read_link(scratch.path("out/latest")).expect("a link").display().to_string();
+    let date = latest.strip_suffix("-good").unwrap_or_else(|| panic!("latest points to {latest}"));
+    assert!(date.parse::<jiff::civil::Date>().is_ok(), "{date} is no date");
+    assert!(said.out.ends_with(&format!("report in out/{latest}\n")), "{said}");
+    let summary = scratch.read_json(&format!("out/{latest}/summary.json"));
+    assert_eq!((&summary["asked"], &summary["tally"]["pass"]), (&3.into(), &3.into()));
+    assert_eq!((&summary["stopped_early"], &summary["failures"]), (&false.into(), &serde_json::json!([])));
+    assert!(scratch.cases("out/latest").is_empty(), "trials that pass leave no case");
+}
+
+#[test]
+fn a_second_sweep_of_a_day_leaves_the_first_one_alone() {
+    let scratch = Scratch::new();
+    scratch.pulseless(&["sweep", "bad.toml", "--seeds", "1"]).exits(1);
+    let first = fs::read_link(scratch.path("reports/latest")).expect("a link").display().to_string();
+    let before = scratch.read(&format!("reports/{first}/summary.json"));
+    scratch.pulseless(&["sweep", "bad.toml", "--seeds", "2"]).exits(1);
+    assert_ne!(fs::read_link(scratch.path("reports/latest")).expect("a link").display().to_string(), first);
+    assert_eq!(scratch.read(&format!("reports/{first}/summary.json")), before);
+    assert_eq!(scratch.read_json("reports/latest/summary.json")["asked"], 2);
+}
+
+#[test]
+fn every_failing_seed_leaves_a_case_that_replays() {
+    let scratch = Scratch::new();
+    scratch.write("my sims/good.toml", GOOD);
+    scratch.write("my sims/deaf one.toml", bad());
+    let said = scratch.pulseless(&["sweep", "my sims", "--seeds", "2", "--from", "0x7"]).exits(1);
+    let said = said.says(&[
+        "deaf one  0 pass, 2 fail",
+        "good      2 pass",
+        "deaf one seed 7\n  fail: liveness failed: client-1",
+    ]);
+    assert_eq!(scratch.cases("reports/latest"), ["deaf one-seed-7.case.json", "deaf one-seed-8.case.json"]);
+    let commands: Vec<&str> = said.out.lines().map(str::trim).filter(|line| line.starts_with("pulseless ")).collect();
+    assert_eq!(commands.len(), 2, "{said}");
+    for command in commands {
+        scratch.shell(command).exits(1).says(&["reproduced bit for bit"]);
+    }
+}
+
+#[test]
+fn settings_hold_for_every_trial_and_its_case() {
+    let scratch = Scratch::new();
+    let sweep = ["sweep", "good.toml", "--seeds", "1", "--set", "client.watchdog=off"];
+    scratch.pulseless(&sweep).exits(1).says(&["good  0 pass, 1 fail"]);
+    let replayed = scratch.pulseless(&["replay", "reports/latest/good-seed-1.case.json"]).exits(1);
+    replayed.says(&["reproduced bit for bit"]);
+}
+
+#[test]
+fn the_number_of_jobs_changes_nothing_but_time() {
+    let scratch = Scratch::new();
+    for jobs in ["1", "3"] {
+        let reports = format!("jobs-{jobs}");
+        let sweep = ["sweep", "bad.toml", "--seeds", "3", "--jobs", jobs, "--reports", &reports];
+        scratch.pulseless(&sweep).exits(1);
+    }
+    let cases = scratch.cases("jobs-1/latest");
+    assert_eq!(cases.len(), 3);
+    assert_eq!(cases, scratch.cases("jobs-3/latest"));
+    for case in cases {
+        assert_eq!(scratch.read(&format!("jobs-1/latest/{case}")), scratch.read(&format!("jobs-3/latest/{case}")));
+    }
+}
+
+#[test]
+fn fail_fast_stops_at_the_first_failure() {
+    let scratch = Scratch::new();
+    let sweep = ["sweep", "bad.toml", "--seeds", "1000", "--jobs", "2", "--fail-fast"];
+    scratch.pulseless(&sweep).exits(1).says(&[" of 1000 trials (stopped early) in "]);
+    let summary = scratch.read_json("reports/latest/summary.json");
+    assert_eq!(summary["stopped_early"], true);
+    let failed = summary["tally"]["fail"].as_u64().expect("a number");
+    assert!((1..=2).contains(&failed), "each job ends the trial that it has begun: {summary}");
+}
+
+#[test]
+fn json_is_the_summary_alone() {
+    let scratch = Scratch::new();
+    let said = scratch.pulseless(&["sweep", "bad.toml", "--seeds", "1", "--format", "json"]).exits(1);
+    assert_eq!(said.json(), scratch.read_json("reports/latest/summary.json"));
+}
+
+#[test]
+fn an_unknown_trial_is_worse_than_a_pass_and_better_than_a_failure() {
+    let scratch = Scratch::new();
+    scratch.write("sims/good.toml", GOOD);
+    scratch.write("sims/still.toml", format!("{GOOD}sometimes = [\"client-restarted\"]\n"));
+    scratch.pulseless(&["sweep", "sims", "--seeds", "1"]).exits(2).says(&["still  0 pass, 1 unknown"]);
+    scratch.write("sims/bad.toml", bad());
+    scratch.pulseless(&["sweep", "sims", "--seeds", "1"]).exits(1);
+}
+
+#[test]
+fn a_file_in_the_report_folders_place_is_named() {
+    let scratch = Scratch::new();
+    scratch.write("file", "in the way");
+    for reports in ["file", "file/below"] {
+        let said = scratch.pulseless(&["sweep", "good.toml", "--reports", reports]).exits(64);
+        said.refuses(&[&format!("failed to make the report folder {reports}: "), "choose another with --reports"]);
+    }
+    assert_eq!(scratch.read("file"), "in the way");
+}
+
+#[test]
+fn sims_that_share_a_name_are_refused_before_one_case_overwrites_the_other() {
+    let scratch = Scratch::new();
+    scratch.write("sims/twin.toml", bad());
+    scratch.write("sims/other/twin.toml", bad());
+    let said = scratch.pulseless(&["sweep", "sims", "--seeds", "1"]).exits(64);
+    said.refuses(&["sims/twin.toml", "sims/other/twin.toml", "they have the same name"]);
+}
+
+#[test]
+fn nothing_is_not_a_number_of_seeds_or_jobs() {
+    let scratch = Scratch::new();
+    for flag in ["--seeds", "--jobs"] {
+        let said = scratch.pulseless(&["sweep", "good.toml", flag, "0"]).exits(64);
+        said.refuses(&[&format!("invalid value '0' for '{flag}"), "0 is not in 1..="]);
+    }
+    let said = scratch.pulseless(&["sweep", "good.toml", "--from", "18446744073709551615", "--seeds", "2"]).exits(64);
+    said.refuses(&["runs past the last seed"]);
+    assert!(!scratch.path("reports").exists(), "a refused sweep leaves no report folder");
+}
+
+#[test]
+fn a_folder_without_sims_plays_nothing() {
+    let scratch = Scratch::new();
+    scratch.make_folder("empty");
+    let said = scratch.pulseless(&["sweep", "empty"]).exits(4);
+    said.refuses(&["no sim found in empty: a sim is a file that ends in .toml"]);
+}
+
+#[tokio::test]
+async fn an_interrupted_sweep_keeps_what_it_has() {
+    let scratch = Scratch::new();
+    let mut sweep = scratch.command(BINARY);
+    sweep.args(["sweep", "bad.toml", "--seeds", "1000000", "--jobs", "1"]);
+    let spawned = sweep.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut running = Running(spawned.expect("the binary runs"));
+    let mut begins = String::new();
+    // The reader keeps the pipe open until the process has ended.
+    let mut out = BufReader::new(running.0.stdout.take().expect("a pipe"));
+    out.read_line(&mut begins).expect("a first line");
+    let folder = begins.trim_end().rsplit(" into ").next().expect("a folder").to_owned();
+    until("the first case is written", || !scratch.cases(&folder).is_empty()).await;
+    scratch.shell(&format!("kill -INT {}", running.0.id())).exits(0);
+    let mut status = None;
+    until("the sweep has ended", || {
+        status = running.0.try_wait().expect("the process can be asked");
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.and_then(|status| status.code()), Some(1), "what failed is not forgotten");
+    let summary = scratch.read_json(&format!("{folder}/summary.json"));
+    assert_eq!((&summary["stopped_early"], &summary["asked"]), (&true.into(), &1_000_000.into()));
+    let failed = summary["tally"]["fail"].as_u64().expect("a number");
+    assert!(failed > 0, "{summary}");
+    assert_eq!(scratch.cases(&folder).len() as u64, failed, "each failure has its case");
+    let rest = io::read_to_string(out).expect("text");
+    assert!(rest.contains(&format!("\n{failed} of 1000000 trials (stopped early) in ")), "{rest}");
+    let complaint = io::read_to_string(running.0.stderr.take().expect("a pipe")).expect("text");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    assert!(complaint.starts_with("interrupted: the trials under way are played to their end"), "{complaint}");
+}
