@@ -75,7 +75,7 @@ fn play(sweep: &Sweep, format: Format) -> Exit {
                 Format::Text => report::sweep_summary(&summary, &path, paint()),
                 Format::Json => report::sweep_json(&summary),
             });
-            exit_of(summary.tally)
+            exit_of(summary.tally, summary.stopped_early)
         }
         Err(error) => {
             complain(&error.to_string());
@@ -84,12 +84,14 @@ fn play(sweep: &Sweep, format: Format) -> Exit {
     }
 }
 
-fn exit_of(tally: Tally) -> Exit {
+/// The worst that was found; a sweep that was stopped before it found anything wrong does not know.
+fn exit_of(tally: Tally, stopped_early: bool) -> Exit {
     match tally {
         Tally { broken: 1.., .. } => Exit::OurBug,
         Tally { fail: 1.., .. } => Exit::Fail,
         Tally { unknown: 1.., .. } => Exit::Unknown,
         Tally { pass: 0, .. } => Exit::NothingRan,
+        Tally { .. } if stopped_early => Exit::Unknown,
         Tally { .. } => Exit::Pass,
     }
 }
@@ -137,5 +139,25 @@ fn point_latest(link: &Path, folder: &str) {
     }
     if let Err(error) = std::os::unix::fs::symlink(folder, link) {
         complain(&format!("failed to point {} to {folder}: {error}", link.display()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_exits_with_the_worst_it_found_and_is_unsure_when_stopped() {
+        let tally = |pass, fail, unknown, broken| Tally { pass, fail, unknown, broken };
+        for (tally, stopped_early, exit) in [
+            (tally(3, 0, 0, 0), false, Exit::Pass),
+            (tally(3, 0, 0, 0), true, Exit::Unknown),
+            (tally(3, 1, 1, 0), true, Exit::Fail),
+            (tally(3, 0, 1, 0), false, Exit::Unknown),
+            (tally(3, 1, 1, 1), false, Exit::OurBug),
+            (tally(0, 0, 0, 0), true, Exit::NothingRan),
+        ] {
+            assert_eq!(exit_of(tally, stopped_early), exit, "{tally:?}");
+        }
     }
 }
