@@ -20,7 +20,7 @@ mod vocabulary;
 pub use file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
-pub use outcome::{Conclusion, Outcome, time_of_failure};
+pub use outcome::{Conclusion, Outcome};
 pub use play::{PlayError, play};
 pub use quantity::{BadQuantity, DURATION_FORM, Latency, Rate, duration, spell};
 pub use read::{read, read_with};

@@ -1,7 +1,6 @@
 //! What came of one trial, and whether the sim's promise was kept.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -140,13 +139,4 @@ fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &
 fn was_felt(history: &History, number: u32) -> bool {
     let ended = |event: &Event| matches!(event, Event::FaultEnded { clause, felt: true } if *clause == number);
     history.records().iter().any(|record| ended(&record.event))
-}
-
-/// The first time that a failure became evident, for a list of outcomes.
-#[must_use]
-pub fn time_of_failure(judgements: &[Judgement]) -> Option<Duration> {
-    checker::first_to_speak(judgements).and_then(|judgement| match &judgement.verdict {
-        Verdict::Fail(evidence) => Some(evidence.at),
-        Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
-    })
 }
