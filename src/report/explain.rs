@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::checker::{self, Milestone};
+use crate::report::count;
 use crate::sim::{Promised, SimFile, WorkloadKind, spell};
 use crate::spec;
 
@@ -38,8 +39,10 @@ fn write_cast(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     writeln!(text, "The cast")?;
     writeln!(
         text,
-        "  {} client(s) and {} publisher(s) reach one node through one proxy (profile {}); every link takes {latency} one way",
-        sim.cast.clients, sim.cast.publishers, sim.cast.proxy.profile
+        "  {} and {} reach one node through one proxy (profile {}); every link takes {latency} one way",
+        count(sim.cast.clients.into(), "client"),
+        count(sim.cast.publishers.into(), "publisher"),
+        sim.cast.proxy.profile
     )?;
     writeln!(
         text,
