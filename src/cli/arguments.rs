@@ -38,7 +38,8 @@ Exit codes:
       data folder that the command line names cannot be used
   70  a bug of pulseless
 
-A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED, which beats a draw.
+A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED,
+which beats the sim's own seed, which beats a draw.
 PULSELESS_LOG=info (or debug, or pulseless::node=trace) makes node, proxy, publish and tail log to standard error.";
 
 const SERVER_EXIT_CODES: &str =

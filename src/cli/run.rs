@@ -8,16 +8,16 @@ use crate::runner::{LibraryError, read_sim};
 use crate::sim::{self, Outcome};
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
-    let (seed, chooser) = match seed::choose(arguments.seed) {
+    let sim = match read_sim(&arguments.sim, &arguments.settings) {
+        Ok(sim) => sim,
+        Err(error) => return refuse(&error),
+    };
+    let (seed, chooser) = match seed::choose(arguments.seed, sim.seed) {
         Ok(chosen) => chosen,
         Err(bad) => {
             complain(&bad);
             return Exit::Usage;
         }
-    };
-    let sim = match read_sim(&arguments.sim, &arguments.settings) {
-        Ok(sim) => sim,
-        Err(error) => return refuse(&error),
     };
     // The seed comes first: whatever happens now can be played again.
     if arguments.format == Format::Text {

@@ -1,4 +1,4 @@
-//! Where a seed comes from: the flag, the environment, or a draw.
+//! Where a seed comes from: the flag, the environment, the sim, or a draw.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,6 +39,7 @@ impl FromStr for Seed {
 pub(crate) enum Chooser {
     Flag,
     Environment,
+    Sim,
     Draw,
 }
 
@@ -47,13 +48,14 @@ impl fmt::Display for Chooser {
         match self {
             Chooser::Flag => formatter.write_str("from --seed"),
             Chooser::Environment => write!(formatter, "from {VARIABLE}"),
+            Chooser::Sim => formatter.write_str("from the sim"),
             Chooser::Draw => formatter.write_str("drawn; choose one with --seed"),
         }
     }
 }
 
-/// The seed and who chose it: the flag beats the environment, which beats the draw.
-pub(crate) fn choose(flag: Option<Seed>) -> Result<(u64, Chooser), String> {
+/// The seed and who chose it: the flag beats the environment, which beats the sim, which beats the draw.
+pub(crate) fn choose(flag: Option<Seed>, sim: Option<u64>) -> Result<(u64, Chooser), String> {
     if let Some(Seed(seed)) = flag {
         return Ok((seed, Chooser::Flag));
     }
@@ -62,7 +64,9 @@ pub(crate) fn choose(flag: Option<Seed>) -> Result<(u64, Chooser), String> {
             text.parse().map(|Seed(seed)| (seed, Chooser::Environment)).map_err(|bad| format!("{VARIABLE}: {bad}"))
         }
         Err(std::env::VarError::NotUnicode(_)) => Err(format!("{VARIABLE} is not text")),
-        Err(std::env::VarError::NotPresent) => Ok((draw(), Chooser::Draw)),
+        Err(std::env::VarError::NotPresent) => {
+            Ok(sim.map_or_else(|| (draw(), Chooser::Draw), |seed| (seed, Chooser::Sim)))
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub struct SimFile {
     pub title: String,
     /// The requirements that the sim is about, such as `T8`.
     pub cites: Vec<String>,
+    /// The seed to play with where nobody names another.
+    pub seed: Option<u64>,
     /// How long the trial lasts.
     pub duration: Duration,
     /// The last part of the trial: the workload has ended, faults have healed, convergence is judged.

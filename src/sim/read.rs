@@ -99,6 +99,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     const TITLE: &str = "one sentence that says what happens, in quotes";
     let title = root.required("title", "title = \"what happens, in one sentence\"", |entry| entry.text(TITLE));
     let cites = root.optional("cites", Vec::new(), |entry| entry.words("requirement", &vocabulary.requirements));
+    let seed = root.optional("seed", None, |entry| entry.seed().map(Some));
     let shortest = Duration::from_millis(1);
     let duration = root.required("duration", "duration = \"20m\"", |entry| entry.duration(shortest..=LONGEST_TRIAL));
     let calm = root.optional("calm", CALM, |entry| entry.duration(shortest..=LONGEST_TRIAL));
@@ -123,6 +124,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
         text: text.into(),
         title: title?.value.into(),
         cites: cites?.value,
+        seed: seed?.value,
         duration: duration?,
         calm: calm?,
         cast: cast?,

@@ -212,6 +212,16 @@ impl<'t> Entry<'t> {
         })
     }
 
+    /// The value as a seed: all of 64 bits, decimal or hexadecimal.
+    pub(crate) fn seed(&self) -> Result<u64, Problem> {
+        const FORM: &str = "a whole number from 0 to 18446744073709551615, such as 42 or 0x2a";
+        let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(FORM)) };
+        u64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| {
+            let problem = self.problem(format!("`{}` is {integer}", self.key));
+            problem.label("out of range").advice(format!("write {FORM}"))
+        })
+    }
+
     /// The value as a quantity that `read` understands; `form` goes after "write".
     pub(crate) fn quantity<T>(
         &self,

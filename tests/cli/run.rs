@@ -107,6 +107,16 @@ fn json_is_one_object_with_digest_and_conclusion() {
 }
 
 #[test]
+fn the_environment_beats_the_sims_own_seed_which_beats_the_draw() {
+    let scratch = Scratch::new();
+    scratch.write("seeded.toml", format!("seed = 0x2a\n{GOOD}"));
+    let own = scratch.pulseless(&["run", "seeded.toml"]).exits(0);
+    assert_eq!(own.first_line(), "seed 42 (from the sim)");
+    let environment = scratch.pulseless_with_seed("8", &["run", "seeded.toml"]).exits(0);
+    assert_eq!(environment.first_line(), "seed 8 (from PULSELESS_SEED)");
+}
+
+#[test]
 fn the_flag_beats_the_environment_which_beats_the_draw() {
     let scratch = Scratch::new();
     let environment = scratch.pulseless_with_seed("8", &["run", "good.toml"]).exits(0);

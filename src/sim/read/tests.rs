@@ -504,3 +504,16 @@ fn messages_that_nobody_publishes_are_refused() {
     let quiet = format!("{text}[workload]\nkind = \"quiet\"\n");
     assert!(read("silent", &quiet, &Vocabulary::default()).is_ok());
 }
+
+#[test]
+fn a_sim_may_name_its_seed_in_both_forms() {
+    let seed = |line: &str| read("seeded", &format!("{line}{SMALL}"), &vocabulary()).map(|sim| sim.seed);
+    assert_eq!(seed("").expect("a good sim"), None);
+    assert_eq!(seed("seed = 0x2a\n").expect("a good sim"), Some(42));
+    assert_eq!(seed("seed = 18446744073709551615\n").expect("a good sim"), Some(u64::MAX));
+    for bad in ["-1", "18446744073709551616", "\"seven\"", "1.5"] {
+        let refusal = seed(&format!("seed = {bad}\n")).expect_err("no seed");
+        let text = render(&refusal);
+        assert!(text.contains("line 1") && text.contains("such as 42 or 0x2a"), "{text}");
+    }
+}
