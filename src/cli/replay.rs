@@ -3,7 +3,7 @@
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, ReplayArguments};
 use crate::cli::output::{complain, print, show};
-use crate::cli::run::tell;
+use crate::cli::run::{break_down, tell};
 use crate::report::{Reproduction, shell_word};
 use crate::runner::{Case, CaseError};
 use crate::sim;
@@ -28,13 +28,7 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
     let again = format!("pulseless replay {}", shell_word(&arguments.case.to_string_lossy()));
     let outcome = match sim::play(&sim, case.seed) {
         Ok(outcome) => outcome,
-        Err(error) => {
-            complain(&format!(
-                "failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}",
-                case.sim
-            ));
-            return Exit::OurBug;
-        }
+        Err(error) => return break_down(&case.sim, &error, &again),
     };
     let same = outcome.digest() == case.digest;
     let reproduction = Reproduction::Compared { again, before: case.digest, by: case.pulseless };

@@ -5,7 +5,7 @@ use crate::cli::output::{complain, paint, print, show};
 use crate::cli::{Exit, seed};
 use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{LibraryError, read_sim};
-use crate::sim::{self, Outcome};
+use crate::sim::{self, Outcome, PlayError};
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
     let sim = match read_sim(&arguments.sim, &arguments.settings) {
@@ -34,14 +34,14 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
             tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
             Exit::from(&outcome.conclusion)
         }
-        Err(error) => {
-            complain(&format!(
-                "failed to play {}: {error}\nthis is a bug of pulseless; reproduce it with: {again}",
-                sim.name
-            ));
-            Exit::OurBug
-        }
+        Err(error) => break_down(&sim.name, &error, &again),
     }
+}
+
+/// Says that a trial could not be played, which is our bug, and how to see it again.
+pub(crate) fn break_down(sim: &str, error: &PlayError, again: &str) -> Exit {
+    complain(&format!("failed to play {sim}: {error}\nthis is a bug of pulseless; reproduce it with: {again}"));
+    Exit::OurBug
 }
 
 /// Prints an outcome as asked.

@@ -5,23 +5,18 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::sim::{self, DURATION_FORM, spell};
-
-/// The longest keepalive, as in a sim file: more is a slip of the unit.
-const KEEPALIVE_MAX: Duration = Duration::from_secs(3_600);
-/// N of C2 is 2 to 3; up to 10 lets a user try what patience costs.
-const WATCHDOG_RANGE: std::ops::RangeInclusive<u32> = 2..=10;
+use crate::sim::{self, DURATION_FORM, LONGEST_INTERVAL, WATCHDOG_RANGE, spell};
 
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     sim::duration(text).map_err(|bad| format!("{bad}; write {DURATION_FORM}"))
 }
 
-/// Reads a keepalive interval. Below a millisecond, the wire's unit, a node would not ping at all.
+/// Reads a keepalive interval, at most as long as in a sim: more is a slip of the unit. Below a millisecond, the wire's unit, a node would not ping at all.
 pub(crate) fn keepalive(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
-    if interval.is_zero() || interval > KEEPALIVE_MAX {
-        return Err(format!("`{text}` is no keepalive interval; write one from 1ms to {}", spell(KEEPALIVE_MAX)));
+    if interval.is_zero() || interval > LONGEST_INTERVAL {
+        return Err(format!("`{text}` is no keepalive interval; write one from 1ms to {}", spell(LONGEST_INTERVAL)));
     }
     Ok(interval)
 }

@@ -62,8 +62,7 @@ pub enum LibraryError {
 /// # Errors
 /// `path` cannot be read, or holds no sim.
 pub fn find_sims(path: &Path) -> Result<Vec<PathBuf>, LibraryError> {
-    let unreadable = |error| LibraryError::Unreadable { path: path.to_owned(), error };
-    if fs::metadata(path).map_err(unreadable)?.is_file() {
+    if fs::metadata(path).map_err(|error| unreadable(path, error))?.is_file() {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
@@ -76,9 +75,8 @@ pub fn find_sims(path: &Path) -> Result<Vec<PathBuf>, LibraryError> {
 }
 
 fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), LibraryError> {
-    let unreadable = |error| LibraryError::Unreadable { path: folder.to_owned(), error };
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
         if path.is_dir() && depth > 0 {
             collect(&path, depth - 1, found)?;
         } else if path.extension().is_some_and(|extension| extension == "toml") {
@@ -93,7 +91,7 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
 /// # Errors
 /// The file cannot be read, or is refused.
 pub fn read_sim(path: &Path, settings: &[Setting]) -> Result<SimFile, LibraryError> {
-    let text = fs::read_to_string(path).map_err(|error| unreadable(path.to_owned(), error))?;
+    let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
     sim::read_with(&name_of(path), &text, settings, &sim::vocabulary())
         .map_err(|refusal| LibraryError::Refused { path: path.to_owned(), refusal: Box::new(refusal) })
 }
@@ -118,8 +116,9 @@ fn name_of(path: &Path) -> String {
     path.file_stem().map_or_else(|| "sim".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// Why a sim file could not be read, in the words of somebody who wanted to play it.
-fn unreadable(path: PathBuf, error: io::Error) -> LibraryError {
+/// Why a sim could not be read, in the words of somebody who wanted to play it.
+fn unreadable(path: &Path, error: io::Error) -> LibraryError {
+    let path = path.to_owned();
     match error.kind() {
         io::ErrorKind::IsADirectory => LibraryError::Folder { path },
         io::ErrorKind::InvalidData => LibraryError::NotText { path },

@@ -193,7 +193,6 @@ impl Sweep {
         stop: &AtomicBool,
         on_progress: &(impl Fn(Progress<'_>) + Sync),
     ) {
-        let span = self.seeds.end - self.seeds.start;
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= self.trials() {
@@ -202,7 +201,7 @@ impl Sweep {
             // Seeds in the outer loop: a sweep that ends early has tried every sim.
             let sims = self.sims.len() as u64;
             let sim = &self.sims[usize::try_from(number % sims).expect("an index of sims")];
-            let seed = self.seeds.start + (number / sims) % span;
+            let seed = self.seeds.start + number / sims;
             let (ending, case) = play_one(sim, seed);
             let passed = ending == Ending::Concluded(Conclusion::Pass);
             if self.fail_fast && !passed {

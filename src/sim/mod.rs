@@ -23,7 +23,7 @@ pub use file::{
 pub use outcome::{Conclusion, Outcome};
 pub use play::{PlayError, play};
 pub use quantity::{BadQuantity, DURATION_FORM, Latency, Rate, duration, spell};
-pub use read::{read, read_with};
+pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
 pub use refusal::{Problem, Refusal};
 pub use setting::{BadSetting, Setting};
 pub use vocabulary::vocabulary;

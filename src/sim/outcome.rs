@@ -122,8 +122,8 @@ fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &
         )
     });
     let absent = || {
-        let promised = sim.promise.sometimes.iter().filter_map(|name| Milestone::find(name));
-        let missing = promised.into_iter().find(|milestone| !milestone.happened(history))?;
+        let mut promised = sim.promise.sometimes.iter().filter_map(|name| Milestone::find(name));
+        let missing = promised.find(|milestone| !milestone.happened(history))?;
         Some(format!("`{}` was promised to happen and did not: {}", missing.name(), missing.sentence()))
     };
     let unsure = || match &sim.promise.verdict {

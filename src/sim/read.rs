@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what the words of its vocabulary mean, and how a sim is played.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -30,13 +30,12 @@ const LONGEST_LATENCY: Duration = Duration::from_secs(10);
 /// Intervals of less than a second are noise against the latencies above.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
+pub const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
 /// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// With one interval the node's Ping, due after just that, would always come too late (C2, S6).
-const FEWEST_SILENT_INTERVALS: u32 = 2;
-/// C2 recommends 2 to 3 intervals; ten are enough to show what waiting longer costs.
-const MOST_SILENT_INTERVALS: u32 = 10;
+/// N of C2, in a sim and on the command line: with one interval the node's Ping, due after just that, would
+/// always come too late (S6); 2 to 3 are recommended; ten are enough to show what waiting longer costs.
+pub const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
 /// The topics of one `Mutate` of a gateway.
 const MOST_TOPICS: u32 = 1_000;
 /// A history keeps every delivery in memory, for each client; more messages at once would not fit there.
@@ -223,7 +222,7 @@ fn read_quirk(section: &mut Section<'_>, what: &str, quirks: &[&'static str]) ->
 fn read_client(mut section: Section<'_>, vocabulary: &Vocabulary) -> Option<ClientPart> {
     let watchdog = section.optional("watchdog", Some(3), |entry| match entry.is(OFF) {
         true => Ok(None),
-        false => entry.number_or(FEWEST_SILENT_INTERVALS..=MOST_SILENT_INTERVALS, ", or \"off\"").map(Some),
+        false => entry.number_or(WATCHDOG_RANGE, ", or \"off\"").map(Some),
     });
     let http2_keepalive = read_http2_keepalive(&mut section);
     let consume =

@@ -64,7 +64,7 @@ impl Stage {
         stage
     }
 
-    /// Where the proxy leads to and from what it is fed.
+    /// The address of a host.
     pub(crate) fn ip(&self, host: &str) -> IpAddr {
         self.leap.ip(self.hosts[host])
     }
