@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pulseless::env::{Address, Env, Socket};
-use pulseless::world::{EngineError, Latency, Leap, Program, on_trial_thread};
+use pulseless::fault::{Death, Latency};
+use pulseless::world::{Engine, EngineError, Leap, Program, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
-const LATENCY: Latency = Latency { least: Duration::from_millis(1), most: Duration::from_millis(20) };
+const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
 const PORT: u16 = 80;
 
 /// What the hosts of a test saw, in order.
@@ -242,8 +243,8 @@ fn a_killed_process_frees_its_port_and_its_next_process_is_reached() {
         leap.run_until(Duration::from_millis(1)).expect("runs");
         leap.start(client);
         leap.run_until(Duration::from_secs(5)).expect("runs");
-        assert!(leap.kill(server));
-        assert!(!leap.kill(server), "a dead process was killed");
+        assert!(leap.halt(server, Death::Killed));
+        assert!(!leap.halt(server, Death::Killed), "a dead process was killed");
         leap.run_until(Duration::from_secs(15)).expect("runs");
         leap.start(server);
         assert_eq!(leap.incarnation(server), 2);

@@ -19,7 +19,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (1, "client", &["wire", "env"]),
     (1, "node", &["wire", "env"]),
     (1, "proxy", &["env"]),
-    (1, "world", &["env"]),
+    (1, "world", &["env", "fault"]),
     (1, "os", &["env"]),
     (2, "workload", &["wire", "env", "history", "client"]),
     (2, "checker", &["spec", "wire", "fault", "history"]),

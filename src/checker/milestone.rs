@@ -200,7 +200,7 @@ impl<'h> Windows<'h> {
                 Fault::ProxySilenceUpstream { .. } => {
                     self.0.push(Window { clause, ended: None, felt: BTreeSet::new() });
                 }
-                Fault::ProcessKill { .. } => {}
+                Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {}
             },
             Event::FaultEnded { clause, .. } => {
                 let ended = self.0.iter_mut().find(|window| window.clause.number == *clause);
@@ -227,7 +227,7 @@ impl<'h> Windows<'h> {
 impl Window<'_> {
     /// Whether `host` is silenced now.
     fn holds(&self, host: &str) -> bool {
-        self.ended.is_none() && self.clause.fault.hosts().contains(host)
+        self.ended.is_none() && self.clause.fault.falls_on(host)
     }
 
     /// Whether `host` felt it, and it lasted at that time.

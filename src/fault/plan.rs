@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::{Answer, Between, Death, DiskHarm, HostHarm, LinkHarm};
+
 /// Which way bytes travel through the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -37,10 +39,26 @@ pub enum Fault {
         /// Streams whose path matches this pattern only; none is every path.
         path: Option<String>,
     },
-    /// A process is killed (SIGKILL: its kernel closes its sockets) and started again at the clause's end.
-    ProcessKill {
-        /// The hosts whose processes die.
+    /// Hosts are harmed.
+    Host {
+        /// The hosts.
         on: BTreeSet<String>,
+        /// How.
+        harm: HostHarm,
+    },
+    /// Links are harmed.
+    Link {
+        /// The links.
+        between: Between,
+        /// How.
+        harm: LinkHarm,
+    },
+    /// Disks are harmed.
+    Disk {
+        /// The hosts whose disks they are.
+        on: BTreeSet<String>,
+        /// How.
+        harm: DiskHarm,
     },
 }
 
@@ -50,34 +68,56 @@ impl Fault {
     pub fn kind(&self) -> &'static str {
         match self {
             Fault::ProxySilenceUpstream { .. } => "proxy-silence-upstream",
-            Fault::ProcessKill { .. } => "process-kill",
+            Fault::Host { harm, .. } => match harm {
+                HostHarm::Dies { death: Death::Killed, .. } => "process-kill",
+                HostHarm::Dies { death: Death::PoweredOff(_), .. } => "power-off",
+                HostHarm::Dies { death: Death::DiskLost, .. } => "disk-lost",
+                HostHarm::Dies { death: Death::DiskRestored { .. }, .. } => "disk-restored",
+                HostHarm::RestartLoop { .. } => "restart-loop",
+                HostHarm::Paused => "pause",
+                HostHarm::Suspended => "suspend",
+                HostHarm::ClockStep { .. } => "clock-step",
+                HostHarm::ClockDrift { .. } => "clock-drift",
+                HostHarm::BacklogFull => "backlog-full",
+                HostHarm::Name { answer: Answer::Fails, .. } => "name-fails",
+                HostHarm::Name { answer: Answer::Moves { .. }, .. } => "name-moves",
+                HostHarm::Name { answer: Answer::Dead, .. } => "name-dead",
+            },
+            Fault::Link { harm, .. } => match harm {
+                LinkHarm::Partition => "partition",
+                LinkHarm::Latency(_) => "latency",
+                LinkHarm::Bandwidth { .. } => "bandwidth",
+                LinkHarm::Loss { .. } => "loss",
+                LinkHarm::SynLoss { .. } => "syn-loss",
+                LinkHarm::MtuBlackHole { .. } => "mtu-black-hole",
+                LinkHarm::IdleDrop { .. } => "idle-drop",
+            },
+            Fault::Disk { harm, .. } => match harm {
+                DiskHarm::SyncFails => "sync-fails",
+                DiskHarm::Full => "disk-full",
+                DiskHarm::SlowSync { .. } => "slow-sync",
+                DiskHarm::BitRot { .. } => "bit-rot",
+            },
         }
     }
 
-    /// The hosts that it harms.
+    /// The hosts that it harms; links have none of their own.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        let on = match self {
+            Fault::ProxySilenceUpstream { on, .. } | Fault::Host { on, .. } | Fault::Disk { on, .. } => Some(on),
+            Fault::Link { .. } => None,
+        };
+        on.into_iter().flatten().map(String::as_str)
+    }
+
+    /// Whether it harms that host, or a link at one of whose ends the host stands.
     #[must_use]
-    pub fn hosts(&self) -> &BTreeSet<String> {
+    pub fn falls_on(&self, host: &str) -> bool {
         match self {
-            Fault::ProxySilenceUpstream { on, .. } | Fault::ProcessKill { on } => on,
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts = self.hosts().iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        match self {
-            Fault::ProxySilenceUpstream { way, path, .. } => {
-                write!(formatter, "the proxy passes nothing for {hosts}")?;
-                if let Some(way) = way {
-                    write!(formatter, " {way}")?;
-                }
-                if let Some(path) = path {
-                    write!(formatter, " on {path}")?;
-                }
-                formatter.write_str(", and goes on answering HTTP/2 PING")
+            Fault::ProxySilenceUpstream { on, .. } | Fault::Host { on, .. } | Fault::Disk { on, .. } => {
+                on.contains(host)
             }
-            Fault::ProcessKill { .. } => write!(formatter, "the process of {hosts} is killed"),
+            Fault::Link { between, .. } => between.from.contains(host) || between.to.contains(host),
         }
     }
 }

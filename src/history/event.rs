@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Clause, Way};
-use crate::wire::{Add, MessageId, MutateId, Nonce, Tag, Topic};
+use crate::wire::{Add, Kind, MessageId, MutateId, Nonce, Tag, Topic};
 
 /// One stream as the proxy's tap knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -159,7 +159,7 @@ pub enum Event {
         /// 1 for the first, one more after each restart.
         incarnation: u32,
     },
-    /// The process on the host was killed.
+    /// The process on the host died.
     ProcessKilled,
 
     /// A publisher sent a message (host: the publisher).
@@ -289,5 +289,28 @@ pub enum Event {
         beat: Beat,
         /// The nonce, where there is one: two Pings are never the same event.
         nonce: Option<Nonce>,
+    },
+
+    /// The power of the host failed; its process dies with it.
+    PowerFailed,
+    /// The host's disk is as it was at that time, zero is empty: what it kept later is gone.
+    DiskReplaced {
+        /// Since the trial's start.
+        as_of: Duration,
+    },
+    /// The node opened its log and found messages up to these ids (host: the node).
+    LogOpened {
+        /// The newest id of each kind; 0 where there is none.
+        heads: Vec<(Kind, MessageId)>,
+    },
+    /// A client opened its inbox and found these cursors (host: the client).
+    InboxOpened {
+        /// How far each topic is.
+        cursors: Vec<Add>,
+    },
+    /// A process reported that its store failed or is corrupt (host: its own).
+    StoreFailed {
+        /// What it said.
+        why: String,
     },
 }

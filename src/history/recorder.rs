@@ -1,5 +1,7 @@
 //! The pen of the observers: several of them write one history, each for its host.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,19 +16,23 @@ pub struct Recorder {
     history: Arc<Mutex<Pages>>,
     now: Now,
     host: HostName,
+    /// Whether the process that is observed still lives; none observes no process.
+    life: Option<Life>,
 }
+
+type Life = Arc<AtomicBool>;
 
 #[derive(Default)]
 struct Pages {
     history: History,
-    deaf: bool,
+    lives: BTreeMap<HostName, Life>,
 }
 
 impl Recorder {
     /// The pen for a new history, for what happens to the whole world.
     #[must_use]
     pub fn new(now: Now) -> Self {
-        Recorder { history: Arc::default(), now, host: HostName::from("world") }
+        Recorder { history: Arc::default(), now, host: HostName::from("world"), life: None }
     }
 
     /// The pen for another host of the same history.
@@ -49,19 +55,25 @@ impl Recorder {
 
     /// Appends an event, now.
     pub fn record(&self, event: Event) {
-        let mut pages = self.lock();
-        if !pages.deaf {
-            pages.history.append(self.now(), &self.host, event);
+        if self.life.as_ref().is_none_or(|life| life.load(Ordering::Relaxed)) {
+            self.lock().history.append(self.now(), &self.host, event);
         }
     }
 
-    /// Does `act` and hears nothing of it: a killed process does not speak, though its destructors run. They
-    /// run in an order that depends on the whole program (tokio drops tasks by a program-wide number).
-    pub fn turn_away<T>(&self, act: impl FnOnce() -> T) -> T {
-        self.lock().deaf = true;
-        let done = act();
-        self.lock().deaf = false;
-        done
+    /// The pen of the observers of a new process on this host: they are heard until it dies.
+    #[must_use]
+    pub fn begin_life(&self) -> Self {
+        let life = Life::new(true.into());
+        self.lock().lives.insert(self.host.clone(), life.clone());
+        Recorder { life: Some(life), ..self.clone() }
+    }
+
+    /// The process on this host has died: it does not speak any more, though its destructors run. They run in an
+    /// order that depends on the whole program (tokio drops tasks by a program-wide number).
+    pub fn end_life(&self) {
+        if let Some(life) = self.lock().lives.remove(&self.host) {
+            life.store(false, Ordering::Relaxed);
+        }
     }
 
     /// The history as far as it is written; what is written afterwards begins a new one.

@@ -1,5 +1,7 @@
 //! One event in words.
 
+use std::time::Duration;
+
 use crate::checker::Readable;
 use crate::fault::Way;
 use crate::history::{Beat, CloseReason, Event, Fate, Frame};
@@ -19,6 +21,14 @@ pub(crate) fn describe(event: &Event) -> String {
         Event::ProcessBegan { incarnation: 1 } => "begins".to_owned(),
         Event::ProcessBegan { incarnation } => format!("begins again, process {incarnation}"),
         Event::ProcessKilled => "is killed".to_owned(),
+        Event::PowerFailed => "loses power".to_owned(),
+        Event::DiskReplaced { as_of: Duration::ZERO } => "gets an empty disk".to_owned(),
+        Event::DiskReplaced { as_of } => format!("gets its disk of {} back", Readable(*as_of)),
+        Event::LogOpened { heads } => {
+            format!("opens its log: {}", some(heads.iter().map(|(kind, id)| format!("{kind} {id}")), heads.len()))
+        }
+        Event::InboxOpened { cursors: found } => format!("opens its inbox: {}", cursors(found)),
+        Event::StoreFailed { why } => format!("reports that its store failed: {why}"),
         Event::Published { topic, key } => format!("publishes {key:016x} to {topic}"),
         Event::Acknowledged { topic, key } => format!("is told that {key:016x} is stored in {topic}"),
         Event::PublishFailed { topic, key, error } => {

@@ -110,7 +110,7 @@ impl<'a> Teller<'a> {
             Event::FaultEnded { clause, felt } => self.end_fault(record, *clause, *felt),
             Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. } => {
                 for silence in &mut self.silences {
-                    if silence.clause.fault.hosts().contains(&*record.host) {
+                    if silence.clause.fault.falls_on(&record.host) {
                         silence.keepalives += record.count;
                     }
                 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use globset::{Glob, GlobSet};
 
-use crate::fault::{Clause, Fault, Plan, Way};
+use crate::fault::{Clause, Death, Fault, HostHarm, Plan, Way};
 use crate::sim::quantity::spell;
 use crate::sim::refusal::{Problem, listed};
 use crate::sim::section::{Entry, Found, Section};
@@ -97,7 +97,8 @@ fn read_silence(section: &mut Section<'_>, stage: &Stage) -> Option<Fault> {
 
 /// Reads a kill: every host runs a process.
 fn read_kill(section: &mut Section<'_>, stage: &Stage) -> Option<Fault> {
-    Some(Fault::ProcessKill { on: read_hosts(section, stage, |_| true)? })
+    let harm = HostHarm::Dies { death: Death::Killed, point: None };
+    Some(Fault::Host { on: read_hosts(section, stage, |_| true)?, harm })
 }
 
 fn read_way(entry: &Entry<'_>) -> Result<Way, Problem> {
@@ -193,7 +194,7 @@ fn note_overlaps(root: &Section<'_>, drafts: &[Draft]) {
     // By host: the kill that ends last so far.
     let mut dead: BTreeMap<&str, &Draft> = BTreeMap::new();
     for draft in drafts.iter().filter(|draft| is_kill(&draft.clause.fault)) {
-        let hosts = draft.clause.fault.hosts();
+        let Fault::Host { on: hosts, .. } = &draft.clause.fault else { continue };
         let twice = hosts.iter().find_map(|host| {
             let earlier = dead.get(host.as_str()).filter(|earlier| earlier.clause.end() > draft.clause.at)?;
             Some((host, *earlier))
@@ -211,10 +212,7 @@ fn note_overlaps(root: &Section<'_>, drafts: &[Draft]) {
 }
 
 fn is_kill(fault: &Fault) -> bool {
-    match fault {
-        Fault::ProcessKill { .. } => true,
-        Fault::ProxySilenceUpstream { .. } => false,
-    }
+    matches!(fault, Fault::Host { harm: HostHarm::Dies { .. }, .. })
 }
 
 fn killed_twice(host: &str, earlier: &Draft, later: &Draft) -> Problem {

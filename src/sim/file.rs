@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use crate::client::Http2Keepalive;
-use crate::fault::Plan;
-use crate::sim::{Latency, Rate};
+use crate::fault::{Latency, Plan};
+use crate::sim::Rate;
 use crate::wire::{Kind, Topic};
 
 /// One file of `sims/`, read and checked.
@@ -59,6 +59,14 @@ impl SimFile {
         groups.chain(welcomes).collect()
     }
 
+    /// The topics that the node behind that proxy holds.
+    #[must_use]
+    pub fn topics_behind(&self, proxy: u32) -> Vec<Topic> {
+        let nodes = self.cast.nodes as usize;
+        let node = self.cast.node_behind(proxy) as usize;
+        self.topics().into_iter().skip(node - 1).step_by(nodes).collect()
+    }
+
     /// When the calm begins, since the trial's start.
     #[must_use]
     pub fn calm_begins(&self) -> Duration {
@@ -66,24 +74,55 @@ impl SimFile {
     }
 }
 
-/// Who takes part, besides one node.
+/// Who takes part. Proxies are dealt out to the nodes in turn, and clients and publishers to the proxies; topics are
+/// dealt out to the nodes, each of which holds its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cast {
+    /// How many nodes serve.
+    pub nodes: u32,
+    /// How many proxies stand before them.
+    pub proxies: u32,
     /// How many clients subscribe.
     pub clients: u32,
     /// How many hosts publish.
     pub publishers: u32,
-    /// What stands between them and the node.
+    /// What stands between them and the nodes.
     pub proxy: ProxyPart,
 }
 
 impl Cast {
-    /// The names of the hosts: `node`, `proxy`, `client-1`…, `publisher-1`….
+    /// The names of the hosts: `node`, `proxy` (or `node-1`…, `proxy-1`… of several), `client-1`…, `publisher-1`….
     #[must_use]
     pub fn hosts(&self) -> Vec<String> {
+        let nodes = (1..=self.nodes).map(|number| self.node(number));
+        let proxies = (1..=self.proxies).map(|number| self.proxy(number));
         let clients = (1..=self.clients).map(|number| format!("client-{number}"));
         let publishers = (1..=self.publishers).map(|number| format!("publisher-{number}"));
-        ["node".to_string(), "proxy".to_string()].into_iter().chain(clients).chain(publishers).collect()
+        nodes.chain(proxies).chain(clients).chain(publishers).collect()
+    }
+
+    /// The name of a node.
+    #[must_use]
+    pub fn node(&self, number: u32) -> String {
+        if self.nodes == 1 { "node".into() } else { format!("node-{number}") }
+    }
+
+    /// The name of a proxy.
+    #[must_use]
+    pub fn proxy(&self, number: u32) -> String {
+        if self.proxies == 1 { "proxy".into() } else { format!("proxy-{number}") }
+    }
+
+    /// The number of the proxy that the client or publisher of that number uses.
+    #[must_use]
+    pub fn proxy_of(&self, number: u32) -> u32 {
+        (number - 1) % self.proxies + 1
+    }
+
+    /// The number of the node that stands behind the proxy of that number.
+    #[must_use]
+    pub fn node_behind(&self, proxy: u32) -> u32 {
+        (proxy - 1) % self.nodes + 1
     }
 }
 

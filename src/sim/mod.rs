@@ -22,7 +22,7 @@ pub use file::{
 };
 pub use outcome::{Conclusion, Outcome};
 pub use play::{PlayError, play};
-pub use quantity::{BadQuantity, DURATION_FORM, Latency, Rate, duration, spell};
+pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
 pub use refusal::{Problem, Refusal};
 pub use setting::{BadSetting, Setting};

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::fault::{Clause, Fault, Plan, Way};
+use crate::fault::{Clause, Death, Fault, HostHarm, Plan, Way};
 use crate::history::{Event, History};
 use crate::proxy::{Direction, Silence};
 use crate::sim::stage::{Stage, terms};
 use crate::sim::{Outcome, SimFile};
-use crate::world::{EngineError, TrialPanic, on_trial_thread};
+use crate::world::{EngineError, Leap, TrialPanic, on_trial_thread};
 
 /// The clients come when the messages of `history` are stored, which is looked at so often; and after this
 /// time in any case, so that a node that stores nothing cannot hold the trial up.
@@ -38,51 +38,86 @@ pub fn play(sim: &SimFile, seed: u64) -> Result<Outcome, PlayError> {
     Ok(Outcome::judge(sim, seed, plan, history))
 }
 
-/// One end of one clause, in the order of the timeline: what ends at an instant ends before another begins.
+/// One moment of one clause, in the order of the timeline: what ends at an instant ends before another begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Edge {
+enum Step {
     End,
+    BackUp,
+    Up,
+    Down,
     Begin,
 }
 
+/// What the play does when, in order.
+fn timeline(plan: &Plan) -> Vec<(Duration, Step, &Clause)> {
+    let mut steps = Vec::new();
+    for clause in &plan.clauses {
+        steps.push((clause.at, Step::Begin, clause));
+        steps.push((clause.end(), Step::End, clause));
+        match &clause.fault {
+            Fault::Host { harm: HostHarm::Dies { death: Death::DiskRestored { from }, .. }, .. } => {
+                steps.push((*from, Step::BackUp, clause));
+            }
+            Fault::Host { harm: HostHarm::RestartLoop { up, down }, .. } => {
+                let mut at = clause.at;
+                // Ends: a sim's `up` and `down` are at least a millisecond.
+                while at < clause.end() {
+                    steps.push((at, Step::Down, clause));
+                    steps.push(((at + *down).min(clause.end()), Step::Up, clause));
+                    at += *down + *up;
+                }
+            }
+            Fault::ProxySilenceUpstream { .. } | Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {}
+        }
+    }
+    steps.sort_by_key(|(at, step, clause)| (*at, *step, clause.number));
+    steps
+}
+
 fn play_here(sim: &SimFile, plan: &Plan, seed: u64) -> Result<History, EngineError> {
-    let mut stage = Stage::build(sim, seed);
+    let mut stage = Stage::build(sim, Box::new(Leap::new(seed, sim.link.latency)));
     stage.recorder.record(Event::Began(terms(sim)));
     raise_curtain(&mut stage, sim)?;
-    let ends = plan.clauses.iter().map(|clause| (clause.end(), Edge::End, clause));
-    let begins = plan.clauses.iter().map(|clause| (clause.at, Edge::Begin, clause));
-    let mut timeline: Vec<_> = ends.chain(begins).collect();
-    timeline.sort_by_key(|(at, edge, clause)| (*at, *edge, clause.number));
     let mut felt = BTreeSet::new();
-    for (at, edge, clause) in timeline {
-        stage.leap.run_until(at)?;
-        match edge {
-            Edge::Begin => {
+    for (at, step, clause) in timeline(plan) {
+        stage.world.run_until(at)?;
+        match step {
+            Step::Begin => {
                 stage.recorder.record(Event::FaultBegan(clause.clone()));
                 if begin(&mut stage, clause)? {
                     felt.insert(clause.number);
                 }
             }
-            Edge::End => {
+            Step::Down => {
+                if halt(&mut stage, &clause.fault, Death::Killed) {
+                    felt.insert(clause.number);
+                }
+            }
+            Step::Up => start(&mut stage, &clause.fault),
+            Step::BackUp => clause.fault.hosts().for_each(|host| stage.world.back_up(stage.hosts[host])),
+            Step::End => {
                 let felt = end(&mut stage, clause)? || felt.contains(&clause.number);
                 stage.recorder.record(Event::FaultEnded { clause: clause.number, felt });
             }
         }
     }
-    stage.leap.run_until(sim.duration)?;
+    stage.world.run_until(sim.duration)?;
     Ok(stage.recorder.take())
 }
 
 fn raise_curtain(stage: &mut Stage, sim: &SimFile) -> Result<(), EngineError> {
-    let (clients, others): (Vec<_>, Vec<_>) = sim.hosts().into_iter().partition(|host| host.starts_with("client-"));
-    // The node listens before the proxy dials it, the proxy before anybody dials the proxy.
-    for host in ["node", "proxy"] {
-        stage.start(host);
-        stage.leap.run_until(stage.leap.clock().now())?;
+    let hosts = sim.hosts();
+    let (nodes, others) = hosts.split_at(sim.cast.nodes as usize);
+    let (proxies, others) = others.split_at(sim.cast.proxies as usize);
+    let (clients, publishers) = others.split_at(sim.cast.clients as usize);
+    // A node listens before a proxy dials it, a proxy before anybody dials the proxy.
+    for hosts in [nodes, proxies] {
+        hosts.iter().for_each(|host| stage.start(host));
+        stage.world.run_until(stage.world.clock().now())?;
     }
-    others.iter().filter(|host| host.starts_with("publisher-")).for_each(|host| stage.start(host));
-    while !stage.prepared.load(Ordering::Relaxed) && stage.leap.clock().now() < PREPARATION_MOST {
-        stage.leap.run_until(stage.leap.clock().now() + PREPARATION_STEP)?;
+    publishers.iter().for_each(|host| stage.start(host));
+    while stage.preparing.load(Ordering::Relaxed) > 0 && stage.world.clock().now() < PREPARATION_MOST {
+        stage.world.run_until(stage.world.clock().now() + PREPARATION_STEP)?;
     }
     clients.iter().for_each(|host| stage.start(host));
     Ok(())
@@ -98,12 +133,18 @@ fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
                 direction: way.map(direction),
                 streams: None,
             };
-            let (control, number) = (stage.control.clone(), clause.number);
-            stage.leap.order(stage.hosts["proxy"], move || control.add(number, silence))?;
+            for (proxy, control) in &stage.controls {
+                let (control, silence, number) = (control.clone(), silence.clone(), clause.number);
+                stage.world.order(stage.hosts[proxy], Box::new(move || control.add(number, silence)))?;
+            }
             Ok(false)
         }
-        // Counted, because `any` would stop at the first.
-        Fault::ProcessKill { on } => Ok(on.iter().filter(|host| stage.kill(host)).count() > 0),
+        Fault::Host { harm: HostHarm::Dies { death, point: None }, .. } => Ok(halt(stage, &clause.fault, *death)),
+        Fault::Host { harm: HostHarm::RestartLoop { .. }, .. } => Ok(false),
+        Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {
+            stage.world.begin(clause.number, &clause.fault);
+            Ok(false)
+        }
     }
 }
 
@@ -111,16 +152,31 @@ fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
 fn end(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
     match &clause.fault {
         Fault::ProxySilenceUpstream { .. } => {
-            let (control, number) = (stage.control.clone(), clause.number);
-            let felt = control.is_felt(number);
-            stage.leap.order(stage.hosts["proxy"], move || control.remove(number))?;
+            let mut felt = false;
+            for (proxy, control) in &stage.controls {
+                let (control, number) = (control.clone(), clause.number);
+                felt |= control.is_felt(number);
+                stage.world.order(stage.hosts[proxy], Box::new(move || control.remove(number)))?;
+            }
             Ok(felt)
         }
-        Fault::ProcessKill { on } => {
-            on.iter().for_each(|host| stage.start(host));
-            Ok(false)
+        Fault::Host { harm: HostHarm::Dies { .. } | HostHarm::RestartLoop { .. }, .. } => {
+            let felt = stage.world.end(clause.number);
+            start(stage, &clause.fault);
+            Ok(felt)
         }
+        Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => Ok(stage.world.end(clause.number)),
     }
+}
+
+/// Halts the hosts of a fault; whether a process ran on any.
+fn halt(stage: &mut Stage, fault: &Fault, death: Death) -> bool {
+    // Counted, because `any` would stop at the first.
+    fault.hosts().filter(|host| stage.halt(host, death)).count() > 0
+}
+
+fn start(stage: &mut Stage, fault: &Fault) {
+    fault.hosts().for_each(|host| stage.start(host));
 }
 
 fn direction(way: Way) -> Direction {

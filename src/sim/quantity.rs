@@ -6,11 +6,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::fault::{Latency, Shape};
+
 /// What would be a duration; goes after "write".
 pub const DURATION_FORM: &str = "a duration with the units ms, s, m and h, such as \"250ms\", \"30s\" or \"1h30m\"";
 /// What would be a latency; goes after "write".
-pub const LATENCY_FORM: &str =
-    "a duration or a range of two, with the units ms, s, m and h, such as \"5ms\" or \"1ms..20ms\"";
+pub const LATENCY_FORM: &str = "a duration or a range of two, with the units ms, s, m and h, such as \"5ms\", \"1ms..20ms\" \
+     or \"1ms..2s long-tailed\"";
 /// What would be a rate; goes after "write".
 pub const RATE_FORM: &str = "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"";
 /// What would be a size; goes after "write".
@@ -166,35 +168,21 @@ impl fmt::Display for Rate {
     }
 }
 
-/// How long bytes travel, drawn uniformly between two bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latency {
-    /// The shortest time.
-    pub least: Duration,
-    /// The longest time, not below the shortest.
-    pub most: Duration,
-}
-
-impl FromStr for Latency {
-    type Err = BadQuantity;
-
-    fn from_str(text: &str) -> Result<Self, BadQuantity> {
-        let (least, most) = text.split_once("..").unwrap_or((text, text));
-        let (least, most) = (duration(least.trim())?, duration(most.trim())?);
-        if least > most {
-            return Err(BadQuantity::Backwards(text.into()));
-        }
-        Ok(Latency { least, most })
+/// Reads a latency such as `5ms`, `1ms..20ms` or `1ms..2s long-tailed`.
+///
+/// # Errors
+/// A bound is no duration, or the range runs backwards.
+pub fn latency(text: &str) -> Result<Latency, BadQuantity> {
+    let (bounds, shape) = match text.trim().strip_suffix("long-tailed") {
+        Some(bounds) => (bounds, Shape::LongTailed),
+        None => (text, Shape::Uniform),
+    };
+    let (least, most) = bounds.split_once("..").unwrap_or((bounds, bounds));
+    let (least, most) = (duration(least.trim())?, duration(most.trim())?);
+    if least > most {
+        return Err(BadQuantity::Backwards(text.into()));
     }
-}
-
-impl fmt::Display for Latency {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.least == self.most {
-            return formatter.write_str(&spell(self.least));
-        }
-        write!(formatter, "{}..{}", spell(self.least), spell(self.most))
-    }
+    Ok(Latency { shape, least, most })
 }
 
 /// The digits at the beginning of `rest`, a part of `text`, and what follows them.
@@ -304,11 +292,13 @@ mod tests {
 
     #[test]
     fn a_latency_is_fixed_or_runs_upwards() {
-        let fixed = Latency { least: seconds(1), most: seconds(1) };
-        assert_eq!(("1s".parse(), fixed.to_string()), (Ok(fixed), "1s".into()));
-        let range = "0..20ms".parse::<Latency>().expect("a good range");
-        assert_eq!((range.least, range.to_string()), (Duration::ZERO, "0s..20ms".into()));
-        assert_eq!("20ms..1ms".parse::<Latency>(), Err(BadQuantity::Backwards("20ms..1ms".into())));
-        assert_eq!("..1ms".parse::<Latency>(), Err(BadQuantity::NoNumber(String::new())));
+        let fixed = Latency::uniform(seconds(1), seconds(1));
+        assert_eq!((latency("1s"), fixed.to_string()), (Ok(fixed), "1s".into()));
+        let range = latency("0..20ms").expect("a good range");
+        assert_eq!((range.least, range.to_string()), (Duration::ZERO, "0ns..20ms".into()));
+        let tailed = latency("20ms..2s long-tailed").expect("a good range");
+        assert_eq!((tailed.shape, tailed.to_string()), (Shape::LongTailed, "20ms..2s long-tailed".into()));
+        assert_eq!(latency("20ms..1ms"), Err(BadQuantity::Backwards("20ms..1ms".into())));
+        assert_eq!(latency("..1ms"), Err(BadQuantity::NoNumber(String::new())));
     }
 }

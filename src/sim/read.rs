@@ -8,11 +8,12 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::client::Http2Keepalive;
+use crate::fault::Latency;
 use crate::sim::clause::{Stage, read_plan};
 use crate::sim::file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
-use crate::sim::quantity::{self, Latency, Rate, spell};
+use crate::sim::quantity::{self, Rate, spell};
 use crate::sim::refusal::{Notes, Problem, Refusal, listed};
 use crate::sim::section::{Entry, Found, Section};
 use crate::sim::setting::{Setting, apply};
@@ -23,6 +24,9 @@ const LONGEST_TRIAL: Duration = Duration::from_secs(7 * 24 * 3_600);
 const CALM: Duration = Duration::from_secs(180);
 /// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
 const MOST_CLIENTS: u32 = 1_000;
+/// Each node holds its own topics and each proxy leads to one node: a fleet of more shows nothing that these do not.
+const MOST_NODES: u32 = 100;
+const MOST_PROXIES: u32 = 100;
 /// Publishers only add up to a rate; more hosts than these add nothing to it.
 const MOST_PUBLISHERS: u32 = 100;
 /// Slower than any real link: a SYN is by then sent again after 1, 3 and 7 s (RFC 6298: 1 s, doubled).
@@ -114,7 +118,9 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     let calm_begins = duration.zip(calm).and_then(|(duration, calm)| duration.checked_sub(calm));
     // A calm without a time before it is a problem of its own.
     let calm_begins = calm_begins.filter(|begins| !begins.is_zero());
-    note_publishers(&root, publishers.as_ref(), workload.as_ref());
+    if let (Some(cast), Some(publishers), Some(workload)) = (&cast, &publishers, &workload) {
+        note_publishers(&root, cast.nodes, publishers, workload);
+    }
     let hosts = cast.as_ref().map(Cast::hosts);
     let plan = read_plan(&mut root, &Stage { hosts, duration, calm_begins, longest: LONGEST_TRIAL });
     root.finish();
@@ -162,6 +168,16 @@ fn contradiction<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>,
 
 /// Reads the cast, and where its publishers stand.
 fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Found<u32>>) {
+    let nodes = section.optional("nodes", 1, |entry| entry.number(1..=MOST_NODES));
+    let proxies = section.optional("proxies", 1, |entry| entry.number(1..=MOST_PROXIES));
+    if let (Some(nodes), Some(proxies)) = (&nodes, &proxies)
+        && proxies.value < nodes.value
+    {
+        let message =
+            format!("{} nodes are more than {} proxies, and each proxy leads to one node", nodes.value, proxies.value);
+        let problem = contradiction("cast.nodes", nodes, "too many", proxies, message);
+        section.note(problem.advice(format!("write at most {}, or raise `proxies`", proxies.value)));
+    }
     let clients = section.optional("clients", 1, |entry| entry.number(1..=MOST_CLIENTS));
     let publishers = section.optional("publishers", 1, |entry| entry.number(0..=MOST_PUBLISHERS));
     let mut proxy = section.section("proxy");
@@ -170,15 +186,16 @@ fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Found<u32>>) {
     section.finish();
     let cast = || {
         let proxy = ProxyPart { profile: profile?.value.into() };
-        Some(Cast { clients: clients?.value, publishers: publishers.as_ref()?.value, proxy })
+        let (nodes, proxies) = (nodes?.value, proxies?.value);
+        Some(Cast { nodes, proxies, clients: clients?.value, publishers: publishers.as_ref()?.value, proxy })
     };
     (cast(), publishers)
 }
 
 fn read_link(mut section: Section<'_>) -> Option<Link> {
-    let usual = Latency { least: Duration::from_millis(1), most: Duration::from_millis(20) };
+    let usual = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
     let latency = section.optional("latency", usual, |entry| {
-        let latency: Latency = entry.quantity(quantity::LATENCY_FORM, str::parse)?;
+        let latency = entry.quantity(quantity::LATENCY_FORM, quantity::latency)?;
         if latency.most > LONGEST_LATENCY {
             return Err(entry.outside(&latency.to_string(), "0s", &spell(LONGEST_LATENCY)));
         }
@@ -255,15 +272,24 @@ fn read_http2_keepalive(section: &mut Section<'_>) -> Option<Option<Http2Keepali
     Some(Some(Http2Keepalive { interval: interval?.value, timeout: timeout?.value }))
 }
 
-/// Notes messages that nobody publishes.
-fn note_publishers(root: &Section<'_>, publishers: Option<&Found<u32>>, workload: Option<&Workload>) {
-    let (Some(publishers), Some(workload)) = (publishers, workload) else { return };
-    let messages = workload.kind != WorkloadKind::Quiet || workload.history > 0;
-    if publishers.value == 0 && messages {
-        let message = "`cast.publishers` is 0, and the workload has messages";
-        let help = "give the cast a publisher, or make the workload quiet (kind = \"quiet\", no history)";
+/// Notes messages that nobody publishes, and nodes that have no topic.
+fn note_publishers(root: &Section<'_>, nodes: u32, publishers: &Found<u32>, workload: &Workload) {
+    let note = |message: String, help: &str| {
         let place = publishers.span.clone().unwrap_or_default();
-        root.note(Problem::new("cast.publishers", place, message).label("nobody publishes").advice(help));
+        root.note(Problem::new("cast.publishers", place, message).label("too few").advice(help));
+    };
+    let messages = workload.kind != WorkloadKind::Quiet || workload.history > 0;
+    if messages && publishers.value == 0 {
+        let help = "give the cast a publisher, or make the workload quiet (kind = \"quiet\", no history)";
+        note("`cast.publishers` is 0, and the workload has messages".into(), help);
+    } else if messages && publishers.value < nodes {
+        let message = format!("`cast.publishers` is {}, and each of {nodes} nodes needs its own", publishers.value);
+        note(message, "write at least as many publishers as nodes");
+    }
+    if workload.topics < nodes {
+        let message = format!("{} topics are dealt out to {nodes} nodes", workload.topics);
+        let help = "write at least as many `workload.topics` as `cast.nodes`";
+        root.note(Problem::new("cast.nodes", 0..0, message).label("too many").advice(help));
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::client::{self, ClientConfig, Publisher, PublisherConfig};
 use crate::env::{Address, Env};
+use crate::fault::Death;
 use crate::history::{Event, HostName, Recorder, Terms};
 use crate::node::{self, NodeConfig};
 use crate::proxy::{self, Control, ProxyConfig};
@@ -16,13 +17,10 @@ use crate::sim::tap::Tap;
 use crate::sim::{SimFile, WorkloadKind};
 use crate::wire::{Add, Cursor, Topic};
 use crate::workload::{self, Consumer, Pace, Payloads, Schedule};
-use crate::world::{HostId, Latency, Leap, Program};
+use crate::world::{Engine, HostId, Program};
 
-/// The node's host and port: gRPC examples' usual port.
-const NODE: &str = "node";
+/// The nodes' and the proxies' ports: gRPC examples' usual ones.
 const NODE_PORT: u16 = 5556;
-/// The proxy's host and port.
-const PROXY: &str = "proxy";
 const PROXY_PORT: u16 = 5555;
 
 /// Why a sim's word has a meaning.
@@ -33,61 +31,63 @@ type Names = Arc<OnceLock<Arc<BTreeMap<IpAddr, HostName>>>>;
 
 /// A sim on stage: hosts by name, and the strings that the play pulls.
 pub(crate) struct Stage {
-    pub(crate) leap: Leap,
+    pub(crate) world: Box<dyn Engine>,
     pub(crate) hosts: BTreeMap<String, HostId>,
-    pub(crate) control: Control,
+    /// Each proxy's control, by its host.
+    pub(crate) controls: BTreeMap<String, Control>,
     pub(crate) recorder: Recorder,
-    /// The messages that were to be there before the clients came are there.
-    pub(crate) prepared: Arc<AtomicBool>,
+    /// So many publishers have still to store what was to be there before the clients came.
+    pub(crate) preparing: Arc<AtomicU32>,
 }
 
 impl Stage {
-    /// Builds the world of a sim; nothing runs yet.
-    pub(crate) fn build(sim: &SimFile, seed: u64) -> Self {
-        let leap = Leap::new(seed, Latency { least: sim.link.latency.least, most: sim.link.latency.most });
-        let clock = leap.clock();
+    /// Stages a sim in an empty world; nothing runs yet.
+    pub(crate) fn build(sim: &SimFile, mut world: Box<dyn Engine>) -> Self {
+        let clock = world.clock();
         let recorder = Recorder::new(Arc::new(move || clock.now()));
+        let dying = recorder.clone();
+        world.tell_deaths(Box::new(move |host, death| record_death(&dying.on(&HostName::from(host)), death)));
+        let preparing = if sim.workload.history == 0 { 0 } else { sim.cast.nodes };
         let mut stage = Stage {
-            leap,
+            world,
             hosts: BTreeMap::new(),
-            control: Control::default(),
+            controls: BTreeMap::new(),
             recorder,
-            prepared: Arc::new(AtomicBool::new(sim.workload.history == 0)),
+            preparing: Arc::new(preparing.into()),
         };
         let names: Names = Arc::default();
-        stage.add_node(sim);
-        stage.add_proxy(&names);
+        stage.add_nodes(sim);
+        stage.add_proxies(sim, &names);
         stage.add_publishers(sim);
         stage.add_clients(sim);
-        let by_ip = stage.hosts.iter().map(|(name, id)| (stage.leap.ip(*id), HostName::from(name.as_str())));
+        let by_ip = stage.hosts.iter().map(|(name, id)| (stage.world.ip(*id), HostName::from(name.as_str())));
         names.get_or_init(|| Arc::new(by_ip.collect()));
         stage
     }
 
     /// The address of a host.
     pub(crate) fn ip(&self, host: &str) -> IpAddr {
-        self.leap.ip(self.hosts[host])
+        self.world.ip(self.hosts[host])
     }
 
-    /// Starts a process and records it.
+    /// Starts a process where none runs, and records it.
     pub(crate) fn start(&mut self, host: &str) {
         let id = self.hosts[host];
-        self.leap.start(id);
-        let event = Event::ProcessBegan { incarnation: self.leap.incarnation(id) };
+        if self.world.is_up(id) {
+            return;
+        }
+        self.world.start(id);
+        let event = Event::ProcessBegan { incarnation: self.world.incarnation(id) };
         self.recorder.on(&HostName::from(host)).record(event);
     }
 
-    /// Kills a process, records it, and tells whether there was one.
-    pub(crate) fn kill(&mut self, host: &str) -> bool {
-        let killed = self.recorder.turn_away(|| self.leap.kill(self.hosts[host]));
-        if killed {
-            self.recorder.on(&HostName::from(host)).record(Event::ProcessKilled);
-        }
-        killed
+    /// Halts a host and tells whether a process ran on it.
+    pub(crate) fn halt(&mut self, host: &str, death: Death) -> bool {
+        self.world.halt(self.hosts[host], death)
     }
 
     fn add(&mut self, name: &str, program: Program) {
-        let id = self.leap.add_host(name, program);
+        let id = self.world.add_host(name, program);
         self.hosts.insert(name.to_owned(), id);
     }
 
@@ -95,36 +95,45 @@ impl Stage {
         self.recorder.on(&HostName::from(name))
     }
 
-    fn add_node(&mut self, sim: &SimFile) {
-        let recorder = self.recorder_of(NODE);
-        let config = NodeConfig {
-            port: NODE_PORT,
-            keepalive: sim.node.keepalive,
-            pong_deadline: sim.node.pong_deadline,
-            quirk: sim.node.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),
-            ..NodeConfig::default()
-        };
-        let run = move |env: Env| {
-            let observer = Arc::new(NodeObserver(recorder.clone()));
-            let serving = node::serve(env, config.clone(), observer);
-            async move { serving.await.map_err(|error| error.to_string()) }
-        };
-        self.add(NODE, program(run));
+    fn add_nodes(&mut self, sim: &SimFile) {
+        for number in 1..=sim.cast.nodes {
+            let name = sim.cast.node(number);
+            let recorder = self.recorder_of(&name);
+            let config = NodeConfig {
+                port: NODE_PORT,
+                keepalive: sim.node.keepalive,
+                pong_deadline: sim.node.pong_deadline,
+                quirk: sim.node.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),
+                ..NodeConfig::default()
+            };
+            let run = move |env: Env| {
+                let observer = Arc::new(NodeObserver(recorder.begin_life()));
+                let serving = node::serve(env, config.clone(), observer);
+                async move { serving.await.map_err(|error| error.to_string()) }
+            };
+            self.add(&name, program(run));
+        }
     }
 
-    fn add_proxy(&mut self, names: &Names) {
-        let (names, recorder, control) = (names.clone(), self.recorder_of(PROXY), self.control.clone());
-        let incarnations = AtomicU32::new(0);
-        let run = move |env: Env| {
-            let incarnation = incarnations.fetch_add(1, Ordering::Relaxed) + 1;
-            let names = names.get().expect("every host stands before one starts").clone();
-            let tap = Arc::new(Tap::new(incarnation, names, recorder.clone()));
-            let upstream = Address::new(NODE, NODE_PORT);
-            let config = ProxyConfig { port: PROXY_PORT, upstream, control: control.clone() };
-            let serving = proxy::serve(env, config, tap);
-            async move { serving.await.map_err(|error| error.to_string()) }
-        };
-        self.add(PROXY, program(run));
+    fn add_proxies(&mut self, sim: &SimFile, names: &Names) {
+        // Counted over all proxies, so that no two of their processes have one number.
+        let incarnations = Arc::new(AtomicU32::new(0));
+        for number in 1..=sim.cast.proxies {
+            let name = sim.cast.proxy(number);
+            let control = Control::default();
+            self.controls.insert(name.clone(), control.clone());
+            let upstream = Address::new(sim.cast.node(sim.cast.node_behind(number)), NODE_PORT);
+            let config = ProxyConfig { port: PROXY_PORT, upstream, control };
+            let (names, recorder, incarnations) = (names.clone(), self.recorder_of(&name), incarnations.clone());
+            let run = move |env: Env| {
+                let incarnation = incarnations.fetch_add(1, Ordering::Relaxed) + 1;
+                let names = names.get().expect("every host stands before one starts").clone();
+                let tap = Arc::new(Tap::new(incarnation, names, recorder.begin_life()));
+                let serving = proxy::serve(env, config.clone(), tap);
+                async move { serving.await.map_err(|error| error.to_string()) }
+            };
+            self.add(&name, program(run));
+        }
     }
 
     fn add_publishers(&mut self, sim: &SimFile) {
@@ -132,18 +141,17 @@ impl Stage {
             let name = format!("publisher-{number}");
             let recorder = self.recorder_of(&name);
             let work = PublisherWork::new(sim, number, &name);
-            let prepared = self.prepared.clone();
+            let preparing = self.preparing.clone();
             let run = move |env: Env| {
-                let (work, recorder, prepared) = (work.clone(), recorder.clone(), prepared.clone());
+                let (work, recorder, preparing) = (work.clone(), recorder.begin_life(), preparing.clone());
                 async move {
-                    let publisher =
-                        Publisher::new(env.clone(), Address::new(PROXY, PROXY_PORT), PublisherConfig::default());
+                    let publisher = Publisher::new(env.clone(), work.proxy, PublisherConfig::default());
                     let payloads = Payloads::new(&work.author, work.topics, work.size, env.dice());
                     let schedule = Schedule::new(work.pace, recorder.now(), work.end, env.dice());
                     // A publisher that is started again does not prepare the stage again.
-                    let first = if prepared.load(Ordering::Relaxed) { 0 } else { work.first };
+                    let first = if preparing.load(Ordering::Relaxed) == 0 { 0 } else { work.first };
                     let ready = || {
-                        prepared.fetch_or(first > 0, Ordering::Relaxed);
+                        preparing.fetch_sub(u32::from(first > 0), Ordering::Relaxed);
                     };
                     workload::publish(publisher, payloads, schedule, first, ready, recorder).await;
                     Ok(())
@@ -157,16 +165,18 @@ impl Stage {
         for number in 1..=sim.cast.clients {
             let name = format!("client-{number}");
             let recorder = self.recorder_of(&name);
+            let proxy = sim.cast.proxy_of(number);
+            let address = Address::new(sim.cast.proxy(proxy), PROXY_PORT);
             let config = ClientConfig {
                 topics_per_mutate: sim.client.topics_per_mutate as usize,
                 watchdog: sim.client.watchdog,
                 http2_keepalive: sim.client.http2_keepalive,
                 quirk: sim.client.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),
-                ..ClientConfig::new(Address::new(PROXY, PROXY_PORT), subscription(&sim.topics()))
+                ..ClientConfig::new(address, subscription(&sim.topics_behind(proxy)))
             };
             let consumer = Consumer { time: sim.client.consume };
             let run = move |env: Env| {
-                let observer = Arc::new(ClientObserver(recorder.clone()));
+                let observer = Arc::new(ClientObserver(recorder.begin_life()));
                 let subscribing = client::subscribe(env, config.clone(), consumer, observer);
                 async move { subscribing.await.map(|_| ()).map_err(|error| error.to_string()) }
             };
@@ -175,10 +185,25 @@ impl Stage {
     }
 }
 
+/// Records how a host died; what its process says from here on is not heard.
+fn record_death(recorder: &Recorder, death: Death) {
+    recorder.end_life();
+    if let Death::PoweredOff(_) = death {
+        recorder.record(Event::PowerFailed);
+    }
+    recorder.record(Event::ProcessKilled);
+    match death {
+        Death::Killed | Death::PoweredOff(_) => {}
+        Death::DiskLost => recorder.record(Event::DiskReplaced { as_of: Duration::ZERO }),
+        Death::DiskRestored { from } => recorder.record(Event::DiskReplaced { as_of: from }),
+    }
+}
+
 /// What one publisher does.
 #[derive(Clone)]
 struct PublisherWork {
     author: String,
+    proxy: Address,
     topics: Vec<Topic>,
     size: usize,
     pace: Pace,
@@ -196,12 +221,17 @@ impl PublisherWork {
             WorkloadKind::Steady => Pace::Steady { every },
             WorkloadKind::Burst => Pace::Burst { every, messages: workload.burst },
         };
+        let proxy = sim.cast.proxy_of(number);
+        // The first publisher of each node stores the node's share of the history.
+        let nodes = sim.cast.nodes;
+        let share = workload.history / nodes + u32::from(number <= workload.history % nodes);
         PublisherWork {
             author: name.to_owned(),
-            topics: sim.topics(),
+            proxy: Address::new(sim.cast.proxy(proxy), PROXY_PORT),
+            topics: sim.topics_behind(proxy),
             size: workload.size_bytes,
             pace,
-            first: if number == 1 { workload.history as usize } else { 0 },
+            first: if number <= nodes { share as usize } else { 0 },
             end: sim.calm_begins(),
         }
     }
@@ -214,7 +244,7 @@ fn subscription(topics: &[Topic]) -> Vec<Add> {
 
 /// The terms of a sim, for the head of its history.
 pub(crate) fn terms(sim: &SimFile) -> Terms {
-    let adds = subscription(&sim.topics());
+    let follows = |number| subscription(&sim.topics_behind(sim.cast.proxy_of(number)));
     Terms {
         keepalive: sim.node.keepalive,
         intervals: sim.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
@@ -222,7 +252,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         calm: sim.calm_begins(),
         within: sim.promise.within,
         end: sim.duration,
-        subscribers: (1..=sim.cast.clients).map(|number| (format!("client-{number}"), adds.clone())).collect(),
+        subscribers: (1..=sim.cast.clients).map(|number| (format!("client-{number}"), follows(number))).collect(),
     }
 }
 

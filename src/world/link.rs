@@ -7,24 +7,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::env::Dice;
-use crate::world::leap::HostId;
+use crate::fault::{Latency, Shape};
+use crate::world::engine::HostId;
 
-/// How long a segment travels, drawn uniformly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latency {
-    /// The shortest time.
-    pub least: Duration,
-    /// The longest time.
-    pub most: Duration,
-}
+/// Within one host: what loopback takes, of the order of 50 µs with the processes' wake-ups.
+const LOOPBACK: Latency =
+    Latency { shape: Shape::Uniform, least: Duration::from_micros(50), most: Duration::from_micros(50) };
 
-impl Latency {
-    /// Within one host: what loopback takes, of the order of 50 µs with the processes' wake-ups.
-    const LOOPBACK: Latency = Latency { least: Duration::from_micros(50), most: Duration::from_micros(50) };
-
-    fn draw(self, dice: &mut Dice) -> Duration {
-        self.least + dice.up_to(self.most.saturating_sub(self.least))
-    }
+fn draw(latency: Latency, dice: &mut Dice) -> Duration {
+    latency.least + dice.up_to(latency.most.saturating_sub(latency.least))
 }
 
 struct Link {
@@ -49,11 +40,11 @@ impl Links {
     pub(crate) fn arrival(&mut self, now: Duration, from: (HostId, &str), to: (HostId, &str)) -> Duration {
         let (seed, latency) = (self.seed, self.latency);
         let link = self.links.entry((from.0, to.0)).or_insert_with(|| Link {
-            latency: if from.0 == to.0 { Latency::LOOPBACK } else { latency },
+            latency: if from.0 == to.0 { LOOPBACK } else { latency },
             dice: Dice::named(seed, &format!("link {} -> {}", from.1, to.1)),
             last_arrival: Duration::ZERO,
         });
-        let drawn = now + link.latency.draw(&mut link.dice);
+        let drawn = now + draw(link.latency, &mut link.dice);
         link.last_arrival = drawn.max(link.last_arrival);
         link.last_arrival
     }
@@ -63,7 +54,8 @@ impl Links {
 mod tests {
     use super::*;
 
-    const LATENCY: Latency = Latency { least: Duration::from_millis(1), most: Duration::from_millis(50) };
+    const LATENCY: Latency =
+        Latency { shape: Shape::Uniform, least: Duration::from_millis(1), most: Duration::from_millis(50) };
 
     fn arrivals(seed: u64) -> Vec<Duration> {
         let mut links = Links::new(seed, LATENCY);
@@ -86,7 +78,7 @@ mod tests {
     fn latency_stays_within_its_bounds() {
         let mut dice = Dice::named(1, "x");
         for _ in 0..1000 {
-            let drawn = LATENCY.draw(&mut dice);
+            let drawn = draw(LATENCY, &mut dice);
             assert!(drawn >= LATENCY.least && drawn <= LATENCY.most);
         }
     }

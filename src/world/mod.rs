@@ -6,10 +6,11 @@
 
 mod clock;
 mod disk;
+mod engine;
 mod leap;
 mod link;
 mod net;
 
 pub use clock::Clock;
-pub use leap::{EngineError, HostId, Leap, Program, TrialPanic, on_trial_thread};
-pub use link::Latency;
+pub use engine::{Engine, EngineError, HostId, Obituary, Program};
+pub use leap::{Leap, TrialPanic, on_trial_thread};

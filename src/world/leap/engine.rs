@@ -5,40 +5,15 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::world::leap::host::{Breakdown, Host, HostId, Program};
+use crate::fault::{Death, Fault, Latency};
+use crate::world::Clock;
+use crate::world::engine::{Engine, EngineError, HostId, Obituary, Program, TURNS_AT_ONE_INSTANT};
+use crate::world::leap::host::{Breakdown, Host};
 use crate::world::leap::interpose;
 use crate::world::net::Net;
-use crate::world::{Clock, Latency};
-
-/// So many turns at one instant are a loop without time: 1,000 hosts that talk on loopback take 50 µs each
-/// way, and no chain of wake-ups within an instant is longer than the hosts and their sockets are many.
-const TURNS_AT_ONE_INSTANT: u32 = 1_000_000;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
 const TIMERS_PER_HOST: usize = 16;
-
-/// Why a trial cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// The program of a host broke down: a bug in the code that the host runs.
-    #[error("host {host} {what} (simulated time {at:?})")]
-    Host {
-        /// The host's name.
-        host: String,
-        /// What happened.
-        what: String,
-        /// When.
-        at: Duration,
-    },
-    /// Hosts went on waking each other without time passing.
-    #[error("the hosts ran {TURNS_AT_ONE_INSTANT} turns at one instant, simulated time {at:?}; the last was of {host}")]
-    Livelock {
-        /// The host of the last turn.
-        host: String,
-        /// When.
-        at: Duration,
-    },
-}
 
 /// A world of hosts, played by leaps.
 pub struct Leap {
@@ -50,6 +25,7 @@ pub struct Leap {
     timers: BinaryHeap<Reverse<(Duration, HostId)>>,
     /// Hosts that must run at this instant whatever happens: they have just begun.
     fresh: BTreeSet<HostId>,
+    told: Option<Obituary>,
 }
 
 impl Leap {
@@ -68,80 +44,8 @@ impl Leap {
             hosts: Vec::new(),
             timers: BinaryHeap::new(),
             fresh: BTreeSet::new(),
+            told: None,
         }
-    }
-
-    /// Adds a host; nothing runs on it until [`Leap::start`].
-    pub fn add_host(&mut self, name: &str, program: Program) -> HostId {
-        let id = self.net.fabric().add_host(name);
-        self.hosts.push(Host::new(id, name, program));
-        id
-    }
-
-    /// The time of the trial.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        self.clock.clone()
-    }
-
-    /// The host's address.
-    #[must_use]
-    pub fn ip(&self, host: HostId) -> IpAddr {
-        self.net.fabric().ip(host)
-    }
-
-    /// Which process of the host runs or ran last: 0 before the first.
-    #[must_use]
-    pub fn incarnation(&self, host: HostId) -> u32 {
-        self.hosts[host.index()].incarnation()
-    }
-
-    /// Starts a process on a host that has none; on one that has, nothing happens.
-    pub fn start(&mut self, host: HostId) {
-        let (seed, net, clock) = (self.seed, self.net.clone(), self.clock.clone());
-        let host_state = &mut self.hosts[host.index()];
-        if !host_state.is_up() {
-            host_state.start(seed, &net, &clock);
-            self.fresh.insert(host);
-        }
-    }
-
-    /// Kills the process of a host (SIGKILL) and tells whether there was one. Its disk stays.
-    pub fn kill(&mut self, host: HostId) -> bool {
-        let host_state = &mut self.hosts[host.index()];
-        let was_up = host_state.is_up();
-        host_state.kill(&self.net);
-        self.fresh.remove(&host);
-        was_up
-    }
-
-    /// Runs `order` on a host, among its tasks, at this instant: the way to reach into a process's shared
-    /// state so that the tasks it wakes belong to the right runtime.
-    ///
-    /// # Errors
-    /// The host broke down.
-    pub fn order(&mut self, host: HostId, order: impl FnOnce()) -> Result<(), EngineError> {
-        if self.hosts[host.index()].is_up() {
-            return self.take_turn(host, order);
-        }
-        order();
-        Ok(())
-    }
-
-    /// Plays until `end`, everything that happens at `end` included.
-    ///
-    /// # Errors
-    /// A host broke down, or time stands still.
-    pub fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {
-        loop {
-            self.play_instant()?;
-            match self.next_event() {
-                Some(next) if next <= end => self.set_now(next),
-                _ => break,
-            }
-        }
-        self.set_now(end.max(self.clock.now()));
-        Ok(())
     }
 
     /// Everything that happens now, until nothing is left to happen now.
@@ -218,6 +122,82 @@ impl Leap {
     fn set_now(&mut self, now: Duration) {
         self.clock.set(now);
         interpose::set_now(now);
+    }
+}
+
+impl Engine for Leap {
+    fn add_host(&mut self, name: &str, program: Program) -> HostId {
+        let id = self.net.fabric().add_host(name);
+        self.hosts.push(Host::new(id, name, program));
+        id
+    }
+
+    fn tell_deaths(&mut self, told: Obituary) {
+        self.told = Some(told);
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    fn ip(&self, host: HostId) -> IpAddr {
+        self.net.fabric().ip(host)
+    }
+
+    fn is_up(&self, host: HostId) -> bool {
+        self.hosts[host.index()].is_up()
+    }
+
+    fn incarnation(&self, host: HostId) -> u32 {
+        self.hosts[host.index()].incarnation()
+    }
+
+    fn start(&mut self, host: HostId) {
+        let (seed, net, clock) = (self.seed, self.net.clone(), self.clock.clone());
+        let host_state = &mut self.hosts[host.index()];
+        if !host_state.is_up() {
+            host_state.start(seed, &net, &clock);
+            self.fresh.insert(host);
+        }
+    }
+
+    fn halt(&mut self, host: HostId, death: Death) -> bool {
+        let host_state = &mut self.hosts[host.index()];
+        let was_up = host_state.is_up();
+        if was_up && let Some(told) = &self.told {
+            told(&host_state.name, death);
+        }
+        host_state.kill(&self.net);
+        self.fresh.remove(&host);
+        was_up
+    }
+
+    fn back_up(&mut self, _host: HostId) {}
+
+    fn begin(&mut self, _number: u32, _fault: &Fault) {}
+
+    fn end(&mut self, _number: u32) -> bool {
+        false
+    }
+
+    fn order(&mut self, host: HostId, order: Box<dyn FnOnce()>) -> Result<(), EngineError> {
+        if self.is_up(host) {
+            return self.take_turn(host, order);
+        }
+        order();
+        Ok(())
+    }
+
+    fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {
+        loop {
+            self.play_instant()?;
+            match self.next_event() {
+                Some(next) if next <= end => self.set_now(next),
+                _ => break,
+            }
+        }
+        self.set_now(end.max(self.clock.now()));
+        Ok(())
     }
 }
 

@@ -20,26 +20,10 @@ use tokio::task::JoinHandle;
 use crate::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings};
 use crate::world::clock::Clock;
 use crate::world::disk::{Alive, Disks};
+use crate::world::engine::{HostId, Program};
 use crate::world::leap::interpose::{self, Turn, WALL_CLOCK_START};
 use crate::world::leap::trial_thread::describe_panic;
 use crate::world::net::{self, Net};
-
-/// Names a host of a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HostId(u16);
-
-impl HostId {
-    pub(crate) fn numbered(number: u16) -> Self {
-        HostId(number)
-    }
-
-    pub(crate) fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// What a host runs: called anew for each process. An error ends the trial.
-pub type Program = Box<dyn Fn(Env) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>>;
 
 /// Why a host could not go on: each is a bug of the program or of ours, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,5 @@ mod host;
 mod interpose;
 mod trial_thread;
 
-pub use engine::{EngineError, Leap};
-pub use host::{HostId, Program};
+pub use engine::Leap;
 pub use trial_thread::{TrialPanic, on_trial_thread};

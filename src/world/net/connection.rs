@@ -14,7 +14,7 @@ use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::world::leap::HostId;
+use crate::world::engine::HostId;
 
 /// What a receiver holds at most before the sender must stop. Linux autotunes between 128 KiB and 6 MiB
 /// (tcp(7), tcp_rmem); the middle of its first doublings keeps many connections small in memory.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::world::Latency;
-use crate::world::leap::HostId;
+use crate::fault::Latency;
+use crate::world::engine::HostId;
 use crate::world::link::Links;
 use crate::world::net::connection::{Connection, End, Holder, Phase, Side};
 

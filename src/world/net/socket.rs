@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::env::{Accept, Address, Listener, Socket};
-use crate::world::leap::HostId;
+use crate::world::engine::HostId;
 use crate::world::net::Net;
 use crate::world::net::connection::{Phase, Side};
 use crate::world::net::fabric::ConnectionId;

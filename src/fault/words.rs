@@ -1,0 +1,166 @@
+//! Faults in words, as reports tell them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use crate::fault::{Answer, Death, DiskHarm, Expired, Fault, HostHarm, Landmark, LinkHarm, Moment, Point, Unsynced};
+
+/// Hosts, one after the other.
+pub(crate) struct Hosts<'f>(pub(crate) &'f BTreeSet<String>);
+
+impl fmt::Display for Hosts<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// More are counted: a sentence stays a sentence.
+        const NAMED: usize = 4;
+        let named: Vec<&str> = self.0.iter().take(NAMED).map(String::as_str).collect();
+        formatter.write_str(&named.join(", "))?;
+        match self.0.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(formatter, " and {more} more"),
+        }
+    }
+}
+
+/// A duration in the unit that leaves no zeros.
+pub(crate) struct Span(pub(crate) Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
+        match (seconds, nanos) {
+            (0, _) => write!(formatter, "{:?}", self.0),
+            (_, 1..) => write!(formatter, "{:?}", self.0),
+            (seconds, 0) if seconds % 3_600 == 0 => write!(formatter, "{}h", seconds / 3_600),
+            (seconds, 0) if seconds % 60 == 0 => write!(formatter, "{}m", seconds / 60),
+            (seconds, 0) => write!(formatter, "{seconds}s"),
+        }
+    }
+}
+
+/// Hundredths of a percent as a percentage.
+struct Percent(u32);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 100, self.0 % 100) {
+            (whole, 0) => write!(formatter, "{whole} %"),
+            (whole, part) => write!(formatter, "{whole}.{part:02} %"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::ProxySilenceUpstream { on, way, path } => {
+                write!(formatter, "the proxy passes nothing for {}", Hosts(on))?;
+                if let Some(way) = way {
+                    write!(formatter, " {way}")?;
+                }
+                if let Some(path) = path {
+                    write!(formatter, " on {path}")?;
+                }
+                formatter.write_str(", and goes on answering HTTP/2 PING")
+            }
+            Fault::Host { on, harm } => write_host(formatter, &Hosts(on), harm),
+            Fault::Link { between, harm } => {
+                write_link(formatter, harm)?;
+                write!(formatter, " {between}")
+            }
+            Fault::Disk { on, harm } => write_disk(formatter, &Hosts(on), harm),
+        }
+    }
+}
+
+fn write_host(formatter: &mut fmt::Formatter<'_>, on: &Hosts<'_>, harm: &HostHarm) -> fmt::Result {
+    match harm {
+        HostHarm::Dies { death, point } => {
+            match death {
+                Death::Killed => write!(formatter, "the process of {on} is killed")?,
+                Death::PoweredOff(unsynced) => {
+                    let fate = match unsynced {
+                        Unsynced::Lost => "lost",
+                        Unsynced::Torn => "torn",
+                        Unsynced::Reordered => "reordered",
+                    };
+                    write!(formatter, "{on} loses power, unsynced writes are {fate}")?;
+                }
+                Death::DiskLost => write!(formatter, "{on} is killed and loses its disk")?,
+                Death::DiskRestored { from } => {
+                    write!(formatter, "{on} is killed and gets its disk of {} back", Span(*from))?;
+                }
+            }
+            point.map_or(Ok(()), |point| write!(formatter, " {point}"))
+        }
+        HostHarm::RestartLoop { up, down } => {
+            write!(formatter, "the process of {on} is killed again and again, {} up, {} down", Span(*up), Span(*down))
+        }
+        HostHarm::Paused => write!(formatter, "the process of {on} is paused"),
+        HostHarm::Suspended => write!(formatter, "{on} is suspended"),
+        HostHarm::ClockStep { by_ms } => {
+            let direction = if *by_ms < 0 { "back" } else { "ahead" };
+            let by = Duration::from_millis(by_ms.unsigned_abs());
+            write!(formatter, "the wall clock of {on} jumps {} {direction}", Span(by))
+        }
+        HostHarm::ClockDrift { parts_per_million } => {
+            write!(formatter, "the wall clock of {on} drifts by {parts_per_million} parts per million")
+        }
+        HostHarm::BacklogFull => write!(formatter, "{on} accepts no connection: its backlog is full"),
+        HostHarm::Name { name, answer } => match answer {
+            Answer::Fails => write!(formatter, "{on} cannot resolve `{name}`"),
+            Answer::Moves { to } => write!(formatter, "for {on} the name `{name}` leads to {to}"),
+            Answer::Dead => write!(formatter, "for {on} the name `{name}` leads to a dead host"),
+        },
+    }
+}
+
+fn write_link(formatter: &mut fmt::Formatter<'_>, harm: &LinkHarm) -> fmt::Result {
+    match harm {
+        LinkHarm::Partition => formatter.write_str("nothing passes"),
+        LinkHarm::Latency(latency) => write!(formatter, "bytes take {latency}"),
+        LinkHarm::Bandwidth { bytes_per_second } => write!(formatter, "{bytes_per_second} bytes per second pass"),
+        LinkHarm::Loss { basis_points, burst: 1 } => {
+            write!(formatter, "{} of segments are lost", Percent(*basis_points))
+        }
+        LinkHarm::Loss { basis_points, burst } => {
+            write!(formatter, "{} of segments are lost, {burst} in a row,", Percent(*basis_points))
+        }
+        LinkHarm::SynLoss { basis_points } => write!(formatter, "{} of SYNs are lost", Percent(*basis_points)),
+        LinkHarm::MtuBlackHole { largest } => {
+            write!(formatter, "segments of more than {largest} bytes vanish")
+        }
+        LinkHarm::IdleDrop { after, then } => {
+            let fate = match then {
+                Expired::Drop => "later packets vanish",
+                Expired::Reset => "later packets are answered with RST",
+            };
+            write!(formatter, "connections idle for {} are forgotten and {fate}", Span(*after))
+        }
+    }
+}
+
+fn write_disk(formatter: &mut fmt::Formatter<'_>, on: &Hosts<'_>, harm: &DiskHarm) -> fmt::Result {
+    match harm {
+        DiskHarm::SyncFails => write!(formatter, "the disk of {on} fails to sync"),
+        DiskHarm::Full => write!(formatter, "the disk of {on} is full"),
+        DiskHarm::SlowSync { takes } => write!(formatter, "the disk of {on} takes {} to sync", Span(*takes)),
+        DiskHarm::BitRot { basis_points } => {
+            write!(formatter, "{} of cold pages of the disk of {on} have a wrong bit", Percent(*basis_points))
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = match self.moment {
+            Moment::Before => "before",
+            Moment::After => "after",
+        };
+        let landmark = match self.landmark {
+            Landmark::DurableWrite => "durable write",
+            Landmark::Frame => "frame",
+        };
+        write!(formatter, "{moment} {landmark} {}", self.nth)
+    }
+}

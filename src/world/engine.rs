@@ -1,0 +1,110 @@
+//! What every engine can do: hold hosts, let time pass, and harm the world that they live in.
+//!
+//! Refuses to know what runs on a host, and what a fault is good for.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::fault::{Death, Fault};
+use crate::world::Clock;
+
+/// Names a host of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostId(u16);
+
+impl HostId {
+    pub(crate) fn numbered(number: u16) -> Self {
+        HostId(number)
+    }
+
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What a host runs: called anew for each process. An error ends the trial.
+pub type Program = Box<dyn Fn(Env) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>>;
+
+/// Is told of each death as it happens, before the first destructor of the process runs.
+pub type Obituary = Box<dyn Fn(&str, Death)>;
+
+/// A world of hosts, and the passing of its time.
+pub trait Engine {
+    /// Adds a host; nothing runs on it until [`Engine::start`].
+    fn add_host(&mut self, name: &str, program: Program) -> HostId;
+
+    /// Names who is to be told of deaths.
+    fn tell_deaths(&mut self, told: Obituary);
+
+    /// The time of the trial.
+    fn clock(&self) -> Clock;
+
+    /// The host's address.
+    fn ip(&self, host: HostId) -> IpAddr;
+
+    /// Whether a process runs on the host.
+    fn is_up(&self, host: HostId) -> bool;
+
+    /// Which process of the host runs or ran last: 0 before the first.
+    fn incarnation(&self, host: HostId) -> u32;
+
+    /// Starts a process on a host that has none; on one that has, nothing happens. A host that was powered off has
+    /// power again.
+    fn start(&mut self, host: HostId);
+
+    /// Halts a host and tells whether a process ran on it.
+    fn halt(&mut self, host: HostId, death: Death) -> bool;
+
+    /// Keeps a copy of the host's disk as it is now, for [`Death::DiskRestored`] of this time.
+    fn back_up(&mut self, host: HostId);
+
+    /// Begins a fault of hosts, links or disks. One that halts a host at a named point halts it by itself; every
+    /// other death is left to [`Engine::halt`]. `number` names the fault, and its dice.
+    fn begin(&mut self, number: u32, fault: &Fault);
+
+    /// Ends a fault and tells whether it had any effect. A host that it halted stays down.
+    fn end(&mut self, number: u32) -> bool;
+
+    /// Runs `order` on a host, among its tasks, at this instant: the way to reach into a process's shared state so
+    /// that the tasks it wakes belong to the right runtime.
+    ///
+    /// # Errors
+    /// The host broke down.
+    fn order(&mut self, host: HostId, order: Box<dyn FnOnce()>) -> Result<(), EngineError>;
+
+    /// Plays until `end`, everything that happens at `end` included.
+    ///
+    /// # Errors
+    /// A host broke down, or time stands still.
+    fn run_until(&mut self, end: Duration) -> Result<(), EngineError>;
+}
+
+/// So many turns at one instant are a loop without time: 1,000 hosts that talk on loopback take 50 µs each
+/// way, and no chain of wake-ups within an instant is longer than the hosts and their sockets are many.
+pub(crate) const TURNS_AT_ONE_INSTANT: u32 = 1_000_000;
+
+/// Why a trial cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The program of a host broke down: a bug in the code that the host runs.
+    #[error("host {host} {what} (simulated time {at:?})")]
+    Host {
+        /// The host's name.
+        host: String,
+        /// What happened.
+        what: String,
+        /// When.
+        at: Duration,
+    },
+    /// Hosts went on waking each other without time passing.
+    #[error("the hosts ran {TURNS_AT_ONE_INSTANT} turns at one instant, simulated time {at:?}; the last was of {host}")]
+    Livelock {
+        /// The host of the last turn.
+        host: String,
+        /// When.
+        at: Duration,
+    },
+}
