@@ -6,15 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::StorageBackend;
 
 use crate::env::Disk;
-
-/// Whether a process is still alive; shared by everything it holds.
-pub(crate) type Alive = Arc<AtomicBool>;
+use crate::world::process::Process;
 
 /// The disks of one host.
 #[derive(Debug, Default)]
@@ -25,32 +22,32 @@ pub(crate) struct Disks {
 #[derive(Debug, Default)]
 struct Store {
     bytes: Vec<u8>,
-    holder: Option<Alive>,
+    holder: Option<Process>,
 }
 
 impl Disks {
-    /// Opens the store of that name for the process that `alive` stands for.
-    pub(crate) fn open(&mut self, name: &str, alive: &Alive) -> io::Result<Disk> {
+    /// Opens the store of that name for a process.
+    pub(crate) fn open(&mut self, name: &str, process: &Process) -> io::Result<Disk> {
         let store = self.stores.entry(name.to_owned()).or_default().clone();
         let mut locked = lock(&store);
-        if locked.holder.as_ref().is_some_and(|holder| holder.load(Ordering::Relaxed)) {
+        if locked.holder.as_ref().is_some_and(Process::is_alive) {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, format!("the store `{name}` is already open")));
         }
-        locked.holder = Some(alive.clone());
+        locked.holder = Some(process.clone());
         drop(locked);
-        Ok(Disk::new(Handle { store, alive: alive.clone() }))
+        Ok(Disk::new(Handle { store, process: process.clone() }))
     }
 }
 
 #[derive(Debug)]
 struct Handle {
     store: Arc<Mutex<Store>>,
-    alive: Alive,
+    process: Process,
 }
 
 impl Handle {
     fn store(&self) -> io::Result<std::sync::MutexGuard<'_, Store>> {
-        if self.alive.load(Ordering::Relaxed) {
+        if self.process.is_alive() {
             Ok(lock(&self.store))
         } else {
             Err(io::Error::other("the process that held this store is dead"))
@@ -111,28 +108,24 @@ impl StorageBackend for Handle {
 mod tests {
     use super::*;
 
-    fn alive() -> Alive {
-        Arc::new(AtomicBool::new(true))
-    }
-
     #[test]
     fn a_store_outlives_the_process_that_wrote_it() {
         let mut disks = Disks::default();
-        let first = alive();
+        let first = Process::begin();
         let handle = disks.open("log", &first).expect("opened");
         handle.set_len(4).expect("alive");
         handle.write(1, b"ab").expect("alive");
-        first.store(false, Ordering::Relaxed);
+        first.die();
         assert!(handle.write(0, b"x").is_err(), "a dead process wrote");
         let mut bytes = [9; 4];
-        disks.open("log", &alive()).expect("opened").read(0, &mut bytes).expect("alive");
+        disks.open("log", &Process::begin()).expect("opened").read(0, &mut bytes).expect("alive");
         assert_eq!(&bytes, b"\0ab\0");
     }
 
     #[test]
     fn a_store_has_one_holder_at_a_time() {
         let mut disks = Disks::default();
-        let process = alive();
+        let process = Process::begin();
         let handle = disks.open("log", &process).expect("opened");
         assert!(disks.open("log", &process).is_err());
         handle.close().expect("alive");
@@ -141,7 +134,7 @@ mod tests {
 
     #[test]
     fn access_beyond_the_end_is_an_error() {
-        let handle = Disks::default().open("log", &alive()).expect("opened");
+        let handle = Disks::default().open("log", &Process::begin()).expect("opened");
         assert!(handle.read(0, &mut [0]).is_err());
         assert!(handle.write(u64::MAX, b"x").is_err());
     }

@@ -10,6 +10,7 @@ mod engine;
 mod leap;
 mod link;
 mod net;
+mod process;
 
 pub use clock::Clock;
 pub use engine::{Engine, EngineError, HostId, Obituary, Program};

@@ -19,11 +19,12 @@ use tokio::task::JoinHandle;
 
 use crate::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings};
 use crate::world::clock::Clock;
-use crate::world::disk::{Alive, Disks};
+use crate::world::disk::Disks;
 use crate::world::engine::{HostId, Program};
 use crate::world::leap::interpose::{self, Turn, WALL_CLOCK_START};
 use crate::world::leap::trial_thread::describe_panic;
 use crate::world::net::{self, Net};
+use crate::world::process::Process;
 
 /// Why a host could not go on: each is a bug of the program or of ours, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,25 +43,25 @@ pub(crate) struct Host {
     program: Program,
     disks: Arc<Mutex<Disks>>,
     incarnation: u32,
-    process: Option<Process>,
+    running: Option<Running>,
 }
 
-struct Process {
+struct Running {
     runtime: Runtime,
     /// The program, until it has ended.
     main: Option<JoinHandle<Result<(), String>>>,
-    alive: Alive,
+    process: Process,
     /// When its next timer is due.
     timer: Option<Duration>,
 }
 
 impl Host {
     pub(crate) fn new(id: HostId, name: &str, program: Program) -> Self {
-        Host { id, name: name.to_owned(), program, disks: Arc::default(), incarnation: 0, process: None }
+        Host { id, name: name.to_owned(), program, disks: Arc::default(), incarnation: 0, running: None }
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.process.is_some()
+        self.running.is_some()
     }
 
     pub(crate) fn incarnation(&self) -> u32 {
@@ -68,14 +69,14 @@ impl Host {
     }
 
     pub(crate) fn timer(&self) -> Option<Duration> {
-        self.process.as_ref().and_then(|process| process.timer)
+        self.running.as_ref().and_then(|running| running.timer)
     }
 
     /// Starts the next process.
     pub(crate) fn start(&mut self, seed: u64, net: &Net, clock: &Clock) {
-        assert!(self.process.is_none(), "host {} runs already", self.name);
+        assert!(self.running.is_none(), "host {} runs already", self.name);
         self.incarnation += 1;
-        let alive = Alive::new(true.into());
+        let process = Process::begin();
         let scope = format!("{}/{}", self.name, self.incarnation);
         let runtime = Builder::new_current_thread()
             .enable_all()
@@ -88,41 +89,41 @@ impl Host {
             net: net.clone(),
             clock: clock.clone(),
             disks: self.disks.clone(),
-            alive: alive.clone(),
+            process: process.clone(),
             seed,
             scope,
             dice_drawn: AtomicU64::new(0),
         });
         let main = runtime.spawn((self.program)(env));
-        self.process = Some(Process { runtime, main: Some(main), alive, timer: None });
+        self.running = Some(Running { runtime, main: Some(main), process, timer: None });
     }
 
     /// Kills the process: first its kernel closes its sockets and its disks are dead to it, then its
     /// destructors run, which can reach neither.
     pub(crate) fn kill(&mut self, net: &Net) {
-        let Some(process) = self.process.take() else { return };
-        process.alive.store(false, Ordering::Relaxed);
+        let Some(running) = self.running.take() else { return };
+        running.process.die();
         net.fabric().kill(self.id);
         // What a destructor says after the process's death is of no interest, not even a panic.
-        drop(catch_unwind(AssertUnwindSafe(|| drop(process))));
+        drop(catch_unwind(AssertUnwindSafe(|| drop(running))));
     }
 
     /// Runs everything that can run at `now`, until the host waits for its next timer or for another host.
     /// `order` runs first, among the host's tasks, so that what it wakes is woken on its own runtime.
     pub(crate) fn take_turn(&mut self, net: &Net, now: Duration, order: impl FnOnce()) -> Result<(), Breakdown> {
-        let Some(process) = &mut self.process else { return Ok(()) };
+        let Some(running) = &mut self.running else { return Ok(()) };
         let wakers = net.fabric().take_wakers(self.id);
-        let turn = catch_unwind(AssertUnwindSafe(|| process.runtime.block_on(until_idle(wakers, order))));
+        let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, order))));
         match turn {
             Err(panic) => return Err(Breakdown::Panicked(describe_panic(&*panic))),
-            Ok(Turn::Idle(rest)) => process.timer = rest.map(|rest| now + rest),
+            Ok(Turn::Idle(rest)) => running.timer = rest.map(|rest| now + rest),
             Ok(Turn::Running | Turn::Stuck) => return Err(Breakdown::NeverIdle),
         }
-        process.check_main()
+        running.check_main()
     }
 }
 
-impl Process {
+impl Running {
     /// A program may end; one that ends with an error breaks the host down.
     fn check_main(&mut self) -> Result<(), Breakdown> {
         let Some(main) = &mut self.main else { return Ok(()) };
@@ -161,7 +162,7 @@ struct HostEnv {
     net: Net,
     clock: Clock,
     disks: Arc<Mutex<Disks>>,
-    alive: Alive,
+    process: Process,
     seed: u64,
     /// Host and incarnation: names the process's dice.
     scope: String,
@@ -170,12 +171,12 @@ struct HostEnv {
 
 impl Surroundings for HostEnv {
     fn dial(&self, address: &Address) -> Asked<Socket> {
-        Box::pin(net::dial(self.net.clone(), self.host, address.clone()))
+        Box::pin(net::dial(self.net.clone(), self.host, address.clone(), self.process.clone()))
     }
 
     fn listen(&self, port: u16) -> Asked<Listener> {
-        let (net, host) = (self.net.clone(), self.host);
-        Box::pin(async move { net::listen(net, host, port) })
+        let (net, host, process) = (self.net.clone(), self.host, self.process.clone());
+        Box::pin(async move { net::listen(net, host, port, process) })
     }
 
     fn dice(&self) -> Dice {
@@ -184,7 +185,7 @@ impl Surroundings for HostEnv {
     }
 
     fn disk(&self, name: &str) -> io::Result<Disk> {
-        self.disks.lock().unwrap_or_else(PoisonError::into_inner).open(name, &self.alive)
+        self.disks.lock().unwrap_or_else(PoisonError::into_inner).open(name, &self.process)
     }
 
     fn wall_clock(&self) -> Duration {

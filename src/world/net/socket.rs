@@ -13,34 +13,36 @@ use crate::world::engine::HostId;
 use crate::world::net::Net;
 use crate::world::net::connection::{Phase, Side};
 use crate::world::net::fabric::ConnectionId;
+use crate::world::process::Process;
 
 /// connect(2), from a host to an address of the same world.
-pub(crate) async fn dial(net: Net, from: HostId, address: Address) -> io::Result<Socket> {
+pub(crate) async fn dial(net: Net, from: HostId, address: Address, process: Process) -> io::Result<Socket> {
     let id = net.fabric().dial(from, &address.host, address.port)?;
     // From here on a cancelled dial closes the socket.
-    let stream = Stream { net, id, side: Side::Dialer };
+    let stream = Stream { net, id, side: Side::Dialer, process };
     poll_fn(|context| stream.poll_connected(context)).await?;
     let (local, peer) = stream.addresses();
     Ok(Socket::new(local, peer, stream))
 }
 
 /// bind(2) and listen(2).
-pub(crate) fn listen(net: Net, host: HostId, port: u16) -> io::Result<Listener> {
+pub(crate) fn listen(net: Net, host: HostId, port: u16, process: Process) -> io::Result<Listener> {
     let local = net.fabric().listen(host, port)?;
-    Ok(Listener::new(local, Port { net, host, port }))
+    Ok(Listener::new(local, Port { net, host, port, process }))
 }
 
 struct Port {
     net: Net,
     host: HostId,
     port: u16,
+    process: Process,
 }
 
 impl Accept for Port {
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
         let accepted = self.net.fabric().accept(self.host, self.port, context.waker())?;
         let Some(id) = accepted else { return Poll::Pending };
-        let stream = Stream { net: self.net.clone(), id, side: Side::Acceptor };
+        let stream = Stream { net: self.net.clone(), id, side: Side::Acceptor, process: self.process.clone() };
         let (local, peer) = stream.addresses();
         Poll::Ready(Ok(Socket::new(local, peer, stream)))
     }
@@ -56,6 +58,7 @@ struct Stream {
     net: Net,
     id: ConnectionId,
     side: Side,
+    process: Process,
 }
 
 /// A held socket's connection is forgotten only after its host's process died.
