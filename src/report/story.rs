@@ -29,8 +29,8 @@ pub(crate) fn tell(outcome: &Outcome) -> Vec<Line> {
     teller.lines
 }
 
-/// What is open while a silence lasts.
-struct Silence {
+/// A fault that lasts, and what happened meanwhile.
+struct Ongoing {
     clause: Clause,
     keepalives: u64,
     published: u64,
@@ -77,7 +77,7 @@ impl Recovery {
 struct Teller<'a> {
     outcome: &'a Outcome,
     lines: Vec<Line>,
-    silences: Vec<Silence>,
+    faults: Vec<Ongoing>,
     recoveries: BTreeMap<HostName, Recovery>,
     trips: u64,
     deliveries: u64,
@@ -88,7 +88,7 @@ impl<'a> Teller<'a> {
         Teller {
             outcome,
             lines: Vec::new(),
-            silences: Vec::new(),
+            faults: Vec::new(),
             recoveries: BTreeMap::new(),
             trips: 0,
             deliveries: 0,
@@ -109,20 +109,21 @@ impl<'a> Teller<'a> {
             Event::FaultBegan(clause) => self.begin_fault(record, clause),
             Event::FaultEnded { clause, felt } => self.end_fault(record, *clause, *felt),
             Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. } => {
-                for silence in &mut self.silences {
-                    if silence.clause.fault.falls_on(&record.host) {
-                        silence.keepalives += record.count;
+                for fault in &mut self.faults {
+                    if fault.clause.fault.falls_on(&record.host) {
+                        fault.keepalives += record.count;
                     }
                 }
             }
-            Event::Published { .. } => self.silences.iter_mut().for_each(|silence| silence.published += 1),
-            Event::Stored { .. } => self.silences.iter_mut().for_each(|silence| silence.stored += 1),
+            Event::Published { .. } => self.faults.iter_mut().for_each(|fault| fault.published += 1),
+            Event::Stored { .. } => self.faults.iter_mut().for_each(|fault| fault.stored += 1),
             Event::StreamClosed { reason: CloseReason::Reaped, stream } => {
                 self.say(record.at, format!("node: gives up subscription {stream}: no Pong in time (S6)"));
             }
             Event::StreamClosed { reason: CloseReason::TooSlow, stream } => {
                 self.say(record.at, format!("node: ends subscription {stream}: its consumer is too slow"));
             }
+            Event::StoreFailed { why } => self.say(record.at, format!("{}: its store fails: {why}", record.host)),
             Event::ProcessBegan { incarnation } if *incarnation > 1 => {
                 self.say(record.at, format!("{}: begins again", record.host));
             }
@@ -138,18 +139,25 @@ impl<'a> Teller<'a> {
 
     fn begin_fault(&mut self, record: &Record, clause: &Clause) {
         self.say(record.at, format!("{}", clause.fault));
-        if matches!(clause.fault, Fault::ProxySilenceUpstream { .. }) {
-            self.silences.push(Silence { clause: clause.clone(), keepalives: 0, published: 0, stored: 0 });
-        }
+        self.faults.push(Ongoing { clause: clause.clone(), keepalives: 0, published: 0, stored: 0 });
     }
 
     fn end_fault(&mut self, record: &Record, clause: u32, felt: bool) {
-        let Some(index) = self.silences.iter().position(|silence| silence.clause.number == clause) else { return };
-        let silence = self.silences.remove(index);
+        let Some(index) = self.faults.iter().position(|fault| fault.clause.number == clause) else { return };
+        let ended = self.faults.remove(index);
         if !felt {
-            self.say(record.at, format!("fault {clause} ends; nothing was there to harm"));
+            self.say(record.at, format!("over, and it harmed nothing: {}", ended.clause.fault));
             return;
         }
+        match ended.clause.fault {
+            Fault::ProxySilenceUpstream { .. } => self.end_silence(record, &ended),
+            Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {
+                self.say(record.at, format!("over: {}", ended.clause.fault));
+            }
+        }
+    }
+
+    fn end_silence(&mut self, record: &Record, silence: &Ongoing) {
         let noticed = match self.outcome.sim.client.http2_keepalive {
             Some(keepalive) => format!(
                 "HTTP/2 keepalive ({} / {}) never noticed",

@@ -183,7 +183,7 @@ fn a_fault_that_never_fired_makes_the_trial_unknown() {
     let said = scratch.pulseless(&["run", "idle.toml", "--seed", "7"]).exits(2);
     let expected = "verdict  unknown: fault 1 never fired (proxy-silence-upstream, at 15s): nothing was there to harm";
     assert_eq!(said.line("verdict "), expected);
-    said.says(&["fault 1 ends; nothing was there to harm"]);
+    said.says(&["over, and it harmed nothing: the proxy passes nothing for"]);
 }
 
 #[test]
