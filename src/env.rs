@@ -114,6 +114,26 @@ impl FromStr for Address {
     }
 }
 
+/// What a process asks of the TCP of its own connections; the default asks for nothing, as Linux has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// `SO_KEEPALIVE` and its three options; none is off.
+    pub keepalive: Option<TcpKeepalive>,
+    /// `TCP_USER_TIMEOUT`: how long sent data may stay unacknowledged; none leaves it to the retransmissions.
+    pub user_timeout: Option<Duration>,
+}
+
+/// When TCP probes a silent peer (tcp(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpKeepalive {
+    /// `TCP_KEEPIDLE`: after how long without a segment the first probe goes out.
+    pub idle: Duration,
+    /// `TCP_KEEPINTVL`: the time from one probe to the next.
+    pub interval: Duration,
+    /// `TCP_KEEPCNT`: after how many unanswered probes the connection is dead.
+    pub count: u32,
+}
+
 /// Bytes in both directions: what TCP gives an application.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 

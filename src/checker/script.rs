@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::checker::{Checker, Evidence, Verdict};
-use crate::fault::{Clause, Fault, Way};
+use crate::fault::{Clause, Fault, Origin, Way};
 use crate::history::{Beat, Event, Fate, Frame, History, HostName, TapStream, Terms};
 use crate::spec;
 use crate::wire::{Add, Cursor, Kind, MessageId, MutateId, Nonce, SUBSCRIBE_PATH, Tag, Topic};
@@ -145,7 +145,7 @@ impl Script {
     /// Clause 1 begins: `client-1` is silenced both ways for 300 s.
     pub(crate) fn silence_begins(self) -> Self {
         let fault = Fault::ProxySilenceUpstream { on: BTreeSet::from([CLIENT.to_owned()]), way: None, path: None };
-        let clause = Clause { number: 1, at: self.now, lasts: Duration::from_secs(300), fault };
+        let clause = Clause { number: 1, at: self.now, lasts: Duration::from_secs(300), fault, origin: Origin::File };
         self.event("world", Event::FaultBegan(clause))
     }
 

@@ -122,6 +122,17 @@ impl Fault {
     }
 }
 
+/// Who put a clause into a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The sim file names it: a trial in which it is never felt shows too little.
+    #[default]
+    File,
+    /// The seed drew it in a storm: it may find nobody to harm.
+    Storm,
+}
+
 /// One fault and its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clause {
@@ -133,6 +144,8 @@ pub struct Clause {
     pub lasts: Duration,
     /// What happens.
     pub fault: Fault,
+    /// Who put it there.
+    pub origin: Origin,
 }
 
 impl Clause {

@@ -29,7 +29,8 @@ impl fmt::Display for Span {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, nanos) = (self.0.as_secs(), self.0.subsec_nanos());
         match (seconds, nanos) {
-            (0, _) => write!(formatter, "{:?}", self.0),
+            (0, 0) => formatter.write_str("0s"),
+            (0, 1..) => write!(formatter, "{:?}", self.0),
             (_, 1..) => write!(formatter, "{:?}", self.0),
             (seconds, 0) if seconds % 3_600 == 0 => write!(formatter, "{}h", seconds / 3_600),
             (seconds, 0) if seconds % 60 == 0 => write!(formatter, "{}m", seconds / 60),
@@ -38,13 +39,27 @@ impl fmt::Display for Span {
     }
 }
 
+/// A number of bytes in the unit that leaves no fraction.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes > 0 && bytes % (1 << 20) == 0 => write!(formatter, "{} MiB", bytes >> 20),
+            bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(formatter, "{} KiB", bytes >> 10),
+            bytes => write!(formatter, "{bytes} bytes"),
+        }
+    }
+}
+
 /// Hundredths of a percent as a percentage.
-struct Percent(u32);
+pub(crate) struct Percent(pub(crate) u32);
 
 impl fmt::Display for Percent {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0 / 100, self.0 % 100) {
             (whole, 0) => write!(formatter, "{whole} %"),
+            (whole, part) if part % 10 == 0 => write!(formatter, "{whole}.{} %", part / 10),
             (whole, part) => write!(formatter, "{whole}.{part:02} %"),
         }
     }
@@ -119,7 +134,7 @@ fn write_link(formatter: &mut fmt::Formatter<'_>, harm: &LinkHarm) -> fmt::Resul
     match harm {
         LinkHarm::Partition => formatter.write_str("nothing passes"),
         LinkHarm::Latency(latency) => write!(formatter, "bytes take {latency}"),
-        LinkHarm::Bandwidth { bytes_per_second } => write!(formatter, "{bytes_per_second} bytes per second pass"),
+        LinkHarm::Bandwidth { bytes_per_second } => write!(formatter, "{} per second pass", Bytes(*bytes_per_second)),
         LinkHarm::Loss { basis_points, burst: 1 } => {
             write!(formatter, "{} of segments are lost", Percent(*basis_points))
         }

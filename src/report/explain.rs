@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use crate::checker::{self, Milestone};
+use crate::fault::{Bytes, Percent, Storm};
 use crate::report::count;
-use crate::sim::{Promised, SimFile, WorkloadKind, spell};
+use crate::sim::{Link, Promised, SimFile, WorkloadKind, spell};
 use crate::spec;
 
 /// What a sim does, what it promises and which requirements it cites.
@@ -23,8 +24,10 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     for clause in &sim.plan.clauses {
         writeln!(text, "  at {} for {}: {}", spell(clause.at), spell(clause.lasts), clause.fault)?;
     }
-    if sim.plan.clauses.is_empty() {
-        writeln!(text, "  nothing")?;
+    match &sim.storm {
+        Some(storm) => write_storm(text, storm)?,
+        None if sim.plan.clauses.is_empty() => writeln!(text, "  nothing")?,
+        None => {}
     }
     write_promise(text, sim)?;
     writeln!(text, "\nRequirements")?;
@@ -34,19 +37,40 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     Ok(())
 }
 
+fn write_storm(text: &mut String, storm: &Storm) -> std::fmt::Result {
+    writeln!(
+        text,
+        "  from {} on a storm: the seed draws about half of these families, and of each {} in the mean",
+        spell(storm.begins),
+        count(storm.intensity.into(), "fault")
+    )?;
+    for family in &storm.families {
+        writeln!(text, "    {}: {}", family.name(), family.meaning())?;
+    }
+    Ok(())
+}
+
 fn write_cast(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     let latency = sim.link.latency;
     writeln!(text, "The cast")?;
-    writeln!(
+    let several = |number: u32, one: &str, many: &str| match number {
+        1 => format!("one {one}"),
+        number => format!("{number} {many}"),
+    };
+    write!(
         text,
-        "  {} and {} reach one node through one proxy (profile {}); every link takes {latency} one way",
+        "  {} and {} reach {} through {} (profile {}); every link takes {latency} one way",
         count(sim.cast.clients.into(), "client"),
         count(sim.cast.publishers.into(), "publisher"),
+        several(sim.cast.nodes, "node", "nodes"),
+        several(sim.cast.proxies, "proxy", "proxies"),
         sim.cast.proxy.profile
     )?;
+    write_limits(text, &sim.link)?;
     writeln!(
         text,
-        "  the node pings after {} of silence and waits {} for the Pong (S6)",
+        "  {} pings after {} of silence and waits {} for the Pong (S6)",
+        if sim.cast.nodes == 1 { "the node" } else { "each node" },
         spell(sim.node.keepalive),
         spell(sim.node.pong_deadline)
     )?;
@@ -63,11 +87,36 @@ fn write_cast(text: &mut String, sim: &SimFile) -> std::fmt::Result {
         )?,
         None => writeln!(text, "  their HTTP/2 keepalive is off")?,
     }
+    write_tcp(text, sim)?;
     if !sim.client.consume.is_zero() {
         writeln!(text, "  their application takes {} for each batch", spell(sim.client.consume))?;
     }
     for quirk in [&sim.node.quirk, &sim.client.quirk].into_iter().flatten() {
         writeln!(text, "  planted bug: {quirk}")?;
+    }
+    Ok(())
+}
+
+fn write_limits(text: &mut String, link: &Link) -> std::fmt::Result {
+    if let Some(bytes) = link.bandwidth_bytes_per_second {
+        write!(text, ", lets {} per second pass", Bytes(bytes))?;
+    }
+    if let Some(loss) = link.loss_basis_points {
+        write!(text, ", loses {} of segments", Percent(loss))?;
+    }
+    writeln!(text)
+}
+
+fn write_tcp(text: &mut String, sim: &SimFile) -> std::fmt::Result {
+    for (whose, tcp) in [("the clients'", &sim.client.tcp), ("the proxies'", &sim.cast.proxy.tcp)] {
+        if let Some(keepalive) = tcp.keepalive {
+            let (idle, interval) = (spell(keepalive.idle), spell(keepalive.interval));
+            let probes = count(keepalive.count.into(), "probe");
+            writeln!(text, "  {whose} TCP sends {probes} to a peer silent for {idle}, one each {interval}")?;
+        }
+        if let Some(timeout) = tcp.user_timeout {
+            writeln!(text, "  {whose} TCP waits {} for an acknowledgement", spell(timeout))?;
+        }
     }
     Ok(())
 }

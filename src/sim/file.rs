@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::client::Http2Keepalive;
-use crate::fault::{Latency, Plan};
+use crate::env::TcpOptions;
+use crate::fault::{Latency, Plan, Storm};
 use crate::sim::Rate;
 use crate::wire::{Kind, Topic};
 
@@ -36,8 +37,10 @@ pub struct SimFile {
     pub client: ClientPart,
     /// What the applications do.
     pub workload: Workload,
-    /// The faults, numbered from 1 by the time at which they begin.
+    /// The faults that the file names, numbered from 1 by the time at which they begin.
     pub plan: Plan,
+    /// What the seed draws besides, if anything.
+    pub storm: Option<Storm>,
     /// What the sim promises.
     pub promise: Promise,
 }
@@ -94,11 +97,39 @@ impl Cast {
     /// The names of the hosts: `node`, `proxy` (or `node-1`…, `proxy-1`… of several), `client-1`…, `publisher-1`….
     #[must_use]
     pub fn hosts(&self) -> Vec<String> {
-        let nodes = (1..=self.nodes).map(|number| self.node(number));
-        let proxies = (1..=self.proxies).map(|number| self.proxy(number));
-        let clients = (1..=self.clients).map(|number| format!("client-{number}"));
-        let publishers = (1..=self.publishers).map(|number| format!("publisher-{number}"));
-        nodes.chain(proxies).chain(clients).chain(publishers).collect()
+        self.hosts_of(&Role::ALL)
+    }
+
+    /// The names of the hosts in those roles.
+    #[must_use]
+    pub fn hosts_of(&self, roles: &[Role]) -> Vec<String> {
+        let named = |role: &Role| {
+            let role = *role;
+            (1..=self.count(role)).map(move |number| self.host(role, number))
+        };
+        roles.iter().flat_map(named).collect()
+    }
+
+    /// How many hosts have that role.
+    #[must_use]
+    pub fn count(&self, role: Role) -> u32 {
+        match role {
+            Role::Node => self.nodes,
+            Role::Proxy => self.proxies,
+            Role::Client => self.clients,
+            Role::Publisher => self.publishers,
+        }
+    }
+
+    /// The name of the host of that number in a role.
+    #[must_use]
+    pub fn host(&self, role: Role, number: u32) -> String {
+        match role {
+            Role::Node => self.node(number),
+            Role::Proxy => self.proxy(number),
+            Role::Client => format!("client-{number}"),
+            Role::Publisher => format!("publisher-{number}"),
+        }
     }
 
     /// The name of a node.
@@ -126,11 +157,31 @@ impl Cast {
     }
 }
 
+/// What a host is cast as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// It serves and stores.
+    Node,
+    /// It stands between.
+    Proxy,
+    /// It subscribes.
+    Client,
+    /// It publishes.
+    Publisher,
+}
+
+impl Role {
+    /// Every role, in the order in which hosts are listed.
+    pub const ALL: [Role; 4] = [Role::Node, Role::Proxy, Role::Client, Role::Publisher];
+}
+
 /// How the proxy behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyPart {
     /// The named set of a real proxy's documented defaults.
     pub profile: String,
+    /// The TCP of its connections to the node.
+    pub tcp: TcpOptions,
 }
 
 /// The links between hosts; all alike.
@@ -138,6 +189,10 @@ pub struct ProxyPart {
 pub struct Link {
     /// How long bytes travel, one way.
     pub latency: Latency,
+    /// How many bytes pass in a second, on all connections together; none is any number.
+    pub bandwidth_bytes_per_second: Option<u64>,
+    /// How many segments are lost, in hundredths of a percent; none is no loss.
+    pub loss_basis_points: Option<u32>,
 }
 
 /// How the node behaves.
@@ -158,6 +213,8 @@ pub struct ClientPart {
     pub watchdog: Option<u32>,
     /// The HTTP/2 keepalive of its connections; none is no keepalive.
     pub http2_keepalive: Option<Http2Keepalive>,
+    /// The TCP of its connections.
+    pub tcp: TcpOptions,
     /// How many topics one `Mutate` adds at most; the others go into further waves.
     pub topics_per_mutate: u32,
     /// How long the application takes for each batch.

@@ -4,7 +4,9 @@
 //! [`Refusal`] that shows the line, comes out. A sim file and a seed go in; an [`Outcome`] comes out.
 
 mod clause;
+mod contradiction;
 mod file;
+mod measure;
 mod observe;
 mod outcome;
 mod play;
@@ -14,11 +16,12 @@ mod refusal;
 mod section;
 mod setting;
 mod stage;
+mod storm;
 mod tap;
 mod vocabulary;
 
 pub use file::{
-    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
+    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Role, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 pub use outcome::{Conclusion, Outcome};
 pub use play::{PlayError, play};
@@ -26,4 +29,5 @@ pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
 pub use refusal::{Problem, Refusal};
 pub use setting::{BadSetting, Setting};
+pub use storm::plan_of;
 pub use vocabulary::vocabulary;

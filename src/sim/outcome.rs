@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::checker::{self, Judgement, Milestone, Readable, Verdict};
-use crate::fault::Plan;
+use crate::fault::{Origin, Plan};
 use crate::history::{Digest, Event, History};
 use crate::sim::{Promised, SimFile};
 
@@ -113,7 +113,9 @@ fn broken_fail(promised: &str, judgements: &[Judgement]) -> Option<String> {
 }
 
 fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &[Judgement]) -> Option<String> {
-    let unfelt = plan.clauses.iter().find(|clause| !was_felt(history, clause.number)).map(|clause| {
+    // What a storm draws may find nobody to harm; what the file names must be felt.
+    let mut named = plan.clauses.iter().filter(|clause| clause.origin == Origin::File);
+    let unfelt = named.find(|clause| !was_felt(history, clause.number)).map(|clause| {
         format!(
             "fault {} never fired ({}, at {}): nothing was there to harm",
             clause.number,

@@ -9,6 +9,7 @@ use crate::fault::{Clause, Death, Fault, HostHarm, Plan, Way};
 use crate::history::{Event, History};
 use crate::proxy::{Direction, Silence};
 use crate::sim::stage::{Stage, terms};
+use crate::sim::storm::plan_of;
 use crate::sim::{Outcome, SimFile};
 use crate::world::{EngineError, Leap, TrialPanic, on_trial_thread};
 
@@ -33,7 +34,7 @@ pub enum PlayError {
 /// # Errors
 /// See [`PlayError`].
 pub fn play(sim: &SimFile, seed: u64) -> Result<Outcome, PlayError> {
-    let (sim, plan) = (sim.clone(), sim.plan.clone());
+    let (sim, plan) = (sim.clone(), plan_of(sim, seed));
     let history = on_trial_thread(seed, || play_here(&sim, &plan, seed))??;
     Ok(Outcome::judge(sim, seed, plan, history))
 }

@@ -1,4 +1,4 @@
-//! Durations, rates and sizes as a sim file writes them: `1h30m`, `10/m`, `16KiB`.
+//! Durations, rates, sizes and percentages as a sim file writes them: `1h30m`, `10/m`, `16KiB`, `2.5%`.
 //!
 //! Refuses to know which key a quantity belongs to, and which range is sensible there.
 
@@ -17,6 +17,13 @@ pub const LATENCY_FORM: &str = "a duration or a range of two, with the units ms,
 pub const RATE_FORM: &str = "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"";
 /// What would be a size; goes after "write".
 pub const SIZE_FORM: &str = "a size with the unit B, KiB or MiB, such as \"200B\" or \"16KiB\"";
+
+/// What would be a bandwidth; goes after "write".
+pub const BANDWIDTH_FORM: &str = "a bandwidth with the unit B/s, KiB/s or MiB/s, such as \"64KiB/s\" or \"10MiB/s\"";
+/// What would be a percentage; goes after "write".
+pub const PERCENT_FORM: &str = "a percentage with at most two decimals, such as \"0.05%\", \"2.5%\" or \"100%\"";
+/// What would be a step of a clock; goes after "write".
+pub const STEP_FORM: &str = "a step with a sign and the units ms, s, m and h, such as \"+5m\" or \"-30s\"";
 
 /// The units of a duration in milliseconds, longest first: the order in which they are written.
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -65,6 +72,21 @@ pub enum BadQuantity {
     /// A rate has no slash.
     #[error("`{0}` does not say per what")]
     NoPeriod(String),
+    /// A bandwidth is not per second.
+    #[error("`{0}` is not per second")]
+    NotPerSecond(String),
+    /// A percentage has no percent sign.
+    #[error("`{0}` has no percent sign")]
+    NoPercent(String),
+    /// A percentage is finer than hundredths, or none at all.
+    #[error("`{0}` is not a number with at most two decimals")]
+    Decimals(String),
+    /// A step has no sign.
+    #[error("`{0}` has no sign")]
+    NoSign(String),
+    /// A long tail has nothing to be long against.
+    #[error("`{0}` has no tail: that takes a range whose shortest time is above zero")]
+    NoTail(String),
     /// A range ends below its beginning.
     #[error("`{0}` runs backwards")]
     Backwards(String),
@@ -182,7 +204,61 @@ pub fn latency(text: &str) -> Result<Latency, BadQuantity> {
     if least > most {
         return Err(BadQuantity::Backwards(text.into()));
     }
+    if shape == Shape::LongTailed && (least.is_zero() || least == most) {
+        return Err(BadQuantity::NoTail(text.into()));
+    }
     Ok(Latency { shape, least, most })
+}
+
+/// Reads a bandwidth such as `64KiB/s`, in bytes per second.
+///
+/// # Errors
+/// It is not a size per second.
+pub fn bandwidth(text: &str) -> Result<u64, BadQuantity> {
+    let (number, after) = leading_number(text, text)?;
+    let (unit, period) = after.split_once('/').ok_or_else(|| BadQuantity::NotPerSecond(text.into()))?;
+    if period.trim() != "s" {
+        return Err(BadQuantity::NotPerSecond(text.into()));
+    }
+    number.checked_mul(scale(text, unit, &SIZE_UNITS)?).ok_or_else(|| BadQuantity::TooLarge(text.into()))
+}
+
+/// Reads a percentage such as `2.5%`, in hundredths of a percent.
+///
+/// # Errors
+/// There is no number, no percent sign, a sign, or more than two decimals.
+pub fn percent(text: &str) -> Result<u32, BadQuantity> {
+    let number = text.strip_suffix('%').ok_or_else(|| BadQuantity::NoPercent(text.into()))?.trim_end();
+    let (whole, decimals) = number.split_once('.').map_or((number, None), |(whole, part)| (whole, Some(part)));
+    if whole.contains(',') {
+        return Err(BadQuantity::Decimals(text.into()));
+    }
+    let (whole, rest) = leading_number(text, whole)?;
+    if !rest.is_empty() {
+        return Err(BadQuantity::Decimals(text.into()));
+    }
+    let hundredths = match decimals.map(str::as_bytes) {
+        None => 0,
+        Some([tenths @ b'0'..=b'9']) => u64::from(tenths - b'0') * 10,
+        Some([tenths @ b'0'..=b'9', rest @ b'0'..=b'9']) => u64::from(tenths - b'0') * 10 + u64::from(rest - b'0'),
+        Some(_) => return Err(BadQuantity::Decimals(text.into())),
+    };
+    let total = whole.checked_mul(100).and_then(|total| total.checked_add(hundredths));
+    total.and_then(|total| u32::try_from(total).ok()).ok_or_else(|| BadQuantity::TooLarge(text.into()))
+}
+
+/// Reads a step such as `+5m` or `-30s`, in milliseconds.
+///
+/// # Errors
+/// There is no sign, or no duration after it.
+pub fn step(text: &str) -> Result<i64, BadQuantity> {
+    let (sign, rest) = match text.as_bytes().first() {
+        Some(b'+') => (1, &text[1..]),
+        Some(b'-') => (-1, &text[1..]),
+        Some(_) | None => return Err(BadQuantity::NoSign(text.into())),
+    };
+    let millis = i64::try_from(duration(rest)?.as_millis()).map_err(|_| BadQuantity::TooLarge(text.into()))?;
+    Ok(sign * millis)
 }
 
 /// The digits at the beginning of `rest`, a part of `text`, and what follows them.
@@ -291,14 +367,63 @@ mod tests {
     }
 
     #[test]
+    fn a_bandwidth_is_a_size_per_second() {
+        assert_eq!((bandwidth("64KiB/s"), bandwidth("10MiB/s")), (Ok(65_536), Ok(10_485_760)));
+        let bad = [
+            ("64KiB", "`64KiB` is not per second"),
+            ("64KiB/m", "`64KiB/m` is not per second"),
+            ("64/s", "`64/s` has no unit"),
+            ("64kB/s", "`64kB/s` has the unknown unit `kB`; did you mean `KiB`?"),
+            ("-1B/s", "`-1B/s` is negative"),
+            ("18446744073709551615MiB/s", "`18446744073709551615MiB/s` is too large"),
+        ];
+        for (text, expected) in bad {
+            assert_eq!(bandwidth(text).map_err(|error| error.to_string()), Err(expected.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_percentage_has_at_most_two_decimals() {
+        for (text, expected) in [("0.05%", 5), ("2.5%", 250), ("100%", 10_000), ("7 %", 700), ("0%", 0)] {
+            assert_eq!(percent(text), Ok(expected), "{text}");
+        }
+        let bad = [
+            ("2.5", "`2.5` has no percent sign"),
+            ("%", "`%` does not begin with a number"),
+            ("-1%", "`-1%` is negative"),
+            ("1,5%", "`1,5%` is not a number with at most two decimals"),
+            ("0.005%", "`0.005%` is not a number with at most two decimals"),
+            ("1.%", "`1.%` is not a number with at most two decimals"),
+            ("1.é%", "`1.é%` is not a number with at most two decimals"),
+            ("5x%", "`5x%` is not a number with at most two decimals"),
+            ("18446744073709551615%", "`18446744073709551615%` is too large"),
+        ];
+        for (text, expected) in bad {
+            assert_eq!(percent(text).map_err(|error| error.to_string()), Err(expected.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_step_has_a_sign() {
+        assert_eq!((step("+5m"), step("-1s500ms")), (Ok(300_000), Ok(-1_500)));
+        assert_eq!(step("5m"), Err(BadQuantity::NoSign("5m".into())));
+        assert_eq!(step(""), Err(BadQuantity::NoSign(String::new())));
+        assert_eq!(step("é"), Err(BadQuantity::NoSign("é".into())));
+        assert_eq!(step("--5m"), Err(BadQuantity::Negative("-5m".into())));
+    }
+
+    #[test]
     fn a_latency_is_fixed_or_runs_upwards() {
         let fixed = Latency::uniform(seconds(1), seconds(1));
         assert_eq!((latency("1s"), fixed.to_string()), (Ok(fixed), "1s".into()));
         let range = latency("0..20ms").expect("a good range");
-        assert_eq!((range.least, range.to_string()), (Duration::ZERO, "0ns..20ms".into()));
+        assert_eq!((range.least, range.to_string()), (Duration::ZERO, "0s..20ms".into()));
         let tailed = latency("20ms..2s long-tailed").expect("a good range");
         assert_eq!((tailed.shape, tailed.to_string()), (Shape::LongTailed, "20ms..2s long-tailed".into()));
         assert_eq!(latency("20ms..1ms"), Err(BadQuantity::Backwards("20ms..1ms".into())));
+        for tailless in ["0..1s long-tailed", "1s long-tailed"] {
+            assert_eq!(latency(tailless), Err(BadQuantity::NoTail(tailless.into())));
+        }
         assert_eq!(latency("..1ms"), Err(BadQuantity::NoNumber(String::new())));
     }
 }

@@ -2,21 +2,25 @@
 //!
 //! Refuses to know what the words of its vocabulary mean, and how a sim is played.
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 use toml::de::DeTable;
 
 use crate::client::Http2Keepalive;
-use crate::fault::Latency;
+use crate::env::{TcpKeepalive, TcpOptions};
+use crate::fault::{Family, Latency, Storm};
 use crate::sim::clause::{Stage, read_plan};
 use crate::sim::file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
+use crate::sim::measure::{read_bandwidth, read_latency, read_percent};
 use crate::sim::quantity::{self, Rate, spell};
 use crate::sim::refusal::{Notes, Problem, Refusal, listed};
 use crate::sim::section::{Entry, Found, Section};
 use crate::sim::setting::{Setting, apply};
+use crate::sim::storm::{HEALING, SHORTEST_WINDOW};
 
 /// A week: the longest timer in reach is an hour, and a client that stays connected for days has seen it often.
 const LONGEST_TRIAL: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -29,8 +33,19 @@ const MOST_NODES: u32 = 100;
 const MOST_PROXIES: u32 = 100;
 /// Publishers only add up to a rate; more hosts than these add nothing to it.
 const MOST_PUBLISHERS: u32 = 100;
-/// Slower than any real link: a SYN is by then sent again after 1, 3 and 7 s (RFC 6298: 1 s, doubled).
-const LONGEST_LATENCY: Duration = Duration::from_secs(10);
+/// A link that loses more than every second segment for good carries nothing to be judged.
+const MOST_STEADY_LOSS: u32 = 5_000;
+/// What Linux takes: `MAX_TCP_KEEPIDLE` and `MAX_TCP_KEEPINTVL`, in seconds, and `MAX_TCP_KEEPCNT` (tcp.h).
+const LONGEST_TCP_PROBE: Duration = Duration::from_secs(32_767);
+const MOST_TCP_PROBES: u32 = 127;
+/// Linux's keepalive where it is switched on and nothing else is said (tcp(7)).
+const TCP_KEEPALIVE: TcpKeepalive =
+    TcpKeepalive { idle: Duration::from_secs(7_200), interval: Duration::from_secs(75), count: 9 };
+/// More clauses of one family than these leave no time between them.
+const MOST_INTENSE: u32 = 10;
+const INTENSITY: u32 = 3;
+/// By then everybody is connected and has received something.
+const STORM_BEGINS: Duration = Duration::from_secs(30);
 /// Intervals of less than a second are noise against the latencies above.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
@@ -121,8 +136,9 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     if let (Some(cast), Some(publishers), Some(workload)) = (&cast, &publishers, &workload) {
         note_publishers(&root, cast.nodes, publishers, workload);
     }
-    let hosts = cast.as_ref().map(Cast::hosts);
-    let plan = read_plan(&mut root, &Stage { hosts, duration, calm_begins, longest: LONGEST_TRIAL });
+    let stage = Stage { cast, duration, calm_begins, longest: LONGEST_TRIAL };
+    let plan = read_plan(&mut root, &stage);
+    let storm = read_storm(root.section("storm"), calm_begins);
     root.finish();
     Some(SimFile {
         name: name.into(),
@@ -132,12 +148,13 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
         seed: seed?.value,
         duration: duration?,
         calm: calm?,
-        cast: cast?,
+        cast: stage.cast?,
         link: link?,
         node: node?,
         client: client?,
         workload: workload?,
         plan,
+        storm: storm?,
         promise: promise?,
     })
 }
@@ -182,10 +199,11 @@ fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Found<u32>>) {
     let publishers = section.optional("publishers", 1, |entry| entry.number(0..=MOST_PUBLISHERS));
     let mut proxy = section.section("proxy");
     let profile = proxy.optional("profile", PROFILES[0], |entry| entry.word("profile", &PROFILES));
+    let tcp = read_tcp(&mut proxy);
     proxy.finish();
     section.finish();
     let cast = || {
-        let proxy = ProxyPart { profile: profile?.value.into() };
+        let proxy = ProxyPart { profile: profile?.value.into(), tcp: tcp? };
         let (nodes, proxies) = (nodes?.value, proxies?.value);
         Some(Cast { nodes, proxies, clients: clients?.value, publishers: publishers.as_ref()?.value, proxy })
     };
@@ -194,15 +212,11 @@ fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Found<u32>>) {
 
 fn read_link(mut section: Section<'_>) -> Option<Link> {
     let usual = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
-    let latency = section.optional("latency", usual, |entry| {
-        let latency = entry.quantity(quantity::LATENCY_FORM, quantity::latency)?;
-        if latency.most > LONGEST_LATENCY {
-            return Err(entry.outside(&latency.to_string(), "0s", &spell(LONGEST_LATENCY)));
-        }
-        Ok(latency)
-    });
+    let latency = section.optional("latency", usual, read_latency);
+    let bandwidth = section.optional("bandwidth", None, |entry| read_bandwidth(entry).map(Some));
+    let loss = section.optional("loss", None, |entry| read_percent(entry, 1..=MOST_STEADY_LOSS).map(Some));
     section.finish();
-    Some(Link { latency: latency?.value })
+    Some(Link { latency: latency?.value, bandwidth_bytes_per_second: bandwidth?.value, loss_basis_points: loss?.value })
 }
 
 fn read_node(mut section: Section<'_>, vocabulary: &Vocabulary) -> Option<NodePart> {
@@ -242,6 +256,7 @@ fn read_client(mut section: Section<'_>, vocabulary: &Vocabulary) -> Option<Clie
         false => entry.number_or(WATCHDOG_RANGE, ", or \"off\"").map(Some),
     });
     let http2_keepalive = read_http2_keepalive(&mut section);
+    let tcp = read_tcp(&mut section);
     let consume =
         section.optional("consume", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=LONGEST_INTERVAL));
     let topics_per_mutate = section.optional("topics-per-mutate", MOST_TOPICS, |entry| entry.number(1..=MOST_TOPICS));
@@ -250,6 +265,7 @@ fn read_client(mut section: Section<'_>, vocabulary: &Vocabulary) -> Option<Clie
     Some(ClientPart {
         watchdog: watchdog?.value,
         http2_keepalive: http2_keepalive?,
+        tcp: tcp?,
         topics_per_mutate: topics_per_mutate?.value,
         consume: consume?.value,
         quirk: quirk?,
@@ -270,6 +286,94 @@ fn read_http2_keepalive(section: &mut Section<'_>) -> Option<Option<Http2Keepali
     let timeout = keepalive.optional("timeout", usual.timeout, |entry| entry.duration(range));
     keepalive.finish();
     Some(Some(Http2Keepalive { interval: interval?.value, timeout: timeout?.value }))
+}
+
+/// Reads `tcp-keepalive` and `tcp-user-timeout`.
+fn read_tcp(section: &mut Section<'_>) -> Option<TcpOptions> {
+    let keepalive = read_tcp_keepalive(section);
+    let user_timeout = section.optional("tcp-user-timeout", None, |entry| match entry.is(OFF) {
+        true => Ok(None),
+        false => entry.duration(SHORTEST_INTERVAL..=LONGEST_INTERVAL).map(Some),
+    });
+    Some(TcpOptions { keepalive: keepalive?, user_timeout: user_timeout?.value })
+}
+
+/// Reads `{ idle, interval, count }` or "off".
+fn read_tcp_keepalive(section: &mut Section<'_>) -> Option<Option<TcpKeepalive>> {
+    const FORM: &str = "{ idle = \"5s\", interval = \"2s\", count = 2 }, or \"off\"";
+    let Some(entry) = section.entry("tcp-keepalive") else { return Some(None) };
+    if entry.is(OFF) {
+        return Some(None);
+    }
+    let mut keepalive = section.keep(entry.section().map_err(|problem| problem.advice(format!("write {FORM}"))))?;
+    let idle = keepalive.optional("idle", TCP_KEEPALIVE.idle, read_whole_seconds);
+    let interval = keepalive.optional("interval", TCP_KEEPALIVE.interval, read_whole_seconds);
+    let count = keepalive.optional("count", TCP_KEEPALIVE.count, |entry| entry.number(1..=MOST_TCP_PROBES));
+    keepalive.finish();
+    Some(Some(TcpKeepalive { idle: idle?.value, interval: interval?.value, count: count?.value }))
+}
+
+fn read_whole_seconds(entry: &Entry<'_>) -> Result<Duration, Problem> {
+    let time = entry.duration(SHORTEST_INTERVAL..=LONGEST_TCP_PROBE)?;
+    if time.subsec_nanos() == 0 {
+        return Ok(time);
+    }
+    let problem = entry.problem(format!("`{}` is {}, and TCP counts it in seconds", entry.key(), spell(time)));
+    Err(problem
+        .label("not whole seconds")
+        .advice(format!("write {} or a second more", spell(Duration::from_secs(time.as_secs())))))
+}
+
+/// Reads what the seed may draw besides the faults of the file.
+fn read_storm(mut section: Section<'_>, calm_begins: Option<Duration>) -> Option<Option<Storm>> {
+    if !section.exists() {
+        return Some(None);
+    }
+    let families = section.required("families", "families = \"all\"", read_families);
+    let intensity = section.optional("intensity", INTENSITY, |entry| entry.number(1..=MOST_INTENSE));
+    let begins = section.optional("begins", STORM_BEGINS, |entry| entry.duration(SHORTEST_INTERVAL..=LONGEST_TRIAL));
+    if let (Some(begins), Some(calm_begins)) = (&begins, calm_begins) {
+        note_window(&section, begins, calm_begins);
+    }
+    section.finish();
+    Some(Some(Storm { families: families?.value, intensity: intensity?.value, begins: begins?.value }))
+}
+
+fn read_families(entry: &Entry<'_>) -> Result<BTreeSet<Family>, Problem> {
+    if entry.is("all") {
+        return Ok(Family::ALL.into());
+    }
+    let names = Family::ALL.map(Family::name);
+    let words = entry.elements("\"all\", or an array of families")?;
+    if words.is_empty() {
+        let problem = entry.problem(format!("`{}` names no family", entry.key())).label("empty");
+        return Err(problem.advice(format!("write \"all\", or some of {}", listed(&names))));
+    }
+    let mut families = BTreeSet::new();
+    for word in &words {
+        let name = word.word("family", &names)?;
+        families.extend(Family::ALL.into_iter().find(|family| family.name() == name));
+    }
+    Ok(families)
+}
+
+/// Notes a storm without time for a fault and for what TCP does after it.
+fn note_window(section: &Section<'_>, begins: &Found<Duration>, calm_begins: Duration) {
+    let end = calm_begins.saturating_sub(HEALING);
+    if begins.value + SHORTEST_WINDOW <= end {
+        return;
+    }
+    let (begins_told, calm_told, healing) = (spell(begins.value), spell(calm_begins), spell(HEALING));
+    let message = format!("the storm begins at {begins_told}, and the calm at {calm_told}, which leaves it no room");
+    let problem = match &begins.span {
+        Some(span) => Problem::new("storm.begins", span.clone(), message),
+        None => section.problem(message),
+    };
+    let help = format!(
+        "its faults end {healing} before the calm, when TCP has sent again what they held up; leave it {} before that",
+        spell(SHORTEST_WINDOW)
+    );
+    section.note(problem.label("no room").advice(help));
 }
 
 /// Notes messages that nobody publishes, and nodes that have no topic.

@@ -212,6 +212,23 @@ impl<'t> Entry<'t> {
         })
     }
 
+    /// The value as a whole number of either sign within a range.
+    pub(crate) fn integer(&self, range: RangeInclusive<i32>) -> Result<i32, Problem> {
+        let form = format!("a whole number from {} to {}", range.start(), range.end());
+        let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(&form)) };
+        let number = i32::from_str_radix(integer.as_str(), integer.radix()).ok();
+        number.filter(|number| range.contains(number)).ok_or_else(|| {
+            let problem = self.problem(format!("`{}` is {integer}", self.key));
+            problem.label("out of range").advice(format!("write {form}"))
+        })
+    }
+
+    /// The value as a yes or no.
+    pub(crate) fn boolean(&self) -> Result<bool, Problem> {
+        let DeValue::Boolean(boolean) = self.value.get_ref() else { return Err(self.mistyped("true or false")) };
+        Ok(*boolean)
+    }
+
     /// The value as a seed: all of 64 bits, decimal or hexadecimal.
     pub(crate) fn seed(&self) -> Result<u64, Problem> {
         const FORM: &str = "a whole number from 0 to 18446744073709551615, such as 42 or 0x2a";
@@ -251,7 +268,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as one of some words; `what` names their kind, such as "checker".
-    pub(crate) fn word(&self, what: &str, words: &[&'static str]) -> Result<&'static str, Problem> {
+    pub(crate) fn word<'w>(&self, what: &str, words: &[&'w str]) -> Result<&'w str, Problem> {
         let right = match words.is_empty() {
             true => format!("there is no {what} to name here"),
             false => format!("write one of {}", listed(words)),

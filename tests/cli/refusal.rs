@@ -37,6 +37,64 @@ fn a_fault_after_the_end_is_refused_with_the_last_possible_time() {
     refuse("at = \"15s\"", "at = \"3m\"", &parts);
 }
 
+/// The fault of the good sim, with other keys.
+const FAULT: &str = "kind = \"proxy-silence-upstream\"\non = \"client-*\"";
+
+/// Runs the sim with another fault; the refusal names the line of `key` within it.
+fn refuse_fault(keys: &str, key: &str, parts: &[&str]) {
+    let scratch = Scratch::new();
+    let text = change(GOOD, FAULT, keys);
+    scratch.write("sim.toml", &text);
+    let place = ["sim.toml", &line_of(&text, key)];
+    scratch.pulseless(&["run", "sim.toml"]).exits(64).refuses(&[&place, parts].concat());
+}
+
+#[test]
+fn a_partition_of_unknown_hosts_is_refused_with_the_hosts() {
+    let parts = ["`fault.1.from`: `nodes` matches no host", "the hosts are node, proxy, client-1, publisher-1"];
+    refuse_fault("kind = \"partition\"\nfrom = \"nodes\"", "from", &parts);
+    let same = ["`fault.1` is from node to node, and a host has no link to itself", "leave `to` out for all others"];
+    refuse_fault("kind = \"partition\"\nfrom = \"node\"\nto = \"node\"", "to = \"node\"", &same);
+}
+
+#[test]
+fn harm_out_of_its_range_is_refused_with_what_would_be_right() {
+    let latency = ["`fault.1.latency`: `-5ms` is negative", "such as \"5ms\", \"1ms..20ms\""];
+    refuse_fault("kind = \"latency\"\nfrom = \"node\"\nlatency = \"-5ms\"", "latency = ", &latency);
+    let loss = ["`fault.1.rate` is 0%", "write something from 0.01% to 100%"];
+    refuse_fault("kind = \"loss\"\nfrom = \"node\"\nrate = \"0%\"", "rate = \"0%", &loss);
+    let disk = ["matches no host that this fault may fall on", "the hosts with a disk are node, client-1"];
+    refuse_fault("kind = \"disk-full\"\non = \"proxy\"", "on = \"proxy\"", &disk);
+    let restored = ["`fault.1` restores the disk of 15s, and begins at 15s", "name a time before 15s"];
+    refuse_fault("kind = \"disk-restored\"\non = \"node\"\nfrom = \"15s\"", "from = ", &restored);
+}
+
+#[test]
+fn faults_that_contradict_each_other_are_refused_where_the_second_begins() {
+    let second = |kind: &str, rest: &str| {
+        format!(
+            "{FAULT}\n\n[[fault]]\nat = \"1m\"\nfor = \"10s\"\nkind = {kind:?}\n{rest}\n\n[[fault]]\nat = \"1m1s\"\nfor = \"5s\"\n"
+        )
+    };
+    let dead = format!("{}kind = \"pause\"\non = \"node\"", second("power-off", "on = \"node\""));
+    let parts =
+        ["`fault.3` pauses node at 1m1s, where it is dead until 1m10s by `fault.2`", "begin it at 1m10s or later"];
+    refuse_fault(&dead, "at = \"1m1s\"", &parts);
+    let hidden =
+        format!("{}kind = \"syn-loss\"\nfrom = \"node\"\nrate = \"9%\"", second("partition", "from = \"node\""));
+    let parts =
+        ["`fault.3` can never be felt: nothing passes there until 1m10s by `fault.2`", "let it end after 1m10s"];
+    refuse_fault(&hidden, "at = \"1m1s\"", &parts);
+}
+
+#[test]
+fn a_storm_without_room_is_refused() {
+    let parts = ["the storm begins at 30s, and the calm at 1m20s, which leaves it no room", "end 2m before the calm"];
+    refuse("[promise]", "[storm]\nfamilies = \"all\"\n\n[promise]", &parts);
+    let family = ["`storm.families.1`: there is no family `lost`", "did you mean `loss`?"];
+    refuse("[client]", "[storm]\nfamilies = [\"lost\"]\n\n[client]", &family);
+}
+
 #[test]
 fn what_is_not_toml_is_refused_with_its_line() {
     refuse("rate = \"1/s\"", "rate = 1/s", &["a sim is a TOML file"]);

@@ -7,11 +7,15 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{read, read_with};
 use crate::client::Http2Keepalive;
-use crate::fault::{Clause, Death, Fault, HostHarm, Latency, Way};
+use crate::env::TcpOptions;
+use crate::fault::{Clause, Death, Fault, HostHarm, Latency, Origin, Way};
 use crate::sim::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting, SimFile, Vocabulary,
     Workload, WorkloadKind,
 };
+
+mod network;
+mod storm;
 
 const FULL: &str = r#"title = "The proxy keeps answering; its upstream is gone"
 cites = ["T8", "C2"]
@@ -87,6 +91,10 @@ fn hosts(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_string()).collect()
 }
 
+fn plain() -> ProxyPart {
+    ProxyPart { profile: "plain".into(), tcp: TcpOptions::default() }
+}
+
 fn full() -> SimFile {
     read("full", FULL, &vocabulary()).expect("a good sim")
 }
@@ -120,15 +128,13 @@ fn every_key_is_read() {
     assert_eq!(file.title, "The proxy keeps answering; its upstream is gone");
     assert_eq!(file.cites, ["T8", "C2"]);
     assert_eq!((file.duration, file.calm, file.calm_begins()), (secs(1_200), secs(180), secs(1_020)));
-    assert_eq!(
-        file.cast,
-        Cast { nodes: 1, proxies: 1, clients: 3, publishers: 2, proxy: ProxyPart { profile: "plain".into() } }
-    );
+    assert_eq!(file.cast, Cast { nodes: 1, proxies: 1, clients: 3, publishers: 2, proxy: plain() });
     let node = NodePart { keepalive: secs(20), pong_deadline: secs(10), quirk: Some("mixed-tags".into()) };
     assert_eq!(file.node, node);
     let client = ClientPart {
         watchdog: Some(2),
         http2_keepalive: Some(Http2Keepalive { interval: secs(15), timeout: secs(6) }),
+        tcp: TcpOptions::default(),
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
         quirk: Some("pong-withheld".into()),
@@ -160,12 +166,13 @@ fn faults_are_numbered_by_time_and_their_patterns_expanded() {
         path: Some("*/Subscribe".into()),
     };
     let expected = [
-        Clause { number: 1, at: secs(120), lasts: secs(600), fault: silence },
+        Clause { number: 1, at: secs(120), lasts: secs(600), fault: silence, origin: Origin::File },
         Clause {
             number: 2,
             at: secs(300),
             lasts: secs(60),
             fault: Fault::Host { on: hosts(&["node"]), harm: HostHarm::Dies { death: Death::Killed, point: None } },
+            origin: Origin::File,
         },
     ];
     let kinds: Vec<&str> = expected.iter().map(|clause| clause.fault.kind()).collect();
@@ -185,17 +192,21 @@ fn a_silence_falls_on_those_whose_streams_pass_the_proxy_only() {
 fn what_a_sim_leaves_out_has_its_default() {
     let file = read("small", SMALL, &vocabulary()).expect("a good sim");
     assert_eq!((file.cites.len(), file.calm, file.plan.clauses.len()), (0, secs(180), 0));
-    assert_eq!(
-        file.cast,
-        Cast { nodes: 1, proxies: 1, clients: 1, publishers: 1, proxy: ProxyPart { profile: "plain".into() } }
-    );
+    assert_eq!(file.cast, Cast { nodes: 1, proxies: 1, clients: 1, publishers: 1, proxy: plain() });
     let latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
-    assert_eq!(file.link, Link { latency });
+    assert_eq!(file.link, Link { latency, bandwidth_bytes_per_second: None, loss_basis_points: None });
     assert_eq!(file.node, NodePart { keepalive: secs(30), pong_deadline: secs(30), quirk: None });
     let http2_keepalive = Some(Http2Keepalive { interval: secs(10), timeout: secs(5) });
     assert_eq!(
         file.client,
-        ClientPart { watchdog: Some(3), http2_keepalive, topics_per_mutate: 1000, consume: secs(0), quirk: None }
+        ClientPart {
+            watchdog: Some(3),
+            http2_keepalive,
+            tcp: TcpOptions::default(),
+            topics_per_mutate: 1000,
+            consume: secs(0),
+            quirk: None
+        }
     );
     let rate = Rate { count: 1, period: secs(1) };
     let kind = WorkloadKind::Steady;
@@ -231,7 +242,7 @@ fn a_refusal_shows_the_line_and_the_nearest_right_word() {
     ·    ╰── not a key of a sim
  21 │ http2-keepalive = { interval = \"15s\", timeout = \"6s\" }
     ╰────
-  help: did you mean `watchdog`? the keys in `client` are watchdog, http2-keepalive, consume, topics-per-mutate, quirk
+  help: did you mean `watchdog`? the keys in `client` are watchdog, http2-keepalive, tcp-keepalive, tcp-user-timeout, consume, topics-per-mutate, quirk
 ";
     assert_eq!(shown("watchdog = 2", "wachdog = 2"), expected);
 }
@@ -244,7 +255,7 @@ fn an_unknown_key_is_refused_at_every_level() {
     refused("interval = \"15s\"", "intervall = \"15s\"", &nested);
     refused("profile", "profil", &["unknown key `profil` in `cast.proxy`", "did you mean `profile`?"]);
     refused("pong-deadline", "pong_deadline", &["unknown key `pong_deadline`", "did you mean `pong-deadline`?"]);
-    let other_kind = ["line 39: unknown key `path` in `fault.1`", "the keys in `fault.1` are at, for, kind, on"];
+    let other_kind = ["line 39: unknown key `path` in `fault.1`", "the keys in `fault.1` are at, for, kind, point, on"];
     refused("on = \"node\"", "on = \"node\"\npath = \"*\"", &other_kind);
 }
 
@@ -339,7 +350,7 @@ fn an_unknown_word_is_refused_with_the_right_ones() {
 fn a_pattern_that_matches_no_host_lists_the_hosts() {
     let everybody = "the hosts are node, proxy, client-1 to client-3, publisher-1 to publisher-2";
     refused("on = \"node\"", "on = \"nodes\"", &["line 38: `fault.1.on`: `nodes` matches no host", everybody]);
-    let second = ["`fault.2.on.2`: `publisher-9` matches no host", "the hosts are client-1 to client-3, publisher-1"];
+    let second = ["`fault.2.on.2`: `publisher-9` matches no host", "the hosts whose streams pass a proxy are client-1"];
     refused("\"publisher-2\"", "\"publisher-9\"", &second);
     refused("on = \"node\"", "on = \"[a\"", &["`fault.1.on`: unclosed character class", "`*` stands for any text"]);
     refused("\"*/Subscribe\"", "\"{a\"", &["`fault.2.path`", "not a pattern"]);

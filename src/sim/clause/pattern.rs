@@ -1,0 +1,104 @@
+//! Patterns over the names of hosts, and over paths.
+//!
+//! Refuses to know which fault they belong to.
+
+use std::collections::BTreeSet;
+
+use globset::{Glob, GlobSet};
+
+use crate::sim::Role;
+use crate::sim::clause::Stage;
+use crate::sim::refusal::{Problem, listed};
+use crate::sim::section::{Entry, Section};
+
+/// Far longer than a host name or a path; a pattern's length bounds the size of what it compiles to.
+const LONGEST_PATTERN: usize = 200;
+
+/// Whom a fault may fall on.
+pub(crate) struct Reach {
+    roles: &'static [Role],
+    /// How a help begins that lists them.
+    told: &'static str,
+}
+
+/// Every host runs a process, and has a clock and a network.
+pub(crate) const EVERYBODY: Reach = Reach { roles: &Role::ALL, told: "the hosts are" };
+/// Nodes have a log, clients an inbox.
+pub(crate) const WITH_DISK: Reach = Reach { roles: &[Role::Node, Role::Client], told: "the hosts with a disk are" };
+/// Clients and publishers dial proxies, and proxies dial nodes.
+pub(crate) const ACCEPTING: Reach =
+    Reach { roles: &[Role::Node, Role::Proxy], told: "the hosts that accept connections are" };
+/// Who dials looks a name up.
+pub(crate) const DIALING: Reach =
+    Reach { roles: &[Role::Proxy, Role::Client, Role::Publisher], told: "the hosts that look names up are" };
+/// Whose streams pass a proxy.
+pub(crate) const STREAMING: Reach =
+    Reach { roles: &[Role::Client, Role::Publisher], told: "the hosts whose streams pass a proxy are" };
+
+/// Reads the required key `name`, one pattern or several, into the hosts that it matches; it needs no cast to tell
+/// other mistakes.
+pub(crate) fn read_hosts(
+    section: &mut Section<'_>,
+    name: &'static str,
+    stage: &Stage,
+    reach: &Reach,
+) -> Option<BTreeSet<String>> {
+    let entry = section.required(name, &format!("{name} = \"client-*\""), |entry| Ok(entry.clone()))?.value;
+    match_hosts(section, &entry, stage, reach)
+}
+
+/// The hosts that a key's patterns match.
+pub(crate) fn match_hosts(
+    section: &Section<'_>,
+    entry: &Entry<'_>,
+    stage: &Stage,
+    reach: &Reach,
+) -> Option<BTreeSet<String>> {
+    const FORM: &str = "a pattern over host names or an array of them: \"client-*\", or [\"node\", \"client-1\"]";
+    let entries = match entry.is_string() {
+        true => vec![entry.clone()],
+        false => section.keep(entry.elements(FORM))?,
+    };
+    if entries.is_empty() {
+        let problem = entry.problem(format!("`{}` names no host", entry.key())).label("empty");
+        section.note(problem.advice(format!("write {FORM}")));
+        return None;
+    }
+    let hosts = stage.cast.as_ref().map(|cast| cast.hosts_of(reach.roles));
+    let mut matched = BTreeSet::new();
+    for entry in entries {
+        let text = section.keep(entry.text(FORM))?;
+        let matcher = section.keep(compile(&entry, text))?;
+        // Without a cast nobody can say whom a pattern misses.
+        let Some(hosts) = &hosts else { continue };
+        let mut found = hosts.iter().filter(|host| matcher.is_match(host.as_str())).peekable();
+        if found.peek().is_none() {
+            section.note(no_host(&entry, text, hosts, reach));
+        }
+        matched.extend(found.cloned());
+    }
+    Some(matched)
+}
+
+/// The problem of a pattern that matches nobody.
+fn no_host(entry: &Entry<'_>, text: &str, hosts: &[String], reach: &Reach) -> Problem {
+    let problem = entry.problem(format!("`{}`: `{text}` matches no host that this fault may fall on", entry.key()));
+    let help = match hosts.is_empty() {
+        true => "the cast has none".to_string(),
+        false => format!("{} {}", reach.told, listed(hosts)),
+    };
+    problem.label("matches no host").advice(help)
+}
+
+/// Compiles a pattern.
+pub(crate) fn compile(entry: &Entry<'_>, text: &str) -> Result<GlobSet, Problem> {
+    if text.len() > LONGEST_PATTERN {
+        let problem = entry.problem(format!("`{}` is {} bytes long", entry.key(), text.len()));
+        return Err(problem.label("too long").advice(format!("write a pattern of at most {LONGEST_PATTERN} bytes")));
+    }
+    let compiled = Glob::new(text).and_then(|glob| GlobSet::new([glob]));
+    compiled.map_err(|error| {
+        let problem = entry.problem(format!("`{}`: {}", entry.key(), error.kind()));
+        problem.label("not a pattern").advice("in a pattern, `*` stands for any text, `?` for one character")
+    })
+}

@@ -1,0 +1,59 @@
+//! When a fault begins and how long it lasts, and which times make no sense.
+//!
+//! Refuses to know what the fault is.
+
+use std::time::Duration;
+
+use crate::sim::clause::Stage;
+use crate::sim::quantity::spell;
+use crate::sim::refusal::Problem;
+use crate::sim::section::{Found, Section};
+
+/// When a fault begins and how long it lasts; none where the file does not say so properly.
+pub(crate) struct Times {
+    /// Since the trial's start.
+    pub(crate) at: Option<Found<Duration>>,
+    /// How long.
+    pub(crate) lasts: Option<Found<Duration>>,
+}
+
+impl Times {
+    /// Reads `at` and `for`.
+    pub(crate) fn read(section: &mut Section<'_>, stage: &Stage) -> Self {
+        let shortest = Duration::from_millis(1);
+        let at = section.required("at", "at = \"2m\"", |entry| entry.duration(Duration::ZERO..=stage.longest));
+        let lasts = section.required("for", "for = \"10m\"", |entry| entry.duration(shortest..=stage.longest));
+        if let (Some(at), Some(lasts)) = (&at, &lasts) {
+            note_times(section, at, lasts, stage);
+        }
+        Times { at, lasts }
+    }
+}
+
+/// Notes a fault that comes too late, or that has not healed when the calm begins.
+fn note_times(section: &Section<'_>, at: &Found<Duration>, lasts: &Found<Duration>, stage: &Stage) {
+    let (Some(duration), Some(calm_begins)) = (stage.duration, stage.calm_begins) else { return };
+    let key = section.key();
+    let at_span = at.span.clone().unwrap_or_default();
+    if at.value >= duration {
+        let message = format!("`{key}` begins at {}, and the trial ends at {}", spell(at.value), spell(duration));
+        let help = format!("begin it so that it ends by {}, when the calm begins", spell(calm_begins));
+        section.note(Problem::new(format!("{key}.at"), at_span, message).label("after the end").advice(help));
+        return;
+    }
+    let end = at.value.saturating_add(lasts.value);
+    if end > calm_begins {
+        let message = format!("`{key}` ends at {}, and the calm begins at {}", spell(end), spell(calm_begins));
+        let for_span = lasts.span.clone().unwrap_or_default();
+        let problem = Problem::new(format!("{key}.for"), for_span, message).label("ends in the calm");
+        section.note(problem.also(at_span, "begins here").advice(sooner(at.value, calm_begins)));
+    }
+}
+
+/// What would be right for a fault that ends too late.
+fn sooner(at: Duration, calm_begins: Duration) -> String {
+    match calm_begins.checked_sub(at).filter(|left| !left.is_zero()) {
+        Some(left) => format!("let it last at most {}, begin it earlier, or lengthen the trial", spell(left)),
+        None => "begin it earlier, or lengthen the trial".into(),
+    }
+}
