@@ -1,7 +1,9 @@
 //! Judges liveness: a dead stream is noticed in time, a healthy one is never given up, and Pings are answered.
 //!
 //! Refuses to know what a client believed: the silence that it reports of itself is not looked at. Heard is
-//! what reached it (Started, and the runs of `Heard`) and what the tap passed on to it, plus the travel.
+//! what reached it (Started, and the runs of `Heard`) and what the tap passed on to it, plus the travel. A client
+//! that stands still need not notice anything, and is bound anew from its return on; one that gives up a stream
+//! whose frames may have been late by a fault's doing is not to blame ([`Excuses`]).
 //!
 //! Repeated beats are folded into runs, and a gap within a run cannot be seen. That hides no dead stream
 //! that stays dead, because a run tells when it stopped, and none whose fault healed, because a fault's
@@ -18,6 +20,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::suspicion::Suspicion;
 use crate::checker::{Evidence, Readable, Verdict};
@@ -50,7 +53,7 @@ impl Checker for Liveness {
 
     fn judge(&self, history: &History) -> Verdict {
         let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
-        let mut watch = Watch::new(terms);
+        let mut watch = Watch::new(terms, Excuses::read(history));
         for (index, record) in history.records().iter().enumerate() {
             watch.take(index, record);
         }
@@ -86,6 +89,7 @@ struct Client {
 
 struct Watch<'h> {
     terms: &'h Terms,
+    excuses: Excuses<'h>,
     clients: BTreeMap<&'h str, Client>,
     suspicion: Suspicion<'h>,
     first: Option<Evidence>,
@@ -96,9 +100,10 @@ struct Watch<'h> {
 }
 
 impl<'h> Watch<'h> {
-    fn new(terms: &'h Terms) -> Self {
+    fn new(terms: &'h Terms, excuses: Excuses<'h>) -> Self {
         Watch {
             terms,
+            excuses,
             clients: BTreeMap::new(),
             suspicion: Suspicion::new(terms),
             first: None,
@@ -128,7 +133,7 @@ impl<'h> Watch<'h> {
             Event::TapClosed { stream } => self.suspicion.excuse(*stream),
             Event::StreamClosed { reason: CloseReason::Reaped, .. } => {
                 self.reaped += 1;
-                self.suspicion.reap(index, record);
+                self.suspicion.reap(index, record, &self.excuses);
             }
             Event::Beat { beat, .. } => self.beat(index, record, *beat),
             _ => {}
@@ -212,7 +217,8 @@ impl<'h> Watch<'h> {
         let patience = interval * self.terms.intervals;
         // What was on its way when the silence began, and what the client sends when it gives up.
         let bound = patience + SLACK + self.terms.travel * 2;
-        let silent = now.saturating_sub(attempt.last.at);
+        let since = self.excuses.running_since(host, attempt.last.at, now);
+        let silent = now.saturating_sub(since);
         self.longest = self.longest.max(silent);
         if attempt.condemned || silent <= bound {
             return;
@@ -221,13 +227,13 @@ impl<'h> Watch<'h> {
         let what = format!(
             "{host} heard nothing on attempt {} from {} on and still held it {} later; {} intervals allow {}",
             attempt.number,
-            Readable(attempt.last.at),
+            Readable(since),
             Readable(silent),
             self.terms.intervals,
             Readable(patience)
         );
         let evidence = Evidence {
-            at: attempt.last.at + bound,
+            at: since + bound,
             requirement: C2.number.to_owned(),
             host: host.to_owned(),
             topic: None,
@@ -247,7 +253,9 @@ impl<'h> Watch<'h> {
         let interval = if started { self.terms.keepalive } else { self.terms.keepalive.min(ASSUMED) };
         let patience = interval * self.terms.intervals;
         let silent = record.at.saturating_sub(passed.at);
-        if silent >= patience.saturating_sub(self.terms.travel + SLACK) {
+        if silent >= patience.saturating_sub(self.terms.travel + SLACK)
+            || self.excuses.disturbed(&record.host, passed.at, record.at)
+        {
             return;
         }
         let what = format!(
@@ -296,7 +304,8 @@ fn keep_earlier(first: &mut Option<Evidence>, found: Evidence) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, between, on};
+    use crate::fault::{Death, Fault, HostHarm, LinkHarm};
     use crate::history::Frame;
     use crate::wire::MutateId;
 
@@ -422,6 +431,81 @@ mod tests {
         reaped(pinged().at(31.02).beat(CLIENT, swallowed).at(61.0)).ended(1).acquitted_by(&Liveness);
         reaped(pinged().at(40.0).event(CLIENT, Event::ProcessKilled).at(61.0)).acquitted_by(&Liveness);
         reaped(pinged().at(40.0).event("proxy", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
+    }
+
+    /// Beats until 90 s, and from 100 s to 400 s that fault.
+    fn struck(fault: Fault) -> Script {
+        beaten(running(), 1, 4).at(100.0).fault_begins(1, fault).at(400.0).fault_ends(1)
+    }
+
+    fn cut() -> Fault {
+        between(CLIENT, "proxy", LinkHarm::Partition)
+    }
+
+    #[test]
+    fn a_client_that_stands_still_notices_nothing_and_is_bound_anew_when_it_goes_on() {
+        for harm in [HostHarm::Paused, HostHarm::Suspended] {
+            tripped(struck(on(CLIENT, harm.clone())).at(490.0)).ended(1).acquitted_by(&Liveness);
+            let evidence = struck(on(CLIENT, harm)).condemned_by(&Liveness);
+            // From 400 s on: three intervals of 30 s, 1.1 s of slack.
+            assert_eq!((evidence.requirement.as_str(), evidence.at), ("C2", Duration::from_millis(491_100)));
+            assert!(evidence.what.contains("from 6m 40s on"), "{}", evidence.what);
+        }
+    }
+
+    #[test]
+    fn neither_a_partition_nor_anything_that_befalls_others_excuses_a_client_that_notices_nothing() {
+        let killed = HostHarm::Dies { death: Death::Killed, point: None };
+        for fault in [cut(), on("proxy", killed), on("proxy", HostHarm::Paused), on("client-2", HostHarm::Suspended)] {
+            assert_eq!(struck(fault).condemned_by(&Liveness).at, Duration::from_millis(181_150));
+        }
+    }
+
+    #[test]
+    fn a_stream_whose_frames_were_held_up_may_be_given_up_until_tcp_has_recovered() {
+        // The proxy passes Pings into a partition, and for a while after it.
+        let passed = |fault: Fault, until: f64| {
+            let pinged = beaten(running(), 1, 4).at(100.0).fault_begins(1, fault).at(until - 10.0);
+            tripped(pinged.beat(CLIENT, PING).at(until)).ended(1)
+        };
+        passed(cut(), 180.0).acquitted_by(&Liveness);
+        passed(on("proxy-2", HostHarm::Paused), 180.0).acquitted_by(&Liveness);
+        passed(on("client-2", HostHarm::Paused), 180.0).condemned_by(&Liveness);
+        let healed = |at: f64| {
+            let script = running().at(10.0).fault_begins(1, cut()).at(40.0).fault_ends(1);
+            tripped(script.at(at - 10.0).beat(CLIENT, PING).at(at)).ended(1)
+        };
+        healed(92.0).acquitted_by(&Liveness);
+        let late =
+            running().at(10.0).fault_begins(1, cut()).at(40.0).fault_ends(1).at(80.0).heard(1).at(150.0).heard(1);
+        let evidence = tripped(late.at(165.0).beat(CLIENT, PING).at(180.0)).ended(1).condemned_by(&Liveness);
+        assert!(evidence.what.contains("had passed a frame to it 15s before"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn a_client_that_stands_still_or_is_cut_off_is_not_to_blame_for_its_pong() {
+        let pinged = |fault| running().at(20.0).fault_begins(1, fault).at(31.0).beat(CLIENT, PING);
+        for fault in [cut(), on(CLIENT, HostHarm::Suspended), on(CLIENT, HostHarm::Paused), on(NODE, HostHarm::Paused)]
+        {
+            reaped(pinged(fault).at(61.0)).ended(1).acquitted_by(&Liveness);
+        }
+        reaped(pinged(on("client-2", HostHarm::Paused)).at(61.0)).ended(1).condemned_by(&Liveness);
+    }
+
+    #[test]
+    fn a_client_that_withholds_its_pong_after_the_recovery_is_condemned() {
+        let script = || running().at(5.0).fault_begins(1, cut()).at(10.0).fault_ends(1);
+        let withheld = |at: f64, script| reaped(beaten(script, 1, 5).at(at).beat(CLIENT, PING).at(at + 30.0)).ended(1);
+        assert_eq!(withheld(131.0, script()).condemned_by(&Liveness).requirement, "C1");
+        withheld(129.0, script()).acquitted_by(&Liveness);
+    }
+
+    #[test]
+    fn with_several_proxies_and_nodes_a_publishers_death_excuses_nobody() {
+        let pinged = || running().at(31.0).beat(CLIENT, PING).at(40.0);
+        reaped(pinged().event("publisher-1", Event::ProcessKilled).at(61.0)).ended(1).condemned_by(&Liveness);
+        reaped(pinged().event("node-3", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
+        reaped(pinged().event("proxy-2", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::checker::judge::terms;
+use crate::checker::role::Role;
 use crate::fault::{Clause, Fault, Way};
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, History, Record, Terms};
 use crate::wire::{Add, MessageId, Tag, Topic};
@@ -118,9 +119,7 @@ impl Milestone {
             Milestone::KeepaliveAnsweredWhileDead => answered_while_dead(history),
             Milestone::ClientRestarted => restarted(history, &followers(history)),
             Milestone::NodeRestarted => restarted(history, &nodes(history)),
-            Milestone::ProxyRestarted => {
-                any(|event| matches!(event, Event::TapOpened { stream, .. } if stream.incarnation > 1))
-            }
+            Milestone::ProxyRestarted => carried_again(history),
             Milestone::PublishedIntoDeadWindow => published_into(history),
             Milestone::NodeReapedAStream => {
                 any(|event| matches!(event, Event::StreamClosed { reason: CloseReason::Reaped, .. }))
@@ -168,6 +167,21 @@ fn reconnected(history: &History) -> bool {
 fn restarted(history: &History, hosts: &BTreeSet<&str>) -> bool {
     let again = |record: &Record| matches!(record.event, Event::ProcessBegan { incarnation } if incarnation > 1);
     history.records().iter().any(|record| again(record) && hosts.contains(&*record.host))
+}
+
+/// The processes of all proxies are numbered in the order in which they began, and each proxy begins once before
+/// any begins again.
+fn carried_again(history: &History) -> bool {
+    let (mut firsts, mut again) = (0, false);
+    history.records().iter().any(|record| match &record.event {
+        Event::ProcessBegan { incarnation } if Role::of(&record.host) == Some(Role::Proxy) => {
+            firsts += u32::from(*incarnation == 1);
+            again |= *incarnation > 1;
+            false
+        }
+        Event::TapOpened { stream, .. } => again && stream.incarnation > firsts,
+        _ => false,
+    })
 }
 
 fn followers(history: &History) -> BTreeSet<&str> {
@@ -373,8 +387,19 @@ mod tests {
         assert_eq!(happened(began(Script::new().stored(alpha(), 1), NODE, 1)), []);
         assert_eq!(happened(began(Script::new().stored(alpha(), 1), NODE, 2)), [Milestone::NodeRestarted]);
         assert_eq!(happened(began(Script::new(), CLIENT, 2)), [Milestone::ClientRestarted]);
-        let carried = Script::new().tap_opened(STREAM).tap_opened(TapStream { incarnation: 2, ..STREAM });
-        assert_eq!(happened(carried), [Milestone::ProxyRestarted]);
+    }
+
+    #[test]
+    fn a_restarted_proxy_is_told_from_the_second_of_two() {
+        let carried = |script: Script, incarnation| script.tap_opened(TapStream { incarnation, ..STREAM });
+        let one = || began(Script::new(), "proxy", 1);
+        assert_eq!(happened(carried(one(), 1)), []);
+        assert_eq!(happened(carried(began(one(), "proxy", 2), 2)), [Milestone::ProxyRestarted]);
+        assert_eq!(happened(carried(began(one(), "proxy", 2), 1)), [], "what it carried before");
+        let two = || began(began(Script::new(), "proxy-1", 1), "proxy-2", 1);
+        assert_eq!(happened(carried(two(), 2)), []);
+        assert_eq!(happened(carried(began(two(), "proxy-1", 2), 2)), []);
+        assert_eq!(happened(carried(began(two(), "proxy-1", 2), 3)), [Milestone::ProxyRestarted]);
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! Refuses to know the actors: a judge sees the history and nothing else, is a pure function of it, and
 //! keeps its state in ordered maps. Having seen nothing is `Unknown`, never `Pass`.
 
+mod backoff;
 mod convergence;
 mod delivery;
+mod excuse;
 mod judge;
 mod liveness;
 mod milestone;
 mod readable;
+mod role;
 #[cfg(test)]
 mod script;
 mod stream_model;

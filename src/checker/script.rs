@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::checker::{Checker, Evidence, Verdict};
-use crate::fault::{Clause, Fault, Origin, Way};
+use crate::fault::{Between, Clause, Fault, HostHarm, LinkHarm, Origin, Way};
 use crate::history::{Beat, Event, Fate, Frame, History, HostName, TapStream, Terms};
 use crate::spec;
 use crate::wire::{Add, Cursor, Kind, MessageId, MutateId, Nonce, SUBSCRIBE_PATH, Tag, Topic};
@@ -34,6 +34,17 @@ pub(crate) fn key(id: u64) -> u64 {
 /// An add of a topic from a cursor.
 pub(crate) fn add(topic: Topic, cursor: u64) -> Add {
     Add { topic, cursor: Cursor(cursor) }
+}
+
+/// Harm to one host.
+pub(crate) fn on(host: &str, harm: HostHarm) -> Fault {
+    Fault::Host { on: BTreeSet::from([host.to_owned()]), harm }
+}
+
+/// Harm to the link between two hosts, both ways.
+pub(crate) fn between(one: &str, other: &str, harm: LinkHarm) -> Fault {
+    let (from, to) = (BTreeSet::from([one.to_owned()]), BTreeSet::from([other.to_owned()]));
+    Fault::Link { between: Between { from, to, one_way: false }, harm }
 }
 
 /// A history in the writing. Times are in seconds.
@@ -145,12 +156,21 @@ impl Script {
     /// Clause 1 begins: `client-1` is silenced both ways for 300 s.
     pub(crate) fn silence_begins(self) -> Self {
         let fault = Fault::ProxySilenceUpstream { on: BTreeSet::from([CLIENT.to_owned()]), way: None, path: None };
-        let clause = Clause { number: 1, at: self.now, lasts: Duration::from_secs(300), fault, origin: Origin::File };
-        self.event("world", Event::FaultBegan(clause))
+        self.fault_begins(1, fault)
     }
 
     pub(crate) fn silence_ends(self) -> Self {
-        self.event("world", Event::FaultEnded { clause: 1, felt: true })
+        self.fault_ends(1)
+    }
+
+    /// A clause begins, planned for 300 s.
+    pub(crate) fn fault_begins(self, number: u32, fault: Fault) -> Self {
+        let clause = Clause { number, at: self.now, lasts: Duration::from_secs(300), fault, origin: Origin::File };
+        self.event("world", Event::FaultBegan(clause))
+    }
+
+    pub(crate) fn fault_ends(self, number: u32) -> Self {
+        self.event("world", Event::FaultEnded { clause: number, felt: true })
     }
 
     pub(crate) fn history(self) -> History {

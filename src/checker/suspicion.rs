@@ -2,7 +2,8 @@
 //!
 //! Refuses to know which of the tap's streams the node closed: the node counts its streams in its own way.
 //! So each open stream with an unanswered Ping is a suspect, and a Pong in time clears it. A stream from
-//! which the proxy swallowed anything is never one, nor is one whose client, or whose path, was killed.
+//! which the proxy swallowed anything is never one, nor is one whose client, or whose path, was killed, nor one
+//! whose Ping or Pong may have been late by a fault's doing.
 //!
 //! ```text
 //!              Ping to the client                 the node reaped a stream
@@ -15,6 +16,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::checker::excuse::Excuses;
+use crate::checker::role::Role;
 use crate::checker::{Evidence, Readable};
 use crate::history::{Record, TapStream, Terms};
 use crate::spec::C1;
@@ -58,11 +61,11 @@ impl<'h> Suspicion<'h> {
         self.streams.remove(&stream);
     }
 
-    /// A process was killed. A follower takes its own streams with it; anybody else may have been a part
-    /// of every stream's path.
+    /// A process was killed. A client takes its own streams with it; a proxy or a node may have been a part of
+    /// every stream's path.
     pub(crate) fn kill(&mut self, host: &str) {
-        let follows = self.terms.subscribers.iter().any(|(follower, _)| follower == host);
-        self.streams.retain(|_, pinged| follows && pinged.host != host);
+        let on_every_path = Role::of(host).is_some_and(Role::carries_streams);
+        self.streams.retain(|_, pinged| !on_every_path && pinged.host != host);
     }
 
     /// A Ping went on to the client, last in the run of beats that `record` is.
@@ -83,14 +86,15 @@ impl<'h> Suspicion<'h> {
         }
     }
 
-    /// The node closed a stream for want of a Pong.
-    pub(crate) fn reap(&mut self, index: usize, record: &Record) {
+    /// A node closed a stream for want of a Pong. With several nodes it may be another's that is suspected; but
+    /// whoever leaves a Ping unanswered for so long is to blame, whichever node asked.
+    pub(crate) fn reap(&mut self, index: usize, record: &Record, excuses: &Excuses<'_>) {
         // A deadline below the thought's second would blame nobody; half of it is then prompt enough.
         let prompt = THOUGHT.min(self.terms.keepalive / 2) + self.terms.travel * 2;
         for (stream, pinged) in &self.streams {
             let Some((at, ping)) = pinged.ping else { continue };
             let silent = record.at.saturating_sub(at);
-            if silent <= prompt {
+            if silent <= prompt || excuses.disturbed(pinged.host, at, record.at) {
                 continue;
             }
             let what = format!(

@@ -23,7 +23,8 @@ use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::client::Http2Keepalive;
+use crate::client::read_ahead::{FrameReader, ReadAhead};
+use crate::client::{Http2Keepalive, Quirk};
 use crate::env::{Address, ByteStream, Env};
 use crate::wire::proto::mls_api_client::MlsApiClient;
 
@@ -81,6 +82,8 @@ pub struct Dialer {
     node: Address,
     endpoint: Endpoint,
     patience: Duration,
+    /// Only where that bug is planted.
+    read_ahead: Option<ReadAhead>,
 }
 
 impl Dialer {
@@ -98,7 +101,14 @@ impl Dialer {
             Ok(endpoint) => endpoint,
             Err(error) => return Err(BadNode { node, why: error.to_string() }),
         };
-        Ok(Dialer { env, node, endpoint, patience })
+        Ok(Dialer { env, node, endpoint, patience, read_ahead: None })
+    }
+
+    /// Plants a bug, if it is one of connections.
+    #[must_use]
+    pub fn plant(mut self, quirk: Option<Quirk>) -> Self {
+        self.read_ahead = (quirk == Some(Quirk::KeepsHalfReadFrame)).then(ReadAhead::default);
+        self
     }
 
     /// One connection, new.
@@ -109,7 +119,10 @@ impl Dialer {
         let connecting = async {
             let dialed = self.env.dial(&self.node).await;
             let socket = dialed.map_err(|source| DialError::Connect { node: self.node.clone(), source })?;
-            let link = Link::over(socket, &self.endpoint).await;
+            let link = match &self.read_ahead {
+                None => Link::over(socket, &self.endpoint).await,
+                Some(ahead) => Link::over(FrameReader::new(socket, ahead.clone()), &self.endpoint).await,
+            };
             link.map_err(|error| DialError::Handshake { node: self.node.clone(), why: explain(&error) })
         };
         let in_time = timeout(self.patience, connecting).await;

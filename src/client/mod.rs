@@ -19,6 +19,7 @@ mod outlet;
 mod probe;
 mod publisher;
 mod quirk;
+mod read_ahead;
 mod subscriber;
 mod watchdog;
 

@@ -22,11 +22,13 @@ pub enum Quirk {
     TopicLeftBehind,
     /// The cursor of a resume is one past the floor: one message may be lost (against C3).
     ResumesAhead,
+    /// What was read of a frame when its connection broke is put before the next connection's bytes.
+    KeepsHalfReadFrame,
 }
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Quirk; 7] = [
+    pub const ALL: [Quirk; 8] = [
         Quirk::CursorInMemoryOnly,
         Quirk::FloorForgotten,
         Quirk::WatchdogCountsConsumer,
@@ -34,6 +36,7 @@ impl Quirk {
         Quirk::BackoffWithoutJitter,
         Quirk::TopicLeftBehind,
         Quirk::ResumesAhead,
+        Quirk::KeepsHalfReadFrame,
     ];
 
     /// The name that a sim file uses.
@@ -47,6 +50,7 @@ impl Quirk {
             Quirk::BackoffWithoutJitter => "backoff-without-jitter",
             Quirk::TopicLeftBehind => "topic-left-behind",
             Quirk::ResumesAhead => "resumes-ahead",
+            Quirk::KeepsHalfReadFrame => "keeps-half-read-frame",
         }
     }
 }

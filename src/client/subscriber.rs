@@ -92,7 +92,7 @@ impl<A: Application> Subscriber<A> {
             backoff,
             quirk,
         } = config;
-        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?;
+        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.plant(quirk);
         let inbox = Inbox::open(env, quirk)?;
         let ledger = Ledger::new(&topics, &inbox.read_cursors()?, quirk);
         Ok(Subscriber {

@@ -1,0 +1,361 @@
+//! Judges backoff: a client waits before it dials again, never longer than its failures in a row allow, and by chance.
+//!
+//! Refuses to know the client's dice, and its clock: how long a stream was up is read from what was seen of it. Where
+//! that leaves open whether the stream was stable, both counts of failures are lawful and the wait tells nothing
+//! about chance.
+//!
+//! ```text
+//!              BackingOff: one failure more, or the first after a stable stream
+//!   in a row: n ──────────────────────────────▶ waiting ──Dialing, not too early──▶ in a row: n + 1
+//!      ▲                                                                                  │
+//!      └──────────────────────────── ProcessKilled: in a row: 0 ◀─────────────────────────┘
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::checker::excuse::Excuses;
+use crate::checker::judge::{Checker, NO_TERMS, terms};
+use crate::checker::{Evidence, Readable, Verdict};
+use crate::history::{Beat, Event, History, Record};
+use crate::spec::{C5, Requirement};
+
+/// The first step, the longest, and the uptime after which a client begins anew: the protocol's gateway (section 4).
+const FLOOR: Duration = Duration::from_millis(100);
+const CEILING: Duration = Duration::from_secs(30);
+const STABLE: Duration = Duration::from_secs(10);
+
+/// A timer may seem to ring early by so much where an engine's time goes in ticks.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Waits of one step that lie so close together that full jitter would bring it about less often than this are
+/// no accident. A million waits then raise a false alarm once in a million times, and three equal ones are enough.
+const CHANCE: f64 = 1e-12;
+
+/// Where a group is condemned, so many of its last waits are shown.
+const SHOWN: usize = 8;
+
+/// The judge of backoff.
+pub(crate) struct Backoff;
+
+impl Checker for Backoff {
+    fn name(&self) -> &'static str {
+        "backoff"
+    }
+
+    fn promises(&self) -> &'static str {
+        "A client waits before it dials again, within a step that doubles with each failure in a row, and clients that \
+            fell together do not return together."
+    }
+
+    /// The gateway's paragraph has no number of its own; the debounce that C5 asks for is what it spells out.
+    fn cites(&self) -> &'static [Requirement] {
+        &[C5]
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
+        if terms(history).is_none() {
+            return Verdict::unknown(NO_TERMS);
+        }
+        let mut bench = Bench { excuses: Excuses::read(history), clients: BTreeMap::new(), groups: BTreeMap::new() };
+        for (index, record) in history.records().iter().enumerate() {
+            if let Err(evidence) = bench.take(index, record) {
+                return Verdict::Fail(*evidence);
+            }
+        }
+        bench.close()
+    }
+}
+
+/// How many failures in a row there were: at least, and at most.
+#[derive(Clone, Copy, Default)]
+struct Failures {
+    least: u32,
+    most: u32,
+}
+
+impl Failures {
+    const FIRST: Failures = Failures { least: 1, most: 1 };
+
+    /// One more.
+    fn grow(self) -> Self {
+        Failures { least: self.least.saturating_add(1), most: self.most.saturating_add(1) }
+    }
+}
+
+/// The longest wait after so many failures in a row.
+fn step(failures: u32) -> Duration {
+    let doubled = 1u32.checked_shl(failures.saturating_sub(1)).and_then(|times| FLOOR.checked_mul(times));
+    doubled.map_or(CEILING, |step| step.min(CEILING))
+}
+
+/// What is known of a client's process.
+#[derive(Default)]
+struct Client {
+    failures: Failures,
+    /// When its stream started, was heard last, and ended.
+    started: Option<Duration>,
+    heard: Duration,
+    ended: Option<Duration>,
+    /// It must not dial before then; and the record of its wait.
+    waits: Option<(Duration, usize)>,
+}
+
+/// The waits whose step is known, and the same.
+#[derive(Default)]
+struct Group {
+    least: Duration,
+    most: Duration,
+    records: Vec<usize>,
+}
+
+impl Group {
+    fn add(&mut self, delay: Duration, index: usize) {
+        (self.least, self.most) = match self.records.is_empty() {
+            true => (delay, delay),
+            false => (self.least.min(delay), self.most.max(delay)),
+        };
+        self.records.push(index);
+    }
+
+    /// Whether `n` waits drawn evenly from zero to `step` lie within a range as small as these do less often than
+    /// [`CHANCE`]. For a range of `r` steps that is n·rⁿ⁻¹ − (n−1)·rⁿ, for which n·rⁿ⁻¹ is an upper bound.
+    fn is_no_accident(&self, step: Duration) -> bool {
+        // Waits are drawn in whole nanoseconds: equal ones still have a range of one.
+        let range = (self.most - self.least + Duration::from_nanos(1)).as_secs_f64() / step.as_secs_f64();
+        let mut chance = self.records.len() as f64;
+        for _ in 1..self.records.len() {
+            chance *= range;
+            if chance < CHANCE {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+struct Bench<'h> {
+    excuses: Excuses<'h>,
+    clients: BTreeMap<&'h str, Client>,
+    /// By step.
+    groups: BTreeMap<Duration, Group>,
+}
+
+impl<'h> Bench<'h> {
+    fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        match &record.event {
+            Event::Dialing { attempt } => return self.dial(index, record, *attempt),
+            Event::Started { .. } => {
+                let client = self.clients.entry(&record.host).or_default();
+                (client.started, client.heard, client.ended) = (Some(record.at), record.at, None);
+            }
+            Event::Beat { beat: Beat::Heard { .. }, .. } => {
+                self.clients.entry(&record.host).or_default().heard = record.until;
+            }
+            Event::Ended { .. } => self.clients.entry(&record.host).or_default().ended = Some(record.at),
+            Event::BackingOff { delay, .. } => return self.wait(index, record, *delay),
+            // Its successor counts from the beginning.
+            Event::ProcessKilled => {
+                self.clients.remove(&*record.host);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn dial(&mut self, index: usize, record: &'h Record, attempt: u64) -> Result<(), Box<Evidence>> {
+        let client = self.clients.entry(&record.host).or_default();
+        (client.started, client.ended) = (None, None);
+        let Some((until, waited)) = client.waits.take() else { return Ok(()) };
+        if record.at + TICK >= until {
+            return Ok(());
+        }
+        let what = format!(
+            "{} dialled for attempt {attempt} {} before the end of its wait",
+            record.host,
+            Readable(until - record.at)
+        );
+        Err(Box::new(Evidence::new(index, record, C5, what).with([waited])))
+    }
+
+    fn wait(&mut self, index: usize, record: &'h Record, delay: Duration) -> Result<(), Box<Evidence>> {
+        let client = self.clients.entry(&record.host).or_default();
+        let failures = count(client, &self.excuses, record);
+        client.failures = failures;
+        client.waits = Some((record.at + delay, index));
+        let (least, most) = (step(failures.least), step(failures.most));
+        if delay > most {
+            let what = format!(
+                "{} waited {} after {} in a row, which allows {} at most",
+                record.host,
+                Readable(delay),
+                told(failures.most),
+                Readable(most)
+            );
+            return Err(Box::new(Evidence::new(index, record, C5, what)));
+        }
+        if least != most {
+            return Ok(());
+        }
+        let group = self.groups.entry(most).or_default();
+        group.add(delay, index);
+        if !group.is_no_accident(most) {
+            return Ok(());
+        }
+        let what = format!(
+            "{} waited {}, and all {} waits that were to be drawn from zero to {} lie within {}: clients that fall \
+                together return together",
+            record.host,
+            Readable(delay),
+            group.records.len(),
+            Readable(most),
+            Readable(group.most - group.least)
+        );
+        let shown = group.records.iter().rev().take(SHOWN).copied();
+        Err(Box::new(Evidence::new(index, record, C5, what).with(shown)))
+    }
+
+    fn close(self) -> Verdict {
+        let waits: usize = self.groups.values().map(|group| group.records.len()).sum();
+        // With fewer than three of one step nothing that they could have been would have been condemned.
+        let told = self.groups.values().filter(|group| group.records.len() > 2).count();
+        let seen = match (waits, told) {
+            (0, _) => "no wait whose step is known".to_owned(),
+            (_, 0) => format!("waits: {waits}, all within their steps; too few of any step to tell whether by chance"),
+            _ => format!("waits: {waits}, all within their steps, and by chance (steps with enough waits: {told})"),
+        };
+        Verdict::Pass { seen }
+    }
+}
+
+/// How many failures in a row the wait follows that `record` begins.
+fn count(client: &Client, excuses: &Excuses<'_>, record: &Record) -> Failures {
+    let grown = client.failures.grow();
+    let Some(started) = client.started else { return grown };
+    let ended = client.ended.unwrap_or(record.at);
+    // By the client's own clock, which may have stood still, the stream was not up for longer than this.
+    if ended.saturating_sub(started) < STABLE {
+        return grown;
+    }
+    let stalled = excuses.running_since(&record.host, started, ended) > started;
+    let surely = client.heard.saturating_sub(started) >= STABLE && !stalled;
+    if surely { Failures::FIRST } else { Failures { least: 1, most: grown.most } }
+}
+
+fn told(failures: u32) -> String {
+    if failures == 1 { "1 failure".to_owned() } else { format!("{failures} failures") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, Script, on};
+    use crate::fault::HostHarm;
+
+    fn waits(script: Script, host: &str, attempt: u64, millis: u64) -> Script {
+        script.event(host, Event::BackingOff { attempt, delay: Duration::from_millis(millis) })
+    }
+
+    /// `client-1` fails to connect again and again, and waits so long each time.
+    fn failing(delays: &[u64]) -> Script {
+        delays.iter().zip(1..).fold(Script::new(), |script, (delay, attempt)| {
+            let script = script.at(attempt as f64 * 31.0).event(CLIENT, Event::Dialing { attempt }).ended(attempt);
+            waits(script, CLIENT, attempt, *delay)
+        })
+    }
+
+    /// So many clients lose their first stream together, and each waits so long.
+    fn falling(delays: &[u64]) -> Script {
+        let hosts: Vec<String> = (1..=delays.len()).map(|number| format!("client-{number}")).collect();
+        let started = hosts.iter().fold(Script::new().at(1.0), |script, host| {
+            script.event(host, Event::Dialing { attempt: 1 }).event(host, Event::Started { attempt: 1 })
+        });
+        let heard =
+            hosts.iter().fold(started.at(20.0), |script, host| script.beat(host, Beat::Heard { attempt: 1 })).at(21.0);
+        hosts.iter().zip(delays).fold(heard, |script, (host, delay)| {
+            let ended = Event::Ended { attempt: 1, cause: "stream failed".to_owned() };
+            waits(script.event(host, ended), host, 1, *delay)
+        })
+    }
+
+    #[test]
+    fn delays_within_doubling_steps_are_acquitted() {
+        let seen = failing(&[100, 200, 3, 800, 1_600, 900, 6_400, 1, 25_600, 30_000, 29_999]).acquitted_by(&Backoff);
+        assert_eq!(seen, "waits: 11, all within their steps; too few of any step to tell whether by chance");
+    }
+
+    #[test]
+    fn a_history_without_waits_is_acquitted_and_one_without_terms_is_unknown() {
+        assert_eq!(Script::new().acquitted_by(&Backoff), "no wait whose step is known");
+        assert_eq!(Backoff.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    #[test]
+    fn a_delay_above_its_step_is_condemned() {
+        let evidence = failing(&[100, 201]).condemned_by(&Backoff);
+        assert_eq!(evidence.what, "client-1 waited 201ms after 2 failures in a row, which allows 200ms at most");
+        let late = failing(&[1, 90, 400, 30, 1_000, 2_000, 6_000, 12_000, 25_000, 30_001]);
+        assert!(late.condemned_by(&Backoff).what.contains("10 failures in a row, which allows 30s"));
+    }
+
+    #[test]
+    fn a_stable_stream_begins_anew_and_an_unstable_one_does_not() {
+        let then = |uptime: f64| {
+            let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3);
+            script.at(100.0 + uptime).heard(3).ended(3)
+        };
+        assert!(waits(then(10.0), CLIENT, 3, 101).condemned_by(&Backoff).what.contains("after 1 failure in a row"));
+        waits(then(9.9), CLIENT, 3, 400).acquitted_by(&Backoff);
+        waits(then(9.9), CLIENT, 3, 401).condemned_by(&Backoff);
+    }
+
+    #[test]
+    fn a_stream_that_may_have_been_stable_allows_both_counts() {
+        // Started, then silent until the watchdog trips: the client does not count the silence.
+        let silent = || failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(190.0);
+        assert!(waits(silent().ended(3), CLIENT, 3, 400).acquitted_by(&Backoff).starts_with("waits: 2,"));
+        waits(silent().ended(3), CLIENT, 3, 401).condemned_by(&Backoff);
+        // Suspended meanwhile: by its own clock the stream was up for a second.
+        let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(101.0);
+        let script = script.fault_begins(1, on(CLIENT, HostHarm::Suspended)).at(200.0).fault_ends(1).heard(3).ended(3);
+        waits(script, CLIENT, 3, 400).acquitted_by(&Backoff);
+    }
+
+    #[test]
+    fn a_new_process_begins_anew() {
+        let script = failing(&[10, 20, 30]).event(CLIENT, Event::ProcessKilled).at(200.0);
+        let script = script.event(CLIENT, Event::Dialing { attempt: 1 }).ended(1);
+        assert!(waits(script, CLIENT, 1, 101).condemned_by(&Backoff).what.contains("after 1 failure in a row"));
+    }
+
+    #[test]
+    fn a_client_that_does_not_wait_is_condemned() {
+        let dialled = |at| waits(Script::new().at(1.0).ended(1), CLIENT, 1, 90).at(at);
+        dialled(1.09).event(CLIENT, Event::Dialing { attempt: 2 }).acquitted_by(&Backoff);
+        let evidence = dialled(1.01).event(CLIENT, Event::Dialing { attempt: 2 }).condemned_by(&Backoff);
+        assert_eq!(evidence.what, "client-1 dialled for attempt 2 80ms before the end of its wait");
+    }
+
+    #[test]
+    fn clients_that_return_together_are_condemned_from_the_third_on() {
+        assert!(falling(&[100, 100]).acquitted_by(&Backoff).contains("too few"));
+        let evidence = falling(&[100, 100, 100]).condemned_by(&Backoff);
+        assert_eq!((evidence.host.as_str(), evidence.records.len()), ("client-3", 3));
+        assert!(evidence.what.contains("all 3 waits"), "{}", evidence.what);
+        falling(&[50; 3]).condemned_by(&Backoff);
+    }
+
+    #[test]
+    fn clients_that_return_one_by_one_are_acquitted() {
+        let seen = falling(&[81, 3, 44, 97, 45, 12, 60, 29]).acquitted_by(&Backoff);
+        assert_eq!(seen, "waits: 8, all within their steps, and by chance (steps with enough waits: 1)");
+    }
+
+    #[test]
+    fn jitter_over_a_part_of_the_step_is_condemned_once_there_are_enough_waits() {
+        let half: Vec<u64> = (0..60).map(|n| 50 + n * 37 % 50).collect();
+        falling(&half).condemned_by(&Backoff);
+        let whole: Vec<u64> = (0..60).map(|n| n * 37 % 101).collect();
+        falling(&whole).acquitted_by(&Backoff);
+    }
+}

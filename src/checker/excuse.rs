@@ -1,0 +1,268 @@
+//! Tells whose timing the faults of a plan disturb, and until when: outside of that the clock judges.
+//!
+//! Refuses to judge, and to excuse anything but lateness: what is never lawful is judged throughout.
+//!
+//! Two things can be disturbed, and they last differently:
+//!
+//! - **A host stalls**: it is paused, suspended or without power, or its disk makes it wait. It owes nothing
+//!   meanwhile, and everything afterwards, at once. C2 binds a client to notice a silence by its own clock alone, so
+//!   that only its own stalls excuse it: a partition is no excuse, it is what a watchdog is for. Nor are a silence of
+//!   the proxy and a process that was killed.
+//! - **What is under way is late**: the host at one of its ends stalls, or a link between them is harmed. This excuses
+//!   whoever acts on what has not arrived: a client that gives up a stream on which the proxy did pass frames (C2),
+//!   and one whose Pong does not reach the node (C1). It lasts until TCP has tried again ([`RECOVERY`]).
+//!
+//! What only stands in the way of new connections (lost SYNs, a full backlog, names) delays no stream, and nothing is
+//! timed by a wall clock.
+//!
+//! A **paused** client's kernel goes on taking bytes, and its monotonic clock runs: when it goes on, its timers are
+//! due before it has read what waits for it, and it may give up a healthy stream, or answer a Ping that the node has
+//! stopped waiting for (S6, T11). Both are excused. A **suspended** client's monotonic clock stood still, and so did
+//! its watchdog. C5 wants its staleness measured by a clock that ran on and the link probed before it is trusted, but
+//! says no figure for the deadline of that probe; so what is judged is C2, with the whole patience from the resume on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::checker::role::Role;
+use crate::fault::{Between, Death, DiskHarm, Fault, HostHarm, LinkHarm};
+use crate::history::{Event, History};
+
+/// After a heal, a sender waits for its retransmission timer, or its window probe's, before anything passes again:
+/// at most 120 s (RFC 6298, section 2.5, allows a maximum from 60 s on; Linux has TCP_RTO_MAX). A client whose
+/// watchdog runs out meanwhile (three intervals of at most 30 s, S6) does so within this time too.
+const RECOVERY: Duration = Duration::from_secs(120);
+
+/// One clause, while it lasts.
+struct Window<'h> {
+    fault: &'h Fault,
+    number: u32,
+    began: Duration,
+    /// The greatest duration where the history does not tell.
+    ended: Duration,
+}
+
+/// Every clause of a history that may excuse somebody.
+pub(crate) struct Excuses<'h> {
+    windows: Vec<Window<'h>>,
+}
+
+impl<'h> Excuses<'h> {
+    /// Reads a whole history.
+    pub(crate) fn read(history: &'h History) -> Self {
+        let mut windows: Vec<Window<'h>> = Vec::new();
+        for record in history.records() {
+            match &record.event {
+                Event::FaultBegan(clause) => windows.push(Window {
+                    fault: &clause.fault,
+                    number: clause.number,
+                    began: record.at,
+                    ended: Duration::MAX,
+                }),
+                Event::FaultEnded { clause, .. } => {
+                    let ended = windows.iter_mut().filter(|window| window.number == *clause);
+                    ended.for_each(|window| window.ended = record.at);
+                }
+                _ => {}
+            }
+        }
+        Excuses { windows }
+    }
+
+    /// From when on `host` ran without a stall: `from`, or the end of the last stall that fell between the two times.
+    /// After `to` where it had not ended by then.
+    pub(crate) fn running_since(&self, host: &str, from: Duration, to: Duration) -> Duration {
+        let stalls = self.windows.iter().filter_map(|window| {
+            let until = window.ended.saturating_add(stall(window.fault, host)?);
+            (window.began < to && until > from).then_some(until)
+        });
+        stalls.fold(from, Duration::max)
+    }
+
+    /// Whether anything between `client` and a node may have been late between the two times.
+    pub(crate) fn disturbed(&self, client: &str, from: Duration, to: Duration) -> bool {
+        self.windows.iter().any(|window| {
+            let Some(lag) = lag(window.fault, client) else { return false };
+            window.began < to && window.ended.saturating_add(lag) > from
+        })
+    }
+}
+
+/// How long after its end the fault still stalls `host`; none where it never does.
+fn stall(fault: &Fault, host: &str) -> Option<Duration> {
+    match fault {
+        Fault::Host { on, harm } if on.contains(host) => stalls(harm).then_some(Duration::ZERO),
+        Fault::Disk { on, harm } if on.contains(host) => wait(harm),
+        Fault::Host { .. } | Fault::Disk { .. } | Fault::Link { .. } | Fault::ProxySilenceUpstream { .. } => None,
+    }
+}
+
+/// How long after its end the fault still makes late what is under way between `client` and a node; none where it
+/// never does. Which proxy and which node are the client's is not known: each is taken for it.
+fn lag(fault: &Fault, client: &str) -> Option<Duration> {
+    match fault {
+        // What it swallows is told by the tap, frame by frame.
+        Fault::ProxySilenceUpstream { .. } => None,
+        Fault::Host { on, harm } => (falls_on_path(on, client) && stalls(harm)).then_some(RECOVERY),
+        Fault::Disk { on, harm } if falls_on_path(on, client) => wait(harm).map(|wait| wait.saturating_add(RECOVERY)),
+        Fault::Disk { .. } => None,
+        Fault::Link { between, harm } if lies_on_path(between, client) => match harm {
+            // Nothing overtakes what was sent in its time.
+            LinkHarm::Latency(latency) => Some(latency.most.saturating_add(RECOVERY)),
+            LinkHarm::Partition
+            | LinkHarm::Bandwidth { .. }
+            | LinkHarm::Loss { .. }
+            | LinkHarm::MtuBlackHole { .. }
+            | LinkHarm::IdleDrop { .. } => Some(RECOVERY),
+            LinkHarm::SynLoss { .. } => None,
+        },
+        Fault::Link { .. } => None,
+    }
+}
+
+/// Whether a host that is so harmed stands still. One whose process is killed does not: its streams end, and it
+/// has none before it is back.
+fn stalls(harm: &HostHarm) -> bool {
+    match harm {
+        HostHarm::Dies { death: Death::PoweredOff(_), .. } | HostHarm::Paused | HostHarm::Suspended => true,
+        HostHarm::Dies { death: Death::Killed | Death::DiskLost | Death::DiskRestored { .. }, .. }
+        | HostHarm::RestartLoop { .. }
+        | HostHarm::ClockStep { .. }
+        | HostHarm::ClockDrift { .. }
+        | HostHarm::BacklogFull
+        | HostHarm::Name { .. } => false,
+    }
+}
+
+/// How long a process still waits for a disk that was harmed until now; none where it never waits.
+fn wait(harm: &DiskHarm) -> Option<Duration> {
+    match harm {
+        DiskHarm::SlowSync { takes } => Some(*takes),
+        // A process may try again before it says that it cannot go on.
+        DiskHarm::SyncFails | DiskHarm::Full => Some(Duration::ZERO),
+        DiskHarm::BitRot { .. } => None,
+    }
+}
+
+fn is_on_path(host: &str, client: &str) -> bool {
+    host == client || Role::of(host).is_some_and(Role::carries_streams)
+}
+
+fn falls_on_path(hosts: &BTreeSet<String>, client: &str) -> bool {
+    hosts.iter().any(|host| is_on_path(host, client))
+}
+
+fn lies_on_path(between: &Between, client: &str) -> bool {
+    falls_on_path(&between.from, client) && falls_on_path(&between.to, client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, NODE, Script, between, on};
+    use crate::fault::{Answer, Expired, Latency, Unsynced};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// The fault lasts from 100 s to 200 s.
+    fn struck(fault: Fault) -> History {
+        Script::new().at(100.0).fault_begins(1, fault).at(200.0).fault_ends(1).history()
+    }
+
+    fn disturbs(fault: Fault, client: &str) -> bool {
+        Excuses::read(&struck(fault)).disturbed(client, seconds(150), seconds(160))
+    }
+
+    fn stalls_client(fault: Fault) -> bool {
+        Excuses::read(&struck(fault)).running_since(CLIENT, seconds(150), seconds(160)) > seconds(150)
+    }
+
+    #[test]
+    fn a_stall_excuses_until_its_end_and_not_a_moment_longer() {
+        let history = struck(on(CLIENT, HostHarm::Suspended));
+        let excuses = Excuses::read(&history);
+        assert_eq!(excuses.running_since(CLIENT, seconds(50), seconds(99)), seconds(50));
+        assert_eq!(excuses.running_since(CLIENT, seconds(50), seconds(150)), seconds(200));
+        assert_eq!(excuses.running_since(CLIENT, seconds(50), seconds(400)), seconds(200));
+        assert_eq!(excuses.running_since(CLIENT, seconds(201), seconds(400)), seconds(201));
+        assert_eq!(excuses.running_since("client-2", seconds(50), seconds(400)), seconds(50));
+    }
+
+    #[test]
+    fn what_is_under_way_is_late_until_tcp_has_tried_again() {
+        let history = struck(between(CLIENT, "proxy", LinkHarm::Partition));
+        let excuses = Excuses::read(&history);
+        assert!(!excuses.disturbed(CLIENT, seconds(50), seconds(100)));
+        assert!(excuses.disturbed(CLIENT, seconds(50), seconds(101)));
+        assert!(excuses.disturbed(CLIENT, seconds(319), seconds(400)));
+        assert!(!excuses.disturbed(CLIENT, seconds(320), seconds(400)));
+    }
+
+    #[test]
+    fn a_fault_without_an_end_excuses_to_the_end() {
+        let history = Script::new().at(100.0).fault_begins(1, on(CLIENT, HostHarm::Paused)).history();
+        let excuses = Excuses::read(&history);
+        assert!(excuses.disturbed(CLIENT, seconds(9_000), seconds(9_001)));
+        assert_eq!(excuses.running_since(CLIENT, seconds(9_000), seconds(9_001)), Duration::MAX);
+    }
+
+    #[test]
+    fn a_link_disturbs_only_those_whose_streams_it_carries() {
+        let cut = |from, to| between(from, to, LinkHarm::Partition);
+        assert!(disturbs(cut("proxy-2", "node-3"), CLIENT) && disturbs(cut(CLIENT, "proxy-2"), CLIENT));
+        assert!(!disturbs(cut("client-2", "proxy"), CLIENT));
+        assert!(!disturbs(cut("publisher-1", "proxy"), CLIENT));
+        assert!(!stalls_client(cut(CLIENT, "proxy")), "a silence is what a watchdog is for");
+    }
+
+    #[test]
+    fn a_host_on_the_way_disturbs_everybody_and_a_bystander_nobody() {
+        assert!(disturbs(on(NODE, HostHarm::Paused), CLIENT) && disturbs(on("proxy-2", HostHarm::Suspended), CLIENT));
+        assert!(!disturbs(on("client-2", HostHarm::Paused), CLIENT));
+        assert!(!disturbs(on("publisher-1", HostHarm::Suspended), CLIENT));
+        assert!(!stalls_client(on("proxy", HostHarm::Paused)));
+        assert!(stalls_client(on(CLIENT, HostHarm::Paused)));
+    }
+
+    #[test]
+    fn power_disturbs_and_a_killed_process_does_not() {
+        let dies = |death| on("proxy", HostHarm::Dies { death, point: None });
+        assert!(disturbs(dies(Death::PoweredOff(Unsynced::Lost)), CLIENT));
+        assert!(!disturbs(dies(Death::Killed), CLIENT) && !disturbs(dies(Death::DiskLost), CLIENT));
+        assert!(!disturbs(on("proxy", HostHarm::RestartLoop { up: SECOND, down: SECOND }), CLIENT));
+    }
+
+    #[test]
+    fn what_harms_only_new_connections_or_labels_excuses_nobody() {
+        let name = HostHarm::Name { name: "proxy".to_owned(), answer: Answer::Dead };
+        for harm in [HostHarm::BacklogFull, name, HostHarm::ClockStep { by_ms: 9 }] {
+            assert!(!disturbs(on("proxy", harm.clone()), CLIENT) && !stalls_client(on(CLIENT, harm)));
+        }
+        assert!(!disturbs(between(CLIENT, "proxy", LinkHarm::SynLoss { basis_points: 9 }), CLIENT));
+        let silence = Fault::ProxySilenceUpstream { on: BTreeSet::from([CLIENT.to_owned()]), way: None, path: None };
+        assert!(!disturbs(silence.clone(), CLIENT) && !stalls_client(silence));
+    }
+
+    #[test]
+    fn a_slow_disk_stalls_until_the_last_sync_is_done() {
+        let slow = DiskHarm::SlowSync { takes: seconds(7) };
+        let history = struck(Fault::Disk { on: BTreeSet::from([CLIENT.to_owned()]), harm: slow });
+        assert_eq!(Excuses::read(&history).running_since(CLIENT, seconds(150), seconds(400)), seconds(207));
+        let rotten = DiskHarm::BitRot { basis_points: 1 };
+        assert!(!stalls_client(Fault::Disk { on: BTreeSet::from([CLIENT.to_owned()]), harm: rotten }));
+    }
+
+    #[test]
+    fn a_long_latency_holds_up_what_comes_after_it() {
+        let slow = LinkHarm::Latency(Latency::uniform(SECOND, seconds(40)));
+        let history = struck(between(CLIENT, "proxy", slow));
+        assert!(Excuses::read(&history).disturbed(CLIENT, seconds(359), seconds(400)));
+        assert!(!Excuses::read(&history).disturbed(CLIENT, seconds(360), seconds(400)));
+        let idle = LinkHarm::IdleDrop { after: SECOND, then: Expired::Drop };
+        assert!(disturbs(between(CLIENT, "proxy", idle), CLIENT));
+    }
+}
