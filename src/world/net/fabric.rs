@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::fault::Latency;
+use crate::fault::{Fault, Latency};
 use crate::world::engine::HostId;
 use crate::world::link::Links;
 use crate::world::net::connection::{Connection, End, Holder, Phase, Side};
@@ -473,4 +473,40 @@ impl Fabric {
         self.wake(host, reader);
         self.wake(host, writer);
     }
+}
+
+/// What one host has written and not yet sent.
+pub(crate) struct Unsent(Vec<(ConnectionId, Side)>);
+
+/// A host that waits for a system call.
+impl Fabric {
+    /// Takes what was written since the last [`Fabric::send_unsent`] off the way: its writer is held up.
+    pub(crate) fn hold_unsent(&mut self) -> Unsent {
+        Unsent(std::mem::take(&mut self.unsent))
+    }
+
+    /// Sends what was held, behind nothing: the writer goes on.
+    pub(crate) fn release_unsent(&mut self, Unsent(held): Unsent) {
+        for (id, side) in held {
+            self.send_burst(id, side);
+            self.forget_if_over(id);
+        }
+    }
+}
+
+/// Replaced at the merge.
+impl Fabric {
+    pub(crate) fn begin(&mut self, _number: u32, _fault: &Fault) {}
+
+    pub(crate) fn end(&mut self, _number: u32) -> bool {
+        false
+    }
+
+    pub(crate) fn power_off(&mut self, _host: HostId) {}
+
+    pub(crate) fn power_on(&mut self, _host: HostId) {}
+
+    pub(crate) fn suspend(&mut self, _host: HostId) {}
+
+    pub(crate) fn resume(&mut self, _host: HostId) {}
 }

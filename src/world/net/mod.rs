@@ -7,5 +7,5 @@ mod connection;
 mod fabric;
 mod socket;
 
-pub(crate) use fabric::Net;
+pub(crate) use fabric::{Net, Unsent};
 pub(crate) use socket::{dial, listen};
