@@ -40,6 +40,12 @@ impl Process {
     #[expect(clippy::unused_self, reason = "points of death are not yet armed")]
     pub(crate) fn passes(&self, _landmark: Landmark, _moment: Moment) {}
 
+    /// Whether it will die at a frame, so that whoever hands it frames must tell it of each.
+    #[expect(clippy::unused_self, reason = "points of death are not yet armed")]
+    pub(crate) fn counts_frames(&self) -> bool {
+        false
+    }
+
     /// It waits so long for a system call, and does nothing else.
     pub(crate) fn wait(&self, time: Duration) {
         self.0.waits_nanos.fetch_add(nanos(time), Ordering::Relaxed);

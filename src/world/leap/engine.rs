@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::fault::{Death, Fault, Latency};
+use crate::fault::{Death, Fault};
 use crate::world::Clock;
 use crate::world::engine::{Engine, EngineError, HostId, Obituary, Program, TURNS_AT_ONE_INSTANT};
 use crate::world::leap::host::{Breakdown, Host};
 use crate::world::leap::interpose;
+use crate::world::link::LinkBase;
 use crate::world::net::Net;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
@@ -35,12 +36,12 @@ impl Leap {
     /// # Panics
     /// On any other thread, where its hosts would see the real clock.
     #[must_use]
-    pub fn new(seed: u64, latency: Latency) -> Self {
+    pub fn new(seed: u64, links: impl Into<LinkBase>) -> Self {
         assert!(interpose::on_trial(), "the leap engine plays on a trial thread only");
         Leap {
             seed,
             clock: Clock::default(),
-            net: Net::new(seed, latency),
+            net: Net::new(seed, links),
             hosts: Vec::new(),
             timers: BinaryHeap::new(),
             fresh: BTreeSet::new(),
@@ -122,6 +123,7 @@ impl Leap {
     fn set_now(&mut self, now: Duration) {
         self.clock.set(now);
         interpose::set_now(now);
+        self.net.fabric().set_now(now);
     }
 }
 
@@ -174,10 +176,12 @@ impl Engine for Leap {
 
     fn back_up(&mut self, _host: HostId) {}
 
-    fn begin(&mut self, _number: u32, _fault: &Fault) {}
+    fn begin(&mut self, number: u32, fault: &Fault) {
+        self.net.fabric().begin(number, fault);
+    }
 
-    fn end(&mut self, _number: u32) -> bool {
-        false
+    fn end(&mut self, number: u32) -> bool {
+        self.net.fabric().end(number)
     }
 
     fn order(&mut self, host: HostId, order: Box<dyn FnOnce()>) -> Result<(), EngineError> {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::task::JoinHandle;
 
-use crate::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings};
+use crate::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use crate::world::clock::Clock;
 use crate::world::disk::Disks;
 use crate::world::engine::{HostId, Program};
@@ -170,8 +170,8 @@ struct HostEnv {
 }
 
 impl Surroundings for HostEnv {
-    fn dial(&self, address: &Address) -> Asked<Socket> {
-        Box::pin(net::dial(self.net.clone(), self.host, address.clone(), self.process.clone()))
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
+        Box::pin(net::dial(self.net.clone(), self.host, address.clone(), options, self.process.clone()))
     }
 
     fn listen(&self, port: u16) -> Asked<Listener> {
