@@ -27,11 +27,19 @@ pub type Asked<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 /// What an actor may ask for.
 pub trait Surroundings: Send + Sync + 'static {
+    /// Connects a byte stream to `address`, with the system's defaults.
+    ///
+    /// # Errors
+    /// What TCP's connect may answer: refused, timed out, host not found.
+    fn dial(&self, address: &Address) -> Asked<Socket> {
+        self.dial_with(address, TcpOptions::default())
+    }
+
     /// Connects a byte stream to `address`.
     ///
     /// # Errors
     /// What TCP's connect may answer: refused, timed out, host not found.
-    fn dial(&self, address: &Address) -> Asked<Socket>;
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket>;
 
     /// Listens on a port of this host.
     ///
@@ -79,6 +87,26 @@ impl fmt::Display for Address {
     }
 }
 
+/// What TCP does about a peer that has fallen silent. By default nothing: an idle connection lives for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpOptions {
+    /// Asks an idle peer for a sign of life (tcp(7), SO_KEEPALIVE).
+    pub keepalive: Option<TcpKeepalive>,
+    /// How long sent data may stay unacknowledged until the connection is lost (tcp(7), TCP_USER_TIMEOUT).
+    pub user_timeout: Option<Duration>,
+}
+
+/// Linux's three numbers of keepalive (tcp(7)); the times are in whole seconds there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpKeepalive {
+    /// The first probe after so long without anything received.
+    pub idle: Duration,
+    /// The time between two probes.
+    pub interval: Duration,
+    /// After so many probes without an answer the connection is lost.
+    pub count: u32,
+}
+
 /// Why a text is not an [`Address`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
@@ -112,26 +140,6 @@ impl FromStr for Address {
             _ => Err(BadAddress::Port { text: text.into(), port: port.into() }),
         }
     }
-}
-
-/// What a process asks of the TCP of its own connections; the default asks for nothing, as Linux has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TcpOptions {
-    /// `SO_KEEPALIVE` and its three options; none is off.
-    pub keepalive: Option<TcpKeepalive>,
-    /// `TCP_USER_TIMEOUT`: how long sent data may stay unacknowledged; none leaves it to the retransmissions.
-    pub user_timeout: Option<Duration>,
-}
-
-/// When TCP probes a silent peer (tcp(7)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpKeepalive {
-    /// `TCP_KEEPIDLE`: after how long without a segment the first probe goes out.
-    pub idle: Duration,
-    /// `TCP_KEEPINTVL`: the time from one probe to the next.
-    pub interval: Duration,
-    /// `TCP_KEEPCNT`: after how many unanswered probes the connection is dead.
-    pub count: u32,
 }
 
 /// Bytes in both directions: what TCP gives an application.

@@ -12,14 +12,16 @@
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redb::backends::FileBackend;
-use tokio::net::{TcpListener, TcpStream};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use crate::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use crate::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpKeepalive, TcpOptions};
 
 /// Where an actor listens unless it is told otherwise: reachable from this machine alone.
 const LOOPBACK: &str = "127.0.0.1";
@@ -53,9 +55,19 @@ impl Os {
 }
 
 impl Surroundings for Os {
-    fn dial(&self, address: &Address) -> Asked<Socket> {
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
         let Address { host, port } = address.clone();
-        Box::pin(async move { wrap(TcpStream::connect((host.as_str(), port)).await?) })
+        Box::pin(async move {
+            let mut refusal = io::Error::new(io::ErrorKind::NotFound, format!("`{host}` has no address"));
+            // One address after the other, as tokio's own connect does, which knows no options.
+            for address in lookup_host((host.as_str(), port)).await? {
+                match connect(address, options).await {
+                    Ok(stream) => return wrap(stream),
+                    Err(error) => refusal = error,
+                }
+            }
+            Err(refusal)
+        })
     }
 
     /// Port 0 is any free port; the listener knows which.
@@ -86,6 +98,19 @@ impl Surroundings for Os {
 /// An error of the system, with what it is about.
 fn name(what: impl Display, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// Options are set first: a user timeout bounds connecting, too.
+async fn connect(address: SocketAddr, options: TcpOptions) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let reference = SockRef::from(&socket);
+    if let Some(TcpKeepalive { idle, interval, count }) = options.keepalive {
+        let keepalive = socket2::TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(count);
+        reference.set_tcp_keepalive(&keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    reference.set_tcp_user_timeout(options.user_timeout)?;
+    socket.connect(address).await
 }
 
 /// Nagle's algorithm would hold a small frame back until the one before it is acknowledged (RFC 896); gRPC stacks
@@ -184,6 +209,21 @@ mod tests {
         let address = Address::new(LOOPBACK, socket.local_addr().expect("it is bound").port());
         let error = Os::default().dial(&address).await.expect_err("nobody listens");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn options_of_a_dial_reach_the_kernel() {
+        let os = Os::default();
+        let listener = os.listen(0).await.expect("a free port");
+        let keepalive = TcpKeepalive { idle: Duration::from_secs(7), interval: Duration::from_secs(3), count: 4 };
+        let options = TcpOptions { keepalive: Some(keepalive), user_timeout: Some(Duration::from_secs(9)) };
+        let stream = connect(listener.local(), options).await.expect("somebody listens");
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().expect("readable"));
+        assert_eq!(socket.tcp_keepalive_time().expect("readable"), keepalive.idle);
+        assert_eq!(socket.tcp_keepalive_interval().expect("readable"), keepalive.interval);
+        assert_eq!(socket.tcp_keepalive_retries().expect("readable"), keepalive.count);
+        assert_eq!(socket.tcp_user_timeout().expect("readable"), options.user_timeout);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use pulseless::client::{
     self, BackoffConfig, Cause, ClientConfig, Http2Keepalive, Inbox, Publisher, PublisherConfig, subscribe,
 };
-use pulseless::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings};
+use pulseless::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::node::{self, NodeConfig};
 use pulseless::os::Os;
 use pulseless::proxy::{self, Control, ProxyConfig, Silence};
@@ -81,8 +81,8 @@ struct Gated {
 }
 
 impl Surroundings for Gated {
-    fn dial(&self, address: &Address) -> Asked<Socket> {
-        let (mut is_open, dialing) = (self.is_open.clone(), self.os.dial(address));
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
+        let (mut is_open, dialing) = (self.is_open.clone(), self.os.dial_with(address, options));
         Box::pin(async move {
             is_open.wait_for(|is_open| *is_open).await.map_err(io::Error::other)?;
             dialing.await

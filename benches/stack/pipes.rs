@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pulseless::client::{self, ClientConfig, Publisher, PublisherConfig};
-use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings};
+use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::history::Recorder;
 use pulseless::node::{self, NodeConfig};
 use pulseless::proxy::{self, Control, ProxyConfig};
@@ -49,7 +49,7 @@ fn address(port: u16) -> SocketAddr {
 }
 
 impl Surroundings for Pipes {
-    fn dial(&self, to: &Address) -> Asked<Socket> {
+    fn dial_with(&self, to: &Address, _: TcpOptions) -> Asked<Socket> {
         let door = self.doors.lock().expect("not poisoned").get(&to.port).cloned();
         let (local, peer) = (address(1), address(to.port));
         Box::pin(async move {

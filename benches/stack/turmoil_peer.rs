@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pulseless::client::{self, ClientConfig};
-use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings};
+use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::node::{self, NodeConfig};
 use pulseless::proxy::{self, Control, ProxyConfig};
 use pulseless::wire::{Add, Cursor, Kind, Topic};
@@ -42,7 +42,7 @@ fn socket(stream: TcpStream) -> io::Result<Socket> {
 }
 
 impl Surroundings for Turmoil {
-    fn dial(&self, address: &Address) -> Asked<Socket> {
+    fn dial_with(&self, address: &Address, _: TcpOptions) -> Asked<Socket> {
         let Address { host, port } = address.clone();
         Box::pin(async move { socket(TcpStream::connect((host, port)).await?) })
     }

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::Exit;
 use crate::cli::output::{colours_errors, complain, print};
-use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 use crate::os::Os;
 
 /// The environment's word for what is logged, such as `debug` or `pulseless::node=trace`.
@@ -81,8 +81,8 @@ pub(crate) struct Announced {
 }
 
 impl Surroundings for Announced {
-    fn dial(&self, address: &Address) -> Asked<Socket> {
-        self.os.dial(address)
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
+        self.os.dial_with(address, options)
     }
 
     fn listen(&self, port: u16) -> Asked<Listener> {

@@ -85,14 +85,7 @@ struct Teller<'a> {
 
 impl<'a> Teller<'a> {
     fn new(outcome: &'a Outcome) -> Self {
-        Teller {
-            outcome,
-            lines: Vec::new(),
-            faults: Vec::new(),
-            recoveries: BTreeMap::new(),
-            trips: 0,
-            deliveries: 0,
-        }
+        Teller { outcome, lines: Vec::new(), faults: Vec::new(), recoveries: BTreeMap::new(), trips: 0, deliveries: 0 }
     }
 
     fn say(&mut self, at: Duration, text: impl Into<String>) {

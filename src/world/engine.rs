@@ -16,7 +16,7 @@ use crate::world::Clock;
 pub struct HostId(u16);
 
 impl HostId {
-    pub(crate) fn numbered(number: u16) -> Self {
+    pub(crate) const fn numbered(number: u16) -> Self {
         HostId(number)
     }
 

@@ -15,3 +15,4 @@ mod process;
 pub use clock::Clock;
 pub use engine::{Engine, EngineError, HostId, Obituary, Program};
 pub use leap::{Leap, TrialPanic, on_trial_thread};
+pub use link::LinkBase;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::node::{CloseReason, Limits, NodeConfig, Notice, Observer, serve};
 use pulseless::wire::{Add, Cursor, Kind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto};
 use redb::StorageBackend;
@@ -78,7 +78,7 @@ impl Accept for Arrivals {
 }
 
 impl Surroundings for Pipes {
-    fn dial(&self, _: &Address) -> Asked<Socket> {
+    fn dial_with(&self, _: &Address, _: TcpOptions) -> Asked<Socket> {
         Box::pin(async { Err(io::Error::other("a node dials nobody")) })
     }
 

@@ -13,7 +13,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
-use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::proxy::{Control, Direction, Fate, Notice, Observer, ProxyConfig, serve};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -60,7 +60,7 @@ impl Net {
 struct Host(Arc<Net>);
 
 impl Surroundings for Host {
-    fn dial(&self, address: &Address) -> Asked<Socket> {
+    fn dial_with(&self, address: &Address, _: TcpOptions) -> Asked<Socket> {
         self.0.dials.fetch_add(1, Ordering::Relaxed);
         if self.0.is_black_hole.load(Ordering::Relaxed) {
             return Box::pin(std::future::pending());

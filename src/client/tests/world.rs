@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::client::{Notice, Observer};
-use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 
 /// What a pipe holds in each direction.
 const PIPE_BYTES: usize = 64 << 10;
@@ -131,7 +131,7 @@ impl World {
 }
 
 impl Surroundings for World {
-    fn dial(&self, _: &Address) -> Asked<Socket> {
+    fn dial_with(&self, _: &Address, _: TcpOptions) -> Asked<Socket> {
         self.dials.fetch_add(1, Ordering::SeqCst);
         if self.swallows.load(Ordering::SeqCst) {
             return Box::pin(std::future::pending());

@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fault::{Death, Fault, Latency};
+use crate::fault::{Death, Fault};
 use crate::world::Clock;
 use crate::world::engine::{Engine, EngineError, HostId, Obituary, Program, TURNS_AT_ONE_INSTANT};
 use crate::world::leap::harm::{Harmed, Harms};
 use crate::world::leap::host::{Breakdown, Host};
 use crate::world::leap::interpose;
 use crate::world::leap::undertaker::Told;
+use crate::world::link::LinkBase;
 use crate::world::net::Net;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
@@ -42,12 +43,12 @@ impl Leap {
     /// # Panics
     /// On any other thread, where its hosts would see the real clock.
     #[must_use]
-    pub fn new(seed: u64, latency: Latency) -> Self {
+    pub fn new(seed: u64, links: impl Into<LinkBase>) -> Self {
         assert!(interpose::on_trial(), "the leap engine plays on a trial thread only");
         Leap {
             seed,
             clock: Clock::default(),
-            net: Net::new(seed, latency),
+            net: Net::new(seed, links),
             hosts: Vec::new(),
             names: BTreeMap::new(),
             timers: BinaryHeap::new(),
@@ -149,6 +150,7 @@ impl Leap {
     fn set_now(&mut self, now: Duration) {
         self.clock.set(now);
         interpose::set_now(now);
+        self.net.fabric().set_now(now);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings};
+use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 use crate::world::disk::Disks;
 use crate::world::engine::HostId;
 use crate::world::leap::interpose;
@@ -30,11 +30,11 @@ fn check_alive(process: &Process) -> io::Result<()> {
 }
 
 impl Surroundings for HostEnv {
-    fn dial(&self, address: &Address) -> Asked<Socket> {
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
         let (net, host, address, process) = (self.net.clone(), self.host, address.clone(), self.process.clone());
         Box::pin(async move {
             check_alive(&process)?;
-            net::dial(net, host, address, process).await
+            net::dial(net, host, address, options, process).await
         })
     }
 

@@ -3,50 +3,41 @@
 //! Nothing here runs by itself. Sockets leave what they want to send in an outbox, the engine collects it
 //! after each host's turn, links decide when it arrives, and arrivals wake the tasks that wait for them.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::fault::{Fault, Latency};
+use crate::env::TcpOptions;
+use crate::fault::{Fault, HostHarm};
 use crate::world::engine::HostId;
-use crate::world::link::Links;
-use crate::world::net::connection::{Connection, End, Holder, Phase, Side};
-
-/// Connections that wait for accept(2); one more SYN is dropped, as on Linux (listen(2); tokio asks for 1024).
-const BACKLOG: usize = 1024;
-/// A SYN is sent again after 1, 2, 4, … s (RFC 6298 section 2), and 6 times (tcp(7), tcp_syn_retries).
-const SYN_TIMEOUT: Duration = Duration::from_secs(1);
-const SYN_RETRIES: u32 = 6;
-/// Linux's first ephemeral port (ip(7), ip_local_port_range).
-const EPHEMERAL_PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
-
-/// Names a connection for ever: numbers are not used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ConnectionId(u64);
+use crate::world::link::{LinkBase, Links};
+use crate::world::net::connection::{Connection, Phase, Side};
+use crate::world::net::end::{End, Holder};
+use crate::world::net::harm::Ways;
+use crate::world::net::kernel::{Backlog, Jam, Kernel};
+use crate::world::net::names::{self, Destination, Names};
+use crate::world::net::traffic::{ConnectionId, Parcel, Traffic};
 
 /// A handle on the fabric, shared by the engine and every socket of one trial.
 #[derive(Clone)]
 pub(crate) struct Net(Arc<Mutex<Fabric>>);
 
 impl Net {
-    pub(crate) fn new(seed: u64, latency: Latency) -> Self {
+    pub(crate) fn new(seed: u64, base: impl Into<LinkBase>) -> Self {
         let fabric = Fabric {
             now: Duration::ZERO,
             hosts: Vec::new(),
-            names: BTreeMap::new(),
+            names: Names::default(),
             connections: BTreeMap::new(),
             next_connection: 0,
-            links: Links::new(seed, latency),
-            under_way: BinaryHeap::new(),
-            next_order: 0,
+            links: Links::new(seed, base.into()),
+            traffic: Traffic::default(),
             unsent: Vec::new(),
             woken: BTreeSet::new(),
+            jams: Vec::new(),
         };
         Net(Arc::new(Mutex::new(fabric)))
     }
@@ -57,96 +48,40 @@ impl Net {
     }
 }
 
-struct Kernel {
-    name: String,
-    ip: IpAddr,
-    listeners: BTreeMap<u16, Backlog>,
-    next_port: u16,
-    wakers: Vec<Waker>,
-}
-
-#[derive(Default)]
-struct Backlog {
-    waiting: VecDeque<ConnectionId>,
-    acceptor: Option<Waker>,
-}
-
-#[derive(Debug)]
-enum Parcel {
-    Syn,
-    SynTimeout,
-    SynAck,
-    Burst { to: Side, bytes: Bytes, finish: bool },
-    WindowUpdate { to: Side, bytes: usize },
-    Reset { to: Side },
-}
-
-struct Arrival {
-    at: Duration,
-    /// What was sent first arrives first among equals.
-    order: u64,
-    connection: ConnectionId,
-    parcel: Parcel,
-}
-
-impl PartialEq for Arrival {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Arrival {}
-
-impl PartialOrd for Arrival {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Arrival {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
-
 /// See the module.
 pub(crate) struct Fabric {
-    now: Duration,
+    pub(crate) now: Duration,
     hosts: Vec<Kernel>,
-    names: BTreeMap<String, HostId>,
+    names: Names,
     connections: BTreeMap<ConnectionId, Connection>,
     next_connection: u64,
-    links: Links,
-    under_way: BinaryHeap<Reverse<Arrival>>,
-    next_order: u64,
+    pub(crate) links: Links,
+    pub(crate) traffic: Traffic,
     /// Ends that may have something to send, in the order of their writes.
     unsent: Vec<(ConnectionId, Side)>,
     woken: BTreeSet<HostId>,
+    jams: Vec<Jam>,
 }
 
 /// What the engine asks.
 impl Fabric {
     pub(crate) fn add_host(&mut self, name: &str) -> HostId {
-        let number = u16::try_from(self.hosts.len()).expect("a world has at most 65,535 hosts");
-        let id = HostId::numbered(number);
-        let [high, low] = (number + 1).to_be_bytes();
-        self.hosts.push(Kernel {
-            name: name.to_owned(),
-            ip: IpAddr::V4(Ipv4Addr::new(10, 0, high, low)),
-            listeners: BTreeMap::new(),
-            next_port: *EPHEMERAL_PORTS.start(),
-            wakers: Vec::new(),
-        });
-        self.names.insert(name.to_owned(), id);
-        id
+        self.hosts.push(Kernel::new(name));
+        self.names.add(name)
     }
 
+    #[expect(clippy::unused_self, reason = "where hosts live is the fabric's to say")]
     pub(crate) fn ip(&self, host: HostId) -> IpAddr {
-        self.kernel(host).ip
+        names::ip(host)
+    }
+
+    /// The time of whatever the engine does next.
+    pub(crate) fn set_now(&mut self, now: Duration) {
+        self.now = now;
     }
 
     pub(crate) fn next_arrival(&self) -> Option<Duration> {
-        self.under_way.peek().map(|Reverse(arrival)| arrival.at)
+        self.traffic.next()
     }
 
     pub(crate) fn take_woken(&mut self) -> BTreeSet<HostId> {
@@ -160,11 +95,8 @@ impl Fabric {
     /// Delivers everything that has arrived by `now`.
     pub(crate) fn deliver(&mut self, now: Duration) {
         self.now = now;
-        while let Some(Reverse(next)) = self.under_way.peek()
-            && next.at <= now
-        {
-            let Reverse(arrival) = self.under_way.pop().expect("peeked");
-            self.take_arrival(arrival.connection, arrival.parcel);
+        while let Some((id, parcel)) = self.traffic.take(now) {
+            self.land(id, parcel);
         }
     }
 
@@ -181,33 +113,118 @@ impl Fabric {
         for (_, backlog) in std::mem::take(&mut self.kernel_mut(host).listeners) {
             backlog.waiting.into_iter().for_each(|id| self.refuse(id));
         }
-        let held: Vec<_> = self
-            .connections
-            .iter()
-            .flat_map(|(id, connection)| [Side::Dialer, Side::Acceptor].map(|side| (*id, side, connection.end(side))))
-            .filter(|(_, _, end)| end.host == host && end.holder == Holder::Process)
-            .map(|(id, side, _)| (id, side))
-            .collect();
-        for (id, side) in held {
-            self.close(id, side);
+        for (id, side) in self.kernel(host).ends.clone() {
+            if self.end_of(id, side).is_some_and(|end| end.holder == Holder::Process) {
+                self.close(id, side);
+            }
         }
         self.send_unsent();
         self.kernel_mut(host).wakers.clear();
         self.woken.remove(&host);
     }
+
+    /// The power of a host fails: nobody is told, and it remembers nothing.
+    pub(crate) fn power_off(&mut self, host: HostId) {
+        for (id, side) in self.kernel(host).ends.clone() {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            let end = connection.end_mut(side);
+            end.holder = Holder::Nobody;
+            (end.reader, end.writer) = (None, None);
+            end.die();
+            if side == Side::Dialer && connection.phase == Phase::Connecting {
+                connection.phase = Phase::Failed(io::ErrorKind::ConnectionAborted);
+            }
+            self.forget_if_over(id);
+        }
+        self.kernel_mut(host).power_off();
+        self.woken.remove(&host);
+    }
+
+    /// The host has power again: it answers RST to whatever it knows nothing of.
+    pub(crate) fn power_on(&mut self, host: HostId) {
+        self.kernel_mut(host).power_on();
+    }
+
+    /// The kernel of a host falls asleep: what is sent to it is lost, and its timers stand still.
+    pub(crate) fn suspend(&mut self, host: HostId) {
+        let now = self.now;
+        self.kernel_mut(host).suspend(now);
+    }
+
+    /// The kernel of a host goes on where it fell asleep.
+    pub(crate) fn resume(&mut self, host: HostId) {
+        let now = self.now;
+        for (id, timer) in self.kernel_mut(host).resume(now) {
+            self.thaw(host, id, timer);
+        }
+    }
+
+    /// Begins a fault, if it is one of links, names or backlogs.
+    pub(crate) fn begin(&mut self, number: u32, fault: &Fault) {
+        match fault {
+            Fault::Link { between, harm } => {
+                let (from, to) = (self.names.find(&between.from), self.names.find(&between.to));
+                self.links.begin(self.now, number, Ways { from, to, one_way: between.one_way }, harm);
+            }
+            Fault::Host { on, harm: HostHarm::BacklogFull } => {
+                self.jams.push(Jam { number, on: self.names.find(on), is_felt: false });
+            }
+            Fault::Host { on, harm: HostHarm::Name { name, answer } } => {
+                let to = self.names.find(on);
+                self.names.begin_lie(number, to, name, answer);
+            }
+            Fault::Host { .. } | Fault::Disk { .. } | Fault::ProxySilenceUpstream { .. } => {}
+        }
+    }
+
+    /// Ends a fault that was begun here, and tells whether it was ever felt.
+    pub(crate) fn end(&mut self, number: u32) -> bool {
+        if let Some(mut harm) = self.links.end(number) {
+            // A mapping that has expired by now is gone for good, whether or not anybody has noticed.
+            for connection in self.connections.values_mut().filter(|connection| connection.forgotten.is_none()) {
+                let [one, other] = connection.hosts();
+                if harm.falls_on(one, other) || harm.falls_on(other, one) {
+                    connection.forgotten = harm.forgets(self.now, connection.last_used);
+                }
+            }
+            return harm.is_felt();
+        }
+        if let Some(at) = self.jams.iter().position(|jam| jam.number == number) {
+            return self.jams.remove(at).is_felt;
+        }
+        self.names.end_lie(number).unwrap_or(false)
+    }
 }
 
 /// What sockets ask.
 impl Fabric {
-    pub(crate) fn dial(&mut self, from: HostId, host: &str, port: u16) -> io::Result<ConnectionId> {
-        let to = self.resolve(host)?;
-        let dialer = SocketAddr::new(self.ip(from), self.take_port(from)?);
-        let acceptor = SocketAddr::new(self.ip(to), port);
+    pub(crate) fn dial(
+        &mut self,
+        from: HostId,
+        host: &str,
+        port: u16,
+        options: TcpOptions,
+    ) -> io::Result<ConnectionId> {
+        let destination = self.names.resolve(from, host)?;
+        let (to, is_astray) = match destination {
+            Destination::Host(to) => (to, false),
+            // Somebody has to stand for nobody; no packet ever gets there.
+            Destination::Nowhere => (from, true),
+        };
+        let dialer = SocketAddr::new(names::ip(from), self.kernel_mut(from).take_port()?);
+        let acceptor = SocketAddr::new(destination.ip(), port);
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        let connection =
-            Connection::new(End::new(from, dialer, Holder::Process), End::new(to, acceptor, Holder::Backlog));
+        let mut dialer = End::new(from, dialer, Holder::Process);
+        dialer.options = options;
+        let mut connection = Connection::new(self.now, dialer, End::new(to, acceptor, Holder::Backlog));
+        connection.dialed = self.kernel(from).clock(self.now);
+        connection.is_astray = is_astray;
         self.connections.insert(id, connection);
+        self.kernel_mut(from).ends.insert((id, Side::Dialer));
+        if !is_astray {
+            self.kernel_mut(to).ends.insert((id, Side::Acceptor));
+        }
         self.send_syn(id);
         Ok(id)
     }
@@ -218,7 +235,7 @@ impl Fabric {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("port {port} is already listened on")));
         }
         kernel.listeners.insert(port, Backlog::default());
-        Ok(SocketAddr::new(kernel.ip, port))
+        Ok(SocketAddr::new(names::ip(host), port))
     }
 
     pub(crate) fn unlisten(&mut self, host: HostId, port: u16) {
@@ -229,17 +246,16 @@ impl Fabric {
 
     /// The next connection that waits for accept(2); none: `waker` is kept until there is one.
     pub(crate) fn accept(&mut self, host: HostId, port: u16, waker: &Waker) -> io::Result<Option<ConnectionId>> {
-        let backlog = self.kernel_mut(host).listeners.get_mut(&port).ok_or(io::ErrorKind::NotConnected)?;
-        let accepted = backlog.waiting.pop_front();
-        match accepted {
-            None => backlog.acceptor = Some(waker.clone()),
-            Some(id) => {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.end_mut(Side::Acceptor).holder = Holder::Process;
-                }
+        let backlog = self.hosts[host.index()].listeners.get_mut(&port).ok_or(io::ErrorKind::NotConnected)?;
+        while let Some(id) = backlog.waiting.pop_front() {
+            // One that was given up while it waited is passed over.
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.end_mut(Side::Acceptor).holder = Holder::Process;
+                return Ok(Some(id));
             }
         }
-        Ok(accepted)
+        backlog.acceptor = Some(waker.clone());
+        Ok(None)
     }
 
     pub(crate) fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
@@ -257,7 +273,7 @@ impl Fabric {
     pub(crate) fn has_read(&mut self, id: ConnectionId, side: Side) {
         let update = self.connections.get_mut(&id).and_then(|connection| connection.end_mut(side).take_window_update());
         if let Some(bytes) = update {
-            self.post(id, side, Parcel::WindowUpdate { to: side.other(), bytes });
+            self.send_window_update(id, side, bytes);
         }
     }
 
@@ -279,199 +295,65 @@ impl Fabric {
     }
 }
 
+/// What the parts of the fabric ask of each other.
 impl Fabric {
-    fn kernel(&self, host: HostId) -> &Kernel {
+    pub(crate) fn kernel(&self, host: HostId) -> &Kernel {
         &self.hosts[host.index()]
     }
 
-    fn kernel_mut(&mut self, host: HostId) -> &mut Kernel {
+    pub(crate) fn kernel_mut(&mut self, host: HostId) -> &mut Kernel {
         &mut self.hosts[host.index()]
     }
 
-    fn resolve(&self, host: &str) -> io::Result<HostId> {
-        let by_ip = || host.parse::<IpAddr>().ok().and_then(|ip| self.hosts.iter().position(|kernel| kernel.ip == ip));
-        let number = |index: usize| HostId::numbered(u16::try_from(index).expect("counted by add_host"));
-        self.names
-            .get(host)
-            .copied()
-            .or_else(|| by_ip().map(number))
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no host of this world is called `{host}`")))
+    pub(crate) fn hosts_and_links(&mut self) -> (&[Kernel], &mut Links) {
+        (&self.hosts, &mut self.links)
     }
 
-    /// Ephemeral ports go round; a port is free again when no connection of the host uses it.
-    fn take_port(&mut self, host: HostId) -> io::Result<u16> {
-        let in_use: BTreeSet<u16> = self
-            .connections
-            .values()
-            .map(|connection| connection.end(Side::Dialer))
-            .filter(|end| end.host == host)
-            .map(|end| end.address.port())
-            .collect();
-        let kernel = self.kernel_mut(host);
-        for _ in EPHEMERAL_PORTS {
-            let port = kernel.next_port;
-            kernel.next_port = if port == *EPHEMERAL_PORTS.end() { *EPHEMERAL_PORTS.start() } else { port + 1 };
-            if !in_use.contains(&port) {
-                return Ok(port);
-            }
-        }
-        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "every ephemeral port is in use"))
+    pub(crate) fn end_of(&self, id: ConnectionId, side: Side) -> Option<&End> {
+        self.connections.get(&id).map(|connection| connection.end(side))
     }
 
-    /// Puts a parcel on the link from `side`'s host to the other's.
-    fn post(&mut self, id: ConnectionId, side: Side, parcel: Parcel) {
-        let Some(connection) = self.connections.get(&id) else { return };
-        let (from, to) = (connection.end(side).host, connection.end(side.other()).host);
-        let (from_name, to_name) = (&self.hosts[from.index()].name, &self.hosts[to.index()].name);
-        let at = self.links.arrival(self.now, (from, from_name), (to, to_name));
-        self.schedule(at, id, parcel);
+    pub(crate) fn end_mut(&mut self, id: ConnectionId, side: Side) -> Option<&mut End> {
+        self.connections.get_mut(&id).map(|connection| connection.end_mut(side))
     }
 
-    fn schedule(&mut self, at: Duration, connection: ConnectionId, parcel: Parcel) {
-        let order = self.next_order;
-        self.next_order += 1;
-        self.under_way.push(Reverse(Arrival { at, order, connection, parcel }));
+    pub(crate) fn schedule(&mut self, at: Duration, id: ConnectionId, parcel: Parcel) {
+        self.traffic.add(at, id, parcel);
     }
 
-    fn send_syn(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let patience = SYN_TIMEOUT * 2u32.pow(connection.syns);
-        connection.syns += 1;
-        self.post(id, Side::Dialer, Parcel::Syn);
-        self.schedule(self.now + patience, id, Parcel::SynTimeout);
-    }
-
-    fn send_burst(&mut self, id: ConnectionId, side: Side) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let end = connection.end_mut(side);
-        let was_full = end.writable().is_none();
-        let Some(burst) = end.take_burst() else { return };
-        let writer = if was_full { end.writer.take() } else { None };
-        let host = end.host;
-        self.post(id, side, Parcel::Burst { to: side.other(), bytes: burst.bytes, finish: burst.finish });
-        self.wake(host, writer);
-    }
-
-    /// Breaks the connection from `side`: its own end is reset at once, RST travels to the other.
-    fn reset_peer(&mut self, id: ConnectionId, side: Side) {
-        self.post(id, side, Parcel::Reset { to: side.other() });
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.end_mut(side).take_reset();
-            if side == Side::Dialer && connection.phase == Phase::Connecting {
-                connection.phase = Phase::Failed(io::ErrorKind::ConnectionAborted);
-            }
-        }
-        self.forget_if_over(id);
+    /// Whether a fault keeps the backlog of a host full.
+    pub(crate) fn is_jammed(&mut self, host: HostId) -> bool {
+        let jams = self.jams.iter_mut().filter(|jam| jam.on.contains(&host));
+        // Counted, because each of them is felt.
+        jams.map(|jam| jam.is_felt = true).count() > 0
     }
 
     /// A connection that nobody will accept any more.
-    fn refuse(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.end_mut(Side::Acceptor).holder = Holder::Nobody;
-        }
-        self.reset_peer(id, Side::Acceptor);
-    }
-
-    fn forget_if_over(&mut self, id: ConnectionId) {
-        if self.connections.get(&id).is_some_and(Connection::is_over) {
-            self.connections.remove(&id);
+    pub(crate) fn refuse(&mut self, id: ConnectionId) {
+        if let Some(end) = self.end_mut(id, Side::Acceptor) {
+            end.holder = Holder::Nobody;
+            self.reset_peer(id, Side::Acceptor);
         }
     }
 
-    fn wake(&mut self, host: HostId, waker: Option<Waker>) {
+    pub(crate) fn forget_if_over(&mut self, id: ConnectionId) {
+        if !self.connections.get(&id).is_some_and(Connection::is_over) {
+            return;
+        }
+        if let Some(connection) = self.connections.remove(&id) {
+            let dialer = connection.end(Side::Dialer);
+            let kernel = self.kernel_mut(dialer.host);
+            kernel.free_port(dialer.address.port());
+            kernel.ends.remove(&(id, Side::Dialer));
+            self.kernel_mut(connection.end(Side::Acceptor).host).ends.remove(&(id, Side::Acceptor));
+        }
+    }
+
+    pub(crate) fn wake(&mut self, host: HostId, waker: Option<Waker>) {
         if let Some(waker) = waker {
             self.kernel_mut(host).wakers.push(waker);
             self.woken.insert(host);
         }
-    }
-
-    /// A parcel for a connection that is forgotten means nothing any more.
-    fn take_arrival(&mut self, id: ConnectionId, parcel: Parcel) {
-        match parcel {
-            Parcel::Syn => self.take_syn(id),
-            Parcel::SynTimeout => self.take_syn_timeout(id),
-            Parcel::SynAck => self.settle_dial(id, Phase::Open),
-            Parcel::Burst { to, bytes, finish } => self.take_burst(id, to, bytes, finish),
-            Parcel::WindowUpdate { to, bytes } => {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.end_mut(to).widen(bytes);
-                    self.send_burst(id, to);
-                }
-            }
-            Parcel::Reset { to } => self.take_reset(id, to),
-        }
-        self.forget_if_over(id);
-    }
-
-    fn take_syn(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(&id) else { return };
-        if connection.phase != Phase::Connecting {
-            return;
-        }
-        let (host, port) = (connection.end(Side::Acceptor).host, connection.end(Side::Acceptor).address.port());
-        let Some(backlog) = self.kernel_mut(host).listeners.get_mut(&port) else {
-            return self.refuse(id);
-        };
-        if backlog.waiting.contains(&id) {
-            return;
-        }
-        if backlog.waiting.len() < BACKLOG {
-            backlog.waiting.push_back(id);
-            let acceptor = backlog.acceptor.take();
-            self.wake(host, acceptor);
-            self.post(id, Side::Acceptor, Parcel::SynAck);
-        }
-    }
-
-    fn take_syn_timeout(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(&id) else { return };
-        if connection.phase != Phase::Connecting {
-            return;
-        }
-        if connection.syns > SYN_RETRIES {
-            self.settle_dial(id, Phase::Failed(io::ErrorKind::TimedOut));
-        } else {
-            self.send_syn(id);
-        }
-    }
-
-    fn settle_dial(&mut self, id: ConnectionId, phase: Phase) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.phase == Phase::Connecting {
-            connection.phase = phase;
-            let end = connection.end_mut(Side::Dialer);
-            let (host, waker) = (end.host, end.writer.take());
-            self.wake(host, waker);
-        }
-    }
-
-    fn take_burst(&mut self, id: ConnectionId, to: Side, bytes: Bytes, finish: bool) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let end = connection.end_mut(to);
-        if end.reset {
-            return;
-        }
-        if end.holder == Holder::Nobody && !bytes.is_empty() {
-            return self.reset_peer(id, to);
-        }
-        if !bytes.is_empty() {
-            end.receive(bytes);
-        }
-        end.peer_finished |= finish;
-        let (host, reader) = (end.host, end.reader.take());
-        self.wake(host, reader);
-    }
-
-    fn take_reset(&mut self, id: ConnectionId, to: Side) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        if connection.phase == Phase::Connecting && to == Side::Dialer {
-            return self.settle_dial(id, Phase::Failed(io::ErrorKind::ConnectionRefused));
-        }
-        let end = connection.end_mut(to);
-        end.take_reset();
-        let (host, reader, writer) = (end.host, end.reader.take(), end.writer.take());
-        self.wake(host, reader);
-        self.wake(host, writer);
     }
 }
 
@@ -492,21 +374,4 @@ impl Fabric {
             self.forget_if_over(id);
         }
     }
-}
-
-/// Replaced at the merge.
-impl Fabric {
-    pub(crate) fn begin(&mut self, _number: u32, _fault: &Fault) {}
-
-    pub(crate) fn end(&mut self, _number: u32) -> bool {
-        false
-    }
-
-    pub(crate) fn power_off(&mut self, _host: HostId) {}
-
-    pub(crate) fn power_on(&mut self, _host: HostId) {}
-
-    pub(crate) fn suspend(&mut self, _host: HostId) {}
-
-    pub(crate) fn resume(&mut self, _host: HostId) {}
 }

@@ -4,22 +4,32 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::MutexGuard;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::env::{Accept, Address, Listener, Socket};
+use crate::env::{Accept, Address, Listener, Socket, TcpOptions};
+use crate::fault::{Landmark, Moment};
 use crate::world::engine::HostId;
 use crate::world::net::Net;
-use crate::world::net::connection::{Phase, Side};
-use crate::world::net::fabric::ConnectionId;
+use crate::world::net::connection::{Connection, Phase, Side};
+use crate::world::net::fabric::Fabric;
+use crate::world::net::frames::Frames;
+use crate::world::net::traffic::ConnectionId;
 use crate::world::process::Process;
 
 /// connect(2), from a host to an address of the same world.
-pub(crate) async fn dial(net: Net, from: HostId, address: Address, process: Process) -> io::Result<Socket> {
-    let id = net.fabric().dial(from, &address.host, address.port)?;
+pub(crate) async fn dial(
+    net: Net,
+    from: HostId,
+    address: Address,
+    options: TcpOptions,
+    process: Process,
+) -> io::Result<Socket> {
+    let id = net.fabric().dial(from, &address.host, address.port, options)?;
     // From here on a cancelled dial closes the socket.
-    let stream = Stream { net, id, side: Side::Dialer, process };
+    let stream = Stream { net, id, side: Side::Dialer, frames: Frames::of_dialer(), process };
     poll_fn(|context| stream.poll_connected(context)).await?;
     let (local, peer) = stream.addresses();
     Ok(Socket::new(local, peer, stream))
@@ -42,7 +52,8 @@ impl Accept for Port {
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
         let accepted = self.net.fabric().accept(self.host, self.port, context.waker())?;
         let Some(id) = accepted else { return Poll::Pending };
-        let stream = Stream { net: self.net.clone(), id, side: Side::Acceptor, process: self.process.clone() };
+        let (net, process) = (self.net.clone(), self.process.clone());
+        let stream = Stream { net, id, side: Side::Acceptor, frames: Frames::of_acceptor(), process };
         let (local, peer) = stream.addresses();
         Poll::Ready(Ok(Socket::new(local, peer, stream)))
     }
@@ -58,6 +69,8 @@ struct Stream {
     net: Net,
     id: ConnectionId,
     side: Side,
+    /// Followed from the first byte, so that counting may begin at any time.
+    frames: Frames,
     process: Process,
 }
 
@@ -67,6 +80,11 @@ fn dead_process() -> io::Error {
 }
 
 impl Stream {
+    /// The fabric, for a process that lives: it may have died in the middle of what it does.
+    fn alive(&self) -> io::Result<MutexGuard<'_, Fabric>> {
+        if self.process.is_alive() { Ok(self.net.fabric()) } else { Err(dead_process()) }
+    }
+
     fn addresses(&self) -> (SocketAddr, SocketAddr) {
         let mut fabric = self.net.fabric();
         let connection = fabric.connection(self.id).expect("a held connection is not forgotten");
@@ -74,7 +92,7 @@ impl Stream {
     }
 
     fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut fabric = self.net.fabric();
+        let mut fabric = self.alive()?;
         let connection = fabric.connection(self.id).ok_or_else(dead_process)?;
         match connection.phase {
             Phase::Open => Poll::Ready(Ok(())),
@@ -87,17 +105,66 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Reads what is there, each DATA frame's last byte by itself: the process may die before it and after it, and
+    /// with nothing of the fabric locked.
+    fn read_by_frames(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        loop {
+            let most = buffer.remaining().min(self.frames.before_landmark().max(1));
+            let is_landmark = self.frames.before_landmark() == 0;
+            let has_unread = |connection: &mut Connection| connection.end(self.side).has_unread();
+            if most == 0 || !self.net.fabric().connection(self.id).is_some_and(has_unread) {
+                return Ok(());
+            }
+            if is_landmark {
+                self.process.passes(Landmark::Frame, Moment::Before);
+            }
+            if !self.process.is_alive() {
+                return Err(dead_process());
+            }
+            let mut fabric = self.net.fabric();
+            let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
+            end.read(most, |part| {
+                self.frames.pass(part);
+                buffer.put_slice(part);
+            });
+            drop(fabric);
+            if is_landmark {
+                self.process.passes(Landmark::Frame, Moment::After);
+            }
+        }
+    }
+}
+
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut fabric = self.net.fabric();
-        let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
-        match end.read(buffer.remaining(), |part| buffer.put_slice(part)) {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if self.process.counts_frames() {
+            self.read_by_frames(buffer)?;
+        }
+        let Stream { net, id, side, frames, process } = &mut *self;
+        if !process.is_alive() {
+            return Poll::Ready(Err(dead_process()));
+        }
+        let mut fabric = net.fabric();
+        let end = fabric.connection(*id).ok_or_else(dead_process)?.end_mut(*side);
+        // What was read frame by frame is everything that was there; an end or an error is told by the next call.
+        let space = if buffer.filled().len() > before { 0 } else { buffer.remaining() };
+        let outcome = end.read(space, |part| {
+            frames.pass(part);
+            buffer.put_slice(part);
+        });
+        match outcome {
             None => {
                 end.reader = Some(context.waker().clone());
                 Poll::Pending
             }
             Some(outcome) => {
-                fabric.has_read(self.id, self.side);
+                fabric.has_read(*id, *side);
                 Poll::Ready(outcome)
             }
         }
@@ -114,7 +181,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut fabric = self.net.fabric();
+        let mut fabric = self.alive()?;
         let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
         let Some(room) = end.writable() else {
             end.writer = Some(context.waker().clone());
@@ -141,7 +208,7 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut fabric = self.net.fabric();
+        let mut fabric = self.alive()?;
         fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side).finish();
         fabric.has_unsent(self.id, self.side);
         Poll::Ready(Ok(()))

@@ -1,0 +1,149 @@
+//! Names and addresses of a world's hosts, and resolvers that lie about them.
+//!
+//! Refuses to know whether anybody is at home at an address.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::fault::Answer;
+use crate::world::engine::HostId;
+
+/// No host has it: hosts are counted from 10.0.0.1 and are at most 65,535.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
+
+/// Where a name or an address leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// To a host.
+    Host(HostId),
+    /// To an address of this world that is nobody's.
+    Nowhere,
+}
+
+impl Destination {
+    pub(crate) fn ip(self) -> IpAddr {
+        match self {
+            Destination::Host(host) => ip(host),
+            Destination::Nowhere => NOWHERE,
+        }
+    }
+}
+
+/// The address of a host.
+pub(crate) fn ip(host: HostId) -> IpAddr {
+    let number = u16::try_from(host.index() + 1).expect("a world has at most 65,535 hosts");
+    let [high, low] = number.to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+}
+
+/// What some hosts are told about a name.
+#[derive(Debug)]
+struct Lie {
+    number: u32,
+    to: BTreeSet<HostId>,
+    name: String,
+    answer: Answer,
+    is_felt: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    hosts: BTreeMap<String, HostId>,
+    /// By the time they began; the latest counts.
+    lies: Vec<Lie>,
+}
+
+impl Names {
+    pub(crate) fn add(&mut self, name: &str) -> HostId {
+        let number = u16::try_from(self.hosts.len()).expect("a world has at most 65,535 hosts");
+        let id = HostId::numbered(number);
+        let before = self.hosts.insert(name.to_owned(), id);
+        assert!(before.is_none(), "two hosts are called `{name}`");
+        id
+    }
+
+    /// The hosts of these names; a name that no host bears is passed over.
+    pub(crate) fn find<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> BTreeSet<HostId> {
+        names.into_iter().filter_map(|name| self.hosts.get(name).copied()).collect()
+    }
+
+    pub(crate) fn begin_lie(&mut self, number: u32, to: BTreeSet<HostId>, name: &str, answer: &Answer) {
+        self.lies.push(Lie { number, to, name: name.to_owned(), answer: answer.clone(), is_felt: false });
+    }
+
+    /// Ends a lie and tells whether anybody was told it; none: the fault is not one of names.
+    pub(crate) fn end_lie(&mut self, number: u32) -> Option<bool> {
+        let at = self.lies.iter().position(|lie| lie.number == number)?;
+        Some(self.lies.remove(at).is_felt)
+    }
+
+    /// What a host is told when it looks up a name. Nobody looks up an address.
+    pub(crate) fn resolve(&mut self, from: HostId, name: &str) -> io::Result<Destination> {
+        let unknown = || io::Error::new(io::ErrorKind::NotFound, format!("no host of this world is called `{name}`"));
+        let Some(lie) = self.lies.iter_mut().rev().find(|lie| lie.name == name && lie.to.contains(&from)) else {
+            return self.look_up(name).ok_or_else(unknown);
+        };
+        lie.is_felt = true;
+        match lie.answer.clone() {
+            Answer::Fails => Err(io::Error::new(io::ErrorKind::NotFound, not_known(name))),
+            Answer::Dead => Ok(Destination::Nowhere),
+            Answer::Moves { to } => self.look_up(&to).ok_or_else(unknown),
+        }
+    }
+
+    fn look_up(&self, name: &str) -> Option<Destination> {
+        let by_name = self.hosts.get(name).copied().map(Destination::Host);
+        by_name.or_else(|| self.at(name.parse().ok()?))
+    }
+
+    fn at(&self, address: IpAddr) -> Option<Destination> {
+        if address == NOWHERE {
+            return Some(Destination::Nowhere);
+        }
+        let IpAddr::V4(address) = address else { return None };
+        let [10, 0, high, low] = address.octets() else { return None };
+        let number = u16::from_be_bytes([high, low]).checked_sub(1)?;
+        (usize::from(number) < self.hosts.len()).then(|| Destination::Host(HostId::numbered(number)))
+    }
+}
+
+fn not_known(name: &str) -> String {
+    format!("look up `{name}`: the resolver knows no such name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn world() -> (Names, HostId, HostId) {
+        let mut names = Names::default();
+        let (a, b) = (names.add("a"), names.add("b"));
+        (names, a, b)
+    }
+
+    #[test]
+    fn a_host_is_found_by_its_name_and_by_its_address() {
+        let (mut names, a, b) = world();
+        assert_eq!(names.resolve(a, "b").expect("a host"), Destination::Host(b));
+        assert_eq!(names.resolve(a, &ip(b).to_string()).expect("a host"), Destination::Host(b));
+        for nobody in ["c", "10.0.0.3", "10.0.0.0", "::1"] {
+            assert_eq!(names.resolve(a, nobody).expect_err("nobody").kind(), io::ErrorKind::NotFound);
+        }
+    }
+
+    #[test]
+    fn a_lie_is_told_to_its_victims_about_its_name_until_it_ends() {
+        let (mut names, a, b) = world();
+        names.begin_lie(1, [a].into(), "b", &Answer::Dead);
+        assert_eq!(names.resolve(b, "b").expect("the truth"), Destination::Host(b));
+        assert_eq!(names.end_lie(1), Some(false));
+        names.begin_lie(2, [a].into(), "b", &Answer::Fails);
+        assert!(names.resolve(a, "b").expect_err("a lie").to_string().contains("`b`"));
+        names.begin_lie(3, [a].into(), "b", &Answer::Moves { to: "a".into() });
+        assert_eq!(names.resolve(a, "b").expect("the later lie"), Destination::Host(a));
+        assert_eq!((names.end_lie(3), names.end_lie(2), names.end_lie(2)), (Some(true), Some(true), None));
+        assert_eq!(names.resolve(a, "b").expect("the truth"), Destination::Host(b));
+    }
+}
