@@ -128,7 +128,7 @@ impl Leap {
 impl Engine for Leap {
     fn add_host(&mut self, name: &str, program: Program) -> HostId {
         let id = self.net.fabric().add_host(name);
-        self.hosts.push(Host::new(id, name, program));
+        self.hosts.push(Host::new(id, name, program, self.seed));
         id
     }
 

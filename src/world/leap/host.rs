@@ -56,8 +56,9 @@ struct Running {
 }
 
 impl Host {
-    pub(crate) fn new(id: HostId, name: &str, program: Program) -> Self {
-        Host { id, name: name.to_owned(), program, disks: Arc::default(), incarnation: 0, running: None }
+    pub(crate) fn new(id: HostId, name: &str, program: Program, seed: u64) -> Self {
+        let disks = Arc::new(Mutex::new(Disks::new(seed, name)));
+        Host { id, name: name.to_owned(), program, disks, incarnation: 0, running: None }
     }
 
     pub(crate) fn is_up(&self) -> bool {
