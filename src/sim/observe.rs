@@ -36,6 +36,8 @@ impl node::Observer for NodeObserver {
     fn notice(&self, notice: node::Notice) {
         use node::Notice;
         self.0.record(match notice {
+            Notice::LogOpened { heads } => Event::LogOpened { heads },
+            Notice::StoreFailed { why } => Event::StoreFailed { why },
             Notice::Stored { topic, id, data } => Event::Stored { topic, id, key: key_of(&data) },
             Notice::StreamOpened { stream, .. } => Event::StreamOpened { stream },
             Notice::StreamClosed { stream, reason } => Event::StreamClosed { stream, reason: close_reason(reason) },
