@@ -22,11 +22,16 @@ pub enum Quirk {
     TopicLeftBehind,
     /// The cursor of a resume is one past the floor: one message may be lost (against C3).
     ResumesAhead,
+    /// The inbox does not wait until what it stores is synced: a crash takes it back (against C3).
+    CommitsUnsynced,
+    /// The inbox stores the cursors before the messages, in a transaction of their own: a crash in between loses the
+    /// messages (against C3).
+    CursorFirst,
 }
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Quirk; 7] = [
+    pub const ALL: [Quirk; 9] = [
         Quirk::CursorInMemoryOnly,
         Quirk::FloorForgotten,
         Quirk::WatchdogCountsConsumer,
@@ -34,6 +39,8 @@ impl Quirk {
         Quirk::BackoffWithoutJitter,
         Quirk::TopicLeftBehind,
         Quirk::ResumesAhead,
+        Quirk::CommitsUnsynced,
+        Quirk::CursorFirst,
     ];
 
     /// The name that a sim file uses.
@@ -47,6 +54,8 @@ impl Quirk {
             Quirk::BackoffWithoutJitter => "backoff-without-jitter",
             Quirk::TopicLeftBehind => "topic-left-behind",
             Quirk::ResumesAhead => "resumes-ahead",
+            Quirk::CommitsUnsynced => "commits-unsynced",
+            Quirk::CursorFirst => "cursor-first",
         }
     }
 }

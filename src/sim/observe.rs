@@ -13,6 +13,8 @@ impl client::Observer for ClientObserver {
         use client::Notice;
         let event = match notice {
             Notice::Dialing { attempt } => Event::Dialing { attempt },
+            Notice::InboxOpened { cursors } => Event::InboxOpened { cursors },
+            Notice::StoreFailed { why } => Event::StoreFailed { why },
             Notice::Opened { attempt, resume } => Event::Opened { attempt, resume },
             Notice::Started { attempt, .. } => Event::Started { attempt },
             Notice::Heard { attempt, .. } => Event::Beat { beat: Beat::Heard { attempt }, nonce: None },
