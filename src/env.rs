@@ -4,6 +4,9 @@
 //! operating system (`os`) or an invented world (`world`). An actor that reaches around this trait
 //! to a socket, a file or a source of randomness is caught by `tests/tidy.rs`.
 
+mod disk;
+mod seal;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -16,8 +19,9 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
-use redb::StorageBackend;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub use disk::{Disk, begin_write};
 
 /// A handle on the surroundings, cheap to clone and to hand to tasks.
 pub type Env = Arc<dyn Surroundings>;
@@ -289,43 +293,6 @@ impl TryRng for Dice {
     fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), Self::Error> {
         self.0.fill_bytes(destination);
         Ok(())
-    }
-}
-
-/// A store's bytes, in the shape that redb asks for.
-#[derive(Debug)]
-pub struct Disk(Box<dyn StorageBackend>);
-
-impl Disk {
-    /// Wraps a storage backend.
-    pub fn new(backend: impl StorageBackend) -> Self {
-        Disk(Box::new(backend))
-    }
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.0.close()
     }
 }
 

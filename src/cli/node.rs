@@ -1,12 +1,13 @@
 //! `pulseless node`: the node on real TCP.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cli::Exit;
 use crate::cli::arguments::NodeArguments;
 use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::complain;
+use crate::env::Surroundings;
 use crate::node::{self, NodeConfig, NodeError, Notice, Observer};
 use crate::os::Os;
 
@@ -16,10 +17,15 @@ pub(crate) fn node(arguments: &NodeArguments) -> Exit {
     let env = Arc::new(Announced { who: "node", os });
     let config =
         NodeConfig { port: listen.port, keepalive: *keepalive, pong_deadline: *keepalive, ..NodeConfig::default() };
+    // Who cannot have a store now has made a mistake; a store that fails later is the node's to mend.
+    if let Err(error) = env.disk(node::STORE) {
+        complain(&format!("failed to open the disk {} of the node: {error}", node::STORE));
+        return Exit::Usage;
+    }
     let serving = async {
-        match node::serve(env, config, Arc::new(Logger)).await {
+        match node::serve(env, config, Arc::new(Logger { folder: data.clone() })).await {
             Ok(()) => Exit::Pass,
-            Err(error) => refuse(&error, data),
+            Err(error) => refuse(&error),
         }
     };
     match run(serving) {
@@ -28,26 +34,25 @@ pub(crate) fn node(arguments: &NodeArguments) -> Exit {
     }
 }
 
-fn refuse(error: &NodeError, folder: &Path) -> Exit {
+fn refuse(error: &NodeError) -> Exit {
+    complain(&format!("failed to {error}"));
     match error {
-        // The log itself does not know where it is.
-        NodeError::Store(_) => complain(&format!("failed to {error} (in {})", folder.display())),
-        NodeError::Disk(_) | NodeError::Listen { .. } | NodeError::Serve { .. } => {
-            complain(&format!("failed to {error}"));
-        }
-    }
-    match error {
-        NodeError::Disk(_) | NodeError::Store(_) | NodeError::Listen { .. } => Exit::Usage,
+        NodeError::Listen { .. } => Exit::Usage,
         NodeError::Serve { .. } => Exit::OurBug,
     }
 }
 
-/// Puts what happens into the log, without payloads.
-struct Logger;
+/// Puts what happens into the log, without payloads; a failing store is said aloud.
+struct Logger {
+    folder: PathBuf,
+}
 
 impl Observer for Logger {
     fn notice(&self, notice: Notice) {
         match notice {
+            // The log itself does not know where it is.
+            Notice::StoreFailed { why } => complain(&format!("{why} (in {})", self.folder.display())),
+            Notice::LogOpened { heads } => tracing::info!(?heads, "the message log was opened"),
             Notice::Stored { topic, id, .. } => tracing::debug!(%topic, %id, "stored"),
             Notice::StreamOpened { stream, peer } => tracing::info!(stream, ?peer, "a stream was opened"),
             Notice::StreamClosed { stream, reason } => tracing::info!(stream, ?reason, "a stream was closed"),

@@ -3,7 +3,7 @@
 //! Refuses to know how the client heals itself: it tells what the client did.
 
 use std::fmt::{self, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::cli::arguments::TailArguments;
 use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, try_print};
 use crate::cli::values::Patience;
-use crate::client::{self, ClientConfig, ClientError, InboxError, Notice, Observer};
-use crate::env::Address;
+use crate::client::{self, ClientConfig, ClientError, INBOX, Notice, Observer};
+use crate::env::{Address, Surroundings};
 use crate::os::Os;
 use crate::wire::{Add, Cursor, Kind, MessageId, Topic, application_message};
 use crate::workload::Consumer;
@@ -28,8 +28,13 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     let adds = topics.iter().map(from_the_beginning).collect();
     let config = ClientConfig { watchdog: *watchdog, ..ClientConfig::new(from.clone(), adds) };
     let env = Arc::new(Os::default().with_folder(data));
+    // Who cannot have a store now has made a mistake; a store that fails later is the client's to mend.
+    if let Err(error) = env.disk(INBOX) {
+        complain(&format!("failed to open the store {INBOX}: {error}"));
+        return Exit::Usage;
+    }
     let reader_gone = Arc::new(Notify::new());
-    let teller = Arc::new(Teller { from: from.clone(), reader_gone: reader_gone.clone() });
+    let teller = Arc::new(Teller { from: from.clone(), folder: data.clone(), reader_gone: reader_gone.clone() });
     let following = async {
         tokio::select! {
             biased;
@@ -37,7 +42,10 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
             () = reader_gone.notified() => Exit::Pass,
             failed = client::subscribe(env, config, Consumer { time: Duration::ZERO }, teller) => match failed {
                 Ok(never) => match never {},
-                Err(error) => refuse(&error, data),
+                Err(error @ ClientError::Node(_)) => {
+                    complain(&format!("failed to {error}"));
+                    Exit::Usage
+                }
             },
         }
     };
@@ -47,20 +55,10 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     }
 }
 
-fn refuse(error: &ClientError, folder: &Path) -> Exit {
-    match error {
-        ClientError::Node(_) | ClientError::Inbox(InboxError::Disk(_)) => complain(&format!("failed to {error}")),
-        // The store itself does not know where it is.
-        ClientError::Inbox(InboxError::Corrupt(_) | InboxError::Store(_)) => {
-            complain(&format!("failed to {error} (in {})", folder.display()));
-        }
-    }
-    Exit::Usage
-}
-
 /// Prints messages on standard output, and what happens to the connection on standard error.
 struct Teller {
     from: Address,
+    folder: PathBuf,
     reader_gone: Arc<Notify>,
 }
 
@@ -80,13 +78,19 @@ impl Observer for Teller {
     fn notice(&self, notice: Notice) {
         match notice {
             Notice::Committed { messages, .. } => self.print(&messages),
+            // The store itself does not know where it is.
+            Notice::StoreFailed { why } => complain(&format!("{why} (in {})", self.folder.display())),
             Notice::Started { attempt, .. } => complain(&format!("connection {attempt}: following {}", self.from)),
             Notice::WatchdogTripped { attempt, silent_for } => {
                 complain(&format!("connection {attempt}: nothing heard for {}, giving it up", Readable(silent_for)));
             }
             Notice::Ended { attempt, cause } => complain(&format!("connection {attempt}: ended: {cause}")),
             Notice::BackingOff { delay, .. } => complain(&format!("dialing again in {}", Readable(delay))),
-            Notice::Dialing { .. } | Notice::Opened { .. } | Notice::Heard { .. } | Notice::WatchdogPinged { .. } => {}
+            Notice::Dialing { .. }
+            | Notice::InboxOpened { .. }
+            | Notice::Opened { .. }
+            | Notice::Heard { .. }
+            | Notice::WatchdogPinged { .. } => {}
         }
     }
 }

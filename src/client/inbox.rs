@@ -5,15 +5,17 @@
 //! ```text
 //!   commit(messages):  journal + cursors --one transaction--> both durable, or neither
 //! ```
+//! After an error it is of no more use: redb answers nothing until it is opened anew (redb 4.5,
+//! `StorageError::PreviousIo`), and what an interrupted commit has kept is known only then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use bytes::Bytes;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::client::Quirk;
-use crate::env::{Disk, Env};
+use crate::env::{Disk, Env, begin_write};
 use crate::wire::{Cursor, Message, MessageId, Topic};
 
 /// The store's name in the surroundings.
@@ -89,12 +91,8 @@ impl Inbox {
     /// # Errors
     /// The store cannot be opened, or is corrupt.
     pub fn on(disk: Disk, quirk: Option<Quirk>) -> Result<Self, InboxError> {
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true) // without it redb may panic on a corrupt file
-            .create_with_backend(disk)
-            .map_err(refine)?;
-        let transaction = database.begin_write().map_err(refine)?;
+        let database = disk.database(INBOX, Database::builder().set_cache_size(CACHE_BYTES)).map_err(refine)?;
+        let transaction = begin_write(&database).map_err(refine)?;
         transaction.open_table(JOURNAL).map_err(refine)?;
         transaction.open_table(CURSORS).map_err(refine)?;
         transaction.commit().map_err(refine)?;
@@ -105,30 +103,45 @@ impl Inbox {
     /// durable.
     ///
     /// # Errors
-    /// The store failed, and holds nothing of this.
+    /// The store failed: when it is opened again it holds all of this, or nothing.
     pub fn commit(&mut self, messages: &[Message]) -> Result<(), InboxError> {
-        let transaction = self.database.begin_write().map_err(refine)?;
-        {
-            let mut journal = transaction.open_table(JOURNAL).map_err(refine)?;
-            let first = match journal.last().map_err(refine)? {
-                Some((last, _)) => last.value() + 1,
-                None => 0,
-            };
-            for (seq, message) in (first..).zip(messages) {
-                let row =
-                    (message.topic().bytes().as_ref(), message.id.0, message.created_ns, message.draft.data.as_ref());
-                journal.insert(seq, row).map_err(refine)?;
-            }
+        let mut transaction = begin_write(&self.database).map_err(refine)?;
+        if self.quirk == Some(Quirk::CommitsUnsynced) {
+            transaction.set_durability(Durability::None).map_err(refine)?;
         }
         if self.quirk != Some(Quirk::CursorInMemoryOnly) {
-            let last: BTreeMap<&Topic, MessageId> =
-                messages.iter().map(|message| (message.topic(), message.id)).collect();
-            let mut cursors = transaction.open_table(CURSORS).map_err(refine)?;
-            for (topic, id) in last {
-                cursors.insert(topic.bytes().as_ref(), id.0).map_err(refine)?;
+            write_cursors(&transaction, messages)?;
+        }
+        if self.quirk == Some(Quirk::CursorFirst) {
+            transaction.commit().map_err(refine)?;
+            transaction = begin_write(&self.database).map_err(refine)?;
+        }
+        write_journal(&transaction, messages)?;
+        transaction.commit().map_err(refine)
+    }
+
+    /// How far each topic is by the messages that are here; one without any is left out. Reads the journal
+    /// backwards until every topic was met that has a cursor or is among `topics`.
+    ///
+    /// # Errors
+    /// The store failed, or holds a topic that is none.
+    pub fn read_held(&self, topics: impl IntoIterator<Item = Topic>) -> Result<BTreeMap<Topic, Cursor>, InboxError> {
+        let mut wanted: BTreeSet<Topic> = self.read_cursors()?.into_keys().chain(topics).collect();
+        let transaction = self.database.begin_read().map_err(refine)?;
+        let journal = transaction.open_table(JOURNAL).map_err(refine)?;
+        let mut held = BTreeMap::new();
+        for entry in journal.iter().map_err(refine)?.rev() {
+            if wanted.is_empty() {
+                break;
+            }
+            let (_, row) = entry.map_err(refine)?;
+            let (topic, id, ..) = row.value();
+            let topic = parse(topic)?;
+            if wanted.remove(&topic) {
+                held.insert(topic, Cursor(id));
             }
         }
-        transaction.commit().map_err(refine)
+        Ok(held)
     }
 
     /// How far each topic is.
@@ -167,6 +180,28 @@ impl Inbox {
         }
         Ok(read)
     }
+}
+
+fn write_cursors(transaction: &WriteTransaction, messages: &[Message]) -> Result<(), InboxError> {
+    let last: BTreeMap<&Topic, MessageId> = messages.iter().map(|message| (message.topic(), message.id)).collect();
+    let mut cursors = transaction.open_table(CURSORS).map_err(refine)?;
+    for (topic, id) in last {
+        cursors.insert(topic.bytes().as_ref(), id.0).map_err(refine)?;
+    }
+    Ok(())
+}
+
+fn write_journal(transaction: &WriteTransaction, messages: &[Message]) -> Result<(), InboxError> {
+    let mut journal = transaction.open_table(JOURNAL).map_err(refine)?;
+    let first = match journal.last().map_err(refine)? {
+        Some((last, _)) => last.value() + 1,
+        None => 0,
+    };
+    for (seq, message) in (first..).zip(messages) {
+        let row = (message.topic().bytes().as_ref(), message.id.0, message.created_ns, message.draft.data.as_ref());
+        journal.insert(seq, row).map_err(refine)?;
+    }
+    Ok(())
 }
 
 fn parse(topic: &[u8]) -> Result<Topic, InboxError> {
@@ -232,6 +267,43 @@ mod tests {
         drop(inbox);
         let inbox = open(&disk, Some(Quirk::CursorInMemoryOnly));
         assert_eq!((inbox.read_cursors().expect("readable"), ids(&inbox)), (BTreeMap::new(), vec![1]));
+    }
+
+    #[test]
+    fn what_is_held_is_what_the_journal_has() {
+        let disk = SharedDisk::default();
+        let mut inbox = open(&disk, Some(Quirk::CursorInMemoryOnly));
+        inbox.commit(&[message("a", 1), message("b", 2), message("a", 3)]).expect("stored");
+        let held = inbox.read_held([topic("a"), topic("c")]).expect("readable");
+        assert_eq!(held, BTreeMap::from([(topic("a"), Cursor(3))]), "b has no cursor and is not asked for");
+    }
+
+    #[test]
+    fn commits_that_are_not_synced_are_gone_after_a_crash() {
+        let disk = SharedDisk::default();
+        let mut inbox = open(&disk, Some(Quirk::CommitsUnsynced));
+        inbox.commit(&[message("a", 1)]).expect("in memory");
+        disk.fail_after(0);
+        drop(inbox);
+        disk.heal();
+        assert_eq!(ids(&open(&disk, None)), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn a_cursor_that_is_stored_first_is_there_without_its_message_somewhere() {
+        let mut torn = 0;
+        for budget in 0..40 {
+            let disk = SharedDisk::default();
+            let mut inbox = open(&disk, Some(Quirk::CursorFirst));
+            disk.fail_after(budget);
+            inbox.commit(&[message("a", 1)]).ok();
+            drop(inbox);
+            disk.heal();
+            let inbox = open(&disk, None);
+            let (cursors, held) = (inbox.read_cursors().expect("readable"), inbox.read_held([]).expect("readable"));
+            torn += u32::from(!cursors.is_empty() && held.is_empty());
+        }
+        assert!(torn > 0, "the two transactions are never torn apart");
     }
 
     #[test]

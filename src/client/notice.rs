@@ -12,10 +12,20 @@ use crate::wire::{Add, MessageId, Response, Tag, Topic};
 /// Something that a subscriber did or saw. `attempt` counts the connections of one process, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// It dials.
+    /// An attempt begins: it opens its inbox, where that is not open yet, and dials.
     Dialing {
         /// The attempt.
         attempt: u64,
+    },
+    /// The inbox was opened: at the first attempt, and again after each failure of it.
+    InboxOpened {
+        /// How far each topic is, by the messages that are there.
+        cursors: Vec<Add>,
+    },
+    /// The inbox failed or is corrupt, and so the attempt ends. The next one opens it anew.
+    StoreFailed {
+        /// What failed.
+        why: String,
     },
     /// The initial Mutate was submitted.
     Opened {
@@ -117,6 +127,8 @@ pub enum Cause {
     Refused(String),
     /// Nothing arrived for N intervals (C2).
     Watchdog,
+    /// The inbox failed.
+    Inbox(String),
     /// The backlog of unsent frames went past its bound.
     Wedged,
     /// The stream failed with a status.
@@ -133,6 +145,7 @@ impl fmt::Display for Cause {
             Cause::DialFailed(why) => write!(formatter, "dial failed: {why}"),
             Cause::Refused(why) => write!(formatter, "refused: {why}"),
             Cause::Watchdog => formatter.write_str("watchdog"),
+            Cause::Inbox(why) => write!(formatter, "inbox: {why}"),
             Cause::Wedged => formatter.write_str("wedged"),
             Cause::StreamFailed(why) => write!(formatter, "stream failed: {why}"),
             Cause::StreamEnded => formatter.write_str("stream ended"),

@@ -24,11 +24,16 @@ pub enum Quirk {
     ResumesAhead,
     /// What was read of a frame when its connection broke is put before the next connection's bytes.
     KeepsHalfReadFrame,
+    /// The inbox does not wait until what it stores is synced: a crash takes it back (against C3).
+    CommitsUnsynced,
+    /// The inbox stores the cursors before the messages, in a transaction of their own: a crash in between loses the
+    /// messages (against C3).
+    CursorFirst,
 }
 
 impl Quirk {
     /// Every quirk.
-    pub const ALL: [Quirk; 8] = [
+    pub const ALL: [Quirk; 10] = [
         Quirk::CursorInMemoryOnly,
         Quirk::FloorForgotten,
         Quirk::WatchdogCountsConsumer,
@@ -37,6 +42,8 @@ impl Quirk {
         Quirk::TopicLeftBehind,
         Quirk::ResumesAhead,
         Quirk::KeepsHalfReadFrame,
+        Quirk::CommitsUnsynced,
+        Quirk::CursorFirst,
     ];
 
     /// The name that a sim file uses.
@@ -51,6 +58,8 @@ impl Quirk {
             Quirk::TopicLeftBehind => "topic-left-behind",
             Quirk::ResumesAhead => "resumes-ahead",
             Quirk::KeepsHalfReadFrame => "keeps-half-read-frame",
+            Quirk::CommitsUnsynced => "commits-unsynced",
+            Quirk::CursorFirst => "cursor-first",
         }
     }
 }

@@ -3,13 +3,16 @@
 //! Refuses to know what the application does with a message, and how frames travel.
 //!
 //! ```text
-//!   dialing --link--> following --batch--> processing --processed--> committing
-//!     ^  |              ^   |                                            |
-//!     |  |              +---|--------------------------------------------+
-//!     |  +--failed--+       | the stream's end
-//!     |             v       v
-//!     +--delay---- backing off            (a failing inbox ends it all)
+//!   opening --inbox--> dialing --link--> following --batch--> processing --processed--> committing
+//!     ^  |              ^  |              ^   |                                            |  |
+//!     |  |              |  |              +---|--------------------------------------------+  |
+//!     |  |              |  +--failed--+       | the stream's end                              |
+//!     |  |              |             v       v                                               |
+//!     |  |              +---delay--- backing off                                              |
+//!     |  +--failed--> backing off, without an inbox <-----------------failed------------------+
+//!     +-----delay-------+
 //! ```
+//! An inbox that has failed is closed and opened again: what is durable is known only then (C3).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -26,7 +29,7 @@ use crate::client::inbox::{Inbox, InboxError};
 use crate::client::ledger::{Ledger, MutateIds, split};
 use crate::client::{Cause, ClientConfig, Notice, Observer};
 use crate::env::{Dice, Env};
-use crate::wire::Message;
+use crate::wire::{Add, Message};
 
 /// How many events go into one batch, that is, into one call of the application and one transaction: a quarter
 /// of what the event channel holds, so that a replay costs few transactions and a crash repeats little.
@@ -40,38 +43,37 @@ pub trait Application: Send + 'static {
     fn process(&mut self, messages: &[Message]) -> impl Future<Output = ()> + Send;
 }
 
-/// Why a subscriber cannot go on. Nothing that a peer does is among it.
+/// Why a subscriber cannot go on. Nothing that a peer or a disk does is among it.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The configured address is none.
     #[error(transparent)]
     Node(#[from] BadNode),
-    /// The inbox failed.
-    #[error(transparent)]
-    Inbox(#[from] InboxError),
 }
 
 /// Follows the configured topics for ever, over as many connections as it takes.
 ///
 /// # Errors
-/// A local failure: the address is malformed, or the inbox cannot be opened, read or written.
+/// The address is malformed.
 pub async fn subscribe<A: Application>(
     env: Env,
     config: ClientConfig,
     application: A,
     observer: Arc<dyn Observer>,
 ) -> Result<Infallible, ClientError> {
-    let mut subscriber = Subscriber::new(&env, config, application, observer)?;
+    let mut subscriber = Subscriber::new(env, config, application, observer)?;
     loop {
-        let uptime = subscriber.attempt().await?;
+        let uptime = subscriber.attempt().await;
         subscriber.back_off(uptime).await;
     }
 }
 
 struct Subscriber<A> {
+    env: Env,
     dialer: Dialer,
-    inbox: Inbox,
-    ledger: Ledger,
+    topics: Vec<Add>,
+    /// None until it is opened, and after it has failed.
+    kept: Option<Kept>,
     topics_per_mutate: usize,
     ids: MutateIds,
     backoff: Backoff,
@@ -80,8 +82,14 @@ struct Subscriber<A> {
     settings: Settings,
 }
 
+/// What is durable, and what is known of it.
+struct Kept {
+    inbox: Inbox,
+    ledger: Ledger,
+}
+
 impl<A: Application> Subscriber<A> {
-    fn new(env: &Env, config: ClientConfig, application: A, observer: Arc<dyn Observer>) -> Result<Self, ClientError> {
+    fn new(env: Env, config: ClientConfig, application: A, observer: Arc<dyn Observer>) -> Result<Self, ClientError> {
         let ClientConfig {
             node,
             topics,
@@ -92,17 +100,17 @@ impl<A: Application> Subscriber<A> {
             backoff,
             quirk,
         } = config;
-        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.plant(quirk);
-        let inbox = Inbox::open(env, quirk)?;
-        let ledger = Ledger::new(&topics, &inbox.read_cursors()?, quirk);
+        let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?.plant(quirk);
+        let dice = env.dice();
         Ok(Subscriber {
+            env,
             dialer,
-            inbox,
-            ledger,
+            topics,
+            kept: None,
             topics_per_mutate,
             ids: MutateIds::default(),
             backoff: Backoff::new(backoff, quirk),
-            dice: env.dice(),
+            dice,
             application,
             settings: Settings { attempt: 0, watchdog, quirk, observer },
         })
@@ -112,57 +120,72 @@ impl<A: Application> Subscriber<A> {
         self.settings.observer.notice(notice);
     }
 
-    /// One connection, from dialing to its end. Returns how long its stream was up.
-    async fn attempt(&mut self) -> Result<Duration, ClientError> {
-        if self.settings.attempt > 0 {
-            self.ledger.reconnect();
-        }
+    /// One attempt, from its beginning to its end. Returns how long its stream was up.
+    async fn attempt(&mut self) -> Duration {
         self.settings.attempt += 1;
         let attempt = self.settings.attempt;
         self.notice(Notice::Dialing { attempt });
-        let Ending { cause, uptime } = match self.dialer.dial().await {
-            Ok(link) => self.follow(link).await?,
-            Err(error) => Ending { cause: Cause::DialFailed(error.to_string()), uptime: Duration::ZERO },
+        let Ending { cause, uptime } = match self.connect().await {
+            Ok(ending) => ending,
+            Err(error) => {
+                let why = format!("failed to {error}");
+                self.notice(Notice::StoreFailed { why: why.clone() });
+                Ending { cause: Cause::Inbox(why), uptime: Duration::ZERO }
+            }
         };
         tracing::info!(attempt, %cause, ?uptime, "the subscription ended");
         self.notice(Notice::Ended { attempt, cause });
-        Ok(uptime)
+        uptime
+    }
+
+    /// One connection, where there is an inbox for what it brings.
+    async fn connect(&mut self) -> Result<Ending, InboxError> {
+        // Taken, so that an error leaves nothing open behind.
+        let mut kept = match self.kept.take() {
+            Some(mut kept) => {
+                kept.ledger.reconnect();
+                kept
+            }
+            None => self.open()?,
+        };
+        let ending = match self.dialer.dial().await {
+            Ok(link) => self.follow(link, &mut kept).await?,
+            Err(error) => Ending { cause: Cause::DialFailed(error.to_string()), uptime: Duration::ZERO },
+        };
+        self.kept = Some(kept);
+        Ok(ending)
+    }
+
+    fn open(&self) -> Result<Kept, InboxError> {
+        let quirk = self.settings.quirk;
+        let inbox = Inbox::open(&self.env, quirk)?;
+        let ledger = Ledger::new(&self.topics, &inbox.read_cursors()?, quirk);
+        let held = inbox.read_held(self.topics.iter().map(|add| add.topic.clone()))?;
+        let cursors = held.into_iter().map(|(topic, cursor)| Add { topic, cursor }).collect();
+        self.notice(Notice::InboxOpened { cursors });
+        Ok(Kept { inbox, ledger })
     }
 
     /// Takes what the stream brings, until its end.
-    async fn follow(&mut self, link: Link) -> Result<Ending, ClientError> {
-        let initial = split(self.ledger.resume(), self.topics_per_mutate, &mut self.ids);
+    async fn follow(&mut self, link: Link, kept: &mut Kept) -> Result<Ending, InboxError> {
+        let initial = split(kept.ledger.resume(), self.topics_per_mutate, &mut self.ids);
         let mut connection = Connection::open(link, initial, self.settings.clone());
         loop {
             let events = connection.next_batch(BATCH_EVENTS).await;
             if events.is_empty() {
                 return Ok(connection.ending().await);
             }
-            let fresh = self.sift(events);
+            let fresh = sift(events, &mut kept.ledger);
             if !fresh.is_empty() {
-                self.digest(fresh).await?;
+                self.digest(fresh, &mut kept.inbox).await?;
             }
         }
-    }
-
-    /// The new messages of a batch.
-    fn sift(&mut self, events: Vec<Event>) -> Vec<Message> {
-        let mut fresh = Vec::new();
-        for event in events {
-            match event {
-                Event::Delivery(delivery) => {
-                    fresh.extend(delivery.messages.into_iter().filter(|message| self.ledger.admit(message)));
-                }
-                Event::Started { .. } | Event::TopicsLive(_) | Event::CatchupComplete(_) => {}
-            }
-        }
-        fresh
     }
 
     /// C3: persisted as it is processed, before anything else is taken.
-    async fn digest(&mut self, messages: Vec<Message>) -> Result<(), ClientError> {
+    async fn digest(&mut self, messages: Vec<Message>, inbox: &mut Inbox) -> Result<(), InboxError> {
         self.application.process(&messages).await;
-        self.inbox.commit(&messages)?;
+        inbox.commit(&messages)?;
         let told = |message: Message| (message.draft.topic, message.id, message.draft.data);
         let messages = messages.into_iter().map(told).collect();
         self.notice(Notice::Committed { attempt: self.settings.attempt, messages });
@@ -174,4 +197,18 @@ impl<A: Application> Subscriber<A> {
         self.notice(Notice::BackingOff { attempt: self.settings.attempt, delay });
         sleep(delay).await;
     }
+}
+
+/// The new messages of a batch.
+fn sift(events: Vec<Event>, ledger: &mut Ledger) -> Vec<Message> {
+    let mut fresh = Vec::new();
+    for event in events {
+        match event {
+            Event::Delivery(delivery) => {
+                fresh.extend(delivery.messages.into_iter().filter(|message| ledger.admit(message)));
+            }
+            Event::Started { .. } | Event::TopicsLive(_) | Event::CatchupComplete(_) => {}
+        }
+    }
+    fresh
 }

@@ -31,6 +31,7 @@ struct Queue {
     waiting: VecDeque<Arc<Message>>,
     bytes: usize,
     overflowed: bool,
+    interrupted: bool,
     wake: Arc<Notify>,
 }
 
@@ -43,6 +44,8 @@ pub(crate) enum Backlog {
     Waiting,
     /// More than the queue holds; they are gone, and so must the stream be.
     Overflowed,
+    /// Messages may have been stored that were never routed; only a fresh replay can tell.
+    Interrupted,
 }
 
 impl Hub {
@@ -59,6 +62,7 @@ impl Hub {
             waiting: VecDeque::new(),
             bytes: 0,
             overflowed: false,
+            interrupted: false,
             wake: Arc::clone(&wake),
         };
         self.routes().queues.insert(stream, queue);
@@ -76,6 +80,16 @@ impl Hub {
         }
     }
 
+    /// Interrupts every stream that is open: what was to be stored may have got ids, and nobody knows.
+    pub(crate) fn interrupt(&self) {
+        for queue in self.routes().queues.values_mut() {
+            queue.interrupted = true;
+            queue.waiting = VecDeque::new();
+            queue.bytes = 0;
+            queue.wake.notify_one();
+        }
+    }
+
     /// A panic under the lock leaves the routes as they are; each change is complete in itself.
     fn routes(&self) -> MutexGuard<'_, Routes> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,7 +98,7 @@ impl Hub {
 
 impl Queue {
     fn push(&mut self, message: &Arc<Message>, most_messages: usize, most_bytes: usize) {
-        if self.overflowed {
+        if self.overflowed || self.interrupted {
             return;
         }
         self.bytes += weight(&message.draft);
@@ -127,6 +141,7 @@ impl Interest {
     /// What waits now.
     pub(crate) fn backlog(&self) -> Backlog {
         match self.hub.routes().queues.get(&self.stream) {
+            Some(queue) if queue.interrupted => Backlog::Interrupted,
             Some(queue) if queue.overflowed => Backlog::Overflowed,
             Some(queue) if !queue.waiting.is_empty() => Backlog::Waiting,
             Some(_) | None => Backlog::Empty,

@@ -11,18 +11,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition, TableError, TransactionError,
+    Builder, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    SetDurabilityError, StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
 };
 
-use crate::env::Disk;
+use crate::env::{Disk, begin_write};
 use crate::node::budget::Budget;
 use crate::node::by_kind::ByKind;
 use crate::node::wave::Shelf;
+use crate::node::{Quirk, STORE};
 use crate::wire::{Cursor, Draft, Kind, Message, MessageId, Page, Paging, Topic, proto};
 
 const MESSAGES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("messages");
 const INDEX: TableDefinition<(&[u8], u64), ()> = TableDefinition::new("index");
+
+/// The last id of each kind: only the quirk `reuses-ids` writes it down.
+const COUNTERS: TableDefinition<u8, u64> = TableDefinition::new("counters");
 
 /// redb's default cache is 1 GiB; a trial runs many nodes in one process, and a small log fits here whole.
 const CACHE_BYTES: usize = 4 << 20;
@@ -30,6 +34,15 @@ const CACHE_BYTES: usize = 4 << 20;
 /// Why the log cannot be used. Each fits after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// There is no such disk.
+    #[error("open the disk of the message log: {0}")]
+    Disk(#[source] std::io::Error),
+    /// It has failed a moment ago.
+    #[error("use the message log, which has failed a moment ago: failed to {0}")]
+    Resting(String),
+    /// It failed while it stored messages, so that some may have ids that no stream was told.
+    #[error("follow the message log, which has failed while it stored messages")]
+    Interrupted,
     /// The store does not open.
     #[error("open the message log: {0}")]
     Open(#[from] DatabaseError),
@@ -42,6 +55,9 @@ pub enum StoreError {
     /// Bytes cannot be read or written.
     #[error("read or write the message log: {0}")]
     Storage(#[from] StorageError),
+    /// A transaction cannot be as durable as asked.
+    #[error("set the durability of a transaction on the message log: {0}")]
+    Durability(#[from] SetDurabilityError),
     /// The transaction is not durable.
     #[error("commit to the message log: {0}")]
     Commit(#[from] CommitError),
@@ -64,6 +80,7 @@ pub(crate) type Heads = ByKind<MessageId>;
 #[derive(Debug)]
 pub(crate) struct Log {
     database: Database,
+    quirk: Option<Quirk>,
 }
 
 impl Log {
@@ -71,28 +88,35 @@ impl Log {
     ///
     /// # Errors
     /// The disk fails, or holds something else.
-    pub(crate) fn open(disk: Disk) -> Result<Self, StoreError> {
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(disk)?;
+    pub(crate) fn open(disk: Disk, quirk: Option<Quirk>) -> Result<Self, StoreError> {
+        let database = disk.database(STORE, Builder::new().set_cache_size(CACHE_BYTES))?;
         // Both tables exist from here on, so that reading an empty log is no special case.
-        let transaction = database.begin_write()?;
+        let transaction = begin_write(&database)?;
         transaction.open_table(MESSAGES)?;
         transaction.open_table(INDEX)?;
         transaction.commit()?;
-        Ok(Log { database })
+        Ok(Log { database, quirk })
     }
 
     /// Stores the drafts in one transaction, all or none, and returns them as they are stored. When it
     /// returns, they are durable.
     ///
     /// # Errors
-    /// The disk fails; then nothing is stored.
+    /// The disk fails; then what was to be stored may be there, or not, once the log is opened again.
     pub(crate) fn append(&self, drafts: Vec<Draft>, created_ns: u64) -> Result<Vec<Arc<Message>>, StoreError> {
-        let transaction = self.database.begin_write()?;
+        let mut transaction = begin_write(&self.database)?;
+        if self.quirk == Some(Quirk::AcksUnsynced) {
+            transaction.set_durability(Durability::None)?;
+        }
         let mut stored = Vec::with_capacity(drafts.len());
+        let mut heads;
         {
             let mut messages = transaction.open_table(MESSAGES)?;
             let mut index = transaction.open_table(INDEX)?;
-            let mut heads = read_heads(&messages)?;
+            heads = match self.quirk {
+                Some(Quirk::ReusesIds) => read_counters(&transaction)?,
+                _ => read_heads(&messages)?,
+            };
             for draft in drafts {
                 let kind = draft.topic.kind();
                 let id = following(kind, *heads.of(kind))?;
@@ -104,7 +128,20 @@ impl Log {
             }
         }
         transaction.commit()?;
+        if self.quirk == Some(Quirk::ReusesIds) {
+            self.write_counters(heads)?;
+        }
         Ok(stored)
+    }
+
+    /// The quirk `reuses-ids`: the ids that were given are known to the memory of this process alone.
+    fn write_counters(&self, heads: Heads) -> Result<(), StoreError> {
+        let mut transaction = begin_write(&self.database)?;
+        transaction.set_durability(Durability::None)?;
+        for kind in [Kind::Group, Kind::Welcome] {
+            transaction.open_table(COUNTERS)?.insert(kind.prefix(), heads.of(kind).0)?;
+        }
+        Ok(transaction.commit()?)
     }
 
     /// The last id of each kind, as of now.
@@ -191,6 +228,15 @@ fn read_heads(messages: &impl ReadableTable<(u8, u64), &'static [u8]>) -> Result
     Ok(Heads::new(head(Kind::Group)?, head(Kind::Welcome)?))
 }
 
+fn read_counters(transaction: &WriteTransaction) -> Result<Heads, StoreError> {
+    let counters = transaction.open_table(COUNTERS)?;
+    let counter = |kind: Kind| {
+        let read = counters.get(kind.prefix())?;
+        Ok::<_, StoreError>(MessageId(read.map_or(0, |counter| counter.value())))
+    };
+    Ok(Heads::new(counter(Kind::Group)?, counter(Kind::Welcome)?))
+}
+
 fn following(kind: Kind, head: MessageId) -> Result<MessageId, StoreError> {
     let exhausted = || StoreError::Corrupt { kind, id: head, why: "it has the last id of all".into() };
     head.0.checked_add(1).map(MessageId).ok_or_else(exhausted)
@@ -259,7 +305,7 @@ mod tests {
     }
 
     fn open(disk: &SharedDisk) -> Log {
-        Log::open(Disk::new(disk.clone())).expect("a good disk")
+        Log::open(Disk::new(disk.clone()), None).expect("a good disk")
     }
 
     fn group(name: &str, data: &str) -> Draft {

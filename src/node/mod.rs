@@ -5,7 +5,7 @@
 //!
 //! Pure hearts: `session` (what one stream is registered for and what it sends next), `wave` (one
 //! catch-up), `liveness` (S6), `meter` (rates), `budget` (sizes). Shells: `service` (tonic), `stream` (one
-//! task for each Subscribe stream), `log` (redb), `hub` (fresh messages to interested streams),
+//! task for each Subscribe stream), `log` (redb), `keeper` (the log again after a failure), `hub` (fresh messages to interested streams),
 //! `connection` (sockets that end with the server).
 
 mod budget;
@@ -13,6 +13,7 @@ mod by_kind;
 mod config;
 mod connection;
 mod hub;
+mod keeper;
 mod liveness;
 mod log;
 mod meter;
@@ -28,4 +29,4 @@ pub use config::{Limits, NodeConfig, Rate};
 pub use log::StoreError;
 pub use notice::{CloseReason, Notice, Observer};
 pub use quirk::{Quirk, UnknownQuirk};
-pub use service::{NodeError, serve};
+pub use service::{NodeError, STORE, serve};

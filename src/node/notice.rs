@@ -7,11 +7,22 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::wire::{MessageId, Topic};
+use crate::wire::{Kind, MessageId, Topic};
 
 /// Something that happened inside a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// The log was opened: at the start, and again after each failure.
+    LogOpened {
+        /// The newest id of each kind that it holds; 0 where there is none.
+        heads: Vec<(Kind, MessageId)>,
+    },
+    /// The log failed or is corrupt. What needs it is answered UNAVAILABLE until it opens again. Told once for each
+    /// reason.
+    StoreFailed {
+        /// What failed.
+        why: String,
+    },
     /// A message is durable; told after the commit and before the publisher is answered.
     Stored {
         /// Where it went.

@@ -20,17 +20,24 @@ pub enum Quirk {
     CompletesTwice,
     /// Every tenth SendGroupMessages is answered OK and stored nowhere.
     AcksUnstored,
+    /// Messages are acknowledged and delivered when they are in memory, and are synced some time later.
+    AcksUnsynced,
+    /// The last id given is written down after the messages and not synced: a crash takes it back, and the id is
+    /// given again (against S4).
+    ReusesIds,
 }
 
 impl Quirk {
     /// All planted bugs.
-    pub const ALL: [Quirk; 6] = [
+    pub const ALL: [Quirk; 8] = [
         Quirk::LiveBeforeCatchup,
         Quirk::MixedTags,
         Quirk::SkipsMidWave,
         Quirk::UnsortedReplay,
         Quirk::CompletesTwice,
         Quirk::AcksUnstored,
+        Quirk::AcksUnsynced,
+        Quirk::ReusesIds,
     ];
 
     /// The quirk's name, as it stands in a sim.
@@ -43,6 +50,8 @@ impl Quirk {
             Quirk::UnsortedReplay => "unsorted-replay",
             Quirk::CompletesTwice => "completes-twice",
             Quirk::AcksUnstored => "acks-unstored",
+            Quirk::AcksUnsynced => "acks-unsynced",
+            Quirk::ReusesIds => "reuses-ids",
         }
     }
 }

@@ -13,15 +13,15 @@ use crate::env::Env;
 use crate::node::budget::{Budget, weight};
 use crate::node::connection::Incoming;
 use crate::node::hub::Hub;
-use crate::node::log::Log;
+use crate::node::keeper::Keeper;
 use crate::node::refusal::Refusal;
 use crate::node::stream::{Frames, Lent, Opened, open, unavailable};
 use crate::node::{NodeConfig, Notice, Observer, Quirk, StoreError};
 use crate::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::wire::{Draft, Kind, Malformed, Message, Page, Paging, Topic, proto};
 
-/// The store's name on the node's disk.
-const STORE: &str = "node.redb";
+/// The store's name on a node's disk.
+pub const STORE: &str = "node.redb";
 
 /// libxmtp's limit of one gRPC message, in both directions: 25 MiB.
 const GRPC_MESSAGE_MAX: usize = 25 << 20;
@@ -32,12 +32,6 @@ const FORGOTTEN_ONE_IN: u64 = 10;
 /// Why a node cannot run. Each fits after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The disk is not there.
-    #[error("open the disk {STORE} of the node: {0}")]
-    Disk(#[source] std::io::Error),
-    /// The log on the disk is not usable.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// The port is not to be had.
     #[error("listen on port {port}: {error}")]
     Listen {
@@ -61,10 +55,12 @@ pub enum NodeError {
 /// Runs a node: opens its log, listens, and serves until it is dropped, which ends all its connections.
 ///
 /// # Errors
-/// The log does not open, or the port is taken. Once it listens, it goes on: a failed accept or a failed
-/// disk costs the calls that need it.
+/// The port is taken. Once it listens, it goes on: a failed accept or a failed disk costs the calls that need it,
+/// and a log that does not open is tried again when it is needed.
 pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn Observer>) -> Result<(), NodeError> {
-    let log = Log::open(env.disk(STORE).map_err(NodeError::Disk)?)?;
+    let keeper = Keeper::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
+    // Whether it opens is told to the observer; the calls find out for themselves.
+    keeper.with(|_| Ok(())).ok();
     let port = config.port;
     let listener = env.listen(port).await.map_err(|error| NodeError::Listen { port, error })?;
     let hub = Hub::new(config.limits.pending_messages, config.limits.pending_bytes);
@@ -72,7 +68,7 @@ pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn Observer>) ->
         env,
         config,
         observer,
-        log: Arc::new(log),
+        keeper: Arc::new(keeper),
         hub: Arc::new(hub),
         publishing: Mutex::new(()),
         streams: AtomicU64::new(0),
@@ -88,7 +84,7 @@ struct Node {
     env: Env,
     config: NodeConfig,
     observer: Arc<dyn Observer>,
-    log: Arc<Log>,
+    keeper: Arc<Keeper>,
     hub: Arc<Hub>,
     /// Held from the commit to the hub, so that the hub sees ids in their order.
     publishing: Mutex<()>,
@@ -105,7 +101,14 @@ impl Node {
         }
         let created_ns = u64::try_from(self.env.wall_clock().as_nanos()).unwrap_or(u64::MAX);
         let _order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let stored = self.log.append(drafts, created_ns).map_err(|error| unavailable(&error))?;
+        let appended = self.keeper.with(|log| log.append(drafts, created_ns));
+        let stored = appended.map_err(|error| {
+            if !matches!(error, StoreError::Resting(_)) {
+                // S4: a message that got an id all the same would be a gap in every stream that goes on.
+                self.hub.interrupt();
+            }
+            unavailable(&error)
+        })?;
         for message in &stored {
             self.observer.notice(Notice::Stored {
                 topic: message.topic().clone(),
@@ -142,7 +145,7 @@ impl Node {
         let most = u32::try_from(limits.page_messages).unwrap_or(u32::MAX).max(1);
         paging.limit = if paging.limit == 0 { most } else { paging.limit.min(most) };
         let budget = Budget::new(paging.limit as usize, limits.page_bytes);
-        self.log.page(topic, paging, budget).map_err(|error| unavailable(&error))
+        self.keeper.with(|log| log.page(topic, paging, budget)).map_err(|error| unavailable(&error))
     }
 
     /// Whether the quirk `acks-unstored` forgets this request.
@@ -222,7 +225,7 @@ impl MlsApi for Node {
     ) -> Result<Response<Frames>, Status> {
         let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
         let lent = Lent {
-            log: Arc::clone(&self.log),
+            keeper: Arc::clone(&self.keeper),
             interest: self.hub.open(stream),
             dice: self.env.dice(),
             opened: Opened::new(Arc::clone(&self.observer), stream, request.remote_addr()),

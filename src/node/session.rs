@@ -295,7 +295,7 @@ mod tests {
     }
 
     fn bench_with(limits: Limits, quirk: Option<Quirk>) -> Bench {
-        let log = Log::open(Disk::new(InMemoryBackend::new())).expect("an empty disk");
+        let log = Log::open(Disk::new(InMemoryBackend::new()), None).expect("an empty disk");
         Bench { log, session: Session::new(limits, quirk), queue: Vec::new() }
     }
 

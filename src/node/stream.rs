@@ -19,6 +19,7 @@ use tonic::{Code, Status, Streaming};
 use crate::env::Dice;
 use crate::node::budget::Budget;
 use crate::node::hub::{Backlog, Interest};
+use crate::node::keeper::Keeper;
 use crate::node::liveness::{Action, Liveness};
 use crate::node::log::Log;
 use crate::node::meter::Meter;
@@ -30,7 +31,7 @@ use crate::wire::{Mutate, Nonce, Request, Response, proto};
 /// What a stream needs of its node.
 pub(crate) struct Lent {
     /// The message log.
-    pub(crate) log: Arc<Log>,
+    pub(crate) keeper: Arc<Keeper>,
     /// The stream's queue of fresh messages.
     pub(crate) interest: Interest,
     /// For the nonces of Pings.
@@ -53,7 +54,7 @@ pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::S
         mutates: Meter::new(config.limits.mutates),
         client_pings: Meter::new(config.limits.client_pings),
         config: config.clone(),
-        log: lent.log,
+        keeper: lent.keeper,
         interest: lent.interest,
         dice: lent.dice,
         requests,
@@ -167,7 +168,7 @@ struct StreamTask {
     mutates: Meter,
     client_pings: Meter,
     config: NodeConfig,
-    log: Arc<Log>,
+    keeper: Arc<Keeper>,
     interest: Interest,
     dice: Dice,
     requests: Streaming<proto::SubscribeRequest>,
@@ -192,8 +193,10 @@ impl StreamTask {
     async fn serve(&mut self) -> Ending {
         loop {
             let backlog = self.interest.backlog();
-            if backlog == Backlog::Overflowed {
-                return Ending::TooSlow;
+            match backlog {
+                Backlog::Overflowed => return Ending::TooSlow,
+                Backlog::Interrupted => return Ending::Failed(StoreError::Interrupted),
+                Backlog::Empty | Backlog::Waiting => {}
             }
             if self.session.is_overfull() {
                 return Ending::TooSlow;
@@ -277,7 +280,7 @@ impl StreamTask {
         change.joins().for_each(|topic| self.interest.join(topic));
         // After the joins: a message stored from here on reaches the queue, and all before is below the
         // heads (S4).
-        let heads = self.log.heads()?;
+        let heads = self.keeper.with(Log::heads)?;
         self.session.apply(change, heads);
         Ok(())
     }
@@ -329,7 +332,7 @@ impl StreamTask {
         if !self.session.has_output() {
             return Ok(None);
         }
-        let frame = self.session.replay(&self.log.snapshot()?)?;
+        let frame = self.keeper.with(|log| self.session.replay(&log.snapshot()?))?;
         match frame {
             Some(Response::Delivery(mut delivery)) if self.config.quirk == Some(Quirk::MixedTags) => {
                 if let Some(Response::Delivery(live)) = self.live_frame() {

@@ -13,6 +13,8 @@ impl client::Observer for ClientObserver {
         use client::Notice;
         let event = match notice {
             Notice::Dialing { attempt } => Event::Dialing { attempt },
+            Notice::InboxOpened { cursors } => Event::InboxOpened { cursors },
+            Notice::StoreFailed { why } => Event::StoreFailed { why },
             Notice::Opened { attempt, resume } => Event::Opened { attempt, resume },
             Notice::Started { attempt, .. } => Event::Started { attempt },
             Notice::Heard { attempt, .. } => Event::Beat { beat: Beat::Heard { attempt }, nonce: None },
@@ -36,6 +38,8 @@ impl node::Observer for NodeObserver {
     fn notice(&self, notice: node::Notice) {
         use node::Notice;
         self.0.record(match notice {
+            Notice::LogOpened { heads } => Event::LogOpened { heads },
+            Notice::StoreFailed { why } => Event::StoreFailed { why },
             Notice::Stored { topic, id, data } => Event::Stored { topic, id, key: key_of(&data) },
             Notice::StreamOpened { stream, .. } => Event::StreamOpened { stream },
             Notice::StreamClosed { stream, reason } => Event::StreamClosed { stream, reason: close_reason(reason) },

@@ -1,54 +1,125 @@
-//! Disks: stores that outlive the process that writes to them.
+//! Disks: stores that outlive the process that writes to them, and what can become of them.
 //!
-//! A killed process loses nothing that it wrote: the kernel holds it (write(2) has returned). Losing
-//! unsynced writes takes a power-off. A handle of a dead process answers every call with an error, so that
-//! its destructors cannot write after its death.
+//! Refuses to know what is stored, and why the power failed.
+//!
+//! A killed process loses nothing that it wrote: the kernel holds it (write(2) has returned). A handle of a dead
+//! process answers every call with an error, so that its destructors cannot write after its death.
+//!
+//! What of a store survives the power:
+//!
+//! ```text
+//!   clean --write, set_len--> at risk --sync--> clean
+//!                                |
+//!                                +--failing sync--> forgotten --written again and synced--> clean
+//!   power-off:  at risk: lost, torn or reordered     forgotten: as before it was written
+//! ```
+
+mod harms;
+mod store;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod torture;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redb::StorageBackend;
 
-use crate::env::Disk;
+use crate::env::{Dice, Disk};
 use crate::fault::{DiskHarm, Landmark, Moment, Unsynced};
+use crate::world::disk::harms::Harms;
+use crate::world::disk::store::Store;
 use crate::world::process::Process;
 
+/// EIO of Linux, which std has no kind for.
+const EIO: i32 = 5;
+
 /// The disks of one host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Disks {
     stores: BTreeMap<String, Arc<Mutex<Store>>>,
-}
-
-#[derive(Debug, Default)]
-struct Store {
-    bytes: Vec<u8>,
-    holder: Option<Process>,
+    /// The bytes of each store as they were at some time.
+    copies: BTreeMap<Duration, BTreeMap<String, Vec<u8>>>,
+    harms: Arc<Mutex<Harms>>,
+    seed: u64,
+    host: String,
+    /// Decides what survives the power.
+    dice: Dice,
 }
 
 impl Disks {
+    /// Empty disks of that host.
+    pub(crate) fn new(seed: u64, host: &str) -> Self {
+        Disks {
+            stores: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            harms: Arc::default(),
+            seed,
+            host: host.to_owned(),
+            dice: Dice::named(seed, &format!("disk {host}")),
+        }
+    }
+
     /// Opens the store of that name for a process.
     pub(crate) fn open(&mut self, name: &str, process: &Process) -> io::Result<Disk> {
         let store = self.stores.entry(name.to_owned()).or_default().clone();
-        let mut locked = lock(&store);
-        if locked.holder.as_ref().is_some_and(Process::is_alive) {
+        if !lock(&store).hold(process) {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, format!("the store `{name}` is already open")));
         }
-        locked.holder = Some(process.clone());
-        drop(locked);
-        Ok(Disk::new(Handle { store, process: process.clone() }))
+        Ok(Disk::new(Handle { store, harms: self.harms.clone(), process: process.clone() }))
+    }
+
+    /// The fault of that number begins.
+    pub(crate) fn begin(&mut self, number: u32, harm: DiskHarm) {
+        let dice = Dice::named(self.seed, &format!("fault {number} {}", self.host));
+        lock(&self.harms).begin(number, harm, dice);
+    }
+
+    /// The fault of that number ends; whether it ever had an effect.
+    pub(crate) fn end(&mut self, number: u32) -> bool {
+        lock(&self.harms).end(number)
+    }
+
+    /// The power fails: what was not synced is at risk. The process must be dead.
+    pub(crate) fn power_off(&mut self, unsynced: Unsynced) {
+        for store in self.stores.values() {
+            lock(store).power_off(unsynced, &mut self.dice);
+        }
+    }
+
+    /// The disks are empty from here on. The process must be dead.
+    pub(crate) fn lose(&mut self) {
+        self.stores.clear();
+    }
+
+    /// Keeps a copy of the disks as they are, by the time at which they are so.
+    pub(crate) fn back_up(&mut self, at: Duration) {
+        let copy = |(name, store): (&String, &Arc<Mutex<Store>>)| (name.clone(), lock(store).bytes().to_vec());
+        self.copies.insert(at, self.stores.iter().map(copy).collect());
+    }
+
+    /// The disks are as they were at that time; empty, if no copy was made then. The process must be dead.
+    pub(crate) fn restore(&mut self, from: Duration) {
+        let copy = self.copies.remove(&from).unwrap_or_default();
+        let restored = |(name, bytes)| (name, Arc::new(Mutex::new(Store::holding(bytes))));
+        self.stores = copy.into_iter().map(restored).collect();
     }
 }
 
+/// A process's hold on a store.
 #[derive(Debug)]
 struct Handle {
     store: Arc<Mutex<Store>>,
+    harms: Arc<Mutex<Harms>>,
     process: Process,
 }
 
 impl Handle {
-    fn store(&self) -> io::Result<std::sync::MutexGuard<'_, Store>> {
+    fn store(&self) -> io::Result<MutexGuard<'_, Store>> {
         if self.process.is_alive() {
             Ok(lock(&self.store))
         } else {
@@ -57,111 +128,58 @@ impl Handle {
     }
 }
 
-fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
-    store.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn range(offset: u64, len: usize, size: usize) -> io::Result<std::ops::Range<usize>> {
-    usize::try_from(offset)
-        .ok()
-        .and_then(|start| Some(start..start.checked_add(len)?))
-        .filter(|range| range.end <= size)
-        .ok_or_else(|| {
-            let message = format!("{len} bytes at {offset} lie beyond the store's {size} bytes");
-            io::Error::new(io::ErrorKind::UnexpectedEof, message)
-        })
+/// A process may die at a landmark, and its host with it, but never under one of these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.store()?.bytes.len() as u64)
+        Ok(self.store()?.bytes().len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let store = self.store()?;
-        out.copy_from_slice(&store.bytes[range(offset, out.len(), store.bytes.len())?]);
-        Ok(())
+        let mut store = self.store()?;
+        store.read(offset, out, |page| lock(&self.harms).rot(page))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::StorageFull))?;
-        self.store()?.bytes.resize(len, 0);
+        let mut store = self.store()?;
+        if len > store.bytes().len() {
+            lock(&self.harms).take_space()?;
+        }
+        store.set_len(len);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         self.process.passes(Landmark::DurableWrite, Moment::Before);
+        // It may have died there.
         drop(self.store()?);
+        let (takes, fails) = lock(&self.harms).sync();
+        if !takes.is_zero() {
+            self.process.wait(takes);
+        }
+        if fails {
+            self.store()?.forget();
+            return Err(io::Error::from_raw_os_error(EIO));
+        }
+        self.store()?.sync();
         self.process.passes(Landmark::DurableWrite, Moment::After);
-        Ok(())
+        self.store().map(drop)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut store = self.store()?;
-        let range = range(offset, data.len(), store.bytes.len())?;
-        store.bytes[range].copy_from_slice(data);
-        Ok(())
+        if store.needs_space(offset, data.len()) {
+            lock(&self.harms).take_space()?;
+        }
+        store.write(offset, data)
     }
 
     fn close(&self) -> io::Result<()> {
-        self.store()?.holder = None;
+        self.store()?.release();
         Ok(())
-    }
-}
-
-/// Replaced at the merge.
-impl Disks {
-    pub(crate) fn new(_seed: u64, _host: &str) -> Self {
-        Disks::default()
-    }
-
-    pub(crate) fn begin(&mut self, _number: u32, _harm: DiskHarm) {}
-
-    pub(crate) fn end(&mut self, _number: u32) -> bool {
-        false
-    }
-
-    pub(crate) fn power_off(&mut self, _unsynced: Unsynced) {}
-
-    pub(crate) fn lose(&mut self) {}
-
-    pub(crate) fn back_up(&mut self, _at: Duration) {}
-
-    pub(crate) fn restore(&mut self, _from: Duration) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_outlives_the_process_that_wrote_it() {
-        let mut disks = Disks::default();
-        let first = Process::begin();
-        let handle = disks.open("log", &first).expect("opened");
-        handle.set_len(4).expect("alive");
-        handle.write(1, b"ab").expect("alive");
-        first.die();
-        assert!(handle.write(0, b"x").is_err(), "a dead process wrote");
-        let mut bytes = [9; 4];
-        disks.open("log", &Process::begin()).expect("opened").read(0, &mut bytes).expect("alive");
-        assert_eq!(&bytes, b"\0ab\0");
-    }
-
-    #[test]
-    fn a_store_has_one_holder_at_a_time() {
-        let mut disks = Disks::default();
-        let process = Process::begin();
-        let handle = disks.open("log", &process).expect("opened");
-        assert!(disks.open("log", &process).is_err());
-        handle.close().expect("alive");
-        assert!(disks.open("log", &process).is_ok());
-    }
-
-    #[test]
-    fn access_beyond_the_end_is_an_error() {
-        let handle = Disks::default().open("log", &Process::begin()).expect("opened");
-        assert!(handle.read(0, &mut [0]).is_err());
-        assert!(handle.write(u64::MAX, b"x").is_err());
     }
 }

@@ -197,7 +197,10 @@ impl Bench {
         sleep(MOMENT).await;
         let closed = |notice: &Notice| match notice {
             Notice::StreamClosed { stream: _, reason } => Some(reason.clone()),
-            Notice::Stored { .. } | Notice::StreamOpened { .. } => None,
+            Notice::Stored { .. }
+            | Notice::StreamOpened { .. }
+            | Notice::LogOpened { .. }
+            | Notice::StoreFailed { .. } => None,
         };
         self.notices.0.lock().expect("not poisoned").iter().filter_map(closed).collect()
     }

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -203,16 +202,58 @@ async fn a_black_hole_is_left_by_the_watchdog_and_nothing_is_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_a_local_failure_ends_a_subscriber() {
+async fn only_a_malformed_address_ends_a_subscriber() {
     let script = Script::new();
     let nowhere = ClientConfig::new(Address::new("no host", 1), Vec::new());
     let ended = subscribe(script.env(), nowhere, Slow(SECOND), script.witness.clone()).await;
     assert!(matches!(ended, Err(ClientError::Node(_))));
+}
 
+/// The reasons, and when each was told.
+fn failures(script: &Script) -> Vec<String> {
+    let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
+        Notice::StoreFailed { why } => Some(why),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_that_fails_ends_the_attempt_and_is_opened_again_with_what_is_durable() {
+    let mut script = Script::new();
+    let _running = start(&script, config(None), Duration::ZERO);
+    let (visit, ..) = take_call(&mut script).await;
+    visit.deliver([message("a", 1)]);
+    sleep(SECOND).await;
+    script.world.disk.fail_after(0);
+    visit.deliver([message("a", 2)]);
+    sleep(10 * SECOND).await;
+    script.world.disk.heal();
+    let (visit, cursor, _) = take_call(&mut script).await;
+    assert_eq!((cursor, committed(&script)), (1, vec![1]), "what is not durable is not told, and comes again");
+    visit.deliver([message("a", 2)]);
+    sleep(SECOND).await;
+    assert_eq!(committed(&script), [1, 2]);
+    assert!(failures(&script).len() > 2, "it was told once for each attempt");
+    assert!(causes(&script).iter().all(|cause| matches!(cause, Cause::Inbox(why) if why.contains("inbox.redb"))));
+    let opened = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
+        Notice::InboxOpened { cursors } => Some(cursors.into_iter().map(|add| add.cursor.0).collect()),
+        _ => None,
+    });
+    assert_eq!(opened.collect::<Vec<Vec<u64>>>(), [vec![], vec![1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrupt_inbox_is_told_and_never_replaced_by_an_empty_one() {
+    let script = Script::new();
     let mut inbox = Inbox::open(&script.env(), None).expect("a new inbox");
     inbox.commit(&[message("a", 1)]).expect("stored");
     drop(inbox);
     assert!(script.world.disk.scribble(b"payload of message 1") > 0);
-    let ended = subscribe(script.env(), config(None), Slow(SECOND), Arc::clone(&script.witness) as _).await;
-    assert!(matches!(ended, Err(ClientError::Inbox(_))));
+    let _running = start(&script, config(None), Duration::ZERO);
+    sleep(100 * SECOND).await;
+    let failures = failures(&script);
+    assert!((4..=20).contains(&failures.len()), "{} attempts, with backoff", failures.len());
+    assert!(failures.iter().all(|why| why.contains("the store `inbox.redb` is corrupt: its block ")), "{failures:?}");
+    assert_eq!(script.world.dials.load(Ordering::SeqCst), 0, "nobody is asked for what cannot be kept");
 }
