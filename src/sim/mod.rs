@@ -4,6 +4,7 @@
 //! [`Refusal`] that shows the line, comes out. A sim file and a seed go in; an [`Outcome`] comes out.
 
 mod clause;
+mod express;
 mod file;
 mod observe;
 mod outcome;
@@ -17,11 +18,12 @@ mod stage;
 mod tap;
 mod vocabulary;
 
+pub use express::{BadEngine, EngineKind, inexpressible};
 pub use file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 pub use outcome::{Conclusion, Outcome};
-pub use play::{PlayError, play};
+pub use play::{PlayError, play, play_on};
 pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
 pub use refusal::{Problem, Refusal};

@@ -7,16 +7,19 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use redb::StorageBackend;
 
 use crate::env::Disk;
+use crate::fault::DiskHarm;
 use crate::world::process::Process;
 
 /// The disks of one host.
 #[derive(Debug, Default)]
 pub(crate) struct Disks {
     stores: BTreeMap<String, Arc<Mutex<Store>>>,
+    copies: BTreeMap<Duration, BTreeMap<String, Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -26,6 +29,39 @@ struct Store {
 }
 
 impl Disks {
+    /// The disks of that host in the trial of that seed; empty.
+    pub(crate) fn new(_seed: u64, _host: &str) -> Self {
+        Disks::default()
+    }
+
+    /// Begins a fault of that number.
+    #[expect(clippy::unused_self, reason = "no harm to disks is known yet")]
+    pub(crate) fn begin(&mut self, _number: u32, _harm: DiskHarm) {}
+
+    /// Ends a fault and tells whether it had any effect.
+    #[expect(clippy::unused_self, reason = "no harm to disks is known yet")]
+    pub(crate) fn end(&mut self, _number: u32) -> bool {
+        false
+    }
+
+    /// From here on the disks are new and empty.
+    pub(crate) fn lose(&mut self) {
+        self.stores.clear();
+    }
+
+    /// Keeps a copy of what is on the disks at that time.
+    pub(crate) fn back_up(&mut self, at: Duration) {
+        let copy = self.stores.iter().map(|(name, store)| (name.clone(), lock(store).bytes.clone()));
+        self.copies.insert(at, copy.collect());
+    }
+
+    /// From here on the disks hold the copy of that time; nothing where there is none.
+    pub(crate) fn restore(&mut self, from: Duration) {
+        let copy = self.copies.get(&from).cloned().unwrap_or_default();
+        let store = |bytes| Arc::new(Mutex::new(Store { bytes, holder: None }));
+        self.stores = copy.into_iter().map(|(name, bytes)| (name, store(bytes))).collect();
+    }
+
     /// Opens the store of that name for a process.
     pub(crate) fn open(&mut self, name: &str, process: &Process) -> io::Result<Disk> {
         let store = self.stores.entry(name.to_owned()).or_default().clone();

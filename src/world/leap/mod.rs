@@ -5,7 +5,7 @@
 
 mod engine;
 mod host;
-mod interpose;
+pub(crate) mod interpose;
 mod trial_thread;
 
 pub use engine::Leap;

@@ -1,0 +1,146 @@
+//! Which engine plays a sim, and what the turmoil engine cannot play, with the reason.
+//!
+//! Refuses to know how an engine does what it can.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Clause, Death, DiskHarm, Fault, HostHarm, LinkHarm, Plan};
+use crate::sim::SimFile;
+
+/// A partition that lasts as long ends a connection: TCP retransmits 15 times, 924.6 s in all (tcp(7), `tcp_retries2`).
+const TCP_GIVES_UP: Duration = Duration::from_secs(924);
+/// In each tick turmoil looks at every link once for each host, and there is a link for every pair of hosts: with
+/// more hosts than these an hour of a trial takes an hour and more.
+const MOST_HOSTS: usize = 100;
+
+/// What plays a trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// The engine of pulseless, which leaps over the time in which nothing happens.
+    #[default]
+    Leap,
+    /// The `turmoil` crate, tick by tick: a second opinion.
+    Turmoil,
+}
+
+impl EngineKind {
+    /// Every engine.
+    pub const ALL: [EngineKind; 2] = [EngineKind::Leap, EngineKind::Turmoil];
+
+    /// The name that the command line uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Leap => "leap",
+            EngineKind::Turmoil => "turmoil",
+        }
+    }
+
+    /// Whether it is the one that plays unless another is asked for.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == EngineKind::default()
+    }
+
+    /// Why the engine cannot play a sim with this plan, a sentence for each reason; empty where it can.
+    #[must_use]
+    pub fn cannot_play(self, sim: &SimFile, plan: &Plan) -> Vec<String> {
+        match self {
+            EngineKind::Leap => Vec::new(),
+            EngineKind::Turmoil => inexpressible(sim, plan),
+        }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Why a text names no engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an engine; write leap or turmoil")]
+pub struct BadEngine(String);
+
+impl FromStr for EngineKind {
+    type Err = BadEngine;
+
+    fn from_str(text: &str) -> Result<Self, BadEngine> {
+        EngineKind::ALL.into_iter().find(|engine| engine.name() == text).ok_or_else(|| BadEngine(text.to_owned()))
+    }
+}
+
+/// What of a sim with this plan the turmoil engine cannot express, and why; empty where it can play it.
+#[must_use]
+pub fn inexpressible(sim: &SimFile, plan: &Plan) -> Vec<String> {
+    let hosts = sim.hosts().len();
+    let crowd = (hosts > MOST_HOSTS)
+        .then(|| format!("{hosts} hosts: turmoil 0.7 visits every link for every host in every tick; at most {MOST_HOSTS}"));
+    let clauses = plan.clauses.iter().filter_map(|clause| {
+        let reason = obstacle(clause)?;
+        Some(format!("fault {}, {}: {reason}", clause.number, clause.fault.kind()))
+    });
+    crowd.into_iter().chain(clauses).collect()
+}
+
+/// Why turmoil cannot do this harm. Every harm must decide: there is no default.
+fn obstacle(clause: &Clause) -> Option<&'static str> {
+    match &clause.fault {
+        // The proxy does it, on any engine.
+        Fault::ProxySilenceUpstream { .. } => None,
+        Fault::Host { harm, .. } => host_obstacle(harm),
+        Fault::Link { between, harm } => link_obstacle(harm, between.one_way, clause.lasts),
+        Fault::Disk { harm, .. } => match harm {
+            // Disks are our own on both engines.
+            DiskHarm::SyncFails | DiskHarm::Full | DiskHarm::BitRot { .. } => None,
+            DiskHarm::SlowSync { .. } => Some("turmoil 0.7 runs every host in every tick: none can wait for its disk"),
+        },
+    }
+}
+
+fn host_obstacle(harm: &HostHarm) -> Option<&'static str> {
+    match harm {
+        HostHarm::Dies { point: Some(_), .. } => {
+            Some("turmoil 0.7 kills a process between two ticks, not at a point of its life")
+        }
+        HostHarm::Dies { death: Death::PoweredOff(_), point: None } => {
+            Some("turmoil 0.7 closes the sockets of a host that goes down: its peers hear FIN instead of silence")
+        }
+        HostHarm::Dies { death: Death::Killed | Death::DiskLost | Death::DiskRestored { .. }, point: None }
+        | HostHarm::RestartLoop { .. } => None,
+        HostHarm::Paused | HostHarm::Suspended => {
+            Some("turmoil 0.7 runs every host in every tick: none can stand still")
+        }
+        HostHarm::ClockStep { .. } | HostHarm::ClockDrift { .. } => {
+            Some("turmoil 0.7 has one clock for all hosts: none can be wrong")
+        }
+        HostHarm::BacklogFull => Some("turmoil 0.7 panics when a backlog is full"),
+        HostHarm::Name { .. } => Some("turmoil 0.7 has one table of names for all hosts: none can be told something else"),
+    }
+}
+
+fn link_obstacle(harm: &LinkHarm, one_way: bool, lasts: Duration) -> Option<&'static str> {
+    match harm {
+        LinkHarm::Partition if one_way => Some(
+            "turmoil 0.7 has no retransmission: what a one-way partition drops is lost, and it leaves streams hung",
+        ),
+        LinkHarm::Partition if lasts >= TCP_GIVES_UP => {
+            Some("turmoil 0.7 holds messages for ever, where TCP gives a connection up after 924 s")
+        }
+        LinkHarm::Partition => None,
+        LinkHarm::Latency(_) => Some("turmoil 0.7 can fix the latency of a link, and cannot give its range back"),
+        LinkHarm::Bandwidth { .. } => Some("turmoil 0.7 has no bandwidth"),
+        LinkHarm::Loss { .. } => {
+            Some("turmoil 0.7 has no retransmission: a lost segment leaves its stream hung for ever")
+        }
+        LinkHarm::SynLoss { .. } => Some("turmoil 0.7 sends a SYN once: a lost one leaves the dial hung"),
+        LinkHarm::MtuBlackHole { .. } => Some("turmoil 0.7 does not cut segments to a size"),
+        LinkHarm::IdleDrop { .. } => Some("turmoil 0.7 has no middlebox that forgets connections"),
+    }
+}
