@@ -167,14 +167,20 @@ pub fn sweep_json(summary: &Summary) -> String {
 fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Paint) -> std::fmt::Result {
     let width = summary.sims.keys().map(String::len).max().unwrap_or(0);
     for (sim, tally) in &summary.sims {
-        let bad = [(tally.fail, "fail"), (tally.unknown, "unknown"), (tally.broken, "broken"), (tally.skipped, "skipped")];
+        let bad =
+            [(tally.fail, "fail"), (tally.unknown, "unknown"), (tally.broken, "broken"), (tally.skipped, "skipped")];
         let bad = bad.iter().filter(|(number, _)| *number > 0);
         let bad: String = bad.map(|(number, word)| format!(", {number} {}", paint.verdict(word))).collect();
         writeln!(text, "{sim:width$}  {} {}{bad}", tally.pass, paint.verdict("pass"))?;
     }
     for (sim, reasons) in &summary.skipped {
         for reason in reasons {
-            writeln!(text, "\n{sim} is {}: {} cannot express it\n  {reason}", paint.verdict("skipped"), summary.engine)?;
+            writeln!(
+                text,
+                "\n{sim} is {}: {} cannot express it\n  {reason}",
+                paint.verdict("skipped"),
+                summary.engine
+            )?;
         }
     }
     for failure in summary.failures.iter().take(FAILURES_SHOWN) {

@@ -80,8 +80,9 @@ impl FromStr for EngineKind {
 #[must_use]
 pub fn inexpressible(sim: &SimFile, plan: &Plan) -> Vec<String> {
     let hosts = sim.hosts().len();
-    let crowd = (hosts > MOST_HOSTS)
-        .then(|| format!("{hosts} hosts: turmoil 0.7 visits every link for every host in every tick; at most {MOST_HOSTS}"));
+    let crowd = (hosts > MOST_HOSTS).then(|| {
+        format!("{hosts} hosts: turmoil 0.7 visits every link for every host in every tick; at most {MOST_HOSTS}")
+    });
     let clauses = plan.clauses.iter().filter_map(|clause| {
         let reason = obstacle(clause)?;
         Some(format!("fault {}, {}: {reason}", clause.number, clause.fault.kind()))
@@ -121,7 +122,9 @@ fn host_obstacle(harm: &HostHarm) -> Option<&'static str> {
             Some("turmoil 0.7 has one clock for all hosts: none can be wrong")
         }
         HostHarm::BacklogFull => Some("turmoil 0.7 panics when a backlog is full"),
-        HostHarm::Name { .. } => Some("turmoil 0.7 has one table of names for all hosts: none can be told something else"),
+        HostHarm::Name { .. } => {
+            Some("turmoil 0.7 has one table of names for all hosts: none can be told something else")
+        }
     }
 }
 
@@ -142,5 +145,99 @@ fn link_obstacle(harm: &LinkHarm, one_way: bool, lasts: Duration) -> Option<&'st
         LinkHarm::SynLoss { .. } => Some("turmoil 0.7 sends a SYN once: a lost one leaves the dial hung"),
         LinkHarm::MtuBlackHole { .. } => Some("turmoil 0.7 does not cut segments to a size"),
         LinkHarm::IdleDrop { .. } => Some("turmoil 0.7 has no middlebox that forgets connections"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::fault::{Answer, Between, Expired, Landmark, Latency, Moment, Point, Unsynced};
+    use crate::sim::{read, vocabulary};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn reasons(lasts: Duration, fault: Fault) -> Vec<String> {
+        let text = "title = \"A\"\nduration = \"10m\"\n[promise]\nverdict = \"pass\"";
+        let sim = read("sim", text, &vocabulary()).expect("a sim");
+        inexpressible(&sim, &Plan { clauses: vec![Clause { number: 3, at: SECOND, lasts, fault }] })
+    }
+
+    fn host(harm: HostHarm) -> Fault {
+        Fault::Host { on: BTreeSet::from(["node".to_owned()]), harm }
+    }
+
+    fn link(harm: LinkHarm, one_way: bool) -> Fault {
+        let end = |name: &str| BTreeSet::from([name.to_owned()]);
+        Fault::Link { between: Between { from: end("client-1"), to: end("proxy"), one_way }, harm }
+    }
+
+    fn disk(harm: DiskHarm) -> Fault {
+        Fault::Disk { on: BTreeSet::from(["node".to_owned()]), harm }
+    }
+
+    fn dies(death: Death) -> Fault {
+        host(HostHarm::Dies { death, point: None })
+    }
+
+    #[test]
+    fn what_turmoil_can_do_is_played() {
+        let silence = Fault::ProxySilenceUpstream { on: BTreeSet::new(), way: None, path: None };
+        for fault in [
+            silence,
+            dies(Death::Killed),
+            dies(Death::DiskLost),
+            dies(Death::DiskRestored { from: SECOND }),
+            host(HostHarm::RestartLoop { up: SECOND, down: SECOND }),
+            link(LinkHarm::Partition, false),
+            disk(DiskHarm::SyncFails),
+            disk(DiskHarm::Full),
+            disk(DiskHarm::BitRot { basis_points: 1 }),
+        ] {
+            assert_eq!(reasons(TCP_GIVES_UP - SECOND, fault), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn what_turmoil_cannot_do_is_refused_by_the_name_of_the_fault() {
+        let point = Some(Point { landmark: Landmark::DurableWrite, nth: 1, moment: Moment::Before });
+        let latency = Latency::uniform(SECOND, SECOND);
+        for fault in [
+            host(HostHarm::Dies { death: Death::Killed, point }),
+            dies(Death::PoweredOff(Unsynced::Lost)),
+            host(HostHarm::Paused),
+            host(HostHarm::Suspended),
+            host(HostHarm::ClockStep { by_ms: 1 }),
+            host(HostHarm::ClockDrift { parts_per_million: 1 }),
+            host(HostHarm::BacklogFull),
+            host(HostHarm::Name { name: "node".into(), answer: Answer::Fails }),
+            link(LinkHarm::Partition, true),
+            link(LinkHarm::Latency(latency), false),
+            link(LinkHarm::Bandwidth { bytes_per_second: 1 }, false),
+            link(LinkHarm::Loss { basis_points: 1, burst: 1 }, false),
+            link(LinkHarm::SynLoss { basis_points: 1 }, false),
+            link(LinkHarm::MtuBlackHole { largest: 1_000 }, false),
+            link(LinkHarm::IdleDrop { after: SECOND, then: Expired::Drop }, false),
+            disk(DiskHarm::SlowSync { takes: SECOND }),
+        ] {
+            let head = format!("fault 3, {}: turmoil 0.7 ", fault.kind());
+            let reasons = reasons(SECOND, fault);
+            assert!(reasons.len() == 1 && reasons[0].starts_with(&head), "{head}: {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_that_outlasts_tcp_is_refused() {
+        assert_eq!(reasons(TCP_GIVES_UP, link(LinkHarm::Partition, false)).len(), 1);
+    }
+
+    #[test]
+    fn an_engine_has_one_name() {
+        for engine in EngineKind::ALL {
+            assert_eq!(engine.to_string().parse(), Ok(engine));
+        }
+        let error = "turmoil-net".parse::<EngineKind>().expect_err("no engine").to_string();
+        assert_eq!(error, "`turmoil-net` is not an engine; write leap or turmoil");
     }
 }

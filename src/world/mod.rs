@@ -13,7 +13,7 @@ mod net;
 mod process;
 mod turmoil;
 
+pub use self::turmoil::Turmoil;
 pub use clock::Clock;
 pub use engine::{Engine, EngineError, HostId, Obituary, Program};
-pub use self::turmoil::Turmoil;
 pub use leap::{Leap, TrialPanic, on_trial_thread};
