@@ -1,6 +1,6 @@
 //! The loop of ticks, and the harm that turmoil can do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -12,8 +12,7 @@ use crate::fault::{Between, Death, Fault, Latency, LinkHarm};
 use crate::world::Clock;
 use crate::world::disk::Disks;
 use crate::world::engine::{Engine, EngineError, HostId, Obituary, Program};
-use crate::world::leap::interpose;
-use crate::world::leap::interpose::WALL_CLOCK_START;
+use crate::world::leap::interpose::{self, WALL_CLOCK_START};
 use crate::world::turmoil::host::{Exited, Host};
 
 /// Segments in a socket's buffers, and SYNs at a listener: turmoil panics at one SYN more, and a FIN that finds a
@@ -68,7 +67,7 @@ impl Turmoil {
 
     /// The links that a fault falls on.
     fn links(&self, between: &Between) -> Vec<Link> {
-        let ips = |names: &std::collections::BTreeSet<String>| {
+        let ips = |names: &BTreeSet<String>| {
             let hosts = self.hosts.iter().filter(|host| names.contains(&host.name));
             hosts.map(|host| host.ip).collect::<Vec<IpAddr>>()
         };

@@ -134,9 +134,8 @@ impl Host {
 
 /// A host's software: the process, if any. When its program has ended well its tasks go on, and so does the host.
 async fn run(host: String, process: Option<Main>) -> turmoil::Result {
-    match process {
-        Some(process) => process.await.map_err(|why| Exited { host, why })?,
-        None => {}
+    if let Some(process) = process {
+        process.await.map_err(|why| Exited { host, why })?;
     }
     pending().await
 }
