@@ -28,10 +28,13 @@ fn main() {
 }
 
 fn quiet(rounds: usize) {
-    let [leap, turmoil] = take_turns(rounds, [&|| trials::play(&trials::quiet_hour()), &|| turmoil_peer::quiet_hour()]);
+    let turmoil = |tick| move || turmoil_peer::quiet_hour(Duration::from_millis(tick));
+    let leap = || trials::play(&trials::quiet_hour());
+    let [leap, coarse, fine] = take_turns(rounds, [&leap, &turmoil(10), &turmoil(1)]);
     println!("a quiet hour of one client, proxy and node");
     row("leap", leap, "limit 10 ms");
-    row("turmoil, 10 ms ticks", turmoil, &format!("{:.0} times leap", ratio(turmoil, leap)));
+    row("turmoil, 10 ms ticks", coarse, &format!("{:.0} times leap", ratio(coarse, leap)));
+    row("turmoil, 1 ms ticks", fine, &format!("{:.0} times leap", ratio(fine, leap)));
     println!();
 }
 

@@ -11,7 +11,7 @@ use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
 use crate::cli::{Exit, explain, list, node, proxy, publish, replay, run, sweep, tail};
 use crate::env::Address;
-use crate::sim::Setting;
+use crate::sim::{EngineKind, Setting};
 
 /// Deterministic network fault injection for streaming gRPC clients.
 ///
@@ -35,7 +35,8 @@ Exit codes:
    3  not reproducible: the same seed gave another digest
    4  nothing was played
   64  the command line, a sim or a case file is wrong, or the port or the
-      data folder that the command line names cannot be used
+      data folder that the command line names cannot be used, or the engine
+      that it names cannot express the sim
   70  a bug of pulseless
 
 A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED,
@@ -96,6 +97,9 @@ pub(crate) struct RunArguments {
     /// Change a value of the sim, such as client.watchdog=off
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<Setting>,
+    /// What plays the trial: leap, or turmoil for a second opinion, slower and with fewer faults
+    #[arg(long, value_name = "leap|turmoil", default_value_t)]
+    pub(crate) engine: EngineKind,
     /// Print the whole timeline before the verdict
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -108,6 +112,9 @@ pub(crate) struct RunArguments {
 pub(crate) struct ReplayArguments {
     /// The case file, from a sweep's report folder
     pub(crate) case: PathBuf,
+    /// What plays the trial: the engine that played it first unless given; another's digest is not compared
+    #[arg(long, value_name = "leap|turmoil")]
+    pub(crate) engine: Option<EngineKind>,
     /// Print the whole timeline before the verdict
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -129,6 +136,9 @@ pub(crate) struct SweepArguments {
     /// Trials at a time; as many as there are processors unless given
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+    /// What plays the trials: leap, or turmoil for a second opinion; sims that it cannot express are skipped
+    #[arg(long, value_name = "leap|turmoil", default_value_t)]
+    pub(crate) engine: EngineKind,
     /// Stop at the first trial that does not pass
     #[arg(long)]
     pub(crate) fail_fast: bool,

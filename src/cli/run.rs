@@ -5,7 +5,7 @@ use crate::cli::output::{complain, paint, print, show};
 use crate::cli::{Exit, seed};
 use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{LibraryError, read_sim};
-use crate::sim::{self, Outcome, PlayError};
+use crate::sim::{self, EngineKind, Outcome, PlayError};
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
     let sim = match read_sim(&arguments.sim, &arguments.settings) {
@@ -25,11 +25,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
     }
     let settings = arguments.settings.iter().map(|setting| format!(" --set {}", shell_word(&setting.to_string())));
     let again = format!(
-        "pulseless run {} --seed {seed}{}",
+        "pulseless run {} --seed {seed}{}{}",
         shell_word(&arguments.sim.to_string_lossy()),
-        settings.collect::<String>()
+        settings.collect::<String>(),
+        engine_flag(arguments.engine)
     );
-    match sim::play(&sim, seed) {
+    match sim::play_on(&sim, seed, arguments.engine) {
         Ok(outcome) => {
             tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
             Exit::from(&outcome.conclusion)
@@ -38,10 +39,24 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
     }
 }
 
-/// Says that a trial could not be played, which is our bug, and how to see it again.
+/// The flag that asks for an engine, after a blank; nothing for the one that plays unless asked.
+pub(crate) fn engine_flag(engine: EngineKind) -> String {
+    if engine.is_default() { String::new() } else { format!(" --engine {engine}") }
+}
+
+/// Says that a trial could not be played: the engine cannot express it, or it is our bug; then also how to see it again.
 pub(crate) fn break_down(sim: &str, error: &PlayError, again: &str) -> Exit {
-    complain(&format!("failed to play {sim}: {error}\nthis is a bug of pulseless; reproduce it with: {again}"));
-    Exit::OurBug
+    match error {
+        PlayError::Inexpressible { engine, reasons } => {
+            complain(&format!("failed to play {sim}: {engine} cannot express it"));
+            reasons.iter().for_each(|reason| complain(&format!("  {reason}")));
+            Exit::Usage
+        }
+        PlayError::Engine(_) | PlayError::Panic(_) => {
+            complain(&format!("failed to play {sim}: {error}\nthis is a bug of pulseless; reproduce it with: {again}"));
+            Exit::OurBug
+        }
+    }
 }
 
 /// Prints an outcome as asked.

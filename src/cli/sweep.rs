@@ -38,7 +38,8 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         }
     };
     let jobs = arguments.jobs.map(usize::from).or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let sweep = Sweep { sims, seeds: first..end, jobs, fail_fast: arguments.fail_fast, folder };
+    let (engine, fail_fast) = (arguments.engine, arguments.fail_fast);
+    let sweep = Sweep { sims, seeds: first..end, engine, jobs, fail_fast, folder };
     if arguments.format == Format::Text {
         print(&format!(
             "seeds {first} to {} of {}, {jobs} at a time, into {}\n",
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_sweep_exits_with_the_worst_it_found_and_is_unsure_when_stopped() {
-        let tally = |pass, fail, unknown, broken| Tally { pass, fail, unknown, broken };
+        let tally = |pass, fail, unknown, broken| Tally { pass, fail, unknown, broken, skipped: 1 };
         for (tally, stopped_early, exit) in [
             (tally(3, 0, 0, 0), false, Exit::Pass),
             (tally(3, 0, 0, 0), true, Exit::Unknown),

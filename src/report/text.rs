@@ -46,11 +46,12 @@ fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::R
     writeln!(text, "{}: {}", paint.heading(&sim.name), sim.title)?;
     writeln!(
         text,
-        "{}, {}, {}, {} simulated{}",
+        "{}, {}, {}, {} simulated{}{}",
         count(sim.cast.clients.into(), "client"),
         count(sim.cast.publishers.into(), "publisher"),
         count(sim.workload.topics.into(), "topic"),
         Readable(sim.duration),
+        if outcome.engine.is_default() { String::new() } else { format!(" on {}", outcome.engine) },
         if sim.cites.is_empty() { String::new() } else { format!(", about {}", sim.cites.join(" ")) },
     )
 }
@@ -143,7 +144,7 @@ pub fn list_json(sims: &[(String, SimFile)]) -> String {
 #[must_use]
 pub fn sweep_progress(progress: &Progress<'_>) -> String {
     let tally = progress.tally;
-    match tally.trials() - tally.pass {
+    match tally.played() - tally.pass {
         0 => format!("{} seed {}", progress.sim, progress.seed),
         bad => format!("{bad} did not pass; {} seed {}", progress.sim, progress.seed),
     }
@@ -166,15 +167,27 @@ pub fn sweep_json(summary: &Summary) -> String {
 fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Paint) -> std::fmt::Result {
     let width = summary.sims.keys().map(String::len).max().unwrap_or(0);
     for (sim, tally) in &summary.sims {
-        let bad = [(tally.fail, "fail"), (tally.unknown, "unknown"), (tally.broken, "broken")];
+        let bad =
+            [(tally.fail, "fail"), (tally.unknown, "unknown"), (tally.broken, "broken"), (tally.skipped, "skipped")];
         let bad = bad.iter().filter(|(number, _)| *number > 0);
         let bad: String = bad.map(|(number, word)| format!(", {number} {}", paint.verdict(word))).collect();
         writeln!(text, "{sim:width$}  {} {}{bad}", tally.pass, paint.verdict("pass"))?;
+    }
+    for (sim, reasons) in &summary.skipped {
+        for reason in reasons {
+            writeln!(
+                text,
+                "\n{sim} is {}: {} cannot express it\n  {reason}",
+                paint.verdict("skipped"),
+                summary.engine
+            )?;
+        }
     }
     for failure in summary.failures.iter().take(FAILURES_SHOWN) {
         let what = match &failure.ending {
             Ending::Concluded(conclusion) => conclusion.to_string(),
             Ending::Broken(why) => format!("our bug: {why}"),
+            Ending::Skipped(reasons) => format!("skipped: {}", reasons.join("; ")),
         };
         writeln!(text, "\n{} seed {}\n  {what}", failure.sim, failure.seed)?;
         if let Some(case) = &failure.case {

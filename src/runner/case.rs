@@ -10,7 +10,7 @@ use serde_json::error::Category;
 use crate::checker::Judgement;
 use crate::fault::Plan;
 use crate::history::Digest;
-use crate::sim::{self, Conclusion, Outcome, Refusal, SimFile};
+use crate::sim::{self, Conclusion, EngineKind, Outcome, Refusal, SimFile};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 1;
@@ -27,6 +27,9 @@ pub struct Case {
     pub sim: String,
     /// The seed.
     pub seed: u64,
+    /// The engine that played it; leap where the file does not say.
+    #[serde(default, skip_serializing_if = "EngineKind::is_default")]
+    pub engine: EngineKind,
     /// The digest of the history.
     pub digest: Digest,
     /// Whether the promise was kept.
@@ -107,6 +110,7 @@ impl Case {
             pulseless: env!("CARGO_PKG_VERSION").to_owned(),
             sim: outcome.sim.name.clone(),
             seed: outcome.seed,
+            engine: outcome.engine,
             digest: outcome.digest(),
             conclusion: outcome.conclusion.clone(),
             judgements: outcome.judgements.clone(),

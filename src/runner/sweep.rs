@@ -1,6 +1,6 @@
 //! A sweep: every sim with every seed, on a few threads, into a report folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::runner::{Case, CaseError};
-use crate::sim::{Conclusion, SimFile, play};
+use crate::sim::{Conclusion, EngineKind, PlayError, SimFile, play_on};
 
 /// What to play.
 pub struct Sweep {
@@ -20,6 +20,8 @@ pub struct Sweep {
     pub sims: Vec<SimFile>,
     /// The seeds, each with every sim.
     pub seeds: Range<u64>,
+    /// What plays them. What it cannot express is skipped.
+    pub engine: EngineKind,
     /// So many trials at a time.
     pub jobs: usize,
     /// Stop at the first trial that does not pass.
@@ -63,12 +65,27 @@ pub struct Tally {
     pub unknown: u64,
     /// The trial could not be played: our bug.
     pub broken: u64,
+    /// The engine cannot express the trial.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+}
+
+/// Whether a number is not worth a word in a summary.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Tally {
-    /// All trials.
+    /// All trials, those that were skipped among them.
     #[must_use]
     pub fn trials(&self) -> u64 {
+        self.played() + self.skipped
+    }
+
+    /// All trials that were played, or should have been.
+    #[must_use]
+    pub fn played(&self) -> u64 {
         self.pass + self.fail + self.unknown + self.broken
     }
 
@@ -78,6 +95,7 @@ impl Tally {
             Ending::Concluded(Conclusion::Fail(_)) => self.fail += 1,
             Ending::Concluded(Conclusion::Unknown(_)) => self.unknown += 1,
             Ending::Broken(_) => self.broken += 1,
+            Ending::Skipped(_) => self.skipped += 1,
         }
     }
 }
@@ -90,6 +108,8 @@ pub enum Ending {
     Concluded(Conclusion),
     /// It could not be played: our bug.
     Broken(String),
+    /// The engine cannot express it: what of it, and why.
+    Skipped(Vec<String>),
 }
 
 /// One trial that did not pass.
@@ -110,6 +130,9 @@ pub struct Failure {
 pub struct Summary {
     /// The version of pulseless.
     pub pulseless: String,
+    /// What played the trials; leap where the file does not say.
+    #[serde(default, skip_serializing_if = "EngineKind::is_default")]
+    pub engine: EngineKind,
     /// How many trials were asked for.
     pub asked: u64,
     /// Whether it ended before all were played.
@@ -120,6 +143,9 @@ pub struct Summary {
     pub sims: BTreeMap<String, Tally>,
     /// Those that did not pass, by sim and seed.
     pub failures: Vec<Failure>,
+    /// By sim: what the engine cannot express, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, BTreeSet<String>>,
     /// Wall time in seconds.
     pub seconds: f64,
     /// Trials in each second of wall time.
@@ -145,6 +171,7 @@ struct Found {
     tally: Tally,
     sims: BTreeMap<String, Tally>,
     failures: Vec<Failure>,
+    skipped: BTreeMap<String, BTreeSet<String>>,
     error: Option<SweepError>,
 }
 
@@ -174,13 +201,15 @@ impl Sweep {
         let seconds = begun.elapsed().as_secs_f64();
         let summary = Summary {
             pulseless: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: self.engine,
             asked: self.trials(),
             stopped_early: found.tally.trials() < self.trials(),
             tally: found.tally,
             sims: found.sims,
             failures: found.failures,
+            skipped: found.skipped,
             seconds,
-            trials_per_second: found.tally.trials() as f64 / seconds,
+            trials_per_second: found.tally.played() as f64 / seconds,
         };
         write_summary(&self.folder, &summary)?;
         found.error.map_or(Ok(summary), Err)
@@ -202,8 +231,8 @@ impl Sweep {
             let sims = self.sims.len() as u64;
             let sim = &self.sims[usize::try_from(number % sims).expect("an index of sims")];
             let seed = self.seeds.start + number / sims;
-            let (ending, case) = play_one(sim, seed);
-            let passed = ending == Ending::Concluded(Conclusion::Pass);
+            let (ending, case) = play_one(sim, seed, self.engine);
+            let passed = matches!(ending, Ending::Concluded(Conclusion::Pass) | Ending::Skipped(_));
             if self.fail_fast && !passed {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -228,8 +257,13 @@ impl Found {
     ) -> Result<(), SweepError> {
         self.tally.add(ending);
         self.sims.entry(sim.name.clone()).or_default().add(ending);
-        if *ending == Ending::Concluded(Conclusion::Pass) {
-            return Ok(());
+        match ending {
+            Ending::Concluded(Conclusion::Pass) => return Ok(()),
+            Ending::Skipped(reasons) => {
+                self.skipped.entry(sim.name.clone()).or_default().extend(reasons.iter().cloned());
+                return Ok(());
+            }
+            Ending::Concluded(Conclusion::Fail(_) | Conclusion::Unknown(_)) | Ending::Broken(_) => {}
         }
         let name = format!("{}-seed-{seed}.case.json", sim.name);
         let file = case.is_some().then(|| name.clone());
@@ -238,10 +272,11 @@ impl Found {
     }
 }
 
-fn play_one(sim: &SimFile, seed: u64) -> (Ending, Option<Case>) {
-    match play(sim, seed) {
+fn play_one(sim: &SimFile, seed: u64, engine: EngineKind) -> (Ending, Option<Case>) {
+    match play_on(sim, seed, engine) {
         Ok(outcome) => (Ending::Concluded(outcome.conclusion.clone()), Some(Case::of(&outcome))),
-        Err(error) => (Ending::Broken(error.to_string()), None),
+        Err(PlayError::Inexpressible { reasons, .. }) => (Ending::Skipped(reasons), None),
+        Err(error @ (PlayError::Engine(_) | PlayError::Panic(_))) => (Ending::Broken(error.to_string()), None),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod clause;
 mod contradiction;
+mod express;
 mod file;
 mod measure;
 mod observe;
@@ -20,11 +21,12 @@ mod storm;
 mod tap;
 mod vocabulary;
 
+pub use express::{BadEngine, EngineKind, inexpressible};
 pub use file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Role, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 pub use outcome::{Conclusion, Outcome};
-pub use play::{PlayError, play};
+pub use play::{PlayError, play, play_in, play_on};
 pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
 pub use refusal::{Problem, Refusal};

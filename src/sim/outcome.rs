@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::checker::{self, Judgement, Milestone, Readable, Verdict};
 use crate::fault::{Origin, Plan};
 use crate::history::{Digest, Event, History};
-use crate::sim::{Promised, SimFile};
+use crate::sim::{EngineKind, Promised, SimFile};
 
 /// Seed, plan, verdicts, digest and history of one trial.
 pub struct Outcome {
@@ -15,6 +15,8 @@ pub struct Outcome {
     pub sim: SimFile,
     /// The seed that it was played with.
     pub seed: u64,
+    /// The engine that played it.
+    pub engine: EngineKind,
     /// What the seed made of the sim's faults.
     pub plan: Plan,
     /// What observers saw.
@@ -62,10 +64,10 @@ impl fmt::Display for Conclusion {
 impl Outcome {
     /// Judges a history by the checkers and by the sim's promise.
     #[must_use]
-    pub fn judge(sim: SimFile, seed: u64, plan: Plan, history: History) -> Self {
+    pub fn judge(sim: SimFile, seed: u64, engine: EngineKind, plan: Plan, history: History) -> Self {
         let judgements = checker::judge(&history);
         let conclusion = conclude(&sim, &plan, &history, &judgements);
-        Outcome { sim, seed, plan, history, judgements, conclusion }
+        Outcome { sim, seed, engine, plan, history, judgements, conclusion }
     }
 
     /// The trial's fingerprint.

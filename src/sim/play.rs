@@ -10,17 +10,25 @@ use crate::history::{Event, History};
 use crate::proxy::{Direction, Silence};
 use crate::sim::stage::{Stage, terms};
 use crate::sim::storm::plan_of;
-use crate::sim::{Outcome, SimFile};
-use crate::world::{EngineError, Leap, TrialPanic, on_trial_thread};
+use crate::sim::{EngineKind, Outcome, SimFile};
+use crate::world::{Engine, EngineError, Leap, LinkBase, TrialPanic, Turmoil, on_trial_thread};
 
 /// The clients come when the messages of `history` are stored, which is looked at so often; and after this
 /// time in any case, so that a node that stores nothing cannot hold the trial up.
 const PREPARATION_STEP: Duration = Duration::from_millis(100);
 const PREPARATION_MOST: Duration = Duration::from_secs(60);
 
-/// Why a trial could not be played to its end: each is a bug of pulseless, never of the sim.
+/// Why a trial could not be played to its end. Only one reason lies in the sim; the others are bugs of pulseless.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
+    /// The engine cannot express the sim.
+    #[error("express on {engine}: {}", .reasons.join("; "))]
+    Inexpressible {
+        /// The engine.
+        engine: EngineKind,
+        /// What of the sim, and why.
+        reasons: Vec<String>,
+    },
     /// A host broke down or time stood still.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -29,14 +37,51 @@ pub enum PlayError {
     Panic(#[from] TrialPanic),
 }
 
-/// Plays `sim` with `seed` on a thread of its own, and judges it.
+/// Plays `sim` with `seed` on the leap engine, on a thread of its own, and judges it.
 ///
 /// # Errors
 /// See [`PlayError`].
 pub fn play(sim: &SimFile, seed: u64) -> Result<Outcome, PlayError> {
+    play_on(sim, seed, EngineKind::Leap)
+}
+
+/// Plays `sim` with `seed` on that engine, on a thread of its own, and judges it.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn play_on(sim: &SimFile, seed: u64, engine: EngineKind) -> Result<Outcome, PlayError> {
+    play_in(sim, seed, engine, |sim, seed| match engine {
+        EngineKind::Leap => Box::new(Leap::new(seed, links(sim))),
+        EngineKind::Turmoil => Box::new(Turmoil::new(seed, sim.link.latency, Turmoil::TICK)),
+    })
+}
+
+/// Plays `sim` with `seed` in a world that `build` makes, one of the kind `engine`.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn play_in(
+    sim: &SimFile,
+    seed: u64,
+    engine: EngineKind,
+    build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
+) -> Result<Outcome, PlayError> {
     let (sim, plan) = (sim.clone(), plan_of(sim, seed));
-    let history = on_trial_thread(seed, || play_here(&sim, &plan, seed))??;
-    Ok(Outcome::judge(sim, seed, plan, history))
+    let reasons = engine.cannot_play(&sim, &plan);
+    if !reasons.is_empty() {
+        return Err(PlayError::Inexpressible { engine, reasons });
+    }
+    let history = on_trial_thread(seed, || play_here(&sim, &plan, build(&sim, seed)))??;
+    Ok(Outcome::judge(sim, seed, engine, plan, history))
+}
+
+/// What every link of the world is like.
+fn links(sim: &SimFile) -> LinkBase {
+    LinkBase {
+        latency: sim.link.latency,
+        bandwidth: sim.link.bandwidth_bytes_per_second,
+        loss_basis_points: sim.link.loss_basis_points.unwrap_or_default(),
+    }
 }
 
 /// One moment of one clause, in the order of the timeline: what ends at an instant ends before another begins.
@@ -75,8 +120,8 @@ fn timeline(plan: &Plan) -> Vec<(Duration, Step, &Clause)> {
     steps
 }
 
-fn play_here(sim: &SimFile, plan: &Plan, seed: u64) -> Result<History, EngineError> {
-    let mut stage = Stage::build(sim, Box::new(Leap::new(seed, sim.link.latency)));
+fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>) -> Result<History, EngineError> {
+    let mut stage = Stage::build(sim, world);
     stage.recorder.record(Event::Began(terms(sim)));
     raise_curtain(&mut stage, sim)?;
     let mut felt = BTreeSet::new();

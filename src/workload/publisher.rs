@@ -75,7 +75,10 @@ pub async fn publish(
     ready();
     while let Some(next) = schedule.next() {
         sleep_until(origin + next).await;
-        let due = schedule.take_due(recorder.now(), MESSAGES_PER_REQUEST);
+        // The trial's clock may read the beginning of a tick, which lies before the moment that was waited for; and a
+        // host that slept has a monotonic clock that stood still.
+        let now = recorder.now().max(origin.elapsed());
+        let due = schedule.take_due(now, MESSAGES_PER_REQUEST);
         send(&mut publisher, &mut payloads, due, &recorder).await;
     }
 }

@@ -9,7 +9,7 @@ mod engine;
 mod forbidden;
 mod harm;
 mod host;
-mod interpose;
+pub(crate) mod interpose;
 mod libc_call;
 mod offence;
 mod standstill;
