@@ -122,7 +122,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     let duration = root.required("duration", "duration = \"20m\"", |entry| entry.duration(shortest..=LONGEST_TRIAL));
     let calm = root.optional("calm", CALM, |entry| entry.duration(shortest..=LONGEST_TRIAL));
     note_calm(&root, duration.as_ref(), calm.as_ref());
-    let (cast, counts) = read_cast(root.section("cast"));
+    let (cast, sharers) = read_cast(root.section("cast"));
     let link = read_link(root.section("link"));
     let node = read_node(root.section("node"), vocabulary);
     let client = read_client(root.section("client"), vocabulary);
@@ -133,8 +133,8 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     let calm_begins = duration.zip(calm).and_then(|(duration, calm)| duration.checked_sub(calm));
     // A calm without a time before it is a problem of its own.
     let calm_begins = calm_begins.filter(|begins| !begins.is_zero());
-    if let (Some((nodes, publishers)), Some(workload)) = (&counts, &workload) {
-        note_shares(&root, nodes, publishers, workload);
+    if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
+        note_shares(&root, sharers, workload);
     }
     let stage = Stage { cast, duration, calm_begins, longest: LONGEST_TRIAL };
     let plan = read_plan(&mut root, &stage);
@@ -183,8 +183,14 @@ fn contradiction<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>,
     }
 }
 
+/// Those of the cast among whom the workload is shared out.
+struct Sharers {
+    nodes: Found<u32>,
+    publishers: Found<u32>,
+}
+
 /// Reads the cast, and where the numbers of its nodes and publishers stand.
-fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<(Found<u32>, Found<u32>)>) {
+fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Sharers>) {
     let nodes = section.optional("nodes", 1, |entry| entry.number(1..=MOST_NODES));
     let proxies = section.optional("proxies", 1, |entry| entry.number(1..=MOST_PROXIES));
     if let (Some(nodes), Some(proxies)) = (&nodes, &proxies)
@@ -207,7 +213,7 @@ fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<(Found<u32>, Fou
         let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);
         Some(Cast { nodes, proxies: proxies?.value, clients: clients?.value, publishers, proxy })
     };
-    (cast(), nodes.zip(publishers))
+    (cast(), nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }
 
 fn read_link(mut section: Section<'_>) -> Option<Link> {
@@ -377,7 +383,8 @@ fn note_window(section: &Section<'_>, begins: &Found<Duration>, calm_begins: Dur
 }
 
 /// Notes messages that nobody publishes, and nodes that have no publisher or topic of their own.
-fn note_shares(root: &Section<'_>, nodes: &Found<u32>, publishers: &Found<u32>, workload: &Workload) {
+fn note_shares(root: &Section<'_>, sharers: &Sharers, workload: &Workload) {
+    let Sharers { nodes, publishers } = sharers;
     let messages = workload.kind != WorkloadKind::Quiet || workload.history > 0;
     let note = |key: &str, found: &Found<u32>, message: String, label: &str, help: &str| {
         let place = found.span.clone().or_else(|| nodes.span.clone()).unwrap_or_default();
