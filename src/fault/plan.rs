@@ -144,7 +144,8 @@ pub struct Clause {
     pub lasts: Duration,
     /// What happens.
     pub fault: Fault,
-    /// Who put it there.
+    /// Who put it there; a case file that does not say so is older than storms.
+    #[serde(default)]
     pub origin: Origin,
 }
 
@@ -168,5 +169,19 @@ impl Plan {
     #[must_use]
     pub fn healed(&self) -> Duration {
         self.clauses.iter().map(Clause::end).max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clause_without_an_origin_is_of_the_file() {
+        let fault = r#"{"Host":{"on":["node"],"harm":"Paused"}}"#;
+        let text =
+            format!(r#"{{"number":1,"at":{{"secs":1,"nanos":0}},"lasts":{{"secs":2,"nanos":0}},"fault":{fault}}}"#);
+        let clause: Clause = serde_json::from_str(&text).expect("a clause of an older case file");
+        assert_eq!((clause.origin, clause.fault.kind()), (Origin::File, "pause"));
     }
 }

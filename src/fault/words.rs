@@ -91,28 +91,28 @@ impl fmt::Display for Fault {
 fn write_host(formatter: &mut fmt::Formatter<'_>, on: &Hosts<'_>, harm: &HostHarm) -> fmt::Result {
     match harm {
         HostHarm::Dies { death, point } => {
+            let point = point.map(|point| format!(" {point}")).unwrap_or_default();
             match death {
-                Death::Killed => write!(formatter, "the process of {on} is killed")?,
+                Death::Killed => write!(formatter, "the process of {on} is killed{point}"),
                 Death::PoweredOff(unsynced) => {
                     let fate = match unsynced {
                         Unsynced::Lost => "lost",
                         Unsynced::Torn => "torn",
                         Unsynced::Reordered => "reordered",
                     };
-                    write!(formatter, "{on} loses power, unsynced writes are {fate}")?;
+                    write!(formatter, "the power of {on} fails{point}, unsynced writes are {fate}")
                 }
-                Death::DiskLost => write!(formatter, "{on} is killed and loses its disk")?,
+                Death::DiskLost => write!(formatter, "the process of {on} is killed{point} and its disk lost"),
                 Death::DiskRestored { from } => {
-                    write!(formatter, "{on} is killed and gets its disk of {} back", Span(*from))?;
+                    write!(formatter, "the process of {on} is killed{point} and its disk of {} restored", Span(*from))
                 }
             }
-            point.map_or(Ok(()), |point| write!(formatter, " {point}"))
         }
         HostHarm::RestartLoop { up, down } => {
             write!(formatter, "the process of {on} is killed again and again, {} up, {} down", Span(*up), Span(*down))
         }
         HostHarm::Paused => write!(formatter, "the process of {on} is paused"),
-        HostHarm::Suspended => write!(formatter, "{on} is suspended"),
+        HostHarm::Suspended => write!(formatter, "the machine of {on} is suspended"),
         HostHarm::ClockStep { by_ms } => {
             let direction = if *by_ms < 0 { "back" } else { "ahead" };
             let by = Duration::from_millis(by_ms.unsigned_abs());
@@ -121,9 +121,9 @@ fn write_host(formatter: &mut fmt::Formatter<'_>, on: &Hosts<'_>, harm: &HostHar
         HostHarm::ClockDrift { parts_per_million } => {
             write!(formatter, "the wall clock of {on} drifts by {parts_per_million} parts per million")
         }
-        HostHarm::BacklogFull => write!(formatter, "{on} accepts no connection: its backlog is full"),
+        HostHarm::BacklogFull => write!(formatter, "the backlog of {on} is full: no connection is accepted"),
         HostHarm::Name { name, answer } => match answer {
-            Answer::Fails => write!(formatter, "{on} cannot resolve `{name}`"),
+            Answer::Fails => write!(formatter, "for {on} the name `{name}` cannot be resolved"),
             Answer::Moves { to } => write!(formatter, "for {on} the name `{name}` leads to {to}"),
             Answer::Dead => write!(formatter, "for {on} the name `{name}` leads to a dead host"),
         },
@@ -177,5 +177,79 @@ impl fmt::Display for Point {
             Landmark::Frame => "frame",
         };
         write!(formatter, "{moment} {landmark} {}", self.nth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Between, Latency};
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_string()).collect()
+    }
+
+    fn host(harm: HostHarm) -> Fault {
+        Fault::Host { on: names(&["node"]), harm }
+    }
+
+    fn link(one_way: bool, harm: LinkHarm) -> Fault {
+        Fault::Link { between: Between { from: names(&["proxy"]), to: names(&["a", "b"]), one_way }, harm }
+    }
+
+    #[test]
+    fn deaths_are_told_with_their_point_and_what_the_disk_keeps() {
+        let point = Point { landmark: Landmark::DurableWrite, nth: 3, moment: Moment::Before };
+        let killed = host(HostHarm::Dies { death: Death::Killed, point: Some(point) });
+        assert_eq!(killed.to_string(), "the process of node is killed before durable write 3");
+        let off = host(HostHarm::Dies { death: Death::PoweredOff(Unsynced::Torn), point: Some(point) });
+        assert_eq!(off.to_string(), "the power of node fails before durable write 3, unsynced writes are torn");
+        let old = Death::DiskRestored { from: Duration::from_secs(120) };
+        let old = host(HostHarm::Dies { death: old, point: None });
+        assert_eq!(old.to_string(), "the process of node is killed and its disk of 2m restored");
+    }
+
+    #[test]
+    fn clocks_are_told_with_their_direction() {
+        let step = |by_ms| host(HostHarm::ClockStep { by_ms }).to_string();
+        assert_eq!(step(300_000), "the wall clock of node jumps 5m ahead");
+        assert_eq!(step(-1_500), "the wall clock of node jumps 1.5s back");
+    }
+
+    #[test]
+    fn links_are_told_with_their_ends() {
+        let cases = [
+            (true, LinkHarm::Partition, "nothing passes from proxy to a, b"),
+            (
+                false,
+                LinkHarm::Latency(Latency::uniform(Duration::ZERO, Duration::from_secs(1))),
+                "bytes take 0s..1s between proxy and a, b",
+            ),
+            (false, LinkHarm::Bandwidth { bytes_per_second: 65_536 }, "64 KiB per second pass between proxy and a, b"),
+            (
+                false,
+                LinkHarm::Loss { basis_points: 250, burst: 4 },
+                "2.5 % of segments are lost, 4 in a row, between proxy and a, b",
+            ),
+            (true, LinkHarm::SynLoss { basis_points: 5 }, "0.05 % of SYNs are lost from proxy to a, b"),
+        ];
+        for (one_way, harm, expected) in cases {
+            assert_eq!(link(one_way, harm).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn many_hosts_are_counted() {
+        let many: BTreeSet<String> = (1..=9).map(|number| format!("client-{number}")).collect();
+        let told = Fault::Host { on: many, harm: HostHarm::Suspended }.to_string();
+        assert_eq!(told, "the machine of client-1, client-2, client-3, client-4 and 5 more is suspended");
+    }
+
+    #[test]
+    fn bytes_and_percentages_leave_no_zeros() {
+        let bytes: Vec<String> = [0, 300, 1_024, 1_500, 10 << 20].map(|bytes| Bytes(bytes).to_string()).into();
+        assert_eq!(bytes, ["0 bytes", "300 bytes", "1 KiB", "1500 bytes", "10 MiB"]);
+        let percent: Vec<String> = [5, 50, 250, 1_000, 10_000].map(|points| Percent(points).to_string()).into();
+        assert_eq!(percent, ["0.05 %", "0.5 %", "2.5 %", "10 %", "100 %"]);
     }
 }

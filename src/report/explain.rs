@@ -40,7 +40,7 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
 fn write_storm(text: &mut String, storm: &Storm) -> std::fmt::Result {
     writeln!(
         text,
-        "  from {} on a storm: the seed draws about half of these families, and of each {} in the mean",
+        "  from {} on a storm: the seed draws some of these families, and of each {} in the mean",
         spell(storm.begins),
         count(storm.intensity.into(), "fault")
     )?;
@@ -167,4 +167,27 @@ fn write_promise(text: &mut String, sim: &SimFile) -> std::fmt::Result {
         writeln!(text, "  it must happen ({}): {}", milestone.name(), milestone.sentence())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{read, vocabulary};
+
+    #[test]
+    fn a_fleet_its_links_and_its_storm_are_told() {
+        let text = "title = \"x\"\nduration = \"20m\"\n[cast]\nnodes = 2\nproxies = 3\npublishers = 2\n\
+                    proxy = { tcp-user-timeout = \"9s\" }\n[link]\nbandwidth = \"10MiB/s\"\nloss = \"0.5%\"\n\
+                    [workload]\ntopics = 2\n[storm]\nfamilies = [\"loss\"]\n[promise]\nverdict = \"pass\"\n";
+        let told = explain(&read("x", text, &vocabulary()).expect("a good sim"));
+        for line in [
+            "reach 2 nodes through 3 proxies (profile plain); every link takes 1ms..20ms one way, lets 10 MiB per second \
+             pass, loses 0.5 % of segments\n  each node pings",
+            "the proxies' TCP waits 9s for an acknowledgement",
+            "from 30s on a storm: the seed draws some of these families, and of each 3 faults in the mean\n    loss: ",
+        ] {
+            assert!(told.contains(line), "no `{line}` in {told}");
+        }
+        assert!(!told.contains("nothing\n"), "a storm is something: {told}");
+    }
 }

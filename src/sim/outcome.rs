@@ -144,3 +144,30 @@ fn was_felt(history: &History, number: u32) -> bool {
     let ended = |event: &Event| matches!(event, Event::FaultEnded { clause, felt: true } if *clause == number);
     history.records().iter().any(|record| ended(&record.event))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{Vocabulary, read};
+
+    const SIM: &str = "title = \"x\"\nduration = \"20m\"\n[[fault]]\nat = \"5m\"\nfor = \"1m\"\nkind = \"pause\"\n\
+                       on = \"node\"\n[promise]\nverdict = \"pass\"\n";
+
+    fn too_little(origin: Origin, felt: bool) -> Option<String> {
+        let sim = read("x", SIM, &Vocabulary::default()).expect("a good sim");
+        let mut plan = sim.plan.clone();
+        plan.clauses.iter_mut().for_each(|clause| clause.origin = origin);
+        let mut history = History::default();
+        history.append(plan.clauses[0].end(), &"world".into(), Event::FaultEnded { clause: 1, felt });
+        shows_too_little(&sim, &plan, &history, &[])
+    }
+
+    #[test]
+    fn a_fault_that_the_file_names_must_be_felt_and_one_that_a_storm_drew_need_not() {
+        let why = too_little(Origin::File, false).expect("it shows too little");
+        assert!(why.starts_with("fault 1 never fired (pause, at 5m"), "{why}");
+        for (origin, felt) in [(Origin::File, true), (Origin::Storm, true), (Origin::Storm, false)] {
+            assert_eq!(too_little(origin, felt), None, "{origin:?}, felt: {felt}");
+        }
+    }
+}

@@ -122,7 +122,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     let duration = root.required("duration", "duration = \"20m\"", |entry| entry.duration(shortest..=LONGEST_TRIAL));
     let calm = root.optional("calm", CALM, |entry| entry.duration(shortest..=LONGEST_TRIAL));
     note_calm(&root, duration.as_ref(), calm.as_ref());
-    let (cast, publishers) = read_cast(root.section("cast"));
+    let (cast, sharers) = read_cast(root.section("cast"));
     let link = read_link(root.section("link"));
     let node = read_node(root.section("node"), vocabulary);
     let client = read_client(root.section("client"), vocabulary);
@@ -133,8 +133,8 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, vocabulary: &Vocabul
     let calm_begins = duration.zip(calm).and_then(|(duration, calm)| duration.checked_sub(calm));
     // A calm without a time before it is a problem of its own.
     let calm_begins = calm_begins.filter(|begins| !begins.is_zero());
-    if let (Some(cast), Some(publishers), Some(workload)) = (&cast, &publishers, &workload) {
-        note_publishers(&root, cast.nodes, publishers, workload);
+    if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
+        note_shares(&root, sharers, workload);
     }
     let stage = Stage { cast, duration, calm_begins, longest: LONGEST_TRIAL };
     let plan = read_plan(&mut root, &stage);
@@ -183,8 +183,14 @@ fn contradiction<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>,
     }
 }
 
-/// Reads the cast, and where its publishers stand.
-fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Found<u32>>) {
+/// Those of the cast among whom the workload is shared out.
+struct Sharers {
+    nodes: Found<u32>,
+    publishers: Found<u32>,
+}
+
+/// Reads the cast, and where the numbers of its nodes and publishers stand.
+fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Sharers>) {
     let nodes = section.optional("nodes", 1, |entry| entry.number(1..=MOST_NODES));
     let proxies = section.optional("proxies", 1, |entry| entry.number(1..=MOST_PROXIES));
     if let (Some(nodes), Some(proxies)) = (&nodes, &proxies)
@@ -204,10 +210,10 @@ fn read_cast(mut section: Section<'_>) -> (Option<Cast>, Option<Found<u32>>) {
     section.finish();
     let cast = || {
         let proxy = ProxyPart { profile: profile?.value.into(), tcp: tcp? };
-        let (nodes, proxies) = (nodes?.value, proxies?.value);
-        Some(Cast { nodes, proxies, clients: clients?.value, publishers: publishers.as_ref()?.value, proxy })
+        let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);
+        Some(Cast { nodes, proxies: proxies?.value, clients: clients?.value, publishers, proxy })
     };
-    (cast(), publishers)
+    (cast(), nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }
 
 fn read_link(mut section: Section<'_>) -> Option<Link> {
@@ -376,24 +382,26 @@ fn note_window(section: &Section<'_>, begins: &Found<Duration>, calm_begins: Dur
     section.note(problem.label("no room").advice(help));
 }
 
-/// Notes messages that nobody publishes, and nodes that have no topic.
-fn note_publishers(root: &Section<'_>, nodes: u32, publishers: &Found<u32>, workload: &Workload) {
-    let note = |message: String, help: &str| {
-        let place = publishers.span.clone().unwrap_or_default();
-        root.note(Problem::new("cast.publishers", place, message).label("too few").advice(help));
-    };
+/// Notes messages that nobody publishes, and nodes that have no publisher or topic of their own.
+fn note_shares(root: &Section<'_>, sharers: &Sharers, workload: &Workload) {
+    let Sharers { nodes, publishers } = sharers;
     let messages = workload.kind != WorkloadKind::Quiet || workload.history > 0;
+    let note = |key: &str, found: &Found<u32>, message: String, label: &str, help: &str| {
+        let place = found.span.clone().or_else(|| nodes.span.clone()).unwrap_or_default();
+        root.note(Problem::new(key, place, message).label(label).advice(help));
+    };
+    let (count, key) = (nodes.value, "cast.publishers");
     if messages && publishers.value == 0 {
         let help = "give the cast a publisher, or make the workload quiet (kind = \"quiet\", no history)";
-        note("`cast.publishers` is 0, and the workload has messages".into(), help);
-    } else if messages && publishers.value < nodes {
-        let message = format!("`cast.publishers` is {}, and each of {nodes} nodes needs its own", publishers.value);
-        note(message, "write at least as many publishers as nodes");
+        let message = "`cast.publishers` is 0, and the workload has messages".to_string();
+        note(key, publishers, message, "too few", help);
+    } else if messages && publishers.value < count {
+        let message = format!("`cast.publishers` is {}, and each of {count} nodes needs its own", publishers.value);
+        note(key, publishers, message, "too few", "write at least as many publishers as nodes");
     }
-    if workload.topics < nodes {
-        let message = format!("{} topics are dealt out to {nodes} nodes", workload.topics);
-        let help = "write at least as many `workload.topics` as `cast.nodes`";
-        root.note(Problem::new("cast.nodes", 0..0, message).label("too many").advice(help));
+    if workload.topics < count {
+        let message = format!("`cast.nodes` is {count}, and `workload.topics`, which they share, {}", workload.topics);
+        note("cast.nodes", nodes, message, "too many", "write at least as many topics as nodes");
     }
 }
 

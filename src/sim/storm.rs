@@ -159,7 +159,7 @@ impl Draw<'_> {
     /// Draws a clause of a family that begins at `begins` or later and has ended by `end`.
     fn clause(mut self, family: Family, begins: Duration, end: Duration) -> Clause {
         let kind = self.one_of(kinds(family));
-        let begins = whole_ticks(begins);
+        let begins = whole_ticks(begins + Duration::from_millis(TICK_MS - 1));
         let room = whole_ticks(end).saturating_sub(begins).max(1);
         let lasts = self.ticks(kind.least_ms, kind.most_ms).clamp(1, room);
         let at = begins + self.dice.random_range(0..=room - lasts);

@@ -9,7 +9,7 @@ use crate::fault::{Between, Expired, Fault, LinkHarm};
 use crate::sim::clause::pattern::{EVERYBODY, match_hosts, read_hosts};
 use crate::sim::clause::plan::Scene;
 use crate::sim::measure::{ANY_PERCENT, read_bandwidth, read_latency, read_percent};
-use crate::sim::quantity::{self, spell};
+use crate::sim::quantity;
 use crate::sim::refusal::Problem;
 use crate::sim::section::{Entry, Section};
 
@@ -117,9 +117,4 @@ fn note_no_link(section: &Section<'_>, named: Option<&Entry<'_>>, from: &BTreeSe
         }
         Some(_) | None => {}
     }
-}
-
-/// What would be right where a fault is within a partition.
-pub(crate) fn outside(partition_ends: Duration) -> String {
-    format!("let it end after {}, begin it before the partition, or name other links", spell(partition_ends))
 }

@@ -3,7 +3,6 @@
 //! Refuses to know when that is so.
 
 use crate::fault::{Death, Fault, HostHarm};
-use crate::sim::clause::link;
 use crate::sim::clause::plan::Draft;
 use crate::sim::contradiction::{Contradiction, Direction, contradiction};
 use crate::sim::quantity::spell;
@@ -58,7 +57,7 @@ fn unfelt(hidden: &Draft, partition: &Draft) -> Problem {
     let message =
         format!("`{}` can never be felt: nothing passes there until {until} by `{}`", hidden.key, partition.key);
     let problem = Problem::new(format!("{}.at", hidden.key), hidden.span.clone(), message).label("never felt");
-    let help = link::outside(partition.clause.end());
+    let help = format!("let it end after {until}, begin it before the partition, or name other links");
     problem.also(partition.span.clone(), "the partition begins here").advice(help)
 }
 

@@ -348,3 +348,68 @@ fn what_a_partition_covers_is_refused() {
     plan(&[cut.clone(), inside("3m", "5m")]);
     plan(&[cut, fault("3m", "1m", "loss", "from = \"node\"\nto = \"client-1\"\nrate = \"5%\"")]);
 }
+
+/// One good fault of each kind, apart from each other in time.
+fn one_of_each() -> String {
+    let rest = |kind: &str| match kind {
+        "proxy-silence-upstream" => "on = \"client-*\"\ndirection = \"to-node\"",
+        "power-off" => "on = \"node\"\nunsynced = \"torn\"\npoint = \"before durable-write 3\"",
+        "disk-restored" => "on = \"node\"\nfrom = \"1s\"",
+        "restart-loop" => "on = \"node\"\nup = \"2s\"\ndown = \"1s\"",
+        "clock-step" => "on = \"node\"\nby = \"-5m\"",
+        "clock-drift" => "on = \"node\"\nppm = -200",
+        "backlog-full" => "on = [\"node\", \"proxy\"]",
+        "name-fails" | "name-dead" => "on = \"client-1\"\nname = \"proxy\"",
+        "name-moves" => "on = \"client-1\"\nname = \"proxy\"\nto = \"node\"",
+        "partition" => "from = \"node\"\nto = \"proxy\"\none-way = true",
+        "latency" => "from = \"node\"\nlatency = \"50ms..2s long-tailed\"",
+        "bandwidth" => "from = \"node\"\nrate = \"64KiB/s\"",
+        "loss" => "from = \"node\"\nrate = \"2.5%\"\nburst = 4",
+        "syn-loss" => "from = \"node\"\nrate = \"9%\"",
+        "mtu-black-hole" => "from = \"node\"\nlargest = \"1200B\"",
+        "idle-drop" => "from = \"node\"\nafter = \"350s\"\nthen = \"drop\"",
+        "slow-sync" => "on = \"node\"\ntakes = \"2s\"",
+        "bit-rot" => "on = \"node\"\nrate = \"0.05%\"",
+        _ => "on = \"node\"",
+    };
+    let faults = (1..).zip(KINDS).map(|(turn, (kind, _))| fault(&format!("{}s", turn * 30), "30s", kind, rest(kind)));
+    faults.collect()
+}
+
+#[test]
+fn no_value_of_any_fault_makes_the_reader_panic() {
+    let text = one_of_each();
+    assert_eq!(plan(std::slice::from_ref(&text)).clauses.len(), KINDS.len());
+    let values = [
+        "nan",
+        "-9223372036854775808",
+        "99999999999999999999999",
+        "{}",
+        "[]",
+        "[[]]",
+        "\"\"",
+        "\"é%\"",
+        "\"-é\"",
+        "\"18446744073709551615h\"",
+        "\"18446744073709551615MiB/s\"",
+        "\"99999999999999999999%\"",
+        "\"before frame 99999999999\"",
+        "\"[\"",
+        "1979-05-27",
+    ];
+    let lines: Vec<&str> = text.lines().collect();
+    let mut tried = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let Some((key, _)) = line.split_once(" = ") else { continue };
+        for value in values {
+            let mut changed = lines.clone();
+            let wrong = format!("{key} = {value}");
+            changed[index] = &wrong;
+            let refusal = try_plan(&[changed.join("\n")]).expect_err(&wrong);
+            let has_help = |problem: &Problem| miette::Diagnostic::help(problem).is_some();
+            assert!(refusal.problems().all(has_help), "{wrong}: {refusal}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 1_000, "{tried}");
+}

@@ -91,8 +91,8 @@ fn several_nodes_and_proxies_are_cast() {
 fn a_fleet_that_does_not_add_up_is_refused() {
     let nodes = |count: u32, rest: &str| format!("[cast]\nnodes = {count}\nproxies = 3\n{rest}");
     wrong(&nodes(4, ""), &["line 6: 4 nodes are more than 3 proxies", "too many", "write at most 3"]);
-    wrong(&nodes(2, ""), &["`cast.publishers` is 1, and each of 2 nodes needs its own"]);
-    wrong(&nodes(2, "publishers = 2\n"), &["1 topics are dealt out to 2 nodes"]);
+    wrong(&nodes(2, ""), &["line 6: `cast.publishers` is 1, and each of 2 nodes needs its own"]);
+    wrong(&nodes(2, "publishers = 2\n"), &["line 6: `cast.nodes` is 2, and `workload.topics`, which they share, 1"]);
     wrong(&nodes(101, ""), &["`cast.nodes` is 101", "from 1 to 100"]);
     refused("clients = 3", "clients = 3\nproxies = 0", &["`cast.proxies` is 0", "from 1 to 100"]);
 }
