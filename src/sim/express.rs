@@ -14,8 +14,8 @@ use crate::sim::SimFile;
 
 /// A partition that lasts as long ends a connection: TCP retransmits 15 times, 924.6 s in all (tcp(7), `tcp_retries2`).
 const TCP_GIVES_UP: Duration = Duration::from_secs(924);
-/// In each tick turmoil looks at every link once for each host, and there is a link for every pair of hosts: with
-/// more hosts than these an hour of a trial takes an hour and more.
+/// In each tick turmoil looks at every link once for each of its two hosts and more, and every pair of hosts has a link:
+/// with 95 hosts a busy minute took 13 s of CPU time (debug build), thirty times as long as with 7.
 const MOST_HOSTS: usize = 100;
 
 /// What plays a trial.

@@ -17,8 +17,8 @@ use crate::world::leap::interpose;
 use crate::world::turmoil::host::{Exited, Host};
 
 /// Segments in a socket's buffers, and SYNs at a listener: turmoil panics at one SYN more, and a FIN that finds a
-/// buffer full is never delivered. A partition of 924 s holds 92 SYNs of each host that dials for 10 s each time, so this
-/// is enough for 700 hosts; HTTP/2 bounds what is under way long before.
+/// buffer full is never delivered. A partition of 924 s holds 92 SYNs of each host that dials for 10 s each time (the
+/// client's connect timeout), so this is enough for 700 hosts; HTTP/2 bounds what is under way long before.
 const TCP_CAPACITY: usize = 1 << 16;
 /// Every unprivileged port. Turmoil never frees the port of a dial that failed, and panics when none is left: a client
 /// that waits 30 s before it dials again (C2) has enough for three weeks, and a trial lasts one at most.
