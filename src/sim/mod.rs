@@ -21,7 +21,7 @@ pub use file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 pub use outcome::{Conclusion, Outcome};
-pub use play::{PlayError, play};
+pub use play::{PlayError, play, record};
 pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
 pub use refusal::{Problem, Refusal};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -33,9 +34,16 @@ pub enum PlayError {
 /// # Errors
 /// See [`PlayError`].
 pub fn play(sim: &SimFile, seed: u64) -> Result<Outcome, PlayError> {
-    let (sim, plan) = (sim.clone(), sim.plan.clone());
-    let history = on_trial_thread(seed, || play_here(&sim, &plan, seed))??;
-    Ok(Outcome::judge(sim, seed, plan, history))
+    Ok(Outcome::judge(sim.clone(), seed, sim.plan.clone(), record(sim, seed, 0..0)?))
+}
+
+/// Plays `sim` with `seed` on a thread of its own, and judges nothing; the events of the numbers `kept`, counted from
+/// 1, are kept raw.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn record(sim: &SimFile, seed: u64, kept: Range<u64>) -> Result<History, PlayError> {
+    Ok(on_trial_thread(seed, || play_here(sim, &sim.plan, seed, kept))??)
 }
 
 /// One moment of one clause, in the order of the timeline: what ends at an instant ends before another begins.
@@ -74,8 +82,9 @@ fn timeline(plan: &Plan) -> Vec<(Duration, Step, &Clause)> {
     steps
 }
 
-fn play_here(sim: &SimFile, plan: &Plan, seed: u64) -> Result<History, EngineError> {
+fn play_here(sim: &SimFile, plan: &Plan, seed: u64, kept: Range<u64>) -> Result<History, EngineError> {
     let mut stage = Stage::build(sim, Box::new(Leap::new(seed, sim.link.latency)));
+    stage.recorder.keep(kept);
     stage.recorder.record(Event::Began(terms(sim)));
     raise_curtain(&mut stage, sim)?;
     let mut felt = BTreeSet::new();
