@@ -9,11 +9,12 @@ use serde_json::error::Category;
 
 use crate::checker::Judgement;
 use crate::fault::Plan;
-use crate::history::Digest;
+use crate::history::{Checkpoint, Digest};
+use crate::runner::Trace;
 use crate::sim::{self, Conclusion, Outcome, Refusal, SimFile};
 
 /// The format that this version writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// One trial, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,10 @@ pub struct Case {
     pub seed: u64,
     /// The digest of the history.
     pub digest: Digest,
+    /// How many events the history has.
+    pub events: u64,
+    /// The digests of its prefixes, to find where another play parts from it.
+    pub checkpoints: Vec<Checkpoint>,
     /// Whether the promise was kept.
     pub conclusion: Conclusion,
     /// What the judges said.
@@ -108,6 +113,8 @@ impl Case {
             sim: outcome.sim.name.clone(),
             seed: outcome.seed,
             digest: outcome.digest(),
+            events: outcome.history.events(),
+            checkpoints: outcome.history.checkpoints().to_vec(),
             conclusion: outcome.conclusion.clone(),
             judgements: outcome.judgements.clone(),
             plan: outcome.plan.clone(),
@@ -136,12 +143,23 @@ impl Case {
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CaseError> {
         let draft = path.with_extension("draft");
-        let json = serde_json::to_string_pretty(self).expect("a case is plain data");
-        fs::write(&draft, json + "\n").and_then(|()| fs::rename(&draft, path)).map_err(|error| CaseError::Io {
+        fs::write(&draft, self.json()).and_then(|()| fs::rename(&draft, path)).map_err(|error| CaseError::Io {
             verb: "write",
             path: path.to_owned(),
             error,
         })
+    }
+
+    /// The text of its file.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a case is plain data") + "\n"
+    }
+
+    /// What is left of the play that it was made from.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        Trace { digest: self.digest, events: self.events, checkpoints: self.checkpoints.clone(), kept: Vec::new() }
     }
 
     /// The sim that the case was played from.
