@@ -44,7 +44,7 @@ fn write_replayed(text: &mut String, replayed: &Replayed, again: &str, paint: Pa
     let plays = count(plays_of(&replayed.digests), "play");
     let verdict = match other_plays(replayed) {
         0 => format!("{}: {plays}, each with the case's digest", paint.verdict("pass")),
-        other => format!("{}: {other} of {plays} differ from the case", paint.verdict("not reproducible")),
+        other => format!("{}: {plays}, {other} of them with another digest", paint.verdict("not reproducible")),
     };
     writeln!(text, "\nverdict  {verdict}\nagain    {again}")
 }
@@ -220,7 +220,7 @@ mod tests {
             "    both  event 1025 at 12.5s  client-1  dials, attempt 1\n",
             "       -  event 1026 at 13.000000001s  client-1  is killed\n",
             "       +  event 1026 at 13s  client-1  dials, attempt 2\n",
-            "verdict  not reproducible: 1 of 8 plays differ from the case\nagain    pulseless replay x\n",
+            "verdict  not reproducible: 8 plays, 1 of them with another digest\nagain    pulseless replay x\n",
         ];
         said(&sample(vec![tallied("a", 7), tallied("b", 1)], Some(found)), &parts);
     }
