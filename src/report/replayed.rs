@@ -113,15 +113,15 @@ fn why_gone(parting: &Parting) -> String {
     let plays = count(plays_of(&parting.again), "play");
     match parting.again.as_slice() {
         [only] if only.expected => {
-            format!("it did not come back: {plays} more to see that stretch all had the case's digest")
+            format!("it did not come back: {plays} more to see that stretch, each with the case's digest")
         }
         [only] => format!(
-            "it did not come back: {plays} more to see that stretch all had {}, so that there is nothing to compare \
-             them with; they agree among themselves, and another version or an edited case is the likely cause",
+            "it did not come back: {plays} more to see that stretch, each with {}, and nothing to compare them with; \
+             a case that was edited, or recorded by another version, is the likely cause",
             only.digest
         ),
         many => format!(
-            "it did not come back: {plays} more to see that stretch had {} digests and differ elsewhere",
+            "it did not come back: {plays} more to see that stretch, with {} digests, part elsewhere",
             many.len()
         ),
     }
@@ -245,9 +245,12 @@ mod tests {
     #[test]
     fn a_difference_that_is_gone_is_not_passed_over() {
         for (again, part) in [
-            (vec![tallied("a", 8)], "it did not come back: 8 plays more to see that stretch all had the case's digest"),
-            (vec![tallied("b", 8)], "it did not come back: 8 plays more to see that stretch all had bbbb"),
-            (vec![tallied("c", 7), tallied("d", 1)], "had 2 digests and differ elsewhere"),
+            (
+                vec![tallied("a", 8)],
+                "it did not come back: 8 plays more to see that stretch, each with the case's digest",
+            ),
+            (vec![tallied("b", 8)], "it did not come back: 8 plays more to see that stretch, each with bbbb"),
+            (vec![tallied("c", 7), tallied("d", 1)], "with 2 digests, part elsewhere"),
         ] {
             let found = parting(again, None);
             let never = "       never  aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  the case's\n";
