@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use pulseless::history::{Digest, Event};
 use pulseless::runner::{
-    Difference, Digests, Played, Stretch, Trace, find_sims, numbers_to_keep, read_sim, read_sims, repeat,
+    Case, Difference, Digests, Played, Replay, Stretch, Trace, find_sims, numbers_to_keep, read_sim, read_sims, repeat,
 };
 use pulseless::sim::{SimFile, play, record};
 
@@ -125,4 +125,51 @@ fn the_first_event_that_differs_between_two_plays_is_found_and_nothing_before_it
     let before: Vec<u64> = found.before.iter().map(|event| event.number).collect();
     assert_eq!(before, (one.number - 3..one.number).collect::<Vec<_>>());
     assert!(found.before.iter().all(|event| event.at <= at), "{:?}", found.before);
+}
+
+/// A process that tells these plays: what a worker of `replay` would.
+fn telling(plays: &[Played]) -> Command {
+    let lines: Vec<String> = plays.iter().map(|play| serde_json::to_string(play).expect("plain data")).collect();
+    let mut command = Command::new("printf");
+    command.arg("%s\\n").args(lines);
+    command
+}
+
+#[test]
+fn processes_that_differ_are_played_again_for_the_first_event_in_which_they_do() {
+    let sim = sim("one-way-silence.toml");
+    let case = Case::of(&play(&sim, SEED).expect("played"));
+    let start = |keep_after: Option<u64>| {
+        let kept = keep_after.map_or(0..0, numbers_to_keep);
+        let play = |seed| Played::New(Trace::of(&record(&sim, seed, kept.clone()).expect("played")));
+        telling(&[play(SEED), Played::Again(case.digest), play(SEED + 1)])
+    };
+    let replayed = Replay { case: &case, times: 3, processes: 2, start }.run(|_, _| ()).expect("replayed");
+    let counts: Vec<_> = replayed.digests.iter().map(|tallied| (tallied.expected, tallied.count)).collect();
+    assert_eq!((replayed.reproduced, counts), (false, vec![(true, 4), (false, 2)]));
+    let parting = replayed.parting.expect("they part");
+    let sides = parting.difference.expect("both sides came back").sides;
+    assert_eq!(sides[0].digest, case.digest);
+    let [one, other] = sides.map(|side| side.event.expect("an event"));
+    assert_eq!(one.number, other.number);
+    assert_ne!((one.at, one.host, one.event), (other.at, other.host, other.event));
+}
+
+#[test]
+fn a_process_that_fails_is_an_error_that_names_it() {
+    let case = Case::of(&play(&sim("one-way-silence.toml"), SEED).expect("played"));
+    let shell = |line: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        command
+    };
+    for (line, part) in [
+        ("exit 70", "process 1 of 1: it ended with exit status: 70"),
+        ("echo nonsense", "process 1 of 1: it said what is no play: "),
+        ("true", "process 1 of 1: it told 0 plays and was asked for 2"),
+    ] {
+        let replay = Replay { case: &case, times: 2, processes: 1, start: |_| shell(line) };
+        let error = replay.run(|_, _| ()).expect_err("it fails").to_string();
+        assert!(error.contains(part), "{error}");
+    }
 }
