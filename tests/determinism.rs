@@ -1,18 +1,25 @@
 //! Same sim and seed: one digest, in any process, thread, order and build profile.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
-use pulseless::history::Digest;
-use pulseless::runner::read_sim;
-use pulseless::sim::{SimFile, play};
+use pulseless::history::{Digest, Event};
+use pulseless::runner::{
+    Case, Difference, Digests, Played, Replay, Stretch, Trace, find_sims, numbers_to_keep, read_sim, read_sims, repeat,
+};
+use pulseless::sim::{SimFile, play, record};
 
 const PROCESSES: usize = 20;
 const THREADS: usize = 8;
 const SEED: u64 = 7;
 
+fn sims() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("sims")
+}
+
 fn sim(name: &str) -> SimFile {
-    read_sim(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sims").join(name), &[]).expect("a sim")
+    read_sim(&sims().join(name), &[]).expect("a sim")
 }
 
 fn digest(sim: &SimFile, seed: u64) -> Digest {
@@ -63,13 +70,106 @@ fn two_seeds_give_two_digests() {
     assert_ne!(digest(&sim, SEED), digest(&sim, SEED + 1));
 }
 
-/// Debug and release agree with one committed value. A change of behaviour changes it: look at why, then
-/// commit what `cargo test --test determinism` prints.
+/// Debug and release agree with one committed value, for every sim. A change of behaviour changes it: look at why,
+/// then commit what `pulseless sweep sims --from 7 --seeds 1 --digests tests/digests.txt` writes.
 #[test]
 fn the_digests_are_the_committed_ones() {
-    let committed = include_str!("digests.txt");
-    for line in committed.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (name, expected) = line.split_once(' ').expect("a sim and its digest");
-        assert_eq!(digest(&sim(name), SEED).to_string(), expected, "{name} seed {SEED}");
+    const WRITE: &str = "`pulseless sweep sims --from 7 --seeds 1 --digests tests/digests.txt` writes it";
+    let committed = Digests::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/digests.txt")).expect("digests");
+    let sims = read_sims(&find_sims(&sims()).expect("sims/ holds sims"), &[]).expect("sims");
+    for (name, seed, _) in committed.iter() {
+        let is_sim = seed == SEED && sims.iter().any(|sim| sim.name == name);
+        assert!(is_sim, "tests/digests.txt has {name} seed {seed}, and there is no such sim or seed; {WRITE}");
+    }
+    for sim in sims {
+        let Some(expected) = committed.get(&sim.name, SEED) else {
+            panic!("tests/digests.txt has no line for {} seed {SEED}; {WRITE}", sim.name);
+        };
+        let found = digest(&sim, SEED);
+        assert_eq!(found, expected, "{} seed {SEED}; if the change is meant, {WRITE}", sim.name);
+    }
+}
+
+#[test]
+fn plays_on_several_threads_at_once_agree_with_those_before_them() {
+    let sim = sim("one-way-silence.toml");
+    let expected = Trace::of(&play(&sim, SEED).expect("played").history);
+    let told = Mutex::new(Vec::new());
+    repeat(&sim, SEED, 7, &(0..0), |played| told.lock().expect("no panic").push(played.clone())).expect("played");
+    let told = told.into_inner().expect("no panic");
+    let again = Played::Again(expected.digest);
+    assert_eq!((&told[0], &told[1..]), (&Played::New(expected), &vec![again; 6][..]));
+}
+
+/// The planted nondeterminism: one play has a fault a second later than the other.
+#[test]
+fn the_first_event_that_differs_between_two_plays_is_found_and_nothing_before_it() {
+    let setting = |value: &str| format!("fault.1.at={value}").parse().expect("a setting");
+    let path = sims().join("proxy-goes-silent.toml");
+    let began = Event::FaultBegan(sim("proxy-goes-silent.toml").plan.clauses[0].clone());
+    let original = sim("proxy-goes-silent.toml");
+    let at = original.plan.clauses[0].at;
+    let later = read_sim(&path, &[setting(&format!("{}s", at.as_secs() + 1))]).expect("a sim");
+    let trace = |sim: &SimFile, agreed| Trace::of(&record(sim, SEED, numbers_to_keep(agreed)).expect("played"));
+    let stretch = Stretch::between(&trace(&original, 0), &trace(&later, 0)).expect("they differ");
+    assert!(
+        stretch.since < at && stretch.until.is_none_or(|until| until >= at),
+        "{stretch:?}, and the fault at {at:?}"
+    );
+    let (one, other) = (trace(&original, stretch.agreed), trace(&later, stretch.agreed));
+    let found = Difference::between(&one, &other, stretch.agreed).expect("the first difference");
+    let [one, other] = found.sides.map(|side| side.event.expect("an event"));
+    assert_eq!((&one.event, one.at, one.host.as_ref()), (&began, at, "world"));
+    assert_eq!(one.number, other.number);
+    assert!(other.at >= at, "{other:?}");
+    let before: Vec<u64> = found.before.iter().map(|event| event.number).collect();
+    assert_eq!(before, (one.number - 3..one.number).collect::<Vec<_>>());
+    assert!(found.before.iter().all(|event| event.at <= at), "{:?}", found.before);
+}
+
+/// A process that tells these plays: what a worker of `replay` would.
+fn telling(plays: &[Played]) -> Command {
+    let lines: Vec<String> = plays.iter().map(|play| serde_json::to_string(play).expect("plain data")).collect();
+    let mut command = Command::new("printf");
+    command.arg("%s\\n").args(lines);
+    command
+}
+
+#[test]
+fn processes_that_differ_are_played_again_for_the_first_event_in_which_they_do() {
+    let sim = sim("one-way-silence.toml");
+    let case = Case::of(&play(&sim, SEED).expect("played"));
+    let start = |keep_after: Option<u64>| {
+        let kept = keep_after.map_or(0..0, numbers_to_keep);
+        let play = |seed| Played::New(Trace::of(&record(&sim, seed, kept.clone()).expect("played")));
+        telling(&[play(SEED), Played::Again(case.digest), play(SEED + 1)])
+    };
+    let replayed = Replay { case: &case, times: 3, processes: 2, start }.run(|_, _| ()).expect("replayed");
+    let counts: Vec<_> = replayed.digests.iter().map(|tallied| (tallied.expected, tallied.count)).collect();
+    assert_eq!((replayed.reproduced, counts), (false, vec![(true, 4), (false, 2)]));
+    let parting = replayed.parting.expect("they part");
+    let sides = parting.difference.expect("both sides came back").sides;
+    assert_eq!(sides[0].digest, case.digest);
+    let [one, other] = sides.map(|side| side.event.expect("an event"));
+    assert_eq!(one.number, other.number);
+    assert_ne!((one.at, one.host, one.event), (other.at, other.host, other.event));
+}
+
+#[test]
+fn a_process_that_fails_is_an_error_that_names_it() {
+    let case = Case::of(&play(&sim("one-way-silence.toml"), SEED).expect("played"));
+    let shell = |line: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]);
+        command
+    };
+    for (line, part) in [
+        ("exit 70", "process 1 of 1: it ended with exit status: 70"),
+        ("echo nonsense", "process 1 of 1: it said what is no play: "),
+        ("true", "process 1 of 1: it told 0 plays and was asked for 2"),
+    ] {
+        let replay = Replay { case: &case, times: 2, processes: 1, start: |_| shell(line) };
+        let error = replay.run(|_, _| ()).expect_err("it fails").to_string();
+        assert!(error.contains(part), "{error}");
     }
 }

@@ -45,6 +45,9 @@ PULSELESS_LOG=info (or debug, or pulseless::node=trace) makes node, proxy, publi
 
 const SERVER_EXIT_CODES: &str =
     "Exit codes: 0 ended by Ctrl-C; 64 the command line is wrong, or a port or folder that it names cannot be used.";
+const REPLAY_EXIT_CODES: &str = "\
+Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
+Where plays differ, all is played once more to show the first event that does.";
 const TAIL_EXIT_CODES: &str = "\
 Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more; 64 the command line is wrong, or the data \
 folder cannot be used. A node that cannot be reached is no error: the tail dials again for ever.";
@@ -57,6 +60,7 @@ enum Command {
     /// Play one sim with one seed and tell its story
     Run(RunArguments),
     /// Play the trial of a case file again and compare digests
+    #[command(after_help = REPLAY_EXIT_CODES)]
     Replay(ReplayArguments),
     /// Play sims with many seeds into a report folder
     Sweep(SweepArguments),
@@ -77,6 +81,11 @@ enum Command {
     #[command(after_help = TAIL_EXIT_CODES)]
     Tail(TailArguments),
 }
+
+/// A trial of a second, so often, takes hours: more is a slip of the finger.
+const MOST_TIMES: i64 = 10_000;
+/// Each is a fresh start of the program; what differs from process to process, such as addresses, shows long before.
+const MOST_PROCESSES: i64 = 1_000;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -115,9 +124,21 @@ pub(crate) struct ReplayArguments {
     /// What plays the trial: the engine that played it first unless given; another's digest is not compared
     #[arg(long, value_name = "leap|turmoil")]
     pub(crate) engine: Option<EngineKind>,
+    /// Play it so many times in each process, half of them on several threads at once, and compare all digests
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_TIMES))]
+    pub(crate) times: Option<u32>,
+    /// Play it in so many fresh processes, and compare all digests
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=MOST_PROCESSES))]
+    pub(crate) processes: Option<u32>,
     /// Print the whole timeline before the verdict
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with_all = ["times", "processes"])]
     pub(crate) verbose: bool,
+    /// Be one of those processes: say what each play left, a line of JSON each
+    #[arg(long, hide = true, conflicts_with_all = ["verbose", "processes"])]
+    pub(crate) worker: bool,
+    /// As a worker, keep raw the events that come after so many
+    #[arg(long, hide = true, requires = "worker", value_name = "EVENTS")]
+    pub(crate) keep_after: Option<u64>,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -148,6 +169,12 @@ pub(crate) struct SweepArguments {
     /// The folder that report folders are made in
     #[arg(long, default_value = "reports")]
     pub(crate) reports: PathBuf,
+    /// Write the digest of each trial to a file, a line each: sim, seed, digest
+    #[arg(long, value_name = "FILE")]
+    pub(crate) digests: Option<PathBuf>,
+    /// Compare the digest of each trial with such a file; stop at the first other one (exit 3)
+    #[arg(long, value_name = "FILE", conflicts_with = "digests")]
+    pub(crate) compare: Option<PathBuf>,
     /// How the summary is printed
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,

@@ -1,12 +1,23 @@
-//! `pulseless replay`: the trial of a case file again; the digest must be the same.
+//! `pulseless replay`: the trial of a case file again, once or many times; the digest must be the same.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::Command;
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, ReplayArguments};
-use crate::cli::output::{complain, print, show};
+use crate::cli::output::{complain, paint, print, show, try_print};
 use crate::cli::run::{break_down, tell};
-use crate::report::{Reproduction, shell_word};
-use crate::runner::{Case, CaseError};
-use crate::sim;
+use crate::report::{self, Reproduction, shell_word};
+use crate::runner::{Case, CaseError, Replay, Stretch, Trace, numbers_to_keep, repeat};
+use crate::sim::{self, SimFile};
+
+/// The program that runs, even if its file was replaced meanwhile (proc(5)): all processes play the same build.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+/// Where a worker finds its case: not in a file that could change between two processes.
+const STANDARD_INPUT: &str = "/dev/stdin";
 
 pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
     let read = Case::read(&arguments.case).and_then(|case| case.sim().map(|sim| (case, sim)));
@@ -22,23 +33,98 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
             return Exit::Usage;
         }
     };
+    if arguments.worker {
+        return work(&case, &sim, arguments);
+    }
     if arguments.format == Format::Text {
         print(&format!("seed {} (from {})\n", case.seed, arguments.case.display()));
     }
+    match (arguments.times, arguments.processes) {
+        (None, None) => replay_once(&case, &sim, arguments),
+        (times, processes) => replay_often(&case, times.unwrap_or(1), processes.unwrap_or(1), arguments),
+    }
+}
+
+fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
     let engine = arguments.engine.unwrap_or(case.engine);
     let asked = arguments.engine.map(|engine| format!(" --engine {engine}")).unwrap_or_default();
-    let again = format!("pulseless replay {}{asked}", shell_word(&arguments.case.to_string_lossy()));
-    let outcome = match sim::play_on(&sim, case.seed, engine) {
+    let again = format!("{}{asked}", again(&arguments.case));
+    let outcome = match sim::play_on(sim, case.seed, engine) {
         Ok(outcome) => outcome,
         Err(error) => return break_down(&case.sim, &error, &again),
     };
-    if engine != case.engine {
-        // Two engines give two histories; the verdict is what can be compared.
+    // Another engine, or another plan, gives another history; the verdict is what can be compared.
+    if engine != case.engine || case.is_edited() {
         tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
         return Exit::from(&outcome.conclusion);
     }
-    let same = outcome.digest() == case.digest;
-    let reproduction = Reproduction::Compared { again, before: case.digest, by: case.pulseless };
+    let parting = Stretch::between(&case.trace(), &Trace::of(&outcome.history));
+    let reproduction = Reproduction::Compared { again, before: case.digest, by: case.pulseless.clone(), parting };
     tell(&outcome, reproduction, arguments.verbose, arguments.format);
-    if same { Exit::from(&outcome.conclusion) } else { Exit::NotReproducible }
+    match parting {
+        None => Exit::from(&outcome.conclusion),
+        Some(_) => Exit::NotReproducible,
+    }
+}
+
+fn replay_often(case: &Case, times: u32, processes: u32, arguments: &ReplayArguments) -> Exit {
+    let start = |keep_after: Option<u64>| {
+        let mut command = Command::new(THIS_PROGRAM);
+        command.args(["replay", STANDARD_INPUT, "--worker", "--times", &times.to_string()]);
+        command.args(keep_after.map(|events| format!("--keep-after={events}")));
+        command
+    };
+    let bar = progress_bar();
+    let replayed = Replay { case, times, processes, start }.run(|plays, of| {
+        bar.set_length(of);
+        bar.set_position(plays);
+    });
+    bar.finish_and_clear();
+    let again = format!("{} --times {times} --processes {processes}", again(&arguments.case));
+    match replayed {
+        Ok(replayed) => {
+            print(&match arguments.format {
+                Format::Text => report::replayed(&replayed, &again, paint()),
+                Format::Json => report::replayed_json(&replayed),
+            });
+            if replayed.reproduced { Exit::Pass } else { Exit::NotReproducible }
+        }
+        Err(error) => {
+            complain(&format!("{error}\nthis is a bug of pulseless; reproduce it with: {again}"));
+            Exit::OurBug
+        }
+    }
+}
+
+/// Plays in this process, and says after each play what it left.
+fn work(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
+    let kept = arguments.keep_after.map_or(0..0, numbers_to_keep);
+    let played = repeat(sim, case.seed, case.engine, arguments.times.unwrap_or(1), &kept, |played| {
+        let line = serde_json::to_string(played).expect("what a play left is plain data") + "\n";
+        if try_print(&line).is_err() {
+            // Nobody listens any more, and nobody misses the rest.
+            std::process::exit(Exit::OurBug.code().into());
+        }
+    });
+    match played {
+        Ok(()) => Exit::Pass,
+        Err(error) => {
+            // Who started this process says how to see it again.
+            complain(&format!("failed to play {}: {error}", case.sim));
+            Exit::OurBug
+        }
+    }
+}
+
+fn again(case: &Path) -> String {
+    format!("pulseless replay {}", shell_word(&case.to_string_lossy()))
+}
+
+fn progress_bar() -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} plays, {per_sec}, {eta} left")
+        .expect("the template is well formed");
+    ProgressBar::new(0).with_style(style)
 }

@@ -1,9 +1,10 @@
 //! `pulseless sweep`: sims with many seeds.
 
 use std::io::{self, IsTerminal};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,7 +15,7 @@ use crate::cli::output::{complain, paint, print};
 use crate::cli::run::refuse;
 use crate::cli::seed::Seed;
 use crate::report;
-use crate::runner::{LibraryError, Sweep, SweepError, Tally, find_sims, read_sims};
+use crate::runner::{Deviation, Digests, DigestsError, LibraryError, Sweep, SweepError, Tally, find_sims, read_sims};
 use crate::sim::SimFile;
 
 /// A day's sweeps of one name, at most: more than one a minute.
@@ -30,6 +31,13 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         complain(&format!("--from {first} with --seeds {} runs past the last seed, {}", arguments.seeds, u64::MAX));
         return Exit::Usage;
     };
+    let expected = match expected(arguments, &sims, first..end) {
+        Ok(expected) => expected,
+        Err(error) => {
+            complain(&error.to_string());
+            return Exit::Usage;
+        }
+    };
     let folder = match make_folder(&arguments.reports, &arguments.sims) {
         Ok(folder) => folder,
         Err(error) => {
@@ -39,7 +47,7 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     };
     let jobs = arguments.jobs.map(usize::from).or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let (engine, fail_fast) = (arguments.engine, arguments.fail_fast);
-    let sweep = Sweep { sims, seeds: first..end, engine, jobs, fail_fast, folder };
+    let sweep = Sweep { sims, seeds: first..end, engine, jobs, fail_fast, folder, expected };
     if arguments.format == Format::Text {
         print(&format!(
             "seeds {first} to {} of {}, {jobs} at a time, into {}\n",
@@ -48,10 +56,22 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
             sweep.folder.display()
         ));
     }
-    play(&sweep, arguments.format)
+    play(&sweep, arguments)
 }
 
-fn play(sweep: &Sweep, format: Format) -> Exit {
+/// The digests that the trials are to have; finds out as well whether theirs can be written.
+fn expected(arguments: &SweepArguments, sims: &[SimFile], seeds: Range<u64>) -> Result<Option<Digests>, DigestsError> {
+    if let Some(path) = &arguments.digests {
+        Digests::try_writing(path)?;
+    }
+    let Some(path) = &arguments.compare else { return Ok(None) };
+    let expected = Digests::read(path)?;
+    // A trial that is compared with nothing would pass for one that agrees.
+    expected.cover(path, sims, seeds)?;
+    Ok(Some(expected))
+}
+
+fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
     let stop = Arc::new(AtomicBool::new(false));
     let interrupt = stop.clone();
     // Without a handler Ctrl-C would lose what was found; with none to be had the sweep still runs.
@@ -64,31 +84,46 @@ fn play(sweep: &Sweep, format: Format) -> Exit {
         complain(&format!("failed to catch Ctrl-C ({error}): an interrupt will lose the summary"));
     }
     let bar = progress_bar(sweep.trials());
+    let digests = Mutex::new(Digests::default());
     let played = sweep.run(&stop, |progress| {
+        if let Some(digest) = progress.digest.filter(|_| arguments.digests.is_some()) {
+            digests.lock().unwrap_or_else(PoisonError::into_inner).insert(progress.sim, progress.seed, digest);
+        }
         bar.set_position(progress.tally.trials());
         bar.set_message(report::sweep_progress(&progress));
     });
     bar.finish_and_clear();
-    match played {
-        Ok(summary) => {
-            let path = sweep.folder.display().to_string();
-            print(&match format {
-                Format::Text => report::sweep_summary(&summary, &path, paint()),
-                Format::Json => report::sweep_json(&summary),
-            });
-            exit_of(summary.tally, summary.stopped_early)
-        }
+    let summary = match played {
+        Ok(summary) => summary,
         Err(error) => {
             complain(&error.to_string());
-            Exit::Usage
+            return Exit::Usage;
         }
+    };
+    let path = sweep.folder.display().to_string();
+    print(&match arguments.format {
+        Format::Text => report::sweep_summary(&summary, &path, paint()),
+        Format::Json => report::sweep_json(&summary),
+    });
+    if let (Format::Text, Some(path), None) = (arguments.format, &arguments.compare, &summary.deviation) {
+        let trials = report::count(summary.tally.trials() - summary.tally.broken, "digest");
+        print(&format!("{trials} as in {}\n", path.display()));
     }
+    if let Some(path) = &arguments.digests
+        && let Err(error) = digests.into_inner().unwrap_or_else(PoisonError::into_inner).write(path)
+    {
+        complain(&error.to_string());
+        return Exit::Usage;
+    }
+    exit_of(summary.tally, summary.stopped_early, summary.deviation.as_ref())
 }
 
 /// The worst that was found; a sweep that was stopped before it found anything wrong does not know.
-fn exit_of(tally: Tally, stopped_early: bool) -> Exit {
+fn exit_of(tally: Tally, stopped_early: bool, deviation: Option<&Deviation>) -> Exit {
     match tally {
         Tally { broken: 1.., .. } => Exit::OurBug,
+        // What cannot be reproduced says little about promises.
+        Tally { .. } if deviation.is_some() => Exit::NotReproducible,
         Tally { fail: 1.., .. } => Exit::Fail,
         Tally { unknown: 1.., .. } => Exit::Unknown,
         Tally { pass: 0, .. } => Exit::NothingRan,
@@ -158,7 +193,18 @@ mod tests {
             (tally(3, 1, 1, 1), false, Exit::OurBug),
             (tally(0, 0, 0, 0), true, Exit::NothingRan),
         ] {
-            assert_eq!(exit_of(tally, stopped_early), exit, "{tally:?}");
+            assert_eq!(exit_of(tally, stopped_early, None), exit, "{tally:?}");
+        }
+    }
+
+    #[test]
+    fn another_digest_outweighs_everything_but_our_bugs() {
+        let [expected, digest] = ["0", "1"].map(|digit| digit.repeat(32).parse().expect("a digest"));
+        let deviation = Deviation { sim: "calm".to_owned(), seed: 7, expected, digest };
+        for (fail, broken, exit) in [(0, 0, Exit::NotReproducible), (1, 0, Exit::NotReproducible), (1, 1, Exit::OurBug)]
+        {
+            let tally = Tally { pass: 1, fail, unknown: 0, broken, skipped: 0 };
+            assert_eq!(exit_of(tally, true, Some(&deviation)), exit, "{tally:?}");
         }
     }
 }

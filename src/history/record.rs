@@ -1,5 +1,6 @@
 //! The records of a history and how they are appended.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +27,25 @@ pub struct Record {
     pub event: Event,
 }
 
+/// One event as it was appended, before any run of beats was folded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RawEvent {
+    /// Its place in the history, from 1.
+    pub number: u64,
+    /// When it was seen, since the trial's start.
+    pub at: Duration,
+    /// Where.
+    pub host: HostName,
+    /// What.
+    pub event: Event,
+}
+
 /// What observers saw, in order.
 pub struct History {
     records: Vec<Record>,
+    /// The numbers of the events that are kept raw as well.
+    keeping: Range<u64>,
+    kept: Vec<RawEvent>,
     roll: Roll,
     /// Where the records begin that later beats may still be folded into.
     open_beats: usize,
@@ -37,7 +54,14 @@ pub struct History {
 
 impl Default for History {
     fn default() -> Self {
-        History { records: Vec::new(), roll: Roll::new(), open_beats: 0, scratch: Vec::new() }
+        History {
+            records: Vec::new(),
+            keeping: 0..0,
+            kept: Vec::new(),
+            roll: Roll::new(),
+            open_beats: 0,
+            scratch: Vec::new(),
+        }
     }
 }
 
@@ -54,6 +78,10 @@ impl History {
         let canonical = postcard::to_extend(&(at, host, &event), scratch).expect("events are plain data");
         self.roll.take(at, &canonical);
         self.scratch = canonical;
+        let number = self.roll.events();
+        if self.keeping.contains(&number) {
+            self.kept.push(RawEvent { number, at, host: host.clone(), event: event.clone() });
+        }
         if let Event::Beat { beat, .. } = &event
             && let Some(record) = self.open_run(host, *beat)
         {
@@ -72,6 +100,18 @@ impl History {
         self.records[self.open_beats..].iter_mut().find(|record| {
             matches!(&record.event, Event::Beat { beat: open, .. } if *open == beat) && record.host == *host
         })
+    }
+
+    /// From here on the events of these numbers, counted from 1, are kept raw as well: to look closely at a stretch in
+    /// which two histories part.
+    pub fn keep(&mut self, numbers: Range<u64>) {
+        self.keeping = numbers;
+    }
+
+    /// The events that were to be kept raw, as far as they happened.
+    #[must_use]
+    pub fn kept(&self) -> &[RawEvent] {
+        &self.kept
     }
 
     /// The records, by the time they were first seen.
@@ -136,6 +176,25 @@ mod tests {
         let (one, two) = (history(&[(1, beat(1)), (2, beat(2))]), history(&[(1, beat(1)), (2, beat(3))]));
         assert_eq!(one.records().len(), two.records().len());
         assert_ne!(one.digest(), two.digest());
+    }
+
+    #[test]
+    fn a_stretch_that_is_kept_has_every_beat_and_changes_no_digest() {
+        let beats: Vec<_> = (0..10).map(|n| (n, beat(n))).collect();
+        let folded = history(&beats);
+        let mut kept = History::default();
+        kept.keep(3..6);
+        let host = HostName::from("client-1");
+        beats.iter().for_each(|(at, event)| kept.append(Duration::from_secs(*at), &host, event.clone()));
+        let expected: Vec<_> = (3..6)
+            .map(|number| {
+                let at = Duration::from_secs(number - 1);
+                RawEvent { number, at, host: host.clone(), event: beat(number - 1) }
+            })
+            .collect();
+        assert_eq!(kept.kept(), expected);
+        assert_eq!((kept.digest(), kept.records()), (folded.digest(), folded.records()));
+        assert_eq!(folded.kept(), []);
     }
 
     #[test]

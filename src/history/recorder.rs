@@ -1,6 +1,7 @@
 //! The pen of the observers: several of them write one history, each for its host.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,6 +75,11 @@ impl Recorder {
         if let Some(life) = self.lock().lives.remove(&self.host) {
             life.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// The events of these numbers, counted from 1, are kept raw as well.
+    pub fn keep(&self, numbers: Range<u64>) {
+        self.lock().history.keep(numbers);
     }
 
     /// The history as far as it is written; what is written afterwards begins a new one.

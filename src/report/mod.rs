@@ -5,6 +5,7 @@
 mod describe;
 mod explain;
 mod paint;
+mod replayed;
 mod shell;
 mod story;
 mod text;
@@ -12,6 +13,7 @@ mod timeline;
 
 pub use explain::explain;
 pub use paint::Paint;
+pub use replayed::{describe_stretch, replayed, replayed_json};
 pub use shell::shell_word;
 pub use text::{
     Reproduction, count, list, list_json, outcome, outcome_json, sweep_json, sweep_progress, sweep_summary,

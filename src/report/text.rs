@@ -5,9 +5,10 @@ use std::fmt::Write;
 use crate::checker::{Judgement, Readable, Verdict};
 use crate::history::Digest;
 use crate::report::paint::Paint;
+use crate::report::replayed::describe_stretch;
 use crate::report::shell::shell_word;
 use crate::report::story;
-use crate::runner::{Case, Ending, Progress, Summary};
+use crate::runner::{Case, Deviation, Ending, Progress, Stretch, Summary};
 use crate::sim::{Conclusion, Outcome, Promised, SimFile};
 
 /// Failures that are printed one by one; the report folder has them all.
@@ -27,6 +28,8 @@ pub enum Reproduction {
         before: Digest,
         /// The version that found it.
         by: String,
+        /// Where it parts from what was played before; none if it does not.
+        parting: Option<Stretch>,
     },
 }
 
@@ -94,16 +97,15 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
     writeln!(text, "digest   {} ({} events)", outcome.digest(), outcome.history.events())?;
     match reproduction {
         Reproduction::Again(command) => writeln!(text, "again    {command}"),
-        Reproduction::Compared { again, before, by } => {
-            if *before == outcome.digest() {
-                writeln!(text, "before   {before}: reproduced bit for bit")?;
-            } else {
-                writeln!(
-                    text,
-                    "before   {before}: {}, found by pulseless {by}, this is {}",
-                    paint.verdict("not reproducible"),
-                    env!("CARGO_PKG_VERSION")
-                )?;
+        Reproduction::Compared { again, before, by, parting } => {
+            match parting {
+                None => writeln!(text, "before   {before}: reproduced bit for bit")?,
+                Some(stretch) => {
+                    let (word, this) = (paint.verdict("not reproducible"), env!("CARGO_PKG_VERSION"));
+                    writeln!(text, "before   {before}: {word}, found by pulseless {by}, this is {this}")?;
+                    writeln!(text, "parted   {}", describe_stretch(stretch))?;
+                    writeln!(text, "compare  {again} --times 4 --processes 4")?;
+                }
             }
             writeln!(text, "again    {again}")
         }
@@ -113,7 +115,7 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
 /// An outcome for machines: the case, in one JSON object.
 #[must_use]
 pub fn outcome_json(outcome: &Outcome) -> String {
-    serde_json::to_string_pretty(&Case::of(outcome)).expect("a case is plain data") + "\n"
+    Case::of(outcome).json()
 }
 
 /// The sims of a folder, a line each.
@@ -196,6 +198,10 @@ fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Pain
     }
     if summary.failures.len() > FAILURES_SHOWN {
         writeln!(text, "\nand {} more in {folder}", summary.failures.len() - FAILURES_SHOWN)?;
+    }
+    if let Some(Deviation { sim, seed, expected, digest }) = &summary.deviation {
+        writeln!(text, "\n{sim} seed {seed}\n  {}", paint.verdict("not reproducible"))?;
+        writeln!(text, "  expected {expected}\n  got      {digest}")?;
     }
     let asked = count(summary.asked, "trial");
     let played = match summary.stopped_early {

@@ -9,11 +9,12 @@ use serde_json::error::Category;
 
 use crate::checker::Judgement;
 use crate::fault::Plan;
-use crate::history::Digest;
-use crate::sim::{self, Conclusion, EngineKind, Outcome, Refusal, SimFile};
+use crate::history::{Checkpoint, Digest};
+use crate::runner::Trace;
+use crate::sim::{self, BadPlan, Conclusion, EngineKind, Outcome, Refusal, SimFile};
 
 /// The format that this version writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// One trial, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,10 @@ pub struct Case {
     pub engine: EngineKind,
     /// The digest of the history.
     pub digest: Digest,
+    /// How many events the history has.
+    pub events: u64,
+    /// The digests of its prefixes, to find where another play parts from it.
+    pub checkpoints: Vec<Checkpoint>,
     /// Whether the promise was kept.
     pub conclusion: Conclusion,
     /// What the judges said.
@@ -96,6 +101,14 @@ pub enum CaseError {
         /// Who wrote it.
         version: String,
     },
+    /// The plan in the file cannot be played.
+    #[error("the plan of the case of {sim} cannot be played: {error}")]
+    Plan {
+        /// The sim.
+        sim: String,
+        /// What is wrong with it.
+        error: BadPlan,
+    },
     /// The sim in the file is refused.
     #[error("failed to {0}")]
     Refused(Box<Refusal>),
@@ -112,6 +125,8 @@ impl Case {
             seed: outcome.seed,
             engine: outcome.engine,
             digest: outcome.digest(),
+            events: outcome.history.events(),
+            checkpoints: outcome.history.checkpoints().to_vec(),
             conclusion: outcome.conclusion.clone(),
             judgements: outcome.judgements.clone(),
             plan: outcome.plan.clone(),
@@ -140,19 +155,43 @@ impl Case {
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CaseError> {
         let draft = path.with_extension("draft");
-        let json = serde_json::to_string_pretty(self).expect("a case is plain data");
-        fs::write(&draft, json + "\n").and_then(|()| fs::rename(&draft, path)).map_err(|error| CaseError::Io {
+        fs::write(&draft, self.json()).and_then(|()| fs::rename(&draft, path)).map_err(|error| CaseError::Io {
             verb: "write",
             path: path.to_owned(),
             error,
         })
     }
 
-    /// The sim that the case was played from.
+    /// The text of its file.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a case is plain data") + "\n"
+    }
+
+    /// What is left of the play that it was made from.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        Trace { digest: self.digest, events: self.events, checkpoints: self.checkpoints.clone(), kept: Vec::new() }
+    }
+
+    /// The sim that the case was played from, with the case's plan in the place of its faults and its storm.
     ///
     /// # Errors
-    /// This version refuses the sim.
+    /// This version refuses the sim, or the plan.
     pub fn sim(&self) -> Result<SimFile, CaseError> {
+        let sim = self.unplanned()?;
+        sim::check_plan(&sim, &self.plan).map_err(|error| CaseError::Plan { sim: self.sim.clone(), error })?;
+        // The plan as it stands, so that one that was edited is played.
+        Ok(SimFile { plan: self.plan.clone(), storm: None, ..sim })
+    }
+
+    /// Whether the plan is not the one that the seed makes of the sim: somebody has edited it.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        self.unplanned().is_ok_and(|sim| sim::plan_of(&sim, self.seed) != self.plan)
+    }
+
+    fn unplanned(&self) -> Result<SimFile, CaseError> {
         sim::read(&self.sim, &self.text, &sim::vocabulary()).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
     }
 }

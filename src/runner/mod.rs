@@ -3,9 +3,17 @@
 //! Refuses to know how anything is printed: it tells progress as data and leaves files behind.
 
 mod case;
+mod digests;
 mod library;
+mod repeat;
+mod replay;
 mod sweep;
+mod trace;
 
 pub use case::{Case, CaseError};
+pub use digests::{Deviation, Digests, DigestsError};
 pub use library::{LibraryError, find_sims, read_sim, read_sims};
+pub use repeat::{PLAYS_AT_ONCE, Played, repeat};
+pub use replay::{Parting, Replay, ReplayError, Replayed};
 pub use sweep::{Ending, Failure, Progress, Summary, Sweep, SweepError, Tally};
+pub use trace::{Difference, Side, Stretch, Tallied, Trace, numbers_to_keep};

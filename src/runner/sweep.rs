@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::runner::{Case, CaseError};
+use crate::history::Digest;
+use crate::runner::{Case, CaseError, Deviation, Digests};
 use crate::sim::{Conclusion, EngineKind, PlayError, SimFile, play_on};
 
 /// What to play.
@@ -28,6 +29,8 @@ pub struct Sweep {
     pub fail_fast: bool,
     /// Where the report goes; it exists.
     pub folder: PathBuf,
+    /// The digests that the trials are to have; the sweep stops at the first that has another.
+    pub expected: Option<Digests>,
 }
 
 /// Why a sweep could not begin or go on.
@@ -146,6 +149,8 @@ pub struct Summary {
     /// By sim: what the engine cannot express, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, BTreeSet<String>>,
+    /// The first trial whose digest is not the expected one.
+    pub deviation: Option<Deviation>,
     /// Wall time in seconds.
     pub seconds: f64,
     /// Trials in each second of wall time.
@@ -164,6 +169,8 @@ pub struct Progress<'a> {
     pub seed: u64,
     /// How it ended.
     pub ending: &'a Ending,
+    /// Its digest; none where nothing could be played.
+    pub digest: Option<Digest>,
 }
 
 #[derive(Default)]
@@ -172,6 +179,7 @@ struct Found {
     sims: BTreeMap<String, Tally>,
     failures: Vec<Failure>,
     skipped: BTreeMap<String, BTreeSet<String>>,
+    deviation: Option<Deviation>,
     error: Option<SweepError>,
 }
 
@@ -182,8 +190,8 @@ impl Sweep {
         self.sims.len() as u64 * (self.seeds.end - self.seeds.start)
     }
 
-    /// Plays until all trials are played, or `stop` is set, or a trial fails and `fail_fast` is on. What was
-    /// found until then is written in any case.
+    /// Plays until all trials are played, or `stop` is set, or a trial fails and `fail_fast` is on, or one has another
+    /// digest than was expected. What was found until then is written in any case.
     ///
     /// # Errors
     /// The report cannot be written.
@@ -208,6 +216,7 @@ impl Sweep {
             sims: found.sims,
             failures: found.failures,
             skipped: found.skipped,
+            deviation: found.deviation,
             seconds,
             trials_per_second: found.tally.played() as f64 / seconds,
         };
@@ -232,8 +241,10 @@ impl Sweep {
             let sim = &self.sims[usize::try_from(number % sims).expect("an index of sims")];
             let seed = self.seeds.start + number / sims;
             let (ending, case) = play_one(sim, seed, self.engine);
+            let digest = case.as_ref().map(|case| case.digest);
+            let deviation = digest.and_then(|digest| self.expected.as_ref()?.deviation(&sim.name, seed, digest));
             let passed = matches!(ending, Ending::Concluded(Conclusion::Pass) | Ending::Skipped(_));
-            if self.fail_fast && !passed {
+            if self.fail_fast && !passed || deviation.is_some() {
                 stop.store(true, Ordering::Relaxed);
             }
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,7 +252,9 @@ impl Sweep {
                 stop.store(true, Ordering::Relaxed);
                 found.error.get_or_insert(error);
             }
-            on_progress(Progress { tally: found.tally, asked: self.trials(), sim: &sim.name, seed, ending: &ending });
+            found.deviation = found.deviation.take().or(deviation);
+            let (tally, asked) = (found.tally, self.trials());
+            on_progress(Progress { tally, asked, sim: &sim.name, seed, ending: &ending, digest });
         }
     }
 }

@@ -10,6 +10,7 @@ mod file;
 mod measure;
 mod observe;
 mod outcome;
+mod plan_check;
 mod play;
 mod quantity;
 mod read;
@@ -26,7 +27,8 @@ pub use file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Role, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 pub use outcome::{Conclusion, Outcome};
-pub use play::{PlayError, play, play_in, play_on};
+pub use plan_check::{BadPlan, check_plan};
+pub use play::{PlayError, play, play_in, play_on, record};
 pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
 pub use refusal::{Problem, Refusal};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -50,13 +51,10 @@ pub fn play(sim: &SimFile, seed: u64) -> Result<Outcome, PlayError> {
 /// # Errors
 /// See [`PlayError`].
 pub fn play_on(sim: &SimFile, seed: u64, engine: EngineKind) -> Result<Outcome, PlayError> {
-    play_in(sim, seed, engine, |sim, seed| match engine {
-        EngineKind::Leap => Box::new(Leap::new(seed, links(sim))),
-        EngineKind::Turmoil => Box::new(Turmoil::new(seed, sim.link.latency, Turmoil::TICK)),
-    })
+    play_in(sim, seed, engine, |sim, seed| world(sim, seed, engine))
 }
 
-/// Plays `sim` with `seed` in a world that `build` makes, one of the kind `engine`.
+/// Plays `sim` with `seed` in a world that `build` makes, one of the kind `engine`, and judges it.
 ///
 /// # Errors
 /// See [`PlayError`].
@@ -66,13 +64,41 @@ pub fn play_in(
     engine: EngineKind,
     build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
 ) -> Result<Outcome, PlayError> {
-    let (sim, plan) = (sim.clone(), plan_of(sim, seed));
-    let reasons = engine.cannot_play(&sim, &plan);
+    let plan = plan_of(sim, seed);
+    let history = record_in(sim, &plan, seed, engine, 0..0, build)?;
+    Ok(Outcome::judge(sim.clone(), seed, engine, plan, history))
+}
+
+/// Plays `sim` with `seed` on that engine and judges nothing; the events of the numbers `kept`, counted from 1, are
+/// kept raw.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn record(sim: &SimFile, seed: u64, engine: EngineKind, kept: Range<u64>) -> Result<History, PlayError> {
+    record_in(sim, &plan_of(sim, seed), seed, engine, kept, |sim, seed| world(sim, seed, engine))
+}
+
+fn record_in(
+    sim: &SimFile,
+    plan: &Plan,
+    seed: u64,
+    engine: EngineKind,
+    kept: Range<u64>,
+    build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
+) -> Result<History, PlayError> {
+    let reasons = engine.cannot_play(sim, plan);
     if !reasons.is_empty() {
         return Err(PlayError::Inexpressible { engine, reasons });
     }
-    let history = on_trial_thread(seed, || play_here(&sim, &plan, build(&sim, seed)))??;
-    Ok(Outcome::judge(sim, seed, engine, plan, history))
+    Ok(on_trial_thread(seed, || play_here(sim, plan, build(sim, seed), kept))??)
+}
+
+/// The empty world of a trial.
+fn world(sim: &SimFile, seed: u64, engine: EngineKind) -> Box<dyn Engine> {
+    match engine {
+        EngineKind::Leap => Box::new(Leap::new(seed, links(sim))),
+        EngineKind::Turmoil => Box::new(Turmoil::new(seed, sim.link.latency, Turmoil::TICK)),
+    }
 }
 
 /// What every link of the world is like.
@@ -120,8 +146,9 @@ fn timeline(plan: &Plan) -> Vec<(Duration, Step, &Clause)> {
     steps
 }
 
-fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>) -> Result<History, EngineError> {
+fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64>) -> Result<History, EngineError> {
     let mut stage = Stage::build(sim, world);
+    stage.recorder.keep(kept);
     stage.recorder.record(Event::Began(terms(sim)));
     raise_curtain(&mut stage, sim)?;
     let mut felt = BTreeSet::new();

@@ -1,6 +1,6 @@
-//! `pulseless replay`: case files whole, cut, foreign and edited.
+//! `pulseless replay`: case files whole, cut, foreign and edited; one play and many.
 
-use crate::bench::{GOOD, Scratch, change, line_of};
+use crate::bench::{GOOD, Scratch, bad, change, line_of};
 
 /// Where the case of `bad.toml` is once a sweep has left it.
 const CASE: &str = "reports/latest/bad-seed-7.case.json";
@@ -61,11 +61,11 @@ fn a_foreign_file_is_no_case() {
 fn a_case_of_another_format_names_both_formats() {
     let scratch = with_case();
     // Another version's layout may have other keys.
-    let newer = change(&scratch.read(CASE), "\"format\": 1,", "\"format\": 2, \"engine\": \"leap\",");
+    let newer = change(&scratch.read(CASE), "\"format\": 2,", "\"format\": 3, \"shape\": \"round\",");
     scratch.write("newer.case.json", newer);
     let said = scratch.pulseless(&["replay", "newer.case.json"]).exits(64);
     said.refuses(&[
-        "case file newer.case.json has format 2, and this pulseless reads format 1",
+        "case file newer.case.json has format 3, and this pulseless reads format 2",
         "written by pulseless",
     ]);
 }
@@ -79,6 +79,12 @@ fn an_edited_digest_is_not_reproducible() {
     let said = scratch.pulseless(&["replay", "edited.case.json"]).exits(3);
     assert!(said.line("before ").starts_with(&format!("before   {other}: not reproducible")), "{said}");
     assert!(said.line("digest ").contains(&digest), "{said}");
+    // All checkpoints agree: only what comes after the last of them can differ.
+    assert!(said.line("parted ").contains("is the first to differ, before the end"), "{said}");
+    scratch
+        .shell(said.line("compare ").trim_start_matches("compare "))
+        .exits(3)
+        .says(&["16 plays, 16 of them with another digest"]);
     let json = scratch.pulseless(&["replay", "edited.case.json", "--format", "json"]).exits(3).json();
     assert_eq!(json["digest"], *digest);
     scratch.write("spoilt.case.json", change(&scratch.read(CASE), &digest, "xyz"));
@@ -103,4 +109,107 @@ fn a_missing_case_is_refused_by_name() {
     let scratch = Scratch::new();
     let said = scratch.pulseless(&["replay", "missing.case.json"]).exits(64);
     said.refuses(&["failed to read case file missing.case.json: No such file"]);
+}
+
+/// A scratch folder with the case of a sim that has many checkpoints, and that case's text.
+fn with_busy_case() -> (Scratch, String) {
+    let scratch = Scratch::new();
+    let busy = change(&bad(), "rate = \"1/s\"", "rate = \"10/s\"");
+    scratch.write("bad.toml", change(&busy, "at = \"15s\"", "at = \"30s\""));
+    scratch.pulseless(&["sweep", "bad.toml", "--from", "7", "--seeds", "1"]).exits(1);
+    let checkpoints = scratch.read_json(CASE)["checkpoints"].as_array().expect("checkpoints").len();
+    assert!(checkpoints > 2, "{checkpoints} checkpoints show little");
+    let case = scratch.read(CASE);
+    (scratch, case)
+}
+
+#[test]
+fn many_plays_in_many_processes_have_one_digest() {
+    let scratch = with_case();
+    let digest = scratch.read_json(CASE)["digest"].as_str().expect("a digest").to_owned();
+    let said = scratch.pulseless(&["replay", CASE, "--times", "5", "--processes", "3"]).exits(0);
+    assert_eq!(said.first_line(), format!("seed 7 (from {CASE})"));
+    assert!(said.line("15 times").ends_with("the case's"), "{said}");
+    assert!(said.line("15 times").contains(&digest), "{said}");
+    assert_eq!(said.line("verdict "), "verdict  pass: 15 plays, each with the case's digest");
+    assert_eq!(said.err, "", "progress is for a terminal");
+    assert_eq!(scratch.shell(said.again()).exits(0).out, said.out);
+    let json = scratch.pulseless(&["replay", CASE, "--processes", "2", "--format", "json"]).exits(0).json();
+    assert_eq!((&json["times"], &json["processes"]), (&1.into(), &2.into()));
+    assert_eq!((&json["reproduced"], &json["parting"]), (&true.into(), &serde_json::Value::Null));
+    let digests = serde_json::json!([{
+        "digest": digest, "events": json["digests"][0]["events"], "count": 2, "expected": true
+    }]);
+    assert_eq!(json["digests"], digests);
+}
+
+#[test]
+fn another_seed_than_the_recorded_one_parts_from_it_and_the_record_does_not_come_back() {
+    let (scratch, case) = with_busy_case();
+    scratch.write("edited.case.json", change(&case, "\"seed\": 7,", "\"seed\": 8,"));
+    let said = scratch.pulseless(&["replay", "edited.case.json", "--times", "2", "--processes", "2"]).exits(3);
+    let said = said.says(&[
+        "     4 times  ",
+        "no checkpoint agrees; one of the events 1 to 1024 is the first to differ, not after ",
+        "it did not come back: 4 plays more to see that stretch, each with ",
+        "verdict  not reproducible: 4 plays, 4 of them with another digest",
+    ]);
+    assert!(said.line("never ").ends_with("the case's"), "{said}");
+    assert_eq!(said.err, "");
+    assert_eq!(said.again(), "pulseless replay edited.case.json --times 2 --processes 2");
+}
+
+#[test]
+fn the_stretch_that_differs_is_found_in_the_middle_of_a_case() {
+    let (scratch, case) = with_busy_case();
+    // The fault begins a second earlier, at 29 s: up to there everything is the same.
+    let edited = change(&case, "\\nat = \\\"30s\\\"", "\\nat = \\\"29s\\\"");
+    scratch.write("edited.case.json", edited);
+    let checkpoints = scratch.read_json(CASE)["checkpoints"].clone();
+    let times = checkpoints.as_array().expect("checkpoints").iter().map(|checkpoint| &checkpoint["at"]["secs"]);
+    let before = times.filter(|seconds| seconds.as_u64().expect("seconds") < 29).count() as u64;
+    assert!(before > 0, "the fault begins after a checkpoint: {checkpoints}");
+    let said = scratch.pulseless(&["replay", "edited.case.json", "--times", "1", "--format", "json"]).exits(3);
+    let parting = &said.json()["parting"];
+    assert_eq!(parting["stretch"]["agreed"], 1024 * before, "{said}");
+    assert_eq!(parting["stretch"]["last"], 1024 * (before + 1), "{said}");
+    assert_eq!(parting["difference"], serde_json::Value::Null, "the recorded play cannot be had again");
+    let once = scratch.pulseless(&["replay", "edited.case.json"]).exits(3);
+    let agreed = format!("the first {} events agree, until 1", 1024 * before);
+    assert!(once.line("parted ").contains(&agreed), "{once}");
+}
+
+#[test]
+fn a_cut_or_spoilt_checkpoint_is_refused() {
+    let (scratch, case) = with_busy_case();
+    let checkpoint = scratch.read_json(CASE)["checkpoints"][0]["digest"].as_str().expect("a digest").to_owned();
+    scratch.write("spoilt.case.json", change(&case, &checkpoint, "xyz"));
+    let replay = ["replay", "spoilt.case.json", "--times", "1"];
+    let said = scratch.pulseless(&replay).exits(64);
+    said.refuses(&["spoilt.case.json is not a case file", "`xyz` is not a digest", "line 1"]);
+    let (head, _) = case.split_once(&checkpoint).expect("it is there");
+    scratch.write("spoilt.case.json", head);
+    scratch.pulseless(&replay).exits(64).refuses(&["case file spoilt.case.json is truncated: it ends at line "]);
+    // Checkpoints that no play can have are a difference, and no panic.
+    scratch.write("spoilt.case.json", case.replacen("\"events\": 1024,", "\"events\": 18446744073709551615,", 1));
+    scratch.pulseless(&replay).exits(0);
+}
+
+#[test]
+fn no_plays_and_absurdly_many_are_refused() {
+    let scratch = with_case();
+    for (flag, most) in [("--times", 10_000), ("--processes", 1_000)] {
+        for bad in ["0", "-1", "1000000000000", "many", ""] {
+            let said = scratch.pulseless(&["replay", CASE, &format!("{flag}={bad}")]).exits(64);
+            said.refuses(&[&format!("'{bad}' for '{flag}")]);
+        }
+        let range = format!("0 is not in 1..={most}");
+        scratch.pulseless(&["replay", CASE, flag, "0"]).exits(64).refuses(&[&range]);
+        scratch.pulseless(&["replay", CASE, flag, "2", "--verbose"]).exits(64).refuses(&["cannot be used with"]);
+        scratch.pulseless(&["replay", "good.toml", flag, "2"]).exits(64).refuses(&["good.toml is not a case file"]);
+        scratch
+            .pulseless(&["replay", "none.json", flag, "2"])
+            .exits(64)
+            .refuses(&["failed to read case file none.json"]);
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::bench::{BINARY, GOOD, Scratch, bad};
+use crate::bench::{BINARY, GOOD, Scratch, bad, change};
 
 /// How often a condition is looked at, and how long at most: far more than any machine needs.
 const STEP: Duration = Duration::from_millis(5);
@@ -168,6 +168,68 @@ fn a_folder_without_sims_plays_nothing() {
     scratch.make_folder("empty");
     let said = scratch.pulseless(&["sweep", "empty"]).exits(4);
     said.refuses(&["no sim found in empty: a sim is a file that ends in .toml"]);
+}
+
+#[test]
+fn digests_are_written_sorted_and_compared_in_another_order() {
+    let scratch = Scratch::new();
+    scratch.write("sims/b sim.toml", GOOD);
+    scratch.write("sims/a.toml", bad());
+    let sweep = ["sweep", "sims", "--from", "9", "--seeds", "2"];
+    scratch.pulseless(&[&sweep[..], &["--jobs", "4", "--digests", "digests.txt"]].concat()).exits(1);
+    let written = scratch.read("digests.txt");
+    let trials: Vec<&str> = written.lines().filter_map(|line| line.rsplit_once(' ')).map(|(trial, _)| trial).collect();
+    assert_eq!(trials, ["a 9", "a 10", "b sim 9", "b sim 10"]);
+    let compare = [&sweep[..], &["--jobs", "1", "--compare", "digests.txt"]].concat();
+    scratch.pulseless(&compare).exits(1).says(&["4 digests as in digests.txt\n"]);
+    // A part of the sims, or of the seeds, is compared with the same file.
+    let part = ["sweep", "sims/b sim.toml", "--from", "10", "--seeds", "1", "--compare", "digests.txt"];
+    scratch.pulseless(&part).exits(0).says(&["1 digest as in digests.txt\n"]);
+}
+
+#[test]
+fn the_first_other_digest_ends_a_sweep_and_is_named_with_the_expected_one() {
+    let scratch = Scratch::new();
+    scratch.pulseless(&["sweep", "good.toml", "--seeds", "2", "--digests", "digests.txt"]).exits(0);
+    let written = scratch.read("digests.txt");
+    let digest = written.lines().next().and_then(|line| line.rsplit(' ').next()).expect("a digest");
+    let other = "00000000000000000000000000000001";
+    scratch.write("digests.txt", change(&written, digest, other));
+    let compare = ["sweep", "good.toml", "--seeds", "2", "--jobs", "1", "--compare", "digests.txt"];
+    let said = scratch.pulseless(&compare).exits(3);
+    let part = format!("good seed 1\n  not reproducible\n  expected {other}\n  got      {digest}\n");
+    let said = said.says(&[&part, "1 of 2 trials (stopped early)"]);
+    assert!(!said.out.contains("as in digests.txt"), "{said}");
+    let deviation = serde_json::json!({ "sim": "good", "seed": 1, "expected": other, "digest": digest });
+    assert_eq!(scratch.read_json("reports/latest/summary.json")["deviation"], deviation);
+    let json = scratch.pulseless(&[&compare[..], &["--format", "json"]].concat()).exits(3).json();
+    assert_eq!(json["deviation"], deviation);
+}
+
+#[test]
+fn a_digest_file_that_cannot_be_used_is_refused_before_anything_is_played() {
+    let scratch = Scratch::new();
+    let refuse = |flag: &str, file: &str, parts: &[&str]| {
+        scratch.pulseless(&["sweep", "good.toml", "--seeds", "2", flag, file]).exits(64).refuses(parts);
+    };
+    scratch.write("words.txt", "# Digests.\ngood 1 12\n");
+    refuse(
+        "--compare",
+        "words.txt",
+        &["digest file words.txt, line 2: `12` is not a digest", "a line is a sim, a seed"],
+    );
+    scratch.write("digests.txt", format!("good 1 {}\n", "0".repeat(32)));
+    let parts = ["digest file digests.txt has no line for good seed 2", "write one with `pulseless sweep --digests`"];
+    refuse("--compare", "digests.txt", &parts);
+    refuse("--compare", "missing.txt", &["failed to read digest file missing.txt: No such file"]);
+    scratch.write("binary.txt", [0xff, 0xfe, 0x00]);
+    refuse("--compare", "binary.txt", &["failed to read digest file binary.txt: "]);
+    refuse("--digests", "missing/digests.txt", &["failed to write digest file missing/digests.txt: No such file"]);
+    scratch.make_folder("folder");
+    refuse("--digests", "folder", &["failed to write digest file folder: "]);
+    let both = ["sweep", "good.toml", "--digests", "digests.txt", "--compare", "digests.txt"];
+    scratch.pulseless(&both).exits(64).refuses(&["cannot be used with"]);
+    assert!(!scratch.path("reports").exists(), "a refused sweep leaves no report folder");
 }
 
 #[tokio::test]
