@@ -213,7 +213,6 @@ const BEHIND_THE_ENGINE: &[&str] = &[
     "libc::openat64",
     "std::time::Instant::now",
     "std::time::SystemTime::now",
-    "libc::clock_gettime",
     "libc::gettimeofday",
     "libc::time",
     "core::arch::x86_64::_rdtsc",
