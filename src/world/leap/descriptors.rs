@@ -1,13 +1,14 @@
-//! File descriptors for many runtimes: each of tokio's holds three.
+//! File descriptors for many runtimes: each of tokio's holds up to four.
 //!
-//! They are an epoll instance, its duplicate in mio's registry, and the eventfd of its waker (tokio 1.54, mio 1). The
-//! soft limit of open files is 1,024 on most systems, for the sake of select(2), which nobody here calls; the hard
-//! limit is what the system's owner grants (setrlimit(2), systemd's "File Descriptor Limits").
+//! They are an epoll instance, its duplicate in mio's registry, the eventfd of its waker, and, where tokio's feature
+//! `signal` is on, a duplicate of the signals' socket (tokio 1.54, mio 1; counted in /proc/self/fd). The soft limit of
+//! open files is 1,024 on most systems, for the sake of select(2), which nobody here calls; the hard limit is what the
+//! system's owner grants (setrlimit(2), systemd.exec(5) on LimitNOFILE).
 
 use std::sync::Once;
 
-/// What the runtime of a host holds.
-pub(crate) const PER_HOST: u64 = 3;
+/// What the runtime of a host holds at most.
+pub(crate) const MOST_PER_HOST: u64 = 4;
 
 fn limit() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

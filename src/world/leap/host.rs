@@ -260,14 +260,14 @@ impl Host {
     /// What was written leaves, unless the process waits for its disk; and a process that is doomed dies.
     fn end_turn(&mut self, now: Duration) {
         let Some(running) = &mut self.running else { return };
-        let wait = running.process.take_wait();
-        if wait.is_zero() {
+        let (wait, doom) = (running.process.take_wait(), running.process.doom());
+        if wait.is_zero() || doom.is_some() {
             self.net.fabric().send_unsent();
         } else {
             running.held = Some(self.net.fabric().hold_unsent());
             self.standstill.wait_until(now + wait);
         }
-        if let Some(death) = running.process.doom() {
+        if let Some(death) = doom {
             running.undertaker.bury(&running.process, death);
             self.reap(death);
         }
@@ -284,8 +284,9 @@ fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
         .on_task_terminate(|_| end_task())
         .build()
         .map_err(|error| {
-            let (each, most) = (descriptors::PER_HOST, descriptors::most());
-            let limit = format!("each host takes {each} file descriptors, this process may have {most} (`ulimit -n`)");
+            let (each, most) = (descriptors::MOST_PER_HOST, descriptors::most());
+            let limit =
+                format!("each host takes up to {each} file descriptors, this process may have {most} (`ulimit -n`)");
             Breakdown::NoRuntime(format!("{error}; {limit}"))
         })
 }

@@ -1,0 +1,154 @@
+//! What the leap engine says of programs that break down, or go behind its back.
+
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "what no trial may call is what is tested")]
+
+use std::pin::Pin;
+use std::sync::{Condvar, Mutex};
+use std::thread::{park_timeout, sleep as sleep_for_real};
+use std::time::Duration;
+
+use pulseless::fault::Latency;
+use pulseless::world::{Engine, EngineError, Leap, on_trial_thread};
+use tokio::time::sleep;
+
+const LATENCY: Latency = Latency::uniform(Duration::from_millis(10), Duration::from_millis(10));
+const SECOND: Duration = Duration::from_secs(1);
+
+type Run = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Plays a host that runs this, for a minute.
+fn play(run: impl Fn() -> Run + Send + 'static) -> Result<(), EngineError> {
+    on_trial_thread(7, || {
+        let mut leap = Leap::new(7, LATENCY);
+        let host = leap.add_host("culprit", Box::new(move |_| run()));
+        leap.start(host);
+        leap.run_until(60 * SECOND)
+    })
+    .expect("no panic")
+}
+
+/// What a clock of the system shows, in seconds.
+fn clock(id: libc::clockid_t) -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime writes to the one timespec that it is given.
+    unsafe { libc::clock_gettime(id, &mut time) };
+    time.tv_sec
+}
+
+/// What the engine says of a program that calls `offend` in its third second.
+fn break_down(offend: fn()) -> String {
+    let run = move || -> Run {
+        Box::pin(async move {
+            sleep(3 * SECOND).await;
+            offend();
+            std::future::pending().await
+        })
+    };
+    let error = play(run).expect_err("breaks down");
+    let EngineError::Host { host, at, .. } = &error else { panic!("{error}") };
+    assert_eq!((host.as_str(), at.as_secs()), ("culprit", 3));
+    error.to_string()
+}
+
+fn read_atomic_time() {
+    clock(libc::CLOCK_TAI);
+}
+
+fn system_call() {
+    let mut bytes = [0u8; 8];
+    // SAFETY: getrandom(2) writes the 8 bytes that it is given.
+    unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) };
+}
+
+/// Waits for what nobody tells, until real time has passed.
+fn wait_for_nobody() {
+    let mutex = Mutex::new(());
+    let guard = mutex.lock().expect("not poisoned");
+    drop(Condvar::new().wait_timeout(guard, 600 * SECOND).expect("not poisoned"));
+}
+
+#[test]
+fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_time() {
+    let offences: &[(fn(), &str, &str)] = &[
+        (|| sleep_for_real(600 * SECOND), "called thread::sleep", "use tokio::time::sleep"),
+        (|| park_timeout(600 * SECOND), "futex", "use tokio::time::timeout"),
+        (wait_for_nobody, "futex", "use tokio::time::timeout"),
+        (|| drop(std::thread::Builder::new().spawn(|| ())), "pthread_create", "use tokio::spawn"),
+        (|| drop(std::thread::spawn(|| ())), "pthread_create", "use tokio::spawn"),
+        (|| drop(tokio::task::spawn_blocking(|| ())), "spawn_blocking", "use tokio::spawn"),
+        (
+            || {
+                tokio::spawn(tokio::net::lookup_host("localhost:80"));
+            },
+            "spawn_blocking",
+            "use tokio::spawn",
+        ),
+        (|| drop(std::fs::File::open("/dev/urandom")), "raw entropy (open", "ask the surroundings for dice"),
+        (system_call, "raw entropy (syscall(SYS_getrandom))", "ask the surroundings for dice"),
+        (read_atomic_time, "read clock 11", "ask tokio for the time"),
+        (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a real socket", "ask the surroundings"),
+        (|| drop(std::net::TcpListener::bind("[::1]:0")), "a real socket", "ask the surroundings"),
+    ];
+    for (offend, call, instead) in offences {
+        let error = break_down(*offend);
+        assert!(error.contains(call) && error.contains(instead), "{error}");
+    }
+}
+
+#[test]
+fn an_offence_of_the_trial_itself_is_told() {
+    let error = on_trial_thread(7, || sleep_for_real(600 * SECOND)).expect_err("an offence").to_string();
+    assert!(error.contains("called thread::sleep"), "{error}");
+}
+
+#[test]
+fn every_way_to_read_the_wall_clock_shows_the_simulated_one() {
+    let (seconds, micros, cpu) = on_trial_thread(7, || {
+        let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+        // SAFETY: both write to what they are given; the other pointers are null, which both allow.
+        let seconds = unsafe {
+            libc::gettimeofday(&mut time, std::ptr::null_mut());
+            libc::time(std::ptr::null_mut())
+        };
+        (seconds, (time.tv_sec, time.tv_usec), clock(libc::CLOCK_PROCESS_CPUTIME_ID))
+    })
+    .expect("no panic");
+    // 2026-01-01 00:00:00 UTC.
+    assert_eq!(seconds, 1_767_225_600);
+    assert_eq!(micros, (1_767_225_600, 0));
+    assert!(cpu < 86_400, "CPU time is real");
+}
+
+#[test]
+fn a_panic_among_tasks_that_wake_each_other_aborts_nobody() {
+    let run = || -> Run {
+        Box::pin(async {
+            let (first, told_first) = tokio::sync::oneshot::channel::<()>();
+            let (second, told_second) = tokio::sync::oneshot::channel::<()>();
+            // Two destructors of one task, each of which wakes another task.
+            tokio::spawn(async move {
+                let _both = (first, second);
+                std::future::pending::<()>().await;
+            });
+            tokio::spawn(told_first);
+            tokio::spawn(told_second);
+            sleep(SECOND).await;
+            tokio::spawn(async { panic!("a planted panic") });
+            std::future::pending().await
+        })
+    };
+    let error = play(run).expect_err("breaks down").to_string();
+    assert!(error.contains("host culprit panicked: a planted panic at tests/offences.rs:"), "{error}");
+}
+
+#[test]
+fn a_panic_that_the_program_catches_is_its_own_business() {
+    let run = || -> Run {
+        Box::pin(async {
+            let caught = std::panic::catch_unwind(|| panic!("a planted panic"));
+            sleep(SECOND).await;
+            caught.map_or(Ok(()), |()| Err("it was not caught".to_owned()))
+        })
+    };
+    assert_eq!(play(run), Ok(()));
+}
