@@ -111,7 +111,8 @@ pub(crate) fn quiet_hour() {
     world.host("proxy", || async {
         let env: Env = Arc::new(Turmoil::default());
         let upstream = Address::new("node", NODE_PORT);
-        let config = ProxyConfig { port: PROXY_PORT, upstream, control: Control::default() };
+        let config =
+            ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: Control::default() };
         Ok(proxy::serve(env, config, Arc::new(Nobody)).await?)
     });
     let heard = Arc::new(Heard(AtomicU64::new(0)));

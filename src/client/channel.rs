@@ -24,7 +24,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::client::Http2Keepalive;
-use crate::env::{Address, ByteStream, Env};
+use crate::env::{Address, ByteStream, Env, TcpOptions};
 use crate::wire::proto::mls_api_client::MlsApiClient;
 
 /// The connection's window: the largest that HTTP/2 knows, as in libxmtp's endpoint. The streams keep their
@@ -81,6 +81,7 @@ pub struct Dialer {
     node: Address,
     endpoint: Endpoint,
     patience: Duration,
+    tcp: TcpOptions,
 }
 
 impl Dialer {
@@ -98,7 +99,13 @@ impl Dialer {
             Ok(endpoint) => endpoint,
             Err(error) => return Err(BadNode { node, why: error.to_string() }),
         };
-        Ok(Dialer { env, node, endpoint, patience })
+        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default() })
+    }
+
+    /// Dials with these options of TCP.
+    #[must_use]
+    pub fn with_tcp(self, tcp: TcpOptions) -> Self {
+        Dialer { tcp, ..self }
     }
 
     /// One connection, new.
@@ -107,7 +114,7 @@ impl Dialer {
     /// Each of [`DialError`].
     pub async fn dial(&self) -> Result<Link, DialError> {
         let connecting = async {
-            let dialed = self.env.dial(&self.node).await;
+            let dialed = self.env.dial_with(&self.node, self.tcp).await;
             let socket = dialed.map_err(|source| DialError::Connect { node: self.node.clone(), source })?;
             let link = Link::over(socket, &self.endpoint).await;
             link.map_err(|error| DialError::Handshake { node: self.node.clone(), why: explain(&error) })

@@ -88,11 +88,12 @@ impl<A: Application> Subscriber<A> {
             topics_per_mutate,
             watchdog,
             http2_keepalive,
+            tcp,
             connect_timeout,
             backoff,
             quirk,
         } = config;
-        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?;
+        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.with_tcp(tcp);
         let inbox = Inbox::open(env, quirk)?;
         let ledger = Ledger::new(&topics, &inbox.read_cursors()?, quirk);
         Ok(Subscriber {

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::client::{self, ClientConfig, Publisher, PublisherConfig};
-use crate::env::{Address, Env};
+use crate::env::{Address, Env, TcpOptions};
 use crate::fault::Death;
 use crate::history::{Event, HostName, Recorder, Terms};
 use crate::node::{self, NodeConfig};
@@ -123,7 +123,7 @@ impl Stage {
             let control = Control::default();
             self.controls.insert(name.clone(), control.clone());
             let upstream = Address::new(sim.cast.node(sim.cast.node_behind(number)), NODE_PORT);
-            let config = ProxyConfig { port: PROXY_PORT, upstream, control };
+            let config = ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control };
             let (names, recorder, incarnations) = (names.clone(), self.recorder_of(&name), incarnations.clone());
             let run = move |env: Env| {
                 let incarnation = incarnations.fetch_add(1, Ordering::Relaxed) + 1;

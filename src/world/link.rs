@@ -11,8 +11,8 @@ use rand::RngExt;
 
 use crate::env::Dice;
 use crate::fault::{Latency, LinkHarm, Shape};
-use crate::world::engine::HostId;
 use crate::world::clock::nanos;
+use crate::world::engine::HostId;
 use crate::world::net::{Harm, Ways};
 
 /// Within one host: what loopback takes, of the order of 50 µs with the processes' wake-ups.

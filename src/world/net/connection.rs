@@ -99,9 +99,7 @@ impl Connection {
     /// Nothing will ever happen on it again.
     pub(crate) fn is_over(&self) -> bool {
         match self.phase {
-            Phase::Failed(_) => {
-                self.ends[0].holder == Holder::Nobody && (self.ends[1].holder != Holder::Process)
-            }
+            Phase::Failed(_) => self.ends[0].holder == Holder::Nobody && (self.ends[1].holder != Holder::Process),
             Phase::Connecting => false,
             Phase::Open => self.ends.iter().all(End::is_over),
         }

@@ -93,14 +93,7 @@ impl Harm {
     }
 
     /// Harms a packet on a link that it falls on.
-    pub(crate) fn harm(
-        &mut self,
-        seed: u64,
-        from: Place<'_>,
-        to: Place<'_>,
-        packet: Packet,
-        effects: &mut Effects,
-    ) {
+    pub(crate) fn harm(&mut self, seed: u64, from: Place<'_>, to: Place<'_>, packet: Packet, effects: &mut Effects) {
         let number = self.number;
         let luck = self.luck.entry((from.0, to.0));
         let luck = || {

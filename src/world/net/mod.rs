@@ -18,6 +18,6 @@ mod sending;
 mod socket;
 mod traffic;
 
-pub(crate) use fabric::Net;
+pub(crate) use fabric::{Net, Unsent};
 pub(crate) use harm::{Harm, Ways};
 pub(crate) use socket::{dial, listen};

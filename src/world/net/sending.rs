@@ -345,8 +345,7 @@ impl Fabric {
 
     fn expire_retransmission(&mut self, id: ConnectionId, side: Side, clock: Duration) {
         let Some(end) = self.end_mut(id, side) else { return };
-        let limits =
-            Limits { user_timeout: end.options.user_timeout, is_orphan: end.holder == Holder::Nobody };
+        let limits = Limits { user_timeout: end.options.user_timeout, is_orphan: end.holder == Holder::Nobody };
         let Some(pending) = &mut end.retransmission else { return };
         if clock < pending.due(limits.user_timeout) {
             return;
