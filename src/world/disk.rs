@@ -7,10 +7,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use redb::StorageBackend;
 
 use crate::env::Disk;
+use crate::fault::{DiskHarm, Landmark, Moment, Unsynced};
 use crate::world::process::Process;
 
 /// The disks of one host.
@@ -88,7 +90,10 @@ impl StorageBackend for Handle {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.store().map(drop)
+        self.process.passes(Landmark::DurableWrite, Moment::Before);
+        drop(self.store()?);
+        self.process.passes(Landmark::DurableWrite, Moment::After);
+        Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -102,6 +107,27 @@ impl StorageBackend for Handle {
         self.store()?.holder = None;
         Ok(())
     }
+}
+
+/// Replaced at the merge.
+impl Disks {
+    pub(crate) fn new(_seed: u64, _host: &str) -> Self {
+        Disks::default()
+    }
+
+    pub(crate) fn begin(&mut self, _number: u32, _harm: DiskHarm) {}
+
+    pub(crate) fn end(&mut self, _number: u32) -> bool {
+        false
+    }
+
+    pub(crate) fn power_off(&mut self, _unsynced: Unsynced) {}
+
+    pub(crate) fn lose(&mut self) {}
+
+    pub(crate) fn back_up(&mut self, _at: Duration) {}
+
+    pub(crate) fn restore(&mut self, _from: Duration) {}
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! The event loop: deliver what is due, run whom it woke, leap to the next arrival or timer.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::{Death, Fault};
 use crate::world::Clock;
 use crate::world::engine::{Engine, EngineError, HostId, Obituary, Program, TURNS_AT_ONE_INSTANT};
+use crate::world::leap::harm::{Harmed, Harms};
 use crate::world::leap::host::{Breakdown, Host};
 use crate::world::leap::interpose;
+use crate::world::leap::undertaker::Told;
 use crate::world::link::LinkBase;
 use crate::world::net::Net;
 
@@ -22,11 +25,15 @@ pub struct Leap {
     clock: Clock,
     net: Net,
     hosts: Vec<Host>,
+    names: BTreeMap<String, HostId>,
     /// Timers by time; an entry counts only while it is its host's newest.
     timers: BinaryHeap<Reverse<(Duration, HostId)>>,
-    /// Hosts that must run at this instant whatever happens: they have just begun.
+    /// Hosts that must run at this instant whatever happens: they have just begun, or were released.
     fresh: BTreeSet<HostId>,
-    told: Option<Obituary>,
+    harms: Harms,
+    told: Option<Told>,
+    /// A host could not be started: told by the next call that can tell.
+    broken: Option<EngineError>,
 }
 
 impl Leap {
@@ -43,9 +50,12 @@ impl Leap {
             clock: Clock::default(),
             net: Net::new(seed, links),
             hosts: Vec::new(),
+            names: BTreeMap::new(),
             timers: BinaryHeap::new(),
             fresh: BTreeSet::new(),
+            harms: Harms::default(),
             told: None,
+            broken: None,
         }
     }
 
@@ -62,10 +72,14 @@ impl Leap {
                 return Ok(());
             }
             for host in runnable {
+                // Whom something holds has its turn when it is released: until then its wakers and timers pile up.
+                if !self.hosts[host.index()].may_run(now) {
+                    continue;
+                }
                 self.take_turn(host, || ())?;
                 turns += 1;
                 if turns > TURNS_AT_ONE_INSTANT {
-                    return Err(EngineError::Livelock { host: self.hosts[host.index()].name.clone(), at: now });
+                    return Err(EngineError::Livelock { host: self.hosts[host.index()].name.to_string(), at: now });
                 }
             }
         }
@@ -74,27 +88,26 @@ impl Leap {
     fn take_turn(&mut self, host: HostId, order: impl FnOnce()) -> Result<(), EngineError> {
         let now = self.clock.now();
         let host_state = &mut self.hosts[host.index()];
-        let before = host_state.timer();
-        let turn = host_state.take_turn(&self.net, now, order);
-        turn.map_err(|what: Breakdown| EngineError::Host {
-            host: host_state.name.clone(),
-            what: what.to_string(),
-            at: now,
-        })?;
-        if let Some(timer) = host_state.timer()
-            && before != Some(timer)
-        {
-            self.timers.push(Reverse((timer, host)));
+        let before = host_state.wakes_at();
+        host_state.take_turn(now, order).map_err(|what| break_down(host_state, &what, now))?;
+        let after = host_state.wakes_at();
+        if before != after {
+            self.expect_timer(host, after);
+        }
+        Ok(())
+    }
+
+    fn expect_timer(&mut self, host: HostId, at: Option<Duration>) {
+        if let Some(at) = at {
+            self.timers.push(Reverse((at, host)));
             self.sweep_timers();
         }
-        self.net.fabric().send_unsent();
-        Ok(())
     }
 
     fn sweep_timers(&mut self) {
         if self.timers.len() > TIMERS_PER_HOST * self.hosts.len() {
             let hosts = &self.hosts;
-            self.timers.retain(|Reverse((at, host))| hosts[host.index()].timer() == Some(*at));
+            self.timers.retain(|Reverse((at, host))| hosts[host.index()].wakes_at() == Some(*at));
         }
     }
 
@@ -103,7 +116,7 @@ impl Leap {
             && at <= now
         {
             self.timers.pop();
-            if self.hosts[host.index()].timer() == Some(at) {
+            if self.hosts[host.index()].wakes_at() == Some(at) {
                 runnable.insert(host);
             }
         }
@@ -111,13 +124,27 @@ impl Leap {
 
     fn next_event(&mut self) -> Option<Duration> {
         while let Some(Reverse((at, host))) = self.timers.peek().copied()
-            && self.hosts[host.index()].timer() != Some(at)
+            && self.hosts[host.index()].wakes_at() != Some(at)
         {
             self.timers.pop();
         }
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
         let arrival = self.net.fabric().next_arrival();
         [timer, arrival].into_iter().flatten().min()
+    }
+
+    /// A clause holds these hosts no more; something else still may.
+    fn release(&mut self, hosts: BTreeSet<HostId>) {
+        for host in hosts {
+            self.fresh.insert(host);
+            // Its entry may have been taken for outdated while it was held.
+            self.expect_timer(host, self.hosts[host.index()].wakes_at());
+        }
+    }
+
+    /// The hosts that a fault falls on.
+    fn hosts_of(&self, fault: &Fault) -> Vec<HostId> {
+        fault.hosts().map(|name| *self.names.get(name).expect("a fault falls on hosts of its world")).collect()
     }
 
     fn set_now(&mut self, now: Duration) {
@@ -129,12 +156,13 @@ impl Leap {
 impl Engine for Leap {
     fn add_host(&mut self, name: &str, program: Program) -> HostId {
         let id = self.net.fabric().add_host(name);
-        self.hosts.push(Host::new(id, name, program));
+        self.hosts.push(Host::new(self.seed, &self.net, id, name, program));
+        self.names.insert(name.to_owned(), id);
         id
     }
 
     fn tell_deaths(&mut self, told: Obituary) {
-        self.told = Some(told);
+        self.told = Some(Arc::from(told));
     }
 
     fn clock(&self) -> Clock {
@@ -154,44 +182,59 @@ impl Engine for Leap {
     }
 
     fn start(&mut self, host: HostId) {
-        let (seed, net, clock) = (self.seed, self.net.clone(), self.clock.clone());
+        let now = self.clock.now();
         let host_state = &mut self.hosts[host.index()];
-        if !host_state.is_up() {
-            host_state.start(seed, &net, &clock);
-            self.fresh.insert(host);
+        if host_state.is_up() || self.broken.is_some() {
+            return;
+        }
+        match host_state.start(self.told.clone(), now) {
+            Ok(()) => {
+                self.harms.note_start(host_state.standstill.sleeps());
+                self.fresh.insert(host);
+            }
+            Err(what) => self.broken = Some(break_down(host_state, &what, now)),
         }
     }
 
     fn halt(&mut self, host: HostId, death: Death) -> bool {
-        let host_state = &mut self.hosts[host.index()];
-        let was_up = host_state.is_up();
-        if was_up && let Some(told) = &self.told {
-            told(&host_state.name, death);
-        }
-        host_state.kill(&self.net);
         self.fresh.remove(&host);
-        was_up
+        self.hosts[host.index()].halt(death, self.clock.now())
     }
 
-    fn back_up(&mut self, _host: HostId) {}
+    fn back_up(&mut self, host: HostId) {
+        self.hosts[host.index()].disks().back_up(self.clock.now());
+    }
 
     fn begin(&mut self, number: u32, fault: &Fault) {
-        self.net.fabric().begin(number, fault);
+        let on = self.hosts_of(fault);
+        let mut released = BTreeSet::new();
+        let mut harmed =
+            Harmed { net: &self.net, hosts: &mut self.hosts, now: self.clock.now(), released: &mut released };
+        self.harms.begin(number, fault, on, &mut harmed);
     }
 
     fn end(&mut self, number: u32) -> bool {
-        self.net.fabric().end(number)
+        let mut released = BTreeSet::new();
+        let mut harmed =
+            Harmed { net: &self.net, hosts: &mut self.hosts, now: self.clock.now(), released: &mut released };
+        let felt = self.harms.end(number, &mut harmed);
+        self.release(released);
+        felt
     }
 
     fn order(&mut self, host: HostId, order: Box<dyn FnOnce()>) -> Result<(), EngineError> {
-        if self.is_up(host) {
+        if self.hosts[host.index()].may_run(self.clock.now()) {
             return self.take_turn(host, order);
         }
+        // Whom it wakes runs when the host is released.
         order();
         Ok(())
     }
 
     fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
         loop {
             self.play_instant()?;
             match self.next_event() {
@@ -210,6 +253,10 @@ impl Engine for Leap {
 impl Drop for Leap {
     /// Every process dies before the world that it lives in.
     fn drop(&mut self) {
-        self.hosts.iter_mut().for_each(|host| host.kill(&self.net));
+        self.hosts.iter_mut().for_each(Host::abandon);
     }
+}
+
+fn break_down(host: &Host, what: &Breakdown, at: Duration) -> EngineError {
+    EngineError::Host { host: host.name.to_string(), what: what.to_string(), at }
 }

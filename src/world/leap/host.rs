@@ -1,32 +1,47 @@
 //! A host: one process at a time, on a tokio runtime of its own.
 //!
+//! Refuses to know other hosts, and when a fault begins and ends.
+//!
 //! ```text
-//! Down --start--> Up --kill--> Down
+//!        start                death, from outside or at a named point
+//! Down ---------> Up ---------------------------------------------------> Down
+//!   ^                                                                       |
+//!   +---- the host may be off meanwhile: then `start` powers it on ---------+
 //! ```
+//! While it is up it runs in turns, unless something holds it: see `standstill`.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
+use tokio::runtime::{Builder, RngSeed, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
-use crate::world::clock::Clock;
+use crate::env::Env;
+use crate::fault::Death;
+use crate::world::clock::WallClock;
 use crate::world::disk::Disks;
 use crate::world::engine::{HostId, Program};
-use crate::world::leap::interpose::{self, Turn, WALL_CLOCK_START};
-use crate::world::leap::trial_thread::describe_panic;
-use crate::world::net::{self, Net};
-use crate::world::process::Process;
+use crate::world::leap::descriptors;
+use crate::world::leap::interpose::{self, Readings, Turn};
+use crate::world::leap::offence::{self, Offence};
+use crate::world::leap::standstill::Standstill;
+use crate::world::leap::surroundings::HostEnv;
+use crate::world::leap::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
+use crate::world::leap::undertaker::{Told, Undertaker};
+use crate::world::net::{Net, Unsent};
+use crate::world::process::{Points, Process};
 
-/// Why a host could not go on: each is a bug of the program or of ours, never of the world.
+/// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each): none ever comes, the wait for
+/// them is simulated.
+const REAL_EVENTS: usize = 1;
+
+/// Why a host could not go on: each is a bug of the program or of ours, or a machine too small, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Breakdown {
     /// A task panicked.
@@ -35,14 +50,24 @@ pub(crate) enum Breakdown {
     Exited(String),
     /// Tasks went on at one instant and never waited for anything.
     NeverIdle,
+    /// The program reached around the engine.
+    Offended(Offence),
+    /// The machine has no file descriptors left.
+    NoRuntime(String),
 }
 
 pub(crate) struct Host {
     id: HostId,
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     program: Program,
+    seed: u64,
+    net: Net,
     disks: Arc<Mutex<Disks>>,
+    pub(crate) points: Arc<Points>,
+    pub(crate) wall_clock: WallClock,
+    pub(crate) standstill: Standstill,
     incarnation: u32,
+    is_off: bool,
     running: Option<Running>,
 }
 
@@ -51,75 +76,227 @@ struct Running {
     /// The program, until it has ended.
     main: Option<JoinHandle<Result<(), String>>>,
     process: Process,
+    undertaker: Undertaker,
     /// When its next timer is due.
     timer: Option<Duration>,
+    /// What leaves when the process has waited for its disk.
+    held: Option<Unsent>,
 }
 
 impl Host {
-    pub(crate) fn new(id: HostId, name: &str, program: Program) -> Self {
-        Host { id, name: name.to_owned(), program, disks: Arc::default(), incarnation: 0, running: None }
+    pub(crate) fn new(seed: u64, net: &Net, id: HostId, name: &str, program: Program) -> Self {
+        Host {
+            id,
+            name: name.into(),
+            program,
+            seed,
+            net: net.clone(),
+            disks: Arc::new(Mutex::new(Disks::new(seed, name))),
+            points: Arc::default(),
+            wall_clock: WallClock::default(),
+            standstill: Standstill::default(),
+            incarnation: 0,
+            is_off: false,
+            running: None,
+        }
     }
 
     pub(crate) fn is_up(&self) -> bool {
         self.running.is_some()
     }
 
+    /// Whether its power has failed.
+    pub(crate) fn is_off(&self) -> bool {
+        self.is_off
+    }
+
     pub(crate) fn incarnation(&self) -> u32 {
         self.incarnation
     }
 
-    pub(crate) fn timer(&self) -> Option<Duration> {
-        self.running.as_ref().and_then(|running| running.timer)
+    pub(crate) fn disks(&self) -> MutexGuard<'_, Disks> {
+        self.disks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is up and nothing holds it.
+    pub(crate) fn may_run(&self, now: Duration) -> bool {
+        self.is_up() && self.standstill.may_run(now)
+    }
+
+    /// When it runs by itself.
+    pub(crate) fn wakes_at(&self) -> Option<Duration> {
+        self.running.as_ref().and_then(|running| self.standstill.wakes_at(running.timer))
+    }
+
+    fn readings(&self, now: Duration) -> Readings {
+        Readings { monotonic: self.standstill.monotonic(now), boottime: now, wall: self.wall_clock.at(now) }
     }
 
     /// Starts the next process.
-    pub(crate) fn start(&mut self, seed: u64, net: &Net, clock: &Clock) {
+    pub(crate) fn start(&mut self, told: Option<Told>, now: Duration) -> Result<(), Breakdown> {
         assert!(self.running.is_none(), "host {} runs already", self.name);
+        if std::mem::take(&mut self.is_off) {
+            self.net.fabric().power_on(self.id);
+        }
         self.incarnation += 1;
+        self.standstill.begin_process();
         let process = Process::begin();
+        let undertaker = Undertaker {
+            host: self.id,
+            name: self.name.clone(),
+            net: self.net.clone(),
+            disks: Arc::downgrade(&self.disks),
+            told,
+        };
+        let burying = undertaker.clone();
+        let bury = move |process: &Process, death| {
+            burying.bury(process, death);
+            interpose::end_turn(Turn::Dead);
+        };
+        process.dies_at(self.points.clone(), Box::new(bury));
         let scope = format!("{}/{}", self.name, self.incarnation);
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .rng_seed(RngSeed::from_bytes(format!("{seed}/{scope}").as_bytes()))
-            .unhandled_panic(UnhandledPanic::ShutdownRuntime)
-            .build()
-            .expect("the system has file descriptors for a runtime");
+        interpose::set_readings(self.readings(now));
+        let runtime = build_runtime(&format!("{}/{scope}", self.seed))?;
         let env: Env = Arc::new(HostEnv {
             host: self.id,
-            net: net.clone(),
-            clock: clock.clone(),
+            net: self.net.clone(),
             disks: self.disks.clone(),
             process: process.clone(),
-            seed,
+            seed: self.seed,
             scope,
             dice_drawn: AtomicU64::new(0),
         });
         let main = runtime.spawn((self.program)(env));
-        self.running = Some(Running { runtime, main: Some(main), process, timer: None });
+        interpose::set_now(now);
+        if interpose::take_wall_clock_read() {
+            self.wall_clock.note_read();
+        }
+        self.running = Some(Running { runtime, main: Some(main), process, undertaker, timer: None, held: None });
+        Ok(())
     }
 
-    /// Kills the process: first its kernel closes its sockets and its disks are dead to it, then its
-    /// destructors run, which can reach neither.
-    pub(crate) fn kill(&mut self, net: &Net) {
-        let Some(running) = self.running.take() else { return };
+    /// Halts the host; whether a process ran on it. Where none runs, only the power can still go.
+    pub(crate) fn halt(&mut self, death: Death, now: Duration) -> bool {
+        if matches!(death, Death::PoweredOff(_)) && self.standstill.lose_power(now) {
+            self.net.fabric().resume(self.id);
+        }
+        let Some(running) = &mut self.running else {
+            self.cut_idle_power(death);
+            return false;
+        };
+        if let Some(held) = running.held.take()
+            && !matches!(death, Death::PoweredOff(_))
+        {
+            // Its kernel sends what it has, as it does for every killed process.
+            self.net.fabric().release_unsent(held);
+        }
+        running.undertaker.bury(&running.process, death);
+        self.reap(death);
+        true
+    }
+
+    fn cut_idle_power(&mut self, death: Death) {
+        if let Death::PoweredOff(unsynced) = death
+            && !self.is_off
+        {
+            self.net.fabric().power_off(self.id);
+            self.disks().power_off(unsynced);
+            self.is_off = true;
+        }
+    }
+
+    /// Kills the process without a word: the world ends.
+    pub(crate) fn abandon(&mut self) {
+        let Some(running) = &self.running else { return };
         running.process.die();
-        net.fabric().kill(self.id);
-        // What a destructor says after the process's death is of no interest, not even a panic.
+        self.net.fabric().kill(self.id);
+        self.reap(Death::Killed);
+    }
+
+    /// What a dead process leaves behind goes: its destructors run, and reach neither sockets nor disks.
+    fn reap(&mut self, death: Death) {
+        self.is_off |= matches!(death, Death::PoweredOff(_));
+        self.standstill.begin_process();
+        let running = self.running.take();
         drop(catch_unwind(AssertUnwindSafe(|| drop(running))));
+        // What a destructor says or does after the process's death is of no interest: no real one runs then.
+        forget_panics();
+        offence::take();
+        interpose::take_wall_clock_read();
     }
 
     /// Runs everything that can run at `now`, until the host waits for its next timer or for another host.
     /// `order` runs first, among the host's tasks, so that what it wakes is woken on its own runtime.
-    pub(crate) fn take_turn(&mut self, net: &Net, now: Duration, order: impl FnOnce()) -> Result<(), Breakdown> {
+    pub(crate) fn take_turn(&mut self, now: Duration, order: impl FnOnce()) -> Result<(), Breakdown> {
+        let readings = self.readings(now);
         let Some(running) = &mut self.running else { return Ok(()) };
-        let wakers = net.fabric().take_wakers(self.id);
+        self.standstill.end_wait();
+        let wakers = {
+            let mut fabric = self.net.fabric();
+            if let Some(held) = running.held.take() {
+                fabric.release_unsent(held);
+            }
+            fabric.take_wakers(self.id)
+        };
+        interpose::set_readings(readings);
         let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, order))));
-        match turn {
-            Err(panic) => return Err(Breakdown::Panicked(describe_panic(&*panic))),
-            Ok(Turn::Idle(rest)) => running.timer = rest.map(|rest| now + rest),
-            Ok(Turn::Running | Turn::Stuck) => return Err(Breakdown::NeverIdle),
+        interpose::set_now(now);
+        if interpose::take_wall_clock_read() {
+            self.wall_clock.note_read();
         }
-        running.check_main()
+        if let Some(death) = running.process.doom().filter(|_| !running.process.is_alive()) {
+            self.reap(death);
+            return Ok(());
+        }
+        if let Some(offence) = offence::take() {
+            return Err(Breakdown::Offended(offence));
+        }
+        running.timer = idle_until(turn)?.map(|rest| now + rest);
+        running.check_main()?;
+        self.end_turn(now);
+        Ok(())
+    }
+
+    /// What was written leaves, unless the process waits for its disk; and a process that is doomed dies.
+    fn end_turn(&mut self, now: Duration) {
+        let Some(running) = &mut self.running else { return };
+        let wait = running.process.take_wait();
+        if wait.is_zero() {
+            self.net.fabric().send_unsent();
+        } else {
+            running.held = Some(self.net.fabric().hold_unsent());
+            self.standstill.wait_until(now + wait);
+        }
+        if let Some(death) = running.process.doom() {
+            running.undertaker.bury(&running.process, death);
+            self.reap(death);
+        }
+    }
+}
+
+fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
+    descriptors::raise_limit();
+    Builder::new_current_thread()
+        .enable_all()
+        .rng_seed(RngSeed::from_bytes(seed.as_bytes()))
+        .max_io_events_per_tick(REAL_EVENTS)
+        .on_before_task_poll(|_| begin_poll())
+        .on_task_terminate(|_| end_task())
+        .build()
+        .map_err(|error| {
+            let (each, most) = (descriptors::PER_HOST, descriptors::most());
+            let limit = format!("each host takes {each} file descriptors, this process may have {most} (`ulimit -n`)");
+            Breakdown::NoRuntime(format!("{error}; {limit}"))
+        })
+}
+
+/// How long a host rests after its turn, until its next timer.
+fn idle_until(turn: std::thread::Result<Turn>) -> Result<Option<Duration>, Breakdown> {
+    match turn {
+        Err(panic) => Err(Breakdown::Panicked(describe_panic(&*panic))),
+        Ok(Turn::Idle(rest)) => Ok(rest),
+        Ok(Turn::Panicked) => Err(Breakdown::Panicked(take_task_panic())),
+        Ok(Turn::Running | Turn::Stuck | Turn::Dead) => Err(Breakdown::NeverIdle),
     }
 }
 
@@ -150,47 +327,10 @@ async fn until_idle(wakers: Vec<Waker>, order: impl FnOnce()) -> Turn {
         }
         match interpose::turn() {
             Turn::Running => Poll::Pending,
-            turn @ (Turn::Idle(_) | Turn::Stuck) => Poll::Ready(turn),
+            turn @ (Turn::Idle(_) | Turn::Stuck | Turn::Panicked | Turn::Dead) => Poll::Ready(turn),
         }
     })
     .await
-}
-
-/// A process's view of its host.
-struct HostEnv {
-    host: HostId,
-    net: Net,
-    clock: Clock,
-    disks: Arc<Mutex<Disks>>,
-    process: Process,
-    seed: u64,
-    /// Host and incarnation: names the process's dice.
-    scope: String,
-    dice_drawn: AtomicU64,
-}
-
-impl Surroundings for HostEnv {
-    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
-        Box::pin(net::dial(self.net.clone(), self.host, address.clone(), options, self.process.clone()))
-    }
-
-    fn listen(&self, port: u16) -> Asked<Listener> {
-        let (net, host, process) = (self.net.clone(), self.host, self.process.clone());
-        Box::pin(async move { net::listen(net, host, port, process) })
-    }
-
-    fn dice(&self) -> Dice {
-        let serial = self.dice_drawn.fetch_add(1, Ordering::Relaxed);
-        Dice::named(self.seed, &format!("dice {} {serial}", self.scope))
-    }
-
-    fn disk(&self, name: &str) -> io::Result<Disk> {
-        self.disks.lock().unwrap_or_else(PoisonError::into_inner).open(name, &self.process)
-    }
-
-    fn wall_clock(&self) -> Duration {
-        WALL_CLOCK_START + self.clock.now()
-    }
 }
 
 impl fmt::Display for Breakdown {
@@ -199,6 +339,8 @@ impl fmt::Display for Breakdown {
             Breakdown::Panicked(text) => write!(formatter, "panicked: {text}"),
             Breakdown::Exited(error) => write!(formatter, "ended with an error: {error}"),
             Breakdown::NeverIdle => formatter.write_str("never goes idle: a task runs for ever without waiting"),
+            Breakdown::Offended(offence) => offence.fmt(formatter),
+            Breakdown::NoRuntime(why) => write!(formatter, "found no room for its runtime: {why}"),
         }
     }
 }

@@ -4,21 +4,23 @@
 //! trial falls through to libc at once. Everything is a plain thread-local cell: no allocation, no lock, no
 //! destructor, so the symbols work at any time of a thread's life, also inside allocator and loader.
 //!
+//! What a trial must not call at all is in `forbidden`.
+//!
 //! `epoll_wait` with a non-zero timeout means that a host's runtime has nothing left to run before
 //! now + timeout. The engine learns each host's next timer from it, without patching tokio.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_int, c_void};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ffi::{c_int, c_void};
 use std::task::Waker;
 use std::time::Duration;
 
 use rand::Rng;
 
 use crate::env::Dice;
+use crate::world::clock::WALL_CLOCK_START;
+use crate::world::leap::libc_call::{fail, libc_call};
+use crate::world::leap::offence::{self, Offence};
 
-/// The simulated wall clock at a trial's start: 2026-01-01 00:00:00 UTC.
-pub(crate) const WALL_CLOCK_START: Duration = Duration::from_secs(1_767_225_600);
 /// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
 /// A host that polls so often at one instant without going idle will never stop: tokio looks for events
@@ -27,11 +29,30 @@ const POLLS_WITHOUT_IDLING: u32 = 100_000;
 
 thread_local! {
     static ON_TRIAL: Cell<bool> = const { Cell::new(false) };
-    static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static READINGS: Cell<Readings> = const { Cell::new(Readings::of_trial(Duration::ZERO)) };
+    static WALL_CLOCK_READ: Cell<bool> = const { Cell::new(false) };
     static ENTROPY: RefCell<Option<Dice>> = const { RefCell::new(None) };
     static TURN: Cell<Turn> = const { Cell::new(Turn::Running) };
     static POLLS: Cell<u32> = const { Cell::new(0) };
     static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
+}
+
+/// What the clocks of this thread show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Readings {
+    /// Since the trial's start, without the time that the host slept.
+    pub(crate) monotonic: Duration,
+    /// Since the trial's start.
+    pub(crate) boottime: Duration,
+    /// Since the Unix epoch.
+    pub(crate) wall: Duration,
+}
+
+impl Readings {
+    /// The right clocks, of a host that never slept.
+    const fn of_trial(now: Duration) -> Self {
+        Readings { monotonic: now, boottime: now, wall: WALL_CLOCK_START.saturating_add(now) }
+    }
 }
 
 /// How a host's turn stands.
@@ -43,6 +64,10 @@ pub(crate) enum Turn {
     Idle(Option<Duration>),
     /// The host does not go idle.
     Stuck,
+    /// A task panicked.
+    Panicked,
+    /// The process has died at a named point.
+    Dead,
 }
 
 /// Puts this thread into a trial until the guard is dropped.
@@ -51,7 +76,7 @@ pub(crate) struct TrialGuard(());
 impl TrialGuard {
     pub(crate) fn enter(entropy: Dice) -> Self {
         ENTROPY.set(Some(entropy));
-        NOW.set(Duration::ZERO);
+        set_now(Duration::ZERO);
         ON_TRIAL.set(true);
         TrialGuard(())
     }
@@ -70,8 +95,25 @@ pub(crate) fn on_trial() -> bool {
     ON_TRIAL.get()
 }
 
+/// Outside of a host's turn the clocks are the trial's.
 pub(crate) fn set_now(now: Duration) {
-    NOW.set(now);
+    READINGS.set(Readings::of_trial(now));
+}
+
+/// In a host's turn the clocks are the host's.
+pub(crate) fn set_readings(readings: Readings) {
+    READINGS.set(readings);
+}
+
+/// The wall clock of whoever has its turn.
+pub(crate) fn read_wall_clock() -> Duration {
+    WALL_CLOCK_READ.set(true);
+    READINGS.get().wall
+}
+
+/// Whether anybody has looked at a wall clock since the last call.
+pub(crate) fn take_wall_clock_read() -> bool {
+    WALL_CLOCK_READ.replace(false)
 }
 
 /// Begins a host's turn; `root` is woken when the host goes idle.
@@ -85,7 +127,11 @@ pub(crate) fn turn() -> Turn {
     TURN.get()
 }
 
-fn end_turn(turn: Turn) {
+/// Ends the turn, soon: tokio looks at its root every 61 polls at the latest. The first reason counts.
+pub(crate) fn end_turn(turn: Turn) {
+    if TURN.get() != Turn::Running {
+        return;
+    }
     TURN.set(turn);
     if let Some(root) = ROOT.take() {
         root.wake();
@@ -104,33 +150,29 @@ fn simulated_wait(timeout_ms: c_int) -> c_int {
     0
 }
 
-fn simulated_clock(id: libc::clockid_t) -> Option<Duration> {
+/// What a clock shows; `None`: it is real on a trial, too.
+fn simulated_clock(id: libc::clockid_t) -> Option<Result<Duration, Offence>> {
     match id {
-        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE => Some(WALL_CLOCK_START + NOW.get()),
-        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_MONOTONIC_RAW | libc::CLOCK_BOOTTIME => {
-            Some(MONOTONIC_START + NOW.get())
+        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_REALTIME_ALARM => Some(Ok(read_wall_clock())),
+        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_MONOTONIC_RAW => {
+            Some(Ok(MONOTONIC_START + READINGS.get().monotonic))
         }
-        _ => None,
+        libc::CLOCK_BOOTTIME | libc::CLOCK_BOOTTIME_ALARM => Some(Ok(MONOTONIC_START + READINGS.get().boottime)),
+        // The CPU time of this process, of this thread, and of others, whose numbers are negative: it measures work.
+        libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID | ..0 => None,
+        _ => Some(Err(Offence::Clock { id })),
     }
 }
 
-fn fill_with_entropy(buffer: &mut [u8]) {
+/// Fills `buffer` from the trial's dice.
+pub(crate) fn fill_with_entropy(buffer: &mut [u8]) {
     ENTROPY.with_borrow_mut(|entropy| {
         entropy.as_mut().expect("a thread on trial has entropy").fill_bytes(buffer);
     });
 }
 
-/// libc's own definition of a symbol that is defined here, found once.
-fn libc_symbol(cache: &AtomicPtr<c_void>, name: &CStr) -> *mut c_void {
-    let known = cache.load(Ordering::Relaxed);
-    if !known.is_null() {
-        return known;
-    }
-    // SAFETY: `name` is a C string; RTLD_NEXT asks for the definition after this program's own.
-    let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-    assert!(!found.is_null(), "libc has no {name:?}");
-    cache.store(found, Ordering::Relaxed);
-    found
+fn seconds_of(time: Duration) -> libc::time_t {
+    libc::time_t::try_from(time.as_secs()).expect("a trial ends before the year 292 billion")
 }
 
 /// The signature of epoll_wait(2).
@@ -141,60 +183,94 @@ type GetRandom = unsafe extern "C" fn(*mut c_void, libc::size_t, libc::c_uint) -
 type GetEntropy = unsafe extern "C" fn(*mut c_void, libc::size_t) -> c_int;
 /// The signature of clock_gettime(2).
 type ClockGetTime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
+/// The signature of gettimeofday(2).
+type GetTimeOfDay = unsafe extern "C" fn(*mut libc::timeval, *mut libc::timezone) -> c_int;
+/// The signature of time(2).
+type Time = unsafe extern "C" fn(*mut libc::time_t) -> libc::time_t;
 
 /// epoll_wait(2): on a trial thread, the end of a host's turn.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn epoll_wait(fd: c_int, events: *mut libc::epoll_event, most: c_int, timeout_ms: c_int) -> c_int {
-    static LIBC: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
     if on_trial() {
         return simulated_wait(timeout_ms);
     }
-    // SAFETY: the symbol is libc's epoll_wait, whose signature this is; the arguments are the caller's.
-    unsafe {
-        std::mem::transmute::<*mut c_void, EpollWait>(libc_symbol(&LIBC, c"epoll_wait"))(fd, events, most, timeout_ms)
-    }
+    libc_call!(c"epoll_wait" as EpollWait, fd, events, most, timeout_ms)
 }
 
 /// getrandom(2): on a trial thread, the trial's dice.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getrandom(buffer: *mut c_void, len: libc::size_t, flags: libc::c_uint) -> libc::ssize_t {
-    static LIBC: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
     if on_trial() {
         // SAFETY: the caller hands over `len` writable bytes at `buffer`.
         fill_with_entropy(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) });
         return libc::ssize_t::try_from(len).expect("a slice is at most isize::MAX bytes");
     }
-    // SAFETY: the symbol is libc's getrandom, whose signature this is; the arguments are the caller's.
-    unsafe { std::mem::transmute::<*mut c_void, GetRandom>(libc_symbol(&LIBC, c"getrandom"))(buffer, len, flags) }
+    libc_call!(c"getrandom" as GetRandom, buffer, len, flags)
 }
 
 /// getentropy(3): on a trial thread, the trial's dice.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getentropy(buffer: *mut c_void, len: libc::size_t) -> c_int {
-    static LIBC: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
     if on_trial() {
         // SAFETY: the caller hands over `len` writable bytes at `buffer`.
         fill_with_entropy(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) });
         return 0;
     }
-    // SAFETY: the symbol is libc's getentropy, whose signature this is; the arguments are the caller's.
-    unsafe { std::mem::transmute::<*mut c_void, GetEntropy>(libc_symbol(&LIBC, c"getentropy"))(buffer, len) }
+    libc_call!(c"getentropy" as GetEntropy, buffer, len)
 }
 
-/// clock_gettime(2): on a trial thread, simulated time. CPU-time clocks stay real.
+/// clock_gettime(2): on a trial thread, the clocks of the host that has its turn. CPU-time clocks stay real.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(id: libc::clockid_t, time: *mut libc::timespec) -> c_int {
-    static LIBC: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
     if on_trial()
-        && let Some(now) = simulated_clock(id)
+        && let Some(simulated) = simulated_clock(id)
     {
-        let tv_sec = libc::time_t::try_from(now.as_secs()).expect("a trial ends before the year 292 billion");
-        // SAFETY: the caller hands over one writable timespec.
-        unsafe { *time = libc::timespec { tv_sec, tv_nsec: libc::c_long::from(now.subsec_nanos()) } };
+        return match simulated {
+            Ok(now) => {
+                let shown = libc::timespec { tv_sec: seconds_of(now), tv_nsec: libc::c_long::from(now.subsec_nanos()) };
+                // SAFETY: the caller hands over one writable timespec.
+                unsafe { *time = shown };
+                0
+            }
+            Err(offence) => {
+                offence::note(offence);
+                fail(libc::EINVAL)
+            }
+        };
+    }
+    libc_call!(c"clock_gettime" as ClockGetTime, id, time)
+}
+
+/// gettimeofday(2): on a trial thread, the host's wall clock; it has no time zone.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gettimeofday(time: *mut libc::timeval, zone: *mut libc::timezone) -> c_int {
+    if on_trial() {
+        let now = read_wall_clock();
+        let shown = libc::timeval {
+            tv_sec: seconds_of(now),
+            tv_usec: libc::suseconds_t::from(i32::try_from(now.subsec_micros()).expect("less than a million")),
+        };
+        if !time.is_null() {
+            // SAFETY: the caller hands over one writable timeval.
+            unsafe { *time = shown };
+        }
         return 0;
     }
-    // SAFETY: the symbol is libc's clock_gettime, whose signature this is; the arguments are the caller's.
-    unsafe { std::mem::transmute::<*mut c_void, ClockGetTime>(libc_symbol(&LIBC, c"clock_gettime"))(id, time) }
+    libc_call!(c"gettimeofday" as GetTimeOfDay, time, zone)
+}
+
+/// time(2): on a trial thread, the host's wall clock.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn time(seconds: *mut libc::time_t) -> libc::time_t {
+    if on_trial() {
+        let now = seconds_of(read_wall_clock());
+        if !seconds.is_null() {
+            // SAFETY: the caller hands over one writable time_t.
+            unsafe { *seconds = now };
+        }
+        return now;
+    }
+    libc_call!(c"time" as Time, seconds)
 }
 
 #[cfg(test)]

@@ -9,21 +9,25 @@ use std::sync::Once;
 use std::thread;
 
 use crate::env::Dice;
-use crate::world::leap::interpose::{self, TrialGuard};
+use crate::world::leap::interpose::{self, TrialGuard, Turn};
+use crate::world::leap::offence;
 
 thread_local! {
-    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What the first panic since the task began to be polled said.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What the panic said that ended a task.
+    static TASK_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Code that plays a trial panicked: our bug.
 #[derive(Debug, thiserror::Error)]
-#[error("the trial's thread panicked: {0}")]
+#[error("the trial's thread failed: {0}")]
 pub struct TrialPanic(pub String);
 
 /// Plays `trial` on a fresh thread whose clocks and entropy are those of `seed`.
 ///
 /// # Errors
-/// `trial` panicked; the message says where.
+/// `trial` panicked; the message says where. Or it called, outside of every host, what no trial may call.
 ///
 /// # Panics
 /// If the system has no thread to give.
@@ -33,7 +37,11 @@ pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> 
     thread::scope(|scope| {
         let played = thread::Builder::new().name(format!("trial {seed}")).spawn_scoped(scope, move || {
             let _guard = TrialGuard::enter(Dice::named(seed, "entropy"));
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(trial)).map_err(|panic| describe_panic(&*panic))
+            let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(trial));
+            match offence::take() {
+                Some(offence) => Err(offence.to_string()),
+                None => played.map_err(|panic| describe_panic(&*panic)),
+            }
         });
         let ended = played.expect("the system has a thread for a trial").join();
         ended.unwrap_or_else(|panic| Err(describe_panic(&*panic))).map_err(TrialPanic)
@@ -42,7 +50,35 @@ pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> 
 
 /// What a panic said, with its place if it happened on this trial thread.
 pub(crate) fn describe_panic(panic: &(dyn Any + Send)) -> String {
-    LAST_PANIC.take().unwrap_or_else(|| payload_text(panic))
+    PANIC.take().unwrap_or_else(|| payload_text(panic))
+}
+
+/// A task is about to be polled: a panic that was caught before is nobody's any more.
+pub(crate) fn begin_poll() {
+    PANIC.set(None);
+}
+
+/// A task has ended. If it was by a panic, nothing else of its host shall run.
+///
+/// tokio offers to shut a runtime down then (`UnhandledPanic::ShutdownRuntime`), but does it while its scheduler is
+/// borrowed (tokio 1.54): a destructor that wakes another task panics, and the second such destructor of one task
+/// aborts every trial of this process.
+pub(crate) fn end_task() {
+    if let Some(panic) = PANIC.take() {
+        TASK_PANIC.with_borrow_mut(|first| *first = first.take().or(Some(panic)));
+        interpose::end_turn(Turn::Panicked);
+    }
+}
+
+/// What the panic said that ended a task.
+pub(crate) fn take_task_panic() -> String {
+    TASK_PANIC.take().unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// What the destructors of a dead process said is of no interest.
+pub(crate) fn forget_panics() {
+    PANIC.set(None);
+    TASK_PANIC.set(None);
 }
 
 fn payload_text(panic: &(dyn Any + Send)) -> String {
@@ -62,7 +98,7 @@ fn keep_panics_of_trials() {
             let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
             let text = payload_text(info.payload()) + &place.unwrap_or_default();
             // The first panic is the cause; those of its destructors are not.
-            LAST_PANIC.with_borrow_mut(|last| *last = last.take().or(Some(text)));
+            PANIC.with_borrow_mut(|last| *last = last.take().or(Some(text)));
         }));
     });
 }

@@ -1,0 +1,62 @@
+//! A process's view of its host: what an actor gets as its [`Env`](crate::env::Env).
+//!
+//! A dead process gets nothing any more, whatever it asks for.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
+use crate::world::disk::Disks;
+use crate::world::engine::HostId;
+use crate::world::leap::interpose;
+use crate::world::net::{self, Net};
+use crate::world::process::Process;
+
+pub(crate) struct HostEnv {
+    pub(crate) host: HostId,
+    pub(crate) net: Net,
+    pub(crate) disks: Arc<Mutex<Disks>>,
+    pub(crate) process: Process,
+    pub(crate) seed: u64,
+    /// Host and incarnation: names the process's dice.
+    pub(crate) scope: String,
+    pub(crate) dice_drawn: AtomicU64,
+}
+
+fn check_alive(process: &Process) -> io::Result<()> {
+    if process.is_alive() { Ok(()) } else { Err(io::Error::other("the process that asks is dead")) }
+}
+
+impl Surroundings for HostEnv {
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
+        let (net, host, address, process) = (self.net.clone(), self.host, address.clone(), self.process.clone());
+        Box::pin(async move {
+            check_alive(&process)?;
+            net::dial(net, host, address, options, process).await
+        })
+    }
+
+    fn listen(&self, port: u16) -> Asked<Listener> {
+        let (net, host, process) = (self.net.clone(), self.host, self.process.clone());
+        Box::pin(async move {
+            check_alive(&process)?;
+            net::listen(net, host, port, process)
+        })
+    }
+
+    fn dice(&self) -> Dice {
+        let serial = self.dice_drawn.fetch_add(1, Ordering::Relaxed);
+        Dice::named(self.seed, &format!("dice {} {serial}", self.scope))
+    }
+
+    fn disk(&self, name: &str) -> io::Result<Disk> {
+        check_alive(&self.process)?;
+        self.disks.lock().unwrap_or_else(PoisonError::into_inner).open(name, &self.process)
+    }
+
+    fn wall_clock(&self) -> Duration {
+        interpose::read_wall_clock()
+    }
+}

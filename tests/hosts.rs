@@ -1,0 +1,649 @@
+//! What can happen to a host in the leap engine, and what the engine says of programs that go behind its back.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{park_timeout, sleep as sleep_for_real};
+use std::time::Duration;
+
+use pulseless::env::{Address, Env};
+use pulseless::fault::{Death, DiskHarm, Fault, HostHarm, Landmark, Latency, Moment, Point, Unsynced};
+use pulseless::world::{Engine, EngineError, HostId, Leap, Program, on_trial_thread};
+use redb::StorageBackend;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
+
+const DELAY: Duration = Duration::from_millis(10);
+const LATENCY: Latency = Latency::uniform(DELAY, DELAY);
+const PORT: u16 = 80;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the hosts of a test saw, in order.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<String>>>);
+
+impl Seen {
+    fn add(&self, what: impl Into<String>) {
+        self.0.lock().expect("not poisoned").push(what.into());
+    }
+
+    fn list(&self) -> Vec<String> {
+        self.0.lock().expect("not poisoned").clone()
+    }
+}
+
+type Run = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+fn program(seen: &Seen, run: impl Fn(Env, Seen) -> Run + 'static) -> Program {
+    let seen = seen.clone();
+    Box::new(move |env| {
+        let run = run(env, seen.clone());
+        Box::pin(async move { run.await.map_err(|error| error.to_string()) })
+    })
+}
+
+/// A world with a host `server`, whose process runs from the beginning.
+struct World {
+    leap: Leap,
+    seen: Seen,
+    server: HostId,
+}
+
+impl World {
+    fn new(run: impl Fn(Env, Seen) -> Run + 'static) -> Self {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        let told = seen.clone();
+        leap.tell_deaths(Box::new(move |host, _| told.add(format!("{host} dies"))));
+        let server = leap.add_host("server", program(&seen, run));
+        leap.start(server);
+        World { leap, seen, server }
+    }
+
+    fn add(&mut self, name: &str, run: impl Fn(Env, Seen) -> Run + 'static) -> HostId {
+        let host = self.leap.add_host(name, program(&self.seen, run));
+        self.leap.run_until(self.leap.clock().now()).expect("the others begin");
+        self.leap.start(host);
+        host
+    }
+
+    /// Runs until the middle of a second, so that nobody's timer is due at a test's own moments.
+    fn run(&mut self, second: u64) {
+        self.leap.run_until(Duration::from_secs(second) + SECOND / 2).expect("nothing breaks down");
+    }
+
+    /// A harm of the server from one second to another; whether it was felt.
+    fn harm(&mut self, from: u64, to: u64, harm: HostHarm) -> bool {
+        self.run(from);
+        self.leap.begin(1, &on_server(harm));
+        self.run(to);
+        self.leap.end(1)
+    }
+}
+
+fn on_server(harm: HostHarm) -> Fault {
+    Fault::Host { on: BTreeSet::from(["server".to_owned()]), harm }
+}
+
+/// Plays a test on a trial thread.
+fn play<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    on_trial_thread(7, test).expect("no panic")
+}
+
+/// Ticks every second of its own clock.
+fn tick(_: Env, seen: Seen) -> Run {
+    Box::pin(async move {
+        let start = Instant::now();
+        loop {
+            sleep(SECOND).await;
+            seen.add(format!("tick {}", start.elapsed().as_secs()));
+        }
+    })
+}
+
+/// Sends the server a byte every second.
+fn talk(env: Env, _: Seen) -> Run {
+    Box::pin(async move {
+        let mut socket = env.dial(&Address::new("server", PORT)).await?;
+        loop {
+            socket.write_all(b"x").await?;
+            sleep(SECOND).await;
+        }
+    })
+}
+
+fn idle(_: Env, _: Seen) -> Run {
+    Box::pin(std::future::pending())
+}
+
+#[test]
+fn a_paused_process_finds_everything_in_one_burst() {
+    let (seen, felt) = play(|| {
+        let mut world = World::new(|env, seen| {
+            Box::pin(async move {
+                let mut socket = env.listen(PORT).await?.accept().await?;
+                loop {
+                    let mut bytes = [0; 64];
+                    seen.add(format!("{} bytes", socket.read(&mut bytes).await?));
+                }
+            })
+        });
+        world.add("client", talk);
+        world.run(5);
+        let before = world.seen.list().len();
+        let felt = world.harm(5, 15, HostHarm::Paused);
+        assert_eq!(world.seen.list().len(), before, "a stopped process ran");
+        world.leap.run_until(world.leap.clock().now()).expect("runs");
+        (world.seen.list().split_off(before), felt)
+    });
+    assert_eq!(seen, ["10 bytes"], "what ten seconds brought");
+    assert!(felt);
+}
+
+#[test]
+fn the_timers_of_a_paused_process_are_late() {
+    let ticks = play(|| {
+        let mut world = World::new(tick);
+        world.harm(4, 15, HostHarm::Paused);
+        world.run(18);
+        world.seen.list()
+    });
+    assert_eq!(ticks[3..6], ["tick 4", "tick 15", "tick 16"], "the fifth tick waited for the end of the pause");
+}
+
+#[test]
+fn a_stopped_process_can_be_killed_and_the_next_one_runs() {
+    let (seen, felt) = play(|| {
+        let mut world = World::new(tick);
+        world.run(3);
+        world.leap.begin(1, &on_server(HostHarm::Paused));
+        world.run(5);
+        assert!(world.leap.halt(world.server, Death::Killed));
+        world.leap.start(world.server);
+        world.run(7);
+        (world.seen.list().split_off(3)[..2].to_vec(), world.leap.end(1))
+    });
+    assert_eq!(seen, ["server dies", "tick 1"]);
+    assert!(felt);
+}
+
+#[test]
+fn a_pause_of_nobody_is_not_felt() {
+    let felt = play(|| {
+        let mut world = World::new(idle);
+        world.run(1);
+        world.leap.halt(world.server, Death::Killed);
+        world.harm(2, 5, HostHarm::Paused)
+    });
+    assert!(!felt);
+}
+
+/// What a clock of the system shows, in seconds.
+fn clock(id: libc::clockid_t) -> i64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime writes to the one timespec that it is given.
+    unsafe { libc::clock_gettime(id, &mut time) };
+    time.tv_sec
+}
+
+#[test]
+fn a_suspended_host_loses_time_on_its_monotonic_clock_only() {
+    let (seen, felt) = play(|| {
+        let mut world = World::new(|env, seen| {
+            Box::pin(async move {
+                let (start, boot, wall) = (Instant::now(), clock(libc::CLOCK_BOOTTIME), env.wall_clock());
+                sleep(30 * SECOND).await;
+                let monotonic = start.elapsed().as_secs();
+                let boottime = clock(libc::CLOCK_BOOTTIME) - boot;
+                seen.add(format!("{monotonic} {boottime} {}", (env.wall_clock() - wall).as_secs()));
+                Ok(())
+            })
+        });
+        let felt = world.harm(10, 70, HostHarm::Suspended);
+        world.run(89);
+        assert_eq!(world.seen.list(), [""; 0], "the sleep was counted as time");
+        world.run(91);
+        (world.seen.list(), felt)
+    });
+    assert_eq!(seen, ["30 90 90"]);
+    assert!(felt);
+}
+
+#[test]
+fn a_pause_within_a_suspension_outlasts_it() {
+    let seen = play(|| {
+        let mut world = World::new(tick);
+        world.run(4);
+        world.leap.begin(1, &on_server(HostHarm::Suspended));
+        world.leap.begin(2, &on_server(HostHarm::Paused));
+        world.run(10);
+        assert!(world.leap.end(1));
+        world.run(20);
+        assert!(world.leap.end(2));
+        world.run(23);
+        world.seen.list()
+    });
+    assert_eq!(seen[3..6], ["tick 4", "tick 14", "tick 15"], "asleep for 6 s, then stopped for 10 s");
+}
+
+/// Notes by how many milliseconds its wall clock is ahead.
+fn read_wall_clock(env: Env, seen: Seen) -> Run {
+    Box::pin(async move {
+        let (start, wall) = (Instant::now(), env.wall_clock());
+        loop {
+            sleep(10 * SECOND).await;
+            let shown = i128::try_from(env.wall_clock().as_millis()).expect("small");
+            let truth = i128::try_from((wall + start.elapsed()).as_millis()).expect("small");
+            assert_eq!(clock(libc::CLOCK_REALTIME), i64::try_from(env.wall_clock().as_secs()).expect("small"));
+            seen.add((shown - truth).to_string());
+        }
+    })
+}
+
+#[test]
+fn a_step_is_taken_back_and_a_drift_is_kept() {
+    for (harm, expected) in [
+        (HostHarm::ClockStep { by_ms: -5_000 }, ["0", "-5000", "-5000", "0"]),
+        (HostHarm::ClockDrift { parts_per_million: 1_000 }, ["0", "4", "14", "20"]),
+    ] {
+        let (seen, felt) = play(|| {
+            let mut world = World::new(read_wall_clock);
+            let felt = world.harm(15, 35, harm);
+            world.run(41);
+            (world.seen.list(), felt)
+        });
+        assert_eq!(seen, expected);
+        assert!(felt);
+    }
+}
+
+#[test]
+fn a_wrong_clock_that_nobody_reads_is_not_felt() {
+    assert!(!play(|| World::new(tick).harm(1, 5, HostHarm::ClockStep { by_ms: 1_000 })));
+}
+
+/// Makes one record durable each second, and says so; at its start it says how many there are.
+fn write_records(env: Env, seen: Seen) -> Run {
+    Box::pin(async move {
+        let disk = env.disk("log")?;
+        let mut records = disk.len()?;
+        seen.add(format!("{records} records"));
+        loop {
+            sleep(SECOND).await;
+            disk.set_len(records + 1)?;
+            disk.write(records, &[1])?;
+            disk.sync_data()?;
+            records += 1;
+            seen.add(format!("synced {records}"));
+        }
+    })
+}
+
+fn dies(death: Death, landmark: Landmark, nth: u32, moment: Moment) -> HostHarm {
+    HostHarm::Dies { death, point: Some(Point { landmark, nth, moment }) }
+}
+
+/// What a server with records saw until its death, and what its next process finds; and whether the harm was felt.
+fn die_at_a_write(death: Death, moment: Moment) -> (Vec<String>, String, bool) {
+    play(|| {
+        let mut world = World::new(write_records);
+        // Three records are there when the count begins.
+        let harm = dies(death, Landmark::DurableWrite, 2, moment);
+        world.leap.run_until(Duration::from_millis(3_500)).expect("runs");
+        world.leap.begin(1, &on_server(harm));
+        world.run(10);
+        let is_up = world.leap.is_up(world.server);
+        assert!(!is_up, "a dead host came back by itself");
+        let felt = world.leap.end(1);
+        let all = world.seen.list();
+        let dead = all.iter().position(|what| what == "server dies").expect("an obituary");
+        world.leap.start(world.server);
+        world.run(10);
+        let found = world.seen.list()[all.len()].clone();
+        (all[4..dead].to_vec(), found, felt)
+    })
+}
+
+#[test]
+fn a_process_dies_at_exactly_the_durable_write_that_was_named() {
+    for moment in [Moment::Before, Moment::After] {
+        let (seen, found, felt) = die_at_a_write(Death::Killed, moment);
+        assert_eq!(seen, ["synced 4"], "{moment:?}");
+        // A killed process's kernel keeps what it wrote, synced or not.
+        assert_eq!(found, "5 records", "{moment:?}");
+        assert!(felt);
+    }
+}
+
+#[test]
+fn a_power_failure_before_a_durable_write_loses_it_and_one_after_it_does_not() {
+    for (moment, expected) in [(Moment::Before, "4 records"), (Moment::After, "5 records")] {
+        let (seen, found, felt) = die_at_a_write(Death::PoweredOff(Unsynced::Lost), moment);
+        assert_eq!(seen, ["synced 4"], "{moment:?}");
+        assert_eq!(found, expected, "{moment:?}");
+        assert!(felt);
+    }
+}
+
+#[test]
+fn a_point_that_is_never_reached_is_not_felt() {
+    let felt = play(|| {
+        let mut world = World::new(write_records);
+        let felt = world.harm(1, 3, dies(Death::Killed, Landmark::DurableWrite, 9, Moment::Before));
+        world.run(20);
+        assert!(world.leap.is_up(world.server), "a disarmed point killed");
+        felt
+    });
+    assert!(!felt);
+}
+
+/// How many answers a client got from a server that died at its second HTTP/2 DATA frame.
+fn die_at_a_frame(moment: Moment) -> (usize, bool) {
+    play(|| {
+        let mut world = World::new(|env, _| {
+            Box::pin(async move {
+                let mut socket = env.listen(PORT).await?.accept().await?;
+                socket.read_exact(&mut [0; 24]).await?;
+                loop {
+                    socket.read_exact(&mut [0; 10]).await?;
+                    socket.write_all(b"!").await?;
+                }
+            })
+        });
+        world.leap.begin(1, &on_server(dies(Death::Killed, Landmark::Frame, 2, moment)));
+        world.add("client", |env, seen| {
+            Box::pin(async move {
+                let mut socket = env.dial(&Address::new("server", PORT)).await?;
+                socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+                loop {
+                    // Length 1, DATA, no flags, stream 1, and the one byte.
+                    socket.write_all(&[0, 0, 1, 0, 0, 0, 0, 0, 1, 7]).await?;
+                    match socket.read(&mut [0; 1]).await {
+                        Ok(1) => seen.add("answer"),
+                        Ok(_) | Err(_) => return Ok(()),
+                    }
+                }
+            })
+        });
+        world.run(60);
+        let answers = world.seen.list().iter().filter(|what| *what == "answer").count();
+        (answers, world.leap.end(1))
+    })
+}
+
+#[test]
+fn a_process_dies_before_it_reads_a_frame_or_when_it_has_handled_it() {
+    assert_eq!(die_at_a_frame(Moment::Before), (1, true));
+    assert_eq!(die_at_a_frame(Moment::After), (2, true));
+}
+
+#[test]
+fn a_death_is_told_before_the_first_destructor_runs() {
+    struct Guard(Seen);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.add("destructor");
+        }
+    }
+    let deaths = [Death::Killed, Death::PoweredOff(Unsynced::Torn), Death::DiskLost];
+    for death in deaths {
+        let seen = play(|| {
+            let mut world = World::new(|_, seen| {
+                Box::pin(async move {
+                    let _guard = Guard(seen);
+                    std::future::pending().await
+                })
+            });
+            world.run(1);
+            assert!(world.leap.halt(world.server, death));
+            assert!(!world.leap.halt(world.server, death), "a dead process died");
+            world.seen.list()
+        });
+        assert_eq!(seen, ["server dies", "destructor"]);
+    }
+}
+
+#[test]
+fn a_lost_disk_is_empty_and_a_restored_one_is_as_it_was() {
+    let found = play(|| {
+        let mut world = World::new(write_records);
+        let mut found = Vec::new();
+        world.leap.run_until(Duration::from_millis(3_500)).expect("runs");
+        world.leap.back_up(world.server);
+        let from = world.leap.clock().now();
+        for (second, death) in [(6, Death::DiskRestored { from }), (8, Death::DiskLost)] {
+            world.run(second);
+            world.leap.halt(world.server, death);
+            world.leap.start(world.server);
+            let before = world.seen.list().len();
+            world.run(second);
+            found.push(world.seen.list()[before].clone());
+        }
+        found
+    });
+    assert_eq!(found, ["3 records", "0 records"]);
+}
+
+#[test]
+fn a_host_without_power_is_silent_and_resets_old_connections_when_it_is_back() {
+    let seen = play(|| {
+        let mut world = World::new(|env, _| {
+            Box::pin(async move {
+                let mut listener = env.listen(PORT).await?;
+                loop {
+                    let _socket = listener.accept().await?;
+                    std::future::pending::<()>().await;
+                }
+            })
+        });
+        world.add("client", |env, seen| {
+            Box::pin(async move {
+                let mut socket = env.dial(&Address::new("server", PORT)).await?;
+                let ended = tokio::time::timeout(60 * SECOND, socket.read(&mut [0; 1])).await;
+                seen.add(if ended.is_err() { "silence" } else { "an end" });
+                socket.write_all(b"x").await?;
+                match socket.read(&mut [0; 1]).await {
+                    Ok(_) => seen.add("an end"),
+                    Err(error) => seen.add(format!("{:?}", error.kind())),
+                }
+                Ok(())
+            })
+        });
+        world.run(10);
+        assert!(world.leap.halt(world.server, Death::PoweredOff(Unsynced::Lost)));
+        world.run(50);
+        world.leap.start(world.server);
+        world.run(200);
+        world.seen.list()
+    });
+    assert_eq!(seen, ["server dies", "silence", "ConnectionReset"]);
+}
+
+#[test]
+fn a_slow_sync_holds_the_process_and_what_it_sends() {
+    let answered = play(|| {
+        let mut world = World::new(|env, seen| {
+            Box::pin(async move {
+                let disk = env.disk("log")?;
+                let mut socket = env.listen(PORT).await?.accept().await?;
+                socket.read_exact(&mut [0; 1]).await?;
+                disk.set_len(1)?;
+                disk.sync_data()?;
+                socket.write_all(b"!").await?;
+                let start = Instant::now();
+                sleep(SECOND).await;
+                seen.add(format!("slept until {}", start.elapsed().as_secs()));
+                Ok(())
+            })
+        });
+        let slow = DiskHarm::SlowSync { takes: 5 * SECOND };
+        world.leap.begin(1, &Fault::Disk { on: BTreeSet::from(["server".to_owned()]), harm: slow });
+        world.add("client", |env, seen| {
+            Box::pin(async move {
+                let mut socket = env.dial(&Address::new("server", PORT)).await?;
+                let start = Instant::now();
+                socket.write_all(b"?").await?;
+                socket.read_exact(&mut [0; 1]).await?;
+                seen.add(format!("answered after {}", start.elapsed().as_secs()));
+                Ok(())
+            })
+        });
+        world.run(60);
+        assert!(world.leap.end(1));
+        world.seen.list()
+    });
+    assert_eq!(answered, ["slept until 5", "answered after 5"]);
+}
+
+/// What the engine says of a program that calls `offend` in its third second.
+fn break_down(offend: fn()) -> String {
+    let error = play(|| {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        let run = move |_: Env, _: Seen| -> Run {
+            Box::pin(async move {
+                sleep(3 * SECOND).await;
+                offend();
+                std::future::pending().await
+            })
+        };
+        let host = leap.add_host("culprit", program(&seen, run));
+        leap.start(host);
+        leap.run_until(60 * SECOND).expect_err("breaks down")
+    });
+    let EngineError::Host { host, at, .. } = &error else { panic!("{error}") };
+    assert_eq!((host.as_str(), at.as_secs()), ("culprit", 3));
+    error.to_string()
+}
+
+fn system_call() {
+    let mut bytes = [0u8; 8];
+    // SAFETY: getrandom(2) writes the 8 bytes that it is given.
+    unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) };
+}
+
+/// Waits for what nobody tells, until real time has passed.
+fn wait_for_nobody() {
+    let mutex = Mutex::new(());
+    let guard = mutex.lock().expect("not poisoned");
+    drop(Condvar::new().wait_timeout(guard, 600 * SECOND).expect("not poisoned"));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "what no trial may call is what is tested")]
+fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_time() {
+    let offences: &[(fn(), &str, &str)] = &[
+        (|| sleep_for_real(600 * SECOND), "called thread::sleep", "use tokio::time::sleep"),
+        (|| park_timeout(600 * SECOND), "futex", "use tokio::time::timeout"),
+        (wait_for_nobody, "futex", "use tokio::time::timeout"),
+        (|| drop(std::thread::Builder::new().spawn(|| ())), "pthread_create", "use tokio::spawn"),
+        (|| drop(std::thread::spawn(|| ())), "pthread_create", "use tokio::spawn"),
+        (|| drop(tokio::task::spawn_blocking(|| ())), "spawn_blocking", "use tokio::spawn"),
+        (
+            || {
+                tokio::spawn(tokio::net::lookup_host("localhost:80"));
+            },
+            "spawn_blocking",
+            "use tokio::spawn",
+        ),
+        (|| drop(std::fs::File::open("/dev/urandom")), "raw entropy (open", "ask the surroundings for dice"),
+        (system_call, "raw entropy (syscall(SYS_getrandom))", "ask the surroundings for dice"),
+        (|| drop(clock(libc::CLOCK_TAI)), "read clock 11", "ask tokio for the time"),
+        (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a real socket", "ask the surroundings"),
+        (|| drop(std::net::TcpListener::bind("[::1]:0")), "a real socket", "ask the surroundings"),
+    ];
+    for (offend, call, instead) in offences {
+        let error = break_down(*offend);
+        assert!(error.contains(call) && error.contains(instead), "{error}");
+    }
+}
+
+#[test]
+fn an_offence_of_the_trial_itself_is_told() {
+    let error = on_trial_thread(7, || sleep_for_real(600 * SECOND)).expect_err("an offence").to_string();
+    assert!(error.contains("called thread::sleep"), "{error}");
+}
+
+#[test]
+fn every_way_to_read_the_wall_clock_shows_the_simulated_one() {
+    let (seconds, micros, cpu) = play(|| {
+        let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+        // SAFETY: both write to what they are given; the other pointers are null, which both allow.
+        let seconds = unsafe {
+            libc::gettimeofday(&mut time, std::ptr::null_mut());
+            libc::time(std::ptr::null_mut())
+        };
+        (seconds, (time.tv_sec, time.tv_usec), clock(libc::CLOCK_PROCESS_CPUTIME_ID))
+    });
+    // 2026-01-01 00:00:00 UTC.
+    assert_eq!(seconds, 1_767_225_600);
+    assert_eq!(micros, (1_767_225_600, 0));
+    assert!(cpu < 86_400, "CPU time is real");
+}
+
+#[test]
+fn a_panic_among_tasks_that_wake_each_other_aborts_nobody() {
+    let error = play(|| {
+        let mut leap = Leap::new(7, LATENCY);
+        let run = |_: Env, _: Seen| -> Run {
+            Box::pin(async {
+                let (first, told_first) = tokio::sync::oneshot::channel::<()>();
+                let (second, told_second) = tokio::sync::oneshot::channel::<()>();
+                tokio::spawn(async move {
+                    let _both = (first, second);
+                    std::future::pending::<()>().await;
+                });
+                tokio::spawn(told_first);
+                tokio::spawn(told_second);
+                sleep(SECOND).await;
+                tokio::spawn(async { panic!("a planted panic") });
+                std::future::pending().await
+            })
+        };
+        let host = leap.add_host("culprit", program(&Seen::default(), run));
+        leap.start(host);
+        leap.run_until(60 * SECOND).expect_err("breaks down").to_string()
+    });
+    assert!(error.contains("host culprit panicked: a planted panic at tests/hosts.rs:"), "{error}");
+}
+
+#[test]
+fn a_panic_that_the_program_catches_is_its_own_business() {
+    let ticks = play(|| {
+        let mut world = World::new(|env, seen| {
+            let caught = std::panic::catch_unwind(|| panic!("a planted panic"));
+            assert!(caught.is_err());
+            tick(env, seen)
+        });
+        world.run(3);
+        world.seen.list()
+    });
+    assert_eq!(ticks, ["tick 1", "tick 2", "tick 3"]);
+}
+
+#[test]
+fn a_world_of_a_thousand_hosts_is_played() {
+    /// Three descriptors each: more than the 1,024 that most systems allow at first.
+    const HOSTS: usize = 1_000;
+    let ticks = play(|| {
+        let mut world = World::new(idle);
+        for number in 0..HOSTS {
+            let host = world.leap.add_host(&format!("host-{number}"), program(&world.seen, tick));
+            world.leap.start(host);
+        }
+        world.leap.run_until(Duration::from_millis(2_500)).expect("runs");
+        world.seen.list().len()
+    });
+    assert_eq!(ticks, 2 * HOSTS);
+}
+
+#[test]
+fn a_machine_without_file_descriptors_says_how_many_it_takes() {
+    let command = format!("ulimit -n 12; exec {} run sims/calm.toml", env!("CARGO_BIN_EXE_pulseless"));
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.args(["-c", &command]).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("each host takes 3 file descriptors, this process may have 12"), "{said}");
+}
