@@ -358,3 +358,173 @@ async fn serve(mut listener: Listener, serve: fn(Socket) -> Run) -> io::Result<(
         tasks.spawn(serve(socket));
     }
 }
+
+/// The script in the leap engine.
+fn play_in_leap(scene: &'static Scene) -> Vec<String> {
+    const SERVER: &str = "server";
+    /// How often somebody looks whether the client wants the server harmed.
+    const STEP: Duration = Duration::from_millis(10);
+    on_trial_thread(7, || {
+        let (harm, mut wanted) = mpsc::unbounded_channel();
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let is_over = Arc::new(Mutex::new(false));
+        let mut leap = Leap::new(7, Latency::uniform(Duration::from_micros(100), Duration::from_millis(2)));
+        let server = leap.add_host(
+            SERVER,
+            Box::new(move |env| {
+                Box::pin(async move {
+                    let listener = env.listen(80).await.map_err(|error| error.to_string())?;
+                    serve(listener, scene.serve).await.map_err(|error| error.to_string())
+                })
+            }),
+        );
+        let (noted, over) = (seen.clone(), is_over.clone());
+        let client = leap.add_host(
+            "client",
+            Box::new(move |env| {
+                let address = Address::new(SERVER, 80);
+                let stage = Stage { env, address, seen: noted.clone(), harm: harm.clone() };
+                let over = over.clone();
+                Box::pin(async move {
+                    (scene.play)(stage).await.map_err(|error| error.to_string())?;
+                    *over.lock().expect("not poisoned") = true;
+                    Ok(())
+                })
+            }),
+        );
+        leap.start(server);
+        leap.run_until(STEP).expect("the server listens");
+        leap.start(client);
+        let pause = Fault::Host { on: BTreeSet::from([SERVER.to_owned()]), harm: HostHarm::Paused };
+        while !*is_over.lock().expect("not poisoned") {
+            let now = leap.clock().now();
+            assert!(now < Duration::from_secs(3_600), "{} does not end", scene.name);
+            leap.run_until(now + STEP).expect("nothing breaks down");
+            while let Ok((harm, done)) = wanted.try_recv() {
+                match harm {
+                    Harm::Kill => assert!(leap.halt(server, Death::Killed)),
+                    Harm::Pause => leap.begin(1, &pause),
+                    Harm::GoOn => assert!(leap.end(1), "the pause was felt"),
+                }
+                let tell = move || done.send(()).expect("the client waits");
+                leap.order(client, Box::new(tell)).expect("the client lives");
+            }
+        }
+        drop(leap);
+        Arc::into_inner(seen).expect("nobody else is left").into_inner().expect("not poisoned")
+    })
+    .expect("no panic")
+}
+
+/// A server in a process of its own, which dies with this value.
+struct ServerProcess(Child);
+
+impl ServerProcess {
+    fn start(scene: &Scene) -> (Self, u16) {
+        let mut child = Command::new(std::env::current_exe().expect("this binary"))
+            .args(["--exact", "a_server_process_serves_its_scene", "--nocapture"])
+            .env(SCENE, scene.name)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("this binary runs");
+        let said = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut ports = said.map_while(Result::ok).filter_map(|line| Some(line.split_once(PORT)?.1.parse().ok()?));
+        let port = ports.next().expect("the server says its port");
+        (ServerProcess(child), port)
+    }
+
+    fn harm(&mut self, harm: Harm) {
+        match harm {
+            Harm::Kill => {
+                self.0.kill().expect("it runs");
+                self.0.wait().expect("it is dead");
+            }
+            Harm::Pause => {
+                self.signal(libc::SIGSTOP);
+                let (pid, mut status) = (self.pid(), 0);
+                // SAFETY: `status` lives as long as the call, and the child is ours and not yet waited for.
+                let stopped = unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) };
+                assert!(stopped == pid && libc::WIFSTOPPED(status), "it stands still");
+            }
+            Harm::GoOn => self.signal(libc::SIGCONT),
+        }
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: the child was not waited for since it ran last, so its number is nobody else's.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0, "it runs");
+    }
+
+    fn pid(&self) -> libc::pid_t {
+        libc::pid_t::try_from(self.0.id()).expect("a process number of Linux")
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // It may be dead already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The script on the real kernel.
+fn play_for_real(scene: &'static Scene) -> Vec<String> {
+    let mut process = scene.is_harmed.then(|| ServerProcess::start(scene));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    runtime.block_on(async {
+        let os = Os::default();
+        let mut servers = JoinSet::new();
+        let port = match &process {
+            Some((_, port)) => *port,
+            None => {
+                let listener = os.listen(0).await.expect("a free port");
+                let port = listener.local().port();
+                servers.spawn(serve(listener, scene.serve));
+                port
+            }
+        };
+        let (harm, mut wanted) = mpsc::unbounded_channel::<(Harm, mpsc::UnboundedSender<()>)>();
+        let address = Address::new("127.0.0.1", port);
+        let stage = Stage { env: Arc::new(os), address, seen: seen.clone(), harm };
+        let direct = async {
+            while let Some((harm, done)) = wanted.recv().await {
+                process.as_mut().expect("who is harmed is a process").0.harm(harm);
+                done.send(()).expect("the client waits");
+            }
+        };
+        let played = timeout(PATIENCE, async { tokio::join!((scene.play)(stage), direct).0 }).await;
+        played.expect("it ends in time").unwrap_or_else(|error| panic!("{}: {error}", scene.name));
+    });
+    drop(process);
+    drop(runtime);
+    Arc::into_inner(seen).expect("nobody else is left").into_inner().expect("not poisoned")
+}
+
+/// Not a test: what a child process of this binary runs. Without a scene it has nothing to do.
+#[test]
+fn a_server_process_serves_its_scene() {
+    let Ok(name) = std::env::var(SCENE) else { return };
+    // SAFETY: it only asks the kernel to end this process with its parent.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    let scene = SCENES.iter().find(|scene| scene.name == name).expect("a scene");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let listener = Os::default().listen(0).await.expect("a free port");
+        let said = format!("{PORT}{}\n", listener.local().port());
+        io::Write::write_all(&mut io::stdout(), said.as_bytes()).expect("somebody reads");
+        let served = timeout(PATIENCE, serve(listener, scene.serve)).await;
+        assert!(served.is_err(), "it serves until it is killed");
+    });
+}
+
+#[test]
+fn the_model_and_the_kernel_agree_on_every_scene() {
+    for scene in SCENES {
+        let (real, simulated) = (play_for_real(scene), play_in_leap(scene));
+        assert!(!real.is_empty(), "{} saw nothing", scene.name);
+        assert_eq!(simulated, real, "{}: simulated on the left, real on the right", scene.name);
+    }
+}
