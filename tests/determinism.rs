@@ -8,7 +8,7 @@ use pulseless::history::{Digest, Event};
 use pulseless::runner::{
     Case, Difference, Digests, Played, Replay, Stretch, Trace, find_sims, numbers_to_keep, read_sim, read_sims, repeat,
 };
-use pulseless::sim::{SimFile, play, record};
+use pulseless::sim::{EngineKind, SimFile, play, record};
 
 const PROCESSES: usize = 20;
 const THREADS: usize = 8;
@@ -95,7 +95,8 @@ fn plays_on_several_threads_at_once_agree_with_those_before_them() {
     let sim = sim("one-way-silence.toml");
     let expected = Trace::of(&play(&sim, SEED).expect("played").history);
     let told = Mutex::new(Vec::new());
-    repeat(&sim, SEED, 7, &(0..0), |played| told.lock().expect("no panic").push(played.clone())).expect("played");
+    repeat(&sim, SEED, EngineKind::Leap, 7, &(0..0), |played| told.lock().expect("no panic").push(played.clone()))
+        .expect("played");
     let told = told.into_inner().expect("no panic");
     let again = Played::Again(expected.digest);
     assert_eq!((&told[0], &told[1..]), (&Played::New(expected), &vec![again; 6][..]));
@@ -110,7 +111,9 @@ fn the_first_event_that_differs_between_two_plays_is_found_and_nothing_before_it
     let original = sim("proxy-goes-silent.toml");
     let at = original.plan.clauses[0].at;
     let later = read_sim(&path, &[setting(&format!("{}s", at.as_secs() + 1))]).expect("a sim");
-    let trace = |sim: &SimFile, agreed| Trace::of(&record(sim, SEED, numbers_to_keep(agreed)).expect("played"));
+    let trace = |sim: &SimFile, agreed| {
+        Trace::of(&record(sim, SEED, EngineKind::Leap, numbers_to_keep(agreed)).expect("played"))
+    };
     let stretch = Stretch::between(&trace(&original, 0), &trace(&later, 0)).expect("they differ");
     assert!(
         stretch.since < at && stretch.until.is_none_or(|until| until >= at),
@@ -141,7 +144,7 @@ fn processes_that_differ_are_played_again_for_the_first_event_in_which_they_do()
     let case = Case::of(&play(&sim, SEED).expect("played"));
     let start = |keep_after: Option<u64>| {
         let kept = keep_after.map_or(0..0, numbers_to_keep);
-        let play = |seed| Played::New(Trace::of(&record(&sim, seed, kept.clone()).expect("played")));
+        let play = |seed| Played::New(Trace::of(&record(&sim, seed, EngineKind::Leap, kept.clone()).expect("played")));
         telling(&[play(SEED), Played::Again(case.digest), play(SEED + 1)])
     };
     let replayed = Replay { case: &case, times: 3, processes: 2, start }.run(|_, _| ()).expect("replayed");

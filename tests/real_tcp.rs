@@ -132,7 +132,8 @@ impl Stack {
         let config =
             NodeConfig { port: node.port, keepalive: KEEPALIVE, pong_deadline: KEEPALIVE, ..NodeConfig::default() };
         cast.spawn(end_of(node::serve(Arc::new(node_os), config, Arc::new(watcher.clone()))));
-        let config = ProxyConfig { port: proxy.port, upstream: node, control: control.clone() };
+        let config =
+            ProxyConfig { port: proxy.port, upstream: node, tcp: TcpOptions::default(), control: control.clone() };
         cast.spawn(end_of(proxy::serve(Arc::new(os), config, Arc::new(watcher.clone()))));
         let env = Arc::new(Gated { os: client_os.clone(), is_open: gate.subscribe() });
         let consumer = Consumer { time: Duration::ZERO };

@@ -119,7 +119,8 @@ pub(crate) fn busy_minute(sim: &SimFile) {
             Arc::new(Nobody),
         ));
         let upstream = Address::new("node", NODE_PORT);
-        let config = ProxyConfig { port: PROXY_PORT, upstream, control: Control::default() };
+        let config =
+            ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: Control::default() };
         tokio::spawn(proxy::serve(env.clone(), config, Arc::new(Nobody)));
         tokio::task::yield_now().await;
         for _ in 0..sim.cast.clients {

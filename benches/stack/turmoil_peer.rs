@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pulseless::client::{self, ClientConfig};
-use pulseless::env::{Address, Env};
+use pulseless::env::{Address, Env, TcpOptions};
 use pulseless::fault::Latency;
 use pulseless::node::{self, NodeConfig};
 use pulseless::proxy::{self, Control, ProxyConfig};
@@ -58,7 +58,8 @@ fn play_hour(tick: Duration, heard: Arc<Heard>) {
     });
     let proxy = program(|env| {
         let upstream = Address::new("node", NODE_PORT);
-        let config = ProxyConfig { port: PROXY_PORT, upstream, control: Control::default() };
+        let config =
+            ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: Control::default() };
         async move { proxy::serve(env, config, Arc::new(Nobody)).await.map_err(|error| error.to_string()) }
     });
     let client = program(move |env| {

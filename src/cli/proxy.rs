@@ -18,6 +18,7 @@ use crate::cli::Exit;
 use crate::cli::arguments::ProxyArguments;
 use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::{complain, print};
+use crate::env::TcpOptions;
 use crate::os::Os;
 use crate::proxy::{self, Control, Fate, Notice, Observer, ProxyConfig, ProxyError, Silence};
 use crate::sim::spell;
@@ -29,7 +30,12 @@ pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
     let ProxyArguments { listen, upstream, silence_after, silence_for } = arguments;
     let env = Arc::new(Announced { who: "proxy", os: Os::default().listening_on(&listen.host) });
     let (control, tally) = (Control::default(), Arc::new(Tally::default()));
-    let config = ProxyConfig { port: listen.port, upstream: upstream.clone(), control: control.clone() };
+    let config = ProxyConfig {
+        port: listen.port,
+        upstream: upstream.clone(),
+        tcp: TcpOptions::default(),
+        control: control.clone(),
+    };
     let serving = async {
         tokio::select! {
             biased;

@@ -25,7 +25,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::client::read_ahead::{FrameReader, ReadAhead};
 use crate::client::{Http2Keepalive, Quirk};
-use crate::env::{Address, ByteStream, Env};
+use crate::env::{Address, ByteStream, Env, TcpOptions};
 use crate::wire::proto::mls_api_client::MlsApiClient;
 
 /// The connection's window: the largest that HTTP/2 knows, as in libxmtp's endpoint. The streams keep their
@@ -82,6 +82,7 @@ pub struct Dialer {
     node: Address,
     endpoint: Endpoint,
     patience: Duration,
+    tcp: TcpOptions,
     /// Only where that bug is planted.
     read_ahead: Option<ReadAhead>,
 }
@@ -101,7 +102,13 @@ impl Dialer {
             Ok(endpoint) => endpoint,
             Err(error) => return Err(BadNode { node, why: error.to_string() }),
         };
-        Ok(Dialer { env, node, endpoint, patience, read_ahead: None })
+        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), read_ahead: None })
+    }
+
+    /// Dials with these options of TCP.
+    #[must_use]
+    pub fn with_tcp(self, tcp: TcpOptions) -> Self {
+        Dialer { tcp, ..self }
     }
 
     /// Plants a bug, if it is one of connections.
@@ -117,7 +124,7 @@ impl Dialer {
     /// Each of [`DialError`].
     pub async fn dial(&self) -> Result<Link, DialError> {
         let connecting = async {
-            let dialed = self.env.dial(&self.node).await;
+            let dialed = self.env.dial_with(&self.node, self.tcp).await;
             let socket = dialed.map_err(|source| DialError::Connect { node: self.node.clone(), source })?;
             let link = match &self.read_ahead {
                 None => Link::over(socket, &self.endpoint).await,

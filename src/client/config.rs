@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::client::{ADDS_MAX, Quirk};
-use crate::env::Address;
+use crate::env::{Address, TcpOptions};
 use crate::wire::Add;
 
 /// N of C2 where nothing else is said: teardown at 3 silent intervals (libxmtp PR 3772).
@@ -24,6 +24,8 @@ pub struct ClientConfig {
     pub watchdog: Option<u32>,
     /// Pings of HTTP/2 itself, while idle too. They prove that the next hop lives, and no more.
     pub http2_keepalive: Option<Http2Keepalive>,
+    /// What TCP does about a silent next hop.
+    pub tcp: TcpOptions,
     /// How long dialing may take, the HTTP/2 handshake included.
     pub connect_timeout: Duration,
     /// How long to wait between attempts.
@@ -42,6 +44,7 @@ impl ClientConfig {
             topics_per_mutate: ADDS_MAX,
             watchdog: Some(WATCHDOG_INTERVALS),
             http2_keepalive: Some(Http2Keepalive::default()),
+            tcp: TcpOptions::default(),
             connect_timeout: Duration::from_secs(10), // libxmtp's endpoint
             backoff: BackoffConfig::default(),
             quirk: None,

@@ -96,11 +96,13 @@ impl<A: Application> Subscriber<A> {
             topics_per_mutate,
             watchdog,
             http2_keepalive,
+            tcp,
             connect_timeout,
             backoff,
             quirk,
         } = config;
-        let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?.plant(quirk);
+        let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?;
+        let dialer = dialer.with_tcp(tcp).plant(quirk);
         let dice = env.dice();
         Ok(Subscriber {
             env,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::env::Address;
+use crate::env::{Address, TcpOptions};
 use crate::proxy::control::Control;
 
 /// How a proxy is set up.
@@ -17,6 +17,8 @@ pub struct ProxyConfig {
     pub port: u16,
     /// The node.
     pub upstream: Address,
+    /// What TCP does about a silent node.
+    pub tcp: TcpOptions,
     /// The handle that tells it to lie; the same handle may be given to the next process on the same host.
     pub control: Control,
 }

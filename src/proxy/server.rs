@@ -44,9 +44,9 @@ pub enum ProxyError {
 /// # Errors
 /// The port cannot be listened on; nothing that happens later ends it.
 pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn Observer>) -> Result<(), ProxyError> {
-    let ProxyConfig { port, upstream, control } = config;
+    let ProxyConfig { port, upstream, tcp, control } = config;
     let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-    let upstream = Arc::new(Upstream::new(env, upstream));
+    let upstream = Arc::new(Upstream::new(env, upstream, tcp));
     let mut clients = JoinSet::new();
     let mut serial = 0;
     loop {

@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::env::{Address, Env, Socket};
+use crate::env::{Address, Env, Socket, TcpOptions};
 use crate::proxy::config::{
     DIAL_LIMIT, LINK_TRIES, MAX_HEADER_LIST, MAX_SEND_BUFFER, NODE_CONNECTION_WINDOW, SLOT_LIMIT, STREAM_WINDOW,
 };
@@ -51,6 +51,7 @@ pub(crate) enum UpstreamError {
 pub(crate) struct Upstream {
     env: Env,
     address: Address,
+    tcp: TcpOptions,
     pool: Mutex<Pool>,
     /// Dials that are over, so that whoever waited for one in vain shares its failure instead of dialling in turn.
     dials: AtomicU64,
@@ -94,8 +95,8 @@ impl Slot {
 
 impl Upstream {
     /// A way to the node; nothing is dialled yet.
-    pub(crate) fn new(env: Env, address: Address) -> Self {
-        Upstream { env, address, pool: Mutex::default(), dials: AtomicU64::new(0) }
+    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions) -> Self {
+        Upstream { env, address, tcp, pool: Mutex::default(), dials: AtomicU64::new(0) }
     }
 
     /// The node's address.
@@ -152,7 +153,7 @@ impl Upstream {
 
     async fn dial(&self) -> Result<(SendRequest<Bytes>, Connection<Socket>), UpstreamError> {
         let connect = async {
-            let socket = self.env.dial(&self.address).await;
+            let socket = self.env.dial_with(&self.address, self.tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)

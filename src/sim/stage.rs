@@ -123,7 +123,7 @@ impl Stage {
             let control = Control::default();
             self.controls.insert(name.clone(), control.clone());
             let upstream = Address::new(sim.cast.node(sim.cast.node_behind(number)), NODE_PORT);
-            let config = ProxyConfig { port: PROXY_PORT, upstream, control };
+            let config = ProxyConfig { port: PROXY_PORT, upstream, tcp: sim.cast.proxy.tcp, control };
             let (names, recorder, incarnations) = (names.clone(), self.recorder_of(&name), incarnations.clone());
             let run = move |env: Env| {
                 let incarnation = incarnations.fetch_add(1, Ordering::Relaxed) + 1;
@@ -171,6 +171,7 @@ impl Stage {
                 topics_per_mutate: sim.client.topics_per_mutate as usize,
                 watchdog: sim.client.watchdog,
                 http2_keepalive: sim.client.http2_keepalive,
+                tcp: sim.client.tcp,
                 quirk: sim.client.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),
                 ..ClientConfig::new(address, subscription(&sim.topics_behind(proxy)))
             };
@@ -248,12 +249,20 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
     Terms {
         keepalive: sim.node.keepalive,
         intervals: sim.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
-        travel: sim.link.latency.most * 2,
+        travel: travel(sim),
         calm: sim.calm_begins(),
         within: sim.promise.within,
         end: sim.duration,
         subscribers: (1..=sim.cast.clients).map(|number| (format!("client-{number}"), follows(number))).collect(),
     }
+}
+
+/// The longest that bytes travel over two links. Where segments are lost by the sim's own links, a burst is repeated
+/// after 200 ms, doubled each time (RFC 6298); five losses in a row are out of reach of any rate worth a sim.
+fn travel(sim: &SimFile) -> Duration {
+    const REPEATED_FIVE_TIMES: Duration = Duration::from_millis(200 * 31);
+    let repeated = if sim.link.loss_basis_points.is_some() { REPEATED_FIVE_TIMES } else { Duration::ZERO };
+    (sim.link.latency.most + repeated) * 2
 }
 
 fn program<Run>(run: impl Fn(Env) -> Run + 'static) -> Program

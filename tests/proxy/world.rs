@@ -148,7 +148,7 @@ impl World {
         let (control, recorder) = (Control::default(), Arc::new(Recorder::default()));
         let (node, calls) = start_node(&net, streams);
         let upstream = Address::new("node", NODE_PORT);
-        let config = ProxyConfig { port: PROXY_PORT, upstream, control: control.clone() };
+        let config = ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: control.clone() };
         let served = serve(Arc::new(Host(net.clone())), config, recorder.clone());
         let proxy = tokio::spawn(async move { served.await.expect("the port is free") });
         settle().await;

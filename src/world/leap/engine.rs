@@ -150,7 +150,6 @@ impl Leap {
     fn set_now(&mut self, now: Duration) {
         self.clock.set(now);
         interpose::set_now(now);
-        self.net.fabric().set_now(now);
     }
 }
 

@@ -63,6 +63,9 @@ pub(crate) struct Fabric {
     jams: Vec<Jam>,
 }
 
+/// What one host has written and not yet sent.
+pub(crate) struct Unsent(Vec<(ConnectionId, Side)>);
+
 /// What the engine asks.
 impl Fabric {
     pub(crate) fn add_host(&mut self, name: &str) -> HostId {
@@ -73,11 +76,6 @@ impl Fabric {
     #[expect(clippy::unused_self, reason = "where hosts live is the fabric's to say")]
     pub(crate) fn ip(&self, host: HostId) -> IpAddr {
         names::ip(host)
-    }
-
-    /// The time of whatever the engine does next.
-    pub(crate) fn set_now(&mut self, now: Duration) {
-        self.now = now;
     }
 
     pub(crate) fn next_arrival(&self) -> Option<Duration> {
@@ -102,7 +100,18 @@ impl Fabric {
 
     /// Sends what was written since the last call: one burst for each end, whatever the number of writes.
     pub(crate) fn send_unsent(&mut self) {
-        for (id, side) in std::mem::take(&mut self.unsent) {
+        let unsent = self.hold_unsent();
+        self.release_unsent(unsent);
+    }
+
+    /// Takes what was written since the last [`Fabric::send_unsent`] off the way: its writer is held up.
+    pub(crate) fn hold_unsent(&mut self) -> Unsent {
+        Unsent(std::mem::take(&mut self.unsent))
+    }
+
+    /// Sends what was held, behind nothing: the writer goes on.
+    pub(crate) fn release_unsent(&mut self, Unsent(held): Unsent) {
+        for (id, side) in held {
             self.send_burst(id, side);
             self.forget_if_over(id);
         }
@@ -353,25 +362,6 @@ impl Fabric {
         if let Some(waker) = waker {
             self.kernel_mut(host).wakers.push(waker);
             self.woken.insert(host);
-        }
-    }
-}
-
-/// What one host has written and not yet sent.
-pub(crate) struct Unsent(Vec<(ConnectionId, Side)>);
-
-/// A host that waits for a system call.
-impl Fabric {
-    /// Takes what was written since the last [`Fabric::send_unsent`] off the way: its writer is held up.
-    pub(crate) fn hold_unsent(&mut self) -> Unsent {
-        Unsent(std::mem::take(&mut self.unsent))
-    }
-
-    /// Sends what was held, behind nothing: the writer goes on.
-    pub(crate) fn release_unsent(&mut self, Unsent(held): Unsent) {
-        for (id, side) in held {
-            self.send_burst(id, side);
-            self.forget_if_over(id);
         }
     }
 }

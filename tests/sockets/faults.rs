@@ -1,0 +1,323 @@
+//! One promise for each fault of links, names and backlogs: what an application feels of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pulseless::env::{Env, TcpKeepalive, TcpOptions};
+use pulseless::fault::{Answer, Between, Expired, Fault, HostHarm, Latency, LinkHarm};
+use pulseless::world::{Engine, Leap, on_trial_thread};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
+
+use super::{LATENCY, PORT, Run, Seen, accept, program, server_address};
+
+/// A fault of a link between server and client, and when it begins and ends, in seconds.
+struct Harmed {
+    fault: Fault,
+    begins: u64,
+    ends: u64,
+}
+
+fn on_link(harm: LinkHarm, begins: u64, ends: u64) -> Harmed {
+    let between = Between { from: names(["client"]), to: names(["server"]), one_way: false };
+    Harmed { fault: Fault::Link { between, harm }, begins, ends }
+}
+
+fn one_way(harmed: Harmed, from: &str, to: &str) -> Harmed {
+    let Fault::Link { harm, .. } = harmed.fault else { panic!("{:?} is none of links", harmed.fault) };
+    let between = Between { from: names([from]), to: names([to]), one_way: true };
+    Harmed { fault: Fault::Link { between, harm }, ..harmed }
+}
+
+fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+/// Plays a server and a client for an hour with one fault; what was seen, and whether the fault was felt.
+fn play_harmed(
+    harmed: Harmed,
+    server: impl Fn(Env, Seen) -> Run + Send + 'static,
+    client: impl Fn(Env, Seen) -> Run + Send + 'static,
+) -> (Vec<String>, bool) {
+    on_trial_thread(7, || {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        let hosts = [leap.add_host("server", program(&seen, server)), leap.add_host("client", program(&seen, client))];
+        leap.start(hosts[0]);
+        leap.run_until(Duration::ZERO).expect("the server listens");
+        if harmed.begins == 0 {
+            leap.begin(1, &harmed.fault);
+        }
+        leap.start(hosts[1]);
+        if harmed.begins > 0 {
+            leap.run_until(Duration::from_secs(harmed.begins)).expect("nothing breaks down");
+            leap.begin(1, &harmed.fault);
+        }
+        leap.run_until(Duration::from_secs(harmed.ends)).expect("nothing breaks down");
+        let is_felt = leap.end(1);
+        leap.run_until(Duration::from_secs(3_600)).expect("nothing breaks down");
+        (seen.list(), is_felt)
+    })
+    .expect("no panic")
+}
+
+/// Sends back what it hears, and tells how the connection ended.
+fn echo(env: Env, seen: Seen) -> Run {
+    Box::pin(async move {
+        let mut listener = env.listen(PORT).await?;
+        loop {
+            let mut socket = listener.accept().await?;
+            let seen = seen.clone();
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 1 << 16];
+                loop {
+                    match socket.read(&mut buffer).await {
+                        Ok(0) => break seen.add("server: end"),
+                        Ok(bytes) => socket.write_all(&buffer[..bytes]).await.unwrap_or(()),
+                        Err(error) => break seen.add(format!("server: {:?}", error.kind())),
+                    }
+                }
+            });
+        }
+    })
+}
+
+/// Dials at once; then, at these seconds, sends so many bytes and tells how long their echo took or what went wrong.
+fn ask_at(times: &'static [(u64, usize)], options: TcpOptions) -> impl Fn(Env, Seen) -> Run + Send + 'static {
+    move |env, seen| {
+        Box::pin(async move {
+            let start = Instant::now();
+            let mut socket = match env.dial_with(&server_address(), options).await {
+                Ok(socket) => socket,
+                Err(error) => {
+                    seen.add(format!("dial: {:?} at {}", error.kind(), start.elapsed().as_secs()));
+                    return Ok(());
+                }
+            };
+            seen.add(format!("connected at {}", start.elapsed().as_secs()));
+            for (at, bytes) in times {
+                tokio::time::sleep_until(start + Duration::from_secs(*at)).await;
+                let asked = Instant::now();
+                let mut heard = vec![0; *bytes];
+                let answered = match socket.write_all(&vec![7; *bytes]).await {
+                    Ok(()) => socket.read_exact(&mut heard).await.map(|_| ()),
+                    Err(error) => Err(error),
+                };
+                match answered {
+                    Ok(()) => seen.add(format!("echo after {}", asked.elapsed().as_secs())),
+                    Err(error) => {
+                        let after = asked.elapsed().as_secs();
+                        return Ok(seen.add(format!("client: {:?} after {after}", error.kind())));
+                    }
+                }
+            }
+            std::future::pending().await
+        })
+    }
+}
+
+const NO_OPTIONS: TcpOptions = TcpOptions { keepalive: None, user_timeout: None };
+
+#[test]
+fn a_partition_heals_by_retransmission_and_loses_nothing() {
+    let (seen, is_felt) =
+        play_harmed(on_link(LinkHarm::Partition, 10, 40), echo, ask_at(&[(5, 9), (11, 9), (60, 9)], NO_OPTIONS));
+    // The first try is 0.21 s after the sending, a round trip and 200 ms, and each wait is twice the one before: the
+    // eighth try is the first after the partition.
+    assert_eq!(seen, ["connected at 0", "echo after 0", "echo after 54", "echo after 0"]);
+    assert!(is_felt);
+}
+
+#[test]
+fn a_partition_that_does_not_heal_times_the_sender_out_and_leaves_the_other_half_open() {
+    let (seen, _) = play_harmed(on_link(LinkHarm::Partition, 10, 3_000), echo, ask_at(&[(11, 9)], NO_OPTIONS));
+    assert_eq!(seen.len(), 2, "the server hears nothing: {seen:?}");
+    let after = seen[1].strip_prefix("client: TimedOut after ").expect("it gave up").parse::<u64>().expect("seconds");
+    assert!((925..1_045).contains(&after), "{after}");
+}
+
+#[test]
+fn data_arrive_though_their_acknowledgements_do_not_and_the_sender_times_out() {
+    let harmed = one_way(on_link(LinkHarm::Partition, 10, 3_000), "server", "client");
+    let options = TcpOptions { user_timeout: Some(Duration::from_secs(30)), ..NO_OPTIONS };
+    let hear = |env: Env, seen: Seen| -> Run {
+        Box::pin(async move {
+            let mut socket = accept(&env).await?;
+            loop {
+                let bytes = socket.read(&mut [0; 64]).await?;
+                seen.add(format!("server: {bytes} bytes"));
+            }
+        })
+    };
+    let (seen, is_felt) = play_harmed(harmed, hear, ask_at(&[(11, 9)], options));
+    assert_eq!(seen, ["connected at 0", "server: 9 bytes", "client: TimedOut after 30"]);
+    assert!(is_felt);
+}
+
+#[test]
+fn a_fault_of_a_link_that_nobody_uses_is_not_felt() {
+    let (_, is_felt) = play_harmed(on_link(LinkHarm::Partition, 10, 40), echo, ask_at(&[(5, 9), (60, 9)], NO_OPTIONS));
+    assert!(!is_felt);
+}
+
+#[test]
+fn loss_slows_and_loses_nothing() {
+    let ask = |env: Env, seen: Seen| -> Run {
+        Box::pin(async move {
+            let mut socket = env.dial(&server_address()).await?;
+            sleep(Duration::from_secs(5)).await;
+            let start = Instant::now();
+            for bytes in [9; 100].into_iter().chain([400_000]) {
+                let (sent, mut heard) = (vec![7; bytes], vec![0; bytes]);
+                socket.write_all(&sent).await?;
+                socket.read_exact(&mut heard).await?;
+                assert_eq!(sent, heard);
+            }
+            seen.add(start.elapsed().as_secs().to_string());
+            Ok(())
+        })
+    };
+    for burst in [1, 3] {
+        let harm = LinkHarm::Loss { basis_points: 1_000, burst };
+        let (seen, is_felt) = play_harmed(on_link(harm, 1, 3_000), echo, ask);
+        let took: u64 = seen[0].parse().expect("seconds");
+        // A hundred round trips without loss take 4 s at most, and a lost segment costs 200 ms at least.
+        assert!((5..600).contains(&took), "{took} s");
+        assert!(is_felt);
+    }
+}
+
+#[test]
+fn an_mtu_hole_passes_small_segments_and_stalls_large_ones_until_it_closes() {
+    let harm = LinkHarm::MtuBlackHole { largest: 1_400 };
+    let (seen, is_felt) =
+        play_harmed(on_link(harm, 1, 100), echo, ask_at(&[(5, 1_400), (10, 1_401), (300, 1)], NO_OPTIONS));
+    assert_eq!(seen[..2], ["connected at 0", "echo after 0"]);
+    let after: u64 = seen[2].strip_prefix("echo after ").expect("at last").parse().expect("seconds");
+    assert!((90..192).contains(&after), "{after}");
+    assert!(is_felt);
+}
+
+#[test]
+fn an_idle_mapping_that_was_dropped_is_gone_for_good() {
+    let harm = LinkHarm::IdleDrop { after: Duration::from_secs(60), then: Expired::Drop };
+    let (seen, is_felt) = play_harmed(on_link(harm, 1, 200), echo, ask_at(&[(50, 9), (300, 9)], NO_OPTIONS));
+    assert_eq!(seen[..2], ["connected at 0", "echo after 0"]);
+    assert!(seen[2].starts_with("client: TimedOut after "), "{seen:?}");
+    assert_eq!(seen.len(), 3, "the server hears nothing: {seen:?}");
+    assert!(is_felt);
+}
+
+#[test]
+fn an_idle_mapping_that_resets_answers_the_next_packet_and_tells_nobody_else() {
+    let harm = LinkHarm::IdleDrop { after: Duration::from_secs(60), then: Expired::Reset };
+    let (seen, _) = play_harmed(on_link(harm, 1, 200), echo, ask_at(&[(50, 9), (120, 9)], NO_OPTIONS));
+    assert_eq!(seen, ["connected at 0", "echo after 0", "client: ConnectionReset after 0"]);
+}
+
+#[test]
+fn keepalive_keeps_an_idle_mapping() {
+    let harm = LinkHarm::IdleDrop { after: Duration::from_secs(60), then: Expired::Reset };
+    let seconds = Duration::from_secs;
+    let keepalive = Some(TcpKeepalive { idle: seconds(30), interval: seconds(5), count: 3 });
+    let options = TcpOptions { keepalive, ..NO_OPTIONS };
+    let (seen, _) = play_harmed(on_link(harm, 1, 900), echo, ask_at(&[(2, 9), (800, 9)], options));
+    assert_eq!(seen, ["connected at 0", "echo after 0", "echo after 0"]);
+}
+
+#[test]
+fn a_lost_syn_is_sent_again_and_nothing_else_is_lost() {
+    let harm = LinkHarm::SynLoss { basis_points: 10_000 };
+    let (seen, is_felt) = play_harmed(on_link(harm, 0, 5), echo, ask_at(&[(60, 9)], NO_OPTIONS));
+    assert_eq!(seen, ["connected at 7", "echo after 0"]);
+    assert!(is_felt);
+    let harm = LinkHarm::SynLoss { basis_points: 10_000 };
+    let (seen, _) = play_harmed(on_link(harm, 0, 3_000), echo, ask_at(&[(60, 9)], NO_OPTIONS));
+    assert_eq!(seen, ["dial: TimedOut at 127"]);
+}
+
+#[test]
+fn a_full_backlog_is_silent_and_a_syn_gets_in_when_there_is_room() {
+    let fault = Fault::Host { on: names(["server"]), harm: HostHarm::BacklogFull };
+    let (seen, is_felt) = play_harmed(Harmed { fault, begins: 0, ends: 10 }, echo, ask_at(&[(60, 9)], NO_OPTIONS));
+    assert_eq!(seen, ["connected at 15", "echo after 0"]);
+    assert!(is_felt);
+}
+
+#[test]
+fn a_name_fails_or_leads_to_a_dead_host_while_the_fault_lasts() {
+    for (answer, expected) in [(Answer::Fails, "dial: NotFound at 0"), (Answer::Dead, "dial: TimedOut at 127")] {
+        let fault = Fault::Host { on: names(["client"]), harm: HostHarm::Name { name: "server".into(), answer } };
+        let harmed = Harmed { fault, begins: 0, ends: 10 };
+        let (seen, is_felt) = play_harmed(harmed, echo, ask_at(&[(60, 9)], NO_OPTIONS));
+        assert_eq!(seen, [expected]);
+        assert!(is_felt);
+    }
+}
+
+#[test]
+fn a_user_timeout_ends_what_a_partition_holds_up() {
+    let options = TcpOptions { user_timeout: Some(Duration::from_secs(20)), ..NO_OPTIONS };
+    let (seen, _) = play_harmed(on_link(LinkHarm::Partition, 10, 3_000), echo, ask_at(&[(5, 9), (11, 9)], options));
+    assert_eq!(seen, ["connected at 0", "echo after 0", "client: TimedOut after 20"]);
+    let (seen, _) = play_harmed(on_link(LinkHarm::Partition, 0, 3_000), echo, ask_at(&[(5, 9)], options));
+    assert_eq!(seen, ["dial: TimedOut at 20"]);
+}
+
+#[test]
+fn keepalive_sees_a_partition_on_an_idle_connection() {
+    let seconds = Duration::from_secs;
+    let keepalive = Some(TcpKeepalive { idle: seconds(5), interval: seconds(2), count: 2 });
+    let listen = move |env: Env, seen: Seen| -> Run {
+        Box::pin(async move {
+            let start = Instant::now();
+            let mut socket = env.dial_with(&server_address(), TcpOptions { keepalive, ..NO_OPTIONS }).await?;
+            let error = socket.read(&mut [0; 8]).await.expect_err("lost");
+            seen.add(format!("client: {:?} at {}", error.kind(), start.elapsed().as_secs()));
+            Ok(())
+        })
+    };
+    let (seen, is_felt) = play_harmed(on_link(LinkHarm::Partition, 102, 3_000), echo, listen);
+    // The last answer came at 100.1 s: probes at 105.1 and 107.1 s.
+    assert_eq!(seen, ["client: TimedOut at 109"]);
+    assert!(is_felt);
+}
+
+#[test]
+fn bandwidth_and_latency_take_their_time() {
+    let harm = LinkHarm::Bandwidth { bytes_per_second: 10_000 };
+    let (seen, is_felt) = play_harmed(on_link(harm, 1, 3_000), echo, ask_at(&[(5, 100_000)], NO_OPTIONS));
+    assert_eq!(seen, ["connected at 0", "echo after 20"]);
+    assert!(is_felt);
+    let fixed = Duration::from_secs(3);
+    let harm = LinkHarm::Latency(Latency::uniform(fixed, fixed));
+    let (seen, is_felt) = play_harmed(on_link(harm, 1, 3_000), echo, ask_at(&[(5, 9)], NO_OPTIONS));
+    assert_eq!(seen, ["connected at 0", "echo after 6"]);
+    assert!(is_felt);
+}
+
+#[test]
+fn a_window_update_that_is_lost_in_a_partition_is_asked_for_again() {
+    let drain = |env: Env, seen: Seen| -> Run {
+        Box::pin(async move {
+            let mut socket = accept(&env).await?;
+            // The window is full when the partition begins, and opens in the middle of it.
+            sleep(Duration::from_secs(20)).await;
+            let mut all = Vec::new();
+            let bytes = socket.read_to_end(&mut all).await?;
+            seen.add(format!("server: {bytes} bytes"));
+            Ok(())
+        })
+    };
+    let pour = |env: Env, _: Seen| -> Run {
+        Box::pin(async move {
+            let mut socket = env.dial(&server_address()).await?;
+            socket.write_all(&vec![7; 1_000_000]).await?;
+            socket.shutdown().await?;
+            std::future::pending().await
+        })
+    };
+    let (seen, is_felt) = play_harmed(on_link(LinkHarm::Partition, 10, 60), drain, pour);
+    assert_eq!(seen, ["server: 1000000 bytes"]);
+    assert!(is_felt);
+}
