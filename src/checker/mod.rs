@@ -5,6 +5,7 @@
 
 mod convergence;
 mod delivery;
+mod durability;
 mod judge;
 mod liveness;
 mod milestone;
