@@ -1,14 +1,15 @@
 //! Judges convergence: after the storm, everybody has everything within the bound.
 //!
 //! Refuses to know why something is late. A message stored after the bound is nobody's debt: the workload
-//! ends before the calm begins, so there should be none.
+//! ends before the calm begins, so there should be none. Nor is what went with a node's disk, or took the id of such
+//! a message; what went with a follower's disk is owed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Readable, Verdict};
-use crate::history::{Event, History, Terms};
+use crate::history::{Event, History, Record, Terms};
 use crate::spec::{C3, Requirement, T8};
 use crate::wire::{Add, Cursor, MessageId, Topic};
 
@@ -58,11 +59,21 @@ impl Checker for Convergence {
 /// When a message was committed first, and in which record.
 type Commit = (Duration, usize);
 
+/// When a message was stored, in which record, and by whom.
+struct Stored<'h> {
+    at: Duration,
+    index: usize,
+    node: &'h str,
+}
+
 struct Ledger<'h> {
     bound: Duration,
-    /// The record in which each message was stored.
-    stored: BTreeMap<&'h Topic, BTreeMap<MessageId, usize>>,
+    stored: BTreeMap<&'h Topic, BTreeMap<MessageId, Stored<'h>>>,
     committed: BTreeMap<(&'h str, &'h Topic), BTreeMap<MessageId, Commit>>,
+    /// Hosts whose disks were replaced: such a node gives ids a second time.
+    replaced: BTreeSet<&'h str>,
+    /// Who was beyond an id when it was given a second time: nobody looks back there.
+    passed: BTreeSet<(&'h str, &'h Topic, MessageId)>,
 }
 
 /// A message that a follower did not have when the bound ran out.
@@ -84,22 +95,74 @@ struct Sum<'h> {
 
 impl<'h> Ledger<'h> {
     fn read(history: &'h History, bound: Duration) -> Self {
-        let mut ledger = Ledger { bound, stored: BTreeMap::new(), committed: BTreeMap::new() };
+        let mut ledger = Ledger {
+            bound,
+            stored: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+            passed: BTreeSet::new(),
+        };
         for (index, record) in history.records().iter().enumerate() {
-            match &record.event {
-                Event::Stored { topic, id, .. } if record.at <= bound => {
-                    ledger.stored.entry(topic).or_default().insert(*id, index);
-                }
-                Event::Committed { messages, .. } => {
-                    for (topic, id, _) in messages {
-                        let commits = ledger.committed.entry((&*record.host, topic)).or_default();
-                        commits.entry(*id).or_insert((record.at, index));
-                    }
-                }
-                _ => {}
-            }
+            ledger.take(index, record);
         }
         ledger
+    }
+
+    fn take(&mut self, index: usize, record: &'h Record) {
+        let host: &'h str = &record.host;
+        match &record.event {
+            Event::Stored { topic, id, .. } if record.at <= self.bound => {
+                if self.replaced.contains(host) {
+                    self.pass(topic, *id);
+                }
+                let stored = Stored { at: record.at, index, node: host };
+                self.stored.entry(topic).or_default().insert(*id, stored);
+            }
+            Event::Committed { messages, .. } => {
+                for (topic, id, _) in messages {
+                    let commits = self.committed.entry((host, topic)).or_default();
+                    commits.entry(*id).or_insert((record.at, index));
+                }
+            }
+            Event::InboxOpened { cursors } => {
+                for Add { topic, cursor } in cursors {
+                    self.believe_inbox(index, record, topic, *cursor);
+                }
+            }
+            Event::DiskReplaced { as_of } => self.replace_disk(host, *as_of),
+            _ => {}
+        }
+    }
+
+    /// Whoever is beyond an id that is given a second time will never get its message.
+    fn pass(&mut self, topic: &'h Topic, id: MessageId) {
+        let beyond = self
+            .committed
+            .iter()
+            .filter(|((_, of), commits)| *of == topic && commits.last_key_value().is_some_and(|(last, _)| *last >= id));
+        self.passed.extend(beyond.map(|((host, _), _)| (*host, topic, id)));
+    }
+
+    /// What an inbox holds beyond what was said was committed before a death that kept it from being said.
+    fn believe_inbox(&mut self, index: usize, record: &'h Record, topic: &'h Topic, cursor: Cursor) {
+        let Some(stored) = self.stored.get(topic) else { return };
+        let commits = self.committed.entry((&record.host, topic)).or_default();
+        let last = commits.last_key_value().map_or(0, |(id, _)| id.0);
+        if last < cursor.0 {
+            let unsaid = stored.range(MessageId(last + 1)..=MessageId(cursor.0));
+            commits.extend(unsaid.map(|(id, _)| (*id, (record.at, index))));
+        }
+    }
+
+    fn replace_disk(&mut self, host: &'h str, as_of: Duration) {
+        self.replaced.insert(host);
+        for messages in self.stored.values_mut() {
+            messages.retain(|_, stored| stored.node != host || stored.at < as_of);
+        }
+        for (_, commits) in self.committed.iter_mut().filter(|((of, _), _)| *of == host) {
+            commits.retain(|_, (at, _)| *at < as_of);
+        }
+        self.passed.retain(|(of, ..)| *of != host);
     }
 
     fn sum(&self, terms: &'h Terms) -> Sum<'h> {
@@ -115,7 +178,8 @@ impl<'h> Ledger<'h> {
     fn add_up(&self, host: &'h str, topic: &'h Topic, cursor: Cursor, sum: &mut Sum<'h>) {
         let Some(stored) = self.stored.get(topic) else { return };
         let commits = self.committed.get(&(host, topic));
-        for (id, index) in stored.iter().filter(|(id, _)| cursor.is_before(**id)) {
+        let owed = |id: &MessageId| cursor.is_before(*id) && !self.passed.contains(&(host, topic, *id));
+        for (id, message) in stored.iter().filter(|(id, _)| owed(id)) {
             sum.owed += 1;
             let commit = commits.and_then(|commits| commits.get(id)).copied();
             match commit {
@@ -123,7 +187,7 @@ impl<'h> Ledger<'h> {
                 Some(_) => sum.late += 1,
                 None => sum.missing += 1,
             }
-            sum.first.get_or_insert(Debt { host, topic, id: *id, stored: *index, late: commit });
+            sum.first.get_or_insert(Debt { host, topic, id: *id, stored: message.index, late: commit });
         }
     }
 }
@@ -170,7 +234,7 @@ fn lowest_cursors(adds: &[Add]) -> BTreeMap<&Topic, Cursor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, Script, add, alpha, beta};
+    use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta};
     use crate::wire::Kind;
 
     fn three_stored() -> Script {
@@ -228,5 +292,35 @@ mod tests {
         let other = Topic::new(Kind::Welcome, b"other");
         assert!(Script::new().stored(other, 1).puzzles(&Convergence).contains("owed to a follower"));
         assert_eq!(Convergence.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    fn replaced(as_of: u64) -> Event {
+        Event::DiskReplaced { as_of: Duration::from_secs(as_of) }
+    }
+
+    #[test]
+    fn what_went_with_a_followers_disk_is_owed_again() {
+        let all = [(alpha(), 1), (alpha(), 3), (beta(), 2)];
+        let script = || three_stored().at(2.0).committed(1, &all).at(9.0);
+        script().event(CLIENT, replaced(3)).acquitted_by(&Convergence);
+        assert_eq!(script().event(CLIENT, replaced(0)).condemned_by(&Convergence).id, Some(MessageId(1)));
+        script().event(CLIENT, replaced(0)).committed(1, &all).acquitted_by(&Convergence);
+    }
+
+    #[test]
+    fn what_went_with_a_nodes_disk_is_not_owed_and_nor_is_what_took_an_id_that_was_passed() {
+        let script = || three_stored().at(2.0).committed(1, &[(alpha(), 1), (alpha(), 3)]).at(9.0);
+        let gone = || script().event(NODE, replaced(0));
+        gone().stored(alpha(), 2).stored(alpha(), 4).committed(2, &[(alpha(), 4)]).acquitted_by(&Convergence);
+        assert_eq!(gone().stored(beta(), 1).condemned_by(&Convergence).id, Some(MessageId(1)));
+        assert_eq!(gone().stored(alpha(), 4).condemned_by(&Convergence).id, Some(MessageId(4)));
+    }
+
+    #[test]
+    fn what_an_inbox_holds_was_committed() {
+        let opened = |alpha_, beta_| Event::InboxOpened { cursors: vec![add(alpha(), alpha_), add(beta(), beta_)] };
+        let script = || three_stored().at(2.0).committed(1, &[(alpha(), 1)]);
+        script().event(CLIENT, opened(3, 2)).acquitted_by(&Convergence);
+        assert_eq!(script().event(CLIENT, opened(3, 0)).condemned_by(&Convergence).id, Some(MessageId(2)));
     }
 }

@@ -1,15 +1,17 @@
 //! Judges delivery: what a follower commits ascends by id, with no gap, no repetition and no invention.
 //!
 //! Refuses to know the wire: it compares what the node stored and acknowledged with what followers
-//! committed, over all attempts and restarts. Whether everything arrives in the end is `convergence`.
+//! committed, over all attempts and restarts. Whether everything arrives in the end is `convergence`, and whether a
+//! store kept what was said is `durability`; here a store is believed when it is opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Verdict};
 use crate::history::{Event, History, Record, Terms};
 use crate::spec::{C3, Requirement, S2, S4, T8};
-use crate::wire::{Cursor, Kind, MessageId, Topic};
+use crate::wire::{Add, Cursor, Kind, MessageId, Topic};
 
 /// The judge of delivery.
 pub(crate) struct Delivery;
@@ -41,15 +43,21 @@ impl Checker for Delivery {
 }
 
 /// A message as the node stored it.
-struct Stored {
+struct Stored<'h> {
     key: u64,
     index: usize,
+    at: Duration,
+    node: &'h str,
 }
 
 /// What the node stored of one topic.
 #[derive(Default)]
-struct Shelf {
-    messages: BTreeMap<MessageId, Stored>,
+struct Shelf<'h> {
+    messages: BTreeMap<MessageId, Stored<'h>>,
+    /// Ids and keys of what went with a node's disk: some of it was on its way, and nobody is owed it.
+    gone: BTreeSet<(MessageId, u64)>,
+    /// Keys that were published and of which no node has said that it stored them.
+    unsaid: BTreeSet<u64>,
     /// Copies not yet acknowledged, by key: who publishes the same data twice is owed two copies.
     unclaimed: BTreeMap<u64, u64>,
 }
@@ -58,8 +66,8 @@ struct Shelf {
 struct Taken {
     id: MessageId,
     index: usize,
-    life: u32,
-    attempt: u64,
+    at: Duration,
+    hand: Hand,
 }
 
 /// One follower of one topic.
@@ -70,15 +78,18 @@ struct Follower {
 }
 
 /// Which process and attempt of a follower committed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Hand {
     life: u32,
     attempt: u64,
 }
 
 struct Book<'h> {
-    shelves: BTreeMap<&'h Topic, Shelf>,
-    newest: BTreeMap<Kind, (MessageId, usize)>,
+    shelves: BTreeMap<&'h Topic, Shelf<'h>>,
+    newest: BTreeMap<(&'h str, Kind), (MessageId, usize)>,
+    /// A node has opened its log again, after its death or a failure: what it stored last it may not have said.
+    reopened: bool,
+    logs: BTreeSet<&'h str>,
     followers: BTreeMap<(&'h str, &'h Topic), Follower>,
     /// How many processes each host has begun: attempts are numbered anew in each.
     lives: BTreeMap<&'h str, u32>,
@@ -101,6 +112,8 @@ impl<'h> Book<'h> {
         Book {
             shelves: BTreeMap::new(),
             newest: BTreeMap::new(),
+            reopened: false,
+            logs: BTreeSet::new(),
             followers,
             lives: BTreeMap::new(),
             stored: 0,
@@ -112,7 +125,13 @@ impl<'h> Book<'h> {
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         match &record.event {
             Event::ProcessBegan { .. } => *self.lives.entry(&record.host).or_default() += 1,
+            Event::Published { topic, key } => {
+                self.shelves.entry(topic).or_default().unsaid.insert(*key);
+            }
             Event::Stored { topic, id, key } => self.store(index, record, topic, (*id, *key))?,
+            Event::LogOpened { .. } => self.reopened |= !self.logs.insert(&record.host),
+            Event::InboxOpened { cursors } => self.believe_inbox(index, record, cursors),
+            Event::DiskReplaced { as_of } => self.replace_disk(&record.host, *as_of),
             Event::Acknowledged { topic, key } => self.acknowledge(index, record, topic, *key)?,
             Event::Committed { attempt, messages } => {
                 let life = self.lives.get(&*record.host).copied().unwrap_or_default();
@@ -128,11 +147,12 @@ impl<'h> Book<'h> {
     fn store(
         &mut self,
         index: usize,
-        record: &Record,
+        record: &'h Record,
         topic: &'h Topic,
         (id, key): (MessageId, u64),
     ) -> Result<(), Box<Evidence>> {
-        let newest = self.newest.entry(topic.kind()).or_insert((MessageId(0), index));
+        let node: &'h str = &record.host;
+        let newest = self.newest.entry((node, topic.kind())).or_insert((MessageId(0), index));
         if id <= newest.0 {
             // One sequence per kind, for ever: who has read past an id never looks below it again.
             let what =
@@ -142,7 +162,8 @@ impl<'h> Book<'h> {
         }
         *newest = (id, index);
         let shelf = self.shelves.entry(topic).or_default();
-        shelf.messages.insert(id, Stored { key, index });
+        shelf.unsaid.remove(&key);
+        shelf.messages.insert(id, Stored { key, index, at: record.at, node });
         *shelf.unclaimed.entry(key).or_default() += 1;
         self.stored += 1;
         Ok(())
@@ -177,17 +198,21 @@ impl<'h> Book<'h> {
         let Some(follower) = self.followers.get_mut(&(&*record.host, topic)) else {
             return Err(Box::new(breach(S2, "and does not follow that topic".to_owned())));
         };
-        let shelf = self.shelves.get(topic);
-        let Some((shelf, stored)) = shelf.and_then(|shelf| Some((shelf, shelf.messages.get(&id)?))) else {
-            return Err(Box::new(breach(S4, "which the node never stored".to_owned())));
+        let shelf = self.shelves.entry(topic).or_default();
+        let stored = match shelf.messages.get(&id) {
+            Some(stored) if stored.key == key => Some(stored.index),
+            Some(_) | None if shelf.gone.contains(&(id, key)) => None,
+            Some(stored) => {
+                let what = format!("with other data: key {key:016x}, but the node stored {:016x}", stored.key);
+                return Err(Box::new(breach(S4, what).with([stored.index])));
+            }
+            // It was durable before it could be said: the node died, or its store failed, in between.
+            None if self.reopened && shelf.unsaid.contains(&key) => None,
+            None => return Err(Box::new(breach(S4, "which the node never stored".to_owned()))),
         };
-        if stored.key != key {
-            let what = format!("with other data: key {key:016x}, but the node stored {:016x}", stored.key);
-            return Err(Box::new(breach(S4, what).with([stored.index])));
-        }
         if !follower.cursor.is_before(id) {
             let what = format!("though it asked only for what comes {}", follower.cursor);
-            return Err(Box::new(breach(S2, what).with([stored.index])));
+            return Err(Box::new(breach(S2, what).with(stored)));
         }
         if let Some((requirement, what, first)) = follower.repeats(id, hand) {
             return Err(Box::new(breach(requirement, what).with([first])));
@@ -196,11 +221,42 @@ impl<'h> Book<'h> {
             let what = format!("without {missed}, which the node had stored before it and the follower has not seen");
             let last = follower.taken.last().map(|taken| taken.index);
             let evidence = Evidence { id: Some(missed), ..breach(follower.blame(hand), what) };
-            return Err(Box::new(evidence.with([at, stored.index]).with(last)));
+            return Err(Box::new(evidence.with([at]).with(stored).with(last)));
         }
-        follower.taken.push(Taken { id, index, life: hand.life, attempt: hand.attempt });
+        follower.taken.push(Taken { id, index, at: record.at, hand });
         self.committed += 1;
         Ok(())
+    }
+
+    /// What an inbox holds was committed, whether or not its process lived to say so.
+    fn believe_inbox(&mut self, index: usize, record: &'h Record, cursors: &'h [Add]) {
+        let life = self.lives.get(&*record.host).copied().unwrap_or_default();
+        for Add { topic, cursor } in cursors {
+            let Some(follower) = self.followers.get_mut(&(&*record.host, topic)) else { continue };
+            let id = MessageId(cursor.0);
+            if follower.known() < id {
+                follower.taken.push(Taken { id, index, at: record.at, hand: Hand { life, attempt: 0 } });
+            }
+        }
+    }
+
+    /// A disk is as it was at that time: what a node stored later may be gone, and its ids may be given again; what
+    /// a follower committed later comes again.
+    fn replace_disk(&mut self, host: &'h str, as_of: Duration) {
+        for ((_, _), follower) in self.followers.iter_mut().filter(|((of, _), _)| *of == host) {
+            follower.taken.truncate(follower.taken.partition_point(|taken| taken.at < as_of));
+        }
+        for ((_, kind), newest) in self.newest.iter_mut().filter(|((of, _), _)| *of == host) {
+            let mut kept = (MessageId(0), newest.1);
+            for (_, shelf) in self.shelves.iter_mut().filter(|(topic, _)| topic.kind() == *kind) {
+                let is_gone = |_: &MessageId, stored: &mut Stored<'h>| stored.node == host && stored.at >= as_of;
+                let gone = shelf.messages.extract_if(.., is_gone).map(|(id, stored)| (id, stored.key));
+                shelf.gone.extend(gone);
+                let last = shelf.messages.iter().rev().find(|(_, stored)| stored.node == host);
+                kept = kept.max(last.map_or(kept, |(id, stored)| (*id, stored.index)));
+            }
+            *newest = kept;
+        }
     }
 
     fn close(self) -> Verdict {
@@ -239,10 +295,14 @@ impl Follower {
     }
 
     /// The lowest id that was stored, is owed, and is jumped over by a commit of `id`.
-    fn misses(&self, shelf: &Shelf, id: MessageId) -> Option<(MessageId, usize)> {
-        let known = self.taken.last().map_or(MessageId(self.cursor.0), |taken| taken.id);
-        let after = MessageId(known.0.saturating_add(1));
+    fn misses(&self, shelf: &Shelf<'_>, id: MessageId) -> Option<(MessageId, usize)> {
+        let after = MessageId(self.known().0.saturating_add(1));
         shelf.messages.range(after..id).next().map(|(missed, stored)| (*missed, stored.index))
+    }
+
+    /// Up to here it has everything.
+    fn known(&self) -> MessageId {
+        self.taken.last().map_or(MessageId(self.cursor.0), |taken| taken.id)
     }
 
     /// A gap within one attempt is the stream's (S4), a gap across two is the resume's (C3).
@@ -253,14 +313,14 @@ impl Follower {
 
 impl Taken {
     fn is_by(&self, hand: Hand) -> bool {
-        (self.life, self.attempt) == (hand.life, hand.attempt)
+        self.hand == hand
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, Script, add, alpha, beta, key};
+    use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta, key};
 
     fn three_stored() -> Script {
         Script::new().at(1.0).stored(alpha(), 1).stored(beta(), 2).stored(alpha(), 3)
@@ -368,5 +428,66 @@ mod tests {
     fn a_sequence_that_runs_backwards_is_condemned() {
         let evidence = three_stored().stored(beta(), 3).condemned_by(&Delivery);
         assert_eq!((evidence.host.as_str(), evidence.records), ("node", vec![3, 4]));
+    }
+
+    #[test]
+    fn each_node_counts_its_ids_alone() {
+        let elsewhere = Event::Stored { topic: beta(), id: MessageId(1), key: key(1) };
+        let script = Script::new().stored(alpha(), 1).event("node-2", elsewhere);
+        script.committed(1, &[(alpha(), 1), (beta(), 1)]).acquitted_by(&Delivery);
+    }
+
+    fn log_opened() -> Event {
+        Event::LogOpened { heads: Vec::new() }
+    }
+
+    fn published(script: Script, id: u64) -> Script {
+        script.event("publisher-1", Event::Published { topic: alpha(), key: key(id) })
+    }
+
+    #[test]
+    fn a_message_that_was_durable_before_its_node_could_say_so_is_a_message() {
+        let script = || published(three_stored().event(NODE, log_opened()), 4);
+        let reopened = || script().event(NODE, Event::ProcessKilled).event(NODE, log_opened());
+        let all = [(alpha(), 1), (alpha(), 3), (alpha(), 4)];
+        reopened().committed(1, &all).acquitted_by(&Delivery);
+        assert!(script().committed(1, &all).condemned_by(&Delivery).what.ends_with("which the node never stored"));
+        let invented = [(alpha(), 1), (alpha(), 3), (alpha(), 5)];
+        assert_eq!(reopened().committed(1, &invented).condemned_by(&Delivery).id, Some(MessageId(5)));
+    }
+
+    #[test]
+    fn a_commit_that_was_durable_before_it_could_be_said_is_a_commit() {
+        let script = || three_stored().stored(alpha(), 4).committed(1, &[(alpha(), 1)]);
+        let opened = Event::InboxOpened { cursors: vec![add(alpha(), 3)] };
+        script().event(CLIENT, opened.clone()).committed(1, &[(alpha(), 4)]).acquitted_by(&Delivery);
+        let again = script().event(CLIENT, opened).committed(1, &[(alpha(), 3)]);
+        assert_eq!(again.condemned_by(&Delivery).requirement, "C3");
+    }
+
+    #[test]
+    fn a_follower_whose_disk_was_replaced_commits_again_from_there() {
+        let script = |as_of| {
+            let all = [(alpha(), 1), (alpha(), 3)];
+            let script = three_stored().at(2.0).committed(1, &all).at(5.0);
+            script.event(CLIENT, Event::DiskReplaced { as_of: Duration::from_secs(as_of) }).committed(2, &all)
+        };
+        script(1).acquitted_by(&Delivery);
+        assert_eq!(script(3).condemned_by(&Delivery).requirement, "C3");
+    }
+
+    #[test]
+    fn a_node_whose_disk_was_replaced_gives_its_ids_again() {
+        let replaced = |as_of| {
+            let script = Script::new().at(1.0).stored(alpha(), 1).at(3.0).stored(alpha(), 2).stored(alpha(), 3);
+            let script = script.at(4.0).committed(1, &[(alpha(), 1)]);
+            script.at(5.0).event(NODE, Event::DiskReplaced { as_of: Duration::from_secs(as_of) })
+        };
+        let other = || Event::Stored { topic: alpha(), id: MessageId(2), key: key(9) };
+        let messages = vec![(alpha(), MessageId(2), key(9))];
+        let committed = Event::Committed { attempt: 2, messages };
+        replaced(2).event(NODE, other()).event(CLIENT, committed).acquitted_by(&Delivery);
+        replaced(2).committed(1, &[(alpha(), 2)]).acquitted_by(&Delivery);
+        assert_eq!(replaced(4).event(NODE, other()).condemned_by(&Delivery).requirement, "S4");
     }
 }

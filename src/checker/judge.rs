@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::checker::backoff::Backoff;
 use crate::checker::convergence::Convergence;
 use crate::checker::delivery::Delivery;
+use crate::checker::durability::Durability;
 use crate::checker::liveness::Liveness;
 use crate::checker::waves::Waves;
 use crate::checker::{Evidence, Verdict};
@@ -37,8 +38,8 @@ pub struct Judgement {
 
 /// Every judge, in the order in which they are told.
 #[must_use]
-pub fn all() -> [&'static dyn Checker; 5] {
-    [&Delivery, &Liveness, &Waves, &Convergence, &Backoff]
+pub fn all() -> [&'static dyn Checker; 6] {
+    [&Delivery, &Durability, &Liveness, &Waves, &Convergence, &Backoff]
 }
 
 /// Lets every judge speak.
@@ -110,7 +111,7 @@ mod tests {
     fn a_lawful_trial_passes_every_judge_by_its_name() {
         let judgements = judge(&lawful(100));
         let names: Vec<_> = judgements.iter().map(|judgement| judgement.checker.as_str()).collect();
-        assert_eq!(names, ["delivery", "liveness", "waves", "convergence", "backoff"]);
+        assert_eq!(names, ["delivery", "durability", "liveness", "waves", "convergence", "backoff"]);
         assert_eq!(first_to_speak(&judgements), None);
         assert!(judgements.iter().all(|one| matches!(one.verdict, Verdict::Pass { .. })), "{judgements:?}");
     }

@@ -6,6 +6,7 @@
 mod backoff;
 mod convergence;
 mod delivery;
+mod durability;
 mod excuse;
 mod judge;
 mod liveness;

@@ -28,29 +28,51 @@ pub const SECOND: Duration = Duration::from_secs(1);
 /// Long enough for everything that needs no timer to happen, on a paused clock.
 pub const MOMENT: Duration = Duration::from_millis(1);
 
-/// A disk that outlives the node.
+/// A disk that outlives the node, and whose syncs may fail from some point on.
 #[derive(Clone, Debug, Default)]
-pub struct KeptDisk(Arc<InMemoryBackend>);
+pub struct KeptDisk {
+    bytes: Arc<InMemoryBackend>,
+    syncs_left: Arc<Mutex<Option<u32>>>,
+}
+
+impl KeptDisk {
+    /// So many syncs succeed, and then none.
+    pub fn fail_after(&self, syncs: u32) {
+        *self.syncs_left.lock().expect("not poisoned") = Some(syncs);
+    }
+
+    /// Every sync succeeds again.
+    pub fn heal(&self) {
+        *self.syncs_left.lock().expect("not poisoned") = None;
+    }
+}
 
 impl StorageBackend for KeptDisk {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.bytes.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
+        self.bytes.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.bytes.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Ok(())
+        match &mut *self.syncs_left.lock().expect("not poisoned") {
+            None => Ok(()),
+            Some(0) => Err(io::Error::other("the disk does not sync")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        self.bytes.write(offset, data)
     }
 }
 
@@ -151,6 +173,10 @@ impl Bench {
 
     /// Publishes one message for each name, in that order.
     pub async fn publish(&self, names: &[&str]) {
+        self.try_publish(names).await.expect("stored");
+    }
+
+    pub async fn try_publish(&self, names: &[&str]) -> Result<(), Status> {
         let input = |name: &&str| {
             let v1 = proto::group_message_input::V1 {
                 data: application_message(name.as_bytes(), b"payload"),
@@ -159,7 +185,7 @@ impl Bench {
             proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) }
         };
         let request = proto::SendGroupMessagesRequest { messages: names.iter().map(input).collect() };
-        self.client.clone().send_group_messages(request).await.expect("stored");
+        self.client.clone().send_group_messages(request).await.map(|_| ())
     }
 
     pub async fn publish_welcome(&self, name: &str) {

@@ -281,7 +281,7 @@ async fn a_node_that_is_dropped_ends_its_streams() {
     assert_ne!(wire.ending().await.code(), Code::Ok);
     assert_eq!(bench.closings().await, [CloseReason::PeerGone]);
     let opened = Notice::StreamOpened { stream: 1, peer: Some(address(2)) };
-    assert_eq!(bench.notices.0.lock().expect("not poisoned")[0], opened);
+    assert_eq!(bench.notices.0.lock().expect("not poisoned")[1], opened);
 }
 
 #[tokio::test(start_paused = true)]
@@ -347,4 +347,48 @@ async fn the_quirks_of_the_shell_show() {
         }
     }
     assert!(mixed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_costs_the_call_and_ends_the_streams_that_might_miss_a_message() {
+    let disk = KeptDisk::default();
+    let bench = Bench::start_on(disk.clone(), NodeConfig::default()).await;
+    let mut wire = bench.subscribe().await;
+    wire.mutate(1, &[("a", 0)], &[]);
+    wire.until_complete(1).await;
+    // The first sync of the commit succeeds, and so the message may be durable all the same.
+    disk.fail_after(1);
+    let refused = bench.try_publish(&["a"]).await.expect_err("the disk does not sync");
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(refused.message().contains("the disk does not sync"), "{refused}");
+    assert_eq!(wire.ending().await.code(), Code::Unavailable);
+    disk.heal();
+    assert_eq!(bench.try_publish(&["a"]).await.expect_err("it rests").code(), Code::Unavailable);
+    sleep(SECOND).await;
+    bench.publish(&["a"]).await;
+    let mut wire = bench.subscribe().await;
+    wire.mutate(1, &[("a", 0)], &[]);
+    assert_eq!(wire.until_complete(1).await, ["wave 1: #1 #2", "caught up: 1 topics", "complete 1"]);
+    let notices = bench.notices.0.lock().expect("not poisoned");
+    let opened = notices.iter().filter(|notice| matches!(notice, Notice::LogOpened { .. })).count();
+    let failed = notices.iter().filter(|notice| matches!(notice, Notice::StoreFailed { .. })).count();
+    let stored = notices.iter().filter(|notice| matches!(notice, Notice::Stored { .. })).count();
+    assert_eq!((opened, failed, stored), (2, 1, 1), "{notices:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_store_does_not_open_serves_unavailable_until_it_does() {
+    let disk = KeptDisk::default();
+    disk.fail_after(0);
+    let bench = Bench::start_on(disk.clone(), NodeConfig::default()).await;
+    for _ in 0..3 {
+        assert_eq!(bench.try_publish(&["a"]).await.expect_err("no store").code(), Code::Unavailable);
+        let mut wire = bench.subscribe().await;
+        wire.mutate(1, &[("a", 0)], &[]);
+        assert_eq!(wire.ending().await.code(), Code::Unavailable);
+        sleep(SECOND).await;
+    }
+    disk.heal();
+    sleep(SECOND).await;
+    bench.publish(&["a"]).await;
 }

@@ -32,7 +32,7 @@ fn commit(database: &Database, round: u64) -> Result<(), redb::Error> {
 }
 
 fn value(key: u64) -> Vec<u8> {
-    let len = if key % 13 == 0 { 9_000 } else { 300 };
+    let len = if key.is_multiple_of(13) { 9_000 } else { 300 };
     key.to_le_bytes().into_iter().cycle().take(len).collect()
 }
 

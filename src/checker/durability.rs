@@ -1,0 +1,388 @@
+//! Judges durability: what was stored or committed is there whenever a store is opened again, and not more.
+//!
+//! Refuses to know what a store is made of. What a node says it has stored, it must find in its log; what a client
+//! says it has committed, it must find in its inbox. A process may die, or its store fail, after a message is durable
+//! and before it is said: so more may be found than was said whenever a store is opened again, and never before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::checker::judge::{Checker, NO_TERMS, terms};
+use crate::checker::{Evidence, Verdict};
+use crate::fault::{Clause, DiskHarm, Fault};
+use crate::history::{Event, History, Record, Terms};
+use crate::spec::{C3, Requirement, S4};
+use crate::wire::{Add, Cursor, Kind, MessageId, Topic};
+
+/// The judge of durability.
+pub(crate) struct Durability;
+
+impl Checker for Durability {
+    fn name(&self) -> &'static str {
+        "durability"
+    }
+
+    fn promises(&self) -> &'static str {
+        "What a node stored and what a client committed survives every death of its process, no id is given twice, \
+            and a store that rots says so."
+    }
+
+    fn cites(&self) -> &'static [Requirement] {
+        &[S4, C3]
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
+        let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
+        let mut book = Book { configured: configured(terms), ..Book::default() };
+        for (index, record) in history.records().iter().enumerate() {
+            if let Err(evidence) = book.take(index, record) {
+                return Verdict::Fail(*evidence);
+            }
+        }
+        book.close()
+    }
+}
+
+/// From where each follower begins, where nothing is stored.
+fn configured(terms: &Terms) -> BTreeMap<(&str, &Topic), Cursor> {
+    let adds = terms.subscribers.iter().flat_map(|(host, adds)| adds.iter().map(move |add| (host, add)));
+    adds.map(|(host, add)| ((host.as_str(), &add.topic), add.cursor)).collect()
+}
+
+/// An id that a host has said, or that was found.
+struct Known {
+    id: MessageId,
+    at: Duration,
+    index: usize,
+}
+
+/// What is known of one sequence of ids, ascending.
+#[derive(Default)]
+struct Ids(Vec<Known>);
+
+impl Ids {
+    fn last(&self) -> MessageId {
+        self.0.last().map_or(MessageId(0), |known| known.id)
+    }
+
+    /// Adds an id; one that does not ascend is left out, and the record of the last is returned.
+    fn add(&mut self, id: MessageId, at: Duration, index: usize) -> Result<(), usize> {
+        match self.0.last() {
+            Some(last) if id <= last.id => Err(last.index),
+            Some(_) | None => {
+                self.0.push(Known { id, at, index });
+                Ok(())
+            }
+        }
+    }
+
+    /// The first id that is not among those up to `found`.
+    fn lost(&self, found: MessageId) -> Option<&Known> {
+        self.0.get(self.0.partition_point(|known| known.id <= found))
+    }
+
+    /// Forgets what was said from that time on.
+    fn cut(&mut self, as_of: Duration) {
+        self.0.truncate(self.0.partition_point(|known| known.at < as_of));
+    }
+}
+
+/// A host that has a store.
+#[derive(Default)]
+struct Host<'h> {
+    /// How often its store was opened.
+    openings: u64,
+    /// What the inbox held when it was opened again, until the client says from where it resumes.
+    held: Option<(usize, &'h [Add])>,
+    /// Records of failures of its store.
+    failures: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Book<'h> {
+    configured: BTreeMap<(&'h str, &'h Topic), Cursor>,
+    hosts: BTreeMap<&'h str, Host<'h>>,
+    stored: BTreeMap<(&'h str, Kind), Ids>,
+    committed: BTreeMap<(&'h str, &'h Topic), Ids>,
+    /// Bit rot that has begun: the record, and whose disks.
+    rot: BTreeMap<u32, (usize, &'h BTreeSet<String>)>,
+    acknowledged: u64,
+    messages_stored: u64,
+    messages_committed: u64,
+}
+
+impl<'h> Book<'h> {
+    fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        let host: &'h str = &record.host;
+        match &record.event {
+            Event::Stored { topic, id, .. } => self.store(index, record, topic, *id)?,
+            Event::Acknowledged { .. } => self.acknowledged += 1,
+            Event::Committed { messages, .. } => {
+                for (topic, id, _) in messages {
+                    // An id that does not ascend is delivery's to judge.
+                    self.committed.entry((host, topic)).or_default().add(*id, record.at, index).ok();
+                    self.messages_committed += 1;
+                }
+            }
+            Event::StoreFailed { .. } => self.host(host).failures.push(index),
+            Event::DiskReplaced { as_of } => self.replace(host, *as_of),
+            Event::LogOpened { heads } => self.open_log(index, record, heads)?,
+            Event::InboxOpened { cursors } => self.open_inbox(index, record, cursors)?,
+            Event::Opened { resume, .. } => self.resume(index, record, resume)?,
+            Event::FaultBegan(Clause { number, fault: Fault::Disk { on, harm: DiskHarm::BitRot { .. } }, .. }) => {
+                self.rot.insert(*number, (index, on));
+            }
+            Event::FaultEnded { clause, felt: true } => self.end_rot(index, record, *clause)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn host(&mut self, host: &'h str) -> &mut Host<'h> {
+        self.hosts.entry(host).or_default()
+    }
+
+    fn store(
+        &mut self,
+        index: usize,
+        record: &'h Record,
+        topic: &'h Topic,
+        id: MessageId,
+    ) -> Result<(), Box<Evidence>> {
+        self.messages_stored += 1;
+        let ids = self.stored.entry((&record.host, topic.kind())).or_default();
+        let last = ids.last();
+        ids.add(id, record.at, index).map_err(|earlier| {
+            let what = format!("{} gave {id} to a message of {topic} after it had given {last}", record.host);
+            Box::new(Evidence::new(index, record, S4, what).about(topic, Some(id)).with([earlier]))
+        })
+    }
+
+    /// What was said before that time is there again, what was said at that time may be, the rest is gone.
+    fn replace(&mut self, host: &'h str, as_of: Duration) {
+        self.stored.iter_mut().filter(|((of, _), _)| *of == host).for_each(|(_, ids)| ids.cut(as_of));
+        self.committed.iter_mut().filter(|((of, _), _)| *of == host).for_each(|(_, ids)| ids.cut(as_of));
+    }
+
+    fn open_log(&mut self, index: usize, record: &'h Record, heads: &[(Kind, MessageId)]) -> Result<(), Box<Evidence>> {
+        let again = self.open(&record.host);
+        for (kind, head) in heads {
+            let ids = self.stored.entry((&record.host, *kind)).or_default();
+            let what = format!("{} opened its log and found {kind} messages up to {head}", record.host);
+            compare(ids, *head, again, (index, record, S4, what))?;
+        }
+        Ok(())
+    }
+
+    fn open_inbox(&mut self, index: usize, record: &'h Record, cursors: &'h [Add]) -> Result<(), Box<Evidence>> {
+        let host: &'h str = &record.host;
+        let again = self.open(host);
+        let held = |topic: &Topic| cursor_of(cursors, topic).map_or(MessageId(0), |cursor| MessageId(cursor.0));
+        for add in cursors {
+            self.committed.entry((host, &add.topic)).or_default();
+        }
+        for ((_, topic), ids) in self.committed.iter_mut().filter(|((of, _), _)| *of == host) {
+            let found = held(topic);
+            let what = format!("{host} opened its inbox and found messages of {topic} up to {found}");
+            compare(ids, found, again, (index, record, C3, what))
+                .map_err(|evidence| Box::new(Evidence { topic: Some(topic.to_string()), ..*evidence }))?;
+        }
+        if again {
+            self.host(host).held = Some((index, cursors));
+        }
+        Ok(())
+    }
+
+    /// The store of a host is opened; whether it is again, after a death or a failure.
+    fn open(&mut self, host: &'h str) -> bool {
+        let host = self.host(host);
+        host.openings += 1;
+        host.openings > 1
+    }
+
+    /// The first resume after the inbox was opened again: beyond what the inbox holds it would skip what was never processed.
+    fn resume(&mut self, index: usize, record: &'h Record, resume: &'h [Add]) -> Result<(), Box<Evidence>> {
+        let host: &'h str = &record.host;
+        let Some((opened, held)) = self.host(host).held.take() else { return Ok(()) };
+        for Add { topic, cursor } in resume {
+            let configured = self.configured.get(&(host, topic)).copied();
+            let most = cursor_of(held, topic).max(configured).unwrap_or(Cursor(0));
+            if *cursor > most {
+                let what = format!(
+                    "{host} resumes {topic} after {}, but its inbox holds nothing beyond {}: cursors were kept and \
+                        messages lost",
+                    MessageId(cursor.0),
+                    MessageId(most.0)
+                );
+                let evidence = Evidence::new(index, record, C3, what).about(topic, Some(MessageId(cursor.0)));
+                return Err(Box::new(evidence.with([opened])));
+            }
+        }
+        Ok(())
+    }
+
+    /// What rots is found when it is read, and whoever finds it says so.
+    fn end_rot(&mut self, index: usize, record: &'h Record, clause: u32) -> Result<(), Box<Evidence>> {
+        let Some((began, on)) = self.rot.remove(&clause) else { return Ok(()) };
+        let reported = |host: &String| {
+            self.hosts.get(host.as_str()).is_some_and(|host| host.failures.iter().any(|failure| *failure > began))
+        };
+        if on.iter().any(reported) {
+            return Ok(());
+        }
+        let hosts = on.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let what = format!("pages of the disk of {hosts} had rotted when they were read, and nobody reported it");
+        let requirement = if self.stored.keys().any(|(host, _)| on.contains(*host)) { S4 } else { C3 };
+        let mut evidence = Evidence::new(index, record, requirement, what).with([began]);
+        evidence.host = on.first().cloned().unwrap_or_default();
+        Err(Box::new(evidence))
+    }
+
+    fn close(self) -> Verdict {
+        if self.acknowledged + self.messages_stored + self.messages_committed == 0 {
+            return Verdict::unknown("nothing was acknowledged or committed");
+        }
+        let openings: u64 = self.hosts.values().map(|host| host.openings).sum();
+        Verdict::Pass {
+            seen: format!(
+                "messages stored: {}, commits: {}, stores opened: {openings}; nothing that was said was lost",
+                self.messages_stored, self.messages_committed
+            ),
+        }
+    }
+}
+
+fn cursor_of(adds: &[Add], topic: &Topic) -> Option<Cursor> {
+    adds.iter().find(|add| add.topic == *topic).map(|add| add.cursor)
+}
+
+/// Compares what was said with what was found. `again`: more may be found, and is known from here on.
+fn compare(
+    ids: &mut Ids,
+    found: MessageId,
+    again: bool,
+    (index, record, requirement, what): (usize, &Record, Requirement, String),
+) -> Result<(), Box<Evidence>> {
+    if let Some(lost) = ids.lost(found) {
+        let what = format!("{what}, but it had said that {} is durable", lost.id);
+        let evidence = Evidence { id: Some(lost.id), ..Evidence::new(index, record, requirement, what) };
+        return Err(Box::new(evidence.with([lost.index])));
+    }
+    let last = ids.last();
+    if found > last && !again {
+        let what = format!("{what}, but it had said nothing beyond {last}, and opens it for the first time");
+        return Err(Box::new(Evidence { id: Some(found), ..Evidence::new(index, record, requirement, what) }));
+    }
+    if found > last {
+        ids.0.push(Known { id: found, at: record.at, index });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta};
+
+    fn log(group: u64) -> Event {
+        Event::LogOpened { heads: vec![(Kind::Group, MessageId(group)), (Kind::Welcome, MessageId(0))] }
+    }
+
+    fn inbox(alpha_: u64, beta_: u64) -> Event {
+        Event::InboxOpened { cursors: vec![add(alpha(), alpha_), add(beta(), beta_)] }
+    }
+
+    fn resumes(alpha_: u64, beta_: u64) -> Event {
+        Event::Opened { attempt: 1, resume: vec![add(alpha(), alpha_), add(beta(), beta_)] }
+    }
+
+    /// Three messages are stored and two committed, and then both processes die.
+    fn deaths() -> Script {
+        let script = Script::new().event(NODE, log(0)).event(CLIENT, Event::InboxOpened { cursors: Vec::new() });
+        let script = script.at(1.0).stored(alpha(), 1).acknowledged(alpha(), 1).stored(beta(), 2).stored(alpha(), 3);
+        let script = script.at(2.0).committed(1, &[(alpha(), 1), (beta(), 2)]);
+        script.at(3.0).event(NODE, Event::ProcessKilled).event(CLIENT, Event::ProcessKilled).at(4.0)
+    }
+
+    #[test]
+    fn what_was_said_and_is_found_is_acquitted() {
+        let script = deaths().event(NODE, log(3)).event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(1, 2));
+        let seen = script.stored(alpha(), 4).committed(1, &[(alpha(), 3)]).acquitted_by(&Durability);
+        assert!(seen.starts_with("messages stored: 4, commits: 3, stores opened: 4"), "{seen}");
+    }
+
+    #[test]
+    fn what_died_before_it_was_said_may_be_found_right_after_a_death() {
+        let script = || deaths().event(NODE, log(5)).event(CLIENT, inbox(3, 2)).event(CLIENT, resumes(3, 2));
+        script().stored(alpha(), 6).acquitted_by(&Durability);
+        assert_eq!(script().stored(alpha(), 5).condemned_by(&Durability).requirement, "S4");
+        let evidence = Script::new().event(CLIENT, inbox(4, 2)).condemned_by(&Durability);
+        assert!(evidence.what.ends_with("opens it for the first time"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn a_log_that_lost_what_was_stored_is_condemned_by_the_first_that_is_gone() {
+        let evidence = deaths().event(NODE, log(1)).condemned_by(&Durability);
+        assert_eq!(
+            (evidence.requirement.as_str(), evidence.id, evidence.host.as_str()),
+            ("S4", Some(MessageId(2)), NODE)
+        );
+        assert_eq!(evidence.records, [5, 10]);
+    }
+
+    #[test]
+    fn an_inbox_that_lost_what_was_committed_is_condemned() {
+        let evidence = deaths().event(CLIENT, inbox(0, 2)).condemned_by(&Durability);
+        assert_eq!((evidence.requirement.as_str(), evidence.id), ("C3", Some(MessageId(1))));
+        assert_eq!(evidence.topic.as_deref(), Some("group:alpha"));
+        let empty = deaths().event(CLIENT, Event::InboxOpened { cursors: Vec::new() });
+        assert_eq!(empty.condemned_by(&Durability).requirement, "C3");
+    }
+
+    #[test]
+    fn a_cursor_beyond_what_the_inbox_holds_is_condemned() {
+        let evidence = deaths().event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(3, 2)).condemned_by(&Durability);
+        assert!(evidence.what.ends_with("cursors were kept and messages lost"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn an_id_that_is_given_twice_is_condemned() {
+        let evidence = deaths().event(NODE, log(3)).stored(beta(), 3).condemned_by(&Durability);
+        assert_eq!((evidence.requirement.as_str(), evidence.id), ("S4", Some(MessageId(3))));
+        Script::new().stored(alpha(), 1).event("node-2", stored_elsewhere()).acquitted_by(&Durability);
+    }
+
+    fn stored_elsewhere() -> Event {
+        Event::Stored { topic: beta(), id: MessageId(1), key: 7 }
+    }
+
+    #[test]
+    fn a_disk_that_was_replaced_is_as_it_was_then_and_gives_its_ids_again() {
+        let replaced = |as_of: f64| {
+            let event = Event::DiskReplaced { as_of: Duration::from_secs_f64(as_of) };
+            deaths().event(NODE, event.clone()).event(CLIENT, event)
+        };
+        replaced(0.0).event(NODE, log(0)).event(CLIENT, inbox(0, 0)).stored(beta(), 1).acquitted_by(&Durability);
+        replaced(1.5).event(NODE, log(3)).event(CLIENT, inbox(0, 0)).acquitted_by(&Durability);
+        assert_eq!(replaced(1.5).event(NODE, log(2)).condemned_by(&Durability).id, Some(MessageId(3)));
+        assert_eq!(replaced(2.5).event(CLIENT, inbox(0, 0)).condemned_by(&Durability).id, Some(MessageId(1)));
+    }
+
+    #[test]
+    fn rot_that_was_felt_and_not_reported_is_condemned() {
+        let fault = Fault::Disk { on: BTreeSet::from([NODE.to_owned()]), harm: DiskHarm::BitRot { basis_points: 10 } };
+        let clause = Clause { number: 1, at: Duration::from_secs(4), lasts: Duration::from_secs(1), fault };
+        let began = || deaths().event("world", Event::FaultBegan(clause.clone()));
+        let ended = |felt| Event::FaultEnded { clause: 1, felt };
+        assert_eq!(began().event("world", ended(true)).condemned_by(&Durability).host, NODE);
+        began().event("world", ended(false)).acquitted_by(&Durability);
+        let failed = Event::StoreFailed { why: "its block 3 does not match".to_owned() };
+        began().event(NODE, failed).event("world", ended(true)).acquitted_by(&Durability);
+    }
+
+    #[test]
+    fn where_nothing_was_said_nothing_is_known() {
+        assert!(Script::new().event(NODE, log(0)).puzzles(&Durability).contains("nothing was acknowledged"));
+        assert_eq!(Durability.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+}
