@@ -30,8 +30,8 @@ impl Disk {
 }
 
 /// Begins a transaction that commits in two phases: first its pages are synced, then the header that leads to
-/// them. With a single sync redb could not tell a commit that the power cut short from one that rotted later, and
-/// would go back to the one before.
+/// them. With a single sync the header could be there without its pages: redb would go back to the commit before,
+/// and could not tell a commit that the power cut short from one that rotted later.
 ///
 /// # Errors
 /// The database has failed before.
