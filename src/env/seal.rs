@@ -17,10 +17,6 @@
 //!   own. redb overwrites no block that a commit leads to, and reads no block of a commit that was never kept, so
 //!   a block that was cut short and its seal may differ and nobody sees it.
 //!
-//! After a failed sync the kernel's copy is no longer what the disk has, and a later sync does not mend that (Linux
-//! marks the pages clean). So the store is marked, and written anew as a whole when it is opened the next time. The
-//! mark needs no sync: it goes with the power, as the copy does.
-//!
 //! A seal is made so that zeros are the seal of zeros, because a store grows by zeros.
 
 use std::collections::BTreeSet;
@@ -43,10 +39,8 @@ const SEAL: usize = 8;
 const SEALS_OF_SECTOR: usize = SECTOR / SEAL - 1;
 /// So many blocks follow their block of seals.
 const GROUP: usize = (BLOCK / SECTOR) * SEALS_OF_SECTOR;
-/// What the header's seal covers: its sector without the seal. redb's header has 320 bytes.
+/// What the header may fill: its sector without its seal. redb's header has 320 bytes.
 const HEADER: usize = SECTOR - SEAL;
-/// The byte of the header's sector that marks a store whose sync has failed.
-const MARK: usize = HEADER - 1;
 
 /// A sealed store on a disk.
 #[derive(Debug)]
@@ -106,39 +100,7 @@ impl Sealed {
             }
         }
         seals.of_block.truncate(blocks);
-        let is_marked = seals.header[MARK] != 0;
-        drop(seals);
-        if is_marked { self.write_anew() } else { Ok(()) }
-    }
-
-    /// Writes every block as it is, so that the next sync keeps it whatever the last one forgot.
-    fn write_anew(&self) -> io::Result<()> {
-        {
-            let mut seals = self.seals();
-            let mut block = [0; BLOCK];
-            let used = seals.of_block.iter().enumerate().skip(1).filter(|(_, seal)| **seal != 0);
-            for (number, _) in used {
-                self.disk.read(position(number), &mut block)?;
-                self.disk.write(position(number), &block)?;
-            }
-            let sectors = seals.of_block.len().div_ceil(SEALS_OF_SECTOR);
-            seals.unwritten.extend(0..sectors);
-        }
-        self.mark(0)?;
-        self.sync_data()
-    }
-
-    /// Sets the mark, in the kernel's copy only.
-    fn mark(&self, mark: u8) -> io::Result<()> {
-        let mut seals = self.seals();
-        seals.header[MARK] = mark;
-        self.put_header(&mut seals)
-    }
-
-    fn put_header(&self, seals: &mut Seals) -> io::Result<()> {
-        let seal = seal_of(&seals.header[..HEADER]);
-        seals.header[HEADER..].copy_from_slice(&seal.to_le_bytes());
-        self.disk.write(position(0), &seals.header)
+        Ok(())
     }
 
     /// Loads the header, and tells whether there is one.
@@ -183,7 +145,7 @@ impl Sealed {
         if block[..SECTOR] != self.seals().header || block[SECTOR..].iter().any(|byte| *byte != 0) {
             return Err(self.corrupt(format_args!("its header does not match its checksum")));
         }
-        block[MARK..SECTOR].fill(0);
+        block[HEADER..SECTOR].fill(0);
         Ok(block)
     }
 
@@ -206,12 +168,14 @@ impl Sealed {
         self.known(0, 1)?;
         let mut seals = self.seals();
         let end = offset + data.len();
-        if end > MARK {
-            let what = format!("a header of {end} bytes does not fit into the {MARK} bytes that there are for it");
+        if end > HEADER {
+            let what = format!("a header of {end} bytes does not fit into the {HEADER} bytes that are sealed");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         seals.header[offset..end].copy_from_slice(data);
-        self.put_header(&mut seals)
+        let seal = seal_of(&seals.header[..HEADER]);
+        seals.header[HEADER..].copy_from_slice(&seal.to_le_bytes());
+        self.disk.write(position(0), &seals.header)
     }
 
     /// The blocks from `first` on, if the store has them.
@@ -275,10 +239,7 @@ impl StorageBackend for Sealed {
                 self.disk.write(seals_position(number), &seals.sector(number))?;
             }
         }
-        self.disk.sync_data().inspect_err(|_| {
-            // A disk that does not even take this takes nothing, and what it has is what it had.
-            self.mark(1).ok();
-        })
+        self.disk.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
