@@ -36,7 +36,7 @@ pub enum InboxError {
     #[error("open the store {INBOX}: {0}")]
     Disk(io::Error),
     /// The store holds what was never written.
-    #[error("read the store {INBOX}: it is corrupt: {0}")]
+    #[error("read the store {INBOX}: {0}")]
     Corrupt(String),
     /// The store cannot be read or written.
     #[error("use the store {INBOX}: {0}")]
@@ -46,10 +46,10 @@ pub enum InboxError {
 /// redb has an error type per operation, and each becomes the general one.
 fn refine(error: impl Into<redb::Error>) -> InboxError {
     match error.into() {
-        redb::Error::Corrupted(why) => InboxError::Corrupt(why),
+        redb::Error::Corrupted(why) => InboxError::Corrupt(format!("it is corrupt: {why}")),
         error @ (redb::Error::TableTypeMismatch { .. }
         | redb::Error::TypeDefinitionChanged { .. }
-        | redb::Error::TableIsMultimap(_)) => InboxError::Corrupt(error.to_string()),
+        | redb::Error::TableIsMultimap(_)) => InboxError::Corrupt(format!("it is corrupt: {error}")),
         redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => InboxError::Corrupt(error.to_string()),
         error => InboxError::Store(Box::new(error)),
     }
@@ -205,7 +205,8 @@ fn write_journal(transaction: &WriteTransaction, messages: &[Message]) -> Result
 }
 
 fn parse(topic: &[u8]) -> Result<Topic, InboxError> {
-    Topic::parse(Bytes::copy_from_slice(topic)).map_err(|malformed| InboxError::Corrupt(malformed.to_string()))
+    Topic::parse(Bytes::copy_from_slice(topic))
+        .map_err(|malformed| InboxError::Corrupt(format!("it is corrupt: {malformed}")))
 }
 
 #[cfg(test)]

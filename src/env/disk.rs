@@ -30,8 +30,10 @@ impl Disk {
 }
 
 /// Begins a transaction that commits in two phases: first its pages are synced, then the header that leads to
-/// them. With a single sync redb could not tell a commit that the power cut short from one that rotted later, and
-/// would go back to the one before.
+/// them. With a single sync the header could be there without its pages: redb would go back to the commit before,
+/// and could not tell a commit that the power cut short from one that rotted later.
+/// It also makes a failed sync harmless once the database is opened again: nothing leads to what the first sync has
+/// forgotten, and all that the second one can forget is the header, which is written anew.
 ///
 /// # Errors
 /// The database has failed before.

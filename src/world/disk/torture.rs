@@ -210,3 +210,75 @@ fn check(disks: &mut Disks, told: u64, unsynced: Unsynced, left: u32) -> u64 {
     let kept = (told..=told + 1).find(|rounds| expected(*rounds) == records);
     kept.unwrap_or_else(|| panic!("{unsynced:?}, act {left}: {told} commits were told, not {} records", records.len()))
 }
+
+/// A disk one of whose syncs fails.
+#[derive(Debug)]
+struct Trap {
+    disk: Disk,
+    harms: Arc<Mutex<Harms>>,
+    left: AtomicU32,
+}
+
+impl StorageBackend for Trap {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.disk.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let fails = self.left.fetch_sub(1, Ordering::Relaxed) == 0;
+        if fails {
+            lock(&self.harms).begin(1, DiskHarm::SyncFails, Dice::named(1, "trap"));
+        }
+        let synced = self.disk.sync_data();
+        if fails {
+            lock(&self.harms).end(1);
+        }
+        synced
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.disk.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.disk.close()
+    }
+}
+
+#[test]
+fn what_is_committed_after_a_sync_has_failed_survives_the_power() {
+    for (unsynced, killed) in
+        [Unsynced::Lost, Unsynced::Torn, Unsynced::Reordered].into_iter().flat_map(|one| [(one, false), (one, true)])
+    {
+        let mut failures = 0;
+        for left in 0..20 {
+            let mut disks = Disks::new(u64::from(left), "node");
+            let mut process = Process::begin();
+            let disk = disks.open("log", &process).expect("opened");
+            let trap = Disk::new(Trap { disk, harms: disks.harms.clone(), left: left.into() });
+            let failed = open(trap).and_then(|database| (0..6).try_for_each(|round| commit(&database, round)));
+            failures += u32::from(failed.is_err());
+            if killed {
+                process.die();
+                process = Process::begin();
+            }
+            let database = open(disks.open("log", &process).expect("closed")).expect("it works again");
+            let records = read_all(&database).expect("readable");
+            let kept = (0..=6).find(|rounds| expected(*rounds) == records).expect("some commits");
+            (kept..kept + 2).for_each(|round| commit(&database, round).expect("it works again"));
+            process.die();
+            drop(database);
+            disks.power_off(unsynced);
+            check(&mut disks, kept + 2, unsynced, left);
+        }
+        assert!(failures > 10, "{failures} failed syncs");
+    }
+}
