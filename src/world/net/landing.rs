@@ -134,9 +134,10 @@ impl Fabric {
         }
         let end = connection.end_mut(to);
         let place = burst.sequence.cmp(&end.expected());
+        let is_unknown = reception == Reception::Unknown;
         let is_unwanted = end.holder == Holder::Nobody && !burst.bytes.is_empty() && place != Ordering::Less;
-        if reception == Reception::Unknown || is_unwanted {
-            let told = if is_unwanted { self.reset_peer(id, to) } else { self.answer_with_reset(id, to) };
+        if is_unknown || is_unwanted {
+            let told = if is_unknown { self.answer_with_reset(id, to) } else { self.reset_peer(id, to) };
             if !told {
                 self.keep(id, to.other(), Unacknowledged { burst, sent, missing: whole });
             }
