@@ -111,6 +111,9 @@ impl Stream {
             }
             if is_landmark {
                 self.process.passes(Landmark::Frame, Moment::Before);
+                if !self.process.is_alive() {
+                    return Err(dead_process());
+                }
             }
             let mut fabric = self.net.fabric();
             let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
