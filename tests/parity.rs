@@ -429,7 +429,7 @@ impl ServerProcess {
             .spawn()
             .expect("this binary runs");
         let said = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut ports = said.map_while(Result::ok).filter_map(|line| Some(line.split_once(PORT)?.1.parse().ok()?));
+        let mut ports = said.map_while(Result::ok).filter_map(|line| line.split_once(PORT)?.1.parse().ok());
         let port = ports.next().expect("the server says its port");
         (ServerProcess(child), port)
     }

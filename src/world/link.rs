@@ -192,6 +192,11 @@ impl Links {
         Some(self.harms.remove(at))
     }
 
+    /// Whether no fault falls on any link.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.harms.is_empty()
+    }
+
     /// Whether nothing at all passes from one host to the other.
     pub(crate) fn is_cut(&mut self, from: HostId, to: HostId) -> bool {
         // Counted, because `any` would stop at the first and leave the others unfelt.

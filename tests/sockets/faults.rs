@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pulseless::env::{Env, TcpKeepalive, TcpOptions};
-use pulseless::fault::{Answer, Between, Expired, Fault, HostHarm, Latency, LinkHarm};
-use pulseless::world::{Engine, Leap, on_trial_thread};
+use pulseless::env::{Address, Env, TcpKeepalive, TcpOptions};
+use pulseless::fault::{Answer, Between, Death, Expired, Fault, HostHarm, Latency, LinkHarm, Unsynced};
+use pulseless::world::{Engine, HostId, Leap, LinkBase, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
@@ -107,7 +107,8 @@ fn ask_at(times: &'static [(u64, usize)], options: TcpOptions) -> impl Fn(Env, S
                     Ok(()) => seen.add(format!("echo after {}", asked.elapsed().as_secs())),
                     Err(error) => {
                         let after = asked.elapsed().as_secs();
-                        return Ok(seen.add(format!("client: {:?} after {after}", error.kind())));
+                        seen.add(format!("client: {:?} after {after}", error.kind()));
+                        return Ok(());
                     }
                 }
             }
@@ -320,4 +321,136 @@ fn a_window_update_that_is_lost_in_a_partition_is_asked_for_again() {
     let (seen, is_felt) = play_harmed(on_link(LinkHarm::Partition, 10, 60), drain, pour);
     assert_eq!(seen, ["server: 1000000 bytes"]);
     assert!(is_felt);
+}
+
+fn on_host(host: &str, harm: HostHarm) -> Fault {
+    Fault::Host { on: names([host]), harm }
+}
+
+#[test]
+fn a_suspended_host_misses_what_is_sent_and_gets_it_again_when_it_wakes() {
+    let harmed = Harmed { fault: on_host("server", HostHarm::Suspended), begins: 10, ends: 100 };
+    let (seen, _) = play_harmed(harmed, echo, ask_at(&[(5, 9), (20, 9)], NO_OPTIONS));
+    // 80 s of sleep are left; the next try comes before as much time again has passed.
+    let after: u64 = seen[2].strip_prefix("echo after ").expect("at last").parse().expect("seconds");
+    assert!((80..160).contains(&after), "{seen:?}");
+}
+
+#[test]
+fn keepalive_does_not_see_that_a_process_stands_still() {
+    let seconds = Duration::from_secs;
+    let keepalive = Some(TcpKeepalive { idle: seconds(5), interval: seconds(2), count: 2 });
+    let harmed = Harmed { fault: on_host("server", HostHarm::Paused), begins: 10, ends: 1_000 };
+    let options = TcpOptions { keepalive, user_timeout: Some(seconds(20)) };
+    let (seen, _) = play_harmed(harmed, echo, ask_at(&[(5, 9), (900, 9)], options));
+    assert_eq!(seen, ["connected at 0", "echo after 0", "echo after 100"]);
+}
+
+/// A server that echoes and a client, both running; what the world does to them is the test's to say.
+fn play_by_hand(
+    client: impl Fn(Env, Seen) -> Run + Send + 'static,
+    direct: impl FnOnce(&mut Leap, [HostId; 2], &Seen) + Send,
+) {
+    on_trial_thread(7, || {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        let hosts = [leap.add_host("server", program(&seen, echo)), leap.add_host("client", program(&seen, client))];
+        leap.start(hosts[0]);
+        leap.run_until(Duration::ZERO).expect("the server listens");
+        leap.start(hosts[1]);
+        direct(&mut leap, hosts, &seen);
+    })
+    .expect("no panic");
+}
+
+fn run_until(leap: &mut Leap, seconds: u64) {
+    leap.run_until(Duration::from_secs(seconds)).expect("nothing breaks down");
+}
+
+#[test]
+fn the_timers_of_a_kernel_stand_still_while_its_host_sleeps() {
+    let options = TcpOptions { user_timeout: Some(Duration::from_secs(30)), ..NO_OPTIONS };
+    play_by_hand(ask_at(&[(11, 9)], options), |leap, _, seen| {
+        run_until(leap, 10);
+        leap.begin(1, &on_link(LinkHarm::Partition, 0, 0).fault);
+        run_until(leap, 15);
+        leap.begin(2, &on_host("client", HostHarm::Suspended));
+        run_until(leap, 115);
+        leap.end(2);
+        run_until(leap, 140);
+        assert_eq!(seen.list(), ["connected at 0"], "26 of its 30 s have passed by its clock");
+        run_until(leap, 142);
+        assert!(seen.list()[1].starts_with("client: TimedOut after "), "{:?}", seen.list());
+    });
+}
+
+#[test]
+fn a_host_without_power_is_silent_and_with_it_resets_what_it_knows_nothing_of() {
+    play_by_hand(ask_at(&[(5, 9), (11, 9)], NO_OPTIONS), |leap, [server, _], seen| {
+        run_until(leap, 10);
+        assert!(leap.halt(server, Death::PoweredOff(Unsynced::Lost)));
+        run_until(leap, 100);
+        assert_eq!(seen.list(), ["connected at 0", "echo after 0"], "nobody is told");
+        leap.start(server);
+        run_until(leap, 300);
+        let after = seen.list()[2].strip_prefix("client: ConnectionReset after ").map(str::to_owned);
+        let after: u64 = after.expect("RST from a kernel that has forgotten it").parse().expect("seconds");
+        assert!((89..180).contains(&after), "at the first try after the start: {after}");
+    });
+}
+
+#[test]
+fn a_host_without_power_refuses_nobody() {
+    let late = |env: Env, seen: Seen| -> Run {
+        Box::pin(async move {
+            sleep(Duration::from_secs(20)).await;
+            let start = Instant::now();
+            let error = env.dial(&server_address()).await.expect_err("nobody is there");
+            seen.add(format!("{:?} after {}", error.kind(), start.elapsed().as_secs()));
+            Ok(())
+        })
+    };
+    play_by_hand(late, |leap, [server, _], seen| {
+        run_until(leap, 10);
+        leap.halt(server, Death::PoweredOff(Unsynced::Lost));
+        run_until(leap, 300);
+        assert_eq!(seen.list(), ["TimedOut after 127"]);
+    });
+}
+
+#[test]
+fn a_moved_name_leads_to_the_other_host() {
+    let fault =
+        on_host("client", HostHarm::Name { name: "nowhere".into(), answer: Answer::Moves { to: "server".into() } });
+    let dial = |env: Env, seen: Seen| -> Run {
+        Box::pin(async move {
+            let socket = env.dial(&Address::new("nowhere", PORT)).await?;
+            seen.add(socket.peer().to_string());
+            Ok(())
+        })
+    };
+    let (seen, is_felt) = play_harmed(Harmed { fault, begins: 0, ends: 10 }, echo, dial);
+    assert_eq!(seen[0], "10.0.0.1:80");
+    assert!(is_felt);
+}
+
+#[test]
+fn the_base_of_a_world_may_be_slow_or_lossy_without_a_fault() {
+    let run = |base: LinkBase| {
+        on_trial_thread(7, move || {
+            let seen = Seen::default();
+            let mut leap = Leap::new(7, base);
+            let client = ask_at(&[(10, 30_000)], NO_OPTIONS);
+            let hosts =
+                [leap.add_host("server", program(&seen, echo)), leap.add_host("client", program(&seen, client))];
+            hosts.into_iter().for_each(|host| leap.start(host));
+            run_until(&mut leap, 600);
+            seen.list()
+        })
+        .expect("no panic")
+    };
+    let slow = LinkBase { bandwidth: Some(1_000), ..LATENCY.into() };
+    assert!(run(slow).last().is_some_and(|last| last == "echo after 62"), "{:?}", run(slow));
+    let lossy = LinkBase { loss_basis_points: 10_000, ..LATENCY.into() };
+    assert_eq!(run(lossy), ["dial: TimedOut at 127"]);
 }

@@ -262,6 +262,11 @@ impl End {
         self.is_dead
     }
 
+    /// Whether it is alive and nothing out of the ordinary is in play.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.is_dead && !self.is_update_lost && self.retransmission.is_none() && self.keepalive.is_none()
+    }
+
     pub(crate) fn has_unread(&self) -> bool {
         self.unread > 0
     }

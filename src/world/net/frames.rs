@@ -5,7 +5,7 @@
 //! ```text
 //!            24 bytes (acceptor only)        9 bytes          length of the frame
 //! Preface ------------------------> Header ---------> Payload -------------------> Header
-//!    | another text                    | the first frame is no SETTINGS
+//!    | another text                    | the first frame is no SETTINGS (dialer only)
 //!    +-----------> Opaque <------------+
 //! ```
 
@@ -28,14 +28,15 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Frames {
     state: State,
-    /// Both ends begin with SETTINGS (RFC 9113 section 3.4): whoever does not speaks something else.
+    /// A server begins with SETTINGS (RFC 9113 section 3.4): one that does not speaks something else. A client has shown
+    /// by its preface what it speaks.
     is_first: bool,
 }
 
 impl Frames {
     /// Of what a server reads.
     pub(crate) fn of_acceptor() -> Self {
-        Frames { state: State::Preface { read: 0 }, is_first: true }
+        Frames { state: State::Preface { read: 0 }, is_first: false }
     }
 
     /// Of what a client reads.

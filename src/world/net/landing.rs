@@ -124,7 +124,30 @@ impl Fabric {
         }
     }
 
+    /// Whether a burst that arrives does nothing but arrive: no harm, no timer and nothing lost is in play.
+    fn is_smooth(&mut self, id: ConnectionId, to: Side, burst: &Burst) -> bool {
+        let is_calm = self.links.is_calm();
+        let now = self.now;
+        let Some(connection) = self.connection(id) else { return false };
+        let (end, sender) = (connection.end(to), connection.end(to.other()));
+        let is_smooth = is_calm
+            && connection.phase == Phase::Open
+            && connection.forgotten.is_none()
+            && end.holder != Holder::Nobody
+            && end.expected() == burst.sequence
+            && end.is_plain()
+            && sender.is_plain();
+        let hosts = connection.hosts();
+        if is_smooth {
+            connection.last_used = now;
+        }
+        is_smooth && hosts.iter().all(|host| self.kernel(*host).is_awake())
+    }
+
     fn take_burst(&mut self, id: ConnectionId, to: Side, burst: Burst, sent: Duration) {
+        if self.is_smooth(id, to, &burst) {
+            return self.receive(id, to, burst);
+        }
         let whole = Segments::of(burst.bytes.len());
         let reception = self.receive_at(id, to);
         let Some(connection) = self.connection(id) else { return };
@@ -134,9 +157,10 @@ impl Fabric {
         }
         let end = connection.end_mut(to);
         let place = burst.sequence.cmp(&end.expected());
+        let is_unknown = reception == Reception::Unknown;
         let is_unwanted = end.holder == Holder::Nobody && !burst.bytes.is_empty() && place != Ordering::Less;
-        if reception == Reception::Unknown || is_unwanted {
-            let told = if is_unwanted { self.reset_peer(id, to) } else { self.answer_with_reset(id, to) };
+        if is_unknown || is_unwanted {
+            let told = if is_unknown { self.answer_with_reset(id, to) } else { self.reset_peer(id, to) };
             if !told {
                 self.keep(id, to.other(), Unacknowledged { burst, sent, missing: whole });
             }
@@ -157,16 +181,20 @@ impl Fabric {
                     let unacknowledged = Unacknowledged { burst: burst.clone(), sent, missing: whole };
                     self.keep(id, to.other(), unacknowledged);
                 }
-                if let Some(end) = self.end_mut(id, to) {
-                    end.receive(burst);
-                    let (host, reader) = (end.host, end.reader.take());
-                    self.wake(host, reader);
-                }
+                self.receive(id, to, burst);
             }
             Ordering::Less => {}
         }
         if is_heard {
             self.acknowledge(id, to);
+        }
+    }
+
+    fn receive(&mut self, id: ConnectionId, to: Side, burst: Burst) {
+        if let Some(end) = self.end_mut(id, to) {
+            end.receive(burst);
+            let (host, reader) = (end.host, end.reader.take());
+            self.wake(host, reader);
         }
     }
 

@@ -76,10 +76,8 @@ impl Fabric {
 
     /// Sends a packet without payload; whether it gets on its way.
     pub(crate) fn post(&mut self, id: ConnectionId, side: Side, parcel: Parcel) -> bool {
-        let packet = match parcel {
-            Parcel::Syn => Packet::Syn,
-            _ => Packet::Segments(Segments::EMPTY),
-        };
+        let is_syn = matches!(parcel, Parcel::Syn);
+        let packet = if is_syn { Packet::Syn } else { Packet::Segments(Segments::EMPTY) };
         match self.passage(id, side, packet) {
             Passage::Arrives(at) => {
                 self.schedule(at, id, parcel);

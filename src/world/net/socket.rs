@@ -118,6 +118,9 @@ impl Stream {
             }
             if is_landmark {
                 self.process.passes(Landmark::Frame, Moment::Before);
+                if !self.process.is_alive() {
+                    return Err(dead_process());
+                }
             }
             if !self.process.is_alive() {
                 return Err(dead_process());
