@@ -72,8 +72,6 @@ struct Ledger<'h> {
     committed: BTreeMap<(&'h str, &'h Topic), BTreeMap<MessageId, Commit>>,
     /// Hosts whose disks were replaced: such a node gives ids a second time.
     replaced: BTreeSet<&'h str>,
-    /// Who was beyond an id when it was given a second time: nobody looks back there.
-    passed: BTreeSet<(&'h str, &'h Topic, MessageId)>,
 }
 
 /// A message that a follower did not have when the bound ran out.
@@ -100,7 +98,6 @@ impl<'h> Ledger<'h> {
             stored: BTreeMap::new(),
             committed: BTreeMap::new(),
             replaced: BTreeSet::new(),
-            passed: BTreeSet::new(),
         };
         for (index, record) in history.records().iter().enumerate() {
             ledger.take(index, record);
@@ -113,7 +110,7 @@ impl<'h> Ledger<'h> {
         match &record.event {
             Event::Stored { topic, id, .. } if record.at <= self.bound => {
                 if self.replaced.contains(host) {
-                    self.pass(topic, *id);
+                    self.give_again(topic, *id);
                 }
                 let stored = Stored { at: record.at, index, node: host };
                 self.stored.entry(topic).or_default().insert(*id, stored);
@@ -134,13 +131,11 @@ impl<'h> Ledger<'h> {
         }
     }
 
-    /// Whoever is beyond an id that is given a second time will never get its message.
-    fn pass(&mut self, topic: &'h Topic, id: MessageId) {
-        let beyond = self
-            .committed
-            .iter()
-            .filter(|((_, of), commits)| *of == topic && commits.last_key_value().is_some_and(|(last, _)| *last >= id));
-        self.passed.extend(beyond.map(|((host, _), _)| (*host, topic, id)));
+    /// An id is given a second time: whoever has committed it has the first message, and is owed this one.
+    fn give_again(&mut self, topic: &'h Topic, id: MessageId) {
+        for (_, commits) in self.committed.iter_mut().filter(|((_, of), _)| *of == topic) {
+            commits.remove(&id);
+        }
     }
 
     /// What an inbox holds beyond what was said was committed before a death that kept it from being said.
@@ -162,7 +157,6 @@ impl<'h> Ledger<'h> {
         for (_, commits) in self.committed.iter_mut().filter(|((of, _), _)| *of == host) {
             commits.retain(|_, (at, _)| *at < as_of);
         }
-        self.passed.retain(|(of, ..)| *of != host);
     }
 
     fn sum(&self, terms: &'h Terms) -> Sum<'h> {
@@ -178,8 +172,7 @@ impl<'h> Ledger<'h> {
     fn add_up(&self, host: &'h str, topic: &'h Topic, cursor: Cursor, sum: &mut Sum<'h>) {
         let Some(stored) = self.stored.get(topic) else { return };
         let commits = self.committed.get(&(host, topic));
-        let owed = |id: &MessageId| cursor.is_before(*id) && !self.passed.contains(&(host, topic, *id));
-        for (id, message) in stored.iter().filter(|(id, _)| owed(id)) {
+        for (id, message) in stored.iter().filter(|(id, _)| cursor.is_before(**id)) {
             sum.owed += 1;
             let commit = commits.and_then(|commits| commits.get(id)).copied();
             match commit {
@@ -308,10 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn what_went_with_a_nodes_disk_is_not_owed_and_nor_is_what_took_an_id_that_was_passed() {
+    fn what_went_with_a_nodes_disk_is_not_owed_and_what_took_its_ids_is() {
         let script = || three_stored().at(2.0).committed(1, &[(alpha(), 1), (alpha(), 3)]).at(9.0);
         let gone = || script().event(NODE, replaced(0));
-        gone().stored(alpha(), 2).stored(alpha(), 4).committed(2, &[(alpha(), 4)]).acquitted_by(&Convergence);
+        gone().stored(alpha(), 4).committed(2, &[(alpha(), 4)]).acquitted_by(&Convergence);
+        assert_eq!(gone().stored(alpha(), 1).condemned_by(&Convergence).id, Some(MessageId(1)));
         assert_eq!(gone().stored(beta(), 1).condemned_by(&Convergence).id, Some(MessageId(1)));
         assert_eq!(gone().stored(alpha(), 4).condemned_by(&Convergence).id, Some(MessageId(4)));
     }

@@ -118,7 +118,10 @@ impl<'h> Watch<'h> {
         match &record.event {
             Event::Opened { attempt, .. } => self.open(index, record, *attempt),
             Event::Started { attempt } => self.start(index, record, *attempt),
-            Event::Ended { .. } => self.end(index, record),
+            Event::Ended { .. } => {
+                self.suspicion.leave(&record.host);
+                self.end(index, record);
+            }
             Event::ProcessKilled => {
                 self.suspicion.kill(&record.host);
                 self.end(index, record);
@@ -430,6 +433,8 @@ mod tests {
         let swallowed = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Swallowed };
         reaped(pinged().at(31.02).beat(CLIENT, swallowed).at(61.0)).ended(1).acquitted_by(&Liveness);
         reaped(pinged().at(40.0).event(CLIENT, Event::ProcessKilled).at(61.0)).acquitted_by(&Liveness);
+        // It has left: the Ping that nobody answers meets nobody.
+        reaped(pinged().at(40.0).ended(1).at(61.0)).acquitted_by(&Liveness);
         reaped(pinged().at(40.0).event("proxy", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
     }
 

@@ -61,6 +61,13 @@ impl<'h> Suspicion<'h> {
         self.streams.remove(&stream);
     }
 
+    /// A client has let go of every stream that it had. One of them may live on between the proxy and the node, where
+    /// nobody hears its Pings, until the proxy learns that the connection is gone: after a lost FIN that takes as long
+    /// as TCP retransmits.
+    pub(crate) fn leave(&mut self, host: &str) {
+        self.streams.retain(|_, pinged| pinged.host != host);
+    }
+
     /// A process was killed. A client takes its own streams with it; a proxy or a node may have been a part of
     /// every stream's path.
     pub(crate) fn kill(&mut self, host: &str) {
