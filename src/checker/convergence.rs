@@ -93,12 +93,8 @@ struct Sum<'h> {
 
 impl<'h> Ledger<'h> {
     fn read(history: &'h History, bound: Duration) -> Self {
-        let mut ledger = Ledger {
-            bound,
-            stored: BTreeMap::new(),
-            committed: BTreeMap::new(),
-            replaced: BTreeSet::new(),
-        };
+        let mut ledger =
+            Ledger { bound, stored: BTreeMap::new(), committed: BTreeMap::new(), replaced: BTreeSet::new() };
         for (index, record) in history.records().iter().enumerate() {
             ledger.take(index, record);
         }

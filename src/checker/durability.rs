@@ -282,8 +282,8 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Origin;
     use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta};
+    use crate::fault::Origin;
 
     fn log(group: u64) -> Event {
         Event::LogOpened { heads: vec![(Kind::Group, MessageId(group)), (Kind::Welcome, MessageId(0))] }
@@ -372,7 +372,13 @@ mod tests {
     #[test]
     fn rot_that_was_felt_and_not_reported_is_condemned() {
         let fault = Fault::Disk { on: BTreeSet::from([NODE.to_owned()]), harm: DiskHarm::BitRot { basis_points: 10 } };
-        let clause = Clause { number: 1, at: Duration::from_secs(4), lasts: Duration::from_secs(1), fault, origin: Origin::File };
+        let clause = Clause {
+            number: 1,
+            at: Duration::from_secs(4),
+            lasts: Duration::from_secs(1),
+            fault,
+            origin: Origin::File,
+        };
         let began = || deaths().event("world", Event::FaultBegan(clause.clone()));
         let ended = |felt| Event::FaultEnded { clause: 1, felt };
         assert_eq!(began().event("world", ended(true)).condemned_by(&Durability).host, NODE);

@@ -433,6 +433,10 @@ mod tests {
         let swallowed = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Swallowed };
         reaped(pinged().at(31.02).beat(CLIENT, swallowed).at(61.0)).ended(1).acquitted_by(&Liveness);
         reaped(pinged().at(40.0).event(CLIENT, Event::ProcessKilled).at(61.0)).acquitted_by(&Liveness);
+        // A path that comes to life after its client has left it; the client answers where it is.
+        let late = TapStream { stream: STREAM.stream + 2, ..STREAM };
+        let ping = Beat::Ping { stream: late, way: Way::ToClient, fate: Fate::Passed };
+        reaped(running().tap_opened(late).at(31.0).beat(CLIENT, ping).at(61.0)).ended(1).acquitted_by(&Liveness);
         // It has left: the Ping that nobody answers meets nobody.
         reaped(pinged().at(40.0).ended(1).at(61.0)).acquitted_by(&Liveness);
         reaped(pinged().at(40.0).event("proxy", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);

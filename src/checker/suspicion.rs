@@ -101,7 +101,7 @@ impl<'h> Suspicion<'h> {
         for (stream, pinged) in &self.streams {
             let Some((at, ping)) = pinged.ping else { continue };
             let silent = record.at.saturating_sub(at);
-            if silent <= prompt || excuses.disturbed(pinged.host, at, record.at) {
+            if silent <= prompt || excuses.disturbed(pinged.host, at, record.at) || self.holds_another(pinged.host) {
                 continue;
             }
             let what = format!(
@@ -117,6 +117,13 @@ impl<'h> Suspicion<'h> {
             let until = at + self.terms.keepalive + self.terms.travel;
             self.suspects.entry(*stream).or_insert(Suspect { until, evidence });
         }
+    }
+
+    /// Whether a stream of that host has no unanswered Ping: a client holds one stream at a time, so it is that one,
+    /// and the others are of attempts that it gave up before their path came to life (a proxy that stood still accepts
+    /// them all at once).
+    fn holds_another(&self, host: &str) -> bool {
+        self.streams.values().any(|pinged| pinged.host == host && pinged.ping.is_none())
     }
 
     /// The first of those that no Pong has cleared.

@@ -164,6 +164,8 @@ fn the_stretch_that_differs_is_found_in_the_middle_of_a_case() {
     let (scratch, case) = with_busy_case();
     // The fault begins a second earlier, at 29 s: up to there everything is the same.
     let edited = change(&case, "\\nat = \\\"30s\\\"", "\\nat = \\\"29s\\\"");
+    // In the plan as well: a plan that is not the sim's own is played, and compared with nothing.
+    let edited = change(&edited, "\"secs\": 30,\n          \"nanos\": 0", "\"secs\": 29,\n          \"nanos\": 0");
     scratch.write("edited.case.json", edited);
     let checkpoints = scratch.read_json(CASE)["checkpoints"].clone();
     let times = checkpoints.as_array().expect("checkpoints").iter().map(|checkpoint| &checkpoint["at"]["secs"]);
