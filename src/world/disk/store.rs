@@ -125,7 +125,12 @@ impl Store {
         let cut = from.saturating_sub(len);
         self.at_risk.push(Change::Resized { from, cut });
         self.old.extend_from_slice(&self.bytes[from - cut..]);
-        self.bytes.resize(len, 0);
+        if self.bytes.is_empty() {
+            // Zeros from the system: what a store never fills takes no memory, and a trial may have a thousand stores.
+            self.bytes = vec![0; len];
+        } else {
+            self.bytes.resize(len, 0);
+        }
         self.written.truncate(len.div_ceil(PAGE));
     }
 
