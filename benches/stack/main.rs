@@ -5,10 +5,10 @@
 
 #![expect(clippy::print_stdout, reason = "the product of a bench is its table")]
 
+mod curve;
 mod peak;
 mod pipes;
 mod trials;
-mod turmoil_peer;
 
 use std::time::Duration;
 
@@ -25,25 +25,39 @@ fn main() {
     busy(rounds);
     engine(rounds);
     main_job(rounds);
+    curve::print();
 }
 
 fn quiet(rounds: usize) {
-    let turmoil = |tick| move || turmoil_peer::quiet_hour(Duration::from_millis(tick));
-    let leap = || trials::play(&trials::quiet_hour());
+    let sim = trials::quiet_hour();
+    let turmoil = |tick| {
+        let sim = &sim;
+        move || trials::play_on_turmoil(sim, Duration::from_millis(tick))
+    };
+    let leap = || trials::play(&sim);
     let [leap, coarse, fine] = take_turns(rounds, [&leap, &turmoil(10), &turmoil(1)]);
     println!("a quiet hour of one client, proxy and node");
     row("leap", leap, "limit 10 ms");
     row("turmoil, 10 ms ticks", coarse, &format!("{:.0} times leap", ratio(coarse, leap)));
-    row("turmoil, 1 ms ticks", fine, &format!("{:.0} times leap", ratio(fine, leap)));
+    row("turmoil, 1 ms ticks", fine, &format!("{:.0} times leap, at least 1000", ratio(fine, leap)));
+    let day = trials::quiet_day();
+    let [day] = take_turns(rounds, [&|| trials::play(&day)]);
+    row("leap, a quiet day of 24 h", day, "limit 300 ms");
     println!();
 }
 
 fn busy(rounds: usize) {
     let sim = trials::busy_minute();
-    let [leap] = take_turns(rounds, [&|| trials::play(&sim)]);
+    let turmoil = |tick| {
+        let sim = &sim;
+        move || trials::play_on_turmoil(sim, Duration::from_millis(tick))
+    };
+    let [leap, coarse, fine] = take_turns(rounds, [&|| trials::play(&sim), &turmoil(10), &turmoil(1)]);
     let delivered = trials::delivered(&sim);
     println!("a busy minute: {delivered} messages delivered through the proxy to 3 clients, 1 to 20 ms a link");
     row("leap, observed and judged", leap, &format!("{}, limit 25 µs", each(leap, delivered)));
+    row("turmoil, 10 ms ticks", coarse, &format!("{:.1} times leap, at least 2", ratio(coarse, leap)));
+    row("turmoil, 1 ms ticks", fine, &format!("{:.1} times leap, at least 2", ratio(fine, leap)));
     println!();
 }
 

@@ -1,10 +1,12 @@
 //! The trials that are measured.
 
 use std::path::Path;
+use std::time::Duration;
 
 use pulseless::history::Event;
 use pulseless::runner::read_sim;
-use pulseless::sim::{Conclusion, SimFile, play as play_sim, read, vocabulary};
+use pulseless::sim::{Conclusion, EngineKind, SimFile, play as play_sim, play_in, read, vocabulary};
+use pulseless::world::Turmoil;
 
 const SEED: u64 = 7;
 
@@ -16,6 +18,16 @@ pub(crate) fn sim(path: &str) -> SimFile {
 pub(crate) fn quiet_hour() -> SimFile {
     inline(
         "duration = \"1h\"
+        [workload]
+        kind = \"quiet\"
+        history = 1",
+    )
+}
+
+/// The same for a day.
+pub(crate) fn quiet_day() -> SimFile {
+    inline(
+        "duration = \"24h\"
         [workload]
         kind = \"quiet\"
         history = 1",
@@ -51,6 +63,39 @@ fn busy(latency: &str) -> SimFile {
 pub(crate) fn play(sim: &SimFile) {
     let outcome = play_sim(sim, SEED).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(outcome.conclusion, Conclusion::Pass);
+}
+
+/// Whatever the verdict: a crowd's trial may be too short to show anything.
+pub(crate) fn play_quietly(sim: &SimFile) {
+    play_sim(sim, SEED).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The same trial on turmoil, by that tick.
+pub(crate) fn play_on_turmoil(sim: &SimFile, tick: Duration) {
+    let world = |sim: &SimFile, seed| Box::new(Turmoil::new(seed, sim.link.latency, tick)) as Box<_>;
+    let outcome = play_in(sim, SEED, EngineKind::Turmoil, world).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!matches!(outcome.conclusion, Conclusion::Fail(_)), "{}", outcome.conclusion);
+}
+
+/// So many hosts, of which all but a node, a proxy and a publisher are clients; `rate` messages, or none.
+pub(crate) fn crowd(hosts: usize, seconds: u64, rate: Option<&str>) -> SimFile {
+    let workload = match rate {
+        Some(rate) => format!("rate = \"{rate}\""),
+        None => "kind = \"quiet\"".to_owned(),
+    };
+    let publishers = usize::from(rate.is_some());
+    let clients = hosts - 2 - publishers.min(hosts - 3);
+    inline(&format!(
+        "duration = \"{seconds}s\"
+        calm = \"5s\"
+        [cast]
+        clients = {clients}
+        publishers = {publishers}
+        [workload]
+        {workload}
+        [promise]
+        within = \"4s\""
+    ))
 }
 
 /// How many messages reached applications.
