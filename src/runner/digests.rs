@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -114,8 +114,9 @@ impl Digests {
     ///
     /// # Errors
     /// It cannot be written.
+    #[expect(clippy::disallowed_types, reason = "a file of the user's, outside of every trial")]
     pub fn try_writing(path: &Path) -> Result<(), DigestsError> {
-        let opened = OpenOptions::new().append(true).create(true).open(path);
+        let opened = fs::OpenOptions::new().append(true).create(true).open(path);
         opened.map(drop).map_err(|error| DigestsError::Io { verb: "write", path: path.to_owned(), error })
     }
 
