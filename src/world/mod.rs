@@ -1,8 +1,8 @@
 //! Invented surroundings: hosts, clock, network and disks of a trial.
 //!
 //! Refuses to know what runs in it: an actor gets an [`Env`](crate::env::Env) and cannot tell it from the
-//! real one. What belongs here next: loss, bandwidth and partitions in `link`, power-off, pause and clock
-//! skew in `leap::host`, unsynced writes in `disk`.
+//! real one. It knows faults as plain data and carries out all but the proxy's; why they happen is not its business.
+//! Two engines play a trial: `leap`, with the network of `net` and `link`, and `turmoil`, as a second opinion.
 
 mod clock;
 mod disk;

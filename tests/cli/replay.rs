@@ -215,3 +215,16 @@ fn no_plays_and_absurdly_many_are_refused() {
             .refuses(&["failed to read case file none.json"]);
     }
 }
+
+#[test]
+fn an_edited_plan_is_played_and_compared_with_nothing() {
+    let (scratch, case) = with_busy_case();
+    let later = change(&case, "\"secs\": 30,\n          \"nanos\": 0", "\"secs\": 31,\n          \"nanos\": 0");
+    scratch.write("later.case.json", later);
+    let said = scratch.pulseless(&["replay", "later.case.json"]);
+    assert!(!said.to_string().contains("parted "), "an edited plan was compared: {said}");
+    // A plan that cannot be played is refused with its clause.
+    scratch.write("stranger.case.json", case.replace("\"client-1\"", "\"client-9\""));
+    let refusal = ["names `client-9`", "no host of this sim is called so"];
+    scratch.pulseless(&["replay", "stranger.case.json"]).exits(64).refuses(&refusal);
+}
