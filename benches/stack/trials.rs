@@ -15,23 +15,13 @@ pub(crate) fn sim(path: &str) -> SimFile {
 }
 
 /// One client, nothing to deliver but a first message.
-pub(crate) fn quiet_hour() -> SimFile {
-    inline(
-        "duration = \"1h\"
+pub(crate) fn quiet(duration: &str) -> SimFile {
+    inline(&format!(
+        "duration = \"{duration}\"
         [workload]
         kind = \"quiet\"
-        history = 1",
-    )
-}
-
-/// The same for a day.
-pub(crate) fn quiet_day() -> SimFile {
-    inline(
-        "duration = \"24h\"
-        [workload]
-        kind = \"quiet\"
-        history = 1",
-    )
+        history = 1"
+    ))
 }
 
 /// 12,000 messages for 3 clients within a minute.

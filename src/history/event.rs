@@ -26,7 +26,7 @@ impl fmt::Display for TapStream {
 }
 
 /// What became of bytes that the proxy received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Fate {
     /// Passed on.
     Passed,
@@ -87,7 +87,7 @@ pub enum Frame {
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
 /// quiet day needs no more memory than a quiet hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Beat {
     /// The tap saw an application Ping.
     Ping {

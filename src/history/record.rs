@@ -1,5 +1,7 @@
 //! The records of a history and how they are appended.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,8 +49,8 @@ pub struct History {
     keeping: Range<u64>,
     kept: Vec<RawEvent>,
     roll: Roll,
-    /// Where the records begin that later beats may still be folded into.
-    open_beats: usize,
+    /// The records that later beats may still be folded into, found without looking at those of other hosts.
+    open_runs: BTreeMap<(HostName, Beat), usize>,
     scratch: Vec<u8>,
 }
 
@@ -59,7 +61,7 @@ impl Default for History {
             keeping: 0..0,
             kept: Vec::new(),
             roll: Roll::new(),
-            open_beats: 0,
+            open_runs: BTreeMap::new(),
             scratch: Vec::new(),
         }
     }
@@ -82,24 +84,21 @@ impl History {
         if self.keeping.contains(&number) {
             self.kept.push(RawEvent { number, at, host: host.clone(), event: event.clone() });
         }
-        if let Event::Beat { beat, .. } = &event
-            && let Some(record) = self.open_run(host, *beat)
-        {
-            record.until = at;
-            record.count += 1;
-            return;
+        let next = self.records.len();
+        if let Event::Beat { beat, .. } = &event {
+            match self.open_runs.entry((host.clone(), *beat)) {
+                Entry::Occupied(run) => {
+                    let record = &mut self.records[*run.get()];
+                    record.until = at;
+                    record.count += 1;
+                    return;
+                }
+                Entry::Vacant(run) => _ = run.insert(next),
+            }
+        } else {
+            self.open_runs.clear();
         }
-        let is_beat = matches!(event, Event::Beat { .. });
         self.records.push(Record { at, until: at, count: 1, host: host.clone(), event });
-        if !is_beat {
-            self.open_beats = self.records.len();
-        }
-    }
-
-    fn open_run(&mut self, host: &HostName, beat: Beat) -> Option<&mut Record> {
-        self.records[self.open_beats..].iter_mut().find(|record| {
-            matches!(&record.event, Event::Beat { beat: open, .. } if *open == beat) && record.host == *host
-        })
     }
 
     /// From here on the events of these numbers, counted from 1, are kept raw as well: to look closely at a stretch in
