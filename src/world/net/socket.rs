@@ -134,6 +134,10 @@ impl Stream {
             drop(fabric);
             if is_landmark {
                 self.process.passes(Landmark::Frame, Moment::After);
+                if self.process.doom().is_some() {
+                    // It dies of this frame: it reads no other.
+                    return Ok(());
+                }
             }
         }
     }
