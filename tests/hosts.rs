@@ -1,47 +1,24 @@
 //! What can happen to a host in the leap engine, and that many hosts can be played.
 
+#[path = "seen/program.rs"]
+mod seen;
+
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pulseless::env::{Address, Env};
 use pulseless::fault::{Death, DiskHarm, Fault, HostHarm, Landmark, Latency, Moment, Point, Unsynced};
-use pulseless::world::{Engine, HostId, Leap, Program, on_trial_thread};
+use pulseless::world::{Engine, HostId, Leap, on_trial_thread};
 use redb::StorageBackend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
+
+use crate::seen::{Run, Seen, program};
 
 const DELAY: Duration = Duration::from_millis(10);
 const LATENCY: Latency = Latency::uniform(DELAY, DELAY);
 const PORT: u16 = 80;
 const SECOND: Duration = Duration::from_secs(1);
-
-/// What the hosts of a test saw, in order.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<String>>>);
-
-impl Seen {
-    fn add(&self, what: impl Into<String>) {
-        self.0.lock().expect("not poisoned").push(what.into());
-    }
-
-    fn list(&self) -> Vec<String> {
-        self.0.lock().expect("not poisoned").clone()
-    }
-}
-
-type Run = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
-
-fn program(seen: &Seen, run: impl Fn(Env, Seen) -> Run + 'static) -> Program {
-    let seen = seen.clone();
-    Box::new(move |env| {
-        let run = run(env, seen.clone());
-        Box::pin(async move { run.await.map_err(|error| error.to_string()) })
-    })
-}
 
 /// A world with a host `server`, whose process runs from the beginning.
 struct World {

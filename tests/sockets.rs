@@ -2,45 +2,22 @@
 
 #[path = "sockets/faults.rs"]
 mod faults;
+#[path = "seen/program.rs"]
+mod seen;
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pulseless::env::{Address, Env, Socket};
 use pulseless::fault::{Death, Latency};
-use pulseless::world::{Engine, EngineError, Leap, Program, on_trial_thread};
+use pulseless::world::{Engine, EngineError, Leap, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::seen::{Run, Seen, program};
+
 const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
 const PORT: u16 = 80;
-
-/// What the hosts of a test saw, in order.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<String>>>);
-
-impl Seen {
-    fn add(&self, what: impl Into<String>) {
-        self.0.lock().expect("not poisoned").push(what.into());
-    }
-
-    fn list(&self) -> Vec<String> {
-        self.0.lock().expect("not poisoned").clone()
-    }
-}
-
-type Run = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
-
-fn program(seen: &Seen, run: impl Fn(Env, Seen) -> Run + 'static) -> Program {
-    let seen = seen.clone();
-    Box::new(move |env| {
-        let run = run(env, seen.clone());
-        Box::pin(async move { run.await.map_err(|error| error.to_string()) })
-    })
-}
 
 fn server_address() -> Address {
     Address::new("server", PORT)

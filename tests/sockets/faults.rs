@@ -9,7 +9,8 @@ use pulseless::world::{Engine, HostId, Leap, LinkBase, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
-use super::{LATENCY, PORT, Run, Seen, accept, program, server_address};
+use super::seen::{Run, Seen, program};
+use super::{LATENCY, PORT, accept, server_address};
 
 /// A fault of a link between server and client, and when it begins and ends, in seconds.
 struct Harmed {
