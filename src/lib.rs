@@ -9,17 +9,15 @@ compile_error!(
 
 pub mod checker;
 pub mod cli;
-pub mod client;
 pub mod env;
 pub mod fault;
+pub mod grammar;
 pub mod history;
-pub mod node;
 pub mod os;
 pub mod proxy;
 pub mod report;
 pub mod runner;
 pub mod sim;
-pub mod spec;
-pub mod wire;
-pub mod workload;
+pub mod subject;
+pub mod trial;
 pub mod world;

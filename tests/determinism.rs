@@ -8,7 +8,8 @@ use pulseless::history::{Digest, Event};
 use pulseless::runner::{
     Case, Difference, Digests, Played, Replay, Stretch, Trace, find_sims, numbers_to_keep, read_sim, read_sims, repeat,
 };
-use pulseless::sim::{EngineKind, SimFile, play, record};
+use pulseless::sim::SimFile;
+use pulseless::trial::{EngineKind, play, record};
 
 const PROCESSES: usize = 20;
 const THREADS: usize = 8;

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use pulseless::checker::Verdict;
 use pulseless::fault::{Between, Clause, Fault, LinkHarm, Origin};
+use pulseless::grammar::spell;
 use pulseless::history::{Digest, Event, Record};
 use pulseless::runner::{find_sims, read_sim};
-use pulseless::sim::{Conclusion, EngineKind, Outcome, Promised, SimFile, inexpressible, play_on, spell};
+use pulseless::sim::{Promised, SimFile};
+use pulseless::trial::{Conclusion, EngineKind, Outcome, inexpressible, play_on};
 
 /// So many seeds of each sim are compared, where time allows.
 const SEEDS: u64 = 20;

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pulseless::client::{
-    self, BackoffConfig, Cause, ClientConfig, Http2Keepalive, Inbox, Publisher, PublisherConfig, subscribe,
-};
 use pulseless::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
-use pulseless::node::{self, NodeConfig};
 use pulseless::os::Os;
 use pulseless::proxy::{self, Control, ProxyConfig, Silence};
-use pulseless::wire::{Add, Cursor, Draft, Envelope, Kind, MessageId, Topic, application_message};
-use pulseless::workload::Consumer;
+use pulseless::subject::xmtp::client::{
+    self, BackoffConfig, Cause, ClientConfig, Http2Keepalive, Inbox, Publisher, PublisherConfig, subscribe,
+};
+use pulseless::subject::xmtp::node::{self, NodeConfig};
+use pulseless::subject::xmtp::wire::{Add, Cursor, Draft, Envelope, Kind, MessageId, Topic, application_message};
+use pulseless::subject::xmtp::workload::Consumer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use pulseless::checker::{self, Verdict};
 use pulseless::runner::{find_sims, read_sim};
-use pulseless::sim::{Conclusion, Promised, SimFile, play};
-use pulseless::{client, node};
+use pulseless::sim::{Promised, SimFile};
+use pulseless::subject::xmtp::{client, node};
+use pulseless::trial::{Conclusion, play};
 
 /// Enough to meet different latencies in each run of the tests; a sweep plays hundreds.
 const SEEDS: [u64; 2] = [1, 7];

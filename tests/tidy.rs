@@ -6,32 +6,31 @@
 #[path = "tidy/source.rs"]
 mod source;
 
-use pulseless::{sim, spec};
+use pulseless::sim;
+use pulseless::subject::xmtp::spec;
 use source::{Breach, Source, Word, close_of, test_module, tree};
 
 /// Floor, module, and what it may import.
 const FLOORS: &[(u8, &str, &[&str])] = &[
-    (0, "spec", &[]),
-    (0, "wire", &[]),
     (0, "env", &[]),
+    (0, "subject", &["env", "history", "grammar"]),
+    (0, "grammar", &["fault"]),
     (0, "fault", &[]),
-    (1, "history", &["wire", "fault"]),
-    (1, "client", &["wire", "env"]),
-    (1, "node", &["wire", "env"]),
+    (1, "history", &["subject", "fault"]),
     (1, "proxy", &["env"]),
     (1, "world", &["env", "fault"]),
     (1, "os", &["env"]),
-    (2, "workload", &["wire", "env", "history", "client"]),
-    (2, "checker", &["spec", "wire", "fault", "history"]),
-    (3, "sim", &["spec", "wire", "env", "fault", "history", "client", "node", "proxy", "world", "workload", "checker"]),
-    (4, "runner", &["fault", "history", "checker", "sim"]),
-    (5, "report", &["spec", "wire", "fault", "history", "checker", "sim", "runner"]),
+    (2, "checker", &["subject", "fault", "history"]),
+    (3, "sim", &["subject", "env", "fault", "grammar", "checker"]),
+    (4, "trial", &["subject", "env", "fault", "history", "proxy", "world", "checker", "sim"]),
+    (5, "runner", &["fault", "history", "grammar", "checker", "sim", "trial"]),
+    (6, "report", &["subject", "fault", "grammar", "history", "checker", "sim", "trial", "runner"]),
     (
-        6,
+        7,
         "cli",
         &[
-            "spec", "wire", "env", "fault", "history", "client", "node", "proxy", "world", "os", "workload", "checker",
-            "sim", "runner", "report",
+            "subject", "env", "fault", "grammar", "history", "proxy", "world", "os", "checker", "sim", "trial",
+            "runner", "report",
         ],
     ),
 ];
@@ -100,11 +99,11 @@ fn modules_import_only_from_floors_below() {
         &[
             (
                 "src/node/hub.rs",
-                "use crate::wire::Kind;\nuse crate::client::Ledger;",
+                "use crate::subject::xmtp::wire::Kind;\nuse crate::subject::xmtp::client::Ledger;",
                 "2: `node` may not import `client`",
             ),
             ("src/env.rs", "use crate::{\n  env::A,\n  wire::{Kind, os},\n};", "3: `env` may not import `wire`"),
-            ("src/proxy/gate.rs", "fn f() { crate::sim::play() }", "1: `proxy` may not import `sim`"),
+            ("src/proxy/gate.rs", "fn f() { crate::trial::play() }", "1: `proxy` may not import `sim`"),
             ("src/sim/stage.rs", "#[cfg(test)]\nmod tests { use crate::os; }", "2: `sim` may not import `os`"),
             ("src/extra/mod.rs", "//! More.", "1: `extra` has no floor in the table of tests/tidy.rs"),
         ],
@@ -265,7 +264,7 @@ fn no_glob_imports_outside_of_tests() {
     hold(
         law,
         &[
-            ("src/a.rs", "use crate::wire::*;", "1: a glob hides where a name is from"),
+            ("src/a.rs", "use crate::subject::xmtp::wire::*;", "1: a glob hides where a name is from"),
             ("src/a.rs", "pub use crate::{\n  env::Env,\n  wire::*,\n};", "3: a glob hides where a name is from"),
         ],
         &[("src/a.rs", "use crate::b;\nfn f() -> impl A + use<'_> { *b }\n#[cfg(test)]\nmod tests { use super::*; }")],

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-const COMMITTED: &str = "src/wire/generated/xmtp.mls.api.v1.rs";
+const COMMITTED: &str = "src/subject/xmtp/wire/generated/xmtp.mls.api.v1.rs";
 
 fn generate() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -11,14 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pulseless::client::{self, ClientConfig, Publisher, PublisherConfig};
 use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::history::Recorder;
-use pulseless::node::{self, NodeConfig};
 use pulseless::proxy::{self, Control, ProxyConfig};
 use pulseless::sim::SimFile;
-use pulseless::wire::{Add, Cursor};
-use pulseless::workload::{Consumer, Pace, Payloads, Schedule, publish};
+use pulseless::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
+use pulseless::subject::xmtp::node::{self, NodeConfig};
+use pulseless::subject::xmtp::wire::{Add, Cursor};
+use pulseless::subject::xmtp::workload::{Consumer, Pace, Payloads, Schedule, publish};
 use redb::backends::InMemoryBackend;
 use tokio::sync::mpsc;
 use tokio::time::Instant;

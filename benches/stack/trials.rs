@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use pulseless::history::Event;
 use pulseless::runner::read_sim;
-use pulseless::sim::{Conclusion, EngineKind, SimFile, play as play_sim, play_in, read, vocabulary};
+use pulseless::sim::{SimFile, read, vocabulary};
+use pulseless::trial::{Conclusion, EngineKind, play as play_sim, play_in};
 use pulseless::world::Turmoil;
 
 const SEED: u64 = 7;

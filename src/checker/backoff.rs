@@ -18,7 +18,7 @@ use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Readable, Verdict};
 use crate::history::{Beat, Event, History, Record};
-use crate::spec::{C5, Requirement};
+use crate::subject::xmtp::spec::{C5, Requirement};
 
 /// The first step, the longest, and the uptime after which a client begins anew: the protocol's gateway (section 4).
 const FLOOR: Duration = Duration::from_millis(100);

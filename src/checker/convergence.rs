@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Readable, Verdict};
 use crate::history::{Event, History, Record, Terms};
-use crate::spec::{C3, Requirement, T8};
-use crate::wire::{Add, Cursor, MessageId, Topic};
+use crate::subject::xmtp::spec::{C3, Requirement, T8};
+use crate::subject::xmtp::wire::{Add, Cursor, MessageId, Topic};
 
 /// The judge of convergence.
 pub(crate) struct Convergence;
@@ -224,7 +224,7 @@ fn lowest_cursors(adds: &[Add]) -> BTreeMap<&Topic, Cursor> {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta};
-    use crate::wire::Kind;
+    use crate::subject::xmtp::wire::Kind;
 
     fn three_stored() -> Script {
         Script::new().at(1.0).stored(alpha(), 1).stored(beta(), 2).stored(alpha(), 3)

@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Verdict};
 use crate::history::{Event, History, Record, Terms};
-use crate::spec::{C3, Requirement, S2, S4, T8};
-use crate::wire::{Add, Cursor, Kind, MessageId, Topic};
+use crate::subject::xmtp::spec::{C3, Requirement, S2, S4, T8};
+use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic};
 
 /// The judge of delivery.
 pub(crate) struct Delivery;

@@ -11,8 +11,8 @@ use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Verdict};
 use crate::fault::{Clause, DiskHarm, Fault};
 use crate::history::{Event, History, Record, Terms};
-use crate::spec::{C3, Requirement, S4};
-use crate::wire::{Add, Cursor, Kind, MessageId, Topic};
+use crate::subject::xmtp::spec::{C3, Requirement, S4};
+use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic};
 
 /// The judge of durability.
 pub(crate) struct Durability;

@@ -10,7 +10,7 @@ use crate::checker::liveness::Liveness;
 use crate::checker::waves::Waves;
 use crate::checker::{Evidence, Verdict};
 use crate::history::{Event, History, Terms};
-use crate::spec::Requirement;
+use crate::subject::xmtp::spec::Requirement;
 
 /// Why a history without its head cannot be judged.
 pub(crate) const NO_TERMS: &str = "the history does not begin with its terms";

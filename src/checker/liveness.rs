@@ -26,8 +26,8 @@ use crate::checker::suspicion::Suspicion;
 use crate::checker::{Evidence, Readable, Verdict};
 use crate::fault::Way;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
-use crate::spec::{C1, C2, Requirement, S6};
-use crate::wire::SUBSCRIBE_PATH;
+use crate::subject::xmtp::spec::{C1, C2, Requirement, S6};
+use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
 
 /// What a client may take to notice, to close and to be observed, beyond the intervals and the travel.
 const SLACK: Duration = Duration::from_secs(1);
@@ -310,7 +310,7 @@ mod tests {
     use crate::checker::script::{CLIENT, NODE, STREAM, Script, between, on};
     use crate::fault::{Death, Fault, HostHarm, LinkHarm};
     use crate::history::Frame;
-    use crate::wire::MutateId;
+    use crate::subject::xmtp::wire::MutateId;
 
     const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
     const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };

@@ -12,7 +12,7 @@ use crate::checker::judge::terms;
 use crate::checker::role::Role;
 use crate::fault::{Clause, Fault, Way};
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, History, Record, Terms};
-use crate::wire::{Add, MessageId, Tag, Topic};
+use crate::subject::xmtp::wire::{Add, MessageId, Tag, Topic};
 
 /// Something that may happen in a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

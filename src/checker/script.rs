@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::checker::{Checker, Evidence, Verdict};
 use crate::fault::{Between, Clause, Fault, HostHarm, LinkHarm, Origin, Way};
 use crate::history::{Beat, Event, Fate, Frame, History, HostName, TapStream, Terms};
-use crate::spec;
-use crate::wire::{Add, Cursor, Kind, MessageId, MutateId, Nonce, SUBSCRIBE_PATH, Tag, Topic};
+use crate::subject::xmtp::spec;
+use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, MutateId, Nonce, SUBSCRIBE_PATH, Tag, Topic};
 
 /// The one follower.
 pub(crate) const CLIENT: &str = "client-1";

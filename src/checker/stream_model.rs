@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checker::topic_state::{Change, Place, Refusal, Serial, TopicState};
 use crate::history::Frame;
-use crate::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10};
-use crate::wire::{Add, Cursor, Kind, MessageId, MutateId, Tag, Topic};
+use crate::subject::xmtp::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10};
+use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, MutateId, Tag, Topic};
 
 /// A frame that must not have been sent.
 #[derive(Debug)]

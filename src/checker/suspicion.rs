@@ -20,7 +20,7 @@ use crate::checker::excuse::Excuses;
 use crate::checker::role::Role;
 use crate::checker::{Evidence, Readable};
 use crate::history::{Record, TapStream, Terms};
-use crate::spec::C1;
+use crate::subject::xmtp::spec::C1;
 
 /// The longest that a client may think before its Pong is on its way: it answers inside, without
 /// asking its application, so one second is generous.

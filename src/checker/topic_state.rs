@@ -14,7 +14,7 @@
 //!    └────────────────────────┴──────────────── remove ──────────────────────┘
 //! ```
 
-use crate::wire::{Cursor, MessageId};
+use crate::subject::xmtp::wire::{Cursor, MessageId};
 
 /// The place of a Mutate in the order in which the tap saw them on one stream, from 1.
 pub(crate) type Serial = u64;

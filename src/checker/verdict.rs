@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Record;
-use crate::spec::Requirement;
-use crate::wire::{MessageId, Topic};
+use crate::subject::xmtp::spec::Requirement;
+use crate::subject::xmtp::wire::{MessageId, Topic};
 
 /// What a judge says of one history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,8 +10,8 @@ use crate::checker::stream_model::{Breach, Judged, StreamModel};
 use crate::checker::{Evidence, Verdict};
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, Frame, History, Record, TapStream};
-use crate::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18};
-use crate::wire::Tag;
+use crate::subject::xmtp::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18};
+use crate::subject::xmtp::wire::Tag;
 
 /// The judge of waves.
 pub(crate) struct Waves;
@@ -119,7 +119,7 @@ fn evidence(index: usize, record: &Record, stream: TapStream, breach: Breach) ->
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta};
-    use crate::wire::{Kind, MessageId, MutateId, Topic};
+    use crate::subject::xmtp::wire::{Kind, MessageId, MutateId, Topic};
 
     fn gamma() -> Topic {
         Topic::new(Kind::Group, b"gamma")

@@ -11,7 +11,8 @@ use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
 use crate::cli::{Exit, explain, list, node, proxy, publish, replay, run, sweep, tail};
 use crate::env::Address;
-use crate::sim::{EngineKind, Setting};
+use crate::sim::Setting;
+use crate::trial::EngineKind;
 
 /// Deterministic network fault injection for streaming gRPC clients.
 ///
@@ -41,7 +42,7 @@ Exit codes:
 
 A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED,
 which beats the sim's own seed, which beats a draw.
-PULSELESS_LOG=info (or debug, or pulseless::node=trace) makes node, proxy, publish and tail log to standard error.";
+PULSELESS_LOG=info (or debug, or pulseless::subject::xmtp::node=trace) makes node, proxy, publish and tail log to standard error.";
 
 const SERVER_EXIT_CODES: &str =
     "Exit codes: 0 ended by Ctrl-C; 64 the command line is wrong, or a port or folder that it names cannot be used.";

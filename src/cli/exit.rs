@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::sim::Conclusion;
+use crate::trial::Conclusion;
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,7 +17,7 @@ use crate::cli::output::{colours_errors, complain, print};
 use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 use crate::os::Os;
 
-/// The environment's word for what is logged, such as `debug` or `pulseless::node=trace`.
+/// The environment's word for what is logged, such as `debug` or `pulseless::subject::xmtp::node=trace`.
 const LOG_VARIABLE: &str = "PULSELESS_LOG";
 
 /// How an actor's run ended.

@@ -8,8 +8,8 @@ use crate::cli::arguments::NodeArguments;
 use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::complain;
 use crate::env::Surroundings;
-use crate::node::{self, NodeConfig, NodeError, Notice, Observer};
 use crate::os::Os;
+use crate::subject::xmtp::node::{self, NodeConfig, NodeError, Notice, Observer};
 
 pub(crate) fn node(arguments: &NodeArguments) -> Exit {
     let NodeArguments { listen, data, keepalive } = arguments;

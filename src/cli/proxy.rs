@@ -19,9 +19,9 @@ use crate::cli::arguments::ProxyArguments;
 use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::{complain, print};
 use crate::env::TcpOptions;
+use crate::grammar::spell;
 use crate::os::Os;
 use crate::proxy::{self, Control, Fate, Notice, Observer, ProxyConfig, ProxyError, Silence};
-use crate::sim::spell;
 
 /// The name of the one rule that this proxy follows.
 const RULE: u32 = 1;

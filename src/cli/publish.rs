@@ -8,9 +8,9 @@ use crate::cli::Exit;
 use crate::cli::arguments::PublishArguments;
 use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, print};
-use crate::client::{PublishError, Publisher, PublisherConfig};
 use crate::os::Os;
-use crate::wire::{Draft, Envelope, Kind, Topic, application_message};
+use crate::subject::xmtp::client::{PublishError, Publisher, PublisherConfig};
+use crate::subject::xmtp::wire::{Draft, Envelope, Kind, Topic, application_message};
 
 pub(crate) fn publish(arguments: &PublishArguments) -> Exit {
     let PublishArguments { to, topic, texts } = arguments;

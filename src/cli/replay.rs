@@ -12,7 +12,8 @@ use crate::cli::output::{complain, paint, print, show, try_print};
 use crate::cli::run::{break_down, tell};
 use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{Case, CaseError, Replay, Stretch, Trace, numbers_to_keep, repeat};
-use crate::sim::{self, SimFile};
+use crate::sim::SimFile;
+use crate::trial;
 
 /// The program that runs, even if its file was replaced meanwhile (proc(5)): all processes play the same build.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -49,7 +50,7 @@ fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit 
     let engine = arguments.engine.unwrap_or(case.engine);
     let asked = arguments.engine.map(|engine| format!(" --engine {engine}")).unwrap_or_default();
     let again = format!("{}{asked}", again(&arguments.case));
-    let outcome = match sim::play_on(sim, case.seed, engine) {
+    let outcome = match trial::play_on(sim, case.seed, engine) {
         Ok(outcome) => outcome,
         Err(error) => return break_down(&case.sim, &error, &again),
     };

@@ -5,7 +5,7 @@ use crate::cli::output::{complain, paint, print, show};
 use crate::cli::{Exit, seed};
 use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{LibraryError, read_sim};
-use crate::sim::{self, EngineKind, Outcome, PlayError};
+use crate::trial::{self, EngineKind, Outcome, PlayError};
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
     let sim = match read_sim(&arguments.sim, &arguments.settings) {
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
         settings.collect::<String>(),
         engine_flag(arguments.engine)
     );
-    match sim::play_on(&sim, seed, arguments.engine) {
+    match trial::play_on(&sim, seed, arguments.engine) {
         Ok(outcome) => {
             tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
             Exit::from(&outcome.conclusion)

@@ -16,11 +16,11 @@ use crate::cli::arguments::TailArguments;
 use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, try_print};
 use crate::cli::values::Patience;
-use crate::client::{self, ClientConfig, ClientError, INBOX, Notice, Observer};
 use crate::env::{Address, Surroundings};
 use crate::os::Os;
-use crate::wire::{Add, Cursor, Kind, MessageId, Topic, application_message};
-use crate::workload::Consumer;
+use crate::subject::xmtp::client::{self, ClientConfig, ClientError, INBOX, Notice, Observer};
+use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic, application_message};
+use crate::subject::xmtp::workload::Consumer;
 
 pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     let TailArguments { from, topics, data, watchdog: Patience(watchdog) } = arguments;

@@ -5,11 +5,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::sim::{self, DURATION_FORM, LONGEST_INTERVAL, WATCHDOG_RANGE, spell};
+use crate::grammar::{self, DURATION_FORM, spell};
+use crate::sim::{LONGEST_INTERVAL, WATCHDOG_RANGE};
 
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    sim::duration(text).map_err(|bad| format!("{bad}; write {DURATION_FORM}"))
+    grammar::duration(text).map_err(|bad| format!("{bad}; write {DURATION_FORM}"))
 }
 
 /// Reads a keepalive interval, at most as long as in a sim: more is a slip of the unit. Below a millisecond, the wire's unit, a node would not ping at all.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Clause, Way};
-use crate::wire::{Add, Kind, MessageId, MutateId, Nonce, Tag, Topic};
+use crate::subject::xmtp::wire::{Add, Kind, MessageId, MutateId, Nonce, Tag, Topic};
 
 /// One stream as the proxy's tap knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -141,7 +141,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Nonce;
+    use crate::subject::xmtp::wire::Nonce;
 
     fn beat(nonce: u64) -> Event {
         Event::Beat { beat: Beat::Heard { attempt: 1 }, nonce: Some(Nonce(nonce)) }

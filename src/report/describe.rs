@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::checker::Readable;
 use crate::fault::Way;
 use crate::history::{Beat, CloseReason, Event, Fate, Frame};
-use crate::wire::{Add, MessageId, Topic};
+use crate::subject::xmtp::wire::{Add, MessageId, Topic};
 
 /// So many topics or messages are named before the rest is counted: a line stays a line.
 const NAMED: usize = 4;

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use crate::checker::{self, Milestone};
 use crate::fault::{Bytes, Percent, Storm};
+use crate::grammar::spell;
 use crate::report::count;
-use crate::sim::{Link, Promised, SimFile, WorkloadKind, spell};
-use crate::spec;
+use crate::sim::{Link, Promised, SimFile, WorkloadKind};
+use crate::subject::xmtp::spec;
 
 /// What a sim does, what it promises and which requirements it cites.
 #[must_use]

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::history::{Beat, Event, HostName};
     use crate::runner::Side;
-    use crate::wire::Nonce;
+    use crate::subject::xmtp::wire::Nonce;
 
     fn digest(digit: &str) -> Digest {
         digit.repeat(32).parse().expect("a digest")

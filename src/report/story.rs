@@ -8,8 +8,8 @@ use crate::fault::{Clause, Fault};
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, HostName, Record, TapStream};
 use crate::report::describe::cursors;
 use crate::report::text::count;
-use crate::sim::Outcome;
-use crate::wire::Tag;
+use crate::subject::xmtp::wire::Tag;
+use crate::trial::Outcome;
 
 /// So many clients are followed one by one; the others are counted.
 const CLIENTS_FOLLOWED: usize = 3;

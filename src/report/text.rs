@@ -9,7 +9,8 @@ use crate::report::replayed::describe_stretch;
 use crate::report::shell::shell_word;
 use crate::report::story;
 use crate::runner::{Case, Deviation, Ending, Progress, Stretch, Summary};
-use crate::sim::{Conclusion, Outcome, Promised, SimFile};
+use crate::sim::{Promised, SimFile};
+use crate::trial::{Conclusion, Outcome};
 
 /// Failures that are printed one by one; the report folder has them all.
 const FAILURES_SHOWN: usize = 20;

@@ -9,9 +9,11 @@ use serde_json::error::Category;
 
 use crate::checker::Judgement;
 use crate::fault::Plan;
+use crate::grammar::Refusal;
 use crate::history::{Checkpoint, Digest};
 use crate::runner::Trace;
-use crate::sim::{self, BadPlan, Conclusion, EngineKind, Outcome, Refusal, SimFile};
+use crate::sim::{self, BadPlan, SimFile};
+use crate::trial::{Conclusion, EngineKind, Outcome};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 2;

@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::sim::{self, Refusal, Setting, SimFile};
+use crate::grammar::Refusal;
+use crate::sim::{self, Setting, SimFile};
 
 /// Folders are searched so deep: `sims/`, its `negative/` and `corpus/`, and one below.
 const DEPTH: usize = 3;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::Digest;
 use crate::runner::Trace;
-use crate::sim::{EngineKind, PlayError, SimFile, record};
+use crate::sim::SimFile;
+use crate::trial::{EngineKind, PlayError, record};
 
 /// So many plays at once: more than the processors of a small machine, so that its kernel switches between them.
 pub const PLAYS_AT_ONCE: u32 = 4;

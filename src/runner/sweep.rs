@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::Digest;
 use crate::runner::{Case, CaseError, Deviation, Digests};
-use crate::sim::{Conclusion, EngineKind, PlayError, SimFile, play_on};
+use crate::sim::SimFile;
+use crate::trial::{Conclusion, EngineKind, PlayError, play_on};
 
 /// What to play.
 pub struct Sweep {

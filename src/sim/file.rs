@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use crate::client::Http2Keepalive;
 use crate::env::TcpOptions;
 use crate::fault::{Latency, Plan, Storm};
-use crate::sim::Rate;
-use crate::wire::{Kind, Topic};
+use crate::grammar::Rate;
+use crate::subject::xmtp::client::Http2Keepalive;
+use crate::subject::xmtp::wire::{Kind, Topic};
 
 /// One file of `sims/`, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::fault::Latency;
-use crate::sim::quantity::{self, spell};
-use crate::sim::refusal::Problem;
-use crate::sim::section::Entry;
+use crate::grammar::quantity::{self, spell};
+use crate::grammar::refusal::Problem;
+use crate::grammar::section::Entry;
 
 /// Slower than any real link: a SYN is by then sent again after 1, 3 and 7 s (RFC 6298: 1 s, doubled).
 const LONGEST_LATENCY: Duration = Duration::from_secs(10);

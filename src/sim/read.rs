@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::client::Http2Keepalive;
 use crate::env::{TcpKeepalive, TcpOptions};
 use crate::fault::{Family, Latency, Storm};
+use crate::grammar::quantity::{self, Rate, spell};
+use crate::grammar::refusal::{Notes, Problem, Refusal, listed};
+use crate::grammar::section::{Entry, Found, Section};
 use crate::sim::clause::{Stage, read_plan};
 use crate::sim::file::{
     Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, SimFile, Vocabulary, Workload, WorkloadKind,
 };
 use crate::sim::measure::{read_bandwidth, read_latency, read_percent};
-use crate::sim::quantity::{self, Rate, spell};
-use crate::sim::refusal::{Notes, Problem, Refusal, listed};
-use crate::sim::section::{Entry, Found, Section};
 use crate::sim::setting::{Setting, apply};
 use crate::sim::storm::{HEALING, SHORTEST_WINDOW};
+use crate::subject::xmtp::client::Http2Keepalive;
 
 /// A week: the longest timer in reach is an hour, and a client that stays connected for days has seen it often.
 const LONGEST_TRIAL: Duration = Duration::from_secs(7 * 24 * 3_600);

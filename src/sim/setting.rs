@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use toml_edit::{DocumentMut, InlineTable, Item, Key, Table, Value};
 
-use crate::sim::refusal::Problem;
+use crate::grammar::refusal::Problem;
 
 /// One change: the value that a key gets. `fault.1` is the first `[[fault]]` of the file, whatever the
 /// number of its clause in the plan, which goes by time.

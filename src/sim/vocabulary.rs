@@ -2,7 +2,7 @@
 
 use crate::checker::{self, Milestone};
 use crate::sim::Vocabulary;
-use crate::{client, node, spec};
+use crate::subject::xmtp::{client, node, spec};
 
 /// Every word of this version.
 #[must_use]

@@ -11,8 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
-use pulseless::node::{CloseReason, Limits, NodeConfig, Notice, Observer, serve};
-use pulseless::wire::{Add, Cursor, Kind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto};
+use pulseless::subject::xmtp::node::{CloseReason, Limits, NodeConfig, Notice, Observer, serve};
+use pulseless::subject::xmtp::wire::{
+    Add, Cursor, Kind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto,
+};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 use tokio::sync::mpsc;
@@ -202,7 +204,7 @@ impl Bench {
         let group_id = Bytes::copy_from_slice(name.as_bytes());
         let request = proto::QueryGroupMessagesRequest { group_id, paging_info: Some(paging) };
         let page = self.client.clone().query_group_messages(request).await.expect("a page").into_inner();
-        let id = |message| pulseless::wire::Message::from_group(message).expect("well formed").id.0;
+        let id = |message| pulseless::subject::xmtp::wire::Message::from_group(message).expect("well formed").id.0;
         (page.messages.into_iter().map(id).collect(), page.paging_info.expect("paging information"))
     }
 

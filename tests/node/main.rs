@@ -7,8 +7,8 @@ mod bench;
 
 use bench::{Bench, KeptDisk, MOMENT, SECOND, address, limited, mutate, show, topic};
 use bytes::Bytes;
-use pulseless::node::{CloseReason, Limits, NodeConfig, Notice, Quirk, Rate};
-use pulseless::wire::{Mutate, Nonce, Request, Response, Tag, application_message, proto};
+use pulseless::subject::xmtp::node::{CloseReason, Limits, NodeConfig, Notice, Quirk, Rate};
+use pulseless::subject::xmtp::wire::{Mutate, Nonce, Request, Response, Tag, application_message, proto};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 

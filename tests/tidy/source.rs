@@ -10,7 +10,7 @@ use std::str::FromStr;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Written by a generator, which knows no laws.
-const GENERATED: &str = "src/wire/generated/";
+const GENERATED: &str = "src/subject/xmtp/wire/generated/";
 
 /// Where a law is broken, and how.
 #[derive(Debug, PartialEq, Eq)]

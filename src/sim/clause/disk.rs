@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use crate::fault::{DiskHarm, Fault};
+use crate::grammar::section::Section;
 use crate::sim::clause::pattern::{WITH_DISK, read_hosts};
 use crate::sim::clause::plan::Scene;
 use crate::sim::measure::{ANY_PERCENT, read_percent};
-use crate::sim::section::Section;
 
 /// Linux calls a task hung that waits for so long (`hung_task_timeout_secs`), and says so.
 const SLOWEST_SYNC: Duration = Duration::from_secs(120);

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::fault::{Answer, Death, Fault, HostHarm, Landmark, Moment, Point, Unsynced, Way};
+use crate::grammar::quantity::{self, spell};
+use crate::grammar::refusal::{Problem, listed};
+use crate::grammar::section::{Entry, Found, Section};
 use crate::sim::Role;
 use crate::sim::clause::pattern::{ACCEPTING, DIALING, EVERYBODY, Reach, STREAMING, WITH_DISK, compile, read_hosts};
 use crate::sim::clause::plan::Scene;
-use crate::sim::quantity::{self, spell};
-use crate::sim::refusal::{Problem, listed};
-use crate::sim::section::{Entry, Found, Section};
 
 /// What a point of a process's life looks like; goes after "write".
 const POINT_FORM: &str = "a point such as \"before durable-write 3\" or \"after frame 10\"";

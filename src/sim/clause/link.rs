@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::fault::{Between, Expired, Fault, LinkHarm};
+use crate::grammar::quantity;
+use crate::grammar::refusal::Problem;
+use crate::grammar::section::{Entry, Section};
 use crate::sim::clause::pattern::{EVERYBODY, match_hosts, read_hosts};
 use crate::sim::clause::plan::Scene;
 use crate::sim::measure::{ANY_PERCENT, read_bandwidth, read_latency, read_percent};
-use crate::sim::quantity;
-use crate::sim::refusal::Problem;
-use crate::sim::section::{Entry, Section};
 
 /// Longer runs of lost segments are a partition.
 const LONGEST_BURST: u32 = 1_000;

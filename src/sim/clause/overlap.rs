@@ -3,11 +3,11 @@
 //! Refuses to know when that is so.
 
 use crate::fault::{Death, Fault, HostHarm};
+use crate::grammar::quantity::spell;
+use crate::grammar::refusal::Problem;
+use crate::grammar::section::Section;
 use crate::sim::clause::plan::Draft;
 use crate::sim::contradiction::{Contradiction, Direction, contradiction};
-use crate::sim::quantity::spell;
-use crate::sim::refusal::Problem;
-use crate::sim::section::Section;
 
 /// Notes every fault that contradicts one before it; the drafts are in the order in which they begin.
 pub(crate) fn note_contradictions(root: &Section<'_>, drafts: &[Draft]) {

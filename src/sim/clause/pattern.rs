@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use globset::{Glob, GlobSet};
 
+use crate::grammar::refusal::{Problem, listed};
+use crate::grammar::section::{Entry, Section};
 use crate::sim::Role;
 use crate::sim::clause::Stage;
-use crate::sim::refusal::{Problem, listed};
-use crate::sim::section::{Entry, Section};
 
 /// Far longer than a host name or a path; a pattern's length bounds the size of what it compiles to.
 const LONGEST_PATTERN: usize = 200;

@@ -6,11 +6,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::fault::{Clause, Fault, Origin, Plan};
+use crate::grammar::section::Section;
 use crate::sim::Cast;
 use crate::sim::clause::overlap::note_contradictions;
 use crate::sim::clause::times::Times;
 use crate::sim::clause::{disk, host, link};
-use crate::sim::section::Section;
 
 /// Far more faults than anybody can follow in a report.
 const MOST_FAULTS: usize = 1_000;

@@ -7,7 +7,8 @@ use crate::fault::{
     Answer, Between, Death, DiskHarm, Expired, Fault, HostHarm, Landmark, Latency, LinkHarm, Moment, Origin, Plan,
     Point, Shape, Unsynced,
 };
-use crate::sim::{Problem, Refusal, Vocabulary, read};
+use crate::grammar::{Problem, Refusal};
+use crate::sim::{Vocabulary, read};
 
 use super::plan::KINDS;
 

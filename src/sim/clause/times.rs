@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
+use crate::grammar::quantity::spell;
+use crate::grammar::refusal::Problem;
+use crate::grammar::section::{Found, Section};
 use crate::sim::clause::Stage;
-use crate::sim::quantity::spell;
-use crate::sim::refusal::Problem;
-use crate::sim::section::{Found, Section};
 
 /// When a fault begins and how long it lasts; none where the file does not say so properly.
 pub(crate) struct Times {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{read, read_with};
-use crate::client::Http2Keepalive;
 use crate::env::TcpOptions;
 use crate::fault::{Clause, Death, Fault, HostHarm, Latency, Origin, Way};
+use crate::grammar::{Rate, Refusal};
 use crate::sim::{
-    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Rate, Refusal, Setting, SimFile, Vocabulary,
-    Workload, WorkloadKind,
+    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Setting, SimFile, Vocabulary, Workload,
+    WorkloadKind,
 };
+use crate::subject::xmtp::client::Http2Keepalive;
 
 mod network;
 mod storm;

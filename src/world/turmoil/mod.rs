@@ -1,7 +1,7 @@
 //! The turmoil engine: plays hosts on the `turmoil` crate, tick by tick, as a second opinion on what leap plays.
 //!
 //! Refuses to know what the crate cannot express: partitions one way, lost segments, power-off, hosts that stand still.
-//! Whoever plays a plan asks first (`sim::inexpressible`); a fault that is begun all the same is never felt.
+//! Whoever plays a plan asks first (`trial::inexpressible`); a fault that is begun all the same is never felt.
 //!
 //! A tick is one instant of the trial. Turmoil runs the hosts of a tick one after the other, each from the tick's
 //! beginning to its end, and a message may reach a later host before the earlier one, by its own clock, sent it. So

@@ -1,0 +1,10 @@
+//! How a TOML text is read for people: tables key by key, quantities with units, and refusals that show the line.
+//!
+//! Refuses to know which keys there are: whoever owns a key asks for it, and says what would be right.
+
+pub(crate) mod quantity;
+pub(crate) mod refusal;
+pub(crate) mod section;
+
+pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
+pub use refusal::{Problem, Refusal};

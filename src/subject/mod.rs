@@ -1,0 +1,3 @@
+//! Subjects: a protocol with its programs, its workload and its judges, put into the world.
+
+pub mod xmtp;

@@ -1,0 +1,384 @@
+//! The connection actor: one task that owns both halves of a stream, and alone writes its request half.
+//!
+//! Refuses to know what the topics and messages mean, and whether there will be another stream. It never
+//! waits for a receiver: what has no room goes to a bounded backlog, and past the bound, towards the node,
+//! the wire is wedged; towards the application, it stops reading.
+//!
+//! ```text
+//!                    backlog of frames past its bound ------------------+
+//!                    N silent intervals --------------------------------+
+//!                    the node's status or end --------------------------+
+//!                                                                       |
+//!   opening --headers--> reading <-- room / events full --> not reading |
+//!      |                   |                                   |        v
+//!      +------ Finish -----+-- flushing --flushed, or 1 s--> half-closed --the node's end--> draining --> gone
+//! ```
+//! Draining: the request half, the commands and the probes are dropped at once; what had arrived is delivered.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::subject::xmtp::client::channel::{explain, request};
+use crate::subject::xmtp::client::connection::{Event, Settings};
+use crate::subject::xmtp::client::outlet::Outlet;
+use crate::subject::xmtp::client::probe::{Ack, Probes};
+use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, silence};
+use crate::subject::xmtp::client::{Cause, Frame, Link, Notice, Quirk, WATCHDOG_INTERVALS};
+use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
+use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
+
+/// How many frames the request half of the stream holds (libxmtp PR 3772).
+const WIRE_MAX: usize = 64;
+/// How many frames may wait behind a full wire before it counts as wedged (libxmtp PR 3772).
+const BACKLOG_MAX: usize = 128;
+/// How many events may wait behind a full event channel while the actor goes on reading, so that it can go
+/// on answering Pings: as many again as the channel holds. Past it, the node feels the backpressure.
+const PARKED_MAX: usize = 1_024;
+/// How long a `finish` may flush the backlog (libxmtp PR 3772).
+const FINISH_FLUSH: Duration = Duration::from_secs(1);
+/// The nonce of the watchdog's own Pings: probes count from 1 and never get there.
+const WATCHDOG_NONCE: Nonce = Nonce(u64::MAX);
+
+/// What the handle submits.
+#[derive(Debug)]
+pub enum Command {
+    /// Change the topics.
+    Mutate(Mutate),
+    /// Ask for a sign of life.
+    Probe {
+        /// How long to wait for it; none: N intervals.
+        allowance: Option<Duration>,
+        /// Who wants to know.
+        ack: Ack,
+    },
+    /// Half-close.
+    Finish,
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub cause: Cause,
+    /// How long it was up: from `Started` to the end, without the silence that the watchdog waited for.
+    pub uptime: Duration,
+}
+
+type Opening = Pin<Box<dyn Future<Output = Result<tonic::Response<Streaming<SubscribeResponse>>, Status>> + Send>>;
+
+/// The response half, from before its headers.
+enum Inbound {
+    Opening(Opening),
+    Open(Box<Streaming<SubscribeResponse>>),
+}
+
+impl Inbound {
+    /// The next frame. Cancel safe. Not to be called again after an error or the end.
+    async fn next(&mut self) -> Result<Option<SubscribeResponse>, Status> {
+        loop {
+            match self {
+                Inbound::Opening(opening) => {
+                    let opened = opening.await?.into_inner();
+                    *self = Inbound::Open(Box::new(opened));
+                }
+                Inbound::Open(streaming) => return streaming.message().await,
+            }
+        }
+    }
+}
+
+/// One thing that happened to the actor.
+enum Turn {
+    /// A backlog moved on.
+    Flushed,
+    /// A command; none where every handle is gone, or after a `finish`.
+    Ordered(Option<Command>),
+    /// A frame, or the end of the stream.
+    Heard(Result<Option<SubscribeResponse>, Status>),
+    /// The application took events.
+    Taken,
+    /// Some deadline may have come.
+    Rang,
+}
+
+/// The actor.
+pub struct Actor {
+    settings: Settings,
+    inbound: Inbound,
+    wire: Outlet<SubscribeRequest>,
+    commands: mpsc::Receiver<Command>,
+    ordering: bool,
+    events: Outlet<Event>,
+    taken: Arc<Notify>,
+    reading: bool,
+    watchdog: Option<Watchdog>,
+    probes: Probes,
+    interval: Duration,
+    alarm: Pin<Box<Sleep>>,
+    flush_until: Option<Instant>,
+    finishing: bool,
+    started_at: Option<Instant>,
+    heard_at: Instant,
+    link: Link,
+}
+
+impl Actor {
+    /// The actor of a stream that is to be opened on `link`.
+    pub fn new(link: Link, settings: Settings, commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) -> Self {
+        let (wire, outbound) = mpsc::channel(WIRE_MAX);
+        let mut client = link.client();
+        let opening = async move { client.subscribe(request(ReceiverStream::new(outbound))).await };
+        let now = Instant::now();
+        Actor {
+            watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, now)),
+            settings,
+            inbound: Inbound::Opening(Box::pin(opening)),
+            wire: Outlet::new(wire, BACKLOG_MAX),
+            commands,
+            ordering: true,
+            events: Outlet::new(events, PARKED_MAX),
+            taken: Arc::default(),
+            reading: true,
+            probes: Probes::default(),
+            interval: DEFAULT_INTERVAL,
+            alarm: Box::pin(sleep_until(now)),
+            flush_until: None,
+            finishing: false,
+            started_at: None,
+            heard_at: now,
+            link,
+        }
+    }
+
+    /// What is notified when the application takes events.
+    pub fn taken(&self) -> Arc<Notify> {
+        Arc::clone(&self.taken)
+    }
+
+    /// Lives until the stream's end, delivers what had arrived, and tells how the stream ended.
+    pub async fn run(mut self, initial: Vec<Mutate>) -> Ending {
+        let cause = match self.submit(initial) {
+            Ok(()) => self.live().await,
+            Err(cause) => cause,
+        };
+        let end = if cause == Cause::Watchdog { self.heard_at } else { Instant::now() };
+        let uptime = self.started_at.map_or(Duration::ZERO, |start| end.saturating_duration_since(start));
+        let Actor { mut events, inbound, wire, commands, probes, link, .. } = self;
+        drop((inbound, wire, commands, probes, link));
+        while events.is_backlogged() {
+            events.flush().await;
+        }
+        Ending { cause, uptime }
+    }
+
+    fn submit(&mut self, initial: Vec<Mutate>) -> Result<(), Cause> {
+        initial.into_iter().try_for_each(|mutate| self.send(Request::Mutate(mutate)))
+    }
+
+    async fn live(&mut self) -> Cause {
+        let counts_consumer = self.settings.quirk == Some(Quirk::WatchdogCountsConsumer);
+        loop {
+            // Frames may be ready without end; this lets the application and hyper have their turns.
+            tokio::task::coop::consume_budget().await;
+            let now = Instant::now();
+            self.probes.expire(now);
+            if self.wire.is_closed() {
+                self.commands.close(); // nothing may be queued into a dead stream
+            }
+            self.half_close(now);
+            self.read_or_stand_still(now);
+            let alarmed = self.set_alarm();
+            // The bounded work first, so that no flood of frames starves it; the alarm last, so that what
+            // has arrived counts before silence does.
+            let turn = tokio::select! {
+                biased;
+                () = self.events.flush(), if self.events.is_backlogged() => Turn::Flushed,
+                () = self.wire.flush(), if self.wire.is_backlogged() => Turn::Flushed,
+                () = self.taken.notified(), if counts_consumer => Turn::Taken,
+                command = self.commands.recv(), if self.ordering => Turn::Ordered(command),
+                heard = self.inbound.next(), if self.reading => Turn::Heard(heard),
+                () = &mut self.alarm, if alarmed => Turn::Rang,
+            };
+            if let Err(cause) = self.take(turn) {
+                return cause;
+            }
+        }
+    }
+
+    fn take(&mut self, turn: Turn) -> Result<(), Cause> {
+        let now = Instant::now();
+        match turn {
+            Turn::Flushed => Ok(()),
+            Turn::Ordered(Some(command)) => self.obey(command, now),
+            Turn::Ordered(None) => {
+                self.ordering = false;
+                Ok(())
+            }
+            Turn::Heard(Ok(Some(frame))) => self.hear(frame, now),
+            Turn::Heard(Ok(None)) => Err(if self.finishing { Cause::Finished } else { Cause::StreamEnded }),
+            Turn::Heard(Err(status)) => Err(self.blame(&status)),
+            Turn::Taken => {
+                self.feed_watchdog(now);
+                Ok(())
+            }
+            Turn::Rang => self.watch(now),
+        }
+    }
+
+    fn blame(&self, status: &Status) -> Cause {
+        let why = format!("{:?}: {}", status.code(), explain_status(status));
+        if self.started_at.is_some() { Cause::StreamFailed(why) } else { Cause::Refused(why) }
+    }
+
+    fn obey(&mut self, command: Command, now: Instant) -> Result<(), Cause> {
+        match command {
+            Command::Mutate(mutate) => self.send(Request::Mutate(mutate)),
+            Command::Probe { .. } if self.wire.is_closed() => Ok(()), // dropping the ack says `Closed`
+            Command::Probe { allowance, ack } => {
+                let allowance = allowance
+                    .unwrap_or_else(|| silence(self.interval, self.settings.watchdog.unwrap_or(WATCHDOG_INTERVALS)));
+                match self.probes.begin(allowance, now, ack) {
+                    Some(nonce) => self.send(Request::Ping(nonce)),
+                    None => Ok(()),
+                }
+            }
+            Command::Finish => {
+                // What others submitted at the same time is still received, and flushed with the rest.
+                self.commands.close();
+                self.finishing = true;
+                self.flush_until = Some(now + FINISH_FLUSH);
+                Ok(())
+            }
+        }
+    }
+
+    fn hear(&mut self, frame: SubscribeResponse, now: Instant) -> Result<(), Cause> {
+        self.heard_at = now;
+        let attempt = self.settings.attempt;
+        if self.settings.quirk != Some(Quirk::WatchdogCountsConsumer) || self.events.is_drained() {
+            self.feed_watchdog(now);
+        }
+        let (response, skipped) = match Response::from_proto(frame) {
+            Ok(read) => read,
+            Err(malformed) => {
+                tracing::debug!(attempt, %malformed, "ignored a frame");
+                return Ok(());
+            }
+        };
+        for malformed in skipped {
+            tracing::warn!(attempt, %malformed, "skipped a part of a frame");
+        }
+        self.settings.observer.notice(Notice::Heard { attempt, frame: Frame::from(&response) });
+        let event = match response {
+            Response::Ping(_) if self.settings.quirk == Some(Quirk::PongWithheld) => return Ok(()),
+            Response::Ping(nonce) => return self.send(Request::Pong(nonce)), // C1
+            Response::Pong(nonce) => {
+                self.probes.hear(nonce);
+                return Ok(());
+            }
+            Response::Started { keepalive } => {
+                self.start(keepalive, now);
+                Event::Started { keepalive }
+            }
+            Response::Delivery(delivery) => Event::Delivery(delivery),
+            Response::TopicsLive(topics) => Event::TopicsLive(topics),
+            Response::CatchupComplete(id) => Event::CatchupComplete(id),
+        };
+        self.events.push(event).expect("the actor reads only while there is room");
+        Ok(())
+    }
+
+    fn start(&mut self, keepalive: Option<Duration>, now: Instant) {
+        self.interval = keepalive.unwrap_or(DEFAULT_INTERVAL);
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.advertise(keepalive);
+        }
+        if self.started_at.is_none() {
+            self.started_at = Some(now);
+            self.settings.observer.notice(Notice::Started { attempt: self.settings.attempt, keepalive });
+        }
+    }
+
+    fn feed_watchdog(&mut self, now: Instant) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.hear(now);
+        }
+    }
+
+    /// C2.
+    fn watch(&mut self, now: Instant) -> Result<(), Cause> {
+        let attempt = self.settings.attempt;
+        match self.watchdog.as_mut().and_then(|watchdog| watchdog.check(now)) {
+            None => Ok(()),
+            Some(Alarm::Ping) => {
+                self.settings.observer.notice(Notice::WatchdogPinged { attempt });
+                self.send(Request::Ping(WATCHDOG_NONCE))
+            }
+            Some(Alarm::Dead { silent_for }) => {
+                self.settings.observer.notice(Notice::WatchdogTripped { attempt, silent_for });
+                Err(Cause::Watchdog)
+            }
+        }
+    }
+
+    fn send(&mut self, frame: Request) -> Result<(), Cause> {
+        self.wire.push(frame.into_proto()).map_err(|_| Cause::Wedged)
+    }
+
+    /// Half-closes once a `finish` is flushed, or its time is up. From then on a silent node is no dead one:
+    /// it has nothing to say until its waves are done (C4).
+    fn half_close(&mut self, now: Instant) {
+        let Some(until) = self.flush_until else { return };
+        if self.ordering || (self.wire.is_backlogged() && now < until) {
+            return;
+        }
+        self.flush_until = None;
+        self.wire.close();
+        self.watchdog = None;
+    }
+
+    fn read_or_stand_still(&mut self, now: Instant) {
+        let reading = !self.events.is_full();
+        if reading == self.reading {
+            return;
+        }
+        self.reading = reading;
+        if reading {
+            self.probes.resume(now);
+        } else {
+            self.probes.stop();
+        }
+        match &mut self.watchdog {
+            Some(watchdog) if reading => watchdog.resume(now),
+            Some(watchdog) => watchdog.stop(),
+            None => {}
+        }
+    }
+
+    /// Whether the alarm is set. It may ring too early, never too late: a frame moves the watchdog's deadline,
+    /// and a timer that is set anew for every frame costs more than one that rings in vain once an interval.
+    fn set_alarm(&mut self) -> bool {
+        let watchdog = self.watchdog.as_ref().and_then(Watchdog::due);
+        let Some(due) = [watchdog, self.probes.due(), self.flush_until].into_iter().flatten().min() else {
+            return false;
+        };
+        if due < self.alarm.deadline() || self.alarm.is_elapsed() {
+            self.alarm.as_mut().reset(due);
+        }
+        true
+    }
+}
+
+fn explain_status(status: &Status) -> String {
+    match std::error::Error::source(status) {
+        None => status.message().to_owned(),
+        Some(source) => format!("{}: {}", status.message(), explain(source)),
+    }
+}

@@ -1,0 +1,89 @@
+//! The delay before the next attempt: doubling steps, full jitter, never giving up.
+//!
+//! Refuses to know the time, and what failed: it is told how long the last stream was up.
+//!
+//! ```text
+//!   floor --failed--> 2 x floor --failed--> ... --failed--> ceiling --failed--> ceiling
+//!     ^                                                        |
+//!     +------------- any step, after stable uptime ------------+
+//! ```
+
+use std::time::Duration;
+
+use crate::env::Dice;
+use crate::subject::xmtp::client::{BackoffConfig, Quirk};
+
+/// Where the doubling stands.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    config: BackoffConfig,
+    step: Duration,
+    quirk: Option<Quirk>,
+}
+
+impl Backoff {
+    /// Begins at the floor.
+    #[must_use]
+    pub fn new(config: BackoffConfig, quirk: Option<Quirk>) -> Self {
+        Backoff { config, step: config.floor.min(config.ceiling), quirk }
+    }
+
+    /// The delay after an attempt whose stream was up for `uptime`: drawn from zero to the step, both
+    /// included, so that clients that fell together do not return together.
+    pub fn next_delay(&mut self, uptime: Duration, dice: &mut Dice) -> Duration {
+        if uptime >= self.config.stable_after {
+            self.step = self.config.floor.min(self.config.ceiling);
+        }
+        let step = self.step;
+        self.step = step.saturating_mul(2).min(self.config.ceiling);
+        if self.quirk == Some(Quirk::BackoffWithoutJitter) {
+            return step;
+        }
+        dice.up_to(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNSTABLE: Duration = Duration::from_millis(9_999);
+
+    fn delays(quirk: Option<Quirk>, count: usize) -> Vec<Duration> {
+        let mut dice = Dice::named(1, "backoff");
+        let mut backoff = Backoff::new(BackoffConfig::default(), quirk);
+        (0..count).map(|_| backoff.next_delay(UNSTABLE, &mut dice)).collect()
+    }
+
+    #[test]
+    fn steps_double_from_the_floor_to_the_ceiling_and_stay() {
+        let millis: Vec<u128> = delays(Some(Quirk::BackoffWithoutJitter), 11).iter().map(Duration::as_millis).collect();
+        assert_eq!(millis, [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
+    }
+
+    #[test]
+    fn jitter_fills_the_whole_step_and_never_leaves_it() {
+        let ceiling = BackoffConfig::default().ceiling;
+        let late = &delays(None, 1_009)[9..];
+        assert!(late.iter().all(|delay| *delay <= ceiling));
+        assert!(late.iter().any(|delay| *delay < ceiling / 10), "nothing near zero");
+        assert!(late.iter().any(|delay| *delay > ceiling / 10 * 9), "nothing near the step");
+    }
+
+    #[test]
+    fn only_stable_uptime_returns_to_the_floor() {
+        let mut dice = Dice::named(1, "backoff");
+        let mut backoff = Backoff::new(BackoffConfig::default(), Some(Quirk::BackoffWithoutJitter));
+        let mut next = |uptime| backoff.next_delay(uptime, &mut dice).as_millis();
+        assert_eq!([next(UNSTABLE), next(UNSTABLE), next(UNSTABLE)], [100, 200, 400]);
+        assert_eq!([next(Duration::from_secs(10)), next(UNSTABLE)], [100, 200]);
+    }
+
+    #[test]
+    fn an_absurd_configuration_stays_within_its_ceiling() {
+        let second = Duration::from_secs(1);
+        let config = BackoffConfig { floor: Duration::MAX, ceiling: second, stable_after: Duration::ZERO };
+        let mut backoff = Backoff::new(config, Some(Quirk::BackoffWithoutJitter));
+        assert_eq!(backoff.next_delay(Duration::ZERO, &mut Dice::named(1, "backoff")), second);
+    }
+}

@@ -1,0 +1,266 @@
+//! One TCP connection to a node with a tonic channel on it: dialed once, never redialed, cut by dropping it.
+//!
+//! Refuses to know what is asked of the node. tonic's own reconnecting is shut off: who redials, and when,
+//! is decided above, and an attempt is one connection.
+//!
+//! ```text
+//!   Dialer --dial--> Link (open) --the peer or a keepalive ended it--> Link (closed)
+//!                      |                                                  |
+//!                      +---------------------- drop ----------------------+--> the socket is closed at once
+//! ```
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use crate::env::{Address, ByteStream, Env, TcpOptions};
+use crate::subject::xmtp::client::read_ahead::{FrameReader, ReadAhead};
+use crate::subject::xmtp::client::{Http2Keepalive, Quirk};
+use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
+
+/// The connection's window: the largest that HTTP/2 knows, as in libxmtp's endpoint. The streams keep their
+/// own, so that a consumer that stops is felt by its node.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// The longest message in either direction: libxmtp's limit.
+const MESSAGE_MAX: usize = 25 << 20;
+/// What stands in the headers that tell who calls.
+const VERSION: &str = concat!("pulseless/", env!("CARGO_PKG_VERSION"));
+
+/// An address that no request can be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("read the address of node `{node}`: {why}")]
+pub struct BadNode {
+    /// The address.
+    pub node: Address,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Why no connection came about.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// Connecting failed.
+    #[error("dial {node}: {source}")]
+    Connect {
+        /// The node.
+        node: Address,
+        /// What the surroundings said.
+        source: io::Error,
+    },
+    /// Nothing answered in time.
+    #[error("dial {node}: no connection within {after:?}")]
+    TimedOut {
+        /// The node.
+        node: Address,
+        /// The time given.
+        after: Duration,
+    },
+    /// The connection is there and HTTP/2 cannot be spoken on it.
+    #[error("speak HTTP/2 with {node}: {why}")]
+    Handshake {
+        /// The node.
+        node: Address,
+        /// What hyper said.
+        why: String,
+    },
+}
+
+/// Makes connections to one node.
+#[derive(Clone)]
+pub struct Dialer {
+    env: Env,
+    node: Address,
+    endpoint: Endpoint,
+    patience: Duration,
+    tcp: TcpOptions,
+    /// Only where that bug is planted.
+    read_ahead: Option<ReadAhead>,
+}
+
+impl Dialer {
+    /// Prepares to dial `node`, with `patience` for each connection.
+    ///
+    /// # Errors
+    /// The address cannot stand in a URI.
+    pub fn new(
+        env: Env,
+        node: Address,
+        keepalive: Option<Http2Keepalive>,
+        patience: Duration,
+    ) -> Result<Self, BadNode> {
+        let endpoint = match endpoint(&node, keepalive) {
+            Ok(endpoint) => endpoint,
+            Err(error) => return Err(BadNode { node, why: error.to_string() }),
+        };
+        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), read_ahead: None })
+    }
+
+    /// Dials with these options of TCP.
+    #[must_use]
+    pub fn with_tcp(self, tcp: TcpOptions) -> Self {
+        Dialer { tcp, ..self }
+    }
+
+    /// Plants a bug, if it is one of connections.
+    #[must_use]
+    pub fn plant(mut self, quirk: Option<Quirk>) -> Self {
+        self.read_ahead = (quirk == Some(Quirk::KeepsHalfReadFrame)).then(ReadAhead::default);
+        self
+    }
+
+    /// One connection, new.
+    ///
+    /// # Errors
+    /// Each of [`DialError`].
+    pub async fn dial(&self) -> Result<Link, DialError> {
+        let connecting = async {
+            let dialed = self.env.dial_with(&self.node, self.tcp).await;
+            let socket = dialed.map_err(|source| DialError::Connect { node: self.node.clone(), source })?;
+            let link = match &self.read_ahead {
+                None => Link::over(socket, &self.endpoint).await,
+                Some(ahead) => Link::over(FrameReader::new(socket, ahead.clone()), &self.endpoint).await,
+            };
+            link.map_err(|error| DialError::Handshake { node: self.node.clone(), why: explain(&error) })
+        };
+        let in_time = timeout(self.patience, connecting).await;
+        in_time.unwrap_or_else(|_| Err(DialError::TimedOut { node: self.node.clone(), after: self.patience }))
+    }
+}
+
+fn endpoint(node: &Address, keepalive: Option<Http2Keepalive>) -> Result<Endpoint, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(format!("http://{node}"))?.initial_connection_window_size(CONNECTION_WINDOW);
+    Ok(match keepalive {
+        None => endpoint,
+        Some(keepalive) => endpoint
+            .http2_keep_alive_interval(keepalive.interval)
+            .keep_alive_timeout(keepalive.timeout)
+            .keep_alive_while_idle(true),
+    })
+}
+
+/// An error with its causes: tonic's own text is "transport error" and no more.
+pub(crate) fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// One connection. Dropping it closes the socket, whatever is still to be written there: a peer that no
+/// longer reads must not keep a dead connection alive.
+#[derive(Debug)]
+pub struct Link {
+    channel: Channel,
+    lifeline: oneshot::Sender<Infallible>,
+}
+
+impl Link {
+    /// Speaks HTTP/2 over `stream`.
+    ///
+    /// # Errors
+    /// The preface cannot be written.
+    pub async fn over(stream: impl ByteStream + 'static, endpoint: &Endpoint) -> Result<Self, tonic::transport::Error> {
+        let (lifeline, severed) = oneshot::channel();
+        let mut once = Some(Severable { stream, severed });
+        let connector = tower::service_fn(move |_: Uri| {
+            let used_up = || io::Error::new(io::ErrorKind::NotConnected, "the connection has ended");
+            ready(once.take().map(TokioIo::new).ok_or_else(used_up))
+        });
+        let channel = endpoint.connect_with_connector(connector).await?;
+        Ok(Link { channel, lifeline })
+    }
+
+    /// A client of the node's service on this connection.
+    #[must_use]
+    pub fn client(&self) -> MlsApiClient<Channel> {
+        MlsApiClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_MAX)
+            .max_encoding_message_size(MESSAGE_MAX)
+    }
+
+    /// Whether the connection has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.lifeline.is_closed()
+    }
+}
+
+/// A request with the headers of a libxmtp client.
+pub(crate) fn request<T>(body: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(body);
+    for name in ["x-app-version", "x-libxmtp-version"] {
+        request.metadata_mut().insert(name, MetadataValue::from_static(VERSION));
+    }
+    request
+}
+
+/// A byte stream that fails as soon as its [`Link`] is gone, which ends the task of hyper that owns it.
+struct Severable<S> {
+    stream: S,
+    severed: oneshot::Receiver<Infallible>,
+}
+
+impl<S> Severable<S> {
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match Pin::new(&mut self.severed).poll(context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Err(_)) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client hung up")),
+            Poll::Ready(Ok(never)) => match never {},
+        }
+    }
+}
+
+impl<S: ByteStream> AsyncRead for Severable<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: ByteStream> AsyncWrite for Severable<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(context)?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,195 @@
+//! The ledger: per topic the floor, up to which everything is taken. It says what is new, and where to resume.
+//!
+//! Refuses to know how floors survive the process (the inbox does) and how messages arrive.
+//!
+//! ```text
+//!   per topic:  floor --message above it--> floor = its id      (new)
+//!               floor --message at or below it--> floor         (a duplicate, discarded)
+//! ```
+//! One floor serves both cases of C3: within a topic, ids ascend through wave and live alike (S4), so the
+//! last taken id is the wave's progress in the one case and the high-water mark in the other.
+
+use std::collections::BTreeMap;
+
+use crate::subject::xmtp::client::Quirk;
+use crate::subject::xmtp::wire::{Add, Cursor, Message, Mutate, MutateId, Topic};
+
+/// How many topics one Mutate may add at most; a larger set is split (protocol, section 4).
+pub const ADDS_MAX: usize = 1_000;
+/// How many bytes of topics one Mutate may add (protocol, section 4).
+const ADDS_BYTES_MAX: usize = 16 << 20;
+
+/// The floors of one process.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    configured: BTreeMap<Topic, Cursor>,
+    floors: BTreeMap<Topic, Cursor>,
+    quirk: Option<Quirk>,
+}
+
+impl Ledger {
+    /// Begins with what is configured or, where it is more, with what an earlier process stored. Of two
+    /// configured cursors for one topic the lower counts, as on the wire (S5).
+    #[must_use]
+    pub fn new(topics: &[Add], stored: &BTreeMap<Topic, Cursor>, quirk: Option<Quirk>) -> Self {
+        let mut configured: BTreeMap<Topic, Cursor> = BTreeMap::new();
+        for add in topics {
+            let cursor = configured.entry(add.topic.clone()).or_insert(add.cursor);
+            *cursor = add.cursor.min(*cursor);
+        }
+        let mut floors = configured.clone();
+        for (topic, floor) in &mut floors {
+            *floor = stored.get(topic).map_or(*floor, |cursor| *cursor.max(floor));
+        }
+        Ledger { configured, floors, quirk }
+    }
+
+    /// To be told before each connection but the first.
+    pub fn reconnect(&mut self) {
+        match self.quirk {
+            Some(Quirk::FloorForgotten) => self.floors = self.configured.clone(),
+            Some(Quirk::TopicLeftBehind) => drop(self.floors.pop_last()),
+            _ => {}
+        }
+    }
+
+    /// The topics and cursors to open a stream with (C3).
+    #[must_use]
+    pub fn resume(&self) -> Vec<Add> {
+        let ahead = u64::from(self.quirk == Some(Quirk::ResumesAhead));
+        let resume = |(topic, floor): (&Topic, &Cursor)| Add {
+            topic: topic.clone(),
+            cursor: Cursor(floor.0.saturating_add(ahead)),
+        };
+        self.floors.iter().map(resume).collect()
+    }
+
+    /// Whether the message is new; if so it is now taken. Duplicates are not, nor is what was never asked for.
+    pub fn admit(&mut self, message: &Message) -> bool {
+        match self.floors.get_mut(message.topic()) {
+            Some(floor) if floor.is_before(message.id) => {
+                *floor = Cursor::from(message.id);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+}
+
+/// Hands out names of waves, fresh within the process and never 0 (S3).
+#[derive(Clone, Debug, Default)]
+pub struct MutateIds(u64);
+
+impl MutateIds {
+    /// The next name.
+    pub fn fresh(&mut self) -> MutateId {
+        self.0 += 1;
+        MutateId(self.0)
+    }
+}
+
+/// The first Mutate of a stream: several, each with its own name, where one would hold more than `most`
+/// topics or too many bytes. The first is there even if there is nothing to add, because a stream begins
+/// with one.
+#[must_use]
+pub fn split(adds: Vec<Add>, most: usize, ids: &mut MutateIds) -> Vec<Mutate> {
+    let most = most.clamp(1, ADDS_MAX);
+    let mut mutates = Vec::new();
+    let mut current = Mutate { id: ids.fresh(), ..Mutate::default() };
+    let mut bytes = 0;
+    for add in adds {
+        let size = add.topic.bytes().len();
+        if current.adds.len() >= most || (bytes + size > ADDS_BYTES_MAX && !current.adds.is_empty()) {
+            let next = Mutate { id: ids.fresh(), ..Mutate::default() };
+            mutates.push(std::mem::replace(&mut current, next));
+            bytes = 0;
+        }
+        bytes += size;
+        current.adds.push(add);
+    }
+    mutates.push(current);
+    mutates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::xmtp::client::tests::{add, message, topic};
+
+    fn stored(name: &str, cursor: u64) -> BTreeMap<Topic, Cursor> {
+        BTreeMap::from([(topic(name), Cursor(cursor))])
+    }
+
+    #[test]
+    fn the_stored_cursor_beats_a_lower_configured_one_and_yields_to_a_higher() {
+        assert_eq!(Ledger::new(&[add("a", 0)], &stored("a", 7), None).resume(), [add("a", 7)]);
+        assert_eq!(Ledger::new(&[add("a", 9)], &stored("a", 7), None).resume(), [add("a", 9)]);
+        assert_eq!(Ledger::new(&[add("a", 9)], &stored("b", 7), None).resume(), [add("a", 9)]);
+    }
+
+    #[test]
+    fn duplicate_adds_coalesce_to_the_lowest_cursor() {
+        let ledger = Ledger::new(&[add("a", 5), add("a", 3), add("a", 4)], &BTreeMap::new(), None);
+        assert_eq!(ledger.resume(), [add("a", 3)]);
+    }
+
+    #[test]
+    fn each_message_is_new_once_and_moves_only_its_own_topic() {
+        let mut ledger = Ledger::new(&[add("a", 1), add("b", 0)], &BTreeMap::new(), None);
+        let admitted: Vec<bool> = [("a", 1), ("a", 3), ("a", 3), ("a", 2), ("b", 2), ("c", 9)]
+            .map(|(name, id)| ledger.admit(&message(name, id)))
+            .into();
+        assert_eq!(admitted, [false, true, false, false, true, false]);
+        assert_eq!(ledger.resume(), [add("a", 3), add("b", 2)]);
+    }
+
+    #[test]
+    fn a_reconnect_keeps_the_floors_unless_they_are_forgotten() {
+        for (quirk, cursor, again) in [(None, 5, false), (Some(Quirk::FloorForgotten), 1, true)] {
+            let mut ledger = Ledger::new(&[add("a", 1)], &BTreeMap::new(), quirk);
+            assert!(ledger.admit(&message("a", 5)));
+            ledger.reconnect();
+            assert_eq!(ledger.resume(), [add("a", cursor)]);
+            assert_eq!(ledger.admit(&message("a", 5)), again);
+        }
+    }
+
+    #[test]
+    fn resuming_ahead_asks_for_less_than_is_missing() {
+        let ledger = Ledger::new(&[add("a", 5)], &BTreeMap::new(), Some(Quirk::ResumesAhead));
+        assert_eq!(ledger.resume(), [add("a", 6)]);
+    }
+
+    #[test]
+    fn a_topic_left_behind_is_planted_and_no_default() {
+        for (quirk, left) in [(None, 2), (Some(Quirk::TopicLeftBehind), 1)] {
+            let mut ledger = Ledger::new(&[add("a", 5), add("b", 6)], &BTreeMap::new(), quirk);
+            ledger.reconnect();
+            assert_eq!(ledger.resume().len(), left);
+        }
+    }
+
+    #[test]
+    fn a_large_set_is_split_and_each_part_has_its_own_name() {
+        let adds: Vec<Add> = (0..2_001).map(|number| add(&format!("{number:04}"), 0)).collect();
+        let mutates = split(adds.clone(), ADDS_MAX, &mut MutateIds::default());
+        assert_eq!(mutates.iter().map(|mutate| mutate.adds.len()).collect::<Vec<_>>(), [1_000, 1_000, 1]);
+        assert_eq!(mutates.iter().map(|mutate| mutate.id.0).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(mutates.into_iter().flat_map(|mutate| mutate.adds).collect::<Vec<_>>(), adds);
+    }
+
+    #[test]
+    fn a_smaller_limit_splits_more_and_never_ends_in_nothing() {
+        let adds = vec![add("a", 0), add("b", 0), add("c", 0)];
+        for (most, parts) in [(2, vec![2, 1]), (1, vec![1, 1, 1]), (0, vec![1, 1, 1])] {
+            let mutates = split(adds.clone(), most, &mut MutateIds::default());
+            assert_eq!(mutates.iter().map(|mutate| mutate.adds.len()).collect::<Vec<_>>(), parts);
+        }
+    }
+
+    #[test]
+    fn a_stream_without_topics_still_begins_with_a_mutate() {
+        let mutates = split(Vec::new(), ADDS_MAX, &mut MutateIds::default());
+        assert_eq!(mutates, [Mutate { id: MutateId(1), ..Mutate::default() }]);
+    }
+}

@@ -1,0 +1,161 @@
+//! What a subscriber tells those who watch it.
+//!
+//! Refuses to know who watches and what becomes of it: an observer has no way to answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::subject::xmtp::wire::{Add, MessageId, Response, Tag, Topic};
+
+/// Something that a subscriber did or saw. `attempt` counts the connections of one process, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// An attempt begins: it opens its inbox, where that is not open yet, and dials.
+    Dialing {
+        /// The attempt.
+        attempt: u64,
+    },
+    /// The inbox was opened: at the first attempt, and again after each failure of it.
+    InboxOpened {
+        /// How far each topic is, by the messages that are there.
+        cursors: Vec<Add>,
+    },
+    /// The inbox failed or is corrupt, and so the attempt ends. The next one opens it anew.
+    StoreFailed {
+        /// What failed.
+        why: String,
+    },
+    /// The initial Mutate was submitted.
+    Opened {
+        /// The attempt.
+        attempt: u64,
+        /// Its topics and cursors.
+        resume: Vec<Add>,
+    },
+    /// The node's first frame arrived (S1).
+    Started {
+        /// The attempt.
+        attempt: u64,
+        /// The advertised interval.
+        keepalive: Option<Duration>,
+    },
+    /// A frame arrived.
+    Heard {
+        /// The attempt.
+        attempt: u64,
+        /// Which.
+        frame: Frame,
+    },
+    /// The watchdog asked for a sign of life.
+    WatchdogPinged {
+        /// The attempt.
+        attempt: u64,
+    },
+    /// The watchdog gave the stream up (C2).
+    WatchdogTripped {
+        /// The attempt.
+        attempt: u64,
+        /// How long nothing had arrived.
+        silent_for: Duration,
+    },
+    /// The application has processed these messages, and the inbox holds them durably, by one transaction (C3).
+    Committed {
+        /// The attempt.
+        attempt: u64,
+        /// Topic, id and data of each, in order.
+        messages: Vec<(Topic, MessageId, Bytes)>,
+    },
+    /// The attempt ended: exactly once per `Dialing`, unless the process ended first.
+    Ended {
+        /// The attempt.
+        attempt: u64,
+        /// Why.
+        cause: Cause,
+    },
+    /// It waits before it dials again.
+    BackingOff {
+        /// The attempt that ended.
+        attempt: u64,
+        /// How long.
+        delay: Duration,
+    },
+}
+
+/// A frame that arrived, without its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The node's first frame.
+    Started,
+    /// Messages.
+    Delivery {
+        /// What produced them.
+        tag: Tag,
+        /// How many.
+        messages: usize,
+    },
+    /// The replay of some topics has ended.
+    TopicsLive,
+    /// A Mutate is acknowledged.
+    CatchupComplete,
+    /// A question for a Pong.
+    Ping,
+    /// The answer to a Ping.
+    Pong,
+}
+
+impl From<&Response> for Frame {
+    fn from(response: &Response) -> Self {
+        match response {
+            Response::Started { .. } => Frame::Started,
+            Response::Delivery(delivery) => Frame::Delivery { tag: delivery.tag, messages: delivery.messages.len() },
+            Response::TopicsLive(_) => Frame::TopicsLive,
+            Response::CatchupComplete(_) => Frame::CatchupComplete,
+            Response::Ping(_) => Frame::Ping,
+            Response::Pong(_) => Frame::Pong,
+        }
+    }
+}
+
+/// Why an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// No connection came about.
+    DialFailed(String),
+    /// The stream failed with a status before `Started`.
+    Refused(String),
+    /// Nothing arrived for N intervals (C2).
+    Watchdog,
+    /// The inbox failed.
+    Inbox(String),
+    /// The backlog of unsent frames went past its bound.
+    Wedged,
+    /// The stream failed with a status.
+    StreamFailed(String),
+    /// The node closed the stream, and nobody had asked it to.
+    StreamEnded,
+    /// The node closed the stream that this side had half-closed.
+    Finished,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::DialFailed(why) => write!(formatter, "dial failed: {why}"),
+            Cause::Refused(why) => write!(formatter, "refused: {why}"),
+            Cause::Watchdog => formatter.write_str("watchdog"),
+            Cause::Inbox(why) => write!(formatter, "inbox: {why}"),
+            Cause::Wedged => formatter.write_str("wedged"),
+            Cause::StreamFailed(why) => write!(formatter, "stream failed: {why}"),
+            Cause::StreamEnded => formatter.write_str("stream ended"),
+            Cause::Finished => formatter.write_str("finished"),
+        }
+    }
+}
+
+/// Somebody who watches. Called in the midst of the client's work, so it must be quick.
+pub trait Observer: Send + Sync + 'static {
+    /// Takes note.
+    fn notice(&self, notice: Notice);
+}

@@ -1,0 +1,210 @@
+//! The publisher: one attempt to append messages, and an honest word about what became of it.
+//!
+//! Refuses to know whether to try again: only the caller knows what a second copy would cost.
+//!
+//! ```text
+//!   unconnected --dialed--> connected --stored, refused--> connected
+//!        ^                      |
+//!        +-- outcome unknown, or the connection has ended
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Status};
+
+use crate::env::{Address, Env};
+use crate::subject::xmtp::client::Http2Keepalive;
+use crate::subject::xmtp::client::channel::{BadNode, DialError, Dialer, Link, explain, request};
+use crate::subject::xmtp::wire::proto::{SendGroupMessagesRequest, SendWelcomeMessagesRequest};
+use crate::subject::xmtp::wire::{Draft, Kind};
+
+/// How a publisher goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublisherConfig {
+    /// How long one attempt may take, dialing included.
+    pub deadline: Duration,
+    /// Pings of HTTP/2 itself, while idle too.
+    pub http2_keepalive: Option<Http2Keepalive>,
+}
+
+impl Default for PublisherConfig {
+    /// 10 s: the connect timeout of libxmtp's endpoint, so that a dial that hangs ends with the attempt.
+    fn default() -> Self {
+        PublisherConfig { deadline: Duration::from_secs(10), http2_keepalive: Some(Http2Keepalive::default()) }
+    }
+}
+
+/// Why messages are not known to be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The address is none: nothing was sent.
+    #[error(transparent)]
+    Node(#[from] BadNode),
+    /// There was no connection: nothing was sent.
+    #[error("publish: {0}")]
+    Unsent(#[from] DialError),
+    /// The node refused: nothing was stored.
+    #[error("publish to {node}: refused with {code:?}: {message}")]
+    Refused {
+        /// The node.
+        node: Address,
+        /// Its status code.
+        code: Code,
+        /// Its words.
+        message: String,
+    },
+    /// It was sent and nobody knows more: everything, a part or nothing is stored.
+    #[error("publish to {node}: the outcome is unknown: {why}")]
+    Unknown {
+        /// The node.
+        node: Address,
+        /// What happened.
+        why: String,
+    },
+}
+
+impl PublishError {
+    /// Whether the messages may be stored all the same.
+    #[must_use]
+    pub fn may_be_stored(&self) -> bool {
+        match self {
+            PublishError::Node(_) | PublishError::Unsent(_) | PublishError::Refused { .. } => false,
+            PublishError::Unknown { .. } => true,
+        }
+    }
+}
+
+/// Publishes to one node, over one connection at a time.
+pub struct Publisher {
+    env: Env,
+    node: Address,
+    config: PublisherConfig,
+    link: Option<Link>,
+}
+
+impl Publisher {
+    /// Prepares to publish to `node`. Nothing is dialed yet.
+    #[must_use]
+    pub fn new(env: Env, node: Address, config: PublisherConfig) -> Self {
+        Publisher { env, node, config, link: None }
+    }
+
+    /// Appends the messages, group messages before welcomes, by one request for each kind. One attempt: it
+    /// is never sent twice.
+    ///
+    /// # Errors
+    /// Each of [`PublishError`].
+    pub async fn publish(&mut self, drafts: Vec<Draft>) -> Result<(), PublishError> {
+        let deadline = Instant::now() + self.config.deadline;
+        let link = self.connect().await?;
+        let sent = timeout_at(deadline, send(&link, drafts)).await;
+        let outcome = sent.unwrap_or_else(|_| Err(Failure::Unknown("no answer within the deadline".into())));
+        match outcome {
+            Ok(()) => {
+                self.link = Some(link);
+                Ok(())
+            }
+            Err(Failure::Refused { code, message }) => {
+                self.link = Some(link);
+                Err(PublishError::Refused { node: self.node.clone(), code, message })
+            }
+            // The next attempt gets a new connection: this one may be a black hole.
+            Err(Failure::Unknown(why)) => Err(PublishError::Unknown { node: self.node.clone(), why }),
+        }
+    }
+
+    /// Takes the connection out: it comes back only with a clear outcome, also if the attempt is cancelled.
+    async fn connect(&mut self) -> Result<Link, PublishError> {
+        if let Some(link) = self.link.take().filter(|link| !link.is_closed()) {
+            return Ok(link);
+        }
+        let PublisherConfig { deadline, http2_keepalive } = self.config;
+        let dialer = Dialer::new(self.env.clone(), self.node.clone(), http2_keepalive, deadline)?;
+        Ok(dialer.dial().await?)
+    }
+}
+
+enum Failure {
+    Refused { code: Code, message: String },
+    Unknown(String),
+}
+
+async fn send(link: &Link, drafts: Vec<Draft>) -> Result<(), Failure> {
+    let (groups, welcomes): (Vec<Draft>, Vec<Draft>) =
+        drafts.into_iter().partition(|draft| draft.topic.kind() == Kind::Group);
+    let both = !groups.is_empty() && !welcomes.is_empty();
+    let mut client = link.client();
+    if !groups.is_empty() {
+        let messages = groups.into_iter().map(Draft::into_group_input).collect();
+        let sent = client.send_group_messages(request(SendGroupMessagesRequest { messages })).await;
+        sent.map_err(|status| read_failure(&status))?;
+    }
+    if !welcomes.is_empty() {
+        let messages = welcomes.into_iter().map(Draft::into_welcome_input).collect();
+        let sent = client.send_welcome_messages(request(SendWelcomeMessagesRequest { messages })).await;
+        sent.map_err(|status| read_failure(&status)).map_err(|failure| match failure {
+            Failure::Refused { code, message } if both => Failure::Unknown(format!(
+                "the group messages are stored, the welcomes refused with {code:?}: {message}"
+            )),
+            failure => failure,
+        })?;
+    }
+    Ok(())
+}
+
+/// A refusal is a status that the other side sent and that says that nothing was done. What tonic made of a
+/// broken connection says nothing of the kind (it has a source), nor do the codes that a proxy answers with
+/// when it has lost its node.
+fn read_failure(status: &Status) -> Failure {
+    let source = std::error::Error::source(status);
+    let (code, message) = (status.code(), status.message().to_owned());
+    match code {
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Unauthenticated
+            if source.is_none() =>
+        {
+            Failure::Refused { code, message }
+        }
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => {
+            let causes = source.map(|source| format!(": {}", explain(source))).unwrap_or_default();
+            Failure::Unknown(format!("{code:?}: {message}{causes}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_code_that_the_transport_made_up_is_no_refusal() {
+        let mut status = Status::resource_exhausted("enhance your calm");
+        assert!(matches!(read_failure(&status), Failure::Refused { .. }));
+        status.set_source(Arc::new(std::io::Error::other("the stream was reset")));
+        assert!(matches!(read_failure(&status), Failure::Unknown(why) if why.contains("the stream was reset")));
+    }
+}

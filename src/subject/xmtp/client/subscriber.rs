@@ -1,0 +1,216 @@
+//! The subscriber: opens a stream, processes, commits and, when the stream ends, resumes on a new connection.
+//!
+//! Refuses to know what the application does with a message, and how frames travel.
+//!
+//! ```text
+//!   opening --inbox--> dialing --link--> following --batch--> processing --processed--> committing
+//!     ^  |              ^  |              ^   |                                            |  |
+//!     |  |              |  |              +---|--------------------------------------------+  |
+//!     |  |              |  +--failed--+       | the stream's end                              |
+//!     |  |              |             v       v                                               |
+//!     |  |              +---delay--- backing off                                              |
+//!     |  +--failed--> backing off, without an inbox <-----------------failed------------------+
+//!     +-----delay-------+
+//! ```
+//! An inbox that has failed is closed and opened again: what is durable is known only then (C3).
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::env::{Dice, Env};
+use crate::subject::xmtp::client::actor::Ending;
+use crate::subject::xmtp::client::backoff::Backoff;
+use crate::subject::xmtp::client::channel::{BadNode, Dialer, Link};
+use crate::subject::xmtp::client::connection::{Connection, Event, Settings};
+use crate::subject::xmtp::client::inbox::{Inbox, InboxError};
+use crate::subject::xmtp::client::ledger::{Ledger, MutateIds, split};
+use crate::subject::xmtp::client::{Cause, ClientConfig, Notice, Observer};
+use crate::subject::xmtp::wire::{Add, Message};
+
+/// How many events go into one batch, that is, into one call of the application and one transaction: a quarter
+/// of what the event channel holds, so that a replay costs few transactions and a crash repeats little.
+const BATCH_EVENTS: usize = 256;
+
+/// What a subscriber delivers to.
+pub trait Application: Send + 'static {
+    /// Processes messages, each new, ascending by id within a topic. It may be slow. A message counts as
+    /// processed, and is never seen again, only if this returns and the inbox then stores it: after a crash
+    /// in between it comes again.
+    fn process(&mut self, messages: &[Message]) -> impl Future<Output = ()> + Send;
+}
+
+/// Why a subscriber cannot go on. Nothing that a peer or a disk does is among it.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The configured address is none.
+    #[error(transparent)]
+    Node(#[from] BadNode),
+}
+
+/// Follows the configured topics for ever, over as many connections as it takes.
+///
+/// # Errors
+/// The address is malformed.
+pub async fn subscribe<A: Application>(
+    env: Env,
+    config: ClientConfig,
+    application: A,
+    observer: Arc<dyn Observer>,
+) -> Result<Infallible, ClientError> {
+    let mut subscriber = Subscriber::new(env, config, application, observer)?;
+    loop {
+        let uptime = subscriber.attempt().await;
+        subscriber.back_off(uptime).await;
+    }
+}
+
+struct Subscriber<A> {
+    env: Env,
+    dialer: Dialer,
+    topics: Vec<Add>,
+    /// None until it is opened, and after it has failed.
+    kept: Option<Kept>,
+    topics_per_mutate: usize,
+    ids: MutateIds,
+    backoff: Backoff,
+    dice: Dice,
+    application: A,
+    settings: Settings,
+}
+
+/// What is durable, and what is known of it.
+struct Kept {
+    inbox: Inbox,
+    ledger: Ledger,
+}
+
+impl<A: Application> Subscriber<A> {
+    fn new(env: Env, config: ClientConfig, application: A, observer: Arc<dyn Observer>) -> Result<Self, ClientError> {
+        let ClientConfig {
+            node,
+            topics,
+            topics_per_mutate,
+            watchdog,
+            http2_keepalive,
+            tcp,
+            connect_timeout,
+            backoff,
+            quirk,
+        } = config;
+        let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?;
+        let dialer = dialer.with_tcp(tcp).plant(quirk);
+        let dice = env.dice();
+        Ok(Subscriber {
+            env,
+            dialer,
+            topics,
+            kept: None,
+            topics_per_mutate,
+            ids: MutateIds::default(),
+            backoff: Backoff::new(backoff, quirk),
+            dice,
+            application,
+            settings: Settings { attempt: 0, watchdog, quirk, observer },
+        })
+    }
+
+    fn notice(&self, notice: Notice) {
+        self.settings.observer.notice(notice);
+    }
+
+    /// One attempt, from its beginning to its end. Returns how long its stream was up.
+    async fn attempt(&mut self) -> Duration {
+        self.settings.attempt += 1;
+        let attempt = self.settings.attempt;
+        self.notice(Notice::Dialing { attempt });
+        let Ending { cause, uptime } = match self.connect().await {
+            Ok(ending) => ending,
+            Err(error) => {
+                let why = format!("failed to {error}");
+                self.notice(Notice::StoreFailed { why: why.clone() });
+                Ending { cause: Cause::Inbox(why), uptime: Duration::ZERO }
+            }
+        };
+        tracing::info!(attempt, %cause, ?uptime, "the subscription ended");
+        self.notice(Notice::Ended { attempt, cause });
+        uptime
+    }
+
+    /// One connection, where there is an inbox for what it brings.
+    async fn connect(&mut self) -> Result<Ending, InboxError> {
+        // Taken, so that an error leaves nothing open behind.
+        let mut kept = match self.kept.take() {
+            Some(mut kept) => {
+                kept.ledger.reconnect();
+                kept
+            }
+            None => self.open()?,
+        };
+        let ending = match self.dialer.dial().await {
+            Ok(link) => self.follow(link, &mut kept).await?,
+            Err(error) => Ending { cause: Cause::DialFailed(error.to_string()), uptime: Duration::ZERO },
+        };
+        self.kept = Some(kept);
+        Ok(ending)
+    }
+
+    fn open(&self) -> Result<Kept, InboxError> {
+        let quirk = self.settings.quirk;
+        let inbox = Inbox::open(&self.env, quirk)?;
+        let ledger = Ledger::new(&self.topics, &inbox.read_cursors()?, quirk);
+        let held = inbox.read_held(self.topics.iter().map(|add| add.topic.clone()))?;
+        let cursors = held.into_iter().map(|(topic, cursor)| Add { topic, cursor }).collect();
+        self.notice(Notice::InboxOpened { cursors });
+        Ok(Kept { inbox, ledger })
+    }
+
+    /// Takes what the stream brings, until its end.
+    async fn follow(&mut self, link: Link, kept: &mut Kept) -> Result<Ending, InboxError> {
+        let initial = split(kept.ledger.resume(), self.topics_per_mutate, &mut self.ids);
+        let mut connection = Connection::open(link, initial, self.settings.clone());
+        loop {
+            let events = connection.next_batch(BATCH_EVENTS).await;
+            if events.is_empty() {
+                return Ok(connection.ending().await);
+            }
+            let fresh = sift(events, &mut kept.ledger);
+            if !fresh.is_empty() {
+                self.digest(fresh, &mut kept.inbox).await?;
+            }
+        }
+    }
+
+    /// C3: persisted as it is processed, before anything else is taken.
+    async fn digest(&mut self, messages: Vec<Message>, inbox: &mut Inbox) -> Result<(), InboxError> {
+        self.application.process(&messages).await;
+        inbox.commit(&messages)?;
+        let told = |message: Message| (message.draft.topic, message.id, message.draft.data);
+        let messages = messages.into_iter().map(told).collect();
+        self.notice(Notice::Committed { attempt: self.settings.attempt, messages });
+        Ok(())
+    }
+
+    async fn back_off(&mut self, uptime: Duration) {
+        let delay = self.backoff.next_delay(uptime, &mut self.dice);
+        self.notice(Notice::BackingOff { attempt: self.settings.attempt, delay });
+        sleep(delay).await;
+    }
+}
+
+/// The new messages of a batch.
+fn sift(events: Vec<Event>, ledger: &mut Ledger) -> Vec<Message> {
+    let mut fresh = Vec::new();
+    for event in events {
+        match event {
+            Event::Delivery(delivery) => {
+                fresh.extend(delivery.messages.into_iter().filter(|message| ledger.admit(message)));
+            }
+            Event::Started { .. } | Event::TopicsLive(_) | Event::CatchupComplete(_) => {}
+        }
+    }
+    fresh
+}

@@ -1,0 +1,370 @@
+//! Promises of the connection actor.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Status;
+
+use crate::subject::xmtp::client::tests::script::{Script, address, mutate, ping};
+use crate::subject::xmtp::client::tests::world::World;
+use crate::subject::xmtp::client::tests::{add, message};
+use crate::subject::xmtp::client::{
+    Cause, Closed, Connection, Dialer, Event, Frame, Notice, ProbeError, Quirk, Settings, TrySubmitError,
+};
+use crate::subject::xmtp::wire::proto::subscribe_response as response;
+use crate::subject::xmtp::wire::{Add, Mutate, MutateId, Nonce, Request, Response, proto};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What the events channel and the parked queue hold together.
+const ROOM: u64 = 1_024 + 1_024;
+
+async fn count_deliveries(connection: &mut Connection) -> u64 {
+    let mut count = 0;
+    while let Some(event) = connection.next().await {
+        count += u64::from(matches!(event, Event::Delivery(_)));
+    }
+    count
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_node_is_asked_at_two_intervals_and_given_up_at_three() {
+    let mut script = Script::new();
+    let (mut connection, mut visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    assert_eq!(connection.next().await, Some(Event::Started { keepalive: Some(10 * SECOND) }));
+    let start = Instant::now();
+    assert!(matches!(visit.hear().await, Some(Request::Ping(_))));
+    assert_eq!(start.elapsed(), 20 * SECOND);
+    assert_eq!(connection.next().await, None);
+    assert_eq!(start.elapsed(), 30 * SECOND);
+    let ending = connection.ending().await;
+    assert_eq!((ending.cause, ending.uptime), (Cause::Watchdog, Duration::ZERO));
+    let tripped = Notice::WatchdogTripped { attempt: 1, silent_for: 30 * SECOND };
+    assert_eq!(script.witness.when(|notice| *notice == tripped), Some(start + 30 * SECOND));
+    let pinged = Notice::WatchdogPinged { attempt: 1 };
+    assert_eq!(script.witness.when(|notice| *notice == pinged), Some(start + 20 * SECOND));
+    visit.until_gone().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_frame_keeps_the_watchdog_quiet() {
+    let mut script = Script::new();
+    let (mut connection, mut visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    for nonce in 0..20 {
+        sleep(19 * SECOND).await;
+        visit.say(ping(nonce));
+        assert_eq!(visit.hear().await, Some(Request::Pong(Nonce(nonce))));
+    }
+    assert!(connection.next().await.is_some(), "started");
+    assert!(timeout(SECOND, connection.next()).await.is_err(), "pings do not surface");
+    assert_eq!(script.witness.when(|notice| matches!(notice, Notice::WatchdogPinged { .. })), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_headers_never_arrive_is_given_up() {
+    let script = Script::new();
+    script.mute();
+    let start = Instant::now();
+    let mut connection = script.open(script.settings()).await;
+    assert_eq!(connection.next().await, None);
+    assert_eq!((start.elapsed(), connection.ending().await.cause), (90 * SECOND, Cause::Watchdog));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_a_watchdog_is_never_given_up() {
+    let script = Script::new();
+    script.mute();
+    let mut connection = script.open(Settings { watchdog: None, ..script.settings() }).await;
+    assert!(timeout(86_400 * SECOND, connection.next()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_answered_while_the_consumer_is_stuck() {
+    let mut script = Script::new();
+    let (connection, mut visit) = script.meet(script.settings()).await;
+    visit.start(30);
+    for id in 1..1_500 {
+        visit.deliver([message("a", id)]);
+    }
+    visit.say(ping(7));
+    assert_eq!(timeout(SECOND, visit.hear()).await, Ok(Some(Request::Pong(Nonce(7)))));
+    drop(connection);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_stuck_past_every_bound_loses_nothing_and_trips_nothing() {
+    let mut script = Script::new();
+    let (mut connection, visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    for id in 1..=2 * ROOM {
+        visit.deliver([message("a", id)]);
+    }
+    sleep(SECOND).await;
+    let probe = tokio::spawn({
+        let handle = connection.handle();
+        async move { handle.probe_within(5 * SECOND).await }
+    });
+    sleep(3_600 * SECOND).await;
+    assert!(!probe.is_finished(), "silence proves nothing while nobody reads");
+    let start = Instant::now();
+    assert_eq!(count_deliveries(&mut connection).await, 2 * ROOM);
+    assert_eq!(start.elapsed(), 30 * SECOND, "a fresh idle period");
+    assert_eq!(connection.ending().await.cause, Cause::Watchdog);
+    assert_eq!(probe.await.expect("no panic"), Err(ProbeError::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watchdog_that_counts_the_consumer_is_tripped_by_a_slow_one() {
+    for (quirk, trips) in [(None, false), (Some(Quirk::WatchdogCountsConsumer), true)] {
+        let mut script = Script::new();
+        let (connection, visit) = script.meet(Settings { quirk, ..script.settings() }).await;
+        visit.start(10);
+        for id in 1..30 {
+            visit.deliver([message("a", id)]);
+            sleep(SECOND).await;
+        }
+        sleep(2 * SECOND).await;
+        let tripped = script.witness.when(|notice| matches!(notice, Notice::WatchdogTripped { .. }));
+        assert_eq!(tripped.is_some(), trips, "{quirk:?}");
+        drop(connection);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watchdog_that_counts_the_consumer_bears_an_idle_node() {
+    let mut script = Script::new();
+    let settings = Settings { quirk: Some(Quirk::WatchdogCountsConsumer), ..script.settings() };
+    let (mut connection, mut visit) = script.meet(settings).await;
+    visit.start(10);
+    assert!(connection.next().await.is_some());
+    for nonce in 0..20 {
+        sleep(10 * SECOND).await;
+        visit.say(ping(nonce));
+        assert_eq!(visit.hear().await, Some(Request::Pong(Nonce(nonce))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_withheld_pong_is_never_sent() {
+    let mut script = Script::new();
+    let (_connection, mut visit) =
+        script.meet(Settings { quirk: Some(Quirk::PongWithheld), watchdog: None, ..script.settings() }).await;
+    visit.start(10);
+    visit.say(ping(7));
+    assert!(timeout(60 * SECOND, visit.hear()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_answered_times_out_or_is_closed() {
+    let mut script = Script::new();
+    let (connection, mut visit) = script.meet(Settings { watchdog: None, ..script.settings() }).await;
+    visit.start(10);
+    let handle = connection.handle();
+    let probe = tokio::spawn(async move { handle.probe().await });
+    let Some(Request::Ping(nonce)) = visit.hear().await else { panic!("not a ping") };
+    visit.say(Response::Pong(Nonce(nonce.0 + 1)));
+    visit.say(Response::Pong(nonce));
+    assert_eq!(probe.await.expect("no panic"), Ok(()));
+
+    let start = Instant::now();
+    assert_eq!(connection.probe_within(2 * SECOND).await, Err(ProbeError::TimedOut));
+    assert_eq!(start.elapsed(), 2 * SECOND);
+    let start = Instant::now();
+    assert_eq!(connection.probe().await, Err(ProbeError::TimedOut));
+    assert_eq!(start.elapsed(), 30 * SECOND, "three advertised intervals");
+
+    let handle = connection.handle();
+    let probe = tokio::spawn(async move { handle.probe_within(3_600 * SECOND).await });
+    sleep(SECOND).await;
+    visit.fail(Status::unavailable("bye"));
+    assert_eq!(probe.await.expect("no panic"), Err(ProbeError::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wire_that_takes_nothing_is_wedged_past_the_backlog() {
+    let mut script = Script::new();
+    let (mut connection, visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    let name = "n".repeat(16 << 10);
+    let mut submitted = 0;
+    while connection.mutate(Mutate { adds: vec![add(&name, 0)], ..mutate(2) }).await == Ok(()) {
+        submitted += 1;
+        assert!(submitted < 1_000, "never wedged");
+        tokio::task::yield_now().await;
+    }
+    assert!(submitted > 64 + 128, "wedged below its bounds: {submitted}");
+    assert_eq!(connection.ending().await.cause, Cause::Wedged);
+    drop(visit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finish_flushes_what_was_submitted_and_drains_what_comes() {
+    let mut script = Script::new();
+    let (mut connection, mut visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    for id in 2..60 {
+        assert_eq!(connection.try_mutate(mutate(id)), Ok(()));
+    }
+    assert_eq!(connection.finish().await, Ok(()));
+    assert_eq!(connection.mutate(mutate(60)).await, Err(Closed));
+    assert_eq!(connection.try_mutate(mutate(60)), Err(TrySubmitError::Closed));
+    assert_eq!(connection.probe().await, Err(ProbeError::Closed));
+    assert_eq!(connection.finish().await, Err(Closed));
+    for id in 2..60 {
+        assert_eq!(visit.hear_mutate().await, mutate(id));
+    }
+    assert_eq!(visit.hear().await, None, "half-closed");
+    sleep(3_600 * SECOND).await; // C4: no watchdog on a half-closed stream
+    visit.deliver([message("a", 1)]);
+    visit.deliver([message("a", 2)]);
+    drop(visit);
+    assert_eq!(count_deliveries(&mut connection).await, 2);
+    assert_eq!(connection.ending().await.cause, Cause::Finished);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
+    let mut script = Script::new();
+    let (connection, mut visit) = script.meet(script.settings()).await;
+    let name = "n".repeat(16 << 10);
+    for id in 2..202 {
+        let bulky = Mutate { adds: vec![add(&name, 0)], ..mutate(id) };
+        assert_eq!(connection.mutate(bulky).await, Ok(()));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(connection.finish().await, Ok(()));
+    sleep(2 * SECOND).await;
+    let mut heard = 0;
+    while visit.hear().await.is_some() {
+        heard += 1;
+    }
+    assert!((64..200).contains(&heard), "{heard}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_finish_changes_nothing() {
+    let mut script = Script::new();
+    let (connection, mut visit) = script.meet(script.settings()).await;
+    for id in 2..66 {
+        assert_eq!(connection.try_mutate(mutate(id)), Ok(()));
+    }
+    assert_eq!(connection.try_mutate(mutate(66)), Err(TrySubmitError::Full));
+    tokio::select! {
+        biased;
+        outcome = connection.finish() => panic!("there was no room for it: {outcome:?}"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(connection.mutate(mutate(66)).await, Ok(()));
+    for id in 2..67 {
+        assert_eq!(visit.hear_mutate().await, mutate(id));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nodes_end_closes_everything() {
+    let mut script = Script::new();
+    let (mut connection, visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    sleep(7 * SECOND).await;
+    drop(visit);
+    assert!(connection.next().await.is_some(), "what had arrived");
+    assert_eq!((connection.next().await, connection.next().await), (None, None));
+    assert_eq!(connection.mutate(mutate(2)).await, Err(Closed));
+    assert_eq!(connection.try_mutate(mutate(2)), Err(TrySubmitError::Closed));
+    assert_eq!(connection.probe().await, Err(ProbeError::Closed));
+    assert_eq!(connection.finish().await, Err(Closed));
+    let ending = connection.ending().await;
+    assert_eq!((ending.cause, ending.uptime), (Cause::StreamEnded, 7 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_arrived_before_the_end_is_delivered() {
+    let mut script = Script::new();
+    let (mut connection, visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    for id in 1..=1_500 {
+        visit.deliver([message("a", id)]);
+    }
+    visit.fail(Status::unavailable("bye"));
+    sleep(SECOND).await;
+    assert_eq!(connection.mutate(mutate(2)).await, Err(Closed), "closed before it is drained");
+    assert_eq!(count_deliveries(&mut connection).await, 1_500);
+    assert!(matches!(connection.ending().await.cause, Cause::StreamFailed(why) if why.contains("bye")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_before_started_is_a_refusal_and_after_it_a_failure() {
+    let script = Script::refusing(Some(Status::unimplemented("not here")));
+    let mut connection = script.open(script.settings()).await;
+    assert_eq!(connection.next().await, None);
+    assert!(matches!(connection.ending().await.cause, Cause::Refused(why) if why.contains("not here")));
+
+    let mut script = Script::new();
+    let (mut connection, visit) = script.meet(script.settings()).await;
+    visit.start(10);
+    visit.fail(Status::aborted("too slow"));
+    assert!(connection.next().await.is_some());
+    assert_eq!(connection.next().await, None);
+    assert!(matches!(connection.ending().await.cause, Cause::StreamFailed(why) if why.contains("too slow")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_malformed_is_skipped_and_what_is_unknown_ignored() {
+    let mut script = Script::new();
+    let (mut connection, mut visit) = script.meet(script.settings()).await;
+    let frame = |arm| proto::SubscribeResponse { version: Some(response::Version::V1(response::V1 { response: arm })) };
+    visit.say_raw(proto::SubscribeResponse { version: None });
+    visit.say_raw(frame(None));
+    let topics = vec![Bytes::new(), Bytes::from_static(&[9]), Bytes::from_static(b"\0a")];
+    visit.say_raw(frame(Some(response::v1::Response::TopicsLive(response::v1::TopicsLive { topics }))));
+    let group_messages = vec![proto::GroupMessage { version: None }, message("a", 1).into_group()];
+    let messages = response::v1::Messages { group_messages, ..Default::default() };
+    visit.say_raw(frame(Some(response::v1::Response::Messages(messages))));
+    assert_eq!(connection.next().await, Some(Event::TopicsLive(vec![add("a", 0).topic])));
+    let Some(Event::Delivery(delivery)) = connection.next().await else { panic!("not a delivery") };
+    assert_eq!(delivery.messages, [message("a", 1)]);
+    visit.say(ping(1));
+    assert_eq!(visit.hear().await, Some(Request::Pong(Nonce(1))), "the stream lives");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_frames_are_the_initial_mutates_and_are_told() {
+    let mut script = Script::new();
+    let (_connection, visit) = script.meet(script.settings()).await;
+    visit.say(Response::CatchupComplete(MutateId(1)));
+    sleep(SECOND).await;
+    let told: Vec<Notice> = script.witness.notices().into_iter().map(|(_, notice)| notice).collect();
+    let resume: Vec<Add> = Vec::new();
+    let heard = Notice::Heard { attempt: 1, frame: Frame::CatchupComplete };
+    assert_eq!(told, [Notice::Opened { attempt: 1, resume }, heard]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_connection_cuts_it_at_once() {
+    let mut script = Script::new();
+    let (connection, visit) = script.meet(script.settings()).await;
+    let handle = connection.handle();
+    drop(connection);
+    assert_eq!(timeout(SECOND, visit.until_gone()).await, Ok(()));
+    assert_eq!(handle.mutate(mutate(2)).await, Err(Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_does_not_keep_a_dropped_connection() {
+    let (pipes, mut incoming) = mpsc::unbounded_channel();
+    let dialer = Dialer::new(World::new(pipes), address(), None, 10 * SECOND).expect("a good address");
+    let link = dialer.dial().await.expect("the pipe is open");
+    let mut far = incoming.recv().await.expect("dialed");
+    let name = "n".repeat(128 << 10); // more than the pipe holds
+    let initial = vec![Mutate { adds: vec![add(&name, 0)], ..mutate(1) }];
+    let connection = Connection::open(link, initial, Script::new().settings());
+    sleep(SECOND).await;
+    assert!(far.write_all(b"").await.is_ok());
+    drop(connection);
+    sleep(SECOND).await;
+    assert!(far.write_all(b"too late").await.is_err(), "the socket is still there");
+}

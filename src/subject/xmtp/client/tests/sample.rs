@@ -1,0 +1,22 @@
+//! Topics and messages of the tests, by name and id.
+
+use bytes::Bytes;
+
+use crate::subject::xmtp::wire::{Add, Cursor, Draft, Envelope, Kind, Message, MessageId, Topic};
+
+/// A group topic.
+pub(crate) fn topic(name: &str) -> Topic {
+    Topic::new(Kind::Group, name.as_bytes())
+}
+
+/// That topic from that cursor.
+pub(crate) fn add(name: &str, cursor: u64) -> Add {
+    Add { topic: topic(name), cursor: Cursor(cursor) }
+}
+
+/// A message of that topic whose payload tells its id.
+pub(crate) fn message(name: &str, id: u64) -> Message {
+    let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
+    let data = Bytes::from(format!("payload of message {id}"));
+    Message { id: MessageId(id), created_ns: id * 1_000, draft: Draft { topic: topic(name), data, envelope } }
+}

@@ -1,0 +1,253 @@
+//! A node that does what the test says, and nothing of its own accord.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Status, Streaming};
+
+use crate::env::{Address, Env};
+use crate::subject::xmtp::client::tests::world::{Witness, World};
+use crate::subject::xmtp::client::{Connection, Dialer, Http2Keepalive, Settings};
+use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
+use crate::subject::xmtp::wire::{Delivery, Draft, Message, Mutate, MutateId, Nonce, Request, Response, Tag, proto};
+
+type Reply<T> = Result<tonic::Response<T>, Status>;
+type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// How long the node lets a connection live, as a careful operator would: longer than any test but one.
+pub(super) const CONNECTION_AGE: Duration = Duration::from_secs(7 * 86_400);
+/// How many replies a test may prepare.
+const REPLIES_MAX: usize = 8_192;
+
+/// Where the scripted node is said to live.
+pub(super) fn address() -> Address {
+    Address::new("node", 5556)
+}
+
+/// One Subscribe call, in the hands of the test.
+pub(super) struct Visit {
+    /// The request half.
+    pub(super) requests: Streaming<proto::SubscribeRequest>,
+    replies: mpsc::Sender<Result<proto::SubscribeResponse, Status>>,
+}
+
+impl Visit {
+    /// The client's next frame; none after its half-close.
+    pub(super) async fn hear(&mut self) -> Option<Request> {
+        let frame = self.requests.message().await.expect("the client's stream is whole")?;
+        Some(Request::from_proto(frame).expect("the client's frames are well formed"))
+    }
+
+    /// The client's next frame, a Mutate.
+    pub(super) async fn hear_mutate(&mut self) -> Mutate {
+        match self.hear().await {
+            Some(Request::Mutate(mutate)) => mutate,
+            other => panic!("not a mutate: {other:?}"),
+        }
+    }
+
+    /// Sends a frame.
+    pub(super) fn say(&self, response: Response) {
+        self.say_raw(response.into_proto());
+    }
+
+    /// Sends what our own types cannot express.
+    pub(super) fn say_raw(&self, frame: proto::SubscribeResponse) {
+        self.replies.try_send(Ok(frame)).expect("room for replies");
+    }
+
+    /// Sends `Started`.
+    pub(super) fn start(&self, seconds: u64) {
+        self.say(Response::Started { keepalive: Some(Duration::from_secs(seconds)) });
+    }
+
+    /// Sends messages of the live flow.
+    pub(super) fn deliver(&self, messages: impl Into<Vec<Message>>) {
+        self.say(Response::Delivery(Delivery { tag: Tag::Live, messages: messages.into() }));
+    }
+
+    /// Ends the stream with a status.
+    pub(super) fn fail(self, status: Status) {
+        self.replies.try_send(Err(status)).expect("room for replies");
+    }
+
+    /// Waits until the client has cut the connection.
+    pub(super) async fn until_gone(mut self) {
+        while let Ok(Some(_)) = self.requests.message().await {}
+        self.replies.closed().await;
+    }
+}
+
+/// One request to publish, in the hands of the test.
+pub(super) struct Letter {
+    /// What is to be stored.
+    pub(super) drafts: Vec<Draft>,
+    /// What the client will be told.
+    pub(super) answer: oneshot::Sender<Result<(), Status>>,
+}
+
+#[derive(Clone)]
+struct Service {
+    visits: mpsc::UnboundedSender<Visit>,
+    letters: mpsc::UnboundedSender<Letter>,
+    mute: Arc<AtomicBool>,
+    refusal: Option<Status>,
+}
+
+impl Service {
+    async fn store(&self, drafts: Vec<Draft>) -> Reply<()> {
+        let (answer, answered) = oneshot::channel();
+        self.letters.send(Letter { drafts, answer }).expect("the test listens");
+        match answered.await {
+            Ok(outcome) => outcome.map(tonic::Response::new),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MlsApi for Service {
+    type SubscribeStream = Replies<proto::SubscribeResponse>;
+    type SubscribeGroupMessagesStream = Replies<proto::GroupMessage>;
+    type SubscribeWelcomeMessagesStream = Replies<proto::WelcomeMessage>;
+
+    async fn subscribe(
+        &self,
+        request: tonic::Request<Streaming<proto::SubscribeRequest>>,
+    ) -> Reply<Self::SubscribeStream> {
+        if self.mute.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        if let Some(status) = &self.refusal {
+            return Err(status.clone());
+        }
+        let (replies, stream) = mpsc::channel(REPLIES_MAX);
+        self.visits.send(Visit { requests: request.into_inner(), replies }).expect("the test listens");
+        Ok(tonic::Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn send_group_messages(&self, request: tonic::Request<proto::SendGroupMessagesRequest>) -> Reply<()> {
+        let read = |input| Draft::from_group_input(input).expect("well formed");
+        self.store(request.into_inner().messages.into_iter().map(read).collect()).await
+    }
+
+    async fn send_welcome_messages(&self, request: tonic::Request<proto::SendWelcomeMessagesRequest>) -> Reply<()> {
+        let read = |input| Draft::from_welcome_input(input).expect("well formed");
+        self.store(request.into_inner().messages.into_iter().map(read).collect()).await
+    }
+
+    async fn query_group_messages(
+        &self,
+        _: tonic::Request<proto::QueryGroupMessagesRequest>,
+    ) -> Reply<proto::QueryGroupMessagesResponse> {
+        Err(Status::unimplemented("not in the script"))
+    }
+
+    async fn query_welcome_messages(
+        &self,
+        _: tonic::Request<proto::QueryWelcomeMessagesRequest>,
+    ) -> Reply<proto::QueryWelcomeMessagesResponse> {
+        Err(Status::unimplemented("not in the script"))
+    }
+
+    async fn subscribe_group_messages(
+        &self,
+        _: tonic::Request<proto::SubscribeGroupMessagesRequest>,
+    ) -> Reply<Self::SubscribeGroupMessagesStream> {
+        Err(Status::unimplemented("not in the script"))
+    }
+
+    async fn subscribe_welcome_messages(
+        &self,
+        _: tonic::Request<proto::SubscribeWelcomeMessagesRequest>,
+    ) -> Reply<Self::SubscribeWelcomeMessagesStream> {
+        Err(Status::unimplemented("not in the script"))
+    }
+}
+
+/// The scripted node with the world around it. Dropping it ends the node.
+pub(super) struct Script {
+    /// The client's surroundings.
+    pub(super) world: Arc<World>,
+    /// What the client told.
+    pub(super) witness: Arc<Witness>,
+    /// Publish requests, as they come.
+    pub(super) letters: mpsc::UnboundedReceiver<Letter>,
+    visits: mpsc::UnboundedReceiver<Visit>,
+    mute: Arc<AtomicBool>,
+    _node: JoinSet<()>,
+}
+
+impl Script {
+    /// A node that does as it is told.
+    pub(super) fn new() -> Self {
+        Script::refusing(None)
+    }
+
+    /// A node that answers every Subscribe call with that status.
+    pub(super) fn refusing(refusal: Option<Status>) -> Self {
+        let (pipes, incoming) = mpsc::unbounded_channel();
+        let (visit, visits) = mpsc::unbounded_channel();
+        let (letter, letters) = mpsc::unbounded_channel();
+        let mute = Arc::new(AtomicBool::new(false));
+        let service = Service { visits: visit, letters: letter, mute: Arc::clone(&mute), refusal };
+        let incoming = UnboundedReceiverStream::new(incoming).map(Ok::<_, std::io::Error>);
+        let server = tonic::transport::Server::builder()
+            .max_connection_age(CONNECTION_AGE)
+            .add_service(MlsApiServer::new(service));
+        let mut node = JoinSet::new();
+        node.spawn(async move { server.serve_with_incoming(incoming).await.expect("pipes do not fail") });
+        Script { world: World::new(pipes), witness: Arc::default(), letters, visits, mute, _node: node }
+    }
+
+    /// From now on no Subscribe call is answered, not even by headers.
+    pub(super) fn mute(&self) {
+        self.mute.store(true, Ordering::SeqCst);
+    }
+
+    /// The client's surroundings, as the client sees them.
+    pub(super) fn env(&self) -> Env {
+        self.world.clone()
+    }
+
+    /// The next Subscribe call.
+    pub(super) async fn visit(&mut self) -> Visit {
+        self.visits.recv().await.expect("the node lives as long as the test")
+    }
+
+    /// The settings of a first attempt with a watchdog of 3 intervals.
+    pub(super) fn settings(&self) -> Settings {
+        Settings { attempt: 1, watchdog: Some(3), quirk: None, observer: self.witness.clone() }
+    }
+
+    /// Opens a connection that begins with one empty Mutate.
+    pub(super) async fn open(&self, settings: Settings) -> Connection {
+        let dialer = Dialer::new(self.env(), address(), None::<Http2Keepalive>, Duration::from_secs(10));
+        let link = dialer.expect("a good address").dial().await.expect("the pipe is open");
+        Connection::open(link, vec![mutate(1)], settings)
+    }
+
+    /// Opens a connection, and takes the call and its first Mutate.
+    pub(super) async fn meet(&mut self, settings: Settings) -> (Connection, Visit) {
+        let connection = self.open(settings).await;
+        let mut visit = self.visit().await;
+        assert_eq!(visit.hear_mutate().await, mutate(1));
+        (connection, visit)
+    }
+}
+
+/// A Mutate that changes nothing.
+pub(super) fn mutate(id: u64) -> Mutate {
+    Mutate { id: MutateId(id), ..Mutate::default() }
+}
+
+/// A Ping of the node.
+pub(super) fn ping(nonce: u64) -> Response {
+    Response::Ping(Nonce(nonce))
+}

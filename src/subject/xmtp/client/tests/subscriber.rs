@@ -1,0 +1,259 @@
+//! Promises of the subscriber.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tonic::Status;
+
+use crate::env::Address;
+use crate::subject::xmtp::client::tests::script::{Script, Visit, address};
+use crate::subject::xmtp::client::tests::{add, message};
+use crate::subject::xmtp::client::{Application, Cause, ClientConfig, ClientError, Inbox, Notice, Quirk, subscribe};
+use crate::subject::xmtp::wire::{Message, MutateId};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Slow(Duration);
+
+impl Application for Slow {
+    fn process(&mut self, _: &[Message]) -> impl Future<Output = ()> + Send {
+        sleep(self.0)
+    }
+}
+
+fn config(quirk: Option<Quirk>) -> ClientConfig {
+    let topics = vec![add("a", 0)];
+    ClientConfig { http2_keepalive: None, quirk, ..ClientConfig::new(address(), topics) }
+}
+
+/// Dropping it kills the subscriber as a crash would.
+struct Running(JoinHandle<Result<Infallible, ClientError>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn start(script: &Script, config: ClientConfig, pace: Duration) -> Running {
+    Running(tokio::spawn(subscribe(script.env(), config, Slow(pace), script.witness.clone())))
+}
+
+/// Takes the next call and its first Mutate, and tells from which cursor it resumes.
+async fn take_call(script: &mut Script) -> (Visit, u64, MutateId) {
+    let mut visit = script.visit().await;
+    visit.start(10);
+    let mutate = visit.hear_mutate().await;
+    assert_eq!(mutate.adds.len(), 1);
+    (visit, mutate.adds[0].cursor.0, mutate.id)
+}
+
+fn committed(script: &Script) -> Vec<u64> {
+    let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
+        Notice::Committed { messages, .. } => Some(messages),
+        _ => None,
+    });
+    told.flatten().map(|(_, id, _)| id.0).collect()
+}
+
+fn stored(script: &Script) -> Vec<u64> {
+    let inbox = Inbox::open(&script.env(), None).expect("the inbox opens");
+    inbox.journal_from(0, usize::MAX).expect("readable").iter().map(|entry| entry.id.0).collect()
+}
+
+fn causes(script: &Script) -> Vec<Cause> {
+    let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
+        Notice::Ended { cause, .. } => Some(cause),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnect_resumes_from_the_floor_and_discards_duplicates() {
+    let mut script = Script::new();
+    let running = start(&script, config(None), Duration::ZERO);
+    let (visit, cursor, first) = take_call(&mut script).await;
+    assert_eq!(cursor, 0);
+    visit.deliver([message("a", 1), message("b", 2), message("a", 3)]);
+    sleep(SECOND).await;
+    visit.fail(Status::unavailable("bye"));
+    let (visit, cursor, second) = take_call(&mut script).await;
+    assert_eq!(cursor, 3);
+    assert!(first != second && second != MutateId(0), "each wave has a fresh name");
+    visit.deliver([message("a", 3), message("a", 4)]);
+    sleep(SECOND).await;
+    assert_eq!(committed(&script), [1, 3, 4]);
+    assert_eq!(script.world.dials.load(Ordering::SeqCst), 2, "each attempt is a connection");
+    drop(running);
+    sleep(SECOND).await;
+    assert_eq!(stored(&script), [1, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_resumes_from_the_inbox() {
+    for (quirk, resumed) in [(None, 2), (Some(Quirk::CursorInMemoryOnly), 0), (Some(Quirk::ResumesAhead), 3)] {
+        let mut script = Script::new();
+        let running = start(&script, config(quirk), Duration::ZERO);
+        let (visit, ..) = take_call(&mut script).await;
+        visit.deliver([message("a", 1), message("a", 2)]);
+        sleep(SECOND).await;
+        drop(running);
+        sleep(SECOND).await;
+        let _running = start(&script, config(quirk), Duration::ZERO);
+        let (_visit, cursor, _) = take_call(&mut script).await;
+        assert_eq!(cursor, resumed, "{quirk:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_processed_and_not_committed_comes_again() {
+    let mut script = Script::new();
+    let running = start(&script, config(None), 60 * SECOND);
+    let (visit, ..) = take_call(&mut script).await;
+    visit.deliver([message("a", 1)]);
+    sleep(SECOND).await;
+    drop(running);
+    sleep(SECOND).await;
+    let _running = start(&script, config(None), Duration::ZERO);
+    let (_visit, cursor, _) = take_call(&mut script).await;
+    assert_eq!((cursor, committed(&script)), (0, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn forgotten_floors_take_everything_again() {
+    let mut script = Script::new();
+    let _running = start(&script, config(Some(Quirk::FloorForgotten)), Duration::ZERO);
+    for _ in 0..2 {
+        let (visit, cursor, _) = take_call(&mut script).await;
+        assert_eq!(cursor, 0);
+        visit.deliver([message("a", 1)]);
+        sleep(SECOND).await;
+    }
+    assert_eq!(committed(&script), [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_application_costs_one_batch_per_round_and_no_message() {
+    let mut script = Script::new();
+    let _running = start(&script, config(None), 40 * SECOND);
+    let (visit, ..) = take_call(&mut script).await;
+    for id in 1..=100 {
+        visit.deliver([message("a", id)]);
+        sleep(SECOND).await;
+    }
+    sleep(100 * SECOND).await;
+    assert_eq!(committed(&script), (1..=100).collect::<Vec<_>>());
+    let batches = script.witness.notices().iter().filter(|(_, n)| matches!(n, Notice::Committed { .. })).count();
+    assert!(batches <= 5, "{batches} batches");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_told_and_the_next_attempt_comes() {
+    let mut script = Script::new();
+    script.world.refuses.store(true, Ordering::SeqCst);
+    let _running = start(&script, config(None), Duration::ZERO);
+    while script.witness.when(|notice| matches!(notice, Notice::Dialing { attempt: 5 })).is_none() {
+        sleep(SECOND).await;
+    }
+    script.world.refuses.store(false, Ordering::SeqCst);
+    let (visit, ..) = take_call(&mut script).await;
+    drop(visit);
+    let (_visit, ..) = take_call(&mut script).await;
+    let causes = causes(&script);
+    let (last, dials) = causes.split_last().expect("some ended");
+    assert!(dials.len() >= 4 && dials.iter().all(|cause| matches!(cause, Cause::DialFailed(_))), "{causes:?}");
+    assert_eq!(*last, Cause::StreamEnded);
+    let notices = script.witness.notices();
+    let count = |kind: fn(&Notice) -> bool| notices.iter().filter(|(_, notice)| kind(notice)).count();
+    let ended = count(|notice| matches!(notice, Notice::Ended { .. }));
+    assert_eq!(count(|notice| matches!(notice, Notice::Dialing { .. })), ended + 1);
+    assert_eq!(count(|notice| matches!(notice, Notice::BackingOff { .. })), ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_nobody_answers_ends_after_the_connect_timeout() {
+    let script = Script::new();
+    script.world.swallows.store(true, Ordering::SeqCst);
+    let begun = tokio::time::Instant::now();
+    let _running = start(&script, config(None), Duration::ZERO);
+    sleep(15 * SECOND).await;
+    let ended = script.witness.when(|notice| matches!(notice, Notice::Ended { .. }));
+    assert_eq!(ended, Some(begun + 10 * SECOND));
+    assert!(matches!(&causes(&script)[0], Cause::DialFailed(why) if why.contains("node:5556")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_black_hole_is_left_by_the_watchdog_and_nothing_is_missed() {
+    let mut script = Script::new();
+    let _running = start(&script, config(None), Duration::ZERO);
+    let (visit, ..) = take_call(&mut script).await;
+    visit.deliver([message("a", 1)]);
+    let (replay, cursor, _) = take_call(&mut script).await;
+    assert_eq!((cursor, causes(&script)), (1, vec![Cause::Watchdog]));
+    assert_eq!(timeout(SECOND, visit.until_gone()).await, Ok(()), "the dead connection is closed");
+    replay.deliver([message("a", 2), message("a", 3)]);
+    sleep(SECOND).await;
+    assert_eq!(committed(&script), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_malformed_address_ends_a_subscriber() {
+    let script = Script::new();
+    let nowhere = ClientConfig::new(Address::new("no host", 1), Vec::new());
+    let ended = subscribe(script.env(), nowhere, Slow(SECOND), script.witness.clone()).await;
+    assert!(matches!(ended, Err(ClientError::Node(_))));
+}
+
+/// The reasons, and when each was told.
+fn failures(script: &Script) -> Vec<String> {
+    let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
+        Notice::StoreFailed { why } => Some(why),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_that_fails_ends_the_attempt_and_is_opened_again_with_what_is_durable() {
+    let mut script = Script::new();
+    let _running = start(&script, config(None), Duration::ZERO);
+    let (visit, ..) = take_call(&mut script).await;
+    visit.deliver([message("a", 1)]);
+    sleep(SECOND).await;
+    script.world.disk.fail_after(0);
+    visit.deliver([message("a", 2)]);
+    sleep(10 * SECOND).await;
+    script.world.disk.heal();
+    let (visit, cursor, _) = take_call(&mut script).await;
+    assert_eq!((cursor, committed(&script)), (1, vec![1]), "what is not durable is not told, and comes again");
+    visit.deliver([message("a", 2)]);
+    sleep(SECOND).await;
+    assert_eq!(committed(&script), [1, 2]);
+    assert!(failures(&script).len() > 2, "it was told once for each attempt");
+    assert!(causes(&script).iter().all(|cause| matches!(cause, Cause::Inbox(why) if why.contains("inbox.redb"))));
+    let opened = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
+        Notice::InboxOpened { cursors } => Some(cursors.into_iter().map(|add| add.cursor.0).collect()),
+        _ => None,
+    });
+    assert_eq!(opened.collect::<Vec<Vec<u64>>>(), [vec![], vec![1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrupt_inbox_is_told_and_never_replaced_by_an_empty_one() {
+    let script = Script::new();
+    let mut inbox = Inbox::open(&script.env(), None).expect("a new inbox");
+    inbox.commit(&[message("a", 1)]).expect("stored");
+    drop(inbox);
+    assert!(script.world.disk.scribble(b"payload of message 1") > 0);
+    let _running = start(&script, config(None), Duration::ZERO);
+    sleep(100 * SECOND).await;
+    let failures = failures(&script);
+    assert!((4..=20).contains(&failures.len()), "{} attempts, with backoff", failures.len());
+    assert!(failures.iter().all(|why| why.contains("the store `inbox.redb` is corrupt: its block ")), "{failures:?}");
+    assert_eq!(script.world.dials.load(Ordering::SeqCst), 0, "nobody is asked for what cannot be kept");
+}

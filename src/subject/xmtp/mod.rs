@@ -1,0 +1,7 @@
+//! The subject `xmtp`: all that knows the protocol under test.
+
+pub mod client;
+pub mod node;
+pub mod spec;
+pub mod wire;
+pub mod workload;

@@ -1,0 +1,278 @@
+//! Routes fresh messages to the streams that are registered for their topic.
+//!
+//! Refuses to know sessions, waves and the log. Each stream has one bounded queue here; a stream whose queue
+//! overflows loses the queue whole and learns so, because a gap must never look like a quiet topic.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::subject::xmtp::node::budget::{Budget, weight};
+use crate::subject::xmtp::wire::{Message, Topic};
+
+/// All registrations of a node.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    routes: Mutex<Routes>,
+    queue_messages: usize,
+    queue_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Routes {
+    streams: BTreeMap<Topic, BTreeSet<u64>>,
+    queues: BTreeMap<u64, Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    topics: BTreeSet<Topic>,
+    waiting: VecDeque<Arc<Message>>,
+    bytes: usize,
+    overflowed: bool,
+    interrupted: bool,
+    wake: Arc<Notify>,
+}
+
+/// What waits for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backlog {
+    /// Nothing.
+    Empty,
+    /// Some messages.
+    Waiting,
+    /// More than the queue holds; they are gone, and so must the stream be.
+    Overflowed,
+    /// Messages may have been stored that were never routed; only a fresh replay can tell.
+    Interrupted,
+}
+
+impl Hub {
+    /// A hub whose queues hold at most so much.
+    pub(crate) fn new(queue_messages: usize, queue_bytes: usize) -> Self {
+        Hub { routes: Mutex::default(), queue_messages, queue_bytes }
+    }
+
+    /// Opens the queue of a stream; it closes when the handle is dropped.
+    pub(crate) fn open(self: &Arc<Self>, stream: u64) -> Interest {
+        let wake = Arc::new(Notify::new());
+        let queue = Queue {
+            topics: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            bytes: 0,
+            overflowed: false,
+            interrupted: false,
+            wake: Arc::clone(&wake),
+        };
+        self.routes().queues.insert(stream, queue);
+        Interest { hub: Arc::clone(self), stream, wake }
+    }
+
+    /// Routes a message that was just stored. The caller keeps the order of ids.
+    pub(crate) fn publish(&self, message: &Arc<Message>) {
+        let mut routes = self.routes();
+        let Routes { streams, queues } = &mut *routes;
+        let Some(interested) = streams.get(message.topic()) else { return };
+        for stream in interested {
+            let queue = queues.get_mut(stream).expect("a registered stream has a queue: both end in drop");
+            queue.push(message, self.queue_messages, self.queue_bytes);
+        }
+    }
+
+    /// Interrupts every stream that is open: what was to be stored may have got ids, and nobody knows.
+    pub(crate) fn interrupt(&self) {
+        for queue in self.routes().queues.values_mut() {
+            queue.interrupted = true;
+            queue.waiting = VecDeque::new();
+            queue.bytes = 0;
+            queue.wake.notify_one();
+        }
+    }
+
+    /// A panic under the lock leaves the routes as they are; each change is complete in itself.
+    fn routes(&self) -> MutexGuard<'_, Routes> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn push(&mut self, message: &Arc<Message>, most_messages: usize, most_bytes: usize) {
+        if self.overflowed || self.interrupted {
+            return;
+        }
+        self.bytes += weight(&message.draft);
+        self.waiting.push_back(Arc::clone(message));
+        if self.waiting.len() > most_messages || self.bytes > most_bytes {
+            self.overflowed = true;
+            self.waiting = VecDeque::new();
+        }
+        self.wake.notify_one();
+    }
+}
+
+/// One stream's registrations and queue.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    hub: Arc<Hub>,
+    stream: u64,
+    wake: Arc<Notify>,
+}
+
+impl Interest {
+    /// Registers for a topic; a second time changes nothing.
+    pub(crate) fn join(&self, topic: &Topic) {
+        let mut routes = self.hub.routes();
+        routes.streams.entry(topic.clone()).or_default().insert(self.stream);
+        if let Some(queue) = routes.queues.get_mut(&self.stream) {
+            queue.topics.insert(topic.clone());
+        }
+    }
+
+    /// Ends the registration for a topic. What waits already may still be taken.
+    pub(crate) fn leave(&self, topic: &Topic) {
+        let mut routes = self.hub.routes();
+        routes.unroute(topic, self.stream);
+        if let Some(queue) = routes.queues.get_mut(&self.stream) {
+            queue.topics.remove(topic);
+        }
+    }
+
+    /// What waits now.
+    pub(crate) fn backlog(&self) -> Backlog {
+        match self.hub.routes().queues.get(&self.stream) {
+            Some(queue) if queue.interrupted => Backlog::Interrupted,
+            Some(queue) if queue.overflowed => Backlog::Overflowed,
+            Some(queue) if !queue.waiting.is_empty() => Backlog::Waiting,
+            Some(_) | None => Backlog::Empty,
+        }
+    }
+
+    /// Waits until something came since the last wait.
+    pub(crate) async fn changed(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Takes the oldest messages that wait, as far as the budget goes, in the order of publication.
+    pub(crate) fn take(&self, mut budget: Budget) -> Vec<Arc<Message>> {
+        let mut routes = self.hub.routes();
+        let Some(queue) = routes.queues.get_mut(&self.stream) else { return Vec::new() };
+        let count = queue.waiting.iter().take_while(|message| budget.admit(message)).count();
+        let taken: Vec<_> = queue.waiting.drain(..count).collect();
+        queue.bytes -= taken.iter().map(|message| weight(&message.draft)).sum::<usize>();
+        taken
+    }
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        let mut routes = self.hub.routes();
+        let Some(queue) = routes.queues.remove(&self.stream) else { return };
+        for topic in &queue.topics {
+            routes.unroute(topic, self.stream);
+        }
+    }
+}
+
+impl Routes {
+    fn unroute(&mut self, topic: &Topic, stream: u64) {
+        let Some(interested) = self.streams.get_mut(topic) else { return };
+        interested.remove(&stream);
+        if interested.is_empty() {
+            self.streams.remove(topic);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::xmtp::wire::{Draft, Envelope, Kind, MessageId};
+
+    fn topic(name: &str) -> Topic {
+        Topic::new(Kind::Group, name.as_bytes())
+    }
+
+    fn message(name: &str, id: u64) -> Arc<Message> {
+        let envelope = Envelope::Group { sender_hmac: bytes::Bytes::new(), should_push: false, is_commit: false };
+        let draft = Draft { topic: topic(name), data: bytes::Bytes::from_static(b"data"), envelope };
+        Arc::new(Message { id: MessageId(id), created_ns: 0, draft })
+    }
+
+    fn ids(taken: &[Arc<Message>]) -> Vec<u64> {
+        taken.iter().map(|message| message.id.0).collect()
+    }
+
+    fn all() -> Budget {
+        Budget::new(usize::MAX, usize::MAX)
+    }
+
+    #[test]
+    fn a_message_reaches_the_streams_of_its_topic_and_no_other() {
+        let hub = Arc::new(Hub::new(10, 10_000));
+        let (first, second) = (hub.open(1), hub.open(2));
+        first.join(&topic("a"));
+        second.join(&topic("a"));
+        second.join(&topic("b"));
+        hub.publish(&message("a", 1));
+        hub.publish(&message("b", 2));
+        hub.publish(&message("c", 3));
+        assert_eq!(ids(&first.take(all())), [1]);
+        assert_eq!(ids(&second.take(all())), [1, 2]);
+        assert_eq!(second.backlog(), Backlog::Empty);
+    }
+
+    #[test]
+    fn what_was_left_or_dropped_is_freed() {
+        let hub = Arc::new(Hub::new(10, 10_000));
+        let (left, dropped) = (hub.open(1), hub.open(2));
+        left.join(&topic("a"));
+        dropped.join(&topic("a"));
+        left.leave(&topic("a"));
+        drop(dropped);
+        hub.publish(&message("a", 1));
+        assert_eq!(left.backlog(), Backlog::Empty);
+        assert!(hub.routes().streams.is_empty());
+        assert_eq!(hub.routes().queues.len(), 1);
+    }
+
+    #[test]
+    fn an_overflow_is_told_and_frees_the_queue() {
+        for (messages, bytes) in [(2, usize::MAX), (usize::MAX, 2 * weight(&message("a", 1).draft))] {
+            let hub = Arc::new(Hub::new(messages, bytes));
+            let interest = hub.open(1);
+            interest.join(&topic("a"));
+            hub.publish(&message("a", 1));
+            hub.publish(&message("a", 2));
+            assert_eq!(interest.backlog(), Backlog::Waiting);
+            hub.publish(&message("a", 3));
+            hub.publish(&message("a", 4));
+            assert_eq!(interest.backlog(), Backlog::Overflowed);
+            assert!(interest.take(all()).is_empty());
+        }
+    }
+
+    #[test]
+    fn taking_makes_room() {
+        let hub = Arc::new(Hub::new(2, usize::MAX));
+        let interest = hub.open(1);
+        interest.join(&topic("a"));
+        for id in 1..9 {
+            hub.publish(&message("a", id));
+            if id % 2 == 0 {
+                assert_eq!(ids(&interest.take(all())), [id - 1, id]);
+            }
+        }
+        assert_eq!(interest.backlog(), Backlog::Empty);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_wakes_its_stream() {
+        let hub = Arc::new(Hub::new(2, usize::MAX));
+        let interest = hub.open(1);
+        interest.join(&topic("a"));
+        hub.publish(&message("a", 1));
+        interest.changed().await;
+        assert_eq!(ids(&interest.take(all())), [1]);
+    }
+}

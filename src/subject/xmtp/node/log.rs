@@ -1,0 +1,400 @@
+//! The durable log of messages, in redb: ids per kind are global, ascend from 1 and survive restarts.
+//!
+//! Refuses to know streams and clients. It holds no transaction longer than one call or one [`Snapshot`],
+//! and a snapshot must not be kept across an await, because redb cannot reuse pages under it.
+//!
+//! Two tables: `messages` holds each message, as its protobuf bytes, by (kind, id); `index` holds no
+//! values, only the keys (topic, id), and a topic begins with its kind.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message as _;
+use redb::{
+    Builder, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    SetDurabilityError, StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
+};
+
+use crate::env::{Disk, begin_write};
+use crate::subject::xmtp::node::budget::Budget;
+use crate::subject::xmtp::node::by_kind::ByKind;
+use crate::subject::xmtp::node::wave::Shelf;
+use crate::subject::xmtp::node::{Quirk, STORE};
+use crate::subject::xmtp::wire::{Cursor, Draft, Kind, Message, MessageId, Page, Paging, Topic, proto};
+
+const MESSAGES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("messages");
+const INDEX: TableDefinition<(&[u8], u64), ()> = TableDefinition::new("index");
+
+/// The last id of each kind: only the quirk `reuses-ids` writes it down.
+const COUNTERS: TableDefinition<u8, u64> = TableDefinition::new("counters");
+
+/// redb's default cache is 1 GiB; a trial runs many nodes in one process, and a small log fits here whole.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// Why the log cannot be used. Each fits after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such disk.
+    #[error("open the disk of the message log: {0}")]
+    Disk(#[source] std::io::Error),
+    /// It has failed a moment ago.
+    #[error("use the message log, which has failed a moment ago: failed to {0}")]
+    Resting(String),
+    /// It failed while it stored messages, so that some may have ids that no stream was told.
+    #[error("follow the message log, which has failed while it stored messages")]
+    Interrupted,
+    /// The store does not open.
+    #[error("open the message log: {0}")]
+    Open(#[from] DatabaseError),
+    /// No transaction.
+    #[error("begin a transaction on the message log: {0}")]
+    Begin(#[from] TransactionError),
+    /// A table does not open.
+    #[error("open a table of the message log: {0}")]
+    Table(#[from] TableError),
+    /// Bytes cannot be read or written.
+    #[error("read or write the message log: {0}")]
+    Storage(#[from] StorageError),
+    /// A transaction cannot be as durable as asked.
+    #[error("set the durability of a transaction on the message log: {0}")]
+    Durability(#[from] SetDurabilityError),
+    /// The transaction is not durable.
+    #[error("commit to the message log: {0}")]
+    Commit(#[from] CommitError),
+    /// Stored bytes are not what was stored.
+    #[error("read {kind} message {id} of the message log: {why}")]
+    Corrupt {
+        /// The message's kind.
+        kind: Kind,
+        /// Its id.
+        id: MessageId,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// The last id of each kind; 0 where there is none.
+pub(crate) type Heads = ByKind<MessageId>;
+
+/// The log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    database: Database,
+    quirk: Option<Quirk>,
+}
+
+impl Log {
+    /// Opens the log on that disk, or begins one.
+    ///
+    /// # Errors
+    /// The disk fails, or holds something else.
+    pub(crate) fn open(disk: Disk, quirk: Option<Quirk>) -> Result<Self, StoreError> {
+        let database = disk.database(STORE, Builder::new().set_cache_size(CACHE_BYTES))?;
+        // Both tables exist from here on, so that reading an empty log is no special case.
+        let transaction = begin_write(&database)?;
+        transaction.open_table(MESSAGES)?;
+        transaction.open_table(INDEX)?;
+        transaction.commit()?;
+        Ok(Log { database, quirk })
+    }
+
+    /// Stores the drafts in one transaction, all or none, and returns them as they are stored. When it
+    /// returns, they are durable.
+    ///
+    /// # Errors
+    /// The disk fails; then what was to be stored may be there, or not, once the log is opened again.
+    pub(crate) fn append(&self, drafts: Vec<Draft>, created_ns: u64) -> Result<Vec<Arc<Message>>, StoreError> {
+        let mut transaction = begin_write(&self.database)?;
+        if self.quirk == Some(Quirk::AcksUnsynced) {
+            transaction.set_durability(Durability::None)?;
+        }
+        let mut stored = Vec::with_capacity(drafts.len());
+        let mut heads;
+        {
+            let mut messages = transaction.open_table(MESSAGES)?;
+            let mut index = transaction.open_table(INDEX)?;
+            heads = match self.quirk {
+                Some(Quirk::ReusesIds) => read_counters(&transaction)?,
+                _ => read_heads(&messages)?,
+            };
+            for draft in drafts {
+                let kind = draft.topic.kind();
+                let id = following(kind, *heads.of(kind))?;
+                *heads.of_mut(kind) = id;
+                let message = Message { id, created_ns, draft };
+                index.insert((message.topic().bytes().as_ref(), id.0), ())?;
+                messages.insert((kind.prefix(), id.0), encode(&message).as_slice())?;
+                stored.push(Arc::new(message));
+            }
+        }
+        transaction.commit()?;
+        if self.quirk == Some(Quirk::ReusesIds) {
+            self.write_counters(heads)?;
+        }
+        Ok(stored)
+    }
+
+    /// The quirk `reuses-ids`: the ids that were given are known to the memory of this process alone.
+    fn write_counters(&self, heads: Heads) -> Result<(), StoreError> {
+        let mut transaction = begin_write(&self.database)?;
+        transaction.set_durability(Durability::None)?;
+        for kind in [Kind::Group, Kind::Welcome] {
+            transaction.open_table(COUNTERS)?.insert(kind.prefix(), heads.of(kind).0)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// The last id of each kind, as of now.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn heads(&self) -> Result<Heads, StoreError> {
+        read_heads(&self.database.begin_read()?.open_table(MESSAGES)?)
+    }
+
+    /// The log as it stands now, for reading.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let transaction = self.database.begin_read()?;
+        Ok(Snapshot { messages: transaction.open_table(MESSAGES)?, index: transaction.open_table(INDEX)? })
+    }
+
+    /// One page of a topic's history, bounded by `budget` and by what is asked for.
+    ///
+    /// # Errors
+    /// The disk fails, or stored bytes are malformed.
+    pub(crate) fn page(&self, topic: &Topic, paging: Paging, mut budget: Budget) -> Result<Page, StoreError> {
+        let snapshot = self.snapshot()?;
+        let mut messages = Vec::new();
+        let mut position = paging.cursor;
+        let more = loop {
+            let Some(id) = snapshot.step(topic, position, paging.descending)? else { break false };
+            let message = snapshot.message(topic.kind(), id)?;
+            if !budget.admit(&message) {
+                break true;
+            }
+            position = Cursor::from(id);
+            messages.push(message);
+        };
+        let cursor = if more { position } else { Cursor(0) };
+        Ok(Page { messages, next: Paging { cursor, ..paging } })
+    }
+}
+
+/// The log at one moment.
+pub(crate) struct Snapshot {
+    messages: ReadOnlyTable<(u8, u64), &'static [u8]>,
+    index: ReadOnlyTable<(&'static [u8], u64), ()>,
+}
+
+impl Snapshot {
+    /// The topic's id next to `position` in that direction; going down, 0 is the place above all ids.
+    fn step(&self, topic: &Topic, position: Cursor, descending: bool) -> Result<Option<MessageId>, StoreError> {
+        if !descending {
+            return self.next_id(topic, position);
+        }
+        let above = if position.0 == 0 { u64::MAX } else { position.0 };
+        let key = topic.bytes().as_ref();
+        let below = self.index.range((key, 0)..(key, above))?.next_back().transpose()?;
+        Ok(below.map(|(found, _)| MessageId(found.value().1)))
+    }
+}
+
+impl Shelf for Snapshot {
+    fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError> {
+        let Some(first) = after.0.checked_add(1) else { return Ok(None) };
+        let key = topic.bytes().as_ref();
+        let next = self.index.range((key, first)..=(key, u64::MAX))?.next().transpose()?;
+        Ok(next.map(|(found, _)| MessageId(found.value().1)))
+    }
+
+    fn message(&self, kind: Kind, id: MessageId) -> Result<Message, StoreError> {
+        let corrupt = |why: String| StoreError::Corrupt { kind, id, why };
+        let bytes = self
+            .messages
+            .get((kind.prefix(), id.0))?
+            .ok_or_else(|| corrupt("it is in the index and nowhere else".into()))?;
+        decode(kind, Bytes::copy_from_slice(bytes.value())).map_err(corrupt)
+    }
+}
+
+fn read_heads(messages: &impl ReadableTable<(u8, u64), &'static [u8]>) -> Result<Heads, StoreError> {
+    let head = |kind: Kind| {
+        let last = messages.range((kind.prefix(), 0)..=(kind.prefix(), u64::MAX))?.next_back().transpose()?;
+        Ok::<_, StoreError>(MessageId(last.map_or(0, |(key, _)| key.value().1)))
+    };
+    Ok(Heads::new(head(Kind::Group)?, head(Kind::Welcome)?))
+}
+
+fn read_counters(transaction: &WriteTransaction) -> Result<Heads, StoreError> {
+    let counters = transaction.open_table(COUNTERS)?;
+    let counter = |kind: Kind| {
+        let read = counters.get(kind.prefix())?;
+        Ok::<_, StoreError>(MessageId(read.map_or(0, |counter| counter.value())))
+    };
+    Ok(Heads::new(counter(Kind::Group)?, counter(Kind::Welcome)?))
+}
+
+fn following(kind: Kind, head: MessageId) -> Result<MessageId, StoreError> {
+    let exhausted = || StoreError::Corrupt { kind, id: head, why: "it has the last id of all".into() };
+    head.0.checked_add(1).map(MessageId).ok_or_else(exhausted)
+}
+
+fn encode(message: &Message) -> Vec<u8> {
+    match message.topic().kind() {
+        Kind::Group => message.clone().into_group().encode_to_vec(),
+        Kind::Welcome => message.clone().into_welcome().encode_to_vec(),
+    }
+}
+
+fn decode(kind: Kind, bytes: Bytes) -> Result<Message, String> {
+    let read = match kind {
+        Kind::Group => proto::GroupMessage::decode(bytes).map(Message::from_group),
+        Kind::Welcome => proto::WelcomeMessage::decode(bytes).map(Message::from_welcome),
+    };
+    read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::subject::xmtp::wire::Envelope;
+
+    /// A disk that outlives its opener, and may lose its head.
+    #[derive(Clone, Debug, Default)]
+    struct SharedDisk(Arc<InMemoryBackend>, Arc<Mutex<bool>>);
+
+    impl SharedDisk {
+        fn check(&self) -> io::Result<()> {
+            let dead = *self.1.lock().expect("no test panics while it holds this");
+            if dead { Err(io::Error::other("the disk is dead")) } else { Ok(()) }
+        }
+    }
+
+    impl StorageBackend for SharedDisk {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.check()?;
+            self.0.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.check()?;
+            self.0.set_len(len)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.check()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.check()?;
+            self.0.write(offset, data)
+        }
+    }
+
+    fn open(disk: &SharedDisk) -> Log {
+        Log::open(Disk::new(disk.clone()), None).expect("a good disk")
+    }
+
+    fn group(name: &str, data: &str) -> Draft {
+        let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: true, is_commit: false };
+        Draft { topic: Topic::new(Kind::Group, name.as_bytes()), data: data.to_owned().into(), envelope }
+    }
+
+    fn welcome(name: &str) -> Draft {
+        let envelope = Envelope::Welcome {
+            hpke_public_key: Bytes::from_static(b"k"),
+            wrapper_algorithm: 2,
+            welcome_metadata: Bytes::from_static(b"m"),
+        };
+        Draft { topic: Topic::new(Kind::Welcome, name.as_bytes()), data: Bytes::from_static(b"w"), envelope }
+    }
+
+    fn ids(messages: &[Message]) -> Vec<u64> {
+        messages.iter().map(|message| message.id.0).collect()
+    }
+
+    fn paging(descending: bool, cursor: u64) -> Paging {
+        Paging { descending, limit: 2, cursor: Cursor(cursor) }
+    }
+
+    #[test]
+    fn each_kind_counts_its_ids_from_one_over_all_topics() {
+        let log = open(&SharedDisk::default());
+        let drafts = vec![group("a", "1"), welcome("i"), group("b", "2"), group("a", "3")];
+        let stored = log.append(drafts, 5).expect("stored");
+        assert_eq!(stored.iter().map(|message| message.id.0).collect::<Vec<_>>(), [1, 1, 2, 3]);
+        assert_eq!(log.heads().expect("heads"), Heads::new(MessageId(3), MessageId(1)));
+    }
+
+    #[test]
+    fn a_restart_keeps_ids_and_messages() {
+        let disk = SharedDisk::default();
+        let before = open(&disk).append(vec![group("a", "1"), welcome("i")], 5).expect("stored");
+        let log = open(&disk);
+        let snapshot = log.snapshot().expect("snapshot");
+        assert_eq!(snapshot.message(Kind::Group, MessageId(1)).expect("kept"), *before[0]);
+        assert_eq!(snapshot.message(Kind::Welcome, MessageId(1)).expect("kept"), *before[1]);
+        assert_eq!(log.append(vec![group("b", "2")], 6).expect("stored")[0].id, MessageId(2));
+    }
+
+    #[test]
+    fn what_follows_a_cursor_is_of_the_same_topic_only() {
+        let log = open(&SharedDisk::default());
+        log.append(vec![group("a", "1"), group("aa", "2"), group("a", "3")], 5).expect("stored");
+        let snapshot = log.snapshot().expect("snapshot");
+        let topic = Topic::new(Kind::Group, b"a");
+        let next = |after| snapshot.next_id(&topic, Cursor(after)).expect("readable");
+        assert_eq!([next(0), next(1), next(3), next(u64::MAX)], [Some(MessageId(1)), Some(MessageId(3)), None, None]);
+    }
+
+    #[test]
+    fn pages_run_both_ways_and_say_where_the_next_one_starts() {
+        let log = open(&SharedDisk::default());
+        log.append((0..3).map(|_| group("a", "x")).collect(), 5).expect("stored");
+        let topic = Topic::new(Kind::Group, b"a");
+        let page =
+            |descending, cursor| log.page(&topic, paging(descending, cursor), Budget::new(2, 1_000)).expect("readable");
+        for (descending, first, second) in [(false, [1, 2], [3]), (true, [3, 2], [1])] {
+            let start = page(descending, 0);
+            assert_eq!((ids(&start.messages), start.next), (first.to_vec(), paging(descending, 2)));
+            let end = page(descending, 2);
+            assert_eq!((ids(&end.messages), end.next), (second.to_vec(), paging(descending, 0)));
+        }
+    }
+
+    #[test]
+    fn malformed_stored_bytes_are_an_error() {
+        let log = open(&SharedDisk::default());
+        log.append(vec![group("a", "1")], 5).expect("stored");
+        let transaction = log.database.begin_write().expect("begun");
+        transaction.open_table(MESSAGES).expect("open").insert((0, 1), &[0xff_u8][..]).expect("written");
+        transaction.commit().expect("committed");
+        let error = log.snapshot().expect("snapshot").message(Kind::Group, MessageId(1)).expect_err("malformed");
+        assert!(error.to_string().starts_with("read group message #1 of the message log: "), "{error}");
+    }
+
+    #[test]
+    fn a_dead_disk_is_an_error_and_what_was_acknowledged_survives_it() {
+        let disk = SharedDisk::default();
+        let log = open(&disk);
+        log.append(vec![group("a", "1")], 5).expect("stored");
+        *disk.1.lock().expect("not poisoned") = true;
+        assert!(log.append(vec![group("a", "2")], 6).is_err());
+        drop(log);
+        *disk.1.lock().expect("not poisoned") = false;
+        assert_eq!(open(&disk).heads().expect("heads"), Heads::new(MessageId(1), MessageId(0)));
+    }
+}

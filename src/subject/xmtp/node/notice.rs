@@ -1,0 +1,72 @@
+//! What a node tells its observers.
+//!
+//! Refuses to know what they make of it. A notice is told at once and in order; an observer must return
+//! quickly and must not call back into the node.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::subject::xmtp::wire::{Kind, MessageId, Topic};
+
+/// Something that happened inside a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The log was opened: at the start, and again after each failure.
+    LogOpened {
+        /// The newest id of each kind that it holds; 0 where there is none.
+        heads: Vec<(Kind, MessageId)>,
+    },
+    /// The log failed or is corrupt. What needs it is answered UNAVAILABLE until it opens again. Told once for each
+    /// reason.
+    StoreFailed {
+        /// What failed.
+        why: String,
+    },
+    /// A message is durable; told after the commit and before the publisher is answered.
+    Stored {
+        /// Where it went.
+        topic: Topic,
+        /// Its place in the kind's sequence.
+        id: MessageId,
+        /// The payload.
+        data: Bytes,
+    },
+    /// A Subscribe stream was opened.
+    StreamOpened {
+        /// Its number: 1, 2, 3 and so on, since the node started.
+        stream: u64,
+        /// Who opened it, if the transport knows.
+        peer: Option<SocketAddr>,
+    },
+    /// A Subscribe stream was closed: exactly once for each that was opened.
+    StreamClosed {
+        /// Its number.
+        stream: u64,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// Why a Subscribe stream was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client half-closed, and all waves are finished: OK (S11).
+    Finished,
+    /// The client cancelled, or its connection broke.
+    PeerGone,
+    /// No Pong in time: DEADLINE_EXCEEDED (S6).
+    Reaped,
+    /// The client broke a rule or a bound; the text is the status message.
+    Refused(String),
+    /// The client did not read what waited for it: ABORTED.
+    TooSlow,
+    /// The node could not go on: UNAVAILABLE, or the whole node was stopped.
+    Failed(String),
+}
+
+/// Who is told.
+pub trait Observer: Send + Sync + 'static {
+    /// Takes a notice.
+    fn notice(&self, notice: Notice);
+}

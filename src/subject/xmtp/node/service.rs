@@ -1,0 +1,239 @@
+//! The tonic service: a thin shell that turns calls into the log, the hub and stream tasks.
+//!
+//! Refuses to know how a stream is served, and to answer a publisher before its messages are durable.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_stream::Empty;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::env::Env;
+use crate::subject::xmtp::node::budget::{Budget, weight};
+use crate::subject::xmtp::node::connection::Incoming;
+use crate::subject::xmtp::node::hub::Hub;
+use crate::subject::xmtp::node::keeper::Keeper;
+use crate::subject::xmtp::node::refusal::Refusal;
+use crate::subject::xmtp::node::stream::{Frames, Lent, Opened, open, unavailable};
+use crate::subject::xmtp::node::{NodeConfig, Notice, Observer, Quirk, StoreError};
+use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
+use crate::subject::xmtp::wire::{Draft, Kind, Malformed, Message, Page, Paging, Topic, proto};
+
+/// The store's name on a node's disk.
+pub const STORE: &str = "node.redb";
+
+/// libxmtp's limit of one gRPC message, in both directions: 25 MiB.
+const GRPC_MESSAGE_MAX: usize = 25 << 20;
+
+/// The quirk `acks-unstored` forgets one request in so many.
+const FORGOTTEN_ONE_IN: u64 = 10;
+
+/// Why a node cannot run. Each fits after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The port is not to be had.
+    #[error("listen on port {port}: {error}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// What the surroundings said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The server broke.
+    #[error("serve on port {port}: {error}")]
+    Serve {
+        /// The port.
+        port: u16,
+        /// What tonic said.
+        #[source]
+        error: tonic::transport::Error,
+    },
+}
+
+/// Runs a node: opens its log, listens, and serves until it is dropped, which ends all its connections.
+///
+/// # Errors
+/// The port is taken. Once it listens, it goes on: a failed accept or a failed disk costs the calls that need it,
+/// and a log that does not open is tried again when it is needed.
+pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn Observer>) -> Result<(), NodeError> {
+    let keeper = Keeper::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
+    // Whether it opens is told to the observer; the calls find out for themselves.
+    keeper.with(|_| Ok(())).ok();
+    let port = config.port;
+    let listener = env.listen(port).await.map_err(|error| NodeError::Listen { port, error })?;
+    let hub = Hub::new(config.limits.pending_messages, config.limits.pending_bytes);
+    let node = Node {
+        env,
+        config,
+        observer,
+        keeper: Arc::new(keeper),
+        hub: Arc::new(hub),
+        publishing: Mutex::new(()),
+        streams: AtomicU64::new(0),
+        sends: AtomicU64::new(0),
+    };
+    let service =
+        MlsApiServer::new(node).max_decoding_message_size(GRPC_MESSAGE_MAX).max_encoding_message_size(GRPC_MESSAGE_MAX);
+    let serving = Server::builder().add_service(service).serve_with_incoming(Incoming::new(listener));
+    serving.await.map_err(|error| NodeError::Serve { port, error })
+}
+
+struct Node {
+    env: Env,
+    config: NodeConfig,
+    observer: Arc<dyn Observer>,
+    keeper: Arc<Keeper>,
+    hub: Arc<Hub>,
+    /// Held from the commit to the hub, so that the hub sees ids in their order.
+    publishing: Mutex<()>,
+    streams: AtomicU64,
+    sends: AtomicU64,
+}
+
+impl Node {
+    /// Stores all drafts or none, and routes them to the streams.
+    fn publish(&self, drafts: Vec<Draft>) -> Result<Response<()>, Status> {
+        self.check(&drafts).map_err(|refusal| Status::from(&refusal))?;
+        if drafts.is_empty() {
+            return Ok(Response::new(()));
+        }
+        let created_ns = u64::try_from(self.env.wall_clock().as_nanos()).unwrap_or(u64::MAX);
+        let _order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let appended = self.keeper.with(|log| log.append(drafts, created_ns));
+        let stored = appended.map_err(|error| {
+            if !matches!(error, StoreError::Resting(_)) {
+                // S4: a message that got an id all the same would be a gap in every stream that goes on.
+                self.hub.interrupt();
+            }
+            unavailable(&error)
+        })?;
+        for message in &stored {
+            self.observer.notice(Notice::Stored {
+                topic: message.topic().clone(),
+                id: message.id,
+                data: message.draft.data.clone(),
+            });
+        }
+        stored.iter().for_each(|message| self.hub.publish(message));
+        Ok(Response::new(()))
+    }
+
+    /// The bounds on what is published (S8).
+    fn check(&self, drafts: &[Draft]) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        if drafts.len() > limits.send_messages {
+            return Err(Refusal::TooManyMessages { count: drafts.len(), most: limits.send_messages });
+        }
+        for draft in drafts {
+            let count = draft.topic.bytes().len();
+            if count > limits.topic_bytes {
+                return Err(Refusal::TopicTooLong { count, most: limits.topic_bytes });
+            }
+            let count = weight(draft);
+            if count > limits.message_bytes {
+                return Err(Refusal::MessageTooLong { count, most: limits.message_bytes });
+            }
+        }
+        Ok(())
+    }
+
+    fn page(&self, topic: &Topic, asked: Option<proto::PagingInfo>) -> Result<Page, Status> {
+        let limits = &self.config.limits;
+        let mut paging = Paging::from_proto(asked).map_err(refused)?;
+        let most = u32::try_from(limits.page_messages).unwrap_or(u32::MAX).max(1);
+        paging.limit = if paging.limit == 0 { most } else { paging.limit.min(most) };
+        let budget = Budget::new(paging.limit as usize, limits.page_bytes);
+        self.keeper.with(|log| log.page(topic, paging, budget)).map_err(|error| unavailable(&error))
+    }
+
+    /// Whether the quirk `acks-unstored` forgets this request.
+    fn forgets(&self) -> bool {
+        self.config.quirk == Some(Quirk::AcksUnstored)
+            && (self.sends.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(FORGOTTEN_ONE_IN)
+    }
+}
+
+#[tonic::async_trait]
+impl MlsApi for Node {
+    type SubscribeStream = Frames;
+    type SubscribeGroupMessagesStream = Empty<Result<proto::GroupMessage, Status>>;
+    type SubscribeWelcomeMessagesStream = Empty<Result<proto::WelcomeMessage, Status>>;
+
+    async fn send_group_messages(
+        &self,
+        request: Request<proto::SendGroupMessagesRequest>,
+    ) -> Result<Response<()>, Status> {
+        let inputs = request.into_inner().messages.into_iter();
+        let drafts = inputs.map(Draft::from_group_input).collect::<Result<_, _>>().map_err(refused)?;
+        if self.forgets() {
+            return Ok(Response::new(()));
+        }
+        self.publish(drafts)
+    }
+
+    async fn send_welcome_messages(
+        &self,
+        request: Request<proto::SendWelcomeMessagesRequest>,
+    ) -> Result<Response<()>, Status> {
+        let inputs = request.into_inner().messages.into_iter();
+        self.publish(inputs.map(Draft::from_welcome_input).collect::<Result<_, _>>().map_err(refused)?)
+    }
+
+    async fn query_group_messages(
+        &self,
+        request: Request<proto::QueryGroupMessagesRequest>,
+    ) -> Result<Response<proto::QueryGroupMessagesResponse>, Status> {
+        let asked = request.into_inner();
+        let page = self.page(&Topic::new(Kind::Group, &asked.group_id), asked.paging_info)?;
+        Ok(Response::new(proto::QueryGroupMessagesResponse {
+            messages: page.messages.into_iter().map(Message::into_group).collect(),
+            paging_info: Some(page.next.into_proto()),
+        }))
+    }
+
+    async fn query_welcome_messages(
+        &self,
+        request: Request<proto::QueryWelcomeMessagesRequest>,
+    ) -> Result<Response<proto::QueryWelcomeMessagesResponse>, Status> {
+        let asked = request.into_inner();
+        let page = self.page(&Topic::new(Kind::Welcome, &asked.installation_key), asked.paging_info)?;
+        Ok(Response::new(proto::QueryWelcomeMessagesResponse {
+            messages: page.messages.into_iter().map(Message::into_welcome).collect(),
+            paging_info: Some(page.next.into_proto()),
+        }))
+    }
+
+    async fn subscribe_group_messages(
+        &self,
+        _request: Request<proto::SubscribeGroupMessagesRequest>,
+    ) -> Result<Response<Self::SubscribeGroupMessagesStream>, Status> {
+        Err(Status::unimplemented("this node does not serve SubscribeGroupMessages; use Subscribe"))
+    }
+
+    async fn subscribe_welcome_messages(
+        &self,
+        _request: Request<proto::SubscribeWelcomeMessagesRequest>,
+    ) -> Result<Response<Self::SubscribeWelcomeMessagesStream>, Status> {
+        Err(Status::unimplemented("this node does not serve SubscribeWelcomeMessages; use Subscribe"))
+    }
+
+    async fn subscribe(
+        &self,
+        request: Request<Streaming<proto::SubscribeRequest>>,
+    ) -> Result<Response<Frames>, Status> {
+        let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        let lent = Lent {
+            keeper: Arc::clone(&self.keeper),
+            interest: self.hub.open(stream),
+            dice: self.env.dice(),
+            opened: Opened::new(Arc::clone(&self.observer), stream, request.remote_addr()),
+        };
+        Ok(Response::new(open(&self.config, lent, request.into_inner())))
+    }
+}
+
+fn refused(malformed: Malformed) -> Status {
+    Status::from(&Refusal::from(malformed))
+}

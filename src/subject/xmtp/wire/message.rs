@@ -1,0 +1,95 @@
+//! A message, stored or still to be stored, of either kind.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::subject::xmtp::wire::Topic;
+
+/// The place of a message in its kind's global sequence; the first is 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MessageId(pub u64);
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "#{}", self.0)
+    }
+}
+
+/// Everything up to and including this id is known; 0 is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cursor(pub u64);
+
+impl Cursor {
+    /// Whether the message of that id is still to come.
+    #[must_use]
+    pub fn is_before(self, id: MessageId) -> bool {
+        id.0 > self.0
+    }
+}
+
+impl From<MessageId> for Cursor {
+    fn from(id: MessageId) -> Self {
+        Cursor(id.0)
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "after #{}", self.0)
+    }
+}
+
+/// What a message carries besides its data, by kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Envelope {
+    /// Of a group message.
+    Group {
+        /// Authenticates the sender to push services.
+        sender_hmac: Bytes,
+        /// Whether a push notification is wanted.
+        should_push: bool,
+        /// Whether the data is an MLS commit.
+        is_commit: bool,
+    },
+    /// Of a welcome.
+    Welcome {
+        /// The key that the welcome is encrypted to.
+        hpke_public_key: Bytes,
+        /// The wire's number of the wrapper algorithm.
+        wrapper_algorithm: i32,
+        /// Encrypted metadata.
+        welcome_metadata: Bytes,
+    },
+}
+
+/// A message to publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Where it goes; its kind agrees with the envelope's.
+    pub topic: Topic,
+    /// The payload.
+    pub data: Bytes,
+    /// What goes with the payload.
+    pub envelope: Envelope,
+}
+
+/// A message that a node stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its place in the kind's sequence.
+    pub id: MessageId,
+    /// When it was stored, in nanoseconds since the Unix epoch, by the node's wall clock.
+    pub created_ns: u64,
+    /// What was published.
+    pub draft: Draft,
+}
+
+impl Message {
+    /// The topic that it was published to.
+    #[must_use]
+    pub fn topic(&self) -> &Topic {
+        &self.draft.topic
+    }
+}

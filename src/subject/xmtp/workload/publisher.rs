@@ -1,0 +1,113 @@
+//! An application that publishes.
+
+use bytes::Bytes;
+use rand::{Rng, RngExt};
+use tokio::time::{Instant, sleep_until};
+
+use crate::env::Dice;
+use crate::history::{Event, Recorder, key_of};
+use crate::subject::xmtp::client::Publisher;
+use crate::subject::xmtp::wire::{Draft, Envelope, Kind, Topic, application_message};
+use crate::subject::xmtp::workload::Schedule;
+
+/// One request carries at most so many messages: about 1 MiB of 1 KiB messages, far below gRPC's limits.
+const MESSAGES_PER_REQUEST: usize = 1000;
+
+/// Makes messages: every payload is unique, so that a checker knows each again.
+pub struct Payloads {
+    topics: Vec<Topic>,
+    size: usize,
+    dice: Dice,
+    /// Tells this process's messages from those of every other.
+    author: String,
+    made: u64,
+}
+
+impl Payloads {
+    /// Messages of `author` on `topics`, with payloads of `size` bytes (more where the unique part needs it).
+    #[must_use]
+    pub fn new(author: &str, topics: Vec<Topic>, size: usize, mut dice: Dice) -> Self {
+        let author = format!("{author}/{:016x}", dice.next_u64());
+        Payloads { topics, size, dice, author, made: 0 }
+    }
+
+    /// The next message, on a topic drawn at random.
+    fn draw(&mut self) -> Draft {
+        self.made += 1;
+        let mut payload = format!("{}/{}/", self.author, self.made).into_bytes();
+        let unique = payload.len();
+        payload.resize(self.size.max(unique), 0);
+        self.dice.fill_bytes(&mut payload[unique..]);
+        let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
+        match topic.kind() {
+            Kind::Group => Draft {
+                data: application_message(&topic.rest(), &payload),
+                topic,
+                envelope: Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false },
+            },
+            Kind::Welcome => Draft {
+                data: payload.into(),
+                topic,
+                envelope: Envelope::Welcome {
+                    hpke_public_key: Bytes::from_static(b"hpke"),
+                    wrapper_algorithm: 1,
+                    welcome_metadata: Bytes::new(),
+                },
+            },
+        }
+    }
+}
+
+/// Publishes `first` messages at once, calls `ready`, and then what the schedule says on the trial's time
+/// line, until it ends. A
+/// message that fails is recorded and not sent again: its outcome is unknown, and a second copy would be
+/// another message.
+pub async fn publish(
+    mut publisher: Publisher,
+    mut payloads: Payloads,
+    mut schedule: Schedule,
+    first: usize,
+    ready: impl FnOnce(),
+    recorder: Recorder,
+) {
+    let origin = Instant::now() - recorder.now();
+    send(&mut publisher, &mut payloads, first, &recorder).await;
+    ready();
+    while let Some(next) = schedule.next() {
+        sleep_until(origin + next).await;
+        // The trial's clock may read the beginning of a tick, which lies before the moment that was waited for; and a
+        // host that slept has a monotonic clock that stood still.
+        let now = recorder.now().max(origin.elapsed());
+        let due = schedule.take_due(now, MESSAGES_PER_REQUEST);
+        send(&mut publisher, &mut payloads, due, &recorder).await;
+    }
+}
+
+async fn send(publisher: &mut Publisher, payloads: &mut Payloads, mut count: usize, recorder: &Recorder) {
+    while count > 0 {
+        let part = count.min(MESSAGES_PER_REQUEST);
+        count -= part;
+        let drafts: Vec<_> = (0..part).map(|_| payloads.draw()).collect();
+        // One request carries one kind of message.
+        for kind in Kind::ALL {
+            let drafts: Vec<_> = drafts.iter().filter(|draft| draft.topic.kind() == kind).cloned().collect();
+            if !drafts.is_empty() {
+                send_one_kind(publisher, drafts, recorder).await;
+            }
+        }
+    }
+}
+
+async fn send_one_kind(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: &Recorder) {
+    let sent: Vec<_> = drafts.iter().map(|draft| (draft.topic.clone(), key_of(&draft.data))).collect();
+    for (topic, key) in sent.iter().cloned() {
+        recorder.record(Event::Published { topic, key });
+    }
+    let outcome = publisher.publish(drafts).await.map_err(|error| error.to_string());
+    for (topic, key) in sent {
+        recorder.record(match &outcome {
+            Ok(()) => Event::Acknowledged { topic, key },
+            Err(error) => Event::PublishFailed { topic, key, error: error.clone() },
+        });
+    }
+}

@@ -1,0 +1,14 @@
+//! A trial: one sim played with one seed, observed and judged.
+//!
+//! Refuses to know files and the command line. A sim and a seed go in; an [`Outcome`] comes out.
+
+mod express;
+mod observe;
+mod outcome;
+mod play;
+mod stage;
+mod tap;
+
+pub use express::{BadEngine, EngineKind, inexpressible};
+pub use outcome::{Conclusion, Outcome};
+pub use play::{PlayError, play, play_in, play_on, record};

@@ -1,0 +1,265 @@
+//! Plays a staged sim to its end: applies the plan, and hands the history to the judges.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::fault::{Clause, Death, Fault, HostHarm, Plan, Way};
+use crate::history::{Event, History};
+use crate::proxy::{Direction, Silence};
+use crate::sim::SimFile;
+use crate::sim::plan_of;
+use crate::trial::stage::{Stage, terms};
+use crate::trial::{EngineKind, Outcome};
+use crate::world::{Engine, EngineError, Leap, LinkBase, TrialPanic, Turmoil, on_trial_thread};
+
+/// The clients come when the messages of `history` are stored, which is looked at so often; and after this
+/// time in any case, so that a node that stores nothing cannot hold the trial up.
+const PREPARATION_STEP: Duration = Duration::from_millis(100);
+const PREPARATION_MOST: Duration = Duration::from_secs(60);
+
+/// Why a trial could not be played to its end. Only one reason lies in the sim; the others are bugs of pulseless.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// The engine cannot express the sim.
+    #[error("express on {engine}: {}", .reasons.join("; "))]
+    Inexpressible {
+        /// The engine.
+        engine: EngineKind,
+        /// What of the sim, and why.
+        reasons: Vec<String>,
+    },
+    /// A host broke down or time stood still.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine, an observer or a checker panicked.
+    #[error(transparent)]
+    Panic(#[from] TrialPanic),
+}
+
+/// Plays `sim` with `seed` on the leap engine, on a thread of its own, and judges it.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn play(sim: &SimFile, seed: u64) -> Result<Outcome, PlayError> {
+    play_on(sim, seed, EngineKind::Leap)
+}
+
+/// Plays `sim` with `seed` on that engine, on a thread of its own, and judges it.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn play_on(sim: &SimFile, seed: u64, engine: EngineKind) -> Result<Outcome, PlayError> {
+    play_in(sim, seed, engine, |sim, seed| world(sim, seed, engine))
+}
+
+/// Plays `sim` with `seed` in a world that `build` makes, one of the kind `engine`, and judges it.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn play_in(
+    sim: &SimFile,
+    seed: u64,
+    engine: EngineKind,
+    build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
+) -> Result<Outcome, PlayError> {
+    let plan = plan_of(sim, seed);
+    let history = record_in(sim, &plan, seed, engine, 0..0, build)?;
+    Ok(Outcome::judge(sim.clone(), seed, engine, plan, history))
+}
+
+/// Plays `sim` with `seed` on that engine and judges nothing; the events of the numbers `kept`, counted from 1, are
+/// kept raw.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn record(sim: &SimFile, seed: u64, engine: EngineKind, kept: Range<u64>) -> Result<History, PlayError> {
+    record_in(sim, &plan_of(sim, seed), seed, engine, kept, |sim, seed| world(sim, seed, engine))
+}
+
+fn record_in(
+    sim: &SimFile,
+    plan: &Plan,
+    seed: u64,
+    engine: EngineKind,
+    kept: Range<u64>,
+    build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
+) -> Result<History, PlayError> {
+    let reasons = engine.cannot_play(sim, plan);
+    if !reasons.is_empty() {
+        return Err(PlayError::Inexpressible { engine, reasons });
+    }
+    Ok(on_trial_thread(seed, || play_here(sim, plan, build(sim, seed), kept))??)
+}
+
+/// The empty world of a trial.
+fn world(sim: &SimFile, seed: u64, engine: EngineKind) -> Box<dyn Engine> {
+    match engine {
+        EngineKind::Leap => Box::new(Leap::new(seed, links(sim))),
+        EngineKind::Turmoil => Box::new(Turmoil::new(seed, sim.link.latency, Turmoil::TICK)),
+    }
+}
+
+/// What every link of the world is like.
+fn links(sim: &SimFile) -> LinkBase {
+    LinkBase {
+        latency: sim.link.latency,
+        bandwidth: sim.link.bandwidth_bytes_per_second,
+        loss_basis_points: sim.link.loss_basis_points.unwrap_or_default(),
+    }
+}
+
+/// One moment of one clause, in the order of the timeline: what ends at an instant ends before another begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    End,
+    BackUp,
+    Up,
+    Down,
+    Begin,
+}
+
+/// What the play does when, in order.
+fn timeline(plan: &Plan) -> Vec<(Duration, Step, &Clause)> {
+    let mut steps = Vec::new();
+    for clause in &plan.clauses {
+        steps.push((clause.at, Step::Begin, clause));
+        steps.push((clause.end(), Step::End, clause));
+        match &clause.fault {
+            Fault::Host { harm: HostHarm::Dies { death: Death::DiskRestored { from }, .. }, .. } => {
+                steps.push((*from, Step::BackUp, clause));
+            }
+            Fault::Host { harm: HostHarm::RestartLoop { up, down }, .. } => {
+                let mut at = clause.at;
+                // Ends: a sim's `up` and `down` are at least a millisecond.
+                while at < clause.end() {
+                    steps.push((at, Step::Down, clause));
+                    steps.push(((at + *down).min(clause.end()), Step::Up, clause));
+                    at += *down + *up;
+                }
+            }
+            Fault::ProxySilenceUpstream { .. } | Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {}
+        }
+    }
+    steps.sort_by_key(|(at, step, clause)| (*at, *step, clause.number));
+    steps
+}
+
+fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64>) -> Result<History, EngineError> {
+    let mut stage = Stage::build(sim, world);
+    stage.recorder.keep(kept);
+    stage.recorder.record(Event::Began(terms(sim)));
+    raise_curtain(&mut stage, sim)?;
+    let mut felt = BTreeSet::new();
+    for (at, step, clause) in timeline(plan) {
+        stage.world.run_until(at)?;
+        match step {
+            Step::Begin => {
+                stage.recorder.record(Event::FaultBegan(clause.clone()));
+                if begin(&mut stage, clause)? {
+                    felt.insert(clause.number);
+                }
+            }
+            Step::Down => {
+                if halt(&mut stage, &clause.fault, Death::Killed) {
+                    felt.insert(clause.number);
+                }
+            }
+            Step::Up => start(&mut stage, &clause.fault),
+            Step::BackUp => clause.fault.hosts().for_each(|host| stage.world.back_up(stage.hosts[host])),
+            Step::End => {
+                let felt = end(&mut stage, clause)? || felt.contains(&clause.number);
+                stage.recorder.record(Event::FaultEnded { clause: clause.number, felt });
+            }
+        }
+    }
+    stage.world.run_until(sim.duration)?;
+    Ok(stage.recorder.take())
+}
+
+fn raise_curtain(stage: &mut Stage, sim: &SimFile) -> Result<(), EngineError> {
+    let hosts = sim.hosts();
+    let (nodes, others) = hosts.split_at(sim.cast.nodes as usize);
+    let (proxies, others) = others.split_at(sim.cast.proxies as usize);
+    let (clients, publishers) = others.split_at(sim.cast.clients as usize);
+    // A node listens before a proxy dials it, a proxy before anybody dials the proxy.
+    for hosts in [nodes, proxies] {
+        hosts.iter().for_each(|host| stage.start(host));
+        stage.world.run_until(stage.world.clock().now())?;
+    }
+    publishers.iter().for_each(|host| stage.start(host));
+    while stage.preparing.load(Ordering::Relaxed) > 0 && stage.world.clock().now() < PREPARATION_MOST {
+        stage.world.run_until(stage.world.clock().now() + PREPARATION_STEP)?;
+    }
+    clients.iter().for_each(|host| stage.start(host));
+    Ok(())
+}
+
+/// Begins a clause; whether it harmed anybody at once.
+fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
+    match &clause.fault {
+        Fault::ProxySilenceUpstream { on, way, path } => {
+            let silence = Silence {
+                peers: Some(on.iter().map(|host| stage.ip(host)).collect::<BTreeSet<IpAddr>>()),
+                paths: path.as_deref().map(path_pattern),
+                direction: way.map(direction),
+                streams: None,
+            };
+            for (proxy, control) in &stage.controls {
+                let (control, silence, number) = (control.clone(), silence.clone(), clause.number);
+                stage.world.order(stage.hosts[proxy], Box::new(move || control.add(number, silence)))?;
+            }
+            Ok(false)
+        }
+        Fault::Host { harm: HostHarm::Dies { death, point: None }, .. } => Ok(halt(stage, &clause.fault, *death)),
+        Fault::Host { harm: HostHarm::RestartLoop { .. }, .. } => Ok(false),
+        Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {
+            stage.world.begin(clause.number, &clause.fault);
+            Ok(false)
+        }
+    }
+}
+
+/// Ends a clause; whether it was felt in its time.
+fn end(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
+    match &clause.fault {
+        Fault::ProxySilenceUpstream { .. } => {
+            let mut felt = false;
+            for (proxy, control) in &stage.controls {
+                let (control, number) = (control.clone(), clause.number);
+                felt |= control.is_felt(number);
+                stage.world.order(stage.hosts[proxy], Box::new(move || control.remove(number)))?;
+            }
+            Ok(felt)
+        }
+        Fault::Host { harm: HostHarm::Dies { .. } | HostHarm::RestartLoop { .. }, .. } => {
+            let felt = stage.world.end(clause.number);
+            start(stage, &clause.fault);
+            Ok(felt)
+        }
+        Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => Ok(stage.world.end(clause.number)),
+    }
+}
+
+/// Halts the hosts of a fault; whether a process ran on any.
+fn halt(stage: &mut Stage, fault: &Fault, death: Death) -> bool {
+    // Counted, because `any` would stop at the first.
+    fault.hosts().filter(|host| stage.halt(host, death)).count() > 0
+}
+
+fn start(stage: &mut Stage, fault: &Fault) {
+    fault.hosts().for_each(|host| stage.start(host));
+}
+
+fn direction(way: Way) -> Direction {
+    match way {
+        Way::ToNode => Direction::ToNode,
+        Way::ToClient => Direction::ToClient,
+    }
+}
+
+fn path_pattern(pattern: &str) -> globset::GlobMatcher {
+    globset::Glob::new(pattern).expect("a sim's patterns are checked when it is read").compile_matcher()
+}

@@ -1,0 +1,183 @@
+//! The tap on the proxy: it reads the frames of subscriptions out of the bytes that the proxy relays.
+//!
+//! The proxy knows no payload; the tap does, and tells the history what passed and what was swallowed,
+//! under the name of the client's host.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::fault::Way;
+use crate::history::{Beat, Event, Fate, Frame, HostName, Recorder, TapStream};
+use crate::proxy::{self, Direction, Notice, StreamKey};
+use crate::subject::xmtp::wire::{GrpcFrames, Malformed, Request, Response, SUBSCRIBE_PATH};
+
+/// Observes one proxy process.
+pub(crate) struct Tap {
+    incarnation: u32,
+    names: Arc<BTreeMap<IpAddr, HostName>>,
+    recorder: Recorder,
+    relayed: Mutex<Relayed>,
+}
+
+/// What the process relays now.
+#[derive(Default)]
+struct Relayed {
+    connections: BTreeMap<u64, HostName>,
+    /// Subscriptions only; the bytes of other calls are of no interest.
+    subscriptions: BTreeMap<StreamKey, Subscription>,
+}
+
+#[derive(Default)]
+struct Subscription {
+    to_node: GrpcFrames,
+    to_client: GrpcFrames,
+}
+
+impl Tap {
+    /// A tap on the process of that incarnation; `names` tells the hosts by their addresses.
+    pub(crate) fn new(incarnation: u32, names: Arc<BTreeMap<IpAddr, HostName>>, recorder: Recorder) -> Self {
+        Tap { incarnation, names, recorder, relayed: Mutex::default() }
+    }
+
+    fn name(&self, key: StreamKey) -> TapStream {
+        TapStream { incarnation: self.incarnation, connection: key.connection, stream: key.stream }
+    }
+
+    fn record(&self, relayed: &Relayed, connection: u64, event: Event) {
+        if let Some(host) = relayed.connections.get(&connection) {
+            self.recorder.on(host).record(event);
+        }
+    }
+
+    fn take_data(&self, relayed: &mut Relayed, key: StreamKey, direction: Direction, data: &Bytes, fate: Fate) {
+        let Some(subscription) = relayed.subscriptions.get_mut(&key) else { return };
+        let frames = match direction {
+            Direction::ToNode => &mut subscription.to_node,
+            Direction::ToClient => &mut subscription.to_client,
+        };
+        frames.push(data);
+        let mut seen = Vec::new();
+        loop {
+            match frames.next_message() {
+                Ok(Some(message)) => seen.push(Ok(message)),
+                Ok(None) => break,
+                Err(malformed) => {
+                    // Nothing after this can be cut into messages any more.
+                    relayed.subscriptions.remove(&key);
+                    seen.push(Err(malformed));
+                    break;
+                }
+            }
+        }
+        let (stream, way) = (self.name(key), way(direction));
+        for message in seen {
+            let event = message
+                .and_then(|bytes| read(stream, way, fate, bytes))
+                .unwrap_or_else(|why| tapped(stream, way, fate, Frame::Unreadable(why.to_string())));
+            self.record(relayed, key.connection, event);
+        }
+    }
+}
+
+impl proxy::Observer for Tap {
+    fn notice(&self, notice: Notice) {
+        let mut locked = self.relayed.lock().unwrap_or_else(PoisonError::into_inner);
+        let relayed = &mut *locked;
+        match notice {
+            Notice::ConnectionOpened { connection, peer } => {
+                if let Some(host) = self.names.get(&peer.ip()) {
+                    relayed.connections.insert(connection, host.clone());
+                }
+            }
+            Notice::ConnectionClosed { connection } => {
+                relayed.connections.remove(&connection);
+            }
+            Notice::PingAnswered { connection } => {
+                let beat = Beat::KeepaliveAnswered { incarnation: self.incarnation, connection };
+                self.record(relayed, connection, Event::Beat { beat, nonce: None });
+            }
+            Notice::StreamOpened { stream, path } => {
+                if path == SUBSCRIBE_PATH {
+                    relayed.subscriptions.insert(stream, Subscription::default());
+                    self.record(relayed, stream.connection, Event::TapOpened { stream: self.name(stream), path });
+                }
+            }
+            Notice::StreamClosed { stream } => {
+                if relayed.subscriptions.remove(&stream).is_some() {
+                    self.record(relayed, stream.connection, Event::TapClosed { stream: self.name(stream) });
+                }
+            }
+            Notice::Data { stream, direction, data, fate } => {
+                self.take_data(relayed, stream, direction, &data, read_fate(fate));
+            }
+            // A subscription's frames say what the judges need; its HTTP/2 framing does not.
+            Notice::Headers { .. } | Notice::Trailers { .. } | Notice::Reset { .. } => {}
+        }
+    }
+}
+
+fn way(direction: Direction) -> Way {
+    match direction {
+        Direction::ToNode => Way::ToNode,
+        Direction::ToClient => Way::ToClient,
+    }
+}
+
+fn read_fate(fate: proxy::Fate) -> Fate {
+    match fate {
+        proxy::Fate::Passed => Fate::Passed,
+        proxy::Fate::Swallowed => Fate::Swallowed,
+    }
+}
+
+fn tapped(stream: TapStream, way: Way, fate: Fate, frame: Frame) -> Event {
+    Event::Tapped { stream, way, fate, frame }
+}
+
+fn read(stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
+    match way {
+        Way::ToNode => Ok(read_request(stream, fate, Request::decode(bytes)?)),
+        Way::ToClient => {
+            let (response, skipped) = Response::decode(bytes)?;
+            match skipped.into_iter().next() {
+                Some(malformed) => Err(malformed),
+                None => Ok(read_response(stream, fate, response)),
+            }
+        }
+    }
+}
+
+fn read_request(stream: TapStream, fate: Fate, request: Request) -> Event {
+    let way = Way::ToNode;
+    match request {
+        Request::Mutate(mutate) => {
+            let frame = Frame::Mutate {
+                id: mutate.id,
+                adds: mutate.adds,
+                removes: mutate.removes,
+                history_only: mutate.history_only,
+            };
+            tapped(stream, way, fate, frame)
+        }
+        Request::Ping(nonce) => Event::Beat { beat: Beat::Ping { stream, way, fate }, nonce: Some(nonce) },
+        Request::Pong(nonce) => Event::Beat { beat: Beat::Pong { stream, way, fate }, nonce: Some(nonce) },
+    }
+}
+
+fn read_response(stream: TapStream, fate: Fate, response: Response) -> Event {
+    let way = Way::ToClient;
+    match response {
+        Response::Started { keepalive } => tapped(stream, way, fate, Frame::Started { keepalive }),
+        Response::Delivery(delivery) => {
+            let messages = delivery.messages.iter().map(|message| (message.topic().clone(), message.id)).collect();
+            tapped(stream, way, fate, Frame::Delivery { tag: delivery.tag, messages })
+        }
+        Response::TopicsLive(topics) => tapped(stream, way, fate, Frame::TopicsLive(topics)),
+        Response::CatchupComplete(id) => tapped(stream, way, fate, Frame::CatchupComplete(id)),
+        Response::Ping(nonce) => Event::Beat { beat: Beat::Ping { stream, way, fate }, nonce: Some(nonce) },
+        Response::Pong(nonce) => Event::Beat { beat: Beat::Pong { stream, way, fate }, nonce: Some(nonce) },
+    }
+}
