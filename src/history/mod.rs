@@ -8,7 +8,8 @@ mod event;
 mod record;
 mod recorder;
 
+pub use crate::cast::HostName;
 pub use digest::{CHECKPOINT_EVERY, Checkpoint, Digest, DigestParseError};
 pub use event::{Beat, CloseReason, Event, Fate, Frame, TapStream, Terms};
-pub use record::{History, HostName, RawEvent, Record};
+pub use record::{History, RawEvent, Record};
 pub use recorder::{Now, Recorder, key_of};

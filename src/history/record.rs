@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cast::HostName;
 use crate::history::digest::Roll;
 use crate::history::{Beat, Checkpoint, Digest, Event};
-
-/// The name of a host in the sim's cast; `world` for what happens to the whole.
-pub type HostName = Arc<str>;
 
 /// One event, or a run of equal [`Beat`]s with nothing but beats between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::cast::{self, Abilities, Member};
 use crate::env::TcpOptions;
 use crate::fault::{Latency, Plan, Storm};
 use crate::grammar::Rate;
@@ -154,6 +155,34 @@ impl Cast {
     #[must_use]
     pub fn node_behind(&self, proxy: u32) -> u32 {
         (proxy - 1) % self.nodes + 1
+    }
+}
+
+impl Cast {
+    /// The hosts, and what each can do: the roles in the order in which hosts are listed.
+    #[must_use]
+    pub fn roster(&self) -> cast::Cast {
+        let member = |role: Role, number: u32| {
+            let (abilities, dials) = match role {
+                Role::Node => (Abilities { stores: true, accepts: true, carries: true, ..Abilities::default() }, None),
+                Role::Proxy => {
+                    let abilities = Abilities { accepts: true, carries: true, ..Abilities::default() };
+                    (abilities, Some(self.node(self.node_behind(number))))
+                }
+                Role::Client => {
+                    let abilities = Abilities { stores: true, recovers: true, streams: true, ..Abilities::default() };
+                    (abilities, Some(self.proxy(self.proxy_of(number))))
+                }
+                Role::Publisher => {
+                    let abilities = Abilities { streams: true, ..Abilities::default() };
+                    (abilities, Some(self.proxy(self.proxy_of(number))))
+                }
+            };
+            let dials = dials.into_iter().map(Into::into).collect();
+            Member { name: self.host(role, number).into(), abilities, dials }
+        };
+        let members = |role: Role| (1..=self.count(role)).map(move |number| member(role, number));
+        cast::Cast::new(Role::ALL.into_iter().flat_map(members).collect())
     }
 }
 

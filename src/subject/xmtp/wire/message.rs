@@ -1,45 +1,10 @@
 //! A message, stored or still to be stored, of either kind.
 
-use std::fmt;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::channel::MessageId;
 use crate::subject::xmtp::wire::Topic;
-
-/// The place of a message in its kind's global sequence; the first is 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct MessageId(pub u64);
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "#{}", self.0)
-    }
-}
-
-/// Everything up to and including this id is known; 0 is the beginning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Cursor(pub u64);
-
-impl Cursor {
-    /// Whether the message of that id is still to come.
-    #[must_use]
-    pub fn is_before(self, id: MessageId) -> bool {
-        id.0 > self.0
-    }
-}
-
-impl From<MessageId> for Cursor {
-    fn from(id: MessageId) -> Self {
-        Cursor(id.0)
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "after #{}", self.0)
-    }
-}
 
 /// What a message carries besides its data, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

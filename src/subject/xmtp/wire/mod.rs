@@ -22,10 +22,11 @@ mod topic;
 )]
 pub mod proto;
 
+pub use crate::channel::{Cursor, MessageId};
 pub use convert::{Malformed, Page, Paging};
 pub use frame::{Add, Delivery, Mutate, MutateId, Nonce, Request, Response, Tag};
 pub use group_header::{ContentType, GroupHeader, application_message};
-pub use message::{Cursor, Draft, Envelope, Message, MessageId};
+pub use message::{Draft, Envelope, Message};
 pub use tap::GrpcFrames;
 pub use topic::{Kind, Topic};
 
