@@ -9,6 +9,7 @@ use pulseless::runner::{
     Case, Difference, Digests, Played, Replay, Stretch, Trace, find_sims, numbers_to_keep, read_sim, read_sims, repeat,
 };
 use pulseless::sim::SimFile;
+use pulseless::subject::xmtp::SUBJECTS;
 use pulseless::trial::{EngineKind, play, record};
 
 const PROCESSES: usize = 20;
@@ -20,7 +21,7 @@ fn sims() -> PathBuf {
 }
 
 fn sim(name: &str) -> SimFile {
-    read_sim(&sims().join(name), &[]).expect("a sim")
+    read_sim(SUBJECTS, &sims().join(name), &[]).expect("a sim")
 }
 
 fn digest(sim: &SimFile, seed: u64) -> Digest {
@@ -77,7 +78,7 @@ fn two_seeds_give_two_digests() {
 fn the_digests_are_the_committed_ones() {
     const WRITE: &str = "`pulseless sweep sims --from 7 --seeds 1 --digests tests/digests.txt` writes it";
     let committed = Digests::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/digests.txt")).expect("digests");
-    let sims = read_sims(&find_sims(&sims()).expect("sims/ holds sims"), &[]).expect("sims");
+    let sims = read_sims(SUBJECTS, &find_sims(&sims()).expect("sims/ holds sims"), &[]).expect("sims");
     for (name, seed, _) in committed.iter() {
         let is_sim = seed == SEED && sims.iter().any(|sim| sim.name == name);
         assert!(is_sim, "tests/digests.txt has {name} seed {seed}, and there is no such sim or seed; {WRITE}");
@@ -111,7 +112,7 @@ fn the_first_event_that_differs_between_two_plays_is_found_and_nothing_before_it
     let began = Event::FaultBegan(sim("proxy-goes-silent.toml").plan.clauses[0].clone());
     let original = sim("proxy-goes-silent.toml");
     let at = original.plan.clauses[0].at;
-    let later = read_sim(&path, &[setting(&format!("{}s", at.as_secs() + 1))]).expect("a sim");
+    let later = read_sim(SUBJECTS, &path, &[setting(&format!("{}s", at.as_secs() + 1))]).expect("a sim");
     let trace = |sim: &SimFile, agreed| {
         Trace::of(&record(sim, SEED, EngineKind::Leap, numbers_to_keep(agreed)).expect("played"))
     };

@@ -14,6 +14,7 @@ use pulseless::grammar::spell;
 use pulseless::history::{Digest, Event, Record};
 use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::{Promised, SimFile};
+use pulseless::subject::xmtp::SUBJECTS;
 use pulseless::trial::{Conclusion, EngineKind, Outcome, inexpressible, play_on};
 
 /// So many seeds of each sim are compared, where time allows.
@@ -28,13 +29,13 @@ fn sims(promising_failure: bool) -> impl Iterator<Item = SimFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sims");
     let paths = find_sims(&root).expect("sims/ holds sims");
     let cut = |path: &Path| {
-        let sim = read_sim(path, &[]).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let sim = read_sim(SUBJECTS, path, &[]).unwrap_or_else(|refusal| panic!("{refusal}"));
         if sim.duration <= BUDGET {
             return sim;
         }
         let shorter = format!("duration={}", spell(BUDGET)).parse().expect("a setting");
         // What does not happen in a shorter trial cannot be cut: such a sim is played at its length.
-        read_sim(path, &[shorter]).unwrap_or(sim)
+        read_sim(SUBJECTS, path, &[shorter]).unwrap_or(sim)
     };
     let sims: Vec<SimFile> = paths.iter().map(|path| cut(path)).collect();
     sims.into_iter().filter(move |sim| promises_failure(sim) == promising_failure)
@@ -45,7 +46,7 @@ fn promises_failure(sim: &SimFile) -> bool {
 }
 
 fn sim(name: &str) -> SimFile {
-    read_sim(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sims").join(name), &[]).expect("a sim")
+    read_sim(SUBJECTS, &Path::new(env!("CARGO_MANIFEST_DIR")).join("sims").join(name), &[]).expect("a sim")
 }
 
 fn outcome(sim: &SimFile, seed: u64, engine: EngineKind) -> Outcome {
@@ -138,7 +139,7 @@ fn a_partition_that_heals_is_felt_and_survived_on_turmoil() {
     sim.promise.sometimes.clear();
     let name = |host: &str| host.to_owned();
     let between = Between {
-        from: sim.hosts().into_iter().filter(|host| host.starts_with("client-")).collect(),
+        from: sim.cast().of_role("client").into_iter().map(ToString::to_string).collect(),
         to: BTreeSet::from([name("proxy")]),
         one_way: false,
     };

@@ -1,10 +1,13 @@
 //! Every sim keeps its promise, and every planted bug is caught by the checker that its sim names.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pulseless::checker::{self, Verdict};
 use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::{Promised, SimFile};
+use pulseless::subject::xmtp::settings::XmtpSettings;
+use pulseless::subject::xmtp::{SUBJECTS, XmtpSetup};
 use pulseless::subject::xmtp::{client, node};
 use pulseless::trial::{Conclusion, play};
 
@@ -15,10 +18,14 @@ fn sims() -> Vec<(PathBuf, SimFile)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sims");
     let paths = find_sims(&root).expect("sims/ holds sims");
     let read = |path: PathBuf| {
-        let sim = read_sim(&path, &[]).unwrap_or_else(|refusal| panic!("{refusal}"));
+        let sim = read_sim(SUBJECTS, &path, &[]).unwrap_or_else(|refusal| panic!("{refusal}"));
         (path, sim)
     };
     paths.into_iter().map(read).collect()
+}
+
+fn settings(sim: &SimFile) -> &XmtpSettings {
+    XmtpSetup::settings(&*sim.setup).expect("our own subject")
 }
 
 fn is_negative(path: &Path) -> bool {
@@ -62,7 +69,7 @@ fn every_checker_has_a_planted_bug() {
             Promised::Pass => None,
         })
         .collect();
-    for checker in checker::all() {
+    for checker in checker::ALL {
         assert!(caught.iter().any(|name| name == checker.name()), "no negative sim names {}", checker.name());
     }
 }
@@ -71,11 +78,11 @@ fn every_checker_has_a_planted_bug() {
 fn every_planted_bug_has_a_sim() {
     let sims = sims();
     for quirk in client::Quirk::ALL {
-        let planted = sims.iter().any(|(_, sim)| sim.client.quirk.as_deref() == Some(quirk.name()));
+        let planted = sims.iter().any(|(_, sim)| settings(sim).client.quirk == Some(quirk));
         assert!(planted, "no sim plants the client's {quirk}");
     }
     for quirk in node::Quirk::ALL {
-        let planted = sims.iter().any(|(_, sim)| sim.node.quirk.as_deref() == Some(quirk.name()));
+        let planted = sims.iter().any(|(_, sim)| settings(sim).node.quirk == Some(quirk));
         assert!(planted, "no sim plants the node's {quirk}");
     }
 }
@@ -85,11 +92,13 @@ fn every_planted_bug_has_a_sim() {
 fn a_negative_sim_passes_without_its_bug() {
     for (path, mut sim) in sims().into_iter().filter(|(path, _)| is_negative(path)) {
         // What no client and no node of this protocol survives is nobody's bug.
-        if sim.client.quirk.is_none() && sim.node.quirk.is_none() && sim.client.watchdog.is_some() {
+        let mut settings = settings(&sim).clone();
+        if settings.client.quirk.is_none() && settings.node.quirk.is_none() && settings.client.watchdog.is_some() {
             continue;
         }
-        (sim.client.quirk, sim.node.quirk) = (None, None);
-        sim.client.watchdog = sim.client.watchdog.or(Some(client::WATCHDOG_INTERVALS));
+        (settings.client.quirk, settings.node.quirk) = (None, None);
+        settings.client.watchdog = settings.client.watchdog.or(Some(client::WATCHDOG_INTERVALS));
+        sim.setup = Arc::new(XmtpSetup::new(settings));
         let outcome = play(&sim, 7).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for judgement in outcome.judgements {
             assert!(!matches!(judgement.verdict, Verdict::Fail(_)), "{}: {judgement:?}", path.display());
@@ -101,7 +110,7 @@ fn a_negative_sim_passes_without_its_bug() {
 fn a_dead_stream_without_a_watchdog_names_the_subscriber_the_topic_and_the_first_missing_id() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let setting = "client.watchdog=off".parse().expect("a setting");
-    let sim = read_sim(&root.join("sims/proxy-goes-silent.toml"), &[setting]).expect("a sim");
+    let sim = read_sim(SUBJECTS, &root.join("sims/proxy-goes-silent.toml"), &[setting]).expect("a sim");
     let outcome = play(&sim, 7).expect("played");
     assert!(matches!(outcome.conclusion, Conclusion::Fail(_)), "{:?}", outcome.conclusion);
     let convergence = outcome.judgements.iter().find(|judgement| judgement.checker == "convergence");
@@ -127,7 +136,8 @@ fn every_fault_of_the_table_is_played_by_the_sims_that_it_names() {
         let names = quoted(cells.last().expect("a row has cells"));
         assert!(!names.is_empty(), "no sim plays {kind}");
         for name in names {
-            let sim = read_sim(&root.join("sims").join(format!("{name}.toml")), &[]).expect("the table names a sim");
+            let sim = read_sim(SUBJECTS, &root.join("sims").join(format!("{name}.toml")), &[])
+                .expect("the table names a sim");
             let plays = sim.plan.clauses.iter().any(|clause| clause.fault.kind() == kind);
             assert!(plays, "{name} does not play {kind}");
         }

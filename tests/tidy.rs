@@ -7,7 +7,7 @@
 mod source;
 
 use pulseless::sim;
-use pulseless::subject::xmtp::spec;
+use pulseless::subject::xmtp::{SUBJECTS, spec};
 use source::{Breach, Source, Word, close_of, test_module, tree};
 
 /// Floor, module, and what it may import.
@@ -373,13 +373,12 @@ fn no_file_knows_the_machine_it_was_written_on() {
 
 #[test]
 fn every_sim_is_a_sim() {
-    let vocabulary = sim::vocabulary();
     let law = |source: &Source| {
         let is_sim = source.is_in("sims/") && source.path.ends_with(".toml");
-        let refusal = is_sim.then(|| sim::read("sim", &source.text, &vocabulary).err()).flatten();
+        let refusal = is_sim.then(|| sim::read("sim", &source.text, SUBJECTS).err()).flatten();
         refusal.map(|refusal| source.breach(1, refusal.to_string())).into_iter().collect()
     };
-    let refusal = sim::read("sim", "titel = \"A\"", &vocabulary).expect_err("a mistake").to_string();
+    let refusal = sim::read("sim", "titel = \"A\"", SUBJECTS).expect_err("a mistake").to_string();
     hold(law, &[("sims/a.toml", "titel = \"A\"", &format!("1: {refusal}"))], &[("Cargo.toml", "[package]")]);
     assert!(tree().iter().any(|source| source.is_in("sims/")), "no sim was found");
 }

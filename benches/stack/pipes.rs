@@ -15,6 +15,7 @@ use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, 
 use pulseless::history::Recorder;
 use pulseless::proxy::{self, Control, ProxyConfig};
 use pulseless::sim::SimFile;
+use pulseless::subject::xmtp::XmtpSetup;
 use pulseless::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
 use pulseless::subject::xmtp::node::{self, NodeConfig};
 use pulseless::subject::xmtp::wire::{Add, Cursor};
@@ -106,12 +107,13 @@ impl client::Observer for Counter {
 
 /// The workload of a sim's clients and first publisher.
 pub(crate) fn busy_minute(sim: &SimFile) {
+    let settings = XmtpSetup::settings(&*sim.setup).expect("our own subject");
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
     let delivered = Arc::new(AtomicU64::new(0));
     runtime.block_on(async {
         let env: Env = Arc::new(Pipes::default());
-        let topics = sim.topics();
+        let topics = settings.topics();
         let proxy_address = Address::new("proxy", PROXY_PORT);
         tokio::spawn(node::serve(
             env.clone(),
@@ -123,7 +125,7 @@ pub(crate) fn busy_minute(sim: &SimFile) {
             ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: Control::default() };
         tokio::spawn(proxy::serve(env.clone(), config, Arc::new(Nobody)));
         tokio::task::yield_now().await;
-        for _ in 0..sim.cast.clients {
+        for _ in 0..settings.fleet.clients {
             let adds = topics.iter().map(|topic| Add { topic: topic.clone(), cursor: Cursor(0) }).collect();
             let config = ClientConfig::new(proxy_address.clone(), adds);
             let consumer = Consumer { time: Duration::ZERO };
@@ -132,13 +134,13 @@ pub(crate) fn busy_minute(sim: &SimFile) {
         let begun = Instant::now();
         let recorder = Recorder::new(Arc::new(move || begun.elapsed()));
         let publisher = Publisher::new(env.clone(), proxy_address, PublisherConfig::default());
-        let payloads = Payloads::new("publisher-1", topics, sim.workload.size_bytes, env.dice());
-        let pace = Pace::Steady { every: sim.workload.rate.gap() };
+        let payloads = Payloads::new("publisher-1", topics, settings.workload.size_bytes, env.dice());
+        let pace = Pace::Steady { every: settings.workload.rate.gap() };
         let schedule = Schedule::new(pace, Duration::ZERO, sim.calm_begins(), env.dice());
         publish(publisher, payloads, schedule, 0, || (), recorder).await;
         tokio::time::sleep(sim.calm).await;
     });
-    let expected = sim.calm_begins().as_secs() * 200 * u64::from(sim.cast.clients);
+    let expected = sim.calm_begins().as_secs() * 200 * u64::from(settings.fleet.clients);
     let delivered = delivered.load(Ordering::Relaxed);
     assert!(delivered * 10 > expected * 9, "only {delivered} of about {expected} messages were delivered");
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use pulseless::history::Event;
 use pulseless::runner::read_sim;
-use pulseless::sim::{SimFile, read, vocabulary};
+use pulseless::sim::{SimFile, read};
+use pulseless::subject::xmtp::SUBJECTS;
 use pulseless::trial::{Conclusion, EngineKind, play as play_sim, play_in};
 use pulseless::world::Turmoil;
 
 const SEED: u64 = 7;
 
 pub(crate) fn sim(path: &str) -> SimFile {
-    read_sim(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path), &[]).unwrap_or_else(|refusal| panic!("{refusal}"))
+    read_sim(SUBJECTS, &Path::new(env!("CARGO_MANIFEST_DIR")).join(path), &[])
+        .unwrap_or_else(|refusal| panic!("{refusal}"))
 }
 
 /// One client, nothing to deliver but a first message.
@@ -102,5 +104,5 @@ pub(crate) fn delivered(sim: &SimFile) -> usize {
 fn inline(body: &str) -> SimFile {
     let promise = if body.contains("[promise]") { "" } else { "[promise]\n" };
     let text = format!("title = \"a bench\"\n{body}\n{promise}verdict = \"pass\"\n");
-    read("bench", &text, &vocabulary()).unwrap_or_else(|refusal| panic!("{refusal}"))
+    read("bench", &text, SUBJECTS).unwrap_or_else(|refusal| panic!("{refusal}"))
 }

@@ -21,7 +21,7 @@ mod topic_state;
 mod verdict;
 mod waves;
 
-pub use judge::{Checker, Judgement, all, first_to_speak, judge};
+pub use judge::{ALL, Checker, Judgement, first_to_speak, judge};
 pub use milestone::Milestone;
 pub use readable::Readable;
 pub use verdict::{Evidence, Verdict};

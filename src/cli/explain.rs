@@ -6,9 +6,10 @@ use crate::cli::output::print;
 use crate::cli::run::refuse;
 use crate::report;
 use crate::runner::read_sim;
+use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn explain(arguments: &ExplainArguments) -> Exit {
-    match read_sim(&arguments.sim, &arguments.settings) {
+    match read_sim(SUBJECTS, &arguments.sim, &arguments.settings) {
         Ok(sim) => {
             print(&report::explain(&sim));
             Exit::Pass

@@ -6,6 +6,7 @@ use crate::cli::output::print;
 use crate::cli::run::refuse;
 use crate::report;
 use crate::runner::{find_sims, read_sim};
+use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn list(arguments: &ListArguments) -> Exit {
     let paths = match find_sims(&arguments.sims) {
@@ -15,7 +16,7 @@ pub(crate) fn list(arguments: &ListArguments) -> Exit {
     let mut exit = Exit::Pass;
     let mut sims = Vec::new();
     for path in paths {
-        match read_sim(&path, &[]) {
+        match read_sim(SUBJECTS, &path, &[]) {
             Ok(sim) => sims.push((path.display().to_string(), sim)),
             // One bad file does not hide the others.
             Err(error) => exit = refuse(&error),

@@ -13,6 +13,7 @@ use crate::cli::run::{break_down, tell};
 use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{Case, CaseError, Replay, Stretch, Trace, numbers_to_keep, repeat};
 use crate::sim::SimFile;
+use crate::subject::xmtp::SUBJECTS;
 use crate::trial;
 
 /// The program that runs, even if its file was replaced meanwhile (proc(5)): all processes play the same build.
@@ -21,7 +22,7 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 const STANDARD_INPUT: &str = "/dev/stdin";
 
 pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
-    let read = Case::read(&arguments.case).and_then(|case| case.sim().map(|sim| (case, sim)));
+    let read = Case::read(&arguments.case).and_then(|case| case.sim(SUBJECTS).map(|sim| (case, sim)));
     let (case, sim) = match read {
         Ok(read) => read,
         Err(CaseError::Refused(refusal)) => {
@@ -55,7 +56,7 @@ fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit 
         Err(error) => return break_down(&case.sim, &error, &again),
     };
     // Another engine, or another plan, gives another history; the verdict is what can be compared.
-    if engine != case.engine || case.is_edited() {
+    if engine != case.engine || case.is_edited(SUBJECTS) {
         tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
         return Exit::from(&outcome.conclusion);
     }

@@ -5,10 +5,11 @@ use crate::cli::output::{complain, paint, print, show};
 use crate::cli::{Exit, seed};
 use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{LibraryError, read_sim};
+use crate::subject::xmtp::SUBJECTS;
 use crate::trial::{self, EngineKind, Outcome, PlayError};
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
-    let sim = match read_sim(&arguments.sim, &arguments.settings) {
+    let sim = match read_sim(SUBJECTS, &arguments.sim, &arguments.settings) {
         Ok(sim) => sim,
         Err(error) => return refuse(&error),
     };

@@ -14,9 +14,11 @@ use crate::cli::arguments::{Format, SweepArguments};
 use crate::cli::output::{complain, paint, print};
 use crate::cli::run::refuse;
 use crate::cli::seed::Seed;
+use crate::grammar::quantity::count;
 use crate::report;
 use crate::runner::{Deviation, Digests, DigestsError, LibraryError, Sweep, SweepError, Tally, find_sims, read_sims};
 use crate::sim::SimFile;
+use crate::subject::xmtp::SUBJECTS;
 
 /// A day's sweeps of one name, at most: more than one a minute.
 const FOLDERS_A_DAY: u32 = 10_000;
@@ -52,7 +54,7 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         print(&format!(
             "seeds {first} to {} of {}, {jobs} at a time, into {}\n",
             end - 1,
-            report::count(sweep.sims.len() as u64, "sim"),
+            count(sweep.sims.len() as u64, "sim"),
             sweep.folder.display()
         ));
     }
@@ -106,7 +108,7 @@ fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
         Format::Json => report::sweep_json(&summary),
     });
     if let (Format::Text, Some(path), None) = (arguments.format, &arguments.compare, &summary.deviation) {
-        let trials = report::count(summary.tally.trials() - summary.tally.broken, "digest");
+        let trials = count(summary.tally.trials() - summary.tally.broken, "digest");
         print(&format!("{trials} as in {}\n", path.display()));
     }
     if let Some(path) = &arguments.digests
@@ -142,7 +144,7 @@ fn progress_bar(trials: u64) -> ProgressBar {
 }
 
 fn find(arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
-    read_sims(&find_sims(&arguments.sims)?, &arguments.settings)
+    read_sims(SUBJECTS, &find_sims(&arguments.sims)?, &arguments.settings)
 }
 
 /// `<reports>/<date>-<name>`, with a number where that is taken, and `latest` pointing to it.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::grammar::{self, DURATION_FORM, spell};
-use crate::sim::{LONGEST_INTERVAL, WATCHDOG_RANGE};
+use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
 
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -16,8 +16,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// Reads a keepalive interval, at most as long as in a sim: more is a slip of the unit. Below a millisecond, the wire's unit, a node would not ping at all.
 pub(crate) fn keepalive(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
-    if interval.is_zero() || interval > LONGEST_INTERVAL {
-        return Err(format!("`{text}` is no keepalive interval; write one from 1ms to {}", spell(LONGEST_INTERVAL)));
+    if interval.is_zero() || interval > INTERVAL_MAX {
+        return Err(format!("`{text}` is no keepalive interval; write one from 1ms to {}", spell(INTERVAL_MAX)));
     }
     Ok(interval)
 }

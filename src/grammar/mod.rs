@@ -8,3 +8,4 @@ pub(crate) mod section;
 
 pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use refusal::{Problem, Refusal};
+pub use section::{Entry, Found, Section};

@@ -154,6 +154,12 @@ pub fn spell(duration: Duration) -> String {
     text
 }
 
+/// A number and its noun, such as `1 client` or `3 clients`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// So many per second, minute or hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {

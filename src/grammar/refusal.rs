@@ -115,7 +115,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with the value of `key`, shown at `span`.
-    pub(crate) fn new(key: impl Into<String>, span: Range<usize>, message: impl Into<String>) -> Self {
+    pub fn new(key: impl Into<String>, span: Range<usize>, message: impl Into<String>) -> Self {
         let problem = Problem {
             // Until the refusal counts the lines.
             place: Place::Line(1),
@@ -128,7 +128,7 @@ impl Problem {
     }
 
     /// Says `label` at the first place.
-    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+    pub fn label(mut self, label: impl Into<String>) -> Self {
         if let Some(first) = self.labels.first_mut() {
             first.set_label(Some(label.into()));
         }
@@ -136,13 +136,13 @@ impl Problem {
     }
 
     /// Shows a second place.
-    pub(crate) fn also(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+    pub fn also(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
         self.labels.push(LabeledSpan::new_with_span(Some(label.into()), span));
         self
     }
 
     /// Says what would be right.
-    pub(crate) fn advice(mut self, help: impl Into<String>) -> Self {
+    pub fn advice(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
     }

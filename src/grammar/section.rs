@@ -14,15 +14,15 @@ use crate::grammar::spell;
 
 /// A value that was read, and where it stands; a default stands nowhere.
 #[derive(Clone, Debug)]
-pub(crate) struct Found<T> {
+pub struct Found<T> {
     /// The value.
-    pub(crate) value: T,
+    pub value: T,
     /// Where it stands.
-    pub(crate) span: Option<Range<usize>>,
+    pub span: Option<Range<usize>>,
 }
 
 /// One table, or the place where it is missing.
-pub(crate) struct Section<'t> {
+pub struct Section<'t> {
     key: String,
     header: Range<usize>,
     table: Option<&'t DeTable<'t>>,
@@ -37,39 +37,39 @@ impl<'t> Section<'t> {
     }
 
     /// Whether the file has this table.
-    pub(crate) fn exists(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.table.is_some()
     }
 
     /// The table's full name; empty for the whole file.
-    pub(crate) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         &self.key
     }
 
     /// Notes a problem.
-    pub(crate) fn note(&self, problem: Problem) {
+    pub fn note(&self, problem: Problem) {
         self.notes.add(problem);
     }
 
     /// The value, or none and a note.
-    pub(crate) fn keep<T>(&self, result: Result<T, Problem>) -> Option<T> {
+    pub fn keep<T>(&self, result: Result<T, Problem>) -> Option<T> {
         self.notes.keep(result)
     }
 
     /// A problem with the table as a whole.
-    pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
         Problem::new(self.key.as_str(), self.header.clone(), message)
     }
 
     /// The entry of `name`, if the table has it; the key is known from here on.
-    pub(crate) fn entry(&mut self, name: &'static str) -> Option<Entry<'t>> {
+    pub fn entry(&mut self, name: &'static str) -> Option<Entry<'t>> {
         self.known.push(name);
         let (key, value) = self.table?.get_key_value(name)?;
         Some(Entry { key: self.path(key.get_ref()), value, notes: self.notes })
     }
 
     /// What `read` makes of the entry, or the default; none where a problem was noted.
-    pub(crate) fn optional<T>(
+    pub fn optional<T>(
         &mut self,
         name: &'static str,
         default: T,
@@ -81,7 +81,7 @@ impl<'t> Section<'t> {
     }
 
     /// What `read` makes of the entry; a missing one is a problem, `example` what it would look like.
-    pub(crate) fn required<T>(
+    pub fn required<T>(
         &mut self,
         name: &'static str,
         example: &str,
@@ -97,7 +97,7 @@ impl<'t> Section<'t> {
     }
 
     /// The table `name` within this one; where it is missing, a section in which every key is.
-    pub(crate) fn section(&mut self, name: &'static str) -> Section<'t> {
+    pub fn section(&mut self, name: &'static str) -> Section<'t> {
         let found = self.entry(name).and_then(|entry| self.notes.keep(entry.section()));
         let missing = || Section {
             key: self.path(name),
@@ -110,7 +110,7 @@ impl<'t> Section<'t> {
     }
 
     /// Notes every key that nobody asked for.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         for (key, _) in self.table.into_iter().flatten() {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {
@@ -136,7 +136,7 @@ impl<'t> Section<'t> {
 
 /// A key and its value.
 #[derive(Clone)]
-pub(crate) struct Entry<'t> {
+pub struct Entry<'t> {
     key: String,
     value: &'t Spanned<DeValue<'t>>,
     notes: &'t Notes,
@@ -144,22 +144,22 @@ pub(crate) struct Entry<'t> {
 
 impl<'t> Entry<'t> {
     /// The entry's full name, such as `client.watchdog`.
-    pub(crate) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         &self.key
     }
 
     /// Where the value stands.
-    pub(crate) fn span(&self) -> Range<usize> {
+    pub fn span(&self) -> Range<usize> {
         self.value.span()
     }
 
     /// A problem with the value.
-    pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
         Problem::new(self.key.as_str(), self.span(), message)
     }
 
     /// The problem of a value of the wrong type; `form` goes after "write".
-    pub(crate) fn mistyped(&self, form: &str) -> Problem {
+    pub fn mistyped(&self, form: &str) -> Problem {
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -174,17 +174,17 @@ impl<'t> Entry<'t> {
     }
 
     /// Whether the value is a string.
-    pub(crate) fn is_string(&self) -> bool {
+    pub fn is_string(&self) -> bool {
         self.value.get_ref().is_str()
     }
 
     /// Whether the value is that word.
-    pub(crate) fn is(&self, word: &str) -> bool {
+    pub fn is(&self, word: &str) -> bool {
         self.value.get_ref().as_str() == Some(word)
     }
 
     /// The value as a text that says something.
-    pub(crate) fn text(&self, form: &str) -> Result<&'t str, Problem> {
+    pub fn text(&self, form: &str) -> Result<&'t str, Problem> {
         let text = self.value.get_ref().as_str().ok_or_else(|| self.mistyped(form))?;
         if text.trim().is_empty() {
             return Err(self
@@ -196,12 +196,12 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a number within a range.
-    pub(crate) fn number(&self, range: RangeInclusive<u32>) -> Result<u32, Problem> {
+    pub fn number(&self, range: RangeInclusive<u32>) -> Result<u32, Problem> {
         self.number_or(range, "")
     }
 
     /// The value as a number within a range; `otherwise` tells in a help what else it may be.
-    pub(crate) fn number_or(&self, range: RangeInclusive<u32>, otherwise: &str) -> Result<u32, Problem> {
+    pub fn number_or(&self, range: RangeInclusive<u32>, otherwise: &str) -> Result<u32, Problem> {
         let form = format!("a whole number from {} to {}{otherwise}", range.start(), range.end());
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(&form)) };
         // What is out of a u32's range is out of every range here.
@@ -213,7 +213,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a whole number of either sign within a range.
-    pub(crate) fn integer(&self, range: RangeInclusive<i32>) -> Result<i32, Problem> {
+    pub fn integer(&self, range: RangeInclusive<i32>) -> Result<i32, Problem> {
         let form = format!("a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(&form)) };
         let number = i32::from_str_radix(integer.as_str(), integer.radix()).ok();
@@ -224,13 +224,13 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a yes or no.
-    pub(crate) fn boolean(&self) -> Result<bool, Problem> {
+    pub fn boolean(&self) -> Result<bool, Problem> {
         let DeValue::Boolean(boolean) = self.value.get_ref() else { return Err(self.mistyped("true or false")) };
         Ok(*boolean)
     }
 
     /// The value as a seed: all of 64 bits, decimal or hexadecimal.
-    pub(crate) fn seed(&self) -> Result<u64, Problem> {
+    pub fn seed(&self) -> Result<u64, Problem> {
         const FORM: &str = "a whole number from 0 to 18446744073709551615, such as 42 or 0x2a";
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(FORM)) };
         u64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| {
@@ -240,11 +240,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a quantity that `read` understands; `form` goes after "write".
-    pub(crate) fn quantity<T>(
-        &self,
-        form: &str,
-        read: impl FnOnce(&str) -> Result<T, BadQuantity>,
-    ) -> Result<T, Problem> {
+    pub fn quantity<T>(&self, form: &str, read: impl FnOnce(&str) -> Result<T, BadQuantity>) -> Result<T, Problem> {
         let text = self.value.get_ref().as_str().ok_or_else(|| self.mistyped(form))?;
         read(text).map_err(|error| {
             let problem = self.problem(format!("`{}`: {error}", self.key));
@@ -253,7 +249,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a duration within a range.
-    pub(crate) fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
+    pub fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration, Problem> {
         let duration = self.quantity(quantity::DURATION_FORM, quantity::duration)?;
         if range.contains(&duration) {
             return Ok(duration);
@@ -262,13 +258,13 @@ impl<'t> Entry<'t> {
     }
 
     /// The problem of a quantity out of its range.
-    pub(crate) fn outside(&self, found: &str, least: &str, most: &str) -> Problem {
+    pub fn outside(&self, found: &str, least: &str, most: &str) -> Problem {
         let problem = self.problem(format!("`{}` is {found}", self.key));
         problem.label("out of range").advice(format!("write something from {least} to {most}"))
     }
 
     /// The value as one of some words; `what` names their kind, such as "checker".
-    pub(crate) fn word<'w>(&self, what: &str, words: &[&'w str]) -> Result<&'w str, Problem> {
+    pub fn word<'w>(&self, what: &str, words: &[&'w str]) -> Result<&'w str, Problem> {
         let right = match words.is_empty() {
             true => format!("there is no {what} to name here"),
             false => format!("write one of {}", listed(words)),
@@ -280,15 +276,23 @@ impl<'t> Entry<'t> {
         })
     }
 
+    /// What the value stands for, one of some words; `what` names their kind.
+    pub fn choice<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let word = self.word(what, &words)?;
+        let chosen = choices.iter().find(|(name, _)| *name == word);
+        Ok(chosen.expect("the word is one of these").1)
+    }
+
     /// The value as a list of words; each wrong one is noted by itself.
-    pub(crate) fn words(&self, what: &str, words: &[&'static str]) -> Result<Vec<String>, Problem> {
+    pub fn words(&self, what: &str, words: &[&'static str]) -> Result<Vec<String>, Problem> {
         let elements = self.elements(&format!("an array of strings, each a {what}"))?;
         let known = elements.iter().map(|element| self.notes.keep(element.word(what, words)));
         Ok(known.flatten().map(str::to_string).collect())
     }
 
     /// The elements of an array, each under the array's key and its number from 1.
-    pub(crate) fn elements(&self, form: &str) -> Result<Vec<Entry<'t>>, Problem> {
+    pub fn elements(&self, form: &str) -> Result<Vec<Entry<'t>>, Problem> {
         let array = self.value.get_ref().as_array().ok_or_else(|| self.mistyped(form))?;
         let numbered = array.iter().enumerate().map(|(index, value)| Entry {
             key: format!("{}.{}", self.key, index + 1),
@@ -299,12 +303,24 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a table.
-    pub(crate) fn section(&self) -> Result<Section<'t>, Problem> {
+    pub fn section(&self) -> Result<Section<'t>, Problem> {
         let name = &self.key;
         let table = self.value.get_ref().as_table();
         let table = table.ok_or_else(|| self.mistyped(&format!("a table: `{name} = {{ … }}`, or `[{name}]`")))?;
         let known = Vec::new();
         Ok(Section { key: self.key.clone(), header: self.span(), table: Some(table), known, notes: self.notes })
+    }
+}
+
+/// The problem of two values that exclude each other; a default among them has no place to show.
+pub fn excluded<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>, message: String) -> Problem {
+    match (&one.span, &other.span) {
+        (Some(one), Some(other)) => {
+            Problem::new(key, one.clone(), message).label(label).also(other.clone(), "the limit")
+        }
+        (Some(one), None) => Problem::new(key, one.clone(), message).label(label),
+        (None, Some(other)) => Problem::new(key, other.clone(), message).label(format!("{key} has its default")),
+        (None, None) => Problem::new(key, 0..0, message),
     }
 }
 

@@ -2,12 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::checker::{self, Milestone};
+use crate::checker::Milestone;
 use crate::fault::{Bytes, Percent, Storm};
-use crate::grammar::spell;
-use crate::report::count;
-use crate::sim::{Link, Promised, SimFile, WorkloadKind};
-use crate::subject::xmtp::spec;
+use crate::grammar::quantity::{count, spell};
+use crate::sim::{LinkSettings, Promised, SimFile};
 
 /// What a sim does, what it promises and which requirements it cites.
 #[must_use]
@@ -19,8 +17,10 @@ pub fn explain(sim: &SimFile) -> String {
 
 fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     writeln!(text, "{}: {}\n", sim.name, sim.title)?;
-    write_cast(text, sim)?;
-    write_workload(text, sim)?;
+    let explanation = sim.setup.explain(sim.times());
+    write_lines(text, "The cast", &explanation.cast)?;
+    write_links(text, &sim.link)?;
+    write_lines(text, "\nThe workload", &explanation.workload)?;
     writeln!(text, "\nWhat goes wrong")?;
     for clause in &sim.plan.clauses {
         writeln!(text, "  at {} for {}: {}", spell(clause.at), spell(clause.lasts), clause.fault)?;
@@ -32,7 +32,8 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     }
     write_promise(text, sim)?;
     writeln!(text, "\nRequirements")?;
-    for requirement in sim.cites.iter().filter_map(|number| spec::find(number)) {
+    let requirements = sim.subject.requirements().iter();
+    for requirement in requirements.filter(|requirement| sim.cites.iter().any(|cited| cited == requirement.number)) {
         writeln!(text, "  {requirement}")?;
     }
     Ok(())
@@ -51,54 +52,8 @@ fn write_storm(text: &mut String, storm: &Storm) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_cast(text: &mut String, sim: &SimFile) -> std::fmt::Result {
-    let latency = sim.link.latency;
-    writeln!(text, "The cast")?;
-    let several = |number: u32, one: &str, many: &str| match number {
-        1 => format!("one {one}"),
-        number => format!("{number} {many}"),
-    };
-    write!(
-        text,
-        "  {} and {} reach {} through {} (profile {}); every link takes {latency} one way",
-        count(sim.cast.clients.into(), "client"),
-        count(sim.cast.publishers.into(), "publisher"),
-        several(sim.cast.nodes, "node", "nodes"),
-        several(sim.cast.proxies, "proxy", "proxies"),
-        sim.cast.proxy.profile
-    )?;
-    write_limits(text, &sim.link)?;
-    writeln!(
-        text,
-        "  {} pings after {} of silence and waits {} for the Pong (S6)",
-        if sim.cast.nodes == 1 { "the node" } else { "each node" },
-        spell(sim.node.keepalive),
-        spell(sim.node.pong_deadline)
-    )?;
-    match sim.client.watchdog {
-        Some(intervals) => writeln!(text, "  a client gives its stream up after {intervals} silent intervals (C2)")?,
-        None => writeln!(text, "  the clients have no watchdog, against C2")?,
-    }
-    match sim.client.http2_keepalive {
-        Some(keepalive) => writeln!(
-            text,
-            "  their HTTP/2 keepalive is on: PING each {}, answer within {}",
-            spell(keepalive.interval),
-            spell(keepalive.timeout)
-        )?,
-        None => writeln!(text, "  their HTTP/2 keepalive is off")?,
-    }
-    write_tcp(text, sim)?;
-    if !sim.client.consume.is_zero() {
-        writeln!(text, "  their application takes {} for each batch", spell(sim.client.consume))?;
-    }
-    for quirk in [&sim.node.quirk, &sim.client.quirk].into_iter().flatten() {
-        writeln!(text, "  planted bug: {quirk}")?;
-    }
-    Ok(())
-}
-
-fn write_limits(text: &mut String, link: &Link) -> std::fmt::Result {
+fn write_links(text: &mut String, link: &LinkSettings) -> std::fmt::Result {
+    write!(text, "  every link takes {} one way", link.latency)?;
     if let Some(bytes) = link.bandwidth_bytes_per_second {
         write!(text, ", lets {} per second pass", Bytes(bytes))?;
     }
@@ -108,48 +63,16 @@ fn write_limits(text: &mut String, link: &Link) -> std::fmt::Result {
     writeln!(text)
 }
 
-fn write_tcp(text: &mut String, sim: &SimFile) -> std::fmt::Result {
-    for (whose, tcp) in [("the clients'", &sim.client.tcp), ("the proxies'", &sim.cast.proxy.tcp)] {
-        if let Some(keepalive) = tcp.keepalive {
-            let (idle, interval) = (spell(keepalive.idle), spell(keepalive.interval));
-            let probes = count(keepalive.count.into(), "probe");
-            writeln!(text, "  {whose} TCP sends {probes} to a peer silent for {idle}, one each {interval}")?;
-        }
-        if let Some(timeout) = tcp.user_timeout {
-            writeln!(text, "  {whose} TCP waits {} for an acknowledgement", spell(timeout))?;
-        }
-    }
-    Ok(())
-}
-
-fn write_workload(text: &mut String, sim: &SimFile) -> std::fmt::Result {
-    let workload = &sim.workload;
-    let welcomes = workload.welcomes;
-    let until = spell(sim.calm_begins());
-    writeln!(text, "\nThe workload")?;
-    match workload.kind {
-        WorkloadKind::Quiet => write!(text, "  nothing is published")?,
-        WorkloadKind::Steady => write!(text, "  messages at {} until {until}", workload.rate)?,
-        WorkloadKind::Burst => {
-            write!(text, "  {} messages at once, at {} until {until}", workload.burst, workload.rate)?;
-        }
-    }
-    writeln!(
-        text,
-        ", on {} topic(s), {welcomes} of them welcomes; {} bytes each",
-        workload.topics, workload.size_bytes
-    )?;
-    if workload.history > 0 {
-        writeln!(text, "  {} messages are stored before the clients come", workload.history)?;
-    }
-    Ok(())
+fn write_lines(text: &mut String, heading: &str, lines: &[String]) -> std::fmt::Result {
+    writeln!(text, "{heading}")?;
+    lines.iter().try_for_each(|line| writeln!(text, "  {line}"))
 }
 
 fn write_promise(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     writeln!(text, "\nThe promise")?;
     match &sim.promise.verdict {
         Promised::Pass => {
-            for checker in checker::all() {
+            for checker in sim.subject.checkers() {
                 writeln!(text, "  {}: {}", checker.name(), checker.promises())?;
             }
         }
@@ -173,14 +96,15 @@ fn write_promise(text: &mut String, sim: &SimFile) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::{read, vocabulary};
+    use crate::sim::read;
+    use crate::subject::xmtp::SUBJECTS;
 
     #[test]
     fn a_fleet_its_links_and_its_storm_are_told() {
         let text = "title = \"x\"\nduration = \"20m\"\n[cast]\nnodes = 2\nproxies = 3\npublishers = 2\n\
                     proxy = { tcp-user-timeout = \"9s\" }\n[link]\nbandwidth = \"10MiB/s\"\nloss = \"0.5%\"\n\
                     [workload]\ntopics = 2\n[storm]\nfamilies = [\"loss\"]\n[promise]\nverdict = \"pass\"\n";
-        let told = explain(&read("x", text, &vocabulary()).expect("a good sim"));
+        let told = explain(&read("x", text, SUBJECTS).expect("a good sim"));
         for line in [
             "reach 2 nodes through 3 proxies (profile plain); every link takes 1ms..20ms one way, lets 10 MiB per second \
              pass, loses 0.5 % of segments\n  each node pings",

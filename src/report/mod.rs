@@ -15,7 +15,5 @@ pub use explain::explain;
 pub use paint::Paint;
 pub use replayed::{describe_stretch, replayed, replayed_json};
 pub use shell::shell_word;
-pub use text::{
-    Reproduction, count, list, list_json, outcome, outcome_json, sweep_json, sweep_progress, sweep_summary,
-};
+pub use text::{Reproduction, list, list_json, outcome, outcome_json, sweep_json, sweep_progress, sweep_summary};
 pub use timeline::timeline;

@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::checker::Readable;
+use crate::grammar::quantity::count;
 use crate::history::{Digest, RawEvent};
 use crate::report::describe::describe;
 use crate::report::paint::Paint;
-use crate::report::text::count;
 use crate::runner::{Difference, PLAYS_AT_ONCE, Parting, Replayed, Stretch, Tallied};
 
 /// Digests that are printed one by one; the JSON has them all.

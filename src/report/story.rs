@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::checker::Readable;
 use crate::fault::{Clause, Fault};
+use crate::grammar::quantity::count;
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, HostName, Record, TapStream};
 use crate::report::describe::cursors;
-use crate::report::text::count;
+use crate::subject::xmtp::XmtpSetup;
+use crate::subject::xmtp::settings::XmtpSettings;
 use crate::subject::xmtp::wire::Tag;
 use crate::trial::Outcome;
 
@@ -88,6 +90,10 @@ impl<'a> Teller<'a> {
         Teller { outcome, lines: Vec::new(), faults: Vec::new(), recoveries: BTreeMap::new(), trips: 0, deliveries: 0 }
     }
 
+    fn settings(&self) -> Option<&'a XmtpSettings> {
+        XmtpSetup::settings(&*self.outcome.sim.setup)
+    }
+
     fn say(&mut self, at: Duration, text: impl Into<String>) {
         self.lines.push(Line { at, text: text.into() });
     }
@@ -151,7 +157,7 @@ impl<'a> Teller<'a> {
     }
 
     fn end_silence(&mut self, record: &Record, silence: &Ongoing) {
-        let noticed = match self.outcome.sim.client.http2_keepalive {
+        let noticed = match self.settings().and_then(|settings| settings.client.http2_keepalive) {
             Some(keepalive) => format!(
                 "HTTP/2 keepalive ({} / {}) never noticed",
                 Readable(keepalive.interval),
@@ -235,7 +241,7 @@ impl<'a> Teller<'a> {
     }
 
     fn finish(&mut self) {
-        let clients = self.outcome.sim.cast.clients as usize;
+        let clients = self.settings().map_or(0, |settings| settings.fleet.clients as usize);
         let end = self.outcome.sim.duration;
         if clients > CLIENTS_FOLLOWED {
             self.say(end, format!("{} more clients are not told one by one", clients - CLIENTS_FOLLOWED));

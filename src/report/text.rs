@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::checker::{Judgement, Readable, Verdict};
+use crate::grammar::quantity::count;
 use crate::history::Digest;
 use crate::report::paint::Paint;
 use crate::report::replayed::describe_stretch;
@@ -50,10 +51,8 @@ fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::R
     writeln!(text, "{}: {}", paint.heading(&sim.name), sim.title)?;
     writeln!(
         text,
-        "{}, {}, {}, {} simulated{}{}",
-        count(sim.cast.clients.into(), "client"),
-        count(sim.cast.publishers.into(), "publisher"),
-        count(sim.workload.topics.into(), "topic"),
+        "{}, {} simulated{}{}",
+        sim.setup.counts().into_iter().map(|(number, noun)| count(number, noun)).collect::<Vec<_>>().join(", "),
         Readable(sim.duration),
         if outcome.engine.is_default() { String::new() } else { format!(" on {}", outcome.engine) },
         if sim.cites.is_empty() { String::new() } else { format!(", about {}", sim.cites.join(" ")) },
@@ -214,10 +213,4 @@ fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Pain
         "\n{played} in {:.1} s, {:.1} trials per second; report in {folder}",
         summary.seconds, summary.trials_per_second
     )
-}
-
-/// A number and its noun, such as `1 client` or `3 clients`.
-#[must_use]
-pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -13,6 +13,7 @@ use crate::grammar::Refusal;
 use crate::history::{Checkpoint, Digest};
 use crate::runner::Trace;
 use crate::sim::{self, BadPlan, SimFile};
+use crate::subject::Subjects;
 use crate::trial::{Conclusion, EngineKind, Outcome};
 
 /// The format that this version writes and reads.
@@ -180,8 +181,8 @@ impl Case {
     ///
     /// # Errors
     /// This version refuses the sim, or the plan.
-    pub fn sim(&self) -> Result<SimFile, CaseError> {
-        let sim = self.unplanned()?;
+    pub fn sim(&self, subjects: Subjects) -> Result<SimFile, CaseError> {
+        let sim = self.unplanned(subjects)?;
         sim::check_plan(&sim, &self.plan).map_err(|error| CaseError::Plan { sim: self.sim.clone(), error })?;
         // The plan as it stands, so that one that was edited is played.
         Ok(SimFile { plan: self.plan.clone(), storm: None, ..sim })
@@ -189,12 +190,12 @@ impl Case {
 
     /// Whether the plan is not the one that the seed makes of the sim: somebody has edited it.
     #[must_use]
-    pub fn is_edited(&self) -> bool {
-        self.unplanned().is_ok_and(|sim| sim::plan_of(&sim, self.seed) != self.plan)
+    pub fn is_edited(&self, subjects: Subjects) -> bool {
+        self.unplanned(subjects).is_ok_and(|sim| sim::plan_of(&sim, self.seed) != self.plan)
     }
 
-    fn unplanned(&self) -> Result<SimFile, CaseError> {
-        sim::read(&self.sim, &self.text, &sim::vocabulary()).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
+    fn unplanned(&self, subjects: Subjects) -> Result<SimFile, CaseError> {
+        sim::read(&self.sim, &self.text, subjects).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::grammar::Refusal;
 use crate::sim::{self, Setting, SimFile};
+use crate::subject::Subjects;
 
 /// Folders are searched so deep: `sims/`, its `negative/` and `corpus/`, and one below.
 const DEPTH: usize = 3;
@@ -87,21 +88,21 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
     Ok(())
 }
 
-/// Reads the sim at `path` with `settings` on top.
+/// Reads the sim at `path`, of one of those subjects, with `settings` on top.
 ///
 /// # Errors
 /// The file cannot be read, or is refused.
-pub fn read_sim(path: &Path, settings: &[Setting]) -> Result<SimFile, LibraryError> {
+pub fn read_sim(subjects: Subjects, path: &Path, settings: &[Setting]) -> Result<SimFile, LibraryError> {
     let text = fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
-    sim::read_with(&name_of(path), &text, settings, &sim::vocabulary())
+    sim::read_with(&name_of(path), &text, settings, subjects)
         .map_err(|refusal| LibraryError::Refused { path: path.to_owned(), refusal: Box::new(refusal) })
 }
 
-/// Reads the sims at `paths`, each with `settings` on top, for one sweep.
+/// Reads the sims at `paths`, of those subjects, each with `settings` on top, for one sweep.
 ///
 /// # Errors
 /// A file cannot be read, is refused, or has the name of another.
-pub fn read_sims(paths: &[PathBuf], settings: &[Setting]) -> Result<Vec<SimFile>, LibraryError> {
+pub fn read_sims(subjects: Subjects, paths: &[PathBuf], settings: &[Setting]) -> Result<Vec<SimFile>, LibraryError> {
     let mut names = BTreeMap::new();
     for path in paths {
         // Reports and case files know a sim by its name alone.
@@ -109,7 +110,7 @@ pub fn read_sims(paths: &[PathBuf], settings: &[Setting]) -> Result<Vec<SimFile>
             return Err(LibraryError::SameName { one: one.clone(), other: path.clone() });
         }
     }
-    paths.iter().map(|path| read_sim(path, settings)).collect()
+    paths.iter().map(|path| read_sim(subjects, path, settings)).collect()
 }
 
 /// A sim's name: its file's stem.

@@ -10,13 +10,9 @@ mod plan_check;
 mod read;
 mod setting;
 mod storm;
-mod vocabulary;
 
-pub use file::{
-    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Role, SimFile, Vocabulary, Workload, WorkloadKind,
-};
+pub use file::{LinkSettings, Promise, Promised, SimFile};
 pub use plan_check::{BadPlan, check_plan};
-pub use read::{LONGEST_INTERVAL, WATCHDOG_RANGE, read, read_with};
+pub use read::{read, read_with};
 pub use setting::{BadSetting, Setting};
 pub use storm::plan_of;
-pub use vocabulary::vocabulary;

@@ -59,7 +59,7 @@ pub enum BadPlan {
 /// # Errors
 /// The first reason why it cannot.
 pub fn check_plan(sim: &SimFile, plan: &Plan) -> Result<(), BadPlan> {
-    let hosts = sim.hosts();
+    let hosts: Vec<String> = sim.cast().members().iter().map(|member| member.name.to_string()).collect();
     for (index, clause) in plan.clauses.iter().enumerate() {
         let number = clause.number;
         if let Some(host) = names(&clause.fault).into_iter().find(|name| !hosts.iter().any(|host| host == name)) {
@@ -114,54 +114,4 @@ fn names(fault: &Fault) -> Vec<&str> {
         Fault::ProxySilenceUpstream { .. } | Fault::Host { .. } | Fault::Disk { .. } => {}
     }
     names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sim::{plan_of, read, vocabulary};
-
-    const TEXT: &str = r#"
-        title = "a plan to edit"
-        duration = "10m"
-        [[fault]]
-        at = "1m"
-        for = "10s"
-        kind = "process-kill"
-        on = "client-1"
-        [promise]
-        verdict = "pass"
-    "#;
-
-    fn edited(edit: impl FnOnce(&mut Plan)) -> Result<(), BadPlan> {
-        let sim = read("edited", TEXT, &vocabulary()).expect("a sim");
-        let mut plan = plan_of(&sim, 7);
-        edit(&mut plan);
-        check_plan(&sim, &plan)
-    }
-
-    #[test]
-    fn a_plan_of_the_sim_itself_is_good() {
-        assert_eq!(edited(|_| ()), Ok(()));
-    }
-
-    #[test]
-    fn an_edit_that_cannot_be_played_is_refused_with_its_clause() {
-        let stranger = edited(|plan| {
-            let harm = HostHarm::Paused;
-            plan.clauses[0].fault = Fault::Host { on: ["client-9".to_owned()].into(), harm };
-        });
-        assert_eq!(stranger, Err(BadPlan::Host { clause: 1, host: "client-9".into() }));
-        let late = edited(|plan| plan.clauses[0].lasts = Duration::MAX);
-        assert!(matches!(late, Err(BadPlan::Late { clause: 1, .. })), "{late:?}");
-        let twins = edited(|plan| plan.clauses.push(plan.clauses[0].clone()));
-        assert_eq!(twins, Err(BadPlan::Number(1)));
-        let twice = edited(|plan| plan.clauses.push(Clause { number: 2, ..plan.clauses[0].clone() }));
-        assert_eq!(twice, Err(BadPlan::Contradiction(1, 2)));
-        let path = edited(|plan| {
-            let path = Some("[".to_owned());
-            plan.clauses[0].fault = Fault::ProxySilenceUpstream { on: ["client-1".to_owned()].into(), way: None, path };
-        });
-        assert!(matches!(path, Err(BadPlan::Path { clause: 1, .. })), "{path:?}");
-    }
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
+use crate::cast::{HostName, Member};
 use crate::env::Dice;
 use crate::fault::{
     Answer, Between, Clause, Death, DiskHarm, Expired, Family, Fault, HostHarm, Landmark, Latency, LinkHarm, Moment,
     Origin, Plan, Point, Shape, Storm, Unsynced, Way,
 };
+use crate::sim::SimFile;
 use crate::sim::contradiction::contradiction;
-use crate::sim::{Role, SimFile};
 
 /// Every clause of a storm ends so long before the calm: TCP that doubled its retransmission timeout in a partition
 /// sends again at most so long after it healed (Linux: `TCP_RTO_MAX`, 120 s).
@@ -199,29 +200,29 @@ impl Draw<'_> {
     }
 
     /// One host in some role, in one case of three all of them.
-    fn hosts(&mut self, roles: &[Role]) -> BTreeSet<String> {
-        let cast = &self.sim.cast;
-        let present: Vec<Role> = roles.iter().copied().filter(|role| cast.count(*role) > 0).collect();
-        let role = *self.one_of(&present);
-        let hosts = cast.hosts_of(&[role]);
+    fn hosts(&mut self, can: fn(&Member) -> bool) -> BTreeSet<String> {
+        let cast = self.sim.cast();
+        let role = *self.one_of(&cast.roles(can));
+        let hosts = cast.of_role(role);
         if self.dice.random_range(0..3) == 0 {
-            return hosts.into_iter().collect();
+            return hosts.into_iter().map(HostName::to_string).collect();
         }
-        BTreeSet::from([self.one_of(&hosts).clone()])
+        BTreeSet::from([self.one_of(&hosts).to_string()])
     }
 
-    fn host(&mut self, roles: &[Role], harm: HostHarm) -> Fault {
-        Fault::Host { on: self.hosts(roles), harm }
+    fn host(&mut self, can: fn(&Member) -> bool, harm: HostHarm) -> Fault {
+        Fault::Host { on: self.hosts(can), harm }
     }
 
     fn disk(&mut self, harm: DiskHarm) -> Fault {
-        Fault::Disk { on: self.hosts(&[Role::Node, Role::Client]), harm }
+        Fault::Disk { on: self.hosts(|host| host.abilities.stores), harm }
     }
 
     /// Some hosts' links to all others.
     fn link(&mut self, harm: LinkHarm) -> Fault {
-        let from = self.hosts(&Role::ALL);
-        let to = self.sim.hosts().into_iter().filter(|host| !from.contains(host)).collect();
+        let from = self.hosts(|_| true);
+        let hosts = self.sim.cast().members().iter().map(|member| member.name.to_string());
+        let to = hosts.filter(|host| !from.contains(host)).collect();
         let one_way = self.dice.random_range(0..3) == 0;
         Fault::Link { between: Between { from, to, one_way }, harm }
     }
@@ -261,7 +262,7 @@ impl Draw<'_> {
     }
 
     fn backlog_full(&mut self) -> Fault {
-        self.host(&[Role::Node, Role::Proxy], HostHarm::BacklogFull)
+        self.host(|host| host.abilities.accepts, HostHarm::BacklogFull)
     }
 
     /// Shorter than real middleboxes, so that it is felt between two Pings.
@@ -272,13 +273,13 @@ impl Draw<'_> {
     }
 
     fn kill(&mut self) -> Fault {
-        let on = self.hosts(&Role::ALL);
+        let on = self.hosts(|_| true);
         let point = if self.coin() { Some(self.point(&on)) } else { None };
         Fault::Host { on, harm: HostHarm::Dies { death: Death::Killed, point } }
     }
 
     fn power_off(&mut self) -> Fault {
-        let on = self.hosts(&Role::ALL);
+        let on = self.hosts(|_| true);
         let unsynced = *self.one_of(&[Unsynced::Lost, Unsynced::Torn, Unsynced::Reordered]);
         let point = if self.coin() { Some(self.point(&on)) } else { None };
         Fault::Host { on, harm: HostHarm::Dies { death: Death::PoweredOff(unsynced), point } }
@@ -286,7 +287,9 @@ impl Draw<'_> {
 
     /// A point that the hosts come to soon: who has no disk never writes to it.
     fn point(&mut self, on: &BTreeSet<String>) -> Point {
-        let with_disk = self.sim.cast.hosts_of(&[Role::Node, Role::Client]);
+        let cast = self.sim.cast();
+        let with_disk: Vec<String> =
+            cast.those(|host| host.abilities.stores).map(|member| member.name.to_string()).collect();
         let writes = on.iter().all(|host| with_disk.contains(host)) && self.coin();
         let landmark = if writes { Landmark::DurableWrite } else { Landmark::Frame };
         let moment = if self.coin() { Moment::Before } else { Moment::After };
@@ -295,47 +298,43 @@ impl Draw<'_> {
 
     fn restart_loop(&mut self) -> Fault {
         let (up, down) = (self.time(500, 30_000), self.time(100, 10_000));
-        self.host(&Role::ALL, HostHarm::RestartLoop { up, down })
+        self.host(|_| true, HostHarm::RestartLoop { up, down })
     }
 
     fn pause(&mut self) -> Fault {
-        self.host(&Role::ALL, HostHarm::Paused)
+        self.host(|_| true, HostHarm::Paused)
     }
 
     fn suspend(&mut self) -> Fault {
-        self.host(&Role::ALL, HostHarm::Suspended)
+        self.host(|_| true, HostHarm::Suspended)
     }
 
     fn clock_step(&mut self) -> Fault {
         const HOUR_MS: u64 = 3_600_000;
         let far = i64::try_from(self.spread(1_000, HOUR_MS)).expect("an hour fits");
         let by_ms = if self.coin() { far } else { -far };
-        self.host(&Role::ALL, HostHarm::ClockStep { by_ms })
+        self.host(|_| true, HostHarm::ClockStep { by_ms })
     }
 
     /// From a warm quartz to a virtual machine whose clock source is wrong.
     fn clock_drift(&mut self) -> Fault {
         let speed = i32::try_from(self.spread(20, 50_000)).expect("a twentieth fits");
         let parts_per_million = if self.coin() { speed } else { -speed };
-        self.host(&Role::ALL, HostHarm::ClockDrift { parts_per_million })
+        self.host(|_| true, HostHarm::ClockDrift { parts_per_million })
     }
 
     /// A host is lied to about the name that it dials.
     fn name(&mut self) -> Fault {
-        let cast = &self.sim.cast;
-        let dialing = [Role::Proxy, Role::Client, Role::Publisher];
-        let present: Vec<Role> = dialing.into_iter().filter(|role| cast.count(*role) > 0).collect();
-        let role = *self.one_of(&present);
-        let number = self.dice.random_range(1..=cast.count(role));
-        let name = match role {
-            Role::Proxy => cast.node(cast.node_behind(number)),
-            Role::Node | Role::Client | Role::Publisher => cast.proxy(cast.proxy_of(number)),
-        };
-        let mut elsewhere = cast.hosts_of(&[Role::Node, Role::Proxy]);
+        let cast = self.sim.cast();
+        let role = *self.one_of(&cast.roles(Member::is_dialing));
+        let host = (*self.one_of(&cast.of_role(role))).clone();
+        let name = cast.find(&host).and_then(|member| member.dials.first()).expect("it dials").to_string();
+        let mut elsewhere: Vec<String> =
+            cast.those(|host| host.abilities.accepts).map(|member| member.name.to_string()).collect();
         elsewhere.retain(|host| *host != name);
         let to = self.one_of(&elsewhere).clone();
         let answer = self.one_of(&[Answer::Fails, Answer::Moves { to }, Answer::Dead]).clone();
-        Fault::Host { on: BTreeSet::from([cast.host(role, number)]), harm: HostHarm::Name { name, answer } }
+        Fault::Host { on: BTreeSet::from([host.to_string()]), harm: HostHarm::Name { name, answer } }
     }
 
     fn sync_fails(&mut self) -> Fault {
@@ -352,17 +351,17 @@ impl Draw<'_> {
     }
 
     fn disk_lost(&mut self) -> Fault {
-        self.host(&[Role::Client], HostHarm::Dies { death: Death::DiskLost, point: None })
+        self.host(|host| host.abilities.recovers, HostHarm::Dies { death: Death::DiskLost, point: None })
     }
 
     fn disk_restored(&mut self) -> Fault {
         let earlier = self.dice.random_range(0..whole_ticks(self.at).max(1));
         let death = Death::DiskRestored { from: Duration::from_millis(earlier * TICK_MS) };
-        self.host(&[Role::Client], HostHarm::Dies { death, point: None })
+        self.host(|host| host.abilities.recovers, HostHarm::Dies { death, point: None })
     }
 
     fn silence(&mut self) -> Fault {
-        let on = self.hosts(&[Role::Client, Role::Publisher]);
+        let on = self.hosts(|host| host.abilities.streams);
         let way = *self.one_of(&[None, Some(Way::ToNode), Some(Way::ToClient)]);
         Fault::ProxySilenceUpstream { on, way, path: None }
     }
@@ -370,217 +369,4 @@ impl Draw<'_> {
 
 fn whole_ticks(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX) / TICK_MS
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::sim::{Vocabulary, read};
-
-    /// As many as a nightly sweep plays.
-    const SEEDS: std::ops::Range<u64> = 0..2_000;
-    /// What the file itself says, in the midst of the storm.
-    const NAMED: &str = "[[fault]]\nat = \"5m\"\nfor = \"2m\"\nkind = \"process-kill\"\non = \"node-1\"\n";
-
-    fn sim(families: &[Family], rest: &str) -> SimFile {
-        let names: Vec<&str> = families.iter().map(|family| family.name()).collect();
-        let text = format!(
-            "title = \"x\"\nduration = \"15m\"\ncalm = \"5m\"\n[cast]\nclients = 3\npublishers = 2\nnodes = 2\nproxies = 3\n\
-             [workload]\ntopics = 4\n[storm]\nfamilies = {names:?}\n[promise]\nverdict = \"pass\"\n{rest}"
-        );
-        read("x", &text, &Vocabulary::default()).unwrap_or_else(|refusal| panic!("{refusal}"))
-    }
-
-    fn without(family: Family) -> Vec<Family> {
-        Family::ALL.into_iter().filter(|other| *other != family).collect()
-    }
-
-    fn family(fault: &Fault) -> Family {
-        match fault.kind() {
-            "partition" => Family::Partitions,
-            "latency" | "bandwidth" => Family::SlowLinks,
-            "loss" | "mtu-black-hole" => Family::Loss,
-            "syn-loss" | "backlog-full" | "idle-drop" => Family::Connections,
-            "process-kill" | "restart-loop" => Family::Deaths,
-            "power-off" => Family::Power,
-            "pause" | "suspend" => Family::Pauses,
-            "clock-step" | "clock-drift" => Family::Clocks,
-            "name-fails" | "name-moves" | "name-dead" => Family::Names,
-            "sync-fails" | "disk-full" | "slow-sync" | "disk-lost" | "disk-restored" => Family::Disks,
-            "proxy-silence-upstream" => Family::Silences,
-            other => panic!("no storm draws {other}"),
-        }
-    }
-
-    /// The clauses of a plan, whatever their numbers.
-    fn unnumbered(plan: Plan) -> Vec<Clause> {
-        plan.clauses.into_iter().map(|clause| Clause { number: 0, ..clause }).collect()
-    }
-
-    #[test]
-    fn a_seed_decides_the_plan_and_two_seeds_differ() {
-        let sim = sim(&Family::ALL, "");
-        assert_eq!(plan_of(&sim, 7), plan_of(&sim, 7));
-        assert_ne!(plan_of(&sim, 7), plan_of(&sim, 8));
-    }
-
-    #[test]
-    fn a_sim_without_a_storm_has_the_plan_of_its_file() {
-        let mut sim = sim(&Family::ALL, NAMED);
-        sim.storm = None;
-        assert_eq!((plan_of(&sim, 7).clauses.len(), plan_of(&sim, 7)), (1, sim.plan));
-    }
-
-    #[test]
-    fn no_plan_contradicts_itself_and_the_files_clauses_stay() {
-        let sim = sim(&Family::ALL, NAMED);
-        for seed in SEEDS {
-            let clauses = plan_of(&sim, seed).clauses;
-            for (index, clause) in clauses.iter().enumerate() {
-                let other = clauses[..index].iter().find(|other| contradiction(other, clause).is_some());
-                assert_eq!(other, None, "seed {seed}: contradicts {clause:?}");
-            }
-            let named: Vec<&Clause> = clauses.iter().filter(|clause| clause.origin == Origin::File).collect();
-            assert_eq!(named.len(), 1, "seed {seed}");
-            assert_eq!(named[0].fault, sim.plan.clauses[0].fault, "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn every_clause_has_its_time_and_its_number() {
-        let sim = sim(&Family::ALL, NAMED);
-        for seed in SEEDS {
-            let clauses = plan_of(&sim, seed).clauses;
-            assert!(clauses.iter().map(|clause| clause.at).is_sorted(), "seed {seed}");
-            assert!(clauses.iter().map(|clause| clause.number).eq(1..=u32::try_from(clauses.len()).expect("a few")));
-            for clause in clauses.iter().filter(|clause| clause.origin == Origin::Storm) {
-                assert!(clause.at >= Duration::from_secs(30), "seed {seed}: too early: {clause:?}");
-                assert!(clause.end() <= sim.calm_begins() - HEALING, "seed {seed}: too late: {clause:?}");
-                assert!(clause.lasts >= Duration::from_millis(TICK_MS), "seed {seed}: too short: {clause:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_family_that_is_left_out_leaves_the_others_as_they_were() {
-        let all = sim(&Family::ALL, NAMED);
-        for left_out in Family::ALL {
-            let fewer = sim(&without(left_out), NAMED);
-            for seed in 0..200 {
-                let (before, after) = (unnumbered(plan_of(&all, seed)), unnumbered(plan_of(&fewer, seed)));
-                let (gone, kept): (Vec<&Clause>, Vec<&Clause>) = before
-                    .iter()
-                    .partition(|clause| clause.origin == Origin::Storm && family(&clause.fault) == left_out);
-                assert!(kept.iter().all(|clause| after.contains(clause)), "seed {seed} without {left_out:?}");
-                let alone = kept.iter().all(|clause| clause.origin == Origin::File);
-                for new in after.iter().filter(|clause| !before.contains(clause)) {
-                    let was_hidden = gone.iter().any(|clause| contradiction(clause, new).is_some());
-                    assert!(was_hidden || alone, "seed {seed} without {left_out:?} has {new:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_storm_that_lasts_longer_keeps_the_families_of_its_seed() {
-        let of = |sim: &SimFile, seed| -> BTreeSet<Family> {
-            plan_of(sim, seed).clauses.iter().map(|clause| family(&clause.fault)).collect()
-        };
-        let short = sim(&Family::ALL, "");
-        let long = SimFile { duration: Duration::from_secs(10_000), ..short.clone() };
-        let same = SEEDS.filter(|seed| of(&short, *seed) == of(&long, *seed)).count();
-        // A family all of whose clauses contradicted others is missing.
-        assert!(same > 1_500, "{same} of 2000");
-    }
-
-    #[test]
-    fn every_family_and_kind_appears_and_about_half_of_the_families_each_time() {
-        let sim = sim(&Family::ALL, "");
-        let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut families = 0;
-        for seed in SEEDS {
-            let clauses = plan_of(&sim, seed).clauses;
-            assert!(!clauses.is_empty(), "seed {seed}: a storm without wind");
-            families += clauses.iter().map(|clause| family(&clause.fault)).collect::<BTreeSet<_>>().len();
-            clauses.iter().for_each(|clause| *seen.entry(clause.fault.kind()).or_default() += 1);
-        }
-        // All but bit rot: nobody replaces a rotten store.
-        assert_eq!(seen.len(), 24, "{seen:?}");
-        assert!(seen.values().all(|count| *count > 100), "{seen:?}");
-        let drawn: BTreeSet<&str> = seen.keys().copied().collect();
-        assert!(!drawn.contains("bit-rot"));
-        assert!((9_000..=12_000).contains(&families), "about 5.5 of 11 in each of 2000: {families}");
-    }
-
-    #[test]
-    fn one_family_is_always_drawn() {
-        for alone in Family::ALL {
-            let sim = sim(&[alone], "");
-            for seed in 0..100 {
-                let clauses = plan_of(&sim, seed).clauses;
-                assert!(!clauses.is_empty() && clauses.iter().all(|clause| family(&clause.fault) == alone));
-            }
-        }
-    }
-
-    #[test]
-    fn intensity_is_the_mean_of_what_a_family_draws() {
-        for intensity in [1, 3, 10] {
-            let mut sim = sim(&[Family::Silences], "");
-            sim.storm = sim.storm.map(|storm| Storm { intensity, ..storm });
-            let total: usize = SEEDS.map(|seed| plan_of(&sim, seed).clauses.len()).sum();
-            let mean = total as f64 / 2_000.0;
-            assert!((mean - f64::from(intensity)).abs() < 0.3, "{mean} of {intensity}");
-        }
-    }
-
-    #[test]
-    fn nodes_never_lose_their_disks() {
-        let sim = sim(&[Family::Disks], "");
-        for seed in SEEDS {
-            for Clause { fault, at, .. } in plan_of(&sim, seed).clauses {
-                let Fault::Host { on, harm: HostHarm::Dies { death, .. } } = &fault else { continue };
-                assert!(on.iter().all(|host| host.starts_with("client-")), "{fault:?}");
-                if let Death::DiskRestored { from } = death {
-                    assert!(*from < at, "restored from {from:?} at {at:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn points_lie_where_hosts_come_by_and_names_are_those_that_hosts_dial() {
-        let sim = sim(&[Family::Deaths, Family::Power, Family::Names], "");
-        let (mut points, mut names) = (0, 0);
-        for clause in SEEDS.flat_map(|seed| plan_of(&sim, seed).clauses) {
-            let Fault::Host { on, harm } = &clause.fault else { panic!("not of a host: {clause:?}") };
-            match harm {
-                HostHarm::Dies { point: Some(point), .. } if point.landmark == Landmark::DurableWrite => {
-                    points += 1;
-                    let has_disk = |host: &String| host.starts_with("node") || host.starts_with("client");
-                    assert!(on.iter().all(has_disk), "{clause:?}");
-                }
-                HostHarm::Name { name, answer } => {
-                    names += 1;
-                    let dials_node = on.iter().all(|host| host.starts_with("proxy"));
-                    assert_eq!(dials_node, name.starts_with("node"), "{clause:?}");
-                    assert_ne!(answer, &Answer::Moves { to: name.clone() }, "{clause:?}");
-                }
-                _ => {}
-            }
-        }
-        assert!(points > 100 && names > 100, "{points} points, {names} names");
-    }
-
-    #[test]
-    fn a_cast_without_publishers_has_its_storm_too() {
-        let mut sim = sim(&Family::ALL, "");
-        sim.cast.publishers = 0;
-        let hosts = sim.hosts();
-        for clause in SEEDS.flat_map(|seed| plan_of(&sim, seed).clauses) {
-            assert!(clause.fault.hosts().all(|host| hosts.iter().any(|known| known == host)), "{clause:?}");
-        }
-    }
 }

@@ -1,3 +1,16 @@
 //! Subjects: a protocol with its programs, its workload and its judges, put into the world.
+//!
+//! Refuses to know how a trial is played. What a subject brings is said here once: its keys of a sim file, its cast,
+//! the roles that its hosts play, its judges and its words; ours, `xmtp`, comes by the same door as any guest's.
 
+mod interface;
+mod list;
+mod proxy_role;
+mod role;
+mod tcp_keys;
 pub mod xmtp;
+
+pub use interface::{Expectations, Explanation, Reading, Setup, Subject};
+pub use list::Subjects;
+pub use proxy_role::{HostNames, ProxyRole, TapMaker, TapSeat};
+pub use role::{Entrance, Preparation, Role, Seat, Times, program};

@@ -80,7 +80,7 @@ impl FromStr for EngineKind {
 /// What of a sim with this plan the turmoil engine cannot express, and why; empty where it can play it.
 #[must_use]
 pub fn inexpressible(sim: &SimFile, plan: &Plan) -> Vec<String> {
-    let hosts = sim.hosts().len();
+    let hosts = sim.cast().members().len();
     let crowd = (hosts > MOST_HOSTS).then(|| {
         format!("{hosts} hosts: turmoil 0.7 visits every link for every host in every tick; at most {MOST_HOSTS}")
     });
@@ -97,7 +97,7 @@ fn settings(sim: &SimFile) -> impl Iterator<Item = String> {
         (sim.link.bandwidth_bytes_per_second.is_some(), "link.bandwidth: turmoil 0.7 has no bandwidth"),
         (sim.link.loss_basis_points.is_some(), "link.loss: turmoil 0.7 has no retransmission: a lost segment hangs"),
         (
-            [sim.client.tcp, sim.cast.proxy.tcp].iter().any(|tcp| *tcp != TcpOptions::default()),
+            sim.setup.tcp_options().iter().any(|tcp| *tcp != TcpOptions::default()),
             "tcp-keepalive and tcp-user-timeout: turmoil 0.7 has neither",
         ),
     ];
@@ -168,13 +168,14 @@ mod tests {
 
     use super::*;
     use crate::fault::{Answer, Between, Expired, Landmark, Latency, Moment, Origin, Point, Unsynced};
-    use crate::sim::{read, vocabulary};
+    use crate::sim::read;
+    use crate::subject::xmtp::SUBJECTS;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn reasons(lasts: Duration, fault: Fault) -> Vec<String> {
         let text = "title = \"A\"\nduration = \"10m\"\n[promise]\nverdict = \"pass\"";
-        let sim = read("sim", text, &vocabulary()).expect("a sim");
+        let sim = read("sim", text, SUBJECTS).expect("a sim");
         inexpressible(
             &sim,
             &Plan { clauses: vec![Clause { number: 3, at: SECOND, lasts, fault, origin: Origin::File }] },

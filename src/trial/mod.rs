@@ -3,11 +3,9 @@
 //! Refuses to know files and the command line. A sim and a seed go in; an [`Outcome`] comes out.
 
 mod express;
-mod observe;
 mod outcome;
 mod play;
 mod stage;
-mod tap;
 
 pub use express::{BadEngine, EngineKind, inexpressible};
 pub use outcome::{Conclusion, Outcome};

@@ -66,7 +66,7 @@ impl Outcome {
     /// Judges a history by the checkers and by the sim's promise.
     #[must_use]
     pub fn judge(sim: SimFile, seed: u64, engine: EngineKind, plan: Plan, history: History) -> Self {
-        let judgements = checker::judge(&history);
+        let judgements = checker::judge(&history, sim.subject.checkers());
         let conclusion = conclude(&sim, &plan, &history, &judgements);
         Outcome { sim, seed, engine, plan, history, judgements, conclusion }
     }
@@ -149,13 +149,14 @@ fn was_felt(history: &History, number: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::{Vocabulary, read};
+    use crate::sim::read;
+    use crate::subject::xmtp::SUBJECTS;
 
     const SIM: &str = "title = \"x\"\nduration = \"20m\"\n[[fault]]\nat = \"5m\"\nfor = \"1m\"\nkind = \"pause\"\n\
                        on = \"node\"\n[promise]\nverdict = \"pass\"\n";
 
     fn too_little(origin: Origin, felt: bool) -> Option<String> {
-        let sim = read("x", SIM, &Vocabulary::default()).expect("a good sim");
+        let sim = read("x", SIM, SUBJECTS).expect("a good sim");
         let mut plan = sim.plan.clone();
         plan.clauses.iter_mut().for_each(|clause| clause.origin = origin);
         let mut history = History::default();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::fault::{Clause, Death, Fault, HostHarm, Plan, Way};
@@ -14,11 +13,6 @@ use crate::sim::plan_of;
 use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
 use crate::world::{Engine, EngineError, Leap, LinkBase, TrialPanic, Turmoil, on_trial_thread};
-
-/// The clients come when the messages of `history` are stored, which is looked at so often; and after this
-/// time in any case, so that a node that stores nothing cannot hold the trial up.
-const PREPARATION_STEP: Duration = Duration::from_millis(100);
-const PREPARATION_MOST: Duration = Duration::from_secs(60);
 
 /// Why a trial could not be played to its end. Only one reason lies in the sim; the others are bugs of pulseless.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +145,7 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
     let mut stage = Stage::build(sim, world);
     stage.recorder.keep(kept);
     stage.recorder.record(Event::Began(terms(sim)));
-    raise_curtain(&mut stage, sim)?;
+    stage.enter()?;
     let mut felt = BTreeSet::new();
     for (at, step, clause) in timeline(plan) {
         stage.world.run_until(at)?;
@@ -177,24 +171,6 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
     }
     stage.world.run_until(sim.duration)?;
     Ok(stage.recorder.take())
-}
-
-fn raise_curtain(stage: &mut Stage, sim: &SimFile) -> Result<(), EngineError> {
-    let hosts = sim.hosts();
-    let (nodes, others) = hosts.split_at(sim.cast.nodes as usize);
-    let (proxies, others) = others.split_at(sim.cast.proxies as usize);
-    let (clients, publishers) = others.split_at(sim.cast.clients as usize);
-    // A node listens before a proxy dials it, a proxy before anybody dials the proxy.
-    for hosts in [nodes, proxies] {
-        hosts.iter().for_each(|host| stage.start(host));
-        stage.world.run_until(stage.world.clock().now())?;
-    }
-    publishers.iter().for_each(|host| stage.start(host));
-    while stage.preparing.load(Ordering::Relaxed) > 0 && stage.world.clock().now() < PREPARATION_MOST {
-        stage.world.run_until(stage.world.clock().now() + PREPARATION_STEP)?;
-    }
-    clients.iter().for_each(|host| stage.start(host));
-    Ok(())
 }
 
 /// Begins a clause; whether it harmed anybody at once.

@@ -1,43 +1,35 @@
-//! Stages a sim: the cast on its hosts, in a world of its own.
+//! Stages a sim: the hosts of its roles, in a world of their own.
+//!
+//! Refuses to know what a role runs.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::env::{Address, Env};
+use crate::cast::HostName;
 use crate::fault::Death;
-use crate::history::{Event, HostName, Recorder, Terms};
-use crate::proxy::{self, Control, ProxyConfig};
-use crate::sim::{SimFile, WorkloadKind};
-use crate::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
-use crate::subject::xmtp::node::{self, NodeConfig};
-use crate::subject::xmtp::wire::{Add, Cursor, Topic};
-use crate::subject::xmtp::workload::{self, Consumer, Pace, Payloads, Schedule};
-use crate::trial::observe::{ClientObserver, NodeObserver};
-use crate::trial::tap::Tap;
-use crate::world::{Engine, HostId, Program};
+use crate::history::{Event, Recorder, Terms};
+use crate::proxy::Control;
+use crate::sim::{LinkSettings, SimFile};
+use crate::subject::{Entrance, HostNames, Preparation, Role, Seat};
+use crate::world::{Engine, EngineError, HostId};
 
-/// The nodes' and the proxies' ports: gRPC examples' usual ones.
-const NODE_PORT: u16 = 5556;
-const PROXY_PORT: u16 = 5555;
-
-/// Why a sim's word has a meaning.
-const CHECKED: &str = "a sim's words are checked when it is read";
-
-/// The hosts' addresses, known once all of them stand.
-type Names = Arc<OnceLock<Arc<BTreeMap<IpAddr, HostName>>>>;
+/// The last hosts come when everything is prepared, which is looked at so often; and after this time in any case, so
+/// that a host that never is ready cannot hold the trial up.
+const PREPARATION_STEP: Duration = Duration::from_millis(100);
+const PREPARATION_MAX: Duration = Duration::from_secs(60);
 
 /// A sim on stage: hosts by name, and the strings that the play pulls.
 pub(crate) struct Stage {
     pub(crate) world: Box<dyn Engine>,
-    pub(crate) hosts: BTreeMap<String, HostId>,
+    pub(crate) hosts: BTreeMap<HostName, HostId>,
     /// Each proxy's control, by its host.
-    pub(crate) controls: BTreeMap<String, Control>,
+    pub(crate) controls: BTreeMap<HostName, Control>,
     pub(crate) recorder: Recorder,
-    /// So many publishers have still to store what was to be there before the clients came.
-    pub(crate) preparing: Arc<AtomicU32>,
+    preparation: Preparation,
+    /// The hosts of each role, in the order in which they enter.
+    entrances: Vec<(Entrance, Vec<HostName>)>,
 }
 
 impl Stage {
@@ -47,22 +39,56 @@ impl Stage {
         let recorder = Recorder::new(Arc::new(move || clock.now()));
         let dying = recorder.clone();
         world.tell_deaths(Box::new(move |host, death| record_death(&dying.on(&HostName::from(host)), death)));
-        let preparing = if sim.workload.history == 0 { 0 } else { sim.cast.nodes };
         let mut stage = Stage {
             world,
             hosts: BTreeMap::new(),
             controls: BTreeMap::new(),
             recorder,
-            preparing: Arc::new(preparing.into()),
+            preparation: Preparation::of(sim.setup.preparations()),
+            entrances: Vec::new(),
         };
-        let names: Names = Arc::default();
-        stage.add_nodes(sim);
-        stage.add_proxies(sim, &names);
-        stage.add_publishers(sim);
-        stage.add_clients(sim);
-        let by_ip = stage.hosts.iter().map(|(name, id)| (stage.world.ip(*id), HostName::from(name.as_str())));
-        names.get_or_init(|| Arc::new(by_ip.collect()));
+        let names: HostNames = Arc::new(OnceLock::new());
+        for role in sim.setup.roles(sim.times()) {
+            stage.add(&*role, &names);
+        }
+        names.get_or_init(|| stage.hosts.iter().map(|(name, id)| (stage.world.ip(*id), name.clone())).collect());
         stage
+    }
+
+    fn add(&mut self, role: &dyn Role, names: &HostNames) {
+        let hosts = role.hosts();
+        for (number, name) in (1..).zip(&hosts) {
+            let (recorder, preparation) = (self.recorder.on(name), self.preparation.clone());
+            let mut seat = Seat { recorder, names: names.clone(), preparation, control: None };
+            let program = role.program(number, &mut seat);
+            self.hosts.insert(name.clone(), self.world.add_host(name, program));
+            self.controls.extend(seat.control.map(|control| (name.clone(), control)));
+        }
+        self.entrances.push((role.entrance(), hosts));
+    }
+
+    /// Lets the hosts enter, role by role.
+    ///
+    /// # Errors
+    /// A host broke down.
+    pub(crate) fn enter(&mut self) -> Result<(), EngineError> {
+        for (entrance, hosts) in std::mem::take(&mut self.entrances) {
+            if entrance == Entrance::Prepared {
+                self.await_preparation()?;
+            }
+            hosts.iter().for_each(|host| self.start(host));
+            if entrance == Entrance::Listening {
+                self.world.run_until(self.world.clock().now())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn await_preparation(&mut self) -> Result<(), EngineError> {
+        while !self.preparation.is_done() && self.world.clock().now() < PREPARATION_MAX {
+            self.world.run_until(self.world.clock().now() + PREPARATION_STEP)?;
+        }
+        Ok(())
     }
 
     /// The address of a host.
@@ -85,105 +111,6 @@ impl Stage {
     pub(crate) fn halt(&mut self, host: &str, death: Death) -> bool {
         self.world.halt(self.hosts[host], death)
     }
-
-    fn add(&mut self, name: &str, program: Program) {
-        let id = self.world.add_host(name, program);
-        self.hosts.insert(name.to_owned(), id);
-    }
-
-    fn recorder_of(&self, name: &str) -> Recorder {
-        self.recorder.on(&HostName::from(name))
-    }
-
-    fn add_nodes(&mut self, sim: &SimFile) {
-        for number in 1..=sim.cast.nodes {
-            let name = sim.cast.node(number);
-            let recorder = self.recorder_of(&name);
-            let config = NodeConfig {
-                port: NODE_PORT,
-                keepalive: sim.node.keepalive,
-                pong_deadline: sim.node.pong_deadline,
-                quirk: sim.node.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),
-                ..NodeConfig::default()
-            };
-            let run = move |env: Env| {
-                let observer = Arc::new(NodeObserver(recorder.begin_life()));
-                let serving = node::serve(env, config.clone(), observer);
-                async move { serving.await.map_err(|error| error.to_string()) }
-            };
-            self.add(&name, program(run));
-        }
-    }
-
-    fn add_proxies(&mut self, sim: &SimFile, names: &Names) {
-        // Counted over all proxies, so that no two of their processes have one number.
-        let incarnations = Arc::new(AtomicU32::new(0));
-        for number in 1..=sim.cast.proxies {
-            let name = sim.cast.proxy(number);
-            let control = Control::default();
-            self.controls.insert(name.clone(), control.clone());
-            let upstream = Address::new(sim.cast.node(sim.cast.node_behind(number)), NODE_PORT);
-            let config = ProxyConfig { port: PROXY_PORT, upstream, tcp: sim.cast.proxy.tcp, control };
-            let (names, recorder, incarnations) = (names.clone(), self.recorder_of(&name), incarnations.clone());
-            let run = move |env: Env| {
-                let incarnation = incarnations.fetch_add(1, Ordering::Relaxed) + 1;
-                let names = names.get().expect("every host stands before one starts").clone();
-                let tap = Arc::new(Tap::new(incarnation, names, recorder.begin_life()));
-                let serving = proxy::serve(env, config.clone(), tap);
-                async move { serving.await.map_err(|error| error.to_string()) }
-            };
-            self.add(&name, program(run));
-        }
-    }
-
-    fn add_publishers(&mut self, sim: &SimFile) {
-        for number in 1..=sim.cast.publishers {
-            let name = format!("publisher-{number}");
-            let recorder = self.recorder_of(&name);
-            let work = PublisherWork::new(sim, number, &name);
-            let preparing = self.preparing.clone();
-            let run = move |env: Env| {
-                let (work, recorder, preparing) = (work.clone(), recorder.begin_life(), preparing.clone());
-                async move {
-                    let publisher = Publisher::new(env.clone(), work.proxy, PublisherConfig::default());
-                    let payloads = Payloads::new(&work.author, work.topics, work.size, env.dice());
-                    let schedule = Schedule::new(work.pace, recorder.now(), work.end, env.dice());
-                    // A publisher that is started again does not prepare the stage again.
-                    let first = if preparing.load(Ordering::Relaxed) == 0 { 0 } else { work.first };
-                    let ready = || {
-                        preparing.fetch_sub(u32::from(first > 0), Ordering::Relaxed);
-                    };
-                    workload::publish(publisher, payloads, schedule, first, ready, recorder).await;
-                    Ok(())
-                }
-            };
-            self.add(&name, program(run));
-        }
-    }
-
-    fn add_clients(&mut self, sim: &SimFile) {
-        for number in 1..=sim.cast.clients {
-            let name = format!("client-{number}");
-            let recorder = self.recorder_of(&name);
-            let proxy = sim.cast.proxy_of(number);
-            let address = Address::new(sim.cast.proxy(proxy), PROXY_PORT);
-            let config = ClientConfig {
-                topics_per_mutate: sim.client.topics_per_mutate as usize,
-                watchdog: sim.client.watchdog,
-                http2_keepalive: sim.client.http2_keepalive,
-                tcp: sim.client.tcp,
-                quirk: sim.client.quirk.as_deref().map(|name| name.parse().expect(CHECKED)),
-                ..ClientConfig::new(address, subscription(&sim.topics_behind(proxy)))
-            };
-            let consumer = Consumer { time: sim.client.consume };
-            let run = move |env: Env| {
-                let observer = Arc::new(ClientObserver(recorder.begin_life()));
-                let subscribing = client::subscribe(env, config.clone(), consumer, observer);
-                async move { subscribing.await.map(|_| ()).map_err(|error| error.to_string()) }
-            };
-            self.add(&name, program(run));
-        }
-    }
 }
 
 /// Records how a host died; what its process says from here on is not heard.
@@ -200,74 +127,24 @@ fn record_death(recorder: &Recorder, death: Death) {
     }
 }
 
-/// What one publisher does.
-#[derive(Clone)]
-struct PublisherWork {
-    author: String,
-    proxy: Address,
-    topics: Vec<Topic>,
-    size: usize,
-    pace: Pace,
-    first: usize,
-    end: Duration,
-}
-
-impl PublisherWork {
-    fn new(sim: &SimFile, number: u32, name: &str) -> Self {
-        let workload = &sim.workload;
-        // The publishers share the sim's rate.
-        let every = workload.rate.gap() * sim.cast.publishers;
-        let pace = match workload.kind {
-            WorkloadKind::Quiet => Pace::Quiet,
-            WorkloadKind::Steady => Pace::Steady { every },
-            WorkloadKind::Burst => Pace::Burst { every, messages: workload.burst },
-        };
-        let proxy = sim.cast.proxy_of(number);
-        // The first publisher of each node stores the node's share of the history.
-        let nodes = sim.cast.nodes;
-        let share = workload.history / nodes + u32::from(number <= workload.history % nodes);
-        PublisherWork {
-            author: name.to_owned(),
-            proxy: Address::new(sim.cast.proxy(proxy), PROXY_PORT),
-            topics: sim.topics_behind(proxy),
-            size: workload.size_bytes,
-            pace,
-            first: if number <= nodes { share as usize } else { 0 },
-            end: sim.calm_begins(),
-        }
-    }
-}
-
-/// Every topic from its beginning.
-fn subscription(topics: &[Topic]) -> Vec<Add> {
-    topics.iter().map(|topic| Add { topic: topic.clone(), cursor: Cursor(0) }).collect()
-}
-
 /// The terms of a sim, for the head of its history.
 pub(crate) fn terms(sim: &SimFile) -> Terms {
-    let follows = |number| subscription(&sim.topics_behind(sim.cast.proxy_of(number)));
+    let expectations = sim.setup.expectations();
     Terms {
-        keepalive: sim.node.keepalive,
-        intervals: sim.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
-        travel: travel(sim),
+        keepalive: expectations.keepalive,
+        intervals: expectations.intervals,
+        travel: travel(&sim.link),
         calm: sim.calm_begins(),
         within: sim.promise.within,
         end: sim.duration,
-        subscribers: (1..=sim.cast.clients).map(|number| (format!("client-{number}"), follows(number))).collect(),
+        subscribers: expectations.follows.into_iter().map(|(host, adds)| (host.to_string(), adds)).collect(),
     }
 }
 
 /// The longest that bytes travel over two links. Where segments are lost by the sim's own links, a burst is repeated
 /// after 200 ms, doubled each time (RFC 6298); five losses in a row are out of reach of any rate worth a sim.
-fn travel(sim: &SimFile) -> Duration {
+fn travel(link: &LinkSettings) -> Duration {
     const REPEATED_FIVE_TIMES: Duration = Duration::from_millis(200 * 31);
-    let repeated = if sim.link.loss_basis_points.is_some() { REPEATED_FIVE_TIMES } else { Duration::ZERO };
-    (sim.link.latency.most + repeated) * 2
-}
-
-fn program<Run>(run: impl Fn(Env) -> Run + 'static) -> Program
-where
-    Run: Future<Output = Result<(), String>> + Send + 'static,
-{
-    Box::new(move |env| Box::pin(run(env)))
+    let repeated = if link.loss_basis_points.is_some() { REPEATED_FIVE_TIMES } else { Duration::ZERO };
+    (link.latency.most + repeated) * 2
 }

@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::cast::Member;
 use crate::fault::{Answer, Death, Fault, HostHarm, Landmark, Moment, Point, Unsynced, Way};
 use crate::grammar::quantity::{self, spell};
 use crate::grammar::refusal::{Problem, listed};
 use crate::grammar::section::{Entry, Found, Section};
-use crate::sim::Role;
 use crate::sim::clause::pattern::{ACCEPTING, DIALING, EVERYBODY, Reach, STREAMING, WITH_DISK, compile, read_hosts};
 use crate::sim::clause::plan::Scene;
 
@@ -193,7 +193,7 @@ pub(crate) fn read_name_dead(section: &mut Section<'_>, scene: &Scene<'_>) -> Op
 pub(crate) fn read_name_moves(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Fault> {
     let name = read_name(section, scene);
     let to = section.required("to", "to = \"proxy-2\"", |entry| {
-        let to = host_named(entry, scene, &Role::ALL)?;
+        let to = host_named(entry, scene, |_| true)?;
         if name.as_ref() == Some(&to) {
             let problem = entry.problem(format!("`{}`: `{to}` leads to {to} already", entry.key()));
             return Err(problem.label("the same host").advice("name the host that the name leads to instead"));
@@ -206,15 +206,16 @@ pub(crate) fn read_name_moves(section: &mut Section<'_>, scene: &Scene<'_>) -> O
 
 /// Reads the name that is looked up: somebody listens only on nodes and proxies.
 fn read_name(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<String> {
-    let roles = [Role::Node, Role::Proxy];
-    section.required("name", "name = \"proxy\"", |entry| host_named(entry, scene, &roles)).map(|name| name.value)
+    section
+        .required("name", "name = \"proxy\"", |entry| host_named(entry, scene, |host| host.abilities.accepts))
+        .map(|name| name.value)
 }
 
 /// A host by its name, not by a pattern.
-fn host_named(entry: &Entry<'_>, scene: &Scene<'_>, roles: &[Role]) -> Result<String, Problem> {
+fn host_named(entry: &Entry<'_>, scene: &Scene<'_>, can: fn(&Member) -> bool) -> Result<String, Problem> {
     let text = entry.text("the name of a host, such as \"proxy\"")?;
     let Some(cast) = &scene.stage.cast else { return Ok(text.into()) };
-    let hosts = cast.hosts_of(roles);
+    let hosts: Vec<String> = cast.those(can).map(|member| member.name.to_string()).collect();
     if hosts.iter().any(|host| host == text) {
         return Ok(text.into());
     }

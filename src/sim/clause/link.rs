@@ -98,7 +98,7 @@ fn read_between(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Between>
 }
 
 fn others(scene: &Scene<'_>, from: &BTreeSet<String>) -> BTreeSet<String> {
-    let hosts = scene.stage.cast.iter().flat_map(|cast| cast.hosts());
+    let hosts = scene.stage.cast.iter().flat_map(|cast| cast.members()).map(|member| member.name.to_string());
     hosts.filter(|host| !from.contains(host)).collect()
 }
 

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use globset::{Glob, GlobSet};
 
+use crate::cast::Member;
 use crate::grammar::refusal::{Problem, listed};
 use crate::grammar::section::{Entry, Section};
-use crate::sim::Role;
 use crate::sim::clause::Stage;
 
 /// Far longer than a host name or a path; a pattern's length bounds the size of what it compiles to.
@@ -16,24 +16,23 @@ const LONGEST_PATTERN: usize = 200;
 
 /// Whom a fault may fall on.
 pub(crate) struct Reach {
-    roles: &'static [Role],
+    can: fn(&Member) -> bool,
     /// How a help begins that lists them.
     told: &'static str,
 }
 
 /// Every host runs a process, and has a clock and a network.
-pub(crate) const EVERYBODY: Reach = Reach { roles: &Role::ALL, told: "the hosts are" };
+pub(crate) const EVERYBODY: Reach = Reach { can: |_| true, told: "the hosts are" };
 /// Nodes have a log, clients an inbox.
-pub(crate) const WITH_DISK: Reach = Reach { roles: &[Role::Node, Role::Client], told: "the hosts with a disk are" };
+pub(crate) const WITH_DISK: Reach = Reach { can: |host| host.abilities.stores, told: "the hosts with a disk are" };
 /// Clients and publishers dial proxies, and proxies dial nodes.
 pub(crate) const ACCEPTING: Reach =
-    Reach { roles: &[Role::Node, Role::Proxy], told: "the hosts that accept connections are" };
+    Reach { can: |host| host.abilities.accepts, told: "the hosts that accept connections are" };
 /// Who dials looks a name up.
-pub(crate) const DIALING: Reach =
-    Reach { roles: &[Role::Proxy, Role::Client, Role::Publisher], told: "the hosts that look names up are" };
+pub(crate) const DIALING: Reach = Reach { can: Member::is_dialing, told: "the hosts that look names up are" };
 /// Whose streams pass a proxy.
 pub(crate) const STREAMING: Reach =
-    Reach { roles: &[Role::Client, Role::Publisher], told: "the hosts whose streams pass a proxy are" };
+    Reach { can: |host| host.abilities.streams, told: "the hosts whose streams pass a proxy are" };
 
 /// Reads the required key `name`, one pattern or several, into the hosts that it matches; it needs no cast to tell
 /// other mistakes.
@@ -64,7 +63,10 @@ pub(crate) fn match_hosts(
         section.note(problem.advice(format!("write {FORM}")));
         return None;
     }
-    let hosts = stage.cast.as_ref().map(|cast| cast.hosts_of(reach.roles));
+    let hosts = stage
+        .cast
+        .as_ref()
+        .map(|cast| cast.those(reach.can).map(|member| member.name.to_string()).collect::<Vec<String>>());
     let mut matched = BTreeSet::new();
     for entry in entries {
         let text = section.keep(entry.text(FORM))?;

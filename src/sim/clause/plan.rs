@@ -5,9 +5,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::cast::Cast;
 use crate::fault::{Clause, Fault, Origin, Plan};
 use crate::grammar::section::Section;
-use crate::sim::Cast;
 use crate::sim::clause::overlap::note_contradictions;
 use crate::sim::clause::times::Times;
 use crate::sim::clause::{disk, host, link};

@@ -8,7 +8,8 @@ use crate::fault::{
     Point, Shape, Unsynced,
 };
 use crate::grammar::{Problem, Refusal};
-use crate::sim::{Vocabulary, read};
+use crate::sim::read;
+use crate::subject::xmtp::SUBJECTS;
 
 use super::plan::KINDS;
 
@@ -20,7 +21,7 @@ fn fault(at: &str, lasts: &str, kind: &str, rest: &str) -> String {
 }
 
 fn try_plan(faults: &[String]) -> Result<Plan, Refusal> {
-    read("x", &format!("{HEAD}{}", faults.concat()), &Vocabulary::default()).map(|sim| sim.plan)
+    read("x", &format!("{HEAD}{}", faults.concat()), SUBJECTS).map(|sim| sim.plan)
 }
 
 fn plan(faults: &[String]) -> Plan {

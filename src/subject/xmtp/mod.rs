@@ -1,7 +1,18 @@
 //! The subject `xmtp`: all that knows the protocol under test.
+//!
+//! Refuses to know how a trial is played: it comes by the door of [`subject`](crate::subject), like any guest. Client
+//! and node share the data types of `wire` and nothing else, so that one misreading cannot hide in both ends.
 
 pub mod client;
+mod entry;
+mod explain;
 pub mod node;
+mod observe;
+mod roles;
+pub mod settings;
 pub mod spec;
+mod tap;
 pub mod wire;
 pub mod workload;
+
+pub use entry::{SUBJECTS, Xmtp, XmtpSetup};

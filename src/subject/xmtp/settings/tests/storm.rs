@@ -1,16 +1,18 @@
 //! What the reader promises about storms.
 
-use super::{SMALL, read, render, secs, set, vocabulary};
+use super::{SMALL, render, secs, set};
 use crate::fault::{Family, Storm};
+use crate::sim::read;
+use crate::subject::xmtp::SUBJECTS;
 
 fn storm(lines: &str) -> Storm {
     let text = format!("{SMALL}[storm]\n{lines}");
-    read("x", &text, &vocabulary()).expect("a good sim").storm.expect("a storm")
+    read("x", &text, SUBJECTS).expect("a good sim").storm.expect("a storm")
 }
 
 fn wrong(lines: &str, parts: &[&str]) {
     let text = format!("{SMALL}[storm]\n{lines}");
-    let text = render(&read("x", &text, &vocabulary()).expect_err(lines));
+    let text = render(&read("x", &text, SUBJECTS).expect_err(lines));
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }
@@ -22,7 +24,7 @@ fn a_storm_names_its_families() {
     assert_eq!(some, Storm { families: [Family::Loss, Family::Power].into(), intensity: 7, begins: secs(60) });
     let all = storm("families = \"all\"\n");
     assert_eq!(all, Storm { families: Family::ALL.into(), intensity: 3, begins: secs(30) });
-    assert_eq!(read("x", SMALL, &vocabulary()).expect("a good sim").storm, None);
+    assert_eq!(read("x", SMALL, SUBJECTS).expect("a good sim").storm, None);
 }
 
 #[test]

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::{SMALL, read, refused, render, secs, set, vocabulary};
+use super::{SMALL, refused, render, secs, set, settings};
 use crate::env::{TcpKeepalive, TcpOptions};
 use crate::fault::{Latency, Shape};
-use crate::sim::{Cast, Link, SimFile};
+use crate::sim::{LinkSettings, SimFile, read};
+use crate::subject::xmtp::SUBJECTS;
 
 fn with(lines: &str) -> SimFile {
-    read("x", &format!("{SMALL}{lines}"), &vocabulary()).expect("a good sim")
+    read("x", &format!("{SMALL}{lines}"), SUBJECTS).expect("a good sim")
 }
 
 /// Asserts that `SMALL` with more lines is refused with all of `parts`.
 fn wrong(lines: &str, parts: &[&str]) {
-    let text = render(&read("x", &format!("{SMALL}{lines}"), &vocabulary()).expect_err(lines));
+    let text = render(&read("x", &format!("{SMALL}{lines}"), SUBJECTS).expect_err(lines));
     for part in parts {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }
@@ -23,7 +24,7 @@ fn wrong(lines: &str, parts: &[&str]) {
 fn a_link_may_be_slow_narrow_and_lossy() {
     let link = with("[link]\nlatency = \"20ms..1s long-tailed\"\nbandwidth = \"10MiB/s\"\nloss = \"0.1%\"\n").link;
     let latency = Latency { shape: Shape::LongTailed, least: Duration::from_millis(20), most: secs(1) };
-    let expected = Link { latency, bandwidth_bytes_per_second: Some(10 << 20), loss_basis_points: Some(10) };
+    let expected = LinkSettings { latency, bandwidth_bytes_per_second: Some(10 << 20), loss_basis_points: Some(10) };
     assert_eq!(link, expected);
 }
 
@@ -46,13 +47,13 @@ fn clients_and_proxies_have_their_tcp() {
         "[client]\ntcp-keepalive = { idle = \"5s\", interval = \"2s\", count = 2 }\ntcp-user-timeout = \"30s\"\n";
     let file = with(lines);
     let keepalive = Some(TcpKeepalive { idle: secs(5), interval: secs(2), count: 2 });
-    assert_eq!(file.client.tcp, TcpOptions { keepalive, user_timeout: Some(secs(30)) });
-    assert_eq!(file.cast.proxy.tcp, TcpOptions::default(), "the proxy's own is off");
+    assert_eq!(settings(&file).client.tcp, TcpOptions { keepalive, user_timeout: Some(secs(30)) });
+    assert_eq!(settings(&file).proxy_tcp, TcpOptions::default(), "the proxy's own is off");
     let file =
         with("[cast.proxy]\ntcp-keepalive = {}\n[client]\ntcp-keepalive = \"off\"\ntcp-user-timeout = \"off\"\n");
     let linux = Some(TcpKeepalive { idle: secs(7_200), interval: secs(75), count: 9 });
-    assert_eq!(file.cast.proxy.tcp, TcpOptions { keepalive: linux, user_timeout: None });
-    assert_eq!(file.client.tcp, TcpOptions::default());
+    assert_eq!(settings(&file).proxy_tcp, TcpOptions { keepalive: linux, user_timeout: None });
+    assert_eq!(settings(&file).client.tcp, TcpOptions::default());
 }
 
 #[test]
@@ -69,10 +70,10 @@ fn tcp_options_that_linux_does_not_take_are_refused() {
 
 #[test]
 fn settings_reach_the_new_keys() {
-    let settings = ["link.loss=2.5%", "client.tcp-user-timeout=9s", "cast.proxy.tcp-keepalive={ idle = \"9s\" }"];
-    let file = set(SMALL, &settings).expect("a good sim");
-    assert_eq!((file.link.loss_basis_points, file.client.tcp.user_timeout), (Some(250), Some(secs(9))));
-    assert_eq!(file.cast.proxy.tcp.keepalive.map(|keepalive| keepalive.idle), Some(secs(9)));
+    let flags = ["link.loss=2.5%", "client.tcp-user-timeout=9s", "cast.proxy.tcp-keepalive={ idle = \"9s\" }"];
+    let file = set(SMALL, &flags).expect("a good sim");
+    assert_eq!((file.link.loss_basis_points, settings(&file).client.tcp.user_timeout), (Some(250), Some(secs(9))));
+    assert_eq!(settings(&file).proxy_tcp.keepalive.map(|keepalive| keepalive.idle), Some(secs(9)));
     let refusal = set(SMALL, &["link.loss=0%"]).expect_err("no loss").to_string();
     assert_eq!(refusal, "read sim `full` with `--set link.loss=0%`: `link.loss` is 0%");
 }
@@ -80,10 +81,11 @@ fn settings_reach_the_new_keys() {
 #[test]
 fn several_nodes_and_proxies_are_cast() {
     let lines = "[cast]\nnodes = 2\nproxies = 3\npublishers = 2\n[workload]\ntopics = 2\n";
-    let cast: Cast = with(lines).cast;
+    let file = with(lines);
     let hosts = ["node-1", "node-2", "proxy-1", "proxy-2", "proxy-3", "client-1", "publisher-1", "publisher-2"];
-    assert_eq!(cast.hosts(), hosts);
-    let behind: Vec<u32> = (1..=3).map(|proxy| cast.node_behind(proxy)).collect();
+    let names: Vec<&str> = file.cast().members().iter().map(|member| &*member.name).collect();
+    assert_eq!(names, hosts);
+    let behind: Vec<u32> = (1..=3).map(|proxy| settings(&file).fleet.node_behind(proxy)).collect();
     assert_eq!(behind, [1, 2, 1]);
 }
 

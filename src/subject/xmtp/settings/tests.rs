@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
-use super::{read, read_with};
 use crate::env::TcpOptions;
 use crate::fault::{Clause, Death, Fault, HostHarm, Latency, Origin, Way};
 use crate::grammar::{Rate, Refusal};
-use crate::sim::{
-    Cast, ClientPart, Link, NodePart, Promise, Promised, ProxyPart, Setting, SimFile, Vocabulary, Workload,
-    WorkloadKind,
-};
-use crate::subject::xmtp::client::Http2Keepalive;
+use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
+use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::node;
+use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
 
 mod network;
 mod storm;
@@ -26,7 +25,7 @@ calm = "3m"
 [cast]
 clients = 3
 publishers = 2
-proxy = { profile = "plain" }
+proxy = { tcp-user-timeout = "off" }
 
 [link]
 latency = "1ms..20ms"
@@ -74,14 +73,8 @@ sometimes = ["reconnect-by-watchdog"]
 
 const SMALL: &str = "title = \"x\"\nduration = \"20m\"\n[promise]\nverdict = \"pass\"\n";
 
-fn vocabulary() -> Vocabulary {
-    Vocabulary {
-        requirements: vec!["S6", "C1", "C2", "C3", "T7", "T8"],
-        checkers: vec!["delivery", "order"],
-        milestones: vec!["reconnect-by-watchdog", "replay-across-dead-window"],
-        node_quirks: vec!["mixed-tags"],
-        client_quirks: vec!["pong-withheld"],
-    }
+fn settings(sim: &SimFile) -> &XmtpSettings {
+    XmtpSetup::settings(&*sim.setup).expect("a sim of this subject")
 }
 
 fn secs(count: u64) -> Duration {
@@ -92,18 +85,14 @@ fn hosts(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_string()).collect()
 }
 
-fn plain() -> ProxyPart {
-    ProxyPart { profile: "plain".into(), tcp: TcpOptions::default() }
-}
-
 fn full() -> SimFile {
-    read("full", FULL, &vocabulary()).expect("a good sim")
+    read("full", FULL, SUBJECTS).expect("a good sim")
 }
 
 /// What a user sees of the sim `FULL` after one change; `from` must occur in it once.
 fn shown(from: &str, to: &str) -> String {
     assert_eq!(FULL.matches(from).count(), 1, "`{from}` must occur once");
-    render(&read("full", &FULL.replacen(from, to, 1), &vocabulary()).expect_err(to))
+    render(&read("full", &FULL.replacen(from, to, 1), SUBJECTS).expect_err(to))
 }
 
 fn render(refusal: &Refusal) -> String {
@@ -129,18 +118,20 @@ fn every_key_is_read() {
     assert_eq!(file.title, "The proxy keeps answering; its upstream is gone");
     assert_eq!(file.cites, ["T8", "C2"]);
     assert_eq!((file.duration, file.calm, file.calm_begins()), (secs(1_200), secs(180), secs(1_020)));
-    assert_eq!(file.cast, Cast { nodes: 1, proxies: 1, clients: 3, publishers: 2, proxy: plain() });
-    let node = NodePart { keepalive: secs(20), pong_deadline: secs(10), quirk: Some("mixed-tags".into()) };
-    assert_eq!(file.node, node);
-    let client = ClientPart {
+    let settings = settings(&file);
+    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2 });
+    assert_eq!(settings.proxy_tcp, TcpOptions::default());
+    let node = NodeSettings { keepalive: secs(20), pong_deadline: secs(10), quirk: Some(node::Quirk::MixedTags) };
+    assert_eq!(settings.node, node);
+    let client = ClientSettings {
         watchdog: Some(2),
         http2_keepalive: Some(Http2Keepalive { interval: secs(15), timeout: secs(6) }),
         tcp: TcpOptions::default(),
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
-        quirk: Some("pong-withheld".into()),
+        quirk: Some(client::Quirk::PongWithheld),
     };
-    assert_eq!(file.client, client);
+    assert_eq!(settings.client, client);
     let workload = Workload {
         kind: WorkloadKind::Burst,
         topics: 4,
@@ -150,7 +141,7 @@ fn every_key_is_read() {
         size_bytes: 16_384,
         history: 20,
     };
-    assert_eq!(file.workload, workload);
+    assert_eq!(settings.workload, workload);
     let promise = Promise {
         verdict: Promised::Fail { checker: "delivery".into() },
         within: secs(120),
@@ -184,23 +175,24 @@ fn faults_are_numbered_by_time_and_their_patterns_expanded() {
 #[test]
 fn a_silence_falls_on_those_whose_streams_pass_the_proxy_only() {
     let text = FULL.replace("[\"client-*\", \"publisher-2\"]", "\"*\"");
-    let plan = read("x", &text, &vocabulary()).expect("a good sim").plan;
+    let plan = read("x", &text, SUBJECTS).expect("a good sim").plan;
     let everybody = hosts(&["client-1", "client-2", "client-3", "publisher-1", "publisher-2"]);
     assert!(plan.clauses[0].fault.hosts().eq(everybody.iter().map(String::as_str)));
 }
 
 #[test]
 fn what_a_sim_leaves_out_has_its_default() {
-    let file = read("small", SMALL, &vocabulary()).expect("a good sim");
+    let file = read("small", SMALL, SUBJECTS).expect("a good sim");
     assert_eq!((file.cites.len(), file.calm, file.plan.clauses.len()), (0, secs(180), 0));
-    assert_eq!(file.cast, Cast { nodes: 1, proxies: 1, clients: 1, publishers: 1, proxy: plain() });
+    let settings = settings(&file);
+    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1 });
     let latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
-    assert_eq!(file.link, Link { latency, bandwidth_bytes_per_second: None, loss_basis_points: None });
-    assert_eq!(file.node, NodePart { keepalive: secs(30), pong_deadline: secs(30), quirk: None });
+    assert_eq!(file.link, LinkSettings { latency, bandwidth_bytes_per_second: None, loss_basis_points: None });
+    assert_eq!(settings.node, NodeSettings { keepalive: secs(30), pong_deadline: secs(30), quirk: None });
     let http2_keepalive = Some(Http2Keepalive { interval: secs(10), timeout: secs(5) });
     assert_eq!(
-        file.client,
-        ClientPart {
+        settings.client,
+        ClientSettings {
             watchdog: Some(3),
             http2_keepalive,
             tcp: TcpOptions::default(),
@@ -211,25 +203,30 @@ fn what_a_sim_leaves_out_has_its_default() {
     );
     let rate = Rate { count: 1, period: secs(1) };
     let kind = WorkloadKind::Steady;
-    assert_eq!(file.workload, Workload { kind, topics: 1, welcomes: 0, rate, burst: 100, size_bytes: 200, history: 0 });
+    assert_eq!(
+        settings.workload,
+        Workload { kind, topics: 1, welcomes: 0, rate, burst: 100, size_bytes: 200, history: 0 }
+    );
     assert_eq!(file.promise, Promise { verdict: Promised::Pass, within: secs(60), sometimes: vec![] });
     let slow = format!("{SMALL}[node]\nkeepalive = \"5s\"\n");
-    let node = read("slow", &slow, &vocabulary()).expect("a good sim").node;
-    assert_eq!(node.pong_deadline, secs(5), "the deadline follows the interval");
+    let slow = read("slow", &slow, SUBJECTS).expect("a good sim");
+    assert_eq!(self::settings(&slow).node.pong_deadline, secs(5), "the deadline follows the interval");
 }
 
 #[test]
 fn hosts_and_topics_have_their_names() {
     let file = full();
-    assert_eq!(file.hosts(), ["node", "proxy", "client-1", "client-2", "client-3", "publisher-1", "publisher-2"]);
-    let topics: Vec<String> = file.topics().iter().map(ToString::to_string).collect();
+    let names: Vec<&str> = file.cast().members().iter().map(|member| &*member.name).collect();
+    assert_eq!(names, ["node", "proxy", "client-1", "client-2", "client-3", "publisher-1", "publisher-2"]);
+    let topics: Vec<String> = settings(&file).topics().iter().map(ToString::to_string).collect();
     assert_eq!(topics, ["group:topic-1", "group:topic-2", "group:topic-3", "welcome:welcome-1"]);
 }
 
 #[test]
 fn off_leaves_a_protection_out() {
     let text = format!("{SMALL}[client]\nwatchdog = \"off\"\nhttp2-keepalive = \"off\"\n");
-    let client = read("off", &text, &vocabulary()).expect("a good sim").client;
+    let file = read("off", &text, SUBJECTS).expect("a good sim");
+    let client = &settings(&file).client;
     assert_eq!((client.watchdog, client.http2_keepalive), (None, None));
 }
 
@@ -270,7 +267,7 @@ fn a_missing_key_is_named_with_an_example() {
     refused("for = \"1m\"\n", "", &["line 34: the required key `for` is missing in `fault.1`"]);
     refused("kind = \"process-kill\"\n", "", &["line 34: the required key `kind` is missing in `fault.1`"]);
     refused("on = \"node\"\n", "", &["line 34: the required key `on` is missing in `fault.1`"]);
-    let error = read("x", "title = \"x\"\nduration = \"20m\"\n", &vocabulary()).expect_err("no promise");
+    let error = read("x", "title = \"x\"\nduration = \"20m\"\n", SUBJECTS).expect_err("no promise");
     assert!(render(&error).contains("the required table `promise` is missing"), "{error}");
 }
 
@@ -295,7 +292,7 @@ fn a_value_of_the_wrong_type_is_refused() {
     refused("on = \"node\"", "on = 1", &["`fault.1.on` is an integer", "\"client-*\""]);
     refused("on = \"node\"", "on = []", &["`fault.1.on` names no host"]);
     let text = format!("{SMALL}[fault]\nat = \"1m\"\n");
-    let error = render(&read("x", &text, &vocabulary()).expect_err("one table"));
+    let error = render(&read("x", &text, SUBJECTS).expect_err("one table"));
     assert!(error.contains("`fault` is a table") && error.contains("`[[fault]]`"), "{error}");
 }
 
@@ -332,19 +329,15 @@ fn numbers_and_quantities_out_of_range_are_refused() {
 #[test]
 fn an_unknown_word_is_refused_with_the_right_ones() {
     refused("\"process-kill\"", "\"proces-kill\"", &["no kind of fault `proces-kill`", "did you mean `process-kill`?"]);
-    refused("\"plain\"", "\"envoy\"", &["there is no profile `envoy`", "write one of plain"]);
     refused("\"mixed-tags\"", "\"mixd-tags\"", &["no quirk of a node `mixd-tags`", "did you mean `mixed-tags`?"]);
-    refused("\"pong-withheld\"", "\"pong\"", &["no quirk of a client `pong`", "write one of pong-withheld"]);
+    refused("\"pong-withheld\"", "\"pong\"", &["no quirk of a client `pong`", "write one of ", "pong-withheld"]);
     refused("\"delivery\"", "\"delivry\"", &["no checker `delivry`", "did you mean `delivery`?"]);
     let milestone = ["no milestone `reconnect-by-watchdg`", "did you mean `reconnect-by-watchdog`?"];
     refused("\"reconnect-by-watchdog\"", "\"reconnect-by-watchdg\"", &milestone);
-    refused("\"T8\"", "\"T20\"", &["`cites.1`: there is no requirement `T20`", "S6, C1 to C3, T7 to T8"]);
+    refused("\"T8\"", "\"T20\"", &["`cites.1`: there is no requirement `T20`", "S1 to S11, C1 to C6, T1 to T19"]);
     refused("kind = \"burst\"", "kind = \"brust\"", &["no kind of workload `brust`", "did you mean `burst`?"]);
     refused("\"to-node\"", "\"to-nod\"", &["no direction `to-nod`", "did you mean `to-node`?"]);
     refused("\"fail\"", "\"fails\"", &["no verdict `fails`", "write one of pass, fail"]);
-    let none = Vocabulary { node_quirks: vec![], ..vocabulary() };
-    let error = render(&read("x", FULL, &none).expect_err("no quirks"));
-    assert!(error.contains("there is no quirk of a node to name here"), "{error}");
 }
 
 #[test]
@@ -367,7 +360,7 @@ fn a_fault_ends_before_the_calm_begins() {
     refused("for = \"10m\"", "for = \"15m1s\"", &long);
     refused("at = \"5m\"", "at = \"18m\"", &["`fault.1` ends at 19m", "begin it earlier, or lengthen the trial"]);
     let exact = FULL.replace("for = \"10m\"", "for = \"15m\"");
-    assert!(read("x", &exact, &vocabulary()).is_ok(), "it may heal at the moment at which the calm begins");
+    assert!(read("x", &exact, SUBJECTS).is_ok(), "it may heal at the moment at which the calm begins");
 }
 
 #[test]
@@ -378,15 +371,15 @@ fn a_host_is_not_killed_while_it_is_dead() {
     let twice = ["`fault.3` kills node at 5m59s, where it is dead until 6m by `fault.1`", "begin it at 6m or later"];
     refused("[promise]", &kill("5m59s"), &twice);
     let after = FULL.replace("[promise]", &kill("6m"));
-    assert!(read("x", &after, &vocabulary()).is_ok(), "a restarted host may be killed again");
+    assert!(read("x", &after, SUBJECTS).is_ok(), "a restarted host may be killed again");
 }
 
 #[test]
 fn more_faults_than_anybody_can_follow_are_refused() {
     let fault = "[[fault]]\nat = \"1m\"\nfor = \"1s\"\nkind = \"proxy-silence-upstream\"\non = \"client-1\"\n";
-    let most = read("most", &format!("{SMALL}{}", fault.repeat(1_000)), &vocabulary()).expect("a good sim");
+    let most = read("most", &format!("{SMALL}{}", fault.repeat(1_000)), SUBJECTS).expect("a good sim");
     assert_eq!(most.plan.clauses.last().map(|clause| clause.number), Some(1_000));
-    let error = read("more", &format!("{SMALL}{}", fault.repeat(1_001)), &vocabulary()).expect_err("one too many");
+    let error = read("more", &format!("{SMALL}{}", fault.repeat(1_001)), SUBJECTS).expect_err("one too many");
     assert!(error.to_string().ends_with("there are 1001 faults"), "{error}");
 }
 
@@ -402,7 +395,7 @@ fn parts_that_contradict_each_other_are_refused_where_both_stand() {
     refused("\"fail\"", "\"pass\"", &["`promise.checker` is given, but the verdict is \"pass\""]);
     refused("kind = \"burst\"", "kind = \"steady\"", &["line 30: `workload.burst` is given, but nothing bursts"]);
     let short = SMALL.replace("20m", "2m");
-    let error = render(&read("x", &short, &vocabulary()).expect_err("no time before the calm"));
+    let error = render(&read("x", &short, SUBJECTS).expect_err("no time before the calm"));
     assert!(error.contains("the calm, 3m, is not shorter") && error.contains("calm has its default"), "{error}");
 }
 
@@ -416,32 +409,33 @@ fn text_that_is_not_toml_is_refused_at_its_place() {
 #[test]
 fn every_independent_problem_is_told_at_once() {
     let text = FULL.replace("\"20m\"", "\"20\"").replace("clients = 3", "clients = 0").replace("\"T8\"", "\"T99\"");
-    let refusal = read("full", &text, &vocabulary()).expect_err("three mistakes");
+    let refusal = read("full", &text, SUBJECTS).expect_err("three mistakes");
     let told: Vec<_> = refusal.problems().map(|problem| (problem.line(), problem.key())).collect();
     assert_eq!(told, [(Some(2), "cites.1"), (Some(3), "duration"), (Some(7), "cast.clients")]);
     let text = render(&refusal);
     assert!(text.contains("(and 2 more problems)") && text.contains("help: write a whole number"), "{text}");
 }
 
-fn set(text: &str, settings: &[&str]) -> Result<SimFile, Refusal> {
-    let settings: Vec<Setting> = settings.iter().map(|text| text.parse().expect("a good setting")).collect();
-    read_with("full", text, &settings, &vocabulary())
+fn set(text: &str, flags: &[&str]) -> Result<SimFile, Refusal> {
+    let settings: Vec<Setting> = flags.iter().map(|text| text.parse().expect("a good setting")).collect();
+    read_with("full", text, &settings, SUBJECTS)
 }
 
 #[test]
 fn settings_change_the_sim_and_its_text() {
     let file = set(FULL, &["client.watchdog=off", "workload.rate=3/h", "cast.clients=5"]).expect("a good sim");
-    assert_eq!((file.client.watchdog, file.cast.clients), (None, 5));
-    assert_eq!(file.workload.rate, Rate { count: 3, period: secs(3_600) });
+    assert_eq!((settings(&file).client.watchdog, settings(&file).fleet.clients), (None, 5));
+    assert_eq!(settings(&file).workload.rate, Rate { count: 3, period: secs(3_600) });
     assert_eq!(file.plan.clauses[0].fault.hosts().count(), 6, "patterns meet the new cast");
-    assert_eq!(read("full", &file.text, &vocabulary()).expect("a good sim"), file);
-    assert_eq!(set(FULL, &[]).expect("a good sim"), full());
+    let again = read("full", &file.text, SUBJECTS).expect("a good sim");
+    assert_eq!((settings(&again), &again.plan), (settings(&file), &file.plan));
+    assert_eq!(set(FULL, &[]).expect("a good sim").text, full().text);
 }
 
 #[test]
 fn settings_are_judged_together() {
-    let pair = set(SMALL, &["promise.verdict=fail", "promise.checker=order"]).expect("a good sim");
-    assert_eq!(pair.promise.verdict, Promised::Fail { checker: "order".into() });
+    let pair = set(SMALL, &["promise.verdict=fail", "promise.checker=waves"]).expect("a good sim");
+    assert_eq!(pair.promise.verdict, Promised::Fail { checker: "waves".into() });
     assert!(set(SMALL, &["promise.verdict=fail"]).is_err());
 }
 
@@ -476,10 +470,9 @@ fn a_setting_does_not_mend_a_broken_file() {
 
 #[test]
 fn no_text_makes_the_reader_panic() {
-    let vocabulary = vocabulary();
     let mut refused = 0_u32;
     let mut try_text = |text: &str| {
-        if let Err(refusal) = read("x", text, &vocabulary) {
+        if let Err(refusal) = read("x", text, SUBJECTS) {
             assert!(!render(&refusal).is_empty());
             refused += 1;
         }
@@ -509,7 +502,7 @@ fn no_value_makes_the_reader_panic() {
     for (key, value) in keys {
         for wrong in values.iter().chain(&more) {
             let text = FULL.replacen(&format!("{key} = {value}"), &format!("{key} = {wrong}"), 1);
-            match read("x", &text, &vocabulary()) {
+            match read("x", &text, SUBJECTS) {
                 // An empty list or table leaves everything to its default; a title and a path may be any text.
                 Ok(_) if ["[]", "{}"].contains(wrong) => {}
                 Ok(_) => assert!(["title", "path"].contains(&key) && wrong.starts_with('"'), "{key} = {wrong}"),
@@ -522,15 +515,15 @@ fn no_value_makes_the_reader_panic() {
 #[test]
 fn messages_that_nobody_publishes_are_refused() {
     let text = "title = \"t\"\nduration = \"20m\"\n[cast]\npublishers = 0\n[promise]\nverdict = \"pass\"\n";
-    let refusal = read("silent", text, &Vocabulary::default()).expect_err("nobody publishes").to_string();
+    let refusal = read("silent", text, SUBJECTS).expect_err("nobody publishes").to_string();
     assert_eq!(refusal, "read sim `silent`, line 4: `cast.publishers` is 0, and the workload has messages");
     let quiet = format!("{text}[workload]\nkind = \"quiet\"\n");
-    assert!(read("silent", &quiet, &Vocabulary::default()).is_ok());
+    assert!(read("silent", &quiet, SUBJECTS).is_ok());
 }
 
 #[test]
 fn a_sim_may_name_its_seed_in_both_forms() {
-    let seed = |line: &str| read("seeded", &format!("{line}{SMALL}"), &vocabulary()).map(|sim| sim.seed);
+    let seed = |line: &str| read("seeded", &format!("{line}{SMALL}"), SUBJECTS).map(|sim| sim.seed);
     assert_eq!(seed("").expect("a good sim"), None);
     assert_eq!(seed("seed = 0x2a\n").expect("a good sim"), Some(42));
     assert_eq!(seed("seed = 18446744073709551615\n").expect("a good sim"), Some(u64::MAX));

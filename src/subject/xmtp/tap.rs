@@ -4,8 +4,7 @@
 //! under the name of the client's host.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -13,11 +12,12 @@ use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, Frame, HostName, Recorder, TapStream};
 use crate::proxy::{self, Direction, Notice, StreamKey};
 use crate::subject::xmtp::wire::{GrpcFrames, Malformed, Request, Response, SUBSCRIBE_PATH};
+use crate::subject::{HostNames, TapSeat};
 
 /// Observes one proxy process.
 pub(crate) struct Tap {
     incarnation: u32,
-    names: Arc<BTreeMap<IpAddr, HostName>>,
+    names: HostNames,
     recorder: Recorder,
     relayed: Mutex<Relayed>,
 }
@@ -37,8 +37,9 @@ struct Subscription {
 }
 
 impl Tap {
-    /// A tap on the process of that incarnation; `names` tells the hosts by their addresses.
-    pub(crate) fn new(incarnation: u32, names: Arc<BTreeMap<IpAddr, HostName>>, recorder: Recorder) -> Self {
+    /// A tap on one process.
+    pub(crate) fn new(seat: TapSeat) -> Self {
+        let TapSeat { incarnation, names, recorder } = seat;
         Tap { incarnation, names, recorder, relayed: Mutex::default() }
     }
 
@@ -88,7 +89,7 @@ impl proxy::Observer for Tap {
         let relayed = &mut *locked;
         match notice {
             Notice::ConnectionOpened { connection, peer } => {
-                if let Some(host) = self.names.get(&peer.ip()) {
+                if let Some(host) = self.names.get().and_then(|names| names.get(&peer.ip())) {
                     relayed.connections.insert(connection, host.clone());
                 }
             }

@@ -1,0 +1,99 @@
+//! What a subject brings: words, judges, keys of a sim file, and what they make of one sim.
+//!
+//! Refuses to know which subjects there are.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cast::{Cast, HostName};
+use crate::checker::{Checker, Milestone};
+use crate::env::TcpOptions;
+use crate::grammar::Section;
+use crate::subject::xmtp::spec::Requirement;
+use crate::subject::xmtp::wire::Add;
+use crate::subject::{Role, Times};
+
+/// A protocol with its programs, its workload and its judges.
+pub trait Subject: Sync {
+    /// Its name, as the key `subject` of a sim says it.
+    fn name(&self) -> &'static str;
+
+    /// What its sims may cite.
+    fn requirements(&self) -> &'static [Requirement];
+
+    /// Who judges its trials, in the order in which they are told.
+    fn checkers(&self) -> &'static [&'static dyn Checker];
+
+    /// What its sims may promise to happen at least once.
+    fn milestones(&self) -> &'static [Milestone];
+
+    /// Reads its own tables and keys of a sim file; what is wrong is noted there.
+    fn read(&self, file: &mut Section<'_>) -> Reading;
+}
+
+/// What a subject read of a sim file.
+pub struct Reading {
+    /// Who is cast; none where that part has a problem of its own. Faults are read against it.
+    pub cast: Option<Cast>,
+    /// Everything; none where a problem was noted.
+    pub setup: Option<Arc<dyn Setup>>,
+}
+
+/// What a subject makes of one sim: its cast, its settings and its workload.
+pub trait Setup: Any + fmt::Debug + Send + Sync {
+    /// Who takes part, in the order in which hosts are listed.
+    fn cast(&self) -> &Cast;
+
+    /// The roles, in the order in which they enter.
+    fn roles(&self, times: Times) -> Vec<Box<dyn Role>>;
+
+    /// How many parts must be ready before the hosts of [`Entrance::Prepared`](crate::subject::Entrance) enter.
+    fn preparations(&self) -> u32 {
+        0
+    }
+
+    /// What the judges are to expect.
+    fn expectations(&self) -> Expectations;
+
+    /// The TCP options of its hosts, for an engine that may not have them.
+    fn tcp_options(&self) -> Vec<TcpOptions> {
+        Vec::new()
+    }
+
+    /// The numbers that head a report, each with its noun in the singular.
+    fn counts(&self) -> Vec<(u64, &'static str)>;
+
+    /// The sim in words.
+    fn explain(&self, times: Times) -> Explanation;
+
+    /// As itself, for whoever knows the subject.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What the judges are to expect of a trial.
+#[derive(Clone, Debug)]
+pub struct Expectations {
+    /// The idle interval after which the server's side says that it lives.
+    pub keepalive: Duration,
+    /// After so many silent intervals a stream is dead.
+    pub intervals: u32,
+    /// Who follows what, and from where.
+    pub follows: Vec<(HostName, Vec<Add>)>,
+}
+
+/// A subject's part of a sim in words, a line each.
+#[derive(Clone, Debug, Default)]
+pub struct Explanation {
+    /// Who is cast, and how they behave.
+    pub cast: Vec<String>,
+    /// What the applications do.
+    pub workload: Vec<String>,
+}
+
+impl fmt::Debug for dyn Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Subject({})", self.name())
+    }
+}

@@ -1,0 +1,98 @@
+//! A role: hosts of one kind, what each of them runs, and when they enter.
+//!
+//! Refuses to know the engine: a role makes programs, and whoever stages the trial puts them on hosts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::cast::HostName;
+use crate::env::Env;
+use crate::history::Recorder;
+use crate::proxy::Control;
+use crate::subject::HostNames;
+use crate::world::Program;
+
+/// When the hosts of a role enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// At once, and everybody after them finds them listening.
+    Listening,
+    /// At once.
+    AtOnce,
+    /// When everything is prepared ([`Preparation`]).
+    Prepared,
+}
+
+/// When what happens in a trial, since its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// The calm begins, and the workload has ended.
+    pub calm: Duration,
+    /// The trial ends.
+    pub end: Duration,
+}
+
+/// Hosts of one kind.
+pub trait Role {
+    /// Their names, in the order of their numbers.
+    fn hosts(&self) -> Vec<HostName>;
+
+    /// When they enter; roles enter in the order in which their subject lists them.
+    fn entrance(&self) -> Entrance;
+
+    /// What the host of that number, from 1, runs; called once, and the program once for each process.
+    fn program(&self, number: u32, seat: &mut Seat) -> Program;
+}
+
+/// What a trial offers to one host while it is staged.
+pub struct Seat {
+    /// Writes into the trial's history under the host's name.
+    pub recorder: Recorder,
+    /// Tells hosts by their addresses, once every host stands.
+    pub names: HostNames,
+    /// What is to be ready before some enter.
+    pub preparation: Preparation,
+    /// The control of the proxy that the host runs, if it is one: by it the plan's lies are told.
+    pub control: Option<Control>,
+}
+
+impl Seat {
+    /// The name of the host at that address.
+    #[must_use]
+    pub fn name_of(&self, ip: IpAddr) -> Option<HostName> {
+        self.names.get()?.get(&ip).cloned()
+    }
+}
+
+/// Counts what must be ready before the hosts of [`Entrance::Prepared`] enter.
+#[derive(Clone, Debug, Default)]
+pub struct Preparation(Arc<AtomicU32>);
+
+impl Preparation {
+    /// So many parts are to be ready.
+    #[must_use]
+    pub fn of(parts: u32) -> Self {
+        Preparation(Arc::new(parts.into()))
+    }
+
+    /// Whether every part is ready.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// One part is ready.
+    pub fn finish_part(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A program out of a function that is called for each process.
+pub fn program<Run>(run: impl Fn(Env) -> Run + 'static) -> Program
+where
+    Run: Future<Output = Result<(), String>> + Send + 'static,
+{
+    Box::new(move |env| Box::pin(run(env)))
+}

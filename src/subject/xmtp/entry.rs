@@ -1,0 +1,104 @@
+//! The subject `xmtp`, as sims name it.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::cast::Cast;
+use crate::checker::{self, Checker, Milestone};
+use crate::env::TcpOptions;
+use crate::grammar::section::Section;
+use crate::subject::xmtp::client;
+use crate::subject::xmtp::explain::explain;
+use crate::subject::xmtp::roles::{roles, subscription};
+use crate::subject::xmtp::settings::{XmtpSettings, read_settings};
+use crate::subject::xmtp::spec::{self, Requirement};
+use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, Subjects, Times};
+
+/// The subject `xmtp`: a node, its clients and publishers, and the proxies between them.
+pub struct Xmtp;
+
+/// The subjects of pulseless itself.
+pub const SUBJECTS: Subjects = Subjects::new(&[&Xmtp]);
+
+impl Subject for Xmtp {
+    fn name(&self) -> &'static str {
+        "xmtp"
+    }
+
+    fn requirements(&self) -> &'static [Requirement] {
+        spec::ALL
+    }
+
+    fn checkers(&self) -> &'static [&'static dyn Checker] {
+        checker::ALL
+    }
+
+    fn milestones(&self) -> &'static [Milestone] {
+        &Milestone::ALL
+    }
+
+    fn read(&self, file: &mut Section<'_>) -> Reading {
+        let (fleet, settings) = read_settings(file);
+        let setup = settings.map(|settings| Arc::new(XmtpSetup(Arc::new(settings))) as Arc<dyn Setup>);
+        Reading { cast: fleet.map(|fleet| fleet.cast()), setup }
+    }
+}
+
+/// One sim of this subject.
+#[derive(Clone, Debug)]
+pub struct XmtpSetup(Arc<XmtpSettings>);
+
+impl XmtpSetup {
+    /// The sim with these settings.
+    #[must_use]
+    pub fn new(settings: XmtpSettings) -> Self {
+        XmtpSetup(Arc::new(settings))
+    }
+
+    /// The settings of a sim of this subject.
+    #[must_use]
+    pub fn settings(setup: &dyn Setup) -> Option<&XmtpSettings> {
+        setup.as_any().downcast_ref::<XmtpSetup>().map(|setup| &*setup.0)
+    }
+}
+
+impl Setup for XmtpSetup {
+    fn cast(&self) -> &Cast {
+        &self.0.cast
+    }
+
+    fn roles(&self, times: Times) -> Vec<Box<dyn Role>> {
+        roles(&self.0, times)
+    }
+
+    fn preparations(&self) -> u32 {
+        if self.0.workload.history == 0 { 0 } else { self.0.fleet.nodes }
+    }
+
+    fn expectations(&self) -> Expectations {
+        let fleet = self.0.fleet;
+        let follows = |number| subscription(&self.0.topics_behind(fleet.proxy_of(number)));
+        Expectations {
+            keepalive: self.0.node.keepalive,
+            intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
+            follows: (1..=fleet.clients).map(|number| (fleet.client(number), follows(number))).collect(),
+        }
+    }
+
+    fn tcp_options(&self) -> Vec<TcpOptions> {
+        vec![self.0.client.tcp, self.0.proxy_tcp]
+    }
+
+    fn counts(&self) -> Vec<(u64, &'static str)> {
+        let (fleet, topics) = (self.0.fleet, self.0.workload.topics);
+        vec![(fleet.clients.into(), "client"), (fleet.publishers.into(), "publisher"), (topics.into(), "topic")]
+    }
+
+    fn explain(&self, times: Times) -> Explanation {
+        explain(&self.0, times)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

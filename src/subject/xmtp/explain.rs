@@ -1,0 +1,76 @@
+//! A sim's part of this subject in words.
+
+use crate::env::TcpOptions;
+use crate::grammar::quantity::{count, spell};
+use crate::subject::xmtp::settings::{Workload, WorkloadKind, XmtpSettings};
+use crate::subject::{Explanation, Times};
+
+/// Who is cast, how they behave, and what the applications do.
+pub(crate) fn explain(settings: &XmtpSettings, times: Times) -> Explanation {
+    Explanation { cast: cast(settings), workload: workload(&settings.workload, times) }
+}
+
+fn cast(settings: &XmtpSettings) -> Vec<String> {
+    let (fleet, node, client) = (settings.fleet, &settings.node, &settings.client);
+    let several = |number: u32, noun: &str| match number {
+        1 => format!("one {noun}"),
+        number => count(number.into(), noun),
+    };
+    let (clients, publishers) = (count(fleet.clients.into(), "client"), count(fleet.publishers.into(), "publisher"));
+    let proxies = if fleet.proxies == 1 { "one proxy".into() } else { format!("{} proxies", fleet.proxies) };
+    let mut told = vec![
+        format!("{clients} and {publishers} reach {} through {proxies}", several(fleet.nodes, "node")),
+        format!(
+            "{} pings after {} of silence and waits {} for the Pong (S6)",
+            if fleet.nodes == 1 { "the node" } else { "each node" },
+            spell(node.keepalive),
+            spell(node.pong_deadline)
+        ),
+        match client.watchdog {
+            Some(intervals) => format!("a client gives its stream up after {intervals} silent intervals (C2)"),
+            None => "the clients have no watchdog, against C2".into(),
+        },
+        match client.http2_keepalive {
+            Some(keepalive) => format!(
+                "their HTTP/2 keepalive is on: PING each {}, answer within {}",
+                spell(keepalive.interval),
+                spell(keepalive.timeout)
+            ),
+            None => "their HTTP/2 keepalive is off".into(),
+        },
+    ];
+    told.extend(tcp("the clients'", client.tcp));
+    told.extend(tcp("the proxies'", settings.proxy_tcp));
+    if !client.consume.is_zero() {
+        told.push(format!("their application takes {} for each batch", spell(client.consume)));
+    }
+    let quirks = [node.quirk.map(|quirk| quirk.to_string()), client.quirk.map(|quirk| quirk.to_string())];
+    told.extend(quirks.into_iter().flatten().map(|quirk| format!("planted bug: {quirk}")));
+    told
+}
+
+fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {
+    let keepalive = tcp.keepalive.map(|keepalive| {
+        let (idle, interval) = (spell(keepalive.idle), spell(keepalive.interval));
+        let probes = count(keepalive.count.into(), "probe");
+        format!("{whose} TCP sends {probes} to a peer silent for {idle}, one each {interval}")
+    });
+    let timeout = tcp.user_timeout.map(|timeout| format!("{whose} TCP waits {} for an acknowledgment", spell(timeout)));
+    keepalive.into_iter().chain(timeout)
+}
+
+fn workload(workload: &Workload, times: Times) -> Vec<String> {
+    let until = spell(times.calm);
+    let flow = match workload.kind {
+        WorkloadKind::Quiet => "nothing is published".to_owned(),
+        WorkloadKind::Steady => format!("messages at {} until {until}", workload.rate),
+        WorkloadKind::Burst => format!("{} messages at once, at {} until {until}", workload.burst, workload.rate),
+    };
+    let (topics, welcomes) = (count(workload.topics.into(), "topic"), workload.welcomes);
+    let mut told =
+        vec![format!("{flow}, on {topics}, {welcomes} of them welcomes; {} bytes each", workload.size_bytes)];
+    if workload.history > 0 {
+        told.push(format!("{} messages are stored before the clients come", workload.history));
+    }
+    told
+}

@@ -1,0 +1,185 @@
+//! The hosts of this subject: what a node, a client and a publisher run, how they are set, and who observes them.
+//!
+//! Refuses to know the engine that plays them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use crate::cast::HostName;
+use crate::env::{Address, Env};
+use crate::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
+use crate::subject::xmtp::node::{self, NodeConfig};
+use crate::subject::xmtp::observe::{ClientObserver, NodeObserver};
+use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::tap::Tap;
+use crate::subject::xmtp::wire::{Add, Cursor, Topic};
+use crate::subject::xmtp::workload::{self, Consumer, Pace, Payloads, Schedule};
+use crate::subject::{Entrance, ProxyRole, Role, Seat, Times, program};
+use crate::world::Program;
+
+/// The nodes' and the proxies' ports: gRPC examples' usual ones.
+const NODE_PORT: u16 = 5556;
+const PROXY_PORT: u16 = 5555;
+
+/// The roles, in the order in which they enter: a node listens before a proxy dials it, a proxy before anybody dials
+/// the proxy, and the clients come when the history is stored.
+pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: Times) -> Vec<Box<dyn Role>> {
+    let publishers = PublisherRole { settings: settings.clone(), times };
+    vec![
+        Box::new(NodeRole(settings.clone())),
+        Box::new(proxies(settings)),
+        Box::new(publishers),
+        Box::new(ClientRole(settings.clone())),
+    ]
+}
+
+/// Every topic that a client behind that proxy follows, from its beginning.
+pub(crate) fn subscription(topics: &[Topic]) -> Vec<Add> {
+    topics.iter().map(|topic| Add { topic: topic.clone(), cursor: Cursor(0) }).collect()
+}
+
+struct NodeRole(Arc<XmtpSettings>);
+
+impl Role for NodeRole {
+    fn hosts(&self) -> Vec<HostName> {
+        (1..=self.0.fleet.nodes).map(|number| self.0.fleet.node(number)).collect()
+    }
+
+    fn entrance(&self) -> Entrance {
+        Entrance::Listening
+    }
+
+    fn program(&self, _number: u32, seat: &mut Seat) -> Program {
+        let config = NodeConfig {
+            port: NODE_PORT,
+            keepalive: self.0.node.keepalive,
+            pong_deadline: self.0.node.pong_deadline,
+            quirk: self.0.node.quirk,
+            ..NodeConfig::default()
+        };
+        let recorder = seat.recorder.clone();
+        program(move |env: Env| {
+            let observer = Arc::new(NodeObserver(recorder.begin_life()));
+            let serving = node::serve(env, config.clone(), observer);
+            async move { serving.await.map_err(|error| error.to_string()) }
+        })
+    }
+}
+
+fn proxies(settings: &XmtpSettings) -> ProxyRole {
+    let fleet = settings.fleet;
+    let upstream = |number| Address::new(&*fleet.node(fleet.node_behind(number)), NODE_PORT);
+    ProxyRole {
+        upstreams: (1..=fleet.proxies).map(|number| (fleet.proxy(number), upstream(number))).collect(),
+        port: PROXY_PORT,
+        tcp: settings.proxy_tcp,
+        tap: Arc::new(|seat| Arc::new(Tap::new(seat))),
+        incarnations: Arc::new(AtomicU32::new(0)),
+    }
+}
+
+struct ClientRole(Arc<XmtpSettings>);
+
+impl Role for ClientRole {
+    fn hosts(&self) -> Vec<HostName> {
+        (1..=self.0.fleet.clients).map(|number| self.0.fleet.client(number)).collect()
+    }
+
+    fn entrance(&self) -> Entrance {
+        Entrance::Prepared
+    }
+
+    fn program(&self, number: u32, seat: &mut Seat) -> Program {
+        let client = &self.0.client;
+        let proxy = self.0.fleet.proxy_of(number);
+        let address = Address::new(&*self.0.fleet.proxy(proxy), PROXY_PORT);
+        let config = ClientConfig {
+            topics_per_mutate: client.topics_per_mutate as usize,
+            watchdog: client.watchdog,
+            http2_keepalive: client.http2_keepalive,
+            tcp: client.tcp,
+            quirk: client.quirk,
+            ..ClientConfig::new(address, subscription(&self.0.topics_behind(proxy)))
+        };
+        let (consumer, recorder) = (Consumer { time: client.consume }, seat.recorder.clone());
+        program(move |env: Env| {
+            let observer = Arc::new(ClientObserver(recorder.begin_life()));
+            let subscribing = client::subscribe(env, config.clone(), consumer, observer);
+            async move { subscribing.await.map(|_| ()).map_err(|error| error.to_string()) }
+        })
+    }
+}
+
+struct PublisherRole {
+    settings: Arc<XmtpSettings>,
+    times: Times,
+}
+
+impl Role for PublisherRole {
+    fn hosts(&self) -> Vec<HostName> {
+        let fleet = self.settings.fleet;
+        (1..=fleet.publishers).map(|number| fleet.publisher(number)).collect()
+    }
+
+    fn entrance(&self) -> Entrance {
+        Entrance::AtOnce
+    }
+
+    fn program(&self, number: u32, seat: &mut Seat) -> Program {
+        let work = Work::new(&self.settings, number, self.times);
+        let (recorder, preparation) = (seat.recorder.clone(), seat.preparation.clone());
+        program(move |env: Env| {
+            let (work, recorder, preparation) = (work.clone(), recorder.begin_life(), preparation.clone());
+            async move {
+                let publisher = Publisher::new(env.clone(), work.proxy, PublisherConfig::default());
+                let payloads = Payloads::new(recorder.host(), work.topics, work.size, env.dice());
+                let schedule = Schedule::new(work.pace, recorder.now(), work.end, env.dice());
+                // A publisher that is started again does not prepare the trial again.
+                let first = if preparation.is_done() { 0 } else { work.first };
+                let ready = || {
+                    if first > 0 {
+                        preparation.finish_part();
+                    }
+                };
+                workload::publish(publisher, payloads, schedule, first, ready, recorder).await;
+                Ok(())
+            }
+        })
+    }
+}
+
+/// What one publisher does.
+#[derive(Clone)]
+struct Work {
+    proxy: Address,
+    topics: Vec<Topic>,
+    size: usize,
+    pace: Pace,
+    first: usize,
+    end: std::time::Duration,
+}
+
+impl Work {
+    fn new(settings: &XmtpSettings, number: u32, times: Times) -> Self {
+        let (workload, fleet) = (&settings.workload, settings.fleet);
+        // The publishers share the sim's rate.
+        let every = workload.rate.gap() * fleet.publishers;
+        let pace = match workload.kind {
+            WorkloadKind::Quiet => Pace::Quiet,
+            WorkloadKind::Steady => Pace::Steady { every },
+            WorkloadKind::Burst => Pace::Burst { every, messages: workload.burst },
+        };
+        let proxy = fleet.proxy_of(number);
+        // The first publisher of each node stores the node's share of the history.
+        let nodes = fleet.nodes;
+        let share = workload.history / nodes + u32::from(number <= workload.history % nodes);
+        Work {
+            proxy: Address::new(&*fleet.proxy(proxy), PROXY_PORT),
+            topics: settings.topics_behind(proxy),
+            size: workload.size_bytes,
+            pace,
+            first: if number <= nodes { share as usize } else { 0 },
+            end: times.calm,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a sim says of this subject: the fleet, how each host behaves, and what the applications do.
+//!
+//! Refuses to know TOML, and how a trial is staged.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::cast::{Abilities, Cast, HostName, Member};
+use crate::env::TcpOptions;
+use crate::grammar::Rate;
+use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::node;
+use crate::subject::xmtp::wire::{Kind, Topic};
+
+pub(crate) use read::read_settings;
+pub use read::{INTERVAL_MAX, WATCHDOG_RANGE};
+
+/// The words of the roles.
+const NODE: &str = "node";
+const PROXY: &str = "proxy";
+const CLIENT: &str = "client";
+const PUBLISHER: &str = "publisher";
+
+/// One sim's settings of this subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XmtpSettings {
+    /// How many hosts play which role.
+    pub fleet: Fleet,
+    /// The same, host by host.
+    pub cast: Cast,
+    /// The TCP of the proxies' connections to the nodes.
+    pub proxy_tcp: TcpOptions,
+    /// How each node behaves.
+    pub node: NodeSettings,
+    /// How each client behaves.
+    pub client: ClientSettings,
+    /// What the applications do.
+    pub workload: Workload,
+}
+
+impl XmtpSettings {
+    /// The topics of the workload: groups `topic-1`…, then welcomes `welcome-1`….
+    #[must_use]
+    pub fn topics(&self) -> Vec<Topic> {
+        let groups = self.workload.topics.saturating_sub(self.workload.welcomes);
+        let groups = (1..=groups).map(|number| Topic::new(Kind::Group, format!("topic-{number}").as_bytes()));
+        let welcomes = 1..=self.workload.welcomes;
+        let welcomes = welcomes.map(|number| Topic::new(Kind::Welcome, format!("welcome-{number}").as_bytes()));
+        groups.chain(welcomes).collect()
+    }
+
+    /// The topics that the node behind that proxy holds.
+    #[must_use]
+    pub fn topics_behind(&self, proxy: u32) -> Vec<Topic> {
+        let nodes = self.fleet.nodes as usize;
+        let node = self.fleet.node_behind(proxy) as usize;
+        self.topics().into_iter().skip(node - 1).step_by(nodes).collect()
+    }
+}
+
+/// How many hosts play which role. Proxies are dealt out to the nodes in turn, and clients and publishers to the
+/// proxies; topics are dealt out to the nodes, each of which holds its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fleet {
+    /// How many nodes serve.
+    pub nodes: u32,
+    /// How many proxies stand before them.
+    pub proxies: u32,
+    /// How many clients subscribe.
+    pub clients: u32,
+    /// How many hosts publish.
+    pub publishers: u32,
+}
+
+impl Fleet {
+    /// The hosts, and what each can do, in the order in which they are listed.
+    #[must_use]
+    pub fn cast(self) -> Cast {
+        let plain = Abilities::default();
+        let node = Abilities { stores: true, accepts: true, carries: true, ..plain };
+        let proxy = Abilities { accepts: true, carries: true, ..plain };
+        let client = Abilities { stores: true, recovers: true, streams: true, ..plain };
+        let publisher = Abilities { streams: true, ..plain };
+        let member =
+            |name, abilities, dials: Option<HostName>| Member { name, abilities, dials: dials.into_iter().collect() };
+        let behind = |number| Some(self.proxy(self.proxy_of(number)));
+        let nodes = (1..=self.nodes).map(|number| member(self.node(number), node, None));
+        let proxies = (1..=self.proxies)
+            .map(|number| member(self.proxy(number), proxy, Some(self.node(self.node_behind(number)))));
+        let clients = (1..=self.clients).map(|number| member(self.client(number), client, behind(number)));
+        let publishers = (1..=self.publishers).map(|number| member(self.publisher(number), publisher, behind(number)));
+        Cast::new(nodes.chain(proxies).chain(clients).chain(publishers).collect())
+    }
+
+    /// The name of a node: the only one has no number.
+    #[must_use]
+    pub fn node(self, number: u32) -> HostName {
+        if self.nodes == 1 { NODE.into() } else { HostName::numbered(NODE, number) }
+    }
+
+    /// The name of a proxy: the only one has no number.
+    #[must_use]
+    pub fn proxy(self, number: u32) -> HostName {
+        if self.proxies == 1 { PROXY.into() } else { HostName::numbered(PROXY, number) }
+    }
+
+    /// The name of a client.
+    #[must_use]
+    pub fn client(self, number: u32) -> HostName {
+        HostName::numbered(CLIENT, number)
+    }
+
+    /// The name of a publisher.
+    #[must_use]
+    pub fn publisher(self, number: u32) -> HostName {
+        HostName::numbered(PUBLISHER, number)
+    }
+
+    /// The number of the proxy that the client or publisher of that number uses.
+    #[must_use]
+    pub fn proxy_of(self, number: u32) -> u32 {
+        (number - 1) % self.proxies + 1
+    }
+
+    /// The number of the node that stands behind the proxy of that number.
+    #[must_use]
+    pub fn node_behind(self, proxy: u32) -> u32 {
+        (proxy - 1) % self.nodes + 1
+    }
+}
+
+/// How the node behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSettings {
+    /// The idle interval after which it pings (S6).
+    pub keepalive: Duration,
+    /// How long it waits for the matching pong; never above the interval (S6).
+    pub pong_deadline: Duration,
+    /// The planted bug, if any.
+    pub quirk: Option<node::Quirk>,
+}
+
+/// How each client behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// After how many intervals of silence a stream is dead (C2); none is no watchdog.
+    pub watchdog: Option<u32>,
+    /// The HTTP/2 keepalive of its connections; none is no keepalive.
+    pub http2_keepalive: Option<Http2Keepalive>,
+    /// The TCP of its connections.
+    pub tcp: TcpOptions,
+    /// How many topics one `Mutate` adds at most; the others go into further waves.
+    pub topics_per_mutate: u32,
+    /// How long the application takes for each batch.
+    pub consume: Duration,
+    /// The planted bug, if any.
+    pub quirk: Option<client::Quirk>,
+}
+
+/// What the applications do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// In which pattern messages are published.
+    pub kind: WorkloadKind,
+    /// How many topics there are, of both kinds.
+    pub topics: u32,
+    /// How many of the topics are welcome topics; the rest are groups.
+    pub welcomes: u32,
+    /// Messages per time over all publishers; bursts per time where the kind is burst.
+    pub rate: Rate,
+    /// How many messages make a burst.
+    pub burst: u32,
+    /// The size of a payload in bytes.
+    pub size_bytes: usize,
+    /// How many messages are in the node's log before the clients come.
+    pub history: u32,
+}
+
+/// The pattern of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// One message after the other, evenly.
+    Steady,
+    /// Nothing is published after the history.
+    Quiet,
+    /// Many messages at once, then a pause.
+    Burst,
+}
+
+impl WorkloadKind {
+    /// Every kind.
+    pub const ALL: [WorkloadKind; 3] = [WorkloadKind::Steady, WorkloadKind::Quiet, WorkloadKind::Burst];
+
+    /// The name that a sim file uses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkloadKind::Steady => "steady",
+            WorkloadKind::Quiet => "quiet",
+            WorkloadKind::Burst => "burst",
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The keys of this subject in a sim file: `[cast]`, `[node]`, `[client]` and `[workload]`.
+//!
+//! Refuses to know the keys that every sim has.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::env::TcpOptions;
+use crate::grammar::quantity::{self, Rate, spell};
+use crate::grammar::refusal::Problem;
+use crate::grammar::section::{Entry, Found, Section, excluded};
+use crate::subject::tcp_keys::{INTERVAL_MIN, OFF, read_tcp};
+use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::node;
+use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
+
+/// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
+const CLIENTS_MAX: u32 = 1_000;
+/// Each node holds its own topics and each proxy leads to one node: a fleet of more shows nothing that these do not.
+const NODES_MAX: u32 = 100;
+const PROXIES_MAX: u32 = 100;
+/// Publishers only add up to a rate; more hosts than these add nothing to it.
+const PUBLISHERS_MAX: u32 = 100;
+/// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
+pub const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// N of C2, in a sim and on the command line: with one interval the node's Ping, due after just that, would
+/// always come too late (S6); 2 to 3 are recommended; ten are enough to show what waiting longer costs.
+pub const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
+/// The topics of one `Mutate` of a gateway.
+const TOPICS_MAX: u32 = 1_000;
+/// A history keeps every delivery in memory, for each client; more messages at once would not fit there.
+const MESSAGES_MAX: u32 = 1_000_000;
+/// At this rate per second ten seconds publish `MESSAGES_MAX`.
+const PER_PERIOD_MAX: u32 = 100_000;
+/// A payload far below the client's message limit of 25 MiB, so that a frame of several still passes.
+const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
+
+/// What the subject makes of a sim file, and who is cast even where another part has a problem.
+pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<XmtpSettings>) {
+    let cast = read_fleet(file.section("cast"));
+    let node = read_node(file.section("node"));
+    let client = read_client(file.section("client"));
+    let workload = read_workload(file.section("workload"));
+    let (fleet, proxy_tcp, sharers) = cast;
+    if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
+        note_shares(file, sharers, workload);
+    }
+    let settings = || {
+        let fleet = fleet?;
+        Some(XmtpSettings {
+            fleet,
+            cast: fleet.cast(),
+            proxy_tcp: proxy_tcp?,
+            node: node?,
+            client: client?,
+            workload: workload?,
+        })
+    };
+    (fleet, settings())
+}
+
+/// Those of the cast among whom the workload is shared out.
+struct Sharers {
+    nodes: Found<u32>,
+    publishers: Found<u32>,
+}
+
+/// Reads the cast, and where the numbers of its nodes and publishers stand.
+fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, Option<Sharers>) {
+    let nodes = section.optional("nodes", 1, |entry| entry.number(1..=NODES_MAX));
+    let proxies = section.optional("proxies", 1, |entry| entry.number(1..=PROXIES_MAX));
+    if let (Some(nodes), Some(proxies)) = (&nodes, &proxies)
+        && proxies.value < nodes.value
+    {
+        let message =
+            format!("{} nodes are more than {} proxies, and each proxy leads to one node", nodes.value, proxies.value);
+        let problem = excluded("cast.nodes", nodes, "too many", proxies, message);
+        section.note(problem.advice(format!("write at most {}, or raise `proxies`", proxies.value)));
+    }
+    let clients = section.optional("clients", 1, |entry| entry.number(1..=CLIENTS_MAX));
+    let publishers = section.optional("publishers", 1, |entry| entry.number(0..=PUBLISHERS_MAX));
+    let mut proxy = section.section("proxy");
+    let tcp = read_tcp(&mut proxy);
+    proxy.finish();
+    section.finish();
+    let fleet = || {
+        let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);
+        Some(Fleet { nodes, proxies: proxies?.value, clients: clients?.value, publishers })
+    };
+    (fleet(), tcp, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
+}
+
+fn read_node(mut section: Section<'_>) -> Option<NodeSettings> {
+    let interval = INTERVAL_MIN..=INTERVAL_MAX;
+    let keepalive = section.optional("keepalive", KEEPALIVE, |entry| entry.duration(interval));
+    let usual = keepalive.as_ref().map_or(KEEPALIVE, |keepalive| keepalive.value);
+    let shortest = Duration::from_millis(1);
+    let deadline = section.optional("pong-deadline", usual, |entry| entry.duration(shortest..=INTERVAL_MAX));
+    if let (Some(keepalive), Some(deadline)) = (&keepalive, &deadline) {
+        note_deadline(&section, keepalive, deadline);
+    }
+    let quirks = node::Quirk::ALL.map(|quirk| (quirk.name(), quirk));
+    let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a node", &quirks).map(Some));
+    section.finish();
+    Some(NodeSettings { keepalive: keepalive?.value, pong_deadline: deadline?.value, quirk: quirk?.value })
+}
+
+/// Notes a deadline above the interval, which S6 forbids.
+fn note_deadline(section: &Section<'_>, keepalive: &Found<Duration>, deadline: &Found<Duration>) {
+    if deadline.value <= keepalive.value {
+        return;
+    }
+    let (deadline_told, keepalive_told) = (spell(deadline.value), spell(keepalive.value));
+    let message =
+        format!("the pong deadline, {deadline_told}, is longer than the keepalive interval, {keepalive_told}");
+    let problem = excluded("node.pong-deadline", deadline, "too long", keepalive, message);
+    section.note(problem.advice(format!("the deadline is at most the interval (S6): write at most {keepalive_told}")));
+}
+
+fn read_client(mut section: Section<'_>) -> Option<ClientSettings> {
+    let watchdog = section.optional("watchdog", Some(3), |entry| match entry.is(OFF) {
+        true => Ok(None),
+        false => entry.number_or(WATCHDOG_RANGE, ", or \"off\"").map(Some),
+    });
+    let http2_keepalive = read_http2_keepalive(&mut section);
+    let tcp = read_tcp(&mut section);
+    let consume = section.optional("consume", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=INTERVAL_MAX));
+    let topics_per_mutate = section.optional("topics-per-mutate", TOPICS_MAX, |entry| entry.number(1..=TOPICS_MAX));
+    let quirks = client::Quirk::ALL.map(|quirk| (quirk.name(), quirk));
+    let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a client", &quirks).map(Some));
+    section.finish();
+    Some(ClientSettings {
+        watchdog: watchdog?.value,
+        http2_keepalive: http2_keepalive?,
+        tcp: tcp?,
+        topics_per_mutate: topics_per_mutate?.value,
+        consume: consume?.value,
+        quirk: quirk?.value,
+    })
+}
+
+/// Reads `{ interval, timeout }` or "off".
+fn read_http2_keepalive(section: &mut Section<'_>) -> Option<Option<Http2Keepalive>> {
+    const FORM: &str = "{ interval = \"10s\", timeout = \"5s\" }, or \"off\"";
+    let usual = Http2Keepalive { interval: Duration::from_secs(10), timeout: Duration::from_secs(5) };
+    let Some(entry) = section.entry("http2-keepalive") else { return Some(Some(usual)) };
+    if entry.is(OFF) {
+        return Some(None);
+    }
+    let mut keepalive = section.keep(entry.section().map_err(|problem| problem.advice(format!("write {FORM}"))))?;
+    let range = INTERVAL_MIN..=INTERVAL_MAX;
+    let interval = keepalive.optional("interval", usual.interval, |entry| entry.duration(range.clone()));
+    let timeout = keepalive.optional("timeout", usual.timeout, |entry| entry.duration(range));
+    keepalive.finish();
+    Some(Some(Http2Keepalive { interval: interval?.value, timeout: timeout?.value }))
+}
+
+/// Notes messages that nobody publishes, and nodes that have no publisher or topic of their own.
+fn note_shares(root: &Section<'_>, sharers: &Sharers, workload: &Workload) {
+    let Sharers { nodes, publishers } = sharers;
+    let messages = workload.kind != WorkloadKind::Quiet || workload.history > 0;
+    let note = |key: &str, found: &Found<u32>, message: String, label: &str, help: &str| {
+        let place = found.span.clone().or_else(|| nodes.span.clone()).unwrap_or_default();
+        root.note(Problem::new(key, place, message).label(label).advice(help));
+    };
+    let (count, key) = (nodes.value, "cast.publishers");
+    if messages && publishers.value == 0 {
+        let help = "give the cast a publisher, or make the workload quiet (kind = \"quiet\", no history)";
+        let message = "`cast.publishers` is 0, and the workload has messages".to_string();
+        note(key, publishers, message, "too few", help);
+    } else if messages && publishers.value < count {
+        let message = format!("`cast.publishers` is {}, and each of {count} nodes needs its own", publishers.value);
+        note(key, publishers, message, "too few", "write at least as many publishers as nodes");
+    }
+    if workload.topics < count {
+        let message = format!("`cast.nodes` is {count}, and `workload.topics`, which they share, {}", workload.topics);
+        note("cast.nodes", nodes, message, "too many", "write at least as many topics as nodes");
+    }
+}
+
+fn read_workload(mut section: Section<'_>) -> Option<Workload> {
+    let kind = section.optional("kind", WorkloadKind::Steady, read_workload_kind);
+    let topics = section.optional("topics", 1, |entry| entry.number(1..=TOPICS_MAX));
+    let welcomes = section.optional("welcomes", 0, |entry| entry.number(0..=TOPICS_MAX));
+    if let (Some(topics), Some(welcomes)) = (&topics, &welcomes)
+        && welcomes.value > topics.value
+    {
+        let message = format!("{} welcome topics are more than all {} topics", welcomes.value, topics.value);
+        let problem = excluded("workload.welcomes", welcomes, "too many", topics, message);
+        section.note(problem.advice(format!("write at most {}, or raise `topics`", topics.value)));
+    }
+    let rate = section.optional("rate", Rate { count: 1, period: Duration::from_secs(1) }, read_rate);
+    let burst = section.optional("burst", 100, |entry| entry.number(1..=MESSAGES_MAX));
+    if let (Some(kind), Some(Found { span: Some(span), .. })) = (&kind, &burst)
+        && kind.value != WorkloadKind::Burst
+    {
+        let problem = Problem::new("workload.burst", span.clone(), "`workload.burst` is given, but nothing bursts");
+        let help = format!("leave it out, or write kind = \"{}\"", WorkloadKind::Burst.name());
+        section.note(problem.label("without effect").advice(help));
+    }
+    let size = section.optional("size", 200, read_size);
+    let history = section.optional("history", 0, |entry| entry.number(0..=MESSAGES_MAX));
+    section.finish();
+    Some(Workload {
+        kind: kind?.value,
+        topics: topics?.value,
+        welcomes: welcomes?.value,
+        rate: rate?.value,
+        burst: burst?.value,
+        size_bytes: size?.value,
+        history: history?.value,
+    })
+}
+
+fn read_workload_kind(entry: &Entry<'_>) -> Result<WorkloadKind, Problem> {
+    entry.choice("kind of workload", &WorkloadKind::ALL.map(|kind| (kind.name(), kind)))
+}
+
+fn read_rate(entry: &Entry<'_>) -> Result<Rate, Problem> {
+    let rate: Rate = entry.quantity(quantity::RATE_FORM, str::parse)?;
+    if (1..=PER_PERIOD_MAX).contains(&rate.count) {
+        return Ok(rate);
+    }
+    let per = rate.to_string().split_once('/').map(|(_, unit)| unit.to_string()).unwrap_or_default();
+    Err(entry.outside(&rate.to_string(), &format!("1/{per}"), &format!("{PER_PERIOD_MAX}/{per}")))
+}
+
+fn read_size(entry: &Entry<'_>) -> Result<usize, Problem> {
+    let size = entry.quantity(quantity::SIZE_FORM, quantity::size)?;
+    let small = (1..=PAYLOAD_BYTES_MAX).contains(&size).then(|| usize::try_from(size).ok()).flatten();
+    small.ok_or_else(|| entry.outside(&format!("{size}B"), "1B", "1MiB"))
+}
