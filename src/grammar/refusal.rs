@@ -216,11 +216,11 @@ pub(crate) fn did_you_mean(word: &str, right: &[&str]) -> String {
     nearest(word, right).map(|right| format!("did you mean `{right}`? ")).unwrap_or_default()
 }
 
-/// The right word next to a wrong one: at most a third of the letters differ, or are swapped with their neighbour.
+/// The right word next to a wrong one: at most a third of the letters differ, or are swapped with their neighbor.
 fn nearest<'w>(word: &str, right: &[&'w str]) -> Option<&'w str> {
     // A wrong word far longer than any right one is near none; comparing takes time in the product of both lengths.
-    const LONGEST_WORD: usize = 100;
-    if word.len() > LONGEST_WORD {
+    const WORD_MAX: usize = 100;
+    if word.len() > WORD_MAX {
         return None;
     }
     let plain = word.to_lowercase().replace('_', "-");
@@ -291,8 +291,8 @@ mod tests {
     #[test]
     fn a_blamed_problem_names_the_flag_and_no_line() {
         let refusal = Refusal::new("x", "one", Problem::new("a", 0..1, "wrong"), vec![]);
-        let blamed = refusal.blame(|problem| format!("--set {}=1", problem.key()));
-        assert_eq!(blamed.to_string(), "read sim `x` with --set a=1: wrong");
+        let blamed = refusal.blame(|problem| format!("setting {}=1", problem.key()));
+        assert_eq!(blamed.to_string(), "read sim `x` with setting a=1: wrong");
         assert!(blamed.problems().all(|problem| problem.line().is_none()));
     }
 }

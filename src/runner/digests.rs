@@ -46,7 +46,7 @@ pub enum DigestsError {
     },
     /// A line is no digest of a trial.
     #[error(
-        "digest file {}, line {line}: {problem}; a line is a sim, a seed and a digest, as `pulseless sweep --digests` \
+        "digest file {}, line {line}: {problem}; a line is a sim, a seed and a digest, as a sweep \
          writes it", path.display()
     )]
     Line {
@@ -59,8 +59,8 @@ pub enum DigestsError {
     },
     /// A trial that is to be compared is not there.
     #[error(
-        "digest file {} has no line for {sim} seed {seed}, which the sweep would play; write one with \
-         `pulseless sweep --digests`", path.display()
+        "digest file {} has no line for {sim} seed {seed}, which the sweep would play; let a sweep of the same \
+         sims and seeds write one", path.display()
     )]
     Missing {
         /// The file.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cast::Cast;
 use crate::fault::{Latency, Plan, Storm};
-use crate::subject::{Setup, Subject, Times};
+use crate::subject::{Setup, Subject, TrialTimes};
 
 /// One file of `sims/`, read and checked.
 #[derive(Clone, Debug)]
@@ -55,8 +55,8 @@ impl SimFile {
 
     /// When what happens.
     #[must_use]
-    pub fn times(&self) -> Times {
-        Times { calm: self.calm_begins(), end: self.duration }
+    pub fn times(&self) -> TrialTimes {
+        TrialTimes { calm: self.calm_begins(), end: self.duration }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `--set key=value`: a change to a sim from the command line.
+//! A setting, `key=value`: a change to a sim that is not in its file.
 //!
 //! Refuses to know which keys a sim has: it edits the text, and the reader judges the result.
 
@@ -54,7 +54,7 @@ impl fmt::Display for Setting {
 impl Setting {
     /// The flag that it came by.
     pub(crate) fn flag(&self) -> String {
-        format!("`--set {}`", self.text)
+        format!("setting `{}`", self.text)
     }
 
     /// Whether it changes that key, a table around it, or a part of it.
@@ -212,12 +212,12 @@ mod tests {
     #[test]
     fn a_setting_without_a_place_names_its_flag() {
         let bad = [
-            ("title.x=1", "`--set title.x=1`: `title` is not a table, so it has no `x`"),
-            ("title.x.y=1", "`--set title.x.y=1`: `title` is not a table, so it has no `x`"),
-            ("fault.2.at=1m", "`--set fault.2.at=1m`: `fault` has the elements 1 to 1, and no `2`"),
-            ("fault.0.at=1m", "`--set fault.0.at=1m`: `fault` has the elements 1 to 1, and no `0`"),
-            ("list.x=1", "`--set list.x=1`: `list` has the elements 1 to 2, and no `x`"),
-            ("fault.1=7", "`--set fault.1=7`: `fault.1` is a table; set one of its keys"),
+            ("title.x=1", "setting `title.x=1`: `title` is not a table, so it has no `x`"),
+            ("title.x.y=1", "setting `title.x.y=1`: `title` is not a table, so it has no `x`"),
+            ("fault.2.at=1m", "setting `fault.2.at=1m`: `fault` has the elements 1 to 1, and no `2`"),
+            ("fault.0.at=1m", "setting `fault.0.at=1m`: `fault` has the elements 1 to 1, and no `0`"),
+            ("list.x=1", "setting `list.x=1`: `list` has the elements 1 to 2, and no `x`"),
+            ("fault.1=7", "setting `fault.1=7`: `fault.1` is a table; set one of its keys"),
         ];
         for (setting, expected) in bad {
             assert_eq!(edited(&[setting]), Err(expected.into()));

@@ -13,7 +13,7 @@ use crate::env::TcpOptions;
 use crate::grammar::Section;
 use crate::subject::xmtp::spec::Requirement;
 use crate::subject::xmtp::wire::Add;
-use crate::subject::{Role, Times};
+use crate::subject::{Role, TrialTimes};
 
 /// A protocol with its programs, its workload and its judges.
 pub trait Subject: Sync {
@@ -47,7 +47,7 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     fn cast(&self) -> &Cast;
 
     /// The roles, in the order in which they enter.
-    fn roles(&self, times: Times) -> Vec<Box<dyn Role>>;
+    fn roles(&self, times: TrialTimes) -> Vec<Box<dyn Role>>;
 
     /// How many parts must be ready before the hosts of [`Entrance::Prepared`](crate::subject::Entrance) enter.
     fn preparations(&self) -> u32 {
@@ -66,7 +66,7 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     fn counts(&self) -> Vec<(u64, &'static str)>;
 
     /// The sim in words.
-    fn explain(&self, times: Times) -> Explanation;
+    fn explain(&self, times: TrialTimes) -> Explanation;
 
     /// As itself, for whoever knows the subject.
     fn as_any(&self) -> &dyn Any;

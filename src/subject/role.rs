@@ -27,7 +27,7 @@ pub enum Entrance {
 
 /// When what happens in a trial, since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct TrialTimes {
     /// The calm begins, and the workload has ended.
     pub calm: Duration,
     /// The trial ends.

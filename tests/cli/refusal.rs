@@ -157,10 +157,10 @@ fn a_bad_setting_is_refused_with_its_flag() {
     };
     refuse(
         "client.wacthdog=off",
-        &["`--set client.wacthdog=off`", "unknown key `wacthdog`", "did you mean `watchdog`?"],
+        &["setting `client.wacthdog=off`", "unknown key `wacthdog`", "did you mean `watchdog`?"],
     );
-    refuse("client.watchdog=of", &["`--set client.watchdog=of`", "\"off\""]);
-    refuse("fault.2.at=1m", &["`--set fault.2.at=1m`", "`fault` has the elements 1 to 1"]);
+    refuse("client.watchdog=of", &["setting `client.watchdog=of`", "\"off\""]);
+    refuse("fault.2.at=1m", &["setting `fault.2.at=1m`", "`fault` has the elements 1 to 1"]);
     refuse("nonsense", &["`nonsense` sets nothing", "write key=value, such as client.watchdog=off"]);
 }
 

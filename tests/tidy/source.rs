@@ -62,10 +62,11 @@ impl Source {
         self.path.starts_with(folder)
     }
 
-    /// The top module that this file belongs to; `lib.rs` and `main.rs` stand above all modules.
-    pub(crate) fn module(&self) -> Option<&str> {
-        let inside = self.path.strip_prefix("src/")?;
-        let module = inside.split('/').next()?.trim_end_matches(".rs");
+    /// The module that this file belongs to; `lib.rs` and `main.rs` stand above all modules.
+    pub(crate) fn module(&self) -> Option<String> {
+        let mut parts = self.path.strip_prefix("src/")?.trim_end_matches(".rs").split('/');
+        let mut next = || parts.next().unwrap_or_default();
+        let module = module_of([next(), next(), next()]);
         (module != "lib" && module != "main").then_some(module)
     }
 
@@ -79,6 +80,16 @@ impl Source {
     pub(crate) fn forbid(&self, pattern: &str, in_tests_too: bool, what: &str) -> Vec<Breach> {
         let words = self.find(pattern).map(|at| &self.words[at]);
         words.filter(|word| in_tests_too || !word.in_test).map(|word| self.breach(word.line, what)).collect()
+    }
+}
+
+/// The module of a path: its first part, or the room within our own subject.
+pub(crate) fn module_of(path: [&str; 3]) -> String {
+    const ROOMS: [&str; 6] = ["checker", "client", "node", "spec", "wire", "workload"];
+    match path {
+        ["subject", "xmtp", room] if ROOMS.contains(&room) => format!("xmtp::{room}"),
+        ["subject", "xmtp", _] => "xmtp".to_owned(),
+        [module, ..] => module.to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::subject::xmtp::explain::explain;
 use crate::subject::xmtp::roles::{roles, subscription};
 use crate::subject::xmtp::settings::{XmtpSettings, read_settings};
 use crate::subject::xmtp::spec::{self, Requirement};
-use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, Subjects, Times};
+use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, Subjects, TrialTimes};
 
 /// The subject `xmtp`: a node, its clients and publishers, and the proxies between them.
 pub struct Xmtp;
@@ -67,7 +67,7 @@ impl Setup for XmtpSetup {
         &self.0.cast
     }
 
-    fn roles(&self, times: Times) -> Vec<Box<dyn Role>> {
+    fn roles(&self, times: TrialTimes) -> Vec<Box<dyn Role>> {
         roles(&self.0, times)
     }
 
@@ -94,7 +94,7 @@ impl Setup for XmtpSetup {
         vec![(fleet.clients.into(), "client"), (fleet.publishers.into(), "publisher"), (topics.into(), "topic")]
     }
 
-    fn explain(&self, times: Times) -> Explanation {
+    fn explain(&self, times: TrialTimes) -> Explanation {
         explain(&self.0, times)
     }
 

@@ -3,10 +3,10 @@
 use crate::env::TcpOptions;
 use crate::grammar::quantity::{count, spell};
 use crate::subject::xmtp::settings::{Workload, WorkloadKind, XmtpSettings};
-use crate::subject::{Explanation, Times};
+use crate::subject::{Explanation, TrialTimes};
 
 /// Who is cast, how they behave, and what the applications do.
-pub(crate) fn explain(settings: &XmtpSettings, times: Times) -> Explanation {
+pub(crate) fn explain(settings: &XmtpSettings, times: TrialTimes) -> Explanation {
     Explanation { cast: cast(settings), workload: workload(&settings.workload, times) }
 }
 
@@ -59,7 +59,7 @@ fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {
     keepalive.into_iter().chain(timeout)
 }
 
-fn workload(workload: &Workload, times: Times) -> Vec<String> {
+fn workload(workload: &Workload, times: TrialTimes) -> Vec<String> {
     let until = spell(times.calm);
     let flow = match workload.kind {
         WorkloadKind::Quiet => "nothing is published".to_owned(),

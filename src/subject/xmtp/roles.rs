@@ -14,7 +14,7 @@ use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
 use crate::subject::xmtp::workload::{self, Consumer, Pace, Payloads, Schedule};
-use crate::subject::{Entrance, ProxyRole, Role, Seat, Times, program};
+use crate::subject::{Entrance, ProxyRole, Role, Seat, TrialTimes, program};
 use crate::world::Program;
 
 /// The nodes' and the proxies' ports: gRPC examples' usual ones.
@@ -23,7 +23,7 @@ const PROXY_PORT: u16 = 5555;
 
 /// The roles, in the order in which they enter: a node listens before a proxy dials it, a proxy before anybody dials
 /// the proxy, and the clients come when the history is stored.
-pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: Times) -> Vec<Box<dyn Role>> {
+pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<dyn Role>> {
     let publishers = PublisherRole { settings: settings.clone(), times };
     vec![
         Box::new(NodeRole(settings.clone())),
@@ -112,7 +112,7 @@ impl Role for ClientRole {
 
 struct PublisherRole {
     settings: Arc<XmtpSettings>,
-    times: Times,
+    times: TrialTimes,
 }
 
 impl Role for PublisherRole {
@@ -160,7 +160,7 @@ struct Work {
 }
 
 impl Work {
-    fn new(settings: &XmtpSettings, number: u32, times: Times) -> Self {
+    fn new(settings: &XmtpSettings, number: u32, times: TrialTimes) -> Self {
         let (workload, fleet) = (&settings.workload, settings.fleet);
         // The publishers share the sim's rate.
         let every = workload.rate.gap() * fleet.publishers;

@@ -450,7 +450,7 @@ fn the_error_of_a_setting_names_the_flag_and_no_line() {
     ];
     for (flag, expected) in flags {
         let refusal = set(FULL, &[flag]).expect_err(flag);
-        let first = format!("read sim `full` with `--set {flag}`: {expected}");
+        let first = format!("read sim `full` with setting `{flag}`: {expected}");
         assert!(refusal.to_string().starts_with(&first), "{refusal}");
         assert!(!render(&refusal).contains("full.toml"), "{}", render(&refusal));
     }
@@ -458,7 +458,7 @@ fn the_error_of_a_setting_names_the_flag_and_no_line() {
     let told: Vec<String> = refusal.problems().map(ToString::to_string).collect();
     assert_eq!(
         told,
-        ["`--set cast.clients=0`: `cast.clients` is 0", "`--set node.keepalive=0s`: `node.keepalive` is 0s"]
+        ["setting `cast.clients=0`: `cast.clients` is 0", "setting `node.keepalive=0s`: `node.keepalive` is 0s"]
     );
 }
 

@@ -75,7 +75,7 @@ fn settings_reach_the_new_keys() {
     assert_eq!((file.link.loss_basis_points, settings(&file).client.tcp.user_timeout), (Some(250), Some(secs(9))));
     assert_eq!(settings(&file).proxy_tcp.keepalive.map(|keepalive| keepalive.idle), Some(secs(9)));
     let refusal = set(SMALL, &["link.loss=0%"]).expect_err("no loss").to_string();
-    assert_eq!(refusal, "read sim `full` with `--set link.loss=0%`: `link.loss` is 0%");
+    assert_eq!(refusal, "read sim `full` with setting `link.loss=0%`: `link.loss` is 0%");
 }
 
 #[test]
