@@ -2,10 +2,12 @@
 //!
 //! Refuses to know which keys there are: whoever owns a key asks for it, and says what would be right.
 
+mod keys;
 pub(crate) mod quantity;
 pub(crate) mod refusal;
 pub(crate) mod section;
 
+pub use keys::{KeyHelp, KeyTable, key};
 pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
 pub use refusal::{Problem, Refusal};
 pub use section::{Entry, Found, Section};

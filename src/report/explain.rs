@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use crate::checker::Milestone;
 use crate::fault::{Bytes, Percent, Storm};
+use crate::grammar::KeyHelp;
 use crate::grammar::quantity::{count, spell};
-use crate::sim::{LinkSettings, Promised, SimFile};
+use crate::sim::{LinkSettings, Promised, SimFile, tables};
+use crate::subject::Subject;
 
 /// What a sim does, what it promises and which requirements it cites.
 #[must_use]
@@ -91,6 +93,21 @@ fn write_promise(text: &mut String, sim: &SimFile) -> std::fmt::Result {
         writeln!(text, "  it must happen ({}): {}", milestone.name(), milestone.sentence())?;
     }
     Ok(())
+}
+
+/// Every key of a sim of that subject, as the tables of a Markdown page.
+#[must_use]
+pub fn keys(subject: &dyn Subject) -> String {
+    let mut text = String::new();
+    for table in tables(subject) {
+        let heading = if table.name.is_empty() { "## The file".to_owned() } else { format!("## `[{}]`", table.name) };
+        text += &format!("{heading}\n\n| key | takes | without it | meaning |\n|---|---|---|---|\n");
+        for KeyHelp { name, takes, default, means } in table.keys {
+            text += &format!("| `{name}` | {takes} | {default} | {means} |\n");
+        }
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

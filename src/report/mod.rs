@@ -11,7 +11,7 @@ mod story;
 mod text;
 mod timeline;
 
-pub use explain::explain;
+pub use explain::{explain, keys};
 pub use paint::Paint;
 pub use replayed::{describe_stretch, replayed, replayed_json};
 pub use shell::shell_word;

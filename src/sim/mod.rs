@@ -5,6 +5,7 @@
 mod clause;
 mod contradiction;
 mod file;
+mod keys;
 mod measure;
 mod plan_check;
 mod read;
@@ -12,6 +13,7 @@ mod setting;
 mod storm;
 
 pub use file::{LinkSettings, Promise, Promised, SimFile};
+pub use keys::tables;
 pub use plan_check::{BadPlan, check_plan};
 pub use read::{read, read_with};
 pub use setting::{BadSetting, Setting};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::cast::{Cast, HostName};
 use crate::checker::{Checker, Milestone};
 use crate::env::TcpOptions;
-use crate::grammar::Section;
+use crate::grammar::{KeyTable, Section};
 use crate::subject::xmtp::spec::Requirement;
 use crate::subject::xmtp::wire::Add;
 use crate::subject::{Role, TrialTimes};
@@ -28,6 +28,9 @@ pub trait Subject: Sync {
 
     /// What its sims may promise to happen at least once.
     fn milestones(&self) -> &'static [Milestone];
+
+    /// Its own tables of a sim file, in words.
+    fn tables(&self) -> &'static [KeyTable];
 
     /// Reads its own tables and keys of a sim file; what is wrong is noted there.
     fn read(&self, file: &mut Section<'_>) -> Reading;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::cast::Cast;
 use crate::checker::{self, Checker, Milestone};
 use crate::env::TcpOptions;
-use crate::grammar::section::Section;
+use crate::grammar::{KeyTable, Section};
 use crate::subject::xmtp::client;
 use crate::subject::xmtp::explain::explain;
 use crate::subject::xmtp::roles::{roles, subscription};
-use crate::subject::xmtp::settings::{XmtpSettings, read_settings};
+use crate::subject::xmtp::settings::{self, XmtpSettings, read_settings};
 use crate::subject::xmtp::spec::{self, Requirement};
 use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, Subjects, TrialTimes};
 
@@ -35,6 +35,10 @@ impl Subject for Xmtp {
 
     fn milestones(&self) -> &'static [Milestone] {
         &Milestone::ALL
+    }
+
+    fn tables(&self) -> &'static [KeyTable] {
+        settings::TABLES
     }
 
     fn read(&self, file: &mut Section<'_>) -> Reading {

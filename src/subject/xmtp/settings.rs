@@ -2,6 +2,7 @@
 //!
 //! Refuses to know TOML, and how a trial is staged.
 
+mod keys;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::node;
 use crate::subject::xmtp::wire::{Kind, Topic};
 
+pub(crate) use keys::TABLES;
 pub(crate) use read::read_settings;
 pub use read::{INTERVAL_MAX, WATCHDOG_RANGE};
 

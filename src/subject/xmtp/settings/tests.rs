@@ -251,7 +251,11 @@ fn an_unknown_key_is_refused_at_every_level() {
     refused("[link]", "[lnk]", &["line 11: unknown key `lnk`", "did you mean `link`?"]);
     let nested = ["unknown key `intervall` in `client.http2-keepalive`", "did you mean `interval`?"];
     refused("interval = \"15s\"", "intervall = \"15s\"", &nested);
-    refused("profile", "profil", &["unknown key `profil` in `cast.proxy`", "did you mean `profile`?"]);
+    refused(
+        "tcp-user-timeout",
+        "tcp-user-timeot",
+        &["unknown key `tcp-user-timeot` in `cast.proxy`", "did you mean `tcp-user-timeout`?"],
+    );
     refused("pong-deadline", "pong_deadline", &["unknown key `pong_deadline`", "did you mean `pong-deadline`?"]);
     let other_kind = ["line 39: unknown key `path` in `fault.1`", "the keys in `fault.1` are at, for, kind, point, on"];
     refused("on = \"node\"", "on = \"node\"\npath = \"*\"", &other_kind);
@@ -283,7 +287,7 @@ fn a_value_of_the_wrong_type_is_refused() {
     refused("clients = 3", "clients = 1979-05-27", &["`cast.clients` is a date or time"]);
     refused("watchdog = 2", "watchdog = \"of\"", &["`client.watchdog` is a string", "from 2 to 10, or \"off\""]);
     let proxy = ["`cast.proxy` is a string", "write a table: `cast.proxy = { … }`"];
-    refused("proxy = { profile = \"plain\" }", "proxy = \"plain\"", &proxy);
+    refused("proxy = { tcp-user-timeout = \"off\" }", "proxy = \"plain\"", &proxy);
     let keepalive = ["is a string", "write { interval = \"10s\", timeout = \"5s\" }, or \"off\""];
     refused("{ interval = \"15s\", timeout = \"6s\" }", "\"on\"", &keepalive);
     refused("[\"T8\", \"C2\"]", "\"T8\"", &["`cites` is a string", "an array of strings, each a requirement"]);
@@ -531,5 +535,28 @@ fn a_sim_may_name_its_seed_in_both_forms() {
         let refusal = seed(&format!("seed = {bad}\n")).expect_err("no seed");
         let text = render(&refusal);
         assert!(text.contains("line 1") && text.contains("such as 42 or 0x2a"), "{text}");
+    }
+}
+
+/// The keys that a refusal of an unknown one lists for a table.
+fn keys_of(table: &str) -> Vec<String> {
+    let text = match table {
+        "" => format!("zzzzzz = 1\n{SMALL}"),
+        // The sim without a promise of its own: one table stands once.
+        "promise" => format!("{}zzzzzz = 1\n", SMALL),
+        other => format!("{SMALL}[{other}]\nzzzzzz = 1\n"),
+    };
+    let refusal = read("x", &text, SUBJECTS).expect_err("an unknown key");
+    let unknown = refusal.problems().find(|problem| problem.message().starts_with("unknown key"));
+    let help = unknown.and_then(miette::Diagnostic::help).expect("it lists the right ones").to_string();
+    let (_, keys) = help.rsplit_once(" are ").expect("a list");
+    keys.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_tables_in_words_have_the_keys_that_are_read() {
+    for table in crate::sim::tables(SUBJECTS.first()) {
+        let told: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+        assert_eq!(told, keys_of(table.name), "table `{}`", table.name);
     }
 }
