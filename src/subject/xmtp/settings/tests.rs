@@ -291,7 +291,7 @@ fn a_value_of_the_wrong_type_is_refused() {
     let keepalive = ["is a string", "write { interval = \"10s\", timeout = \"5s\" }, or \"off\""];
     refused("{ interval = \"15s\", timeout = \"6s\" }", "\"on\"", &keepalive);
     refused("[\"T8\", \"C2\"]", "\"T8\"", &["`cites` is a string", "an array of strings, each a requirement"]);
-    refused("[\"T8\", \"C2\"]", "[8]", &["`cites.1` is an integer", "write one of S6"]);
+    refused("[\"T8\", \"C2\"]", "[8]", &["`cites.1` is an integer", "write one of S1"]);
     refused("[link]", "[[link]]", &["`link` is an array", "`[link]`"]);
     refused("on = \"node\"", "on = 1", &["`fault.1.on` is an integer", "\"client-*\""]);
     refused("on = \"node\"", "on = []", &["`fault.1.on` names no host"]);
