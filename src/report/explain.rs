@@ -125,7 +125,7 @@ mod tests {
         for line in [
             "reach 2 nodes through 3 proxies (profile plain); every link takes 1ms..20ms one way, lets 10 MiB per second \
              pass, loses 0.5 % of segments\n  each node pings",
-            "the proxies' TCP waits 9s for an acknowledgement",
+            "the proxies' TCP waits 9s for an acknowledgment",
             "from 30s on a storm: the seed draws some of these families, and of each 3 faults in the mean\n    loss: ",
         ] {
             assert!(told.contains(line), "no `{line}` in {told}");

@@ -1,16 +1,16 @@
-//! Colour, where the output is a terminal and nobody forbids it.
+//! Color, where the output is a terminal and nobody forbids it.
 
-/// Whether text is coloured.
+/// Whether text is colored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
-    /// ECMA-48 colour sequences.
-    Colour,
+    /// ECMA-48 color sequences.
+    Color,
     /// Plain text.
     Plain,
 }
 
 impl Paint {
-    /// The word of a verdict in its colour: green for pass, red for fail, yellow for all else.
+    /// The word of a verdict in its color: green for pass, red for fail, yellow for all else.
     #[must_use]
     pub fn verdict(self, word: &str) -> String {
         let code = match word {
@@ -29,7 +29,7 @@ impl Paint {
 
     fn wrap(self, code: &str, text: &str) -> String {
         match self {
-            Paint::Colour => format!("\x1b[{code}m{text}\x1b[0m"),
+            Paint::Color => format!("\x1b[{code}m{text}\x1b[0m"),
             Paint::Plain => text.to_owned(),
         }
     }

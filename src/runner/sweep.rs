@@ -175,7 +175,7 @@ pub struct Progress<'a> {
 }
 
 #[derive(Default)]
-struct Found {
+struct Finding {
     tally: Tally,
     sims: BTreeMap<String, Tally>,
     failures: Vec<Failure>,
@@ -199,7 +199,7 @@ impl Sweep {
     #[expect(clippy::disallowed_methods, reason = "between trials time is real, and threads share out whole trials")]
     pub fn run(&self, stop: &AtomicBool, on_progress: impl Fn(Progress<'_>) + Sync) -> Result<Summary, SweepError> {
         let begun = Instant::now();
-        let (next, found) = (AtomicU64::new(0), Mutex::new(Found::default()));
+        let (next, found) = (AtomicU64::new(0), Mutex::new(Finding::default()));
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| self.work(&next, &found, stop, &on_progress));
@@ -228,7 +228,7 @@ impl Sweep {
     fn work(
         &self,
         next: &AtomicU64,
-        found: &Mutex<Found>,
+        found: &Mutex<Finding>,
         stop: &AtomicBool,
         on_progress: &(impl Fn(Progress<'_>) + Sync),
     ) {
@@ -260,7 +260,7 @@ impl Sweep {
     }
 }
 
-impl Found {
+impl Finding {
     fn take(
         &mut self,
         sweep: &Sweep,

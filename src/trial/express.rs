@@ -16,7 +16,7 @@ use crate::sim::SimFile;
 const TCP_GIVES_UP: Duration = Duration::from_secs(924);
 /// In each tick turmoil looks at every link once for each of its two hosts and more, and every pair of hosts has a link:
 /// with 95 hosts a busy minute took 13 s of CPU time (debug build), thirty times as long as with 7.
-const MOST_HOSTS: usize = 100;
+const HOSTS_MAX: usize = 100;
 
 /// What plays a trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -81,8 +81,8 @@ impl FromStr for EngineKind {
 #[must_use]
 pub fn inexpressible(sim: &SimFile, plan: &Plan) -> Vec<String> {
     let hosts = sim.cast().members().len();
-    let crowd = (hosts > MOST_HOSTS).then(|| {
-        format!("{hosts} hosts: turmoil 0.7 visits every link for every host in every tick; at most {MOST_HOSTS}")
+    let crowd = (hosts > HOSTS_MAX).then(|| {
+        format!("{hosts} hosts: turmoil 0.7 visits every link for every host in every tick; at most {HOSTS_MAX}")
     });
     let clauses = plan.clauses.iter().filter_map(|clause| {
         let reason = obstacle(clause)?;

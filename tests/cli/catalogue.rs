@@ -138,7 +138,7 @@ fn a_reader_that_has_gone_is_no_error() {
     assert_eq!(refused.code, Some(64), "a refusal that nobody reads is still one");
 }
 
-/// Each command that may colour its output, with the exit code that it ends with.
+/// Each command that may color its output, with the exit code that it ends with.
 const COLOURFUL: [(&str, i32); 4] = [
     ("run good.toml --seed 7", 0),
     ("run bad.toml --seed 7", 1),
@@ -167,14 +167,14 @@ fn on_terminal(scratch: &Scratch, environment: &str, command: &str) -> Said {
 }
 
 #[test]
-fn a_terminal_gets_colour_unless_somebody_forbids_it() {
+fn a_terminal_gets_color_unless_somebody_forbids_it() {
     let scratch = Scratch::new();
     scratch.write("bogus.toml", change(GOOD, "watchdog = 3", "wacthdog = 3"));
     for (command, code) in COLOURFUL {
-        let coloured = on_terminal(&scratch, "", command).exits(code);
-        assert!(coloured.out.contains(ESCAPE), "{command}: {coloured:?}");
+        let colored = on_terminal(&scratch, "", command).exits(code);
+        assert!(colored.out.contains(ESCAPE), "{command}: {colored:?}");
     }
-    // The sweep's progress bar moves the cursor, which is no colour.
+    // The sweep's progress bar moves the cursor, which is no color.
     for (command, code) in COLOURFUL.into_iter().filter(|(command, _)| command.starts_with("run")) {
         let plain = on_terminal(&scratch, "NO_COLOR=1", command).exits(code);
         assert!(!plain.out.contains(ESCAPE), "{command}: {plain:?}");
