@@ -123,8 +123,8 @@ mod tests {
                     [workload]\ntopics = 2\n[storm]\nfamilies = [\"loss\"]\n[promise]\nverdict = \"pass\"\n";
         let told = explain(&read("x", text, SUBJECTS).expect("a good sim"));
         for line in [
-            "reach 2 nodes through 3 proxies (profile plain); every link takes 1ms..20ms one way, lets 10 MiB per second \
-             pass, loses 0.5 % of segments\n  each node pings",
+            "reach 2 nodes through 3 proxies\n  each node pings",
+            "every link takes 1ms..20ms one way, lets 10 MiB per second pass, loses 0.5 % of segments\n",
             "the proxies' TCP waits 9s for an acknowledgment",
             "from 30s on a storm: the seed draws some of these families, and of each 3 faults in the mean\n    loss: ",
         ] {
