@@ -15,7 +15,7 @@ use crate::world::engine::HostId;
 use crate::world::net::Net;
 use crate::world::net::connection::{Connection, Phase, Side};
 use crate::world::net::fabric::Fabric;
-use crate::world::net::frames::Frames;
+use crate::world::net::frames::DataFrames;
 use crate::world::net::traffic::ConnectionId;
 use crate::world::process::Process;
 
@@ -29,7 +29,7 @@ pub(crate) async fn dial(
 ) -> io::Result<Socket> {
     let id = net.fabric().dial(from, &address.host, address.port, options)?;
     // From here on a cancelled dial closes the socket.
-    let stream = Stream { net, id, side: Side::Dialer, frames: Frames::of_dialer(), process };
+    let stream = Stream { net, id, side: Side::Dialer, frames: DataFrames::of_dialer(), process };
     poll_fn(|context| stream.poll_connected(context)).await?;
     let (local, peer) = stream.addresses();
     Ok(Socket::new(local, peer, stream))
@@ -53,7 +53,7 @@ impl Accept for Port {
         let accepted = self.net.fabric().accept(self.host, self.port, context.waker())?;
         let Some(id) = accepted else { return Poll::Pending };
         let (net, process) = (self.net.clone(), self.process.clone());
-        let stream = Stream { net, id, side: Side::Acceptor, frames: Frames::of_acceptor(), process };
+        let stream = Stream { net, id, side: Side::Acceptor, frames: DataFrames::of_acceptor(), process };
         let (local, peer) = stream.addresses();
         Poll::Ready(Ok(Socket::new(local, peer, stream)))
     }
@@ -70,7 +70,7 @@ struct Stream {
     id: ConnectionId,
     side: Side,
     /// Followed from the first byte, so that counting may begin at any time.
-    frames: Frames,
+    frames: DataFrames,
     process: Process,
 }
 
