@@ -10,8 +10,7 @@ use crate::world::clock::Clock;
 use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program, TURNS_AT_ONE_INSTANT_MAX};
 use crate::world::leap::harm::{Harmed, Harms};
 use crate::world::leap::host::{Breakdown, LeapHost};
-use crate::world::link::LinkBase;
-use crate::world::net::Net;
+use crate::world::net::{LinkBase, Net};
 use crate::world::sandbox::interpose;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
