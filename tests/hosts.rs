@@ -4,6 +4,7 @@
 mod seen;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pulseless::env::{Address, Env};
@@ -32,7 +33,7 @@ impl World {
         let seen = Seen::default();
         let mut leap = Leap::new(7, LATENCY);
         let told = seen.clone();
-        leap.tell_deaths(Box::new(move |host, _| told.add(format!("{host} dies"))));
+        leap.observe_crashes(Arc::new(move |host, _| told.add(format!("{host} dies"))));
         let server = leap.add_host("server", program(&seen, run));
         leap.start(server);
         World { leap, seen, server }

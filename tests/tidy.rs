@@ -245,7 +245,7 @@ fn nothing_is_silenced_unfinished_or_unexplained() {
 }
 
 /// What ends a trial, or what none can notice (`rdtsc`): the lint tells before it is ever played. The symbols that
-/// src/world/leap/ interposes, and the functions that reach them.
+/// src/world/sandbox/ interposes, and the functions that reach them.
 const BEHIND_THE_ENGINE: &[&str] = &[
     "std::thread::sleep",
     "std::thread::park_timeout",

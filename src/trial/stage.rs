@@ -38,7 +38,7 @@ impl Stage {
         let clock = world.clock();
         let recorder = Recorder::new(Arc::new(move || clock.now()));
         let dying = recorder.clone();
-        world.tell_deaths(Box::new(move |host, death| record_death(&dying.on(&HostName::from(host)), death)));
+        world.observe_crashes(Arc::new(move |host, death| record_death(&dying.on(&HostName::from(host)), death)));
         let mut stage = Stage {
             world,
             hosts: BTreeMap::new(),

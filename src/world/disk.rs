@@ -70,7 +70,7 @@ impl Disks {
         if !lock(&store).hold(process) {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, format!("the store `{name}` is already open")));
         }
-        Ok(Disk::new(Handle { store, harms: self.harms.clone(), process: process.clone() }))
+        Ok(Disk::new(DiskHandle { store, harms: self.harms.clone(), process: process.clone() }))
     }
 
     /// The fault of that number begins.
@@ -112,13 +112,13 @@ impl Disks {
 
 /// A process's hold on a store.
 #[derive(Debug)]
-struct Handle {
+struct DiskHandle {
     store: Arc<Mutex<Store>>,
     harms: Arc<Mutex<Harms>>,
     process: Process,
 }
 
-impl Handle {
+impl DiskHandle {
     fn store(&self) -> io::Result<MutexGuard<'_, Store>> {
         if self.process.is_alive() {
             Ok(lock(&self.store))
@@ -133,7 +133,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl StorageBackend for Handle {
+impl StorageBackend for DiskHandle {
     fn len(&self) -> io::Result<u64> {
         Ok(self.store()?.bytes().len() as u64)
     }

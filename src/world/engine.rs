@@ -5,11 +5,12 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::env::Env;
 use crate::fault::{Death, Fault};
-use crate::world::Clock;
+use crate::world::clock::Clock;
 
 /// Names a host of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,15 +30,15 @@ impl HostId {
 pub type Program = Box<dyn Fn(Env) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>>;
 
 /// Is told of each death as it happens, before the first destructor of the process runs.
-pub type Obituary = Box<dyn Fn(&str, Death) + Send + Sync>;
+pub type CrashObserver = Arc<dyn Fn(&str, Death) + Send + Sync>;
 
 /// A world of hosts, and the passing of its time.
 pub trait Engine {
     /// Adds a host; nothing runs on it until [`Engine::start`].
     fn add_host(&mut self, name: &str, program: Program) -> HostId;
 
-    /// Names who is to be told of deaths.
-    fn tell_deaths(&mut self, told: Obituary);
+    /// Names who is to be told of crashes.
+    fn observe_crashes(&mut self, observer: CrashObserver);
 
     /// The time of the trial.
     fn clock(&self) -> Clock;
@@ -84,7 +85,7 @@ pub trait Engine {
 
 /// So many turns at one instant are a loop without time: 1,000 hosts that talk on loopback take 50 µs each
 /// way, and no chain of wake-ups within an instant is longer than the hosts and their sockets are many.
-pub(crate) const TURNS_AT_ONE_INSTANT: u32 = 1_000_000;
+pub(crate) const TURNS_AT_ONE_INSTANT_MAX: u32 = 1_000_000;
 
 /// Why a trial cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +101,9 @@ pub enum EngineError {
         at: Duration,
     },
     /// Hosts went on waking each other without time passing.
-    #[error("the hosts ran {TURNS_AT_ONE_INSTANT} turns at one instant, simulated time {at:?}; the last was of {host}")]
+    #[error(
+        "the hosts ran {TURNS_AT_ONE_INSTANT_MAX} turns at one instant, simulated time {at:?}; the last was of {host}"
+    )]
     Livelock {
         /// The host of the last turn.
         host: String,

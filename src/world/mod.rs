@@ -2,19 +2,20 @@
 //!
 //! Refuses to know what runs in it: an actor gets an [`Env`](crate::env::Env) and cannot tell it from the
 //! real one. It knows faults as plain data and carries out all but the proxy's; why they happen is not its business.
-//! Two engines play a trial: `leap`, with the network of `net` and `link`, and `turmoil`, as a second opinion.
+//! Two engines play a trial in one `sandbox`: `leap`, with the network of `net`, and `turmoil`, as a second opinion.
 
 mod clock;
 mod disk;
 mod engine;
 mod leap;
-mod link;
 mod net;
 mod process;
+mod sandbox;
 mod turmoil;
 
 pub use self::turmoil::Turmoil;
 pub use clock::Clock;
-pub use engine::{Engine, EngineError, HostId, Obituary, Program};
-pub use leap::{Leap, TrialPanic, on_trial_thread};
-pub use link::LinkBase;
+pub use engine::{CrashObserver, Engine, EngineError, HostId, Program};
+pub use leap::Leap;
+pub use net::LinkBase;
+pub use sandbox::{TrialPanic, on_trial_thread};

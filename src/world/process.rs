@@ -1,10 +1,10 @@
 //! A process as its kernel knows it: whether it lives, at which point it will die, and how long it waits for a disk.
 //!
 //! Shared by everything that the process holds: its sockets and its stores tell it what happens, and ask it before
-//! they act. Refuses to know what a death does to the host: an engine's burial does.
+//! they act. Refuses to know what a death does to the host: an engine's crash handler does.
 //!
 //! ```text
-//!         a landmark that a point names         the burial
+//!         a landmark that a point names         the crash
 //! Alive ----------------------------> Doomed ----------> Dead
 //!                                      (at once; after a frame, when the turn has ended)
 //! ```
@@ -18,14 +18,14 @@ use crate::fault::{Death, Landmark, Moment, Point};
 use crate::world::clock::nanos;
 
 /// Carries out a death as it happens.
-pub(crate) type Burial = Box<dyn Fn(&Process, Death) + Send + Sync>;
+pub(crate) type Crash = Box<dyn Fn(&Process, Death) + Send + Sync>;
 
 /// A handle on one process.
 #[derive(Clone, Debug)]
-pub(crate) struct Process(Arc<State>);
+pub(crate) struct Process(Arc<ProcessState>);
 
 #[derive(Debug)]
-struct State {
+struct ProcessState {
     alive: AtomicBool,
     waits_nanos: AtomicU64,
     mortality: OnceLock<Mortality>,
@@ -35,7 +35,7 @@ struct State {
 
 struct Mortality {
     points: Arc<Points>,
-    burial: Burial,
+    crash: Crash,
 }
 
 impl fmt::Debug for Mortality {
@@ -47,7 +47,7 @@ impl fmt::Debug for Mortality {
 impl Process {
     /// A process that lives, and dies at no point.
     pub(crate) fn begin() -> Self {
-        Process(Arc::new(State {
+        Process(Arc::new(ProcessState {
             alive: true.into(),
             waits_nanos: 0.into(),
             mortality: OnceLock::new(),
@@ -55,9 +55,9 @@ impl Process {
         }))
     }
 
-    /// From here on it dies at its host's points, by `burial`.
-    pub(crate) fn dies_at(&self, points: Arc<Points>, burial: Burial) {
-        let fresh = self.0.mortality.set(Mortality { points, burial });
+    /// From here on it dies at its host's points, by `crash`.
+    pub(crate) fn dies_at(&self, points: Arc<Points>, crash: Crash) {
+        let fresh = self.0.mortality.set(Mortality { points, crash });
         assert!(fresh.is_ok(), "a process was made mortal twice");
     }
 
@@ -75,7 +75,7 @@ impl Process {
     /// [`Process::is_alive`] before it goes on to harm anything. (Unwinding would poison the program's own locks,
     /// and a second panic in a destructor would abort every other trial.) No lock of the world may be held.
     pub(crate) fn passes(&self, landmark: Landmark, moment: Moment) {
-        let Some(Mortality { points, burial }) = self.0.mortality.get() else { return };
+        let Some(Mortality { points, crash }) = self.0.mortality.get() else { return };
         if points.is_none_armed() || !self.is_alive() {
             return;
         }
@@ -85,7 +85,7 @@ impl Process {
             // A frame has happened when it was handled: when the process waits for the next one.
             (Landmark::Frame, Moment::After) => {}
             (Landmark::DurableWrite, Moment::Before | Moment::After) | (Landmark::Frame, Moment::Before) => {
-                burial(self, death);
+                crash(self, death);
             }
         }
     }

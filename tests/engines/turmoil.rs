@@ -75,7 +75,7 @@ fn a_killed_host_closes_its_connections_and_refuses_new_ones_until_it_starts_aga
     let died = deaths.clone();
     play(move |mut world| {
         let clock = world.clock();
-        world.tell_deaths(Box::new(move |host, _| note(&died, &clock, host)));
+        world.observe_crashes(Arc::new(move |host, _| note(&died, &clock, host)));
         let listener = world.add_host("listener", listener());
         let dialer = world.add_host("dialer", dialer(told, world.clock()));
         world.start(listener);

@@ -24,30 +24,30 @@ const SECTOR: usize = 512;
 pub(crate) struct Store {
     bytes: Vec<u8>,
     /// Changes since the last sync, oldest first.
-    at_risk: Vec<Change>,
+    at_risk: Vec<DiskChange>,
     /// Their old bytes.
     old: Vec<u8>,
-    /// Pages whose last sync failed, as the disk has them.
+    /// DiskPages whose last sync failed, as the disk has them.
     forgotten: BTreeMap<usize, Vec<u8>>,
     /// The length that the disk knows, where a sync has failed.
     forgotten_len: Option<usize>,
-    /// Pages that were ever written: the others are holes, and need space when they are.
-    written: Pages,
-    /// Pages that the present holder has in memory: they cannot rot.
-    warm: Pages,
+    /// DiskPages that were ever written: the others are holes, and need space when they are.
+    written: DiskPages,
+    /// DiskPages that the present holder has in memory: they cannot rot.
+    warm: DiskPages,
     /// The process that opened it last, and whether it has it still.
-    holder: Option<(Process, Hold)>,
+    holder: Option<(Process, DiskHold)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
+enum DiskHold {
     Open,
     Closed,
 }
 
 /// A change, and how much of `old` undoes it.
 #[derive(Debug)]
-enum Change {
+enum DiskChange {
     Written { at: usize, len: usize },
     Resized { from: usize, cut: usize },
 }
@@ -74,18 +74,18 @@ impl Store {
     /// Gives the store to a process, unless another that lives has it.
     pub(crate) fn hold(&mut self, process: &Process) -> bool {
         match &self.holder {
-            Some((holder, Hold::Open)) if holder.is_alive() => return false,
+            Some((holder, DiskHold::Open)) if holder.is_alive() => return false,
             // One process at a time runs on a host: this is the same one, and its pages are warm.
-            Some((holder, Hold::Closed)) if holder.is_alive() => {}
-            Some(_) | None => self.warm = Pages::default(),
+            Some((holder, DiskHold::Closed)) if holder.is_alive() => {}
+            Some(_) | None => self.warm = DiskPages::default(),
         }
-        self.holder = Some((process.clone(), Hold::Open));
+        self.holder = Some((process.clone(), DiskHold::Open));
         true
     }
 
     pub(crate) fn release(&mut self) {
         if let Some((_, hold)) = &mut self.holder {
-            *hold = Hold::Closed;
+            *hold = DiskHold::Closed;
         }
     }
 
@@ -111,7 +111,7 @@ impl Store {
 
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
         let range = self.range(offset, data.len())?;
-        self.at_risk.push(Change::Written { at: range.start, len: data.len() });
+        self.at_risk.push(DiskChange::Written { at: range.start, len: data.len() });
         self.old.extend_from_slice(&self.bytes[range.clone()]);
         let pages = self.pages(range.start, range.end);
         self.written.insert(pages.clone());
@@ -123,7 +123,7 @@ impl Store {
     pub(crate) fn set_len(&mut self, len: usize) {
         let from = self.bytes.len();
         let cut = from.saturating_sub(len);
-        self.at_risk.push(Change::Resized { from, cut });
+        self.at_risk.push(DiskChange::Resized { from, cut });
         self.old.extend_from_slice(&self.bytes[from - cut..]);
         if self.bytes.is_empty() {
             // Zeros from the system: what a store never fills takes no memory, and a trial may have a thousand stores.
@@ -183,7 +183,7 @@ impl Store {
             Unsynced::Reordered => self.keep_any(&redo, dice),
         }
         self.holder = None;
-        self.warm = Pages::default();
+        self.warm = DiskPages::default();
     }
 
     /// A prefix of the changes is on the disk, the last of them in part.
@@ -227,12 +227,12 @@ impl Store {
         let mut redo = Vec::with_capacity(self.at_risk.len());
         while let Some(change) = self.at_risk.pop() {
             match change {
-                Change::Written { at, len } => {
+                DiskChange::Written { at, len } => {
                     redo.push(Redo::Write { at, data: self.bytes[at..at + len].to_vec() });
                     let old = self.old.split_off(self.old.len() - len);
                     self.bytes[at..at + len].copy_from_slice(&old);
                 }
-                Change::Resized { from, cut } => {
+                DiskChange::Resized { from, cut } => {
                     redo.push(Redo::Resize { to: self.bytes.len() });
                     self.bytes.resize(from - cut, 0);
                     self.bytes.append(&mut self.old.split_off(self.old.len() - cut));
@@ -267,21 +267,21 @@ impl Store {
     }
 }
 
-impl Change {
+impl DiskChange {
     /// What it wrote, as far as the store still goes.
     fn written(&self, size: usize) -> Option<Range<usize>> {
         match self {
-            Change::Written { at, len } if *at < size => Some(*at..size.min(at + len)),
-            Change::Written { .. } | Change::Resized { .. } => None,
+            DiskChange::Written { at, len } if *at < size => Some(*at..size.min(at + len)),
+            DiskChange::Written { .. } | DiskChange::Resized { .. } => None,
         }
     }
 }
 
 /// A set of pages, by number.
 #[derive(Debug, Default)]
-struct Pages(Vec<bool>);
+struct DiskPages(Vec<bool>);
 
-impl Pages {
+impl DiskPages {
     /// Adds pages and tells whether any is new.
     fn insert(&mut self, pages: Range<usize>) -> bool {
         if self.0.len() < pages.end {

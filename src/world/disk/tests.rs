@@ -6,14 +6,14 @@ use super::*;
 
 const BLOCK: usize = 4096;
 
-struct Bench {
+struct DiskBench {
     disks: Disks,
     process: Process,
 }
 
-impl Bench {
+impl DiskBench {
     fn new() -> Self {
-        Bench { disks: Disks::new(1, "node"), process: Process::begin() }
+        DiskBench { disks: Disks::new(1, "node"), process: Process::begin() }
     }
 
     fn open(&mut self) -> Disk {
@@ -36,7 +36,7 @@ fn read(disk: &Disk, offset: u64, len: usize) -> Vec<u8> {
 }
 
 /// A store of two synced pages of `a`.
-fn synced(bench: &mut Bench) -> Disk {
+fn synced(bench: &mut DiskBench) -> Disk {
     let disk = bench.open();
     disk.set_len(2 * BLOCK as u64).expect("alive");
     disk.write(0, &[b'a'; 2 * BLOCK]).expect("alive");
@@ -46,7 +46,7 @@ fn synced(bench: &mut Bench) -> Disk {
 
 #[test]
 fn a_store_outlives_the_process_that_wrote_it() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = bench.open();
     disk.set_len(4).expect("alive");
     disk.write(1, b"ab").expect("alive");
@@ -57,7 +57,7 @@ fn a_store_outlives_the_process_that_wrote_it() {
 
 #[test]
 fn a_store_has_one_holder_at_a_time() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = bench.open();
     assert!(bench.disks.open("log", &bench.process).is_err());
     disk.close().expect("alive");
@@ -66,14 +66,14 @@ fn a_store_has_one_holder_at_a_time() {
 
 #[test]
 fn access_beyond_the_end_is_an_error() {
-    let disk = Bench::new().open();
+    let disk = DiskBench::new().open();
     assert!(disk.read(0, &mut [0]).is_err());
     assert!(disk.write(u64::MAX, b"x").is_err());
 }
 
 #[test]
 fn unsynced_writes_and_lengths_are_lost_with_the_power_and_synced_ones_are_not() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = synced(&mut bench);
     disk.write(10, b"bb").expect("alive");
     disk.write(11, b"cc").expect("alive");
@@ -87,7 +87,7 @@ fn unsynced_writes_and_lengths_are_lost_with_the_power_and_synced_ones_are_not()
 
 #[test]
 fn a_killed_process_leaves_its_unsynced_writes_at_risk() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = synced(&mut bench);
     disk.write(0, b"b").expect("alive");
     let disk = bench.after(|_| ());
@@ -100,7 +100,7 @@ fn a_killed_process_leaves_its_unsynced_writes_at_risk() {
 fn torn_keeps_a_prefix_of_the_writes_and_cuts_the_last_at_a_sector() {
     let (mut whole, mut cut) = (0, 0);
     for seed in 0..64 {
-        let mut bench = Bench { disks: Disks::new(seed, "node"), process: Process::begin() };
+        let mut bench = DiskBench { disks: Disks::new(seed, "node"), process: Process::begin() };
         let disk = synced(&mut bench);
         disk.write(0, &[b'b'; BLOCK]).expect("alive");
         disk.write(BLOCK as u64, &[b'c'; BLOCK]).expect("alive");
@@ -119,7 +119,7 @@ fn torn_keeps_a_prefix_of_the_writes_and_cuts_the_last_at_a_sector() {
 fn reordered_keeps_any_sectors() {
     let mut later_only = 0;
     for seed in 0..16 {
-        let mut bench = Bench { disks: Disks::new(seed, "node"), process: Process::begin() };
+        let mut bench = DiskBench { disks: Disks::new(seed, "node"), process: Process::begin() };
         let disk = synced(&mut bench);
         disk.write(0, &[b'b'; 512]).expect("alive");
         disk.write(BLOCK as u64, &[b'c'; 1024]).expect("alive");
@@ -137,7 +137,7 @@ fn count(bytes: &[u8], wanted: u8) -> usize {
 
 #[test]
 fn what_a_failing_sync_should_have_kept_is_readable_until_the_power_goes_and_never_kept_later() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = synced(&mut bench);
     bench.disks.begin(1, DiskHarm::SyncFails);
     disk.write(0, b"lost").expect("alive");
@@ -154,7 +154,7 @@ fn what_a_failing_sync_should_have_kept_is_readable_until_the_power_goes_and_nev
 
 #[test]
 fn a_full_disk_refuses_growth_and_holes_and_takes_what_overwrites() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = bench.open();
     disk.set_len(2 * BLOCK as u64).expect("alive");
     disk.write(0, b"a").expect("alive");
@@ -171,7 +171,7 @@ fn a_full_disk_refuses_growth_and_holes_and_takes_what_overwrites() {
 
 #[test]
 fn a_slow_sync_is_waited_for() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = synced(&mut bench);
     bench.disks.begin(1, DiskHarm::SlowSync { takes: Duration::from_millis(5) });
     assert_eq!(bench.process.take_wait(), Duration::ZERO);
@@ -182,7 +182,7 @@ fn a_slow_sync_is_waited_for() {
 
 #[test]
 fn rot_hits_one_bit_of_a_cold_page_once_and_for_good() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     synced(&mut bench);
     let disk = bench.after(|disks| disks.begin(1, DiskHarm::BitRot { basis_points: 10_000 }));
     disk.write(0, &[b'a'; BLOCK]).expect("alive");
@@ -196,7 +196,7 @@ fn rot_hits_one_bit_of_a_cold_page_once_and_for_good() {
 
 #[test]
 fn disks_can_be_lost_and_restored_to_any_time_of_which_there_is_a_copy() {
-    let mut bench = Bench::new();
+    let mut bench = DiskBench::new();
     let disk = synced(&mut bench);
     let then = Duration::from_secs(3);
     bench.disks.back_up(then);
@@ -212,7 +212,7 @@ fn disks_can_be_lost_and_restored_to_any_time_of_which_there_is_a_copy() {
 #[test]
 fn the_same_seed_breaks_a_disk_in_the_same_way() {
     let broken = |seed| {
-        let mut bench = Bench { disks: Disks::new(seed, "node"), process: Process::begin() };
+        let mut bench = DiskBench { disks: Disks::new(seed, "node"), process: Process::begin() };
         let disk = synced(&mut bench);
         (0..8).for_each(|n| disk.write(n * 700, &[b'b'; 600]).expect("alive"));
         let disk = bench.after(|disks| disks.power_off(Unsynced::Reordered));

@@ -3,35 +3,32 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fault::{Death, Fault};
-use crate::world::Clock;
-use crate::world::engine::{Engine, EngineError, HostId, Obituary, Program, TURNS_AT_ONE_INSTANT};
+use crate::world::clock::Clock;
+use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program, TURNS_AT_ONE_INSTANT_MAX};
 use crate::world::leap::harm::{Harmed, Harms};
-use crate::world::leap::host::{Breakdown, Host};
-use crate::world::leap::interpose;
-use crate::world::leap::undertaker::Told;
-use crate::world::link::LinkBase;
-use crate::world::net::Net;
+use crate::world::leap::host::{Breakdown, LeapHost};
+use crate::world::net::{LinkBase, Net};
+use crate::world::sandbox::interpose;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
-const TIMERS_PER_HOST: usize = 16;
+const TIMERS_PER_HOST_MAX: usize = 16;
 
 /// A world of hosts, played by leaps.
 pub struct Leap {
     seed: u64,
     clock: Clock,
     net: Net,
-    hosts: Vec<Host>,
+    hosts: Vec<LeapHost>,
     names: BTreeMap<String, HostId>,
     /// Timers by time; an entry counts only while it is its host's newest.
     timers: BinaryHeap<Reverse<(Duration, HostId)>>,
     /// Hosts that must run at this instant whatever happens: they have just begun, or were released.
     fresh: BTreeSet<HostId>,
     harms: Harms,
-    told: Option<Told>,
+    crash_observer: Option<CrashObserver>,
     /// A host could not be started: told by the next call that can tell.
     broken: Option<EngineError>,
 }
@@ -54,7 +51,7 @@ impl Leap {
             timers: BinaryHeap::new(),
             fresh: BTreeSet::new(),
             harms: Harms::default(),
-            told: None,
+            crash_observer: None,
             broken: None,
         }
     }
@@ -78,7 +75,7 @@ impl Leap {
                 }
                 self.take_turn(host, || ())?;
                 turns += 1;
-                if turns > TURNS_AT_ONE_INSTANT {
+                if turns > TURNS_AT_ONE_INSTANT_MAX {
                     return Err(EngineError::Livelock { host: self.hosts[host.index()].name.to_string(), at: now });
                 }
             }
@@ -105,7 +102,7 @@ impl Leap {
     }
 
     fn sweep_timers(&mut self) {
-        if self.timers.len() > TIMERS_PER_HOST * self.hosts.len() {
+        if self.timers.len() > TIMERS_PER_HOST_MAX * self.hosts.len() {
             let hosts = &self.hosts;
             self.timers.retain(|Reverse((at, host))| hosts[host.index()].wakes_at() == Some(*at));
         }
@@ -156,13 +153,13 @@ impl Leap {
 impl Engine for Leap {
     fn add_host(&mut self, name: &str, program: Program) -> HostId {
         let id = self.net.fabric().add_host(name);
-        self.hosts.push(Host::new(self.seed, &self.net, id, name, program));
+        self.hosts.push(LeapHost::new(self.seed, &self.net, id, name, program));
         self.names.insert(name.to_owned(), id);
         id
     }
 
-    fn tell_deaths(&mut self, told: Obituary) {
-        self.told = Some(Arc::from(told));
+    fn observe_crashes(&mut self, observer: CrashObserver) {
+        self.crash_observer = Some(observer);
     }
 
     fn clock(&self) -> Clock {
@@ -187,7 +184,7 @@ impl Engine for Leap {
         if host_state.is_up() || self.broken.is_some() {
             return;
         }
-        match host_state.start(self.told.clone(), now) {
+        match host_state.start(self.crash_observer.clone(), now) {
             Ok(()) => {
                 self.harms.note_start(host_state.standstill.sleeps());
                 self.fresh.insert(host);
@@ -253,10 +250,10 @@ impl Engine for Leap {
 impl Drop for Leap {
     /// Every process dies before the world that it lives in.
     fn drop(&mut self) {
-        self.hosts.iter_mut().for_each(Host::abandon);
+        self.hosts.iter_mut().for_each(LeapHost::abandon);
     }
 }
 
-fn break_down(host: &Host, what: &Breakdown, at: Duration) -> EngineError {
+fn break_down(host: &LeapHost, what: &Breakdown, at: Duration) -> EngineError {
     EngineError::Host { host: host.name.to_string(), what: what.to_string(), at }
 }

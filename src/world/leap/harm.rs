@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::fault::{Fault, HostHarm};
 use crate::world::engine::HostId;
-use crate::world::leap::host::Host;
+use crate::world::leap::host::LeapHost;
 use crate::world::net::Net;
 
 /// Faults by their clauses' numbers.
@@ -70,14 +70,14 @@ impl Harms {
 /// What faults fall on.
 pub(crate) struct Harmed<'w> {
     pub(crate) net: &'w Net,
-    pub(crate) hosts: &'w mut [Host],
+    pub(crate) hosts: &'w mut [LeapHost],
     pub(crate) now: Duration,
     /// Hosts that an ended clause holds no more.
     pub(crate) released: &'w mut BTreeSet<HostId>,
 }
 
 impl Harmed<'_> {
-    fn host(&mut self, host: HostId) -> &mut Host {
+    fn host(&mut self, host: HostId) -> &mut LeapHost {
         &mut self.hosts[host.index()]
     }
 

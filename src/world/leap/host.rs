@@ -26,16 +26,16 @@ use crate::env::Env;
 use crate::fault::Death;
 use crate::world::clock::WallClock;
 use crate::world::disk::Disks;
-use crate::world::engine::{HostId, Program};
-use crate::world::leap::descriptors;
-use crate::world::leap::interpose::{self, Readings, Turn};
-use crate::world::leap::offence::{self, Offence};
+use crate::world::engine::{CrashObserver, HostId, Program};
+use crate::world::leap::crash::CrashHandler;
 use crate::world::leap::standstill::Standstill;
-use crate::world::leap::surroundings::HostEnv;
-use crate::world::leap::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
-use crate::world::leap::undertaker::{Told, Undertaker};
+use crate::world::leap::surroundings::LeapEnv;
 use crate::world::net::{Net, Unsent};
 use crate::world::process::{Points, Process};
+use crate::world::sandbox::descriptors;
+use crate::world::sandbox::interpose::{self, HostTurn, Readings};
+use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
 
 /// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each): none ever comes, the wait for
 /// them is simulated.
@@ -56,7 +56,7 @@ pub(crate) enum Breakdown {
     NoRuntime(String),
 }
 
-pub(crate) struct Host {
+pub(crate) struct LeapHost {
     id: HostId,
     pub(crate) name: Arc<str>,
     program: Program,
@@ -68,24 +68,24 @@ pub(crate) struct Host {
     pub(crate) standstill: Standstill,
     incarnation: u32,
     is_off: bool,
-    running: Option<Running>,
+    running: Option<LeapProcess>,
 }
 
-struct Running {
+struct LeapProcess {
     runtime: Runtime,
     /// The program, until it has ended.
     main: Option<JoinHandle<Result<(), String>>>,
     process: Process,
-    undertaker: Undertaker,
+    crash_handler: CrashHandler,
     /// When its next timer is due.
     timer: Option<Duration>,
     /// What leaves when the process has waited for its disk.
     held: Option<Unsent>,
 }
 
-impl Host {
+impl LeapHost {
     pub(crate) fn new(seed: u64, net: &Net, id: HostId, name: &str, program: Program) -> Self {
-        Host {
+        LeapHost {
             id,
             name: name.into(),
             program,
@@ -133,7 +133,7 @@ impl Host {
     }
 
     /// Starts the next process.
-    pub(crate) fn start(&mut self, told: Option<Told>, now: Duration) -> Result<(), Breakdown> {
+    pub(crate) fn start(&mut self, observer: Option<CrashObserver>, now: Duration) -> Result<(), Breakdown> {
         assert!(self.running.is_none(), "host {} runs already", self.name);
         if std::mem::take(&mut self.is_off) {
             self.net.fabric().power_on(self.id);
@@ -141,23 +141,23 @@ impl Host {
         self.incarnation += 1;
         self.standstill.begin_process();
         let process = Process::begin();
-        let undertaker = Undertaker {
+        let crash_handler = CrashHandler {
             host: self.id,
             name: self.name.clone(),
             net: self.net.clone(),
             disks: Arc::downgrade(&self.disks),
-            told,
+            observer,
         };
-        let burying = undertaker.clone();
-        let bury = move |process: &Process, death| {
-            burying.bury(process, death);
-            interpose::end_turn(Turn::Dead);
+        let handler = crash_handler.clone();
+        let crash = move |process: &Process, death| {
+            handler.crash(process, death);
+            interpose::end_turn(HostTurn::Dead);
         };
-        process.dies_at(self.points.clone(), Box::new(bury));
+        process.dies_at(self.points.clone(), Box::new(crash));
         let scope = format!("{}/{}", self.name, self.incarnation);
         interpose::set_readings(self.readings(now));
         let runtime = build_runtime(&format!("{}/{scope}", self.seed))?;
-        let env: Env = Arc::new(HostEnv {
+        let env: Env = Arc::new(LeapEnv {
             host: self.id,
             net: self.net.clone(),
             disks: self.disks.clone(),
@@ -171,7 +171,7 @@ impl Host {
         if interpose::take_wall_clock_read() {
             self.wall_clock.note_read();
         }
-        self.running = Some(Running { runtime, main: Some(main), process, undertaker, timer: None, held: None });
+        self.running = Some(LeapProcess { runtime, main: Some(main), process, crash_handler, timer: None, held: None });
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl Host {
             // Its kernel sends what it has, as it does for every killed process.
             self.net.fabric().release_unsent(held);
         }
-        running.undertaker.bury(&running.process, death);
+        running.crash_handler.crash(&running.process, death);
         self.reap(death);
         true
     }
@@ -268,7 +268,7 @@ impl Host {
             self.standstill.wait_until(now + wait);
         }
         if let Some(death) = doom {
-            running.undertaker.bury(&running.process, death);
+            running.crash_handler.crash(&running.process, death);
             self.reap(death);
         }
     }
@@ -284,7 +284,7 @@ fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
         .on_task_terminate(|_| end_task())
         .build()
         .map_err(|error| {
-            let (each, most) = (descriptors::MOST_PER_HOST, descriptors::most());
+            let (each, most) = (descriptors::PER_HOST_MAX, descriptors::most());
             let limit =
                 format!("each host takes up to {each} file descriptors, this process may have {most} (`ulimit -n`)");
             Breakdown::NoRuntime(format!("{error}; {limit}"))
@@ -292,16 +292,16 @@ fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
 }
 
 /// How long a host rests after its turn, until its next timer.
-fn idle_until(turn: std::thread::Result<Turn>) -> Result<Option<Duration>, Breakdown> {
+fn idle_until(turn: std::thread::Result<HostTurn>) -> Result<Option<Duration>, Breakdown> {
     match turn {
         Err(panic) => Err(Breakdown::Panicked(describe_panic(&*panic))),
-        Ok(Turn::Idle(rest)) => Ok(rest),
-        Ok(Turn::Panicked) => Err(Breakdown::Panicked(take_task_panic())),
-        Ok(Turn::Running | Turn::Stuck | Turn::Dead) => Err(Breakdown::NeverIdle),
+        Ok(HostTurn::Idle(rest)) => Ok(rest),
+        Ok(HostTurn::Panicked) => Err(Breakdown::Panicked(take_task_panic())),
+        Ok(HostTurn::Running | HostTurn::Stuck | HostTurn::Dead) => Err(Breakdown::NeverIdle),
     }
 }
 
-impl Running {
+impl LeapProcess {
     /// A program may end; one that ends with an error breaks the host down.
     fn check_main(&mut self) -> Result<(), Breakdown> {
         let Some(main) = &mut self.main else { return Ok(()) };
@@ -316,7 +316,7 @@ impl Running {
 }
 
 /// Wakes whom the network woke, then waits until nothing is left to run.
-async fn until_idle(wakers: Vec<Waker>, order: impl FnOnce()) -> Turn {
+async fn until_idle(wakers: Vec<Waker>, order: impl FnOnce()) -> HostTurn {
     order();
     wakers.into_iter().for_each(Waker::wake);
     let mut begun = false;
@@ -327,8 +327,8 @@ async fn until_idle(wakers: Vec<Waker>, order: impl FnOnce()) -> Turn {
             return Poll::Pending;
         }
         match interpose::turn() {
-            Turn::Running => Poll::Pending,
-            turn @ (Turn::Idle(_) | Turn::Stuck | Turn::Panicked | Turn::Dead) => Poll::Ready(turn),
+            HostTurn::Running => Poll::Pending,
+            turn @ (HostTurn::Idle(_) | HostTurn::Stuck | HostTurn::Panicked | HostTurn::Dead) => Poll::Ready(turn),
         }
     })
     .await

@@ -10,11 +10,11 @@ use std::time::Duration;
 use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 use crate::world::disk::Disks;
 use crate::world::engine::HostId;
-use crate::world::leap::interpose;
 use crate::world::net::{self, Net};
 use crate::world::process::Process;
+use crate::world::sandbox::interpose;
 
-pub(crate) struct HostEnv {
+pub(crate) struct LeapEnv {
     pub(crate) host: HostId,
     pub(crate) net: Net,
     pub(crate) disks: Arc<Mutex<Disks>>,
@@ -29,7 +29,7 @@ fn check_alive(process: &Process) -> io::Result<()> {
     if process.is_alive() { Ok(()) } else { Err(io::Error::other("the process that asks is dead")) }
 }
 
-impl Surroundings for HostEnv {
+impl Surroundings for LeapEnv {
     fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
         let (net, host, address, process) = (self.net.clone(), self.host, address.clone(), self.process.clone());
         Box::pin(async move {

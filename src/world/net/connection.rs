@@ -1,65 +1,17 @@
-//! One connection: two ends, and how far it has come.
+//! One connection: its two ends, and what the network between them knows of it.
 //!
-//! ```text
-//!            SYN arrives at a listener
-//! Connecting ------------------------> Open --FIN both ways--> gone
-//!     |  RST, or no answer to 7 SYNs     |
-//!     +----------> Failed                +--RST, or silence--> one end dead, or both
-//! ```
+//! Refuses to know what the ends make of what they hear.
 
-use std::io;
 use std::time::Duration;
 
 use crate::fault::Expired;
 use crate::world::engine::HostId;
-use crate::world::net::end::{End, Holder};
+use crate::world::net::end::{End, Holder, TcpPhase};
+use crate::world::net::segment::TcpSide;
 
-/// The two ends of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Side {
-    /// The end that connected.
-    Dialer,
-    /// The end that accepted.
-    Acceptor,
-}
-
-impl Side {
-    pub(crate) fn other(self) -> Side {
-        match self {
-            Side::Dialer => Side::Acceptor,
-            Side::Acceptor => Side::Dialer,
-        }
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Side::Dialer => 0,
-            Side::Acceptor => 1,
-        }
-    }
-}
-
-/// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// SYN is under way.
-    Connecting,
-    /// The dialer knows that it is connected.
-    Open,
-    /// connect(2) has failed.
-    Failed(io::ErrorKind),
-}
-
-/// A connection.
+/// See the module.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) phase: Phase,
-    /// How many SYNs were sent.
-    pub(crate) syns: u32,
-    /// When the first was, by the dialer's kernel.
-    pub(crate) dialed: Duration,
-    /// The acceptor's kernel knows of it.
-    pub(crate) is_known: bool,
+pub(crate) struct TcpConnection {
     /// It is dialed to an address that is nobody's.
     pub(crate) is_astray: bool,
     /// When a packet of it last passed a link.
@@ -67,19 +19,21 @@ pub(crate) struct Connection {
     /// A middlebox on its way has forgotten it, and does this to its packets.
     pub(crate) forgotten: Option<Expired>,
     ends: [End; 2],
+    /// When the timer of each end expires.
+    timers: [Option<Duration>; 2],
+    /// Whether RST is on its way to each end, or has arrived there.
+    resets: [bool; 2],
 }
 
-impl Connection {
+impl TcpConnection {
     pub(crate) fn new(now: Duration, dialer: End, acceptor: End) -> Self {
-        Connection {
-            phase: Phase::Connecting,
-            syns: 0,
-            dialed: Duration::ZERO,
-            is_known: false,
+        TcpConnection {
             is_astray: false,
             last_used: now,
             forgotten: None,
             ends: [dialer, acceptor],
+            timers: [None; 2],
+            resets: [false; 2],
         }
     }
 
@@ -88,20 +42,38 @@ impl Connection {
         [self.ends[0].host, self.ends[1].host]
     }
 
-    pub(crate) fn end(&self, side: Side) -> &End {
+    pub(crate) fn end(&self, side: TcpSide) -> &End {
         &self.ends[side.index()]
     }
 
-    pub(crate) fn end_mut(&mut self, side: Side) -> &mut End {
+    pub(crate) fn end_mut(&mut self, side: TcpSide) -> &mut End {
         &mut self.ends[side.index()]
+    }
+
+    pub(crate) fn timer_mut(&mut self, side: TcpSide) -> &mut Option<Duration> {
+        &mut self.timers[side.index()]
+    }
+
+    pub(crate) fn reset_mut(&mut self, side: TcpSide) -> &mut bool {
+        &mut self.resets[side.index()]
+    }
+
+    /// A SYN that finds the acceptor's end dead, whose RST was lost, finds another process, or none, as if it were the
+    /// first.
+    pub(crate) fn renew_acceptor(&mut self) {
+        let side = TcpSide::Acceptor;
+        let before = self.end(side);
+        *self.end_mut(side) = End::acceptor(before.host, before.address);
+        (*self.timer_mut(side), *self.reset_mut(side)) = (None, false);
     }
 
     /// Nothing will ever happen on it again.
     pub(crate) fn is_over(&self) -> bool {
-        match self.phase {
-            Phase::Failed(_) => self.ends[0].holder == Holder::Nobody && (self.ends[1].holder != Holder::Process),
-            Phase::Connecting => false,
-            Phase::Open => self.ends.iter().all(End::is_over),
+        let [dialer, acceptor] = &self.ends;
+        match dialer.phase() {
+            TcpPhase::Failed(_) => dialer.holder == Holder::Nobody && acceptor.holder != Holder::Process,
+            TcpPhase::Listening | TcpPhase::Connecting => false,
+            TcpPhase::Open => self.ends.iter().all(End::is_over),
         }
     }
 }

@@ -1,34 +1,53 @@
-//! One end of a connection, as its host's kernel sees it: what it has sent, holds and knows of the other.
+//! One end of a connection: a machine that its host's kernel runs.
 //!
-//! Refuses to know links and time: what is lost is told to it, and its retransmission reads a clock that it is given.
+//! It does nothing by itself. `process` takes what arrives, `dispatch` gives what it wants to send next, `poll_at` says
+//! when its timer is due and `expire` is called then; in between come the calls of the process that holds it. Refuses
+//! to know links, the other end and the world's time: what becomes of a segment is told to it, and every time is its
+//! kernel's.
 //!
 //! ```text
-//!        +--FIN received--> reads end          RST, or no answer for too long
-//! alive -+                                   -------------------------------> dead: the kernel knows it no more
-//!        +--finish, FIN sent--> writes end     error, reported once, then end of stream and EPIPE
+//!                        SYN-ACK sent
+//! acceptor: Listening ------------------+     FIN received   reads end      RST, or no answer for too long
+//!                        SYN-ACK heard  +-> Open -----------------------------------------> dead: the kernel knows it
+//! dialer:   Connecting -----------------+     FIN sent       writes end     no more; the error is reported once,
+//!               |    RST, or no answer to 7 SYNs                            then end of stream and EPIPE
+//!               +----------------------------> Failed, and dead
 //! ```
 
+mod dispatch;
+mod handshake;
+mod keepalive;
+mod process;
+mod retransmission;
+#[cfg(test)]
+mod script;
+
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+pub(crate) use dispatch::Dispatch;
+pub(crate) use process::TcpReply;
+pub(crate) use retransmission::Unacknowledged;
+
 use crate::env::TcpOptions;
 use crate::world::engine::HostId;
-use crate::world::net::keepalive::Keepalive;
-use crate::world::net::retransmission::Retransmission;
+use crate::world::net::end::handshake::Handshake;
+use crate::world::net::end::keepalive::Keepalive;
+use crate::world::net::end::retransmission::Retransmission;
 
 /// What a receiver holds at most before the sender must stop. Linux autotunes between 128 KiB and 6 MiB
 /// (tcp(7), tcp_rmem); the middle of its first doublings keeps many connections small in memory.
-pub(crate) const RECEIVE_BUFFER: usize = 256 << 10;
+pub(crate) const RECEIVE_BUFFER_MAX: usize = 256 << 10;
 /// What a sender holds at most before write(2) blocks. Linux autotunes between 16 KiB and 4 MiB (tcp(7),
 /// tcp_wmem).
-pub(crate) const SEND_BUFFER: usize = 256 << 10;
+pub(crate) const SEND_BUFFER_MAX: usize = 256 << 10;
 /// A receiver tells the sender of freed space when so much was freed: few window updates, never a stall.
-const WINDOW_UPDATE: usize = RECEIVE_BUFFER / 4;
+const WINDOW_UPDATE_MIN: usize = RECEIVE_BUFFER_MAX / 4;
 
 /// Who holds an end's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,23 +60,56 @@ pub(crate) enum Holder {
     Nobody,
 }
 
-/// What an end sends at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Burst {
-    /// Which one of its end's, from 0.
-    pub(crate) sequence: u64,
-    pub(crate) bytes: Bytes,
-    /// FIN follows.
-    pub(crate) finish: bool,
+/// How far an end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TcpPhase {
+    /// The acceptor's kernel knows nothing of it yet.
+    Listening,
+    /// The dialer's SYN is under way.
+    Connecting,
+    /// The end knows that it is connected.
+    Open,
+    /// connect(2) has failed.
+    Failed(io::ErrorKind),
 }
 
-/// One end.
+/// What a close leaves to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Nothing: it was closed before.
+    Done,
+    /// RST goes out at once.
+    Reset,
+    /// FIN goes out behind what was written.
+    Finish,
+}
+
+/// What an end wants to send next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Syn,
+    SynAck,
+    /// What was written, as far as the window goes.
+    Data,
+    /// What is missing, from there on.
+    Resend {
+        at: usize,
+    },
+    Probe,
+    /// The answer to a probe.
+    Answer,
+    WindowUpdate,
+    Reset,
+}
+
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) host: HostId,
     pub(crate) address: SocketAddr,
     pub(crate) holder: Holder,
-    pub(crate) options: TcpOptions,
+    phase: TcpPhase,
+    options: TcpOptions,
     /// Received and not yet read.
     inbox: VecDeque<Bytes>,
     unread: usize,
@@ -69,10 +121,8 @@ pub(crate) struct End {
     error: Option<io::ErrorKind>,
     /// The kernel knows the connection no more.
     is_dead: bool,
-    /// RST is on its way to this end, or was received.
-    pub(crate) reset_coming: bool,
     /// Written and not yet sent.
-    pub(crate) outbox: BytesMut,
+    outbox: BytesMut,
     next_sequence: u64,
     /// So many bytes the peer still has room for.
     window: usize,
@@ -84,21 +134,43 @@ pub(crate) struct End {
     finishing: bool,
     /// FIN was sent.
     finished: bool,
+    want: Option<Want>,
+    /// Present while the dialer waits for SYN-ACK.
+    handshake: Option<Handshake>,
     /// Present while something is missing.
-    pub(crate) retransmission: Option<Box<Retransmission>>,
-    pub(crate) keepalive: Option<Keepalive>,
-    /// When its next alarm rings.
-    pub(crate) alarm: Option<Duration>,
+    retransmission: Option<Box<Retransmission>>,
+    keepalive: Option<Keepalive>,
+    /// Who waits for something to read, and whether it has come.
     pub(crate) reader: Option<Waker>,
+    wakes_reader: bool,
+    /// Who waits for room to write, or for the connection, and whether it has come.
     pub(crate) writer: Option<Waker>,
+    wakes_writer: bool,
 }
 
 impl End {
-    pub(crate) fn new(host: HostId, address: SocketAddr, holder: Holder) -> Self {
+    /// The end of a process that dials: SYN is the first that it dispatches.
+    pub(crate) fn dialer(host: HostId, address: SocketAddr, options: TcpOptions, clock: Duration) -> Self {
+        End {
+            phase: TcpPhase::Connecting,
+            options,
+            handshake: Some(Handshake::begin(clock)),
+            want: Some(Want::Syn),
+            ..End::new(host, address, Holder::Process)
+        }
+    }
+
+    /// The end that a SYN is to find.
+    pub(crate) fn acceptor(host: HostId, address: SocketAddr) -> Self {
+        End::new(host, address, Holder::Backlog)
+    }
+
+    fn new(host: HostId, address: SocketAddr, holder: Holder) -> Self {
         End {
             host,
             address,
             holder,
+            phase: TcpPhase::Listening,
             options: TcpOptions::default(),
             inbox: VecDeque::new(),
             unread: 0,
@@ -106,38 +178,32 @@ impl End {
             peer_finished: false,
             error: None,
             is_dead: false,
-            reset_coming: false,
             outbox: BytesMut::new(),
             next_sequence: 0,
-            window: RECEIVE_BUFFER,
+            window: RECEIVE_BUFFER_MAX,
             unreported: 0,
             is_update_lost: false,
             finishing: false,
             finished: false,
+            want: None,
+            handshake: None,
             retransmission: None,
             keepalive: None,
-            alarm: None,
             reader: None,
+            wakes_reader: false,
             writer: None,
+            wakes_writer: false,
         }
     }
 
-    /// The burst of the peer that comes next.
-    pub(crate) fn expected(&self) -> u64 {
-        self.expected
+    fn want(&mut self, want: Want) {
+        debug_assert_eq!(self.want, None, "whatever an end wants is dispatched before it wants anything else");
+        self.want = Some(want);
     }
+}
 
-    /// Takes the next burst of the peer.
-    pub(crate) fn receive(&mut self, burst: Burst) {
-        self.expected += 1;
-        self.peer_finished |= burst.finish;
-        if !burst.bytes.is_empty() {
-            self.unread += burst.bytes.len();
-            debug_assert!(self.unread <= RECEIVE_BUFFER, "the sender overran the window");
-            self.inbox.push_back(burst.bytes);
-        }
-    }
-
+/// What its process calls.
+impl End {
     /// Moves received bytes to a reader; `None`: nothing is there and nothing has ended.
     pub(crate) fn read(&mut self, space: usize, mut take: impl FnMut(&[u8])) -> Option<io::Result<()>> {
         let mut room = space;
@@ -163,98 +229,105 @@ impl End {
         }
     }
 
-    /// How many bytes may be written now; `None`: the send buffer is full.
-    pub(crate) fn writable(&mut self) -> Option<io::Result<usize>> {
+    /// The reader has done: whether there is a window update to dispatch.
+    pub(crate) fn report_room(&mut self) -> bool {
+        let is_worth = self.unreported >= WINDOW_UPDATE_MIN && !self.is_dead;
+        if is_worth {
+            self.want(Want::WindowUpdate);
+        }
+        is_worth
+    }
+
+    /// Takes as much as there is room for; `None`: the send buffer is full.
+    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Option<io::Result<usize>> {
         if let Some(kind) = self.error.take() {
             return Some(Err(kind.into()));
         }
         if self.is_dead || self.finishing {
             return Some(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = SEND_BUFFER - self.outbox.len();
-        (room > 0).then_some(Ok(room))
+        let before = self.outbox.len();
+        if before == SEND_BUFFER_MAX {
+            return None;
+        }
+        for slice in slices {
+            let room = SEND_BUFFER_MAX - self.outbox.len();
+            self.outbox.extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+        Some(Ok(self.outbox.len() - before))
     }
 
-    /// Whether a writer waits for room.
-    pub(crate) fn is_full(&self) -> bool {
-        !self.is_dead && !self.finishing && self.outbox.len() == SEND_BUFFER
-    }
-
-    /// The end sends no more after its outbox.
+    /// shutdown(2) for writing: FIN follows the outbox.
     pub(crate) fn finish(&mut self) {
         self.finishing = true;
     }
 
-    /// What can be sent now, if anything.
-    pub(crate) fn take_burst(&mut self) -> Option<Burst> {
-        if self.is_dead || self.finished {
-            return None;
+    /// What was written is to be sent.
+    pub(crate) fn push(&mut self) {
+        self.want(Want::Data);
+    }
+
+    /// close(2): FIN after what was written, or RST where received data was never read (RFC 2525 section 2.17).
+    pub(crate) fn close(&mut self) -> Closing {
+        if std::mem::replace(&mut self.holder, Holder::Nobody) == Holder::Nobody {
+            return Closing::Done;
         }
-        let length = self.outbox.len().min(self.window);
-        let finish = self.finishing && length == self.outbox.len();
-        if length == 0 && !finish {
-            return None;
+        (self.reader, self.writer) = (None, None);
+        if self.has_unread() || self.phase == TcpPhase::Connecting {
+            self.abort();
+            return Closing::Reset;
         }
-        self.window -= length;
-        self.finished = finish;
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        Some(Burst { sequence, bytes: self.outbox.split_to(length).freeze(), finish })
+        self.finish();
+        Closing::Finish
     }
+}
 
-    /// Whether it has something to send and the peer has no room, as far as it knows.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.window == 0 && !self.is_dead && !self.outbox.is_empty()
-    }
-
-    /// The space to report to the peer, once it is worth a window update.
-    pub(crate) fn take_window_update(&mut self) -> Option<usize> {
-        let is_worth = self.unreported >= WINDOW_UPDATE && !self.is_dead;
-        is_worth.then(|| std::mem::take(&mut self.unreported))
-    }
-
-    /// A window update did not get through.
-    pub(crate) fn lose_window_update(&mut self, bytes: usize) {
-        self.unreported += bytes;
-        self.is_update_lost = true;
-    }
-
-    pub(crate) fn is_update_lost(&self) -> bool {
-        self.is_update_lost
-    }
-
-    /// What a lost window update told, for the next word to the peer.
-    pub(crate) fn take_lost_update(&mut self) -> usize {
-        match std::mem::take(&mut self.is_update_lost) {
-            true => std::mem::take(&mut self.unreported),
-            false => 0,
+/// Ends of its life.
+impl End {
+    /// Breaks the connection: this end is gone at once, and RST goes out.
+    pub(crate) fn abort(&mut self) {
+        if !self.is_dead {
+            self.die();
+            self.want(Want::Reset);
         }
     }
 
-    /// The peer has freed space.
-    pub(crate) fn widen(&mut self, bytes: usize) {
-        self.window += bytes;
+    /// The kernel is gone without a word, and the process with it.
+    pub(crate) fn lose_power(&mut self) {
+        self.holder = Holder::Nobody;
+        (self.reader, self.writer) = (None, None);
+        self.die();
     }
 
-    /// RST: nothing will be sent any more; what was received can still be read. A peer that had finished before is
-    /// told as EPIPE, any other as ECONNRESET (Linux, tcp_reset).
-    pub(crate) fn take_reset(&mut self) {
-        self.break_off(if self.peer_finished { io::ErrorKind::BrokenPipe } else { io::ErrorKind::ConnectionReset });
+    /// connect(2) fails.
+    fn fail_dial(&mut self, kind: io::ErrorKind) {
+        self.phase = TcpPhase::Failed(kind);
+        self.die();
+        self.wakes_writer = true;
     }
 
     /// The connection is lost, for this reason.
-    pub(crate) fn break_off(&mut self, kind: io::ErrorKind) {
-        if !self.is_dead {
-            self.error = Some(kind);
-            self.die();
-        }
+    fn break_off(&mut self, kind: io::ErrorKind) {
+        self.error = Some(kind);
+        self.die();
+        (self.wakes_reader, self.wakes_writer) = (true, true);
     }
 
     /// The kernel forgets the connection.
-    pub(crate) fn die(&mut self) {
+    fn die(&mut self) {
         self.is_dead = true;
         self.outbox.clear();
-        (self.retransmission, self.keepalive) = (None, None);
+        (self.want, self.handshake, self.retransmission, self.keepalive) = (None, None, None, None);
+        if self.phase == TcpPhase::Connecting {
+            self.phase = TcpPhase::Failed(io::ErrorKind::ConnectionAborted);
+        }
+    }
+}
+
+/// What can be asked of it.
+impl End {
+    pub(crate) fn phase(&self) -> TcpPhase {
+        self.phase
     }
 
     /// Whether the kernel knows the connection no more.
@@ -262,126 +335,38 @@ impl End {
         self.is_dead
     }
 
+    pub(crate) fn has_unread(&self) -> bool {
+        self.unread > 0
+    }
+
     /// Whether it is alive and nothing out of the ordinary is in play.
     pub(crate) fn is_plain(&self) -> bool {
         !self.is_dead && !self.is_update_lost && self.retransmission.is_none() && self.keepalive.is_none()
     }
 
-    pub(crate) fn has_unread(&self) -> bool {
-        self.unread > 0
+    /// Whether a writer waits for room.
+    fn is_full(&self) -> bool {
+        !self.is_dead && !self.finishing && self.outbox.len() == SEND_BUFFER_MAX
     }
 
-    /// When retransmission or keepalive has something to do, by its kernel's clock.
-    pub(crate) fn due(&self) -> Option<Duration> {
-        let retransmission = self.retransmission.as_ref().map(|pending| pending.due(self.options.user_timeout));
-        let keepalive = self.keepalive.as_ref().map(Keepalive::due);
-        retransmission.into_iter().chain(keepalive).min()
+    /// Whether it has something to send and the peer has no room, as far as it knows, and nobody asks for any.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.window == 0 && !self.is_dead && !self.outbox.is_empty() && self.retransmission.is_none()
+    }
+
+    pub(crate) fn is_update_lost(&self) -> bool {
+        self.is_update_lost
     }
 
     /// No process holds it, and the kernel has nothing left to do for it.
     pub(crate) fn is_over(&self) -> bool {
         self.holder == Holder::Nobody && (self.is_dead || (self.finished && self.peer_finished))
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn burst(bytes: impl Into<Bytes>) -> Burst {
-        Burst { sequence: 0, bytes: bytes.into(), finish: false }
-    }
-
-    fn end() -> End {
-        End::new(HostId::numbered(0), "10.0.0.1:1".parse().expect("an address"), Holder::Process)
-    }
-
-    fn read_all(end: &mut End) -> Option<Vec<u8>> {
-        let mut all = Vec::new();
-        end.read(1 << 20, |part| all.extend_from_slice(part)).map(|outcome| outcome.map(|()| all).unwrap_or_default())
-    }
-
-    #[test]
-    fn a_sender_stops_at_the_window_and_goes_on_when_it_widens() {
-        let mut end = end();
-        end.outbox.extend_from_slice(&vec![7; RECEIVE_BUFFER + 10]);
-        assert_eq!(end.take_burst().expect("a full window").bytes.len(), RECEIVE_BUFFER);
-        assert_eq!(end.take_burst(), None);
-        end.widen(4);
-        assert_eq!(end.take_burst().expect("four more").bytes.len(), 4);
-    }
-
-    #[test]
-    fn fin_waits_for_the_outbox() {
-        let mut end = end();
-        end.outbox.extend_from_slice(&vec![7; RECEIVE_BUFFER + 1]);
-        end.finish();
-        assert!(!end.take_burst().expect("a full window").finish);
-        end.widen(1);
-        assert_eq!(end.take_burst(), Some(Burst { sequence: 1, bytes: Bytes::from_static(&[7]), finish: true }));
-        assert_eq!(end.take_burst(), None, "FIN is sent once");
-    }
-
-    #[test]
-    fn what_arrived_before_a_reset_can_still_be_read() {
-        let mut end = end();
-        end.receive(burst(b"last words".as_ref()));
-        end.take_reset();
-        assert_eq!(read_all(&mut end).as_deref(), Some(b"last words".as_ref()));
-        let error = end.read(1, |_| ()).expect("over").expect_err("reset");
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-        let error = end.writable().expect("over").expect_err("reset");
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    }
-
-    #[test]
-    fn an_empty_end_waits_and_a_finished_one_ends() {
-        let mut end = end();
-        assert!(end.read(1, |_| ()).is_none());
-        end.receive(Burst { finish: true, ..burst("") });
-        assert_eq!(read_all(&mut end).as_deref(), Some(b"".as_ref()));
-    }
-
-    #[test]
-    fn a_window_update_waits_until_it_is_worth_sending() {
-        let mut end = end();
-        end.receive(burst(vec![0; WINDOW_UPDATE]));
-        end.read(WINDOW_UPDATE - 1, |_| ());
-        assert_eq!(end.take_window_update(), None);
-        end.read(1, |_| ());
-        assert_eq!(end.take_window_update(), Some(WINDOW_UPDATE));
-    }
-
-    #[test]
-    fn an_error_is_reported_once_and_then_the_stream_has_ended() {
-        let mut end = end();
-        end.break_off(io::ErrorKind::TimedOut);
-        end.take_reset();
-        let error = end.read(1, |_| ()).expect("over").expect_err("lost");
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(read_all(&mut end).as_deref(), Some(b"".as_ref()));
-        let error = end.writable().expect("over").expect_err("lost");
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    }
-
-    #[test]
-    fn a_reset_after_the_peer_finished_is_a_broken_pipe() {
-        let mut end = end();
-        end.receive(Burst { finish: true, ..burst("") });
-        end.take_reset();
-        assert_eq!(read_all(&mut end).as_deref(), Some(b"".as_ref()), "it had ended before");
-        let error = end.writable().expect("over").expect_err("reset");
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
-    }
-
-    #[test]
-    fn what_a_lost_window_update_told_is_told_once_later() {
-        let mut end = end();
-        end.receive(burst(vec![0; WINDOW_UPDATE]));
-        end.read(WINDOW_UPDATE, |_| ());
-        let bytes = end.take_window_update().expect("worth it");
-        assert_eq!(end.take_lost_update(), 0, "nothing was lost");
-        end.lose_window_update(bytes);
-        assert_eq!((end.take_lost_update(), end.take_lost_update()), (WINDOW_UPDATE, 0));
+    /// Whom it wakes, since the last call: the reader, then the writer.
+    pub(crate) fn take_wakers(&mut self) -> [Option<Waker>; 2] {
+        let reader = if std::mem::take(&mut self.wakes_reader) { self.reader.take() } else { None };
+        let writer = if std::mem::take(&mut self.wakes_writer) { self.writer.take() } else { None };
+        [reader, writer]
     }
 }

@@ -13,12 +13,14 @@ use std::time::Duration;
 use crate::env::TcpOptions;
 use crate::fault::{Fault, HostHarm};
 use crate::world::engine::HostId;
-use crate::world::link::{LinkBase, Links};
-use crate::world::net::connection::{Connection, Phase, Side};
-use crate::world::net::end::{End, Holder};
+use crate::world::net::connection::TcpConnection;
+use crate::world::net::end::{Closing, End, Holder, TcpPhase};
+use crate::world::net::exchange::Exchange;
 use crate::world::net::harm::Ways;
-use crate::world::net::kernel::{Backlog, Jam, Kernel};
+use crate::world::net::kernel::{BACKLOG_MAX, Jam, Kernel, TcpBacklog};
+use crate::world::net::link::{LinkBase, Links};
 use crate::world::net::names::{self, Destination, Names};
+use crate::world::net::segment::{TcpSegment, TcpSide};
 use crate::world::net::traffic::{ConnectionId, Parcel, Traffic};
 
 /// A handle on the fabric, shared by the engine and every socket of one trial.
@@ -50,21 +52,21 @@ impl Net {
 
 /// See the module.
 pub(crate) struct Fabric {
-    pub(crate) now: Duration,
+    now: Duration,
     hosts: Vec<Kernel>,
     names: Names,
-    connections: BTreeMap<ConnectionId, Connection>,
+    connections: BTreeMap<ConnectionId, TcpConnection>,
     next_connection: u64,
-    pub(crate) links: Links,
-    pub(crate) traffic: Traffic,
+    links: Links,
+    traffic: Traffic,
     /// Ends that may have something to send, in the order of their writes.
-    unsent: Vec<(ConnectionId, Side)>,
+    unsent: Vec<(ConnectionId, TcpSide)>,
     woken: BTreeSet<HostId>,
     jams: Vec<Jam>,
 }
 
 /// What one host has written and not yet sent.
-pub(crate) struct Unsent(Vec<(ConnectionId, Side)>);
+pub(crate) struct Unsent(Vec<(ConnectionId, TcpSide)>);
 
 /// What the engine asks.
 impl Fabric {
@@ -94,7 +96,11 @@ impl Fabric {
     pub(crate) fn deliver(&mut self, now: Duration) {
         self.now = now;
         while let Some((id, parcel)) = self.traffic.take(now) {
-            self.land(id, parcel);
+            match parcel {
+                Parcel::Segment { segment: TcpSegment::Syn, .. } => self.land_syn(id),
+                Parcel::Segment { to, segment } => self.with(id, |exchange| exchange.land(to, segment)),
+                Parcel::Timer { side, at } => self.with(id, |exchange| exchange.ring(side, at)),
+            }
         }
     }
 
@@ -112,8 +118,10 @@ impl Fabric {
     /// Sends what was held, behind nothing: the writer goes on.
     pub(crate) fn release_unsent(&mut self, Unsent(held): Unsent) {
         for (id, side) in held {
-            self.send_burst(id, side);
-            self.forget_if_over(id);
+            self.with(id, |exchange| {
+                exchange.connection.end_mut(side).push();
+                exchange.dispatch(side);
+            });
         }
     }
 
@@ -135,15 +143,7 @@ impl Fabric {
     /// The power of a host fails: nobody is told, and it remembers nothing.
     pub(crate) fn power_off(&mut self, host: HostId) {
         for (id, side) in self.kernel(host).ends.clone() {
-            let Some(connection) = self.connections.get_mut(&id) else { continue };
-            let end = connection.end_mut(side);
-            end.holder = Holder::Nobody;
-            (end.reader, end.writer) = (None, None);
-            end.die();
-            if side == Side::Dialer && connection.phase == Phase::Connecting {
-                connection.phase = Phase::Failed(io::ErrorKind::ConnectionAborted);
-            }
-            self.forget_if_over(id);
+            self.with(id, |exchange| exchange.connection.end_mut(side).lose_power());
         }
         self.kernel_mut(host).power_off();
         self.woken.remove(&host);
@@ -163,8 +163,8 @@ impl Fabric {
     /// The kernel of a host goes on where it fell asleep.
     pub(crate) fn resume(&mut self, host: HostId) {
         let now = self.now;
-        for (id, timer) in self.kernel_mut(host).resume(now) {
-            self.thaw(host, id, timer);
+        for (id, side) in self.kernel_mut(host).resume(now) {
+            self.with(id, |exchange| exchange.arm(side));
         }
     }
 
@@ -224,17 +224,15 @@ impl Fabric {
         let acceptor = SocketAddr::new(destination.ip(), port);
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        let mut dialer = End::new(from, dialer, Holder::Process);
-        dialer.options = options;
-        let mut connection = Connection::new(self.now, dialer, End::new(to, acceptor, Holder::Backlog));
-        connection.dialed = self.kernel(from).clock(self.now);
+        let dialer = End::dialer(from, dialer, options, self.kernel(from).clock(self.now));
+        let mut connection = TcpConnection::new(self.now, dialer, End::acceptor(to, acceptor));
         connection.is_astray = is_astray;
         self.connections.insert(id, connection);
-        self.kernel_mut(from).ends.insert((id, Side::Dialer));
+        self.kernel_mut(from).ends.insert((id, TcpSide::Dialer));
         if !is_astray {
-            self.kernel_mut(to).ends.insert((id, Side::Acceptor));
+            self.kernel_mut(to).ends.insert((id, TcpSide::Acceptor));
         }
-        self.send_syn(id);
+        self.with(id, |exchange| exchange.dispatch(TcpSide::Dialer));
         Ok(id)
     }
 
@@ -243,7 +241,7 @@ impl Fabric {
         if kernel.listeners.contains_key(&port) {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("port {port} is already listened on")));
         }
-        kernel.listeners.insert(port, Backlog::default());
+        kernel.listeners.insert(port, TcpBacklog::default());
         Ok(SocketAddr::new(names::ip(host), port))
     }
 
@@ -259,7 +257,7 @@ impl Fabric {
         while let Some(id) = backlog.waiting.pop_front() {
             // One that was given up while it waited is passed over.
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.end_mut(Side::Acceptor).holder = Holder::Process;
+                connection.end_mut(TcpSide::Acceptor).holder = Holder::Process;
                 return Ok(Some(id));
             }
         }
@@ -267,101 +265,124 @@ impl Fabric {
         Ok(None)
     }
 
-    pub(crate) fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+    pub(crate) fn connection(&mut self, id: ConnectionId) -> Option<&mut TcpConnection> {
         self.connections.get_mut(&id)
     }
 
     /// Something was written or finished: the end sends at the end of its host's turn.
-    pub(crate) fn has_unsent(&mut self, id: ConnectionId, side: Side) {
+    pub(crate) fn has_unsent(&mut self, id: ConnectionId, side: TcpSide) {
         if self.unsent.last() != Some(&(id, side)) {
             self.unsent.push((id, side));
         }
     }
 
-    /// Something was read: the peer may learn that there is room again.
-    pub(crate) fn has_read(&mut self, id: ConnectionId, side: Side) {
-        let update = self.connections.get_mut(&id).and_then(|connection| connection.end_mut(side).take_window_update());
-        if let Some(bytes) = update {
-            self.send_window_update(id, side, bytes);
-        }
+    /// Something was read: the peer learns that there is room again.
+    pub(crate) fn has_read(&mut self, id: ConnectionId, side: TcpSide) {
+        self.with(id, |exchange| exchange.dispatch(side));
     }
 
-    /// close(2): FIN after what was written, or RST where received data was never read (RFC 2525 section 2.17).
-    pub(crate) fn close(&mut self, id: ConnectionId, side: Side) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let connecting = connection.phase == Phase::Connecting && side == Side::Dialer;
-        let end = connection.end_mut(side);
-        if std::mem::replace(&mut end.holder, Holder::Nobody) == Holder::Nobody {
-            return;
-        }
-        (end.reader, end.writer) = (None, None);
-        if end.has_unread() || connecting {
-            self.reset_peer(id, side);
-        } else {
-            end.finish();
-            self.has_unsent(id, side);
+    pub(crate) fn close(&mut self, id: ConnectionId, side: TcpSide) {
+        let Some(end) = self.end_mut(id, side) else { return };
+        match end.close() {
+            Closing::Done => {}
+            Closing::Reset => self.with(id, |exchange| exchange.dispatch(side)),
+            Closing::Finish => self.has_unsent(id, side),
         }
     }
 }
 
-/// What the parts of the fabric ask of each other.
+/// What it does itself.
 impl Fabric {
-    pub(crate) fn kernel(&self, host: HostId) -> &Kernel {
+    fn kernel(&self, host: HostId) -> &Kernel {
         &self.hosts[host.index()]
     }
 
-    pub(crate) fn kernel_mut(&mut self, host: HostId) -> &mut Kernel {
+    fn kernel_mut(&mut self, host: HostId) -> &mut Kernel {
         &mut self.hosts[host.index()]
     }
 
-    pub(crate) fn hosts_and_links(&mut self) -> (&[Kernel], &mut Links) {
-        (&self.hosts, &mut self.links)
-    }
-
-    pub(crate) fn end_of(&self, id: ConnectionId, side: Side) -> Option<&End> {
+    fn end_of(&self, id: ConnectionId, side: TcpSide) -> Option<&End> {
         self.connections.get(&id).map(|connection| connection.end(side))
     }
 
-    pub(crate) fn end_mut(&mut self, id: ConnectionId, side: Side) -> Option<&mut End> {
+    fn end_mut(&mut self, id: ConnectionId, side: TcpSide) -> Option<&mut End> {
         self.connections.get_mut(&id).map(|connection| connection.end_mut(side))
     }
 
-    pub(crate) fn schedule(&mut self, at: Duration, id: ConnectionId, parcel: Parcel) {
-        self.traffic.add(at, id, parcel);
+    /// Lets something happen on a connection, and forgets it if nothing ever will again. On one that is forgotten
+    /// nothing happens.
+    fn with(&mut self, id: ConnectionId, happens: impl FnOnce(&mut Exchange<'_>)) {
+        let Fabric { now, hosts, connections, links, traffic, woken, .. } = self;
+        let Some(connection) = connections.get_mut(&id) else { return };
+        happens(&mut Exchange { id, now: *now, hosts, links, traffic, woken, connection });
+        if connection.is_over() {
+            self.forget(id);
+        }
+    }
+
+    /// A SYN looks for a listener.
+    fn land_syn(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.end(TcpSide::Dialer).phase() != TcpPhase::Connecting {
+            return;
+        }
+        if connection.end(TcpSide::Acceptor).is_dead() {
+            connection.renew_acceptor();
+        }
+        let acceptor = connection.end(TcpSide::Acceptor);
+        let (host, port, is_first) = (acceptor.host, acceptor.address.port(), acceptor.phase() == TcpPhase::Listening);
+        if !self.kernel(host).is_awake() || self.is_jammed(host) {
+            return;
+        }
+        if is_first {
+            match self.kernel(host).listeners.get(&port) {
+                None => return self.refuse(id),
+                Some(backlog) if backlog.waiting.len() >= BACKLOG_MAX => return,
+                Some(_) => {}
+            }
+        }
+        self.with(id, |exchange| exchange.land(TcpSide::Acceptor, TcpSegment::Syn));
+        // Where SYN-ACK is lost, no handshake comes about and nothing is to be accepted: the next SYN tries again.
+        if is_first && self.end_of(id, TcpSide::Acceptor).is_some_and(|end| end.phase() == TcpPhase::Open) {
+            self.enqueue(id, host, port);
+        }
+    }
+
+    fn enqueue(&mut self, id: ConnectionId, host: HostId, port: u16) {
+        let kernel = &mut self.hosts[host.index()];
+        if let Some(backlog) = kernel.listeners.get_mut(&port) {
+            backlog.waiting.push_back(id);
+            if let Some(acceptor) = backlog.acceptor.take() {
+                kernel.wakers.push(acceptor);
+                self.woken.insert(host);
+            }
+        }
     }
 
     /// Whether a fault keeps the backlog of a host full.
-    pub(crate) fn is_jammed(&mut self, host: HostId) -> bool {
+    fn is_jammed(&mut self, host: HostId) -> bool {
         let jams = self.jams.iter_mut().filter(|jam| jam.on.contains(&host));
         // Counted, because each of them is felt.
         jams.map(|jam| jam.is_felt = true).count() > 0
     }
 
     /// A connection that nobody will accept any more.
-    pub(crate) fn refuse(&mut self, id: ConnectionId) {
-        if let Some(end) = self.end_mut(id, Side::Acceptor) {
+    fn refuse(&mut self, id: ConnectionId) {
+        self.with(id, |exchange| {
+            let end = exchange.connection.end_mut(TcpSide::Acceptor);
             end.holder = Holder::Nobody;
-            self.reset_peer(id, Side::Acceptor);
-        }
+            end.abort();
+            exchange.dispatch(TcpSide::Acceptor);
+        });
     }
 
-    pub(crate) fn forget_if_over(&mut self, id: ConnectionId) {
-        if !self.connections.get(&id).is_some_and(Connection::is_over) {
-            return;
-        }
+    fn forget(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.remove(&id) {
-            let dialer = connection.end(Side::Dialer);
+            let dialer = connection.end(TcpSide::Dialer);
             let kernel = self.kernel_mut(dialer.host);
             kernel.free_port(dialer.address.port());
-            kernel.ends.remove(&(id, Side::Dialer));
-            self.kernel_mut(connection.end(Side::Acceptor).host).ends.remove(&(id, Side::Acceptor));
-        }
-    }
-
-    pub(crate) fn wake(&mut self, host: HostId, waker: Option<Waker>) {
-        if let Some(waker) = waker {
-            self.kernel_mut(host).wakers.push(waker);
-            self.woken.insert(host);
+            kernel.ends.remove(&(id, TcpSide::Dialer));
+            self.kernel_mut(connection.end(TcpSide::Acceptor).host).ends.remove(&(id, TcpSide::Acceptor));
         }
     }
 }

@@ -17,7 +17,7 @@ const DATA: u8 = 0x0;
 const SETTINGS: u8 = 0x4;
 
 #[derive(Debug)]
-enum State {
+enum FrameState {
     Preface { read: usize },
     Header { read: usize, bytes: [u8; HEADER] },
     Payload { left: usize, is_data: bool },
@@ -26,36 +26,36 @@ enum State {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Frames {
-    state: State,
+pub(crate) struct DataFrames {
+    state: FrameState,
     /// A server begins with SETTINGS (RFC 9113 section 3.4): one that does not speaks something else. A client has shown
     /// by its preface what it speaks.
     is_first: bool,
 }
 
-impl Frames {
+impl DataFrames {
     /// Of what a server reads.
     pub(crate) fn of_acceptor() -> Self {
-        Frames { state: State::Preface { read: 0 }, is_first: false }
+        DataFrames { state: FrameState::Preface { read: 0 }, is_first: false }
     }
 
     /// Of what a client reads.
     pub(crate) fn of_dialer() -> Self {
-        Frames { state: Frames::header(), is_first: true }
+        DataFrames { state: DataFrames::header(), is_first: true }
     }
 
-    fn header() -> State {
-        State::Header { read: 0, bytes: [0; HEADER] }
+    fn header() -> FrameState {
+        FrameState::Header { read: 0, bytes: [0; HEADER] }
     }
 
     /// So many bytes can be read before the last byte of a DATA frame; 0: it is the next.
     pub(crate) fn before_landmark(&self) -> usize {
         match &self.state {
-            State::Preface { read } => PREFACE.len() - read,
-            State::Header { read, .. } if read + 1 < HEADER => HEADER - 1 - read,
-            State::Header { bytes, .. } => usize::from(!(self.is_data(bytes) && length(bytes) == 0)),
-            State::Payload { left, is_data } => left - usize::from(*is_data),
-            State::Opaque => usize::MAX,
+            FrameState::Preface { read } => PREFACE.len() - read,
+            FrameState::Header { read, .. } if read + 1 < HEADER => HEADER - 1 - read,
+            FrameState::Header { bytes, .. } => usize::from(!(self.is_data(bytes) && length(bytes) == 0)),
+            FrameState::Payload { left, is_data } => left - usize::from(*is_data),
+            FrameState::Opaque => usize::MAX,
         }
     }
 
@@ -63,18 +63,18 @@ impl Frames {
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
-                State::Preface { read } => {
+                FrameState::Preface { read } => {
                     let taken = bytes.len().min(PREFACE.len() - *read);
                     let is_preface = bytes[..taken] == PREFACE[*read..*read + taken];
                     *read += taken;
                     match *read {
-                        _ if !is_preface => self.state = State::Opaque,
-                        24 => self.state = Frames::header(),
+                        _ if !is_preface => self.state = FrameState::Opaque,
+                        24 => self.state = DataFrames::header(),
                         _ => {}
                     }
                     taken
                 }
-                State::Header { read, bytes: header } => {
+                FrameState::Header { read, bytes: header } => {
                     let taken = bytes.len().min(HEADER - *read);
                     header[*read..*read + taken].copy_from_slice(&bytes[..taken]);
                     *read += taken;
@@ -84,27 +84,27 @@ impl Frames {
                     }
                     taken
                 }
-                State::Payload { left, .. } => {
+                FrameState::Payload { left, .. } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
                     if *left == 0 {
-                        self.state = Frames::header();
+                        self.state = DataFrames::header();
                     }
                     taken
                 }
-                State::Opaque => return,
+                FrameState::Opaque => return,
             };
             bytes = &bytes[taken..];
         }
     }
 
-    fn after(&mut self, header: &[u8; HEADER]) -> State {
+    fn after(&mut self, header: &[u8; HEADER]) -> FrameState {
         if std::mem::take(&mut self.is_first) && header[3] != SETTINGS {
-            return State::Opaque;
+            return FrameState::Opaque;
         }
         match length(header) {
-            0 => Frames::header(),
-            left => State::Payload { left, is_data: header[3] == DATA },
+            0 => DataFrames::header(),
+            left => FrameState::Payload { left, is_data: header[3] == DATA },
         }
     }
 
@@ -128,7 +128,7 @@ mod tests {
     }
 
     /// Where the last bytes of DATA frames are, reading at most `step` bytes at a time.
-    fn landmarks(mut frames: Frames, bytes: &[u8], step: usize) -> Vec<usize> {
+    fn landmarks(mut frames: DataFrames, bytes: &[u8], step: usize) -> Vec<usize> {
         let (mut at, mut found) = (0, Vec::new());
         while at < bytes.len() {
             let before = frames.before_landmark();
@@ -147,26 +147,26 @@ mod tests {
         let frames = [frame(SETTINGS, 6), frame(DATA, 10), frame(1, 3), frame(DATA, 0), frame(DATA, 1)].concat();
         let expected = [15 + 18, 15 + 19 + 12 + 8, 15 + 19 + 12 + 9 + 9];
         for step in [1, 2, 5, 9, 1_000] {
-            assert_eq!(landmarks(Frames::of_dialer(), &frames, step), expected);
+            assert_eq!(landmarks(DataFrames::of_dialer(), &frames, step), expected);
             let accepted = [PREFACE.as_ref(), &frames].concat();
-            assert_eq!(landmarks(Frames::of_acceptor(), &accepted, step), expected.map(|at| at + 24));
+            assert_eq!(landmarks(DataFrames::of_acceptor(), &accepted, step), expected.map(|at| at + 24));
         }
     }
 
     #[test]
     fn what_was_passed_at_once_leaves_the_same_place_as_byte_by_byte() {
         let bytes = [frame(SETTINGS, 0), frame(DATA, 100), frame(DATA, 50)].concat();
-        let mut frames = Frames::of_dialer();
+        let mut frames = DataFrames::of_dialer();
         frames.pass(&bytes[..60]);
         assert_eq!(frames.before_landmark(), 9 + 109 - 60 - 1);
     }
 
     #[test]
     fn what_is_not_http2_has_no_frames() {
-        let mut other = Frames::of_acceptor();
+        let mut other = DataFrames::of_acceptor();
         other.pass(b"GET / HTTP/1.1\r\n");
         assert_eq!(other.before_landmark(), usize::MAX);
-        let mut other = Frames::of_dialer();
+        let mut other = DataFrames::of_dialer();
         other.pass(&frame(DATA, 4));
         assert_eq!(other.before_landmark(), usize::MAX);
     }

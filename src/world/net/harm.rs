@@ -10,7 +10,7 @@ use rand::RngExt;
 use crate::env::Dice;
 use crate::fault::{Expired, LinkHarm};
 use crate::world::engine::HostId;
-use crate::world::link::{Effects, Packet, Place, WHOLE, draw};
+use crate::world::net::packet::{Effects, HostPlace, Packet, WHOLE, draw};
 
 /// The links that a fault falls on.
 #[derive(Clone, Debug)]
@@ -93,7 +93,14 @@ impl Harm {
     }
 
     /// Harms a packet on a link that it falls on.
-    pub(crate) fn harm(&mut self, seed: u64, from: Place<'_>, to: Place<'_>, packet: Packet, effects: &mut Effects) {
+    pub(crate) fn harm(
+        &mut self,
+        seed: u64,
+        from: HostPlace<'_>,
+        to: HostPlace<'_>,
+        packet: Packet,
+        effects: &mut Effects,
+    ) {
         let number = self.number;
         let luck = self.luck.entry((from.0, to.0));
         let luck = || {

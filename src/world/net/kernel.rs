@@ -13,11 +13,11 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::world::engine::HostId;
-use crate::world::net::connection::Side;
-use crate::world::net::traffic::{ConnectionId, Parcel};
+use crate::world::net::segment::TcpSide;
+use crate::world::net::traffic::ConnectionId;
 
 /// Connections that wait for accept(2); one more SYN is dropped, as on Linux (listen(2); tokio asks for 1024).
-pub(crate) const BACKLOG: usize = 1024;
+pub(crate) const BACKLOG_MAX: usize = 1024;
 /// Linux's first and last ephemeral port (ip(7), ip_local_port_range).
 const EPHEMERAL_PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
@@ -30,7 +30,7 @@ enum Power {
 
 /// Connections that wait for accept(2), and who waits for them.
 #[derive(Default)]
-pub(crate) struct Backlog {
+pub(crate) struct TcpBacklog {
     pub(crate) waiting: VecDeque<ConnectionId>,
     pub(crate) acceptor: Option<Waker>,
 }
@@ -38,16 +38,16 @@ pub(crate) struct Backlog {
 /// See the module.
 pub(crate) struct Kernel {
     pub(crate) name: String,
-    pub(crate) listeners: BTreeMap<u16, Backlog>,
+    pub(crate) listeners: BTreeMap<u16, TcpBacklog>,
     /// Every end of a connection that is on this host and not forgotten.
-    pub(crate) ends: BTreeSet<(ConnectionId, Side)>,
+    pub(crate) ends: BTreeSet<(ConnectionId, TcpSide)>,
     /// Whom the network woke, until the host's next turn.
     pub(crate) wakers: Vec<Waker>,
     power: Power,
     /// How long it has slept, before it last fell asleep.
     slept: Duration,
-    /// Timers that expired while it slept.
-    frozen: Vec<(ConnectionId, Parcel)>,
+    /// Ends whose timers expired while it slept.
+    frozen: Vec<(ConnectionId, TcpSide)>,
     next_port: u16,
     ports_in_use: BTreeSet<u16>,
 }
@@ -87,8 +87,8 @@ impl Kernel {
         }
     }
 
-    /// Wakes it up; the timers that expired in its sleep are handed out to be set again.
-    pub(crate) fn resume(&mut self, now: Duration) -> Vec<(ConnectionId, Parcel)> {
+    /// Wakes it up; the ends whose timers expired in its sleep are handed out, to be set again.
+    pub(crate) fn resume(&mut self, now: Duration) -> Vec<(ConnectionId, TcpSide)> {
         if let Power::Asleep { since } = self.power {
             self.slept += now.saturating_sub(since);
             self.power = Power::On;
@@ -96,9 +96,9 @@ impl Kernel {
         std::mem::take(&mut self.frozen)
     }
 
-    /// Keeps a timer that expired in its sleep.
-    pub(crate) fn freeze(&mut self, id: ConnectionId, timer: Parcel) {
-        self.frozen.push((id, timer));
+    /// Keeps an end whose timer expired in its sleep.
+    pub(crate) fn freeze(&mut self, id: ConnectionId, side: TcpSide) {
+        self.frozen.push((id, side));
     }
 
     /// It knows nothing any more.
@@ -160,7 +160,7 @@ mod tests {
         kernel.suspend(seconds(10));
         assert!(!kernel.is_awake());
         assert_eq!(kernel.clock(seconds(15)), seconds(10));
-        kernel.freeze(ConnectionId(1), Parcel::Syn);
+        kernel.freeze(ConnectionId(1), TcpSide::Dialer);
         assert_eq!(kernel.resume(seconds(40)).len(), 1);
         assert!(kernel.is_awake());
         assert_eq!(kernel.clock(seconds(50)), seconds(20));

@@ -6,18 +6,18 @@
 
 mod connection;
 mod end;
+mod exchange;
 mod fabric;
 mod frames;
 mod harm;
-mod keepalive;
 mod kernel;
-mod landing;
+mod link;
 mod names;
-mod retransmission;
-mod sending;
+mod packet;
+mod segment;
 mod socket;
 mod traffic;
 
 pub(crate) use fabric::{Net, Unsent};
-pub(crate) use harm::{Harm, Ways};
+pub use link::LinkBase;
 pub(crate) use socket::{dial, listen};

@@ -12,10 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::env::{Accept, Address, Listener, Socket, TcpOptions};
 use crate::fault::{Landmark, Moment};
 use crate::world::engine::HostId;
-use crate::world::net::Net;
-use crate::world::net::connection::{Connection, Phase, Side};
-use crate::world::net::fabric::Fabric;
-use crate::world::net::frames::Frames;
+use crate::world::net::connection::TcpConnection;
+use crate::world::net::end::TcpPhase;
+use crate::world::net::fabric::{Fabric, Net};
+use crate::world::net::frames::DataFrames;
+use crate::world::net::segment::TcpSide;
 use crate::world::net::traffic::ConnectionId;
 use crate::world::process::Process;
 
@@ -29,7 +30,7 @@ pub(crate) async fn dial(
 ) -> io::Result<Socket> {
     let id = net.fabric().dial(from, &address.host, address.port, options)?;
     // From here on a cancelled dial closes the socket.
-    let stream = Stream { net, id, side: Side::Dialer, frames: Frames::of_dialer(), process };
+    let stream = TcpSocket { net, id, side: TcpSide::Dialer, frames: DataFrames::of_dialer(), process };
     poll_fn(|context| stream.poll_connected(context)).await?;
     let (local, peer) = stream.addresses();
     Ok(Socket::new(local, peer, stream))
@@ -38,39 +39,39 @@ pub(crate) async fn dial(
 /// bind(2) and listen(2).
 pub(crate) fn listen(net: Net, host: HostId, port: u16, process: Process) -> io::Result<Listener> {
     let local = net.fabric().listen(host, port)?;
-    Ok(Listener::new(local, Port { net, host, port, process }))
+    Ok(Listener::new(local, ListeningPort { net, host, port, process }))
 }
 
-struct Port {
+struct ListeningPort {
     net: Net,
     host: HostId,
     port: u16,
     process: Process,
 }
 
-impl Accept for Port {
+impl Accept for ListeningPort {
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
         let accepted = self.net.fabric().accept(self.host, self.port, context.waker())?;
         let Some(id) = accepted else { return Poll::Pending };
         let (net, process) = (self.net.clone(), self.process.clone());
-        let stream = Stream { net, id, side: Side::Acceptor, frames: Frames::of_acceptor(), process };
+        let stream = TcpSocket { net, id, side: TcpSide::Acceptor, frames: DataFrames::of_acceptor(), process };
         let (local, peer) = stream.addresses();
         Poll::Ready(Ok(Socket::new(local, peer, stream)))
     }
 }
 
-impl Drop for Port {
+impl Drop for ListeningPort {
     fn drop(&mut self) {
         self.net.fabric().unlisten(self.host, self.port);
     }
 }
 
-struct Stream {
+struct TcpSocket {
     net: Net,
     id: ConnectionId,
-    side: Side,
+    side: TcpSide,
     /// Followed from the first byte, so that counting may begin at any time.
-    frames: Frames,
+    frames: DataFrames,
     process: Process,
 }
 
@@ -79,7 +80,7 @@ fn dead_process() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the process that held this socket is dead")
 }
 
-impl Stream {
+impl TcpSocket {
     /// The fabric, for a process that lives: it may have died in the middle of what it does.
     fn alive(&self) -> io::Result<MutexGuard<'_, Fabric>> {
         if self.process.is_alive() { Ok(self.net.fabric()) } else { Err(dead_process()) }
@@ -94,25 +95,26 @@ impl Stream {
     fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut fabric = self.alive()?;
         let connection = fabric.connection(self.id).ok_or_else(dead_process)?;
-        match connection.phase {
-            Phase::Open => Poll::Ready(Ok(())),
-            Phase::Failed(kind) => Poll::Ready(Err(kind.into())),
-            Phase::Connecting => {
-                connection.end_mut(self.side).writer = Some(context.waker().clone());
+        let end = connection.end_mut(self.side);
+        match end.phase() {
+            TcpPhase::Open => Poll::Ready(Ok(())),
+            TcpPhase::Failed(kind) => Poll::Ready(Err(kind.into())),
+            TcpPhase::Listening | TcpPhase::Connecting => {
+                end.writer = Some(context.waker().clone());
                 Poll::Pending
             }
         }
     }
 }
 
-impl Stream {
+impl TcpSocket {
     /// Reads what is there, each DATA frame's last byte by itself: the process may die before it and after it, and
     /// with nothing of the fabric locked.
     fn read_by_frames(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         loop {
             let most = buffer.remaining().min(self.frames.before_landmark().max(1));
             let is_landmark = self.frames.before_landmark() == 0;
-            let has_unread = |connection: &mut Connection| connection.end(self.side).has_unread();
+            let has_unread = |connection: &mut TcpConnection| connection.end(self.side).has_unread();
             if most == 0 || !self.net.fabric().connection(self.id).is_some_and(has_unread) {
                 return Ok(());
             }
@@ -143,7 +145,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for TcpSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -153,7 +155,7 @@ impl AsyncRead for Stream {
         if self.process.counts_frames() {
             self.read_by_frames(buffer)?;
         }
-        let Stream { net, id, side, frames, process } = &mut *self;
+        let TcpSocket { net, id, side, frames, process } = &mut *self;
         if !process.is_alive() {
             return Poll::Ready(Err(dead_process()));
         }
@@ -171,14 +173,16 @@ impl AsyncRead for Stream {
                 Poll::Pending
             }
             Some(outcome) => {
-                fabric.has_read(*id, *side);
+                if end.report_room() {
+                    fabric.has_read(*id, *side);
+                }
                 Poll::Ready(outcome)
             }
         }
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for TcpSocket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(context, &[io::IoSlice::new(bytes)])
     }
@@ -190,18 +194,11 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let mut fabric = self.alive()?;
         let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
-        let Some(room) = end.writable() else {
+        let Some(written) = end.write(slices) else {
             end.writer = Some(context.waker().clone());
             return Poll::Pending;
         };
-        let mut room = room?;
-        let before = end.outbox.len();
-        for slice in slices {
-            let part = &slice[..slice.len().min(room)];
-            end.outbox.extend_from_slice(part);
-            room -= part.len();
-        }
-        let written = end.outbox.len() - before;
+        let written = written?;
         fabric.has_unsent(self.id, self.side);
         Poll::Ready(Ok(written))
     }
@@ -222,7 +219,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for TcpSocket {
     fn drop(&mut self) {
         self.net.fabric().close(self.id, self.side);
     }

@@ -6,8 +6,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use crate::world::net::connection::Side;
-use crate::world::net::end::Burst;
+use crate::world::net::segment::{TcpSegment, TcpSide};
 
 /// Names a connection for ever: numbers are not used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,35 +15,10 @@ pub(crate) struct ConnectionId(pub(crate) u64);
 /// What arrives.
 #[derive(Debug)]
 pub(crate) enum Parcel {
-    Syn,
-    /// The dialer's timer; `due` is by its kernel's clock.
-    SynTimeout {
-        due: Duration,
-    },
-    SynAck,
-    /// `sent`: when it was sent first, by the sender's kernel.
-    Burst {
-        to: Side,
-        burst: Burst,
-        sent: Duration,
-    },
-    /// Room for so many more bytes; of none, a mere sign of life.
-    WindowUpdate {
-        to: Side,
-        bytes: usize,
-    },
-    /// A question for a sign of life, or for the window.
-    Probe {
-        to: Side,
-    },
-    Reset {
-        to: Side,
-    },
+    /// A segment, at an end.
+    Segment { to: TcpSide, segment: TcpSegment },
     /// The one timer of an end. It counts only while it is the end's newest.
-    Alarm {
-        side: Side,
-        at: Duration,
-    },
+    Timer { side: TcpSide, at: Duration },
 }
 
 struct Arrival {

@@ -9,12 +9,11 @@ use std::time::{Duration, SystemTime};
 use turmoil::{Builder, Sim};
 
 use crate::fault::{Between, Death, Fault, Latency, LinkHarm};
-use crate::world::Clock;
-use crate::world::clock::WALL_CLOCK_START;
+use crate::world::clock::{Clock, WALL_CLOCK_START};
 use crate::world::disk::Disks;
-use crate::world::engine::{Engine, EngineError, HostId, Obituary, Program};
-use crate::world::leap::interpose;
-use crate::world::turmoil::host::{Exited, Host};
+use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program};
+use crate::world::sandbox::interpose;
+use crate::world::turmoil::host::{Exited, TurmoilHost};
 
 /// Segments in a socket's buffers, and SYNs at a listener: turmoil panics at one SYN more, and a FIN that finds a
 /// buffer full is never delivered. A partition of 924 s holds 92 SYNs of each host that dials for 10 s each time (the
@@ -29,14 +28,14 @@ pub struct Turmoil {
     seed: u64,
     clock: Clock,
     sim: Sim<'static>,
-    hosts: Vec<Host>,
+    hosts: Vec<TurmoilHost>,
     /// Which links each partition cuts.
-    cuts: BTreeMap<u32, Vec<Link>>,
-    told: Option<Obituary>,
+    cuts: BTreeMap<u32, Vec<TurmoilLink>>,
+    crash_observer: Option<CrashObserver>,
 }
 
 /// Two hosts, the lower address first, as turmoil has it.
-type Link = (IpAddr, IpAddr);
+type TurmoilLink = (IpAddr, IpAddr);
 
 impl Turmoil {
     /// The tick of a trial. A hundredth of a second is within the slack of every checker; a millisecond, turmoil's own
@@ -63,18 +62,18 @@ impl Turmoil {
             .tcp_capacity(TCP_CAPACITY)
             .ephemeral_ports(EPHEMERAL_PORTS)
             .build();
-        Turmoil { seed, clock: Clock::default(), sim, hosts: Vec::new(), cuts: BTreeMap::new(), told: None }
+        Turmoil { seed, clock: Clock::default(), sim, hosts: Vec::new(), cuts: BTreeMap::new(), crash_observer: None }
     }
 
     /// The links that a fault falls on.
-    fn links(&self, between: &Between) -> Vec<Link> {
+    fn links(&self, between: &Between) -> Vec<TurmoilLink> {
         let ips = |names: &BTreeSet<String>| {
             let hosts = self.hosts.iter().filter(|host| names.contains(&host.name));
             hosts.map(|host| host.ip).collect::<Vec<IpAddr>>()
         };
         let (from, to) = (ips(&between.from), ips(&between.to));
         let pairs = from.iter().flat_map(|one| to.iter().map(|other| (*one.min(other), *one.max(other))));
-        let mut links: Vec<Link> = pairs.filter(|(one, other)| one != other).collect();
+        let mut links: Vec<TurmoilLink> = pairs.filter(|(one, other)| one != other).collect();
         links.sort();
         links.dedup();
         links
@@ -100,7 +99,7 @@ impl Turmoil {
     }
 
     /// The hosts of a fault of disks or hosts.
-    fn harmed<'e>(&'e self, fault: &'e Fault) -> impl Iterator<Item = &'e Host> {
+    fn harmed<'e>(&'e self, fault: &'e Fault) -> impl Iterator<Item = &'e TurmoilHost> {
         fault.hosts().filter_map(|name| self.hosts.iter().find(|host| host.name == name))
     }
 
@@ -124,12 +123,12 @@ impl Turmoil {
 impl Engine for Turmoil {
     fn add_host(&mut self, name: &str, program: Program) -> HostId {
         let id = HostId::numbered(u16::try_from(self.hosts.len()).expect("a world has fewer than 65,536 hosts"));
-        self.hosts.push(Host::new(&mut self.sim, name, program, Disks::new(self.seed, name)));
+        self.hosts.push(TurmoilHost::new(&mut self.sim, name, program, Disks::new(self.seed, name)));
         id
     }
 
-    fn tell_deaths(&mut self, told: Obituary) {
-        self.told = Some(told);
+    fn observe_crashes(&mut self, observer: CrashObserver) {
+        self.crash_observer = Some(observer);
     }
 
     fn clock(&self) -> Clock {
@@ -160,8 +159,8 @@ impl Engine for Turmoil {
         if !host.is_up() {
             return false;
         }
-        if let Some(told) = &self.told {
-            told(&host.name, death);
+        if let Some(observer) = &self.crash_observer {
+            observer(&host.name, death);
         }
         host.kill(&mut self.sim);
         match death {
@@ -210,6 +209,6 @@ impl Engine for Turmoil {
 impl Drop for Turmoil {
     /// Every process dies before the world that it lives in.
     fn drop(&mut self) {
-        self.hosts.iter().for_each(Host::abandon);
+        self.hosts.iter().for_each(TurmoilHost::abandon);
     }
 }

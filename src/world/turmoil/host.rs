@@ -28,7 +28,7 @@ use crate::world::process::Process;
 use crate::world::turmoil::socket::Sockets;
 
 /// What a host's program runs as.
-type Main = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type TurmoilMain = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// The program of a host ended with an error.
 #[derive(Debug, thiserror::Error)]
@@ -39,17 +39,17 @@ pub(crate) struct Exited {
 }
 
 /// A host of the world.
-pub(crate) struct Host {
+pub(crate) struct TurmoilHost {
     pub(crate) name: String,
     pub(crate) ip: IpAddr,
     pub(crate) incarnation: u32,
     program: Program,
     disks: Arc<Mutex<Disks>>,
-    running: Option<Running>,
+    running: Option<TurmoilProcess>,
     handover: Rc<RefCell<Handover>>,
 }
 
-struct Running {
+struct TurmoilProcess {
     process: Process,
     sockets: Sockets,
 }
@@ -60,10 +60,10 @@ struct Handover {
     /// The sockets of the process before.
     orphans: Option<Sockets>,
     /// The next process; none is nobody.
-    next: Option<Main>,
+    next: Option<TurmoilMain>,
 }
 
-impl Host {
+impl TurmoilHost {
     /// A host that is down.
     pub(crate) fn new(sim: &mut Sim<'static>, name: &str, program: Program, disks: Disks) -> Self {
         let handover: Rc<RefCell<Handover>> = Rc::default();
@@ -74,7 +74,7 @@ impl Host {
             orphans.iter().for_each(Sockets::close);
             run(host.clone(), next)
         });
-        Host {
+        TurmoilHost {
             name: name.to_owned(),
             ip: sim.lookup(name),
             incarnation: 0,
@@ -101,7 +101,7 @@ impl Host {
         self.incarnation += 1;
         let process = Process::begin();
         let sockets = Sockets::new(process.clone());
-        let env: Env = Arc::new(HostEnv {
+        let env: Env = Arc::new(TurmoilEnv {
             sockets: sockets.clone(),
             clock: clock.clone(),
             disks: self.disks.clone(),
@@ -111,14 +111,14 @@ impl Host {
             dice_drawn: AtomicU64::new(0),
         });
         self.handover.borrow_mut().next = Some((self.program)(env));
-        self.running = Some(Running { process, sockets });
+        self.running = Some(TurmoilProcess { process, sockets });
         sim.bounce(self.ip);
     }
 
     /// Kills the process: its destructors run, which can reach neither sockets nor disks; then its kernel closes its
     /// sockets.
     pub(crate) fn kill(&mut self, sim: &mut Sim<'static>) {
-        let Some(Running { process, sockets }) = self.running.take() else { return };
+        let Some(TurmoilProcess { process, sockets }) = self.running.take() else { return };
         process.die();
         self.handover.borrow_mut().orphans = Some(sockets);
         sim.bounce(self.ip);
@@ -133,7 +133,7 @@ impl Host {
 }
 
 /// A host's software: the process, if any. When its program has ended well its tasks go on, and so does the host.
-async fn run(host: String, process: Option<Main>) -> turmoil::Result {
+async fn run(host: String, process: Option<TurmoilMain>) -> turmoil::Result {
     if let Some(process) = process {
         process.await.map_err(|why| Exited { host, why })?;
     }
@@ -141,7 +141,7 @@ async fn run(host: String, process: Option<Main>) -> turmoil::Result {
 }
 
 /// A process's view of its host.
-struct HostEnv {
+struct TurmoilEnv {
     sockets: Sockets,
     clock: Clock,
     disks: Arc<Mutex<Disks>>,
@@ -152,7 +152,7 @@ struct HostEnv {
     dice_drawn: AtomicU64,
 }
 
-impl Surroundings for HostEnv {
+impl Surroundings for TurmoilEnv {
     fn dial_with(&self, address: &Address, _: TcpOptions) -> Asked<Socket> {
         Box::pin(self.sockets.clone().dial(address.clone()))
     }

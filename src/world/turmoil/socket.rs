@@ -78,18 +78,18 @@ impl Sockets {
         let number = table.opened;
         table.open.insert(number, shared.clone());
         drop(table);
-        Ok(Socket::new(local, peer, Stream { sockets: self, number, shared }))
+        Ok(Socket::new(local, peer, TurmoilStream { sockets: self, number, shared }))
     }
 }
 
 /// A process's end of a connection.
-struct Stream {
+struct TurmoilStream {
     sockets: Sockets,
     number: u64,
     shared: Shared,
 }
 
-impl Stream {
+impl TurmoilStream {
     fn with<T>(&self, ask: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &mut *lock(&self.shared) {
             Some(stream) if self.sockets.process.is_alive() => ask(Pin::new(stream)),
@@ -98,13 +98,13 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for TurmoilStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.with(|stream| stream.poll_read(context, buffer))
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for TurmoilStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.with(|stream| stream.poll_write(context, bytes))
     }
@@ -118,7 +118,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for TurmoilStream {
     /// Closes the socket, unless the process has died: then its kernel does.
     fn drop(&mut self) {
         if self.sockets.process.is_alive() {
@@ -130,11 +130,11 @@ impl Drop for Stream {
 }
 
 /// The next connection, or the wait for it; the listener travels through it.
-type Next = Pin<Box<dyn Future<Output = (TcpListener, io::Result<TcpStream>)> + Send>>;
+type NextAccept = Pin<Box<dyn Future<Output = (TcpListener, io::Result<TcpStream>)> + Send>>;
 
 struct Accepting {
     sockets: Sockets,
-    next: Next,
+    next: NextAccept,
 }
 
 async fn accept(listener: TcpListener) -> (TcpListener, io::Result<TcpStream>) {

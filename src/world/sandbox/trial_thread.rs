@@ -9,8 +9,8 @@ use std::sync::Once;
 use std::thread;
 
 use crate::env::Dice;
-use crate::world::leap::interpose::{self, TrialGuard, Turn};
-use crate::world::leap::offence;
+use crate::world::sandbox::interpose::{self, HostTurn, TrialGuard};
+use crate::world::sandbox::offence;
 
 thread_local! {
     /// What the first panic since the task began to be polled said.
@@ -66,7 +66,7 @@ pub(crate) fn begin_poll() {
 pub(crate) fn end_task() {
     if let Some(panic) = PANIC.take() {
         TASK_PANIC.with_borrow_mut(|first| *first = first.take().or(Some(panic)));
-        interpose::end_turn(Turn::Panicked);
+        interpose::end_turn(HostTurn::Panicked);
     }
 }
 
@@ -110,6 +110,6 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_that_says_where() {
         let error = on_trial_thread(1, || panic!("out of luck")).expect_err("panicked").to_string();
-        assert!(error.contains("out of luck at src/world/leap/trial_thread.rs:"), "{error}");
+        assert!(error.contains("out of luck at src/world/sandbox/trial_thread.rs:"), "{error}");
     }
 }

@@ -18,21 +18,23 @@ use rand::Rng;
 
 use crate::env::Dice;
 use crate::world::clock::WALL_CLOCK_START;
-use crate::world::leap::libc_call::{fail, libc_call};
-use crate::world::leap::offence::{self, Offence};
+use crate::world::sandbox::libc_call::{fail, libc_call};
+use crate::world::sandbox::offence::{self, Offence};
 
 /// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
 /// A host that polls so often at one instant without going idle will never stop: tokio looks for events
 /// every 61 polls, so this is about 6 million polls.
-const POLLS_WITHOUT_IDLING: u32 = 100_000;
+const POLLS_WITHOUT_IDLING_MAX: u32 = 100_000;
+/// What getentropy(3) gives at one time.
+const ENTROPY_MAX: usize = 256;
 
 thread_local! {
     static ON_TRIAL: Cell<bool> = const { Cell::new(false) };
     static READINGS: Cell<Readings> = const { Cell::new(Readings::of_trial(Duration::ZERO)) };
     static WALL_CLOCK_READ: Cell<bool> = const { Cell::new(false) };
     static ENTROPY: RefCell<Option<Dice>> = const { RefCell::new(None) };
-    static TURN: Cell<Turn> = const { Cell::new(Turn::Running) };
+    static TURN: Cell<HostTurn> = const { Cell::new(HostTurn::Running) };
     static POLLS: Cell<u32> = const { Cell::new(0) };
     static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
 }
@@ -57,7 +59,7 @@ impl Readings {
 
 /// How a host's turn stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum HostTurn {
     /// Tasks are being polled.
     Running,
     /// Nothing is left to run before the next timer, which is so far away; none: there is no timer.
@@ -118,18 +120,18 @@ pub(crate) fn take_wall_clock_read() -> bool {
 
 /// Begins a host's turn; `root` is woken when the host goes idle.
 pub(crate) fn begin_turn(root: Waker) {
-    TURN.set(Turn::Running);
+    TURN.set(HostTurn::Running);
     POLLS.set(0);
     ROOT.set(Some(root));
 }
 
-pub(crate) fn turn() -> Turn {
+pub(crate) fn turn() -> HostTurn {
     TURN.get()
 }
 
 /// Ends the turn, soon: tokio looks at its root every 61 polls at the latest. The first reason counts.
-pub(crate) fn end_turn(turn: Turn) {
-    if TURN.get() != Turn::Running {
+pub(crate) fn end_turn(turn: HostTurn) {
+    if TURN.get() != HostTurn::Running {
         return;
     }
     TURN.set(turn);
@@ -140,11 +142,11 @@ pub(crate) fn end_turn(turn: Turn) {
 
 fn simulated_wait(timeout_ms: c_int) -> c_int {
     if timeout_ms != 0 {
-        end_turn(Turn::Idle(u64::try_from(timeout_ms).ok().map(Duration::from_millis)));
+        end_turn(HostTurn::Idle(u64::try_from(timeout_ms).ok().map(Duration::from_millis)));
     } else {
         POLLS.set(POLLS.get() + 1);
-        if POLLS.get() == POLLS_WITHOUT_IDLING {
-            end_turn(Turn::Stuck);
+        if POLLS.get() == POLLS_WITHOUT_IDLING_MAX {
+            end_turn(HostTurn::Stuck);
         }
     }
     0
@@ -164,11 +166,19 @@ fn simulated_clock(id: libc::clockid_t) -> Option<Result<Duration, Offence>> {
     }
 }
 
-/// Fills `buffer` from the trial's dice.
-pub(crate) fn fill_with_entropy(buffer: &mut [u8]) {
-    ENTROPY.with_borrow_mut(|entropy| {
-        entropy.as_mut().expect("a thread on trial has entropy").fill_bytes(buffer);
-    });
+/// Fills what a C caller hands over from the trial's dice; whether there was anything to fill it into.
+///
+/// # Safety
+/// `buffer` is null, or `len` bytes that may be written.
+pub(crate) unsafe fn fill_with_entropy(buffer: *mut u8, len: usize) -> bool {
+    // No slice may begin at null, not even an empty one.
+    if buffer.is_null() {
+        return len == 0;
+    }
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(buffer, len) };
+    ENTROPY.with_borrow_mut(|entropy| entropy.as_mut().expect("a thread on trial has entropy").fill_bytes(bytes));
+    true
 }
 
 fn seconds_of(time: Duration) -> libc::time_t {
@@ -201,9 +211,11 @@ unsafe extern "C" fn epoll_wait(fd: c_int, events: *mut libc::epoll_event, most:
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getrandom(buffer: *mut c_void, len: libc::size_t, flags: libc::c_uint) -> libc::ssize_t {
     if on_trial() {
-        // SAFETY: the caller hands over `len` writable bytes at `buffer`.
-        fill_with_entropy(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) });
-        return libc::ssize_t::try_from(len).expect("a slice is at most isize::MAX bytes");
+        // SAFETY: getrandom's caller hands over `len` writable bytes at `buffer`.
+        return match unsafe { fill_with_entropy(buffer.cast(), len) } {
+            true => libc::ssize_t::try_from(len).expect("a slice is at most isize::MAX bytes"),
+            false => fail(libc::EFAULT) as libc::ssize_t,
+        };
     }
     libc_call!(c"getrandom" as GetRandom, buffer, len, flags)
 }
@@ -212,9 +224,11 @@ unsafe extern "C" fn getrandom(buffer: *mut c_void, len: libc::size_t, flags: li
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getentropy(buffer: *mut c_void, len: libc::size_t) -> c_int {
     if on_trial() {
-        // SAFETY: the caller hands over `len` writable bytes at `buffer`.
-        fill_with_entropy(unsafe { std::slice::from_raw_parts_mut(buffer.cast(), len) });
-        return 0;
+        if len > ENTROPY_MAX {
+            return fail(libc::EIO);
+        }
+        // SAFETY: getentropy's caller hands over `len` writable bytes at `buffer`.
+        return if unsafe { fill_with_entropy(buffer.cast(), len) } { 0 } else { fail(libc::EFAULT) };
     }
     libc_call!(c"getentropy" as GetEntropy, buffer, len)
 }
@@ -226,6 +240,7 @@ unsafe extern "C" fn clock_gettime(id: libc::clockid_t, time: *mut libc::timespe
         && let Some(simulated) = simulated_clock(id)
     {
         return match simulated {
+            Ok(_) if time.is_null() => fail(libc::EFAULT),
             Ok(now) => {
                 let shown = libc::timespec { tv_sec: seconds_of(now), tv_nsec: libc::c_long::from(now.subsec_nanos()) };
                 // SAFETY: the caller hands over one writable timespec.
@@ -298,6 +313,40 @@ mod tests {
         assert_eq!(wall, SystemTime::UNIX_EPOCH + WALL_CLOCK_START + Duration::from_secs(5));
         assert_eq!(hash, probe(7).2);
         assert_ne!(hash, probe(8).2);
+    }
+
+    /// What libc says of null: `EFAULT` where it would write through it.
+    #[test]
+    fn null_is_answered_as_libc_does() {
+        let fault = |failed: i64| {
+            assert_eq!(failed, -1);
+            std::io::Error::last_os_error().raw_os_error()
+        };
+        on_trial_thread(7, move || {
+            let none = std::ptr::null_mut();
+            // SAFETY: null is what is tested: nothing is read or written there.
+            unsafe {
+                assert_eq!(fault(getrandom(none, 8, 0) as i64), Some(libc::EFAULT));
+                assert_eq!(getrandom(none, 0, 0), 0);
+                assert_eq!(fault(getentropy(none, 8).into()), Some(libc::EFAULT));
+                assert_eq!(getentropy(none, 0), 0);
+                let fault_of_clock = fault(clock_gettime(libc::CLOCK_MONOTONIC, std::ptr::null_mut()).into());
+                assert_eq!(fault_of_clock, Some(libc::EFAULT));
+                assert_eq!(gettimeofday(std::ptr::null_mut(), std::ptr::null_mut()), 0);
+                assert_eq!(time(std::ptr::null_mut()), seconds_of(WALL_CLOCK_START));
+            }
+        })
+        .expect("no panic");
+    }
+
+    #[test]
+    fn more_entropy_than_getentropy_gives_is_refused() {
+        let answers = on_trial_thread(7, || {
+            let mut bytes = [0_u8; ENTROPY_MAX + 1];
+            // SAFETY: the buffer has as many bytes as are asked for.
+            [ENTROPY_MAX, ENTROPY_MAX + 1].map(|len| unsafe { getentropy(bytes.as_mut_ptr().cast(), len) })
+        });
+        assert_eq!(answers.expect("no panic"), [0, -1]);
     }
 
     #[test]

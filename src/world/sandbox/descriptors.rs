@@ -8,7 +8,7 @@
 use std::sync::Once;
 
 /// What the runtime of a host holds at most.
-pub(crate) const MOST_PER_HOST: u64 = 4;
+pub(crate) const PER_HOST_MAX: u64 = 4;
 
 fn limit() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -11,21 +11,13 @@ use rand::RngExt;
 
 use crate::env::Dice;
 use crate::fault::{Latency, LinkHarm, Shape};
-use crate::world::clock::nanos;
 use crate::world::engine::HostId;
-use crate::world::net::{Harm, Ways};
+use crate::world::net::harm::{Harm, Ways};
+use crate::world::net::packet::{Effects, HostPlace, Packet, Segments, WHOLE, draw};
 
 /// Within one host: what loopback takes, of the order of 50 µs with the processes' wake-ups.
 const LOOPBACK: Latency =
     Latency { shape: Shape::Uniform, least: Duration::from_micros(50), most: Duration::from_micros(50) };
-/// The payload of a full segment: 1,500 bytes of Ethernet less IPv4, TCP and its timestamps (RFC 9293 section
-/// 3.7.1, RFC 7323 section 3.2).
-const SEGMENT: u32 = 1_448;
-/// What a segment carries besides its payload: 20 bytes of IPv4, 20 of TCP, 12 of timestamps.
-const HEADER: u32 = 52;
-/// A whole, in hundredths of a percent.
-pub(crate) const WHOLE: u32 = 10_000;
-
 /// What every link of a world is like while no fault falls on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkBase {
@@ -44,102 +36,6 @@ impl From<Latency> for LinkBase {
     }
 }
 
-/// The segments that a burst is sent as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segments {
-    full: u32,
-    /// The payload of the last one, which is not full.
-    rest: Option<u32>,
-}
-
-impl Segments {
-    /// No segment at all.
-    pub(crate) const NONE: Segments = Segments { full: 0, rest: None };
-    /// One without payload: ACK, RST, FIN, a probe.
-    pub(crate) const EMPTY: Segments = Segments { full: 0, rest: Some(0) };
-
-    /// The segments of so many bytes; of none, a segment without payload.
-    pub(crate) fn of(bytes: usize) -> Self {
-        let bytes = u32::try_from(bytes).expect("a burst is not longer than a receive buffer");
-        let (full, rest) = (bytes / SEGMENT, bytes % SEGMENT);
-        Segments { full, rest: (rest > 0 || full == 0).then_some(rest) }
-    }
-
-    pub(crate) fn count(self) -> u32 {
-        self.full + u32::from(self.rest.is_some())
-    }
-
-    fn bytes(self) -> u64 {
-        u64::from(self.full * SEGMENT + self.rest.unwrap_or_default()) + u64::from(self.count() * HEADER)
-    }
-
-    /// The payload of each, in order.
-    fn payloads(self) -> impl Iterator<Item = u32> {
-        (0..self.full).map(|_| SEGMENT).chain(self.rest)
-    }
-}
-
-/// Which segments of a packet are lost.
-#[derive(Debug, Default)]
-pub(crate) struct Losses(Vec<bool>);
-
-impl Losses {
-    /// Loses each segment whose payload `is_lost`, besides those that are lost already; whether there was any.
-    pub(crate) fn lose(&mut self, packet: Packet, mut is_lost: impl FnMut(u32) -> bool) -> bool {
-        let segments = packet.segments();
-        self.0.resize(segments.count() as usize, false);
-        let mut any = false;
-        for (lost, payload) in self.0.iter_mut().zip(segments.payloads()) {
-            let loses = is_lost(payload);
-            *lost |= loses;
-            any |= loses;
-        }
-        any
-    }
-
-    /// What is missing, and how many segments passed after the first that is; none: nothing is.
-    fn sum(&self, segments: Segments) -> Option<(Segments, u32)> {
-        let first = self.0.iter().position(|lost| *lost)?;
-        let mut missing = Segments::NONE;
-        for (_, payload) in self.0.iter().zip(segments.payloads()).filter(|(lost, _)| **lost) {
-            match payload {
-                SEGMENT => missing.full += 1,
-                rest => missing.rest = Some(rest),
-            }
-        }
-        let passed = self.0[first..].iter().filter(|lost| !**lost).count();
-        Some((missing, u32::try_from(passed).expect("as many as the segments at most")))
-    }
-}
-
-/// What all harm together does to one packet.
-#[derive(Debug, Default)]
-pub(crate) struct Effects {
-    pub(crate) losses: Losses,
-    /// It travels so long, instead of what the link takes by itself.
-    pub(crate) latency: Option<Duration>,
-    /// So many bytes per second pass, instead of what the link can do by itself.
-    pub(crate) bandwidth: Option<u64>,
-}
-
-/// What is put on a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Packet {
-    /// The segment that opens a connection.
-    Syn,
-    /// Any others.
-    Segments(Segments),
-}
-
-impl Packet {
-    pub(crate) fn segments(self) -> Segments {
-        match self {
-            Packet::Syn => Segments::EMPTY,
-            Packet::Segments(segments) => segments,
-        }
-    }
-}
-
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passage {
@@ -155,10 +51,7 @@ pub(crate) enum Passage {
     },
 }
 
-/// A host as links know it: `name` tells the hosts apart across sims of another size.
-pub(crate) type Place<'n> = (HostId, &'n str);
-
-struct Link {
+struct LinkState {
     dice: Dice,
     loss_dice: Dice,
     last_arrival: Duration,
@@ -172,7 +65,7 @@ struct Link {
 pub(crate) struct Links {
     seed: u64,
     base: LinkBase,
-    links: BTreeMap<(HostId, HostId), Link>,
+    links: BTreeMap<(HostId, HostId), LinkState>,
     /// By the time they began.
     harms: Vec<Harm>,
 }
@@ -215,9 +108,9 @@ impl Links {
     }
 
     /// Puts a packet on the link from one host to another.
-    pub(crate) fn send(&mut self, now: Duration, from: Place<'_>, to: Place<'_>, packet: Packet) -> Passage {
+    pub(crate) fn send(&mut self, now: Duration, from: HostPlace<'_>, to: HostPlace<'_>, packet: Packet) -> Passage {
         let seed = self.seed;
-        let link = self.links.entry((from.0, to.0)).or_insert_with(|| Link {
+        let link = self.links.entry((from.0, to.0)).or_insert_with(|| LinkState {
             dice: Dice::named(seed, &format!("link {} -> {}", from.1, to.1)),
             loss_dice: Dice::named(seed, &format!("loss {} -> {}", from.1, to.1)),
             last_arrival: Duration::ZERO,
@@ -239,7 +132,7 @@ impl Links {
     }
 }
 
-impl Link {
+impl LinkState {
     fn pass(&mut self, now: Duration, latency: Latency, segments: Segments, effects: &Effects) -> Passage {
         let sent = effects.bandwidth.map_or(now, |rate| self.transmit(now, segments, rate));
         if let Some((missing, passed_after)) = effects.losses.sum(segments) {
@@ -260,27 +153,13 @@ impl Link {
     }
 }
 
-/// How long a packet travels.
-pub(crate) fn draw(latency: Latency, dice: &mut Dice) -> Duration {
-    match latency.shape {
-        Shape::Uniform => latency.least + dice.up_to(latency.most.saturating_sub(latency.least)),
-        Shape::LongTailed => {
-            // The inverse of Pareto's distribution of index 1, `least / u`, with `u` in 32 bits: no floating point,
-            // whose last bit may differ between machines.
-            let u = u128::from(dice.random_range(1..=1_u64 << 32));
-            let nanos = (u128::from(nanos(latency.least)) << 32) / u;
-            Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(latency.most)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(50));
-    const A: Place<'static> = (HostId::numbered(0), "a");
-    const B: Place<'static> = (HostId::numbered(1), "b");
+    const A: HostPlace<'static> = (HostId::numbered(0), "a");
+    const B: HostPlace<'static> = (HostId::numbered(1), "b");
 
     fn ways() -> Ways {
         Ways { from: [A.0].into(), to: [B.0].into(), one_way: true }
@@ -320,34 +199,6 @@ mod tests {
     }
 
     #[test]
-    fn latency_stays_within_its_bounds() {
-        let mut dice = Dice::named(1, "x");
-        for shape in [Shape::Uniform, Shape::LongTailed] {
-            let latency = Latency { shape, ..LATENCY };
-            let drawn: Vec<Duration> = (0..1000).map(|_| draw(latency, &mut dice)).collect();
-            assert!(drawn.iter().all(|drawn| (latency.least..=latency.most).contains(drawn)));
-        }
-    }
-
-    #[test]
-    fn one_in_a_hundred_of_a_long_tail_takes_a_hundred_times_as_long() {
-        let latency = Latency { shape: Shape::LongTailed, least: LATENCY.least, most: Duration::from_secs(10) };
-        let mut dice = Dice::named(1, "x");
-        let drawn: Vec<Duration> = (0..10_000).map(|_| draw(latency, &mut dice)).collect();
-        let slower_than = |factor| drawn.iter().filter(|drawn| **drawn >= factor * latency.least).count();
-        assert!((4_800..5_200).contains(&slower_than(2)), "{}", slower_than(2));
-        assert!((70..130).contains(&slower_than(100)), "{}", slower_than(100));
-    }
-
-    #[test]
-    fn a_burst_is_as_many_segments_as_it_fills() {
-        let counts = [0, 1, 1_448, 1_449, 2_896].map(|bytes| Segments::of(bytes).count());
-        assert_eq!(counts, [1, 1, 1, 2, 2]);
-        assert_eq!(Segments::of(1_449).bytes(), 1_449 + 2 * 52);
-        assert_eq!(Segments::NONE.count(), 0);
-    }
-
-    #[test]
     fn what_a_link_carries_at_once_is_bounded_by_its_bandwidth() {
         let base = LinkBase { bandwidth: Some(15_000), ..Latency::uniform(LATENCY.least, LATENCY.least).into() };
         let mut links = Links::new(7, base);
@@ -384,7 +235,7 @@ mod tests {
     fn only_segments_larger_than_the_hole_vanish() {
         let mut links = harmed(LinkHarm::MtuBlackHole { largest: 1_400 });
         arrival(send(&mut links, Duration::ZERO, 1_400));
-        let missing = Segments { full: 2, rest: None };
+        let missing = Segments::of(2 * 1_448);
         assert_eq!(send(&mut links, Duration::ZERO, 3_000), Passage::Lost { missing, passed_after: 1 });
     }
 

@@ -9,9 +9,9 @@
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_void};
 
-use crate::world::leap::interpose::{fill_with_entropy, on_trial};
-use crate::world::leap::libc_call::{fail, libc_call};
-use crate::world::leap::offence::{Offence, note};
+use crate::world::sandbox::interpose::{fill_with_entropy, on_trial};
+use crate::world::sandbox::libc_call::{fail, libc_call};
+use crate::world::sandbox::offence::{Offence, note};
 
 /// The kernel's sources of entropy among the files (random(4)).
 const ENTROPY_FILES: [&CStr; 2] = [c"/dev/random", c"/dev/urandom"];
@@ -21,15 +21,16 @@ type NanoSleep = unsafe extern "C" fn(*const libc::timespec, *mut libc::timespec
 /// The signature of clock_nanosleep(2).
 type ClockNanoSleep = unsafe extern "C" fn(libc::clockid_t, c_int, *const libc::timespec, *mut libc::timespec) -> c_int;
 /// What a thread runs.
-type Main = extern "C" fn(*mut c_void) -> *mut c_void;
+type ThreadMain = extern "C" fn(*mut c_void) -> *mut c_void;
 /// The signature of pthread_create(3).
-type ThreadCreate = unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_attr_t, Main, *mut c_void) -> c_int;
+type ThreadCreate =
+    unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_attr_t, ThreadMain, *mut c_void) -> c_int;
 /// The signature of socket(2).
 type OpenSocket = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
 /// The signature of open(2).
-type Open = unsafe extern "C" fn(*const c_char, c_int, libc::mode_t) -> c_int;
+type OpenFile = unsafe extern "C" fn(*const c_char, c_int, libc::mode_t) -> c_int;
 /// The signature of openat(2).
-type OpenAt = unsafe extern "C" fn(c_int, *const c_char, c_int, libc::mode_t) -> c_int;
+type OpenFileAt = unsafe extern "C" fn(c_int, *const c_char, c_int, libc::mode_t) -> c_int;
 /// The signature of syscall(2).
 type SystemCall = unsafe extern "C" fn(c_long, c_long, c_long, c_long, c_long, c_long, c_long) -> c_long;
 
@@ -64,7 +65,7 @@ unsafe extern "C" fn clock_nanosleep(
 unsafe extern "C" fn pthread_create(
     thread: *mut libc::pthread_t,
     attributes: *const libc::pthread_attr_t,
-    main: Main,
+    main: ThreadMain,
     argument: *mut c_void,
 ) -> c_int {
     if on_trial() {
@@ -105,7 +106,7 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: libc::mode_t)
     if unsafe { is_entropy(path, "open") } {
         return fail(libc::EACCES);
     }
-    libc_call!(c"open" as Open, path, flags, mode)
+    libc_call!(c"open" as OpenFile, path, flags, mode)
 }
 
 /// open(2) with 64-bit offsets: what std opens files by.
@@ -115,7 +116,7 @@ unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: libc::mode_
     if unsafe { is_entropy(path, "open64") } {
         return fail(libc::EACCES);
     }
-    libc_call!(c"open64" as Open, path, flags, mode)
+    libc_call!(c"open64" as OpenFile, path, flags, mode)
 }
 
 /// openat(2).
@@ -125,7 +126,7 @@ unsafe extern "C" fn openat(folder: c_int, path: *const c_char, flags: c_int, mo
     if unsafe { is_entropy(path, "openat") } {
         return fail(libc::EACCES);
     }
-    libc_call!(c"openat" as OpenAt, folder, path, flags, mode)
+    libc_call!(c"openat" as OpenFileAt, folder, path, flags, mode)
 }
 
 /// openat(2) with 64-bit offsets.
@@ -135,7 +136,7 @@ unsafe extern "C" fn openat64(folder: c_int, path: *const c_char, flags: c_int, 
     if unsafe { is_entropy(path, "openat64") } {
         return fail(libc::EACCES);
     }
-    libc_call!(c"openat64" as OpenAt, folder, path, flags, mode)
+    libc_call!(c"openat64" as OpenFileAt, folder, path, flags, mode)
 }
 
 /// Whether a futex(2) waits with a time limit: `Condvar::wait_timeout`, `thread::park_timeout`. A wait without one is
@@ -161,13 +162,13 @@ unsafe extern "C" fn syscall(
         match number {
             libc::SYS_getrandom => {
                 note(Offence::Entropy { function: "syscall(SYS_getrandom)" });
-                let (buffer, len) = (first as *mut u8, usize::try_from(second).unwrap_or(0));
-                if !buffer.is_null() {
-                    // SAFETY: the caller hands over `len` writable bytes. They are filled, because many a caller ends
-                    // the process where entropy fails, and would never be told why.
-                    fill_with_entropy(unsafe { std::slice::from_raw_parts_mut(buffer, len) });
-                }
-                return second;
+                // The bytes are filled, because many a caller ends the process where entropy fails, and would never be
+                // told why.
+                let is_filled = usize::try_from(second).is_ok_and(|len| {
+                    // SAFETY: the system call's caller hands over `len` writable bytes.
+                    unsafe { fill_with_entropy(first as *mut u8, len) }
+                });
+                return if is_filled { second } else { c_long::from(fail(libc::EFAULT)) };
             }
             libc::SYS_futex if is_timed_wait(second, fourth) => {
                 note(Offence::TimedWait);
@@ -177,4 +178,33 @@ unsafe extern "C" fn syscall(
         }
     }
     libc_call!(c"syscall" as SystemCall, number, first, second, third, fourth, fifth, sixth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::on_trial_thread;
+    use crate::world::sandbox::offence::take;
+
+    #[test]
+    fn null_is_answered_as_libc_does() {
+        on_trial_thread(7, || {
+            let null = std::ptr::null();
+            // SAFETY: null is what is tested: the kernel says EFAULT of it, and nothing is written.
+            let answers = unsafe {
+                [
+                    syscall(libc::SYS_getrandom, 0, 8, 0, 0, 0, 0),
+                    syscall(libc::SYS_getrandom, 1, -1, 0, 0, 0, 0),
+                    open(null, libc::O_RDONLY, 0).into(),
+                    open64(null, libc::O_RDONLY, 0).into(),
+                    openat(libc::AT_FDCWD, null, libc::O_RDONLY, 0).into(),
+                    openat64(libc::AT_FDCWD, null, libc::O_RDONLY, 0).into(),
+                ]
+            };
+            let error = std::io::Error::last_os_error();
+            assert_eq!((answers, error.raw_os_error()), ([-1; 6], Some(libc::EFAULT)));
+            assert_eq!(take(), Some(Offence::Entropy { function: "syscall(SYS_getrandom)" }));
+        })
+        .expect("no panic");
+    }
 }

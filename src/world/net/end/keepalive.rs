@@ -14,7 +14,7 @@ use crate::env::TcpKeepalive;
 
 /// What is to be done when the timer expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beat {
+pub(crate) enum KeepaliveAction {
     /// Nothing yet.
     Wait,
     /// Ask the peer for a sign of life.
@@ -49,22 +49,27 @@ impl Keepalive {
 
     /// The timer has expired. While data are under way (`is_sending`), retransmission watches over the connection.
     /// A user timeout takes the place of `count` (tcp(7), TCP_USER_TIMEOUT; Linux, tcp_keepalive_timer).
-    pub(crate) fn expire(&mut self, now: Duration, is_sending: bool, user_timeout: Option<Duration>) -> Beat {
+    pub(crate) fn expire(
+        &mut self,
+        now: Duration,
+        is_sending: bool,
+        user_timeout: Option<Duration>,
+    ) -> KeepaliveAction {
         let silent = now.saturating_sub(self.heard);
         if is_sending || silent < self.options.idle {
             self.due = if is_sending { now } else { self.heard } + self.options.idle;
-            return Beat::Wait;
+            return KeepaliveAction::Wait;
         }
         let is_lost = match user_timeout {
             Some(limit) => silent >= limit && self.probes > 0,
             None => self.probes >= self.options.count,
         };
         if is_lost {
-            return Beat::GiveUp;
+            return KeepaliveAction::GiveUp;
         }
         self.probes += 1;
         self.due = now + self.options.interval;
-        Beat::Probe
+        KeepaliveAction::Probe
     }
 }
 
@@ -85,9 +90,9 @@ mod tests {
         loop {
             let now = keepalive.due();
             match keepalive.expire(now, false, user_timeout) {
-                Beat::Wait => {}
-                Beat::Probe => probes.push(now),
-                Beat::GiveUp => return (probes, now),
+                KeepaliveAction::Wait => {}
+                KeepaliveAction::Probe => probes.push(now),
+                KeepaliveAction::GiveUp => return (probes, now),
             }
         }
     }
@@ -107,18 +112,18 @@ mod tests {
     fn whatever_is_heard_puts_the_probe_off() {
         let mut keepalive = Keepalive::begin(seconds(0), OPTIONS);
         keepalive.hear(seconds(4));
-        assert_eq!(keepalive.expire(seconds(5), false, None), Beat::Wait);
+        assert_eq!(keepalive.expire(seconds(5), false, None), KeepaliveAction::Wait);
         assert_eq!(keepalive.due(), seconds(9));
-        assert_eq!(keepalive.expire(seconds(9), false, None), Beat::Probe);
+        assert_eq!(keepalive.expire(seconds(9), false, None), KeepaliveAction::Probe);
         keepalive.hear(seconds(10));
-        assert_eq!(keepalive.expire(seconds(11), false, None), Beat::Wait);
+        assert_eq!(keepalive.expire(seconds(11), false, None), KeepaliveAction::Wait);
         assert_eq!(keepalive.due(), seconds(15));
     }
 
     #[test]
     fn nothing_is_probed_while_data_are_under_way() {
         let mut keepalive = Keepalive::begin(seconds(0), OPTIONS);
-        assert_eq!(keepalive.expire(seconds(5), true, None), Beat::Wait);
+        assert_eq!(keepalive.expire(seconds(5), true, None), KeepaliveAction::Wait);
         assert_eq!(keepalive.due(), seconds(10));
     }
 }

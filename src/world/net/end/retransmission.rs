@@ -13,20 +13,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::world::link::Segments;
-use crate::world::net::end::Burst;
+use crate::world::net::packet::Segments;
+use crate::world::net::segment::Burst;
 
 /// The least that a timeout is longer than a round trip (Linux, TCP_RTO_MIN; its round trips vary less than that).
-const TIMEOUT_LEAST: Duration = Duration::from_millis(200);
+const TIMEOUT_SLACK_MIN: Duration = Duration::from_millis(200);
 /// A timeout doubles up to this (RFC 6298 section 5.5; Linux, TCP_RTO_MAX).
-const TIMEOUT_MOST: Duration = Duration::from_secs(120);
+const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 /// So many acknowledgements of later segments mean that a segment is lost (RFC 5681 section 3.2).
-const DUPLICATES: u32 = 3;
+const DUPLICATES_MIN: u32 = 3;
 /// A sender gives up at the first timeout so long after the first retransmission: what 15 retransmissions take from
 /// the least timeout on (Linux, ip-sysctl, tcp_retries2).
-const PATIENCE: Duration = Duration::from_millis(924_600);
+const RETRANSMISSION_TIME_MAX: Duration = Duration::from_millis(924_600);
 /// The same for a connection that no process holds any more: 8 retransmissions (Linux, ip-sysctl, tcp_orphan_retries).
-const PATIENCE_OF_ORPHANS: Duration = Duration::from_millis(102_200);
+const ORPHAN_TIME_MAX: Duration = Duration::from_millis(102_200);
 
 /// A burst that the peer is not known to have.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Unacknowledged {
 
 /// When a sender gives up.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct RetransmissionLimits {
     /// TCP_USER_TIMEOUT (RFC 5482).
     pub(crate) user_timeout: Option<Duration>,
     /// No process holds the socket.
@@ -77,7 +77,7 @@ pub(crate) struct Retransmission {
 impl Retransmission {
     /// Of something that was sent at `sent`, over a link with that round trip.
     pub(crate) fn begin(sent: Duration, round_trip: Duration) -> Self {
-        let timeout = (round_trip + TIMEOUT_LEAST).min(TIMEOUT_MOST);
+        let timeout = (round_trip + TIMEOUT_SLACK_MIN).min(TIMEOUT_MAX);
         Retransmission {
             queue: VecDeque::new(),
             since: sent,
@@ -107,25 +107,27 @@ impl Retransmission {
         self.queue.is_empty()
     }
 
-    /// What is missing, the oldest first.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Unacknowledged> {
-        self.queue.iter_mut()
+    /// One of those that are missing, the oldest first.
+    pub(crate) fn get(&self, at: usize) -> Option<&Unacknowledged> {
+        self.queue.get(at)
     }
 
-    /// One more burst, or a better word on one of them.
-    pub(crate) fn keep(&mut self, unacknowledged: Unacknowledged) {
+    /// One more burst, or a better word on one of them; whether it is one more.
+    pub(crate) fn keep(&mut self, unacknowledged: Unacknowledged) -> bool {
         let sequence = unacknowledged.burst.sequence;
-        match self.queue.binary_search_by_key(&sequence, |other| other.burst.sequence) {
+        let place = self.queue.binary_search_by_key(&sequence, |other| other.burst.sequence);
+        match place {
             Ok(at) => self.queue[at].missing = unacknowledged.missing,
             Err(at) => self.queue.insert(at, unacknowledged),
         }
+        place.is_err()
     }
 
     /// The peer tells of so many later segments; the lost one is sent again `delay` after the third (RFC 5681).
     pub(crate) fn hear_duplicates(&mut self, now: Duration, count: u32, delay: Duration) {
         let before = self.duplicates;
         self.duplicates = before.saturating_add(count);
-        if before < DUPLICATES && self.duplicates >= DUPLICATES && self.retransmitted.is_none() {
+        if before < DUPLICATES_MIN && self.duplicates >= DUPLICATES_MIN && self.retransmitted.is_none() {
             self.due = self.due.min(now + delay);
             self.is_fast = true;
         }
@@ -156,8 +158,8 @@ impl Retransmission {
     }
 
     /// The timer has expired.
-    pub(crate) fn expire(&mut self, now: Duration, limits: Limits) -> Expiry {
-        let patience = if limits.is_orphan { PATIENCE_OF_ORPHANS } else { PATIENCE };
+    pub(crate) fn expire(&mut self, now: Duration, limits: RetransmissionLimits) -> Expiry {
+        let patience = if limits.is_orphan { ORPHAN_TIME_MAX } else { RETRANSMISSION_TIME_MAX };
         let is_lost = limits.user_timeout.is_some_and(|limit| now >= self.since + limit)
             || self.retransmitted.is_some_and(|first| now >= first + patience);
         if is_lost {
@@ -165,7 +167,7 @@ impl Retransmission {
         }
         if !std::mem::take(&mut self.is_fast) {
             self.retransmitted.get_or_insert(now);
-            self.timeout = (2 * self.timeout).min(TIMEOUT_MOST);
+            self.timeout = (2 * self.timeout).min(TIMEOUT_MAX);
         }
         self.due = now + self.timeout;
         Expiry::Retransmit
@@ -180,7 +182,7 @@ mod tests {
 
     const ROUND_TRIP: Duration = Duration::from_millis(50);
     const SENT: Duration = Duration::from_secs(10);
-    const NO_LIMITS: Limits = Limits { user_timeout: None, is_orphan: false };
+    const NO_LIMITS: RetransmissionLimits = RetransmissionLimits { user_timeout: None, is_orphan: false };
 
     fn burst(sequence: u64) -> Unacknowledged {
         let burst = Burst { sequence, bytes: Bytes::from_static(b"x"), finish: false };
@@ -189,12 +191,14 @@ mod tests {
 
     fn with(sequences: impl IntoIterator<Item = u64>) -> Retransmission {
         let mut retransmission = Retransmission::begin(SENT, ROUND_TRIP);
-        sequences.into_iter().for_each(|sequence| retransmission.keep(burst(sequence)));
+        for sequence in sequences {
+            retransmission.keep(burst(sequence));
+        }
         retransmission
     }
 
     /// The times of the retransmissions, and of giving up.
-    fn wait(mut retransmission: Retransmission, limits: Limits) -> (Vec<Duration>, Duration) {
+    fn wait(mut retransmission: Retransmission, limits: RetransmissionLimits) -> (Vec<Duration>, Duration) {
         let mut times = Vec::new();
         loop {
             let now = retransmission.due(limits.user_timeout);
@@ -218,13 +222,13 @@ mod tests {
     fn a_sender_gives_up_after_a_quarter_of_an_hour_and_an_orphan_earlier() {
         let (_, given_up) = wait(with([1]), NO_LIMITS);
         assert!((925..925 + 120).contains(&given_up.as_secs()), "{given_up:?}");
-        let (_, given_up) = wait(with([1]), Limits { is_orphan: true, ..NO_LIMITS });
+        let (_, given_up) = wait(with([1]), RetransmissionLimits { is_orphan: true, ..NO_LIMITS });
         assert!((102..102 + 120).contains(&given_up.as_secs()), "{given_up:?}");
     }
 
     #[test]
     fn a_user_timeout_counts_from_the_first_sending_and_is_kept_to_the_moment() {
-        let limits = Limits { user_timeout: Some(Duration::from_secs(5)), ..NO_LIMITS };
+        let limits = RetransmissionLimits { user_timeout: Some(Duration::from_secs(5)), ..NO_LIMITS };
         assert_eq!(wait(with([1]), limits).1, Duration::from_secs(5));
     }
 
@@ -258,9 +262,10 @@ mod tests {
 
     #[test]
     fn bursts_stay_in_order_and_each_is_kept_once() {
-        let mut retransmission = with([2, 1, 2]);
-        let sequences: Vec<u64> = retransmission.iter_mut().map(|kept| kept.burst.sequence).collect();
-        assert_eq!(sequences, [1, 2]);
+        let mut retransmission = with([2, 1]);
+        assert!(!retransmission.keep(burst(2)), "it was kept twice");
+        let sequences = [0, 1, 2].map(|at| retransmission.get(at).map(|kept| kept.burst.sequence));
+        assert_eq!(sequences, [Some(1), Some(2), None]);
     }
 
     #[test]

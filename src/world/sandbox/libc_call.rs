@@ -23,7 +23,7 @@ macro_rules! libc_call {
     ($name:literal as $signature:ty, $($argument:expr),*) => {{
         static LIBC: std::sync::atomic::AtomicPtr<std::ffi::c_void> =
             std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
-        let symbol = $crate::world::leap::libc_call::libc_symbol(&LIBC, $name);
+        let symbol = $crate::world::sandbox::libc_call::libc_symbol(&LIBC, $name);
         // SAFETY: the symbol is libc's function of that name, whose signature this is; the arguments are the caller's.
         unsafe { std::mem::transmute::<*mut std::ffi::c_void, $signature>(symbol)($($argument),*) }
     }};
