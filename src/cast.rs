@@ -48,6 +48,12 @@ impl Deref for HostName {
     }
 }
 
+impl AsRef<str> for HostName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Borrow<str> for HostName {
     fn borrow(&self) -> &str {
         &self.0

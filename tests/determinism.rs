@@ -124,7 +124,7 @@ fn the_first_event_that_differs_between_two_plays_is_found_and_nothing_before_it
     let (one, other) = (trace(&original, stretch.agreed), trace(&later, stretch.agreed));
     let found = Difference::between(&one, &other, stretch.agreed).expect("the first difference");
     let [one, other] = found.sides.map(|side| side.event.expect("an event"));
-    assert_eq!((&one.event, one.at, one.host.as_ref()), (&began, at, "world"));
+    assert_eq!((one.what, one.at, &*one.host), (began.to_string(), at, "world"));
     assert_eq!(one.number, other.number);
     assert!(other.at >= at, "{other:?}");
     let before: Vec<u64> = found.before.iter().map(|event| event.number).collect();
@@ -157,7 +157,7 @@ fn processes_that_differ_are_played_again_for_the_first_event_in_which_they_do()
     assert_eq!(sides[0].digest, case.digest);
     let [one, other] = sides.map(|side| side.event.expect("an event"));
     assert_eq!(one.number, other.number);
-    assert_ne!((one.at, one.host, one.event), (other.at, other.host, other.event));
+    assert_ne!((one.at, one.host, one.particulars), (other.at, other.host, other.particulars));
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulseless::env::{Address, Env};
-use pulseless::fault::{Death, DiskHarm, Fault, HostHarm, Landmark, Latency, Moment, Point, Unsynced};
+use pulseless::fault::{Death, DiskHarm, Fault, HostHarm, Landmark, Moment, Point, Unsynced};
+use pulseless::grammar::Latency;
 use pulseless::world::{Engine, HostId, Leap, on_trial_thread};
 use redb::StorageBackend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

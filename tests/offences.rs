@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread::{park_timeout, sleep as sleep_for_real};
 use std::time::Duration;
 
-use pulseless::fault::Latency;
+use pulseless::grammar::Latency;
 use pulseless::world::{Engine, EngineError, Leap, on_trial_thread};
 use tokio::time::sleep;
 

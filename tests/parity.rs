@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pulseless::env::{Address, Env, Listener, Socket, Surroundings};
-use pulseless::fault::{Death, Fault, HostHarm, Latency};
+use pulseless::fault::{Death, Fault, HostHarm};
+use pulseless::grammar::Latency;
 use pulseless::os::Os;
 use pulseless::world::{Engine, Leap, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -9,7 +9,8 @@ use std::io;
 use std::time::Duration;
 
 use pulseless::env::{Address, Env, Socket};
-use pulseless::fault::{Death, Latency};
+use pulseless::fault::Death;
+use pulseless::grammar::Latency;
 use pulseless::world::{Engine, EngineError, Leap, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use pulseless::fault::Latency;
+use pulseless::grammar::Latency;
 use pulseless::sim::SimFile;
 use pulseless::world::{Engine, Program, Turmoil, on_trial_thread};
 

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
-use crate::checker::{Evidence, Readable, Verdict};
+use crate::checker::{Evidence, Verdict};
+use crate::grammar::Readable;
 use crate::history::{Beat, Event, History, Record};
 use crate::subject::xmtp::spec::{C5, Requirement};
 

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::checker::judge::{Checker, NO_TERMS, terms};
-use crate::checker::{Evidence, Readable, Verdict};
+use crate::checker::{Evidence, Verdict};
+use crate::grammar::Readable;
 use crate::history::{Event, History, Record, Terms};
 use crate::subject::xmtp::spec::{C3, Requirement, T8};
 use crate::subject::xmtp::wire::{Add, Cursor, MessageId, Topic};

@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::cast::HostName;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Verdict};
-use crate::fault::{Clause, DiskHarm, Fault};
+use crate::fault::kinds::BitRot;
+use crate::fault::{Clause, Fault};
 use crate::history::{Event, History, Record, Terms};
 use crate::subject::xmtp::spec::{C3, Requirement, S4};
 use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic};
@@ -105,7 +107,7 @@ struct Book<'h> {
     stored: BTreeMap<(&'h str, Kind), Ids>,
     committed: BTreeMap<(&'h str, &'h Topic), Ids>,
     /// Bit rot that has begun: the record, and whose disks.
-    rot: BTreeMap<u32, (usize, &'h BTreeSet<String>)>,
+    rot: BTreeMap<u32, (usize, &'h BTreeSet<HostName>)>,
     acknowledged: u64,
     messages_stored: u64,
     messages_committed: u64,
@@ -129,7 +131,7 @@ impl<'h> Book<'h> {
             Event::LogOpened { heads } => self.open_log(index, record, heads)?,
             Event::InboxOpened { cursors } => self.open_inbox(index, record, cursors)?,
             Event::Opened { resume, .. } => self.resume(index, record, resume)?,
-            Event::FaultBegan(Clause { number, fault: Fault::Disk { on, harm: DiskHarm::BitRot { .. } }, .. }) => {
+            Event::FaultBegan(Clause { number, fault: Fault::BitRot(BitRot { on, .. }), .. }) => {
                 self.rot.insert(*number, (index, on));
             }
             Event::FaultEnded { clause, felt: true } => self.end_rot(index, record, *clause)?,
@@ -224,17 +226,17 @@ impl<'h> Book<'h> {
     /// What rots is found when it is read, and whoever finds it says so.
     fn end_rot(&mut self, index: usize, record: &'h Record, clause: u32) -> Result<(), Box<Evidence>> {
         let Some((began, on)) = self.rot.remove(&clause) else { return Ok(()) };
-        let reported = |host: &String| {
-            self.hosts.get(host.as_str()).is_some_and(|host| host.failures.iter().any(|failure| *failure > began))
+        let reported = |host: &HostName| {
+            self.hosts.get(&**host).is_some_and(|host| host.failures.iter().any(|failure| *failure > began))
         };
         if on.iter().any(reported) {
             return Ok(());
         }
-        let hosts = on.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let hosts = on.iter().map(|host| &**host).collect::<Vec<_>>().join(", ");
         let what = format!("pages of the disk of {hosts} had rotted when they were read, and nobody reported it");
         let requirement = if self.stored.keys().any(|(host, _)| on.contains(*host)) { S4 } else { C3 };
         let mut evidence = Evidence::new(index, record, requirement, what).with([began]);
-        evidence.host = on.first().cloned().unwrap_or_default();
+        evidence.host = on.first().map(ToString::to_string).unwrap_or_default();
         Err(Box::new(evidence))
     }
 

@@ -24,8 +24,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::cast::HostName;
 use crate::checker::role::Role;
-use crate::fault::{Between, Death, DiskHarm, Fault, HostHarm, LinkHarm};
+use crate::fault::{Excuse, Fault, Target};
 use crate::history::{Event, History};
 
 /// After a heal, a sender waits for its retransmission timer, or its window probe's, before anything passes again:
@@ -90,57 +91,22 @@ impl<'h> Excuses<'h> {
 
 /// How long after its end the fault still stalls `host`; none where it never does.
 fn stall(fault: &Fault, host: &str) -> Option<Duration> {
-    match fault {
-        Fault::Host { on, harm } if on.contains(host) => stalls(harm).then_some(Duration::ZERO),
-        Fault::Disk { on, harm } if on.contains(host) => wait(harm),
-        Fault::Host { .. } | Fault::Disk { .. } | Fault::Link { .. } | Fault::ProxySilenceUpstream { .. } => None,
+    match fault.excuse() {
+        Excuse::Standstill { after } => fault.falls_on(host).then_some(after),
+        Excuse::Late { .. } | Excuse::Nobody => None,
     }
 }
 
 /// How long after its end the fault still makes late what is under way between `client` and a node; none where it
 /// never does. Which proxy and which node are the client's is not known: each is taken for it.
 fn lag(fault: &Fault, client: &str) -> Option<Duration> {
-    match fault {
-        // What it swallows is told by the tap, frame by frame.
-        Fault::ProxySilenceUpstream { .. } => None,
-        Fault::Host { on, harm } => (falls_on_path(on, client) && stalls(harm)).then_some(RECOVERY),
-        Fault::Disk { on, harm } if falls_on_path(on, client) => wait(harm).map(|wait| wait.saturating_add(RECOVERY)),
-        Fault::Disk { .. } => None,
-        Fault::Link { between, harm } if lies_on_path(between, client) => match harm {
-            // Nothing overtakes what was sent in its time.
-            LinkHarm::Latency(latency) => Some(latency.most.saturating_add(RECOVERY)),
-            LinkHarm::Partition
-            | LinkHarm::Bandwidth { .. }
-            | LinkHarm::Loss { .. }
-            | LinkHarm::MtuBlackHole { .. }
-            | LinkHarm::IdleDrop { .. } => Some(RECOVERY),
-            LinkHarm::SynLoss { .. } => None,
-        },
-        Fault::Link { .. } => None,
-    }
-}
-
-/// Whether a host that is so harmed stands still. One whose process is killed does not: its streams end, and it
-/// has none before it is back.
-fn stalls(harm: &HostHarm) -> bool {
-    match harm {
-        HostHarm::Dies { death: Death::PoweredOff(_), .. } | HostHarm::Paused | HostHarm::Suspended => true,
-        HostHarm::Dies { death: Death::Killed | Death::DiskLost | Death::DiskRestored { .. }, .. }
-        | HostHarm::RestartLoop { .. }
-        | HostHarm::ClockStep { .. }
-        | HostHarm::ClockDrift { .. }
-        | HostHarm::BacklogFull
-        | HostHarm::Name { .. } => false,
-    }
-}
-
-/// How long a process still waits for a disk that was harmed until now; none where it never waits.
-fn wait(harm: &DiskHarm) -> Option<Duration> {
-    match harm {
-        DiskHarm::SlowSync { takes } => Some(*takes),
-        // A process may try again before it says that it cannot go on.
-        DiskHarm::SyncFails | DiskHarm::Full => Some(Duration::ZERO),
-        DiskHarm::BitRot { .. } => None,
+    let lies_on_path = match fault.target() {
+        Target::Hosts(on) => falls_on_path(on, client),
+        Target::Links(between) => falls_on_path(&between.from, client) && falls_on_path(&between.to, client),
+    };
+    match fault.excuse() {
+        Excuse::Standstill { after } | Excuse::Late { after } => lies_on_path.then_some(after.saturating_add(RECOVERY)),
+        Excuse::Nobody => None,
     }
 }
 
@@ -148,19 +114,19 @@ fn is_on_path(host: &str, client: &str) -> bool {
     host == client || Role::of(host).is_some_and(Role::carries_streams)
 }
 
-fn falls_on_path(hosts: &BTreeSet<String>, client: &str) -> bool {
+fn falls_on_path(hosts: &BTreeSet<HostName>, client: &str) -> bool {
     hosts.iter().any(|host| is_on_path(host, client))
-}
-
-fn lies_on_path(between: &Between, client: &str) -> bool {
-    falls_on_path(&between.from, client) && falls_on_path(&between.to, client)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, Script, between, on};
-    use crate::fault::{Answer, Expired, Latency, Unsynced};
+    use crate::checker::script::{CLIENT, NODE, Script, faults, hosts, link};
+    use crate::fault::{
+        BacklogFull, Between, BitRot, ClockStep, DiskLost, Expired, IdleDrop, NameDead, Partition, Pause, PowerOff,
+        ProcessKill, ProxySilence, RestartLoop, SlowLink, SlowSync, Suspend, SynLoss, Unsynced,
+    };
+    use crate::grammar::Latency;
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -210,12 +210,9 @@ struct Windows<'h>(Vec<Window<'h>>);
 impl<'h> Windows<'h> {
     fn take(&mut self, record: &'h Record) {
         match &record.event {
-            Event::FaultBegan(clause) => match clause.fault {
-                Fault::ProxySilenceUpstream { .. } => {
-                    self.0.push(Window { clause, ended: None, felt: BTreeSet::new() });
-                }
-                Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {}
-            },
+            Event::FaultBegan(clause) if matches!(clause.fault, Fault::ProxySilence(_)) => {
+                self.0.push(Window { clause, ended: None, felt: BTreeSet::new() });
+            }
             Event::FaultEnded { clause, .. } => {
                 let ended = self.0.iter_mut().find(|window| window.clause.number == *clause);
                 ended.into_iter().for_each(|window| window.ended = Some(record.at));

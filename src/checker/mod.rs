@@ -11,7 +11,6 @@ mod excuse;
 mod judge;
 mod liveness;
 mod milestone;
-mod readable;
 mod role;
 #[cfg(test)]
 mod script;
@@ -23,5 +22,4 @@ mod waves;
 
 pub use judge::{ALL, Checker, Judgement, first_to_speak, judge};
 pub use milestone::Milestone;
-pub use readable::Readable;
 pub use verdict::{Evidence, Verdict};

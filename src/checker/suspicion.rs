@@ -16,9 +16,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::checker::Evidence;
 use crate::checker::excuse::Excuses;
 use crate::checker::role::Role;
-use crate::checker::{Evidence, Readable};
+use crate::grammar::Readable;
 use crate::history::{Record, TapStream, Terms};
 use crate::subject::xmtp::spec::C1;
 

@@ -10,13 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use crate::checker::Readable;
 use crate::cli::Exit;
 use crate::cli::arguments::TailArguments;
 use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, try_print};
 use crate::cli::values::Patience;
 use crate::env::{Address, Surroundings};
+use crate::grammar::Readable;
 use crate::os::Os;
 use crate::subject::xmtp::client::{self, ClientConfig, ClientError, INBOX, Notice, Observer};
 use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic, application_message};

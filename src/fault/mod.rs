@@ -1,18 +1,31 @@
-//! The vocabulary of harm, as plain data.
+//! Faults: what can go wrong, each kind in a file of its own, and the plans that are made of them.
 //!
-//! Refuses to know who carries it out: a plan says what happens when, the proxy and the world do it; a storm says
-//! what the seed may draw, and `sim` draws it.
+//! Refuses to know who carries a fault out beyond naming the carrier, and how a trial is played. A plan is text, the
+//! `[[fault]]` tables of a sim, read and refused in one place whoever wrote it: a file, the seed, or a hand.
 
-mod disk;
-mod host;
-mod link;
+mod contradiction;
+mod family;
+mod harm;
+mod hosts;
+mod kind;
+pub mod kinds;
+mod links;
 mod plan;
+mod read;
 mod storm;
+#[cfg(test)]
+mod tests;
+mod times;
 mod words;
+mod write;
 
-pub use disk::DiskHarm;
-pub use host::{Answer, Death, HostHarm, Landmark, Moment, Point, Unsynced};
-pub use link::{Between, Expired, Latency, LinkHarm, Shape};
-pub use plan::{Clause, Fault, Origin, Plan, Way};
-pub use storm::{Family, Storm};
-pub(crate) use words::{Bytes, Percent};
+pub use family::{Family, Storm};
+pub use harm::{
+    Answer, Between, ClockHarm, Death, DiskHarm, Expired, Harm, KernelHarm, Landmark, LinkHarm, Moment, Point,
+    ProcessHarm, ProxyHarm, Unsynced,
+};
+pub use kind::{Excuse, Kind, Step, Target};
+pub use kinds::{Fault, KINDS, Row};
+pub use plan::{Clause, Origin, Plan, Way};
+pub(crate) use read::{PlanFrame, read_plan, read_plan_text};
+pub(crate) use storm::{HEALING, WINDOW_MIN, add_storm};

@@ -3,11 +3,16 @@
 //! Refuses to know which keys there are: whoever owns a key asks for it, and says what would be right.
 
 mod keys;
+pub(crate) mod measure;
 pub(crate) mod quantity;
+mod readable;
 pub(crate) mod refusal;
 pub(crate) mod section;
 
 pub use keys::{KeyHelp, KeyTable, key};
-pub use quantity::{BadQuantity, DURATION_FORM, Rate, duration, spell};
+pub use quantity::{
+    BadQuantity, DURATION_FORM, Latency, Rate, Shape, count, duration, spell, spell_percent, spell_size, spell_step,
+};
+pub use readable::Readable;
 pub use refusal::{Problem, Refusal};
 pub use section::{Entry, Found, Section};

@@ -6,8 +6,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::fault::{Latency, Shape};
-
 /// What would be a duration; goes after "write".
 pub const DURATION_FORM: &str = "a duration with the units ms, s, m and h, such as \"250ms\", \"30s\" or \"1h30m\"";
 /// What would be a latency; goes after "write".
@@ -154,6 +152,31 @@ pub fn spell(duration: Duration) -> String {
     text
 }
 
+/// Writes a size as a sim file would: `16KiB`, `1500B`.
+#[must_use]
+pub fn spell_size(bytes: u64) -> String {
+    let fits = |(_, scale): &&(&str, u64)| bytes > 0 && bytes.is_multiple_of(*scale);
+    let (unit, scale) = SIZE_UNITS.iter().rev().find(fits).unwrap_or(&SIZE_UNITS[0]);
+    format!("{}{unit}", bytes / scale)
+}
+
+/// Writes hundredths of a percent as a sim file would: `2.5%`, `0.05%`.
+#[must_use]
+pub fn spell_percent(basis_points: u32) -> String {
+    match (basis_points / 100, basis_points % 100) {
+        (whole, 0) => format!("{whole}%"),
+        (whole, part) if part % 10 == 0 => format!("{whole}.{}%", part / 10),
+        (whole, part) => format!("{whole}.{part:02}%"),
+    }
+}
+
+/// Writes a step as a sim file would: `+5m`, `-1s500ms`.
+#[must_use]
+pub fn spell_step(by_ms: i64) -> String {
+    let sign = if by_ms < 0 { '-' } else { '+' };
+    format!("{sign}{}", spell(Duration::from_millis(by_ms.unsigned_abs())))
+}
+
 /// A number and its noun, such as `1 client` or `3 clients`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {
@@ -193,6 +216,46 @@ impl fmt::Display for Rate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let period = spell(self.period);
         write!(formatter, "{}/{}", self.count, period.strip_prefix('1').unwrap_or(&period))
+    }
+}
+
+/// How long something travels, one way. What travels one way never overtakes, whatever is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// How the time is drawn.
+    pub shape: Shape,
+    /// The shortest time.
+    pub least: Duration,
+    /// The longest time.
+    pub most: Duration,
+}
+
+/// How a latency is drawn between its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Evenly; where both bounds are equal, the latency is fixed.
+    Uniform,
+    /// A Pareto tail of index 1, cut at the longest time: most are near the shortest, and one in a hundred takes
+    /// a hundred times as long.
+    LongTailed,
+}
+
+impl Latency {
+    /// A latency drawn evenly between two bounds.
+    #[must_use]
+    pub const fn uniform(least: Duration, most: Duration) -> Self {
+        Latency { shape: Shape::Uniform, least, most }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (least, most) = (spell(self.least), spell(self.most));
+        match self.shape {
+            _ if self.least == self.most => formatter.write_str(&least),
+            Shape::Uniform => write!(formatter, "{least}..{most}"),
+            Shape::LongTailed => write!(formatter, "{least}..{most} long-tailed"),
+        }
     }
 }
 

@@ -141,7 +141,7 @@ pub struct Terms {
 }
 
 /// One thing that was seen. The record names the host it happened on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Event {
     /// The trial began (host: the world).
     Began(Terms),

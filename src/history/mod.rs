@@ -7,9 +7,11 @@ mod digest;
 mod event;
 mod record;
 mod recorder;
+mod words;
 
 pub use crate::cast::HostName;
 pub use digest::{CHECKPOINT_EVERY, Checkpoint, Digest, DigestParseError};
 pub use event::{Beat, CloseReason, Event, Fate, Frame, TapStream, Terms};
 pub use record::{History, RawEvent, Record};
 pub use recorder::{Now, Recorder, key_of};
+pub(crate) use words::cursors;

@@ -12,7 +12,7 @@ use crate::history::digest::Roll;
 use crate::history::{Beat, Checkpoint, Digest, Event};
 
 /// One event, or a run of equal [`Beat`]s with nothing but beats between them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// When it was seen first, since the trial's start.
     pub at: Duration,
@@ -26,7 +26,7 @@ pub struct Record {
     pub event: Event,
 }
 
-/// One event as it was appended, before any run of beats was folded.
+/// One event as it was appended, before any run of beats was folded, in words: what one process tells another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawEvent {
     /// Its place in the history, from 1.
@@ -35,8 +35,18 @@ pub struct RawEvent {
     pub at: Duration,
     /// Where.
     pub host: HostName,
-    /// What.
-    pub event: Event,
+    /// What, in words.
+    pub what: String,
+    /// The same with every particular: two events that differ have other particulars.
+    pub particulars: String,
+}
+
+impl RawEvent {
+    /// The event of that number.
+    #[must_use]
+    pub fn of(number: u64, at: Duration, host: &HostName, event: &Event) -> Self {
+        RawEvent { number, at, host: host.clone(), what: event.to_string(), particulars: format!("{event:?}") }
+    }
 }
 
 /// What observers saw, in order.
@@ -79,7 +89,7 @@ impl History {
         self.scratch = canonical;
         let number = self.roll.events();
         if self.keeping.contains(&number) {
-            self.kept.push(RawEvent { number, at, host: host.clone(), event: event.clone() });
+            self.kept.push(RawEvent::of(number, at, host, &event));
         }
         let next = self.records.len();
         if let Event::Beat { beat, .. } = &event {
@@ -185,7 +195,7 @@ mod tests {
         let expected: Vec<_> = (3..6)
             .map(|number| {
                 let at = Duration::from_secs(number - 1);
-                RawEvent { number, at, host: host.clone(), event: beat(number - 1) }
+                RawEvent::of(number, at, &host, &beat(number - 1))
             })
             .collect();
         assert_eq!(kept.kept(), expected);

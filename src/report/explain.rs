@@ -3,9 +3,8 @@
 use std::fmt::Write;
 
 use crate::checker::Milestone;
-use crate::fault::{Bytes, Percent, Storm};
-use crate::grammar::KeyHelp;
-use crate::grammar::quantity::{count, spell};
+use crate::fault::{Plan, Storm};
+use crate::grammar::{KeyHelp, count, spell, spell_percent, spell_size};
 use crate::sim::{LinkSettings, Promised, SimFile, tables};
 use crate::subject::Subject;
 
@@ -24,9 +23,7 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     write_links(text, &sim.link)?;
     write_lines(text, "\nThe workload", &explanation.workload)?;
     writeln!(text, "\nWhat goes wrong")?;
-    for clause in &sim.plan.clauses {
-        writeln!(text, "  at {} for {}: {}", spell(clause.at), spell(clause.lasts), clause.fault)?;
-    }
+    write_plan(text, &sim.plan)?;
     match &sim.storm {
         Some(storm) => write_storm(text, storm)?,
         None if sim.plan.clauses.is_empty() => writeln!(text, "  nothing")?,
@@ -37,6 +34,13 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     let requirements = sim.subject.requirements().iter();
     for requirement in requirements.filter(|requirement| sim.cites.iter().any(|cited| cited == requirement.number)) {
         writeln!(text, "  {requirement}")?;
+    }
+    Ok(())
+}
+
+fn write_plan(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    for clause in &plan.clauses {
+        writeln!(text, "  at {} for {}: {}", spell(clause.at), spell(clause.lasts), clause.fault)?;
     }
     Ok(())
 }
@@ -57,10 +61,10 @@ fn write_storm(text: &mut String, storm: &Storm) -> std::fmt::Result {
 fn write_links(text: &mut String, link: &LinkSettings) -> std::fmt::Result {
     write!(text, "  every link takes {} one way", link.latency)?;
     if let Some(bytes) = link.bandwidth_bytes_per_second {
-        write!(text, ", lets {} per second pass", Bytes(bytes))?;
+        write!(text, ", lets {}/s pass", spell_size(bytes))?;
     }
     if let Some(loss) = link.loss_basis_points {
-        write!(text, ", loses {} of segments", Percent(loss))?;
+        write!(text, ", loses {} of segments", spell_percent(loss))?;
     }
     writeln!(text)
 }
@@ -124,7 +128,7 @@ mod tests {
         let told = explain(&read("x", text, SUBJECTS).expect("a good sim"));
         for line in [
             "reach 2 nodes through 3 proxies\n  each node pings",
-            "every link takes 1ms..20ms one way, lets 10 MiB per second pass, loses 0.5 % of segments\n",
+            "every link takes 1ms..20ms one way, lets 10MiB/s pass, loses 0.5% of segments\n",
             "the proxies' TCP waits 9s for an acknowledgment",
             "from 30s on a storm: the seed draws some of these families, and of each 3 faults in the mean\n    loss: ",
         ] {

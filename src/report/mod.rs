@@ -2,7 +2,6 @@
 //!
 //! Refuses to play, to read files and to print: every function here takes data and returns text.
 
-mod describe;
 mod explain;
 mod paint;
 mod replayed;

@@ -3,10 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::checker::Readable;
+use crate::grammar::Readable;
 use crate::grammar::quantity::count;
 use crate::history::{Digest, RawEvent};
-use crate::report::describe::describe;
 use crate::report::paint::Paint;
 use crate::runner::{Difference, PLAYS_AT_ONCE, Parting, Replayed, Stretch, Tallied};
 
@@ -137,7 +136,7 @@ fn write_difference(text: &mut String, difference: &Difference, expected: Digest
     for (sign, side) in ["-", "+"].into_iter().zip(&difference.sides) {
         let what = match &side.event {
             None => "the history has ended".to_owned(),
-            Some(event) if in_full => format!("{}  {:?}", line(event), event.event),
+            Some(event) if in_full => format!("{}  {}", line(event), event.particulars),
             Some(event) => line(event),
         };
         writeln!(text, "       {sign}  {what}")?;
@@ -149,8 +148,8 @@ fn write_difference(text: &mut String, difference: &Difference, expected: Digest
     Ok(())
 }
 
-fn line(RawEvent { number, at, host, event }: &RawEvent) -> String {
-    format!("event {number} at {}  {host}  {}", exact(*at), describe(event))
+fn line(RawEvent { number, at, host, what, .. }: &RawEvent) -> String {
+    format!("event {number} at {}  {host}  {}", exact(*at), what)
 }
 
 /// To the nanosecond: a difference may be no greater.
@@ -173,7 +172,7 @@ mod tests {
     }
 
     fn raw(number: u64, nanos: u64, event: Event) -> RawEvent {
-        RawEvent { number, at: Duration::from_nanos(nanos), host: HostName::from("client-1"), event }
+        RawEvent::of(number, Duration::from_nanos(nanos), &HostName::from("client-1"), &event)
     }
 
     fn tallied(digit: &str, count: u64) -> Tallied {

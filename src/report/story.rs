@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::checker::Readable;
 use crate::fault::{Clause, Fault};
+use crate::grammar::Readable;
 use crate::grammar::quantity::count;
+use crate::history::cursors;
 use crate::history::{Beat, CloseReason, Event, Fate, Frame, HostName, Record, TapStream};
-use crate::report::describe::cursors;
 use crate::subject::xmtp::XmtpSetup;
 use crate::subject::xmtp::settings::XmtpSettings;
 use crate::subject::xmtp::wire::Tag;
@@ -148,11 +148,10 @@ impl<'a> Teller<'a> {
             self.say(record.at, format!("over, and it harmed nothing: {}", ended.clause.fault));
             return;
         }
-        match ended.clause.fault {
-            Fault::ProxySilenceUpstream { .. } => self.end_silence(record, &ended),
-            Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {
-                self.say(record.at, format!("over: {}", ended.clause.fault));
-            }
+        if matches!(ended.clause.fault, Fault::ProxySilence(_)) {
+            self.end_silence(record, &ended);
+        } else {
+            self.say(record.at, format!("over: {}", ended.clause.fault));
         }
     }
 

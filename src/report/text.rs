@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::checker::{Judgement, Readable, Verdict};
+use crate::checker::{Judgement, Verdict};
+use crate::grammar::Readable;
 use crate::grammar::quantity::count;
 use crate::history::Digest;
 use crate::report::paint::Paint;

@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::checker::Readable;
+use crate::grammar::Readable;
 use crate::history::History;
-use crate::report::describe::describe;
 
 /// Every record of a history: time, host, what; a run of beats says how often and until when.
 #[must_use]
@@ -16,7 +15,7 @@ pub fn timeline(history: &History) -> String {
             count => format!(" ({count} times until {})", Readable(record.until)),
         };
         let (at, host) = (Readable(record.at), &record.host);
-        writeln!(text, "{at:>14}  {host:<12} {}{run}", describe(&record.event)).expect("a string takes all");
+        writeln!(text, "{at:>14}  {host:<12} {}{run}", record.event).expect("a string takes all");
     }
     text
 }

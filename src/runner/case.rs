@@ -12,12 +12,12 @@ use crate::fault::Plan;
 use crate::grammar::Refusal;
 use crate::history::{Checkpoint, Digest};
 use crate::runner::Trace;
-use crate::sim::{self, BadPlan, SimFile};
+use crate::sim::{self, SimFile};
 use crate::subject::Subjects;
 use crate::trial::{Conclusion, EngineKind, Outcome};
 
 /// The format that this version writes and reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// One trial, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +44,9 @@ pub struct Case {
     pub conclusion: Conclusion,
     /// What the judges said.
     pub judgements: Vec<Judgement>,
-    /// The faults that were played.
-    pub plan: Plan,
+    /// The faults that were played, as the lines of a sim's `[[fault]]` tables: they may be edited, and are read as a
+    /// sim is.
+    pub plan: Vec<String>,
     /// The sim file's text, settings applied.
     text: String,
 }
@@ -93,7 +94,8 @@ pub enum CaseError {
     },
     /// The file was written by another version.
     #[error(
-        "case file {} has format {format}, and this pulseless reads format {FORMAT}; it was written by pulseless {version}",
+        "case file {} has format {format}, and this pulseless reads format {FORMAT}; replay it with the build that wrote \
+         it (pulseless {version}, formats 1 and 2 are older than {FORMAT}), or play its sim and seed anew",
         path.display()
     )]
     Format {
@@ -104,15 +106,7 @@ pub enum CaseError {
         /// Who wrote it.
         version: String,
     },
-    /// The plan in the file cannot be played.
-    #[error("the plan of the case of {sim} cannot be played: {error}")]
-    Plan {
-        /// The sim.
-        sim: String,
-        /// What is wrong with it.
-        error: BadPlan,
-    },
-    /// The sim in the file is refused.
+    /// The sim or the plan in the file is refused.
     #[error("failed to {0}")]
     Refused(Box<Refusal>),
 }
@@ -132,7 +126,7 @@ impl Case {
             checkpoints: outcome.history.checkpoints().to_vec(),
             conclusion: outcome.conclusion.clone(),
             judgements: outcome.judgements.clone(),
-            plan: outcome.plan.clone(),
+            plan: outcome.plan.to_string().lines().map(str::to_owned).collect(),
             text: outcome.sim.text.clone(),
         }
     }
@@ -183,15 +177,20 @@ impl Case {
     /// This version refuses the sim, or the plan.
     pub fn sim(&self, subjects: Subjects) -> Result<SimFile, CaseError> {
         let sim = self.unplanned(subjects)?;
-        sim::check_plan(&sim, &self.plan).map_err(|error| CaseError::Plan { sim: self.sim.clone(), error })?;
         // The plan as it stands, so that one that was edited is played.
-        Ok(SimFile { plan: self.plan.clone(), storm: None, ..sim })
+        let plan = self.read_plan(&sim)?;
+        Ok(SimFile { plan, storm: None, ..sim })
     }
 
     /// Whether the plan is not the one that the seed makes of the sim: somebody has edited it.
     #[must_use]
     pub fn is_edited(&self, subjects: Subjects) -> bool {
-        self.unplanned(subjects).is_ok_and(|sim| sim::plan_of(&sim, self.seed) != self.plan)
+        self.unplanned(subjects).is_ok_and(|sim| self.read_plan(&sim).is_ok_and(|plan| plan != sim.plan_of(self.seed)))
+    }
+
+    fn read_plan(&self, sim: &SimFile) -> Result<Plan, CaseError> {
+        let name = format!("{}-seed-{}.plan", self.sim, self.seed);
+        sim.read_plan(&name, &self.plan.join("\n")).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
     }
 
     fn unplanned(&self, subjects: Subjects) -> Result<SimFile, CaseError> {

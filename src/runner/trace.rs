@@ -293,8 +293,8 @@ mod tests {
             let before: Vec<u64> = found.before.iter().map(|event| event.number).collect();
             assert_eq!(before, (odd.saturating_sub(3).max(1)..odd).collect::<Vec<_>>());
             let [one, other] = found.sides.map(|side| side.event.expect("an event"));
-            assert_eq!((one.number, one.event), (odd, Event::Dialing { attempt: odd }));
-            assert_eq!((other.number, other.event), (odd, Event::ProcessKilled));
+            assert_eq!((one.number, one.what), (odd, Event::Dialing { attempt: odd }.to_string()));
+            assert_eq!((other.number, other.what), (odd, Event::ProcessKilled.to_string()));
         }
     }
 

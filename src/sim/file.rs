@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::Cast;
-use crate::fault::{Latency, Plan, Storm};
+use crate::fault::{Plan, PlanFrame, Storm, add_storm, read_plan_text};
+use crate::grammar::{Latency, Refusal};
+use crate::sim::read::TRIAL_MAX;
 use crate::subject::{Setup, Subject, TrialTimes};
 
 /// One file of `sims/`, read and checked.
@@ -51,6 +53,29 @@ impl SimFile {
     #[must_use]
     pub fn calm_begins(&self) -> Duration {
         self.duration.saturating_sub(self.calm)
+    }
+
+    /// The faults of the trial with that seed: those of the file, and what the seed draws where the sim has a storm.
+    #[must_use]
+    pub fn plan_of(&self, seed: u64) -> Plan {
+        match &self.storm {
+            Some(storm) => add_storm(&self.plan, storm, self.cast(), self.calm_begins(), seed),
+            None => self.plan.clone(),
+        }
+    }
+
+    /// Reads a plan for this sim from a text of `[[fault]]` tables; `name` names the text.
+    ///
+    /// # Errors
+    /// Every independent problem, with its line and what would be right.
+    pub fn read_plan(&self, name: &str, text: &str) -> Result<Plan, Refusal> {
+        let frame = PlanFrame {
+            cast: Some(self.cast().clone()),
+            duration: Some(self.duration),
+            calm_begins: Some(self.calm_begins()),
+            longest: TRIAL_MAX,
+        };
+        read_plan_text(name, text, &frame)
     }
 
     /// When what happens.

@@ -8,19 +8,18 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::fault::{Family, Latency, Storm};
-use crate::grammar::quantity::spell;
+use crate::fault::{Family, HEALING, PlanFrame, Storm, WINDOW_MIN, read_plan};
+use crate::grammar::measure::{read_bandwidth, read_latency, read_percent};
+use crate::grammar::quantity::{Latency, spell};
 use crate::grammar::refusal::{Notes, Problem, Refusal, listed};
 use crate::grammar::section::{Entry, Found, Section, excluded};
-use crate::sim::clause::{Stage, read_plan};
 use crate::sim::file::{LinkSettings, Promise, Promised, SimFile};
-use crate::sim::measure::{read_bandwidth, read_latency, read_percent};
+
 use crate::sim::setting::{Setting, apply};
-use crate::sim::storm::{HEALING, SHORTEST_WINDOW};
 use crate::subject::{Reading, Subject, Subjects};
 
 /// A week: the longest timer in reach is an hour, and a client that stays connected for days has seen it often.
-const TRIAL_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub(crate) const TRIAL_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The calm of a sim that does not say: time for a watchdog (3 × 30 s) and a backoff (30 s) to run out once (C2).
 const CALM: Duration = Duration::from_secs(180);
 /// A link that loses more than every second segment for good carries nothing to be judged.
@@ -97,8 +96,8 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, subjects: Subjects) 
     let calm_begins = duration.zip(calm).and_then(|(duration, calm)| duration.checked_sub(calm));
     // A calm without a time before it is a problem of its own.
     let calm_begins = calm_begins.filter(|begins| !begins.is_zero());
-    let stage = Stage { cast, duration, calm_begins, longest: TRIAL_MAX };
-    let plan = read_plan(&mut root, &stage);
+    let frame = PlanFrame { cast, duration, calm_begins, longest: TRIAL_MAX };
+    let plan = read_plan(&mut root, &frame);
     let storm = read_storm(root.section("storm"), calm_begins);
     root.finish();
     Some(SimFile {
@@ -185,7 +184,7 @@ fn read_families(entry: &Entry<'_>) -> Result<BTreeSet<Family>, Problem> {
 /// Notes a storm without time for a fault and for what TCP does after it.
 fn note_window(section: &Section<'_>, begins: &Found<Duration>, calm_begins: Duration) {
     let end = calm_begins.saturating_sub(HEALING);
-    if begins.value + SHORTEST_WINDOW <= end {
+    if begins.value + WINDOW_MIN <= end {
         return;
     }
     let (begins_told, calm_told, healing) = (spell(begins.value), spell(calm_begins), spell(HEALING));
@@ -196,7 +195,7 @@ fn note_window(section: &Section<'_>, begins: &Found<Duration>, calm_begins: Dur
     };
     let help = format!(
         "its faults end {healing} before the calm, when TCP has sent again what they held up; leave it {} before that",
-        spell(SHORTEST_WINDOW)
+        spell(WINDOW_MIN)
     );
     section.note(problem.label("no room").advice(help));
 }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checker::{self, Judgement, Milestone, Readable, Verdict};
+use crate::checker::{self, Judgement, Milestone, Verdict};
 use crate::fault::{Origin, Plan};
+use crate::grammar::Readable;
 use crate::history::{Digest, Event, History};
 use crate::sim::{Promised, SimFile};
 use crate::trial::EngineKind;
@@ -122,7 +123,7 @@ fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &
         format!(
             "fault {} never fired ({}, at {}): nothing was there to harm",
             clause.number,
-            clause.fault.kind(),
+            clause.fault.name(),
             Readable(clause.at)
         )
     });

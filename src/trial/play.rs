@@ -1,15 +1,14 @@
 //! Plays a staged sim to its end: applies the plan, and hands the history to the judges.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::fault::{Clause, Death, Fault, HostHarm, Plan, Way};
+use crate::cast::HostName;
+use crate::fault::{Clause, Death, Fault, Harm, Plan, ProcessHarm, ProxyHarm, Step, Way};
 use crate::history::{Event, History};
 use crate::proxy::{Direction, Silence};
 use crate::sim::SimFile;
-use crate::sim::plan_of;
 use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
 use crate::world::{Engine, EngineError, Leap, LinkBase, TrialPanic, Turmoil, on_trial_thread};
@@ -59,7 +58,7 @@ pub fn play_in(
     engine: EngineKind,
     build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
 ) -> Result<Outcome, PlayError> {
-    let plan = plan_of(sim, seed);
+    let plan = sim.plan_of(seed);
     let history = record_in(sim, &plan, seed, engine, 0..0, build)?;
     Ok(Outcome::judge(sim.clone(), seed, engine, plan, history))
 }
@@ -70,7 +69,7 @@ pub fn play_in(
 /// # Errors
 /// See [`PlayError`].
 pub fn record(sim: &SimFile, seed: u64, engine: EngineKind, kept: Range<u64>) -> Result<History, PlayError> {
-    record_in(sim, &plan_of(sim, seed), seed, engine, kept, |sim, seed| world(sim, seed, engine))
+    record_in(sim, &sim.plan_of(seed), seed, engine, kept, |sim, seed| world(sim, seed, engine))
 }
 
 fn record_in(
@@ -105,37 +104,14 @@ fn links(sim: &SimFile) -> LinkBase {
     }
 }
 
-/// One moment of one clause, in the order of the timeline: what ends at an instant ends before another begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    End,
-    BackUp,
-    Up,
-    Down,
-    Begin,
-}
-
 /// What the play does when, in order.
 fn timeline(plan: &Plan) -> Vec<(Duration, Step, &Clause)> {
     let mut steps = Vec::new();
     for clause in &plan.clauses {
         steps.push((clause.at, Step::Begin, clause));
         steps.push((clause.end(), Step::End, clause));
-        match &clause.fault {
-            Fault::Host { harm: HostHarm::Dies { death: Death::DiskRestored { from }, .. }, .. } => {
-                steps.push((*from, Step::BackUp, clause));
-            }
-            Fault::Host { harm: HostHarm::RestartLoop { up, down }, .. } => {
-                let mut at = clause.at;
-                // Ends: a sim's `up` and `down` are at least a millisecond.
-                while at < clause.end() {
-                    steps.push((at, Step::Down, clause));
-                    steps.push(((at + *down).min(clause.end()), Step::Up, clause));
-                    at += *down + *up;
-                }
-            }
-            Fault::ProxySilenceUpstream { .. } | Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {}
-        }
+        let more = clause.fault.steps(clause.at, clause.end());
+        steps.extend(more.into_iter().map(|(at, step)| (at, step, clause)));
     }
     steps.sort_by_key(|(at, step, clause)| (*at, *step, clause.number));
     steps
@@ -156,8 +132,8 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
                     felt.insert(clause.number);
                 }
             }
-            Step::Down => {
-                if halt(&mut stage, &clause.fault, Death::Killed) {
+            Step::Down(death) => {
+                if halt(&mut stage, &clause.fault, death) {
                     felt.insert(clause.number);
                 }
             }
@@ -173,35 +149,46 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
     Ok(stage.recorder.take())
 }
 
-/// Begins a clause; whether it harmed anybody at once.
+/// Begins a clause; whether it harmed anybody at once. The proxies are the play's to harm, and so is a host that dies
+/// at once; the world does everything else.
 fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
-    match &clause.fault {
-        Fault::ProxySilenceUpstream { on, way, path } => {
-            let silence = Silence {
-                peers: Some(on.iter().map(|host| stage.ip(host)).collect::<BTreeSet<IpAddr>>()),
-                paths: path.as_deref().map(path_pattern),
-                direction: way.map(direction),
-                streams: None,
-            };
+    match clause.fault.harm() {
+        Harm::Proxy { on, harm } => {
+            let rule = rule(stage, &on, &harm);
             for (proxy, control) in &stage.controls {
-                let (control, silence, number) = (control.clone(), silence.clone(), clause.number);
-                stage.world.order(stage.hosts[proxy], Box::new(move || control.add(number, silence)))?;
+                let (control, rule, number) = (control.clone(), rule.clone(), clause.number);
+                stage.world.order(stage.hosts[proxy], Box::new(move || control.add(number, rule)))?;
             }
             Ok(false)
         }
-        Fault::Host { harm: HostHarm::Dies { death, point: None }, .. } => Ok(halt(stage, &clause.fault, *death)),
-        Fault::Host { harm: HostHarm::RestartLoop { .. }, .. } => Ok(false),
-        Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => {
-            stage.world.begin(clause.number, &clause.fault);
+        Harm::Process { harm: ProcessHarm::Dies { death, point: None }, .. } => Ok(halt(stage, &clause.fault, death)),
+        harm @ (Harm::Link { .. }
+        | Harm::Kernel { .. }
+        | Harm::Process { .. }
+        | Harm::Clock { .. }
+        | Harm::Disk { .. }) => {
+            stage.world.begin(clause.number, &harm);
             Ok(false)
         }
     }
 }
 
+/// What a proxy is told to do wrong.
+fn rule(stage: &Stage, on: &BTreeSet<HostName>, harm: &ProxyHarm) -> Silence {
+    match harm {
+        ProxyHarm::Silence { way, path } => Silence {
+            peers: Some(on.iter().map(|host| stage.ip(host)).collect()),
+            paths: path.as_deref().map(path_pattern),
+            direction: way.map(direction),
+            streams: None,
+        },
+    }
+}
+
 /// Ends a clause; whether it was felt in its time.
 fn end(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
-    match &clause.fault {
-        Fault::ProxySilenceUpstream { .. } => {
+    match clause.fault.harm() {
+        Harm::Proxy { .. } => {
             let mut felt = false;
             for (proxy, control) in &stage.controls {
                 let (control, number) = (control.clone(), clause.number);
@@ -210,12 +197,14 @@ fn end(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
             }
             Ok(felt)
         }
-        Fault::Host { harm: HostHarm::Dies { .. } | HostHarm::RestartLoop { .. }, .. } => {
+        Harm::Process { harm: ProcessHarm::Dies { .. } | ProcessHarm::RestartLoop, .. } => {
             let felt = stage.world.end(clause.number);
             start(stage, &clause.fault);
             Ok(felt)
         }
-        Fault::Host { .. } | Fault::Link { .. } | Fault::Disk { .. } => Ok(stage.world.end(clause.number)),
+        Harm::Link { .. } | Harm::Kernel { .. } | Harm::Process { .. } | Harm::Clock { .. } | Harm::Disk { .. } => {
+            Ok(stage.world.end(clause.number))
+        }
     }
 }
 

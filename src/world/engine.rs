@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::env::Env;
-use crate::fault::{Death, Fault};
+use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
 
 /// Names a host of a world.
@@ -62,9 +62,9 @@ pub trait Engine {
     /// Keeps a copy of the host's disk as it is now, for [`Death::DiskRestored`] of this time.
     fn back_up(&mut self, host: HostId);
 
-    /// Begins a fault of hosts, links or disks. One that halts a host at a named point halts it by itself; every
+    /// Begins a harm of links, hosts or disks. One that halts a host at a named point halts it by itself; every
     /// other death is left to [`Engine::halt`]. `number` names the fault, and its dice.
-    fn begin(&mut self, number: u32, fault: &Fault);
+    fn begin(&mut self, number: u32, harm: &Harm);
 
     /// Ends a fault and tells whether it had any effect. A host that it halted stays down.
     fn end(&mut self, number: u32) -> bool;

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pulseless::env::{Address, Env};
-use pulseless::fault::{Death, Latency};
+use pulseless::fault::Death;
+use pulseless::grammar::Latency;
 use pulseless::world::{Clock, Engine, EngineError, Program, Turmoil, on_trial_thread};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;

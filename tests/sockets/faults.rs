@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pulseless::env::{Address, Env, TcpKeepalive, TcpOptions};
-use pulseless::fault::{Answer, Between, Death, Expired, Fault, HostHarm, Latency, LinkHarm, Unsynced};
+use pulseless::fault::{Answer, Between, Death, Expired, Fault, HostHarm, LinkHarm, Unsynced};
+use pulseless::grammar::Latency;
 use pulseless::world::{Engine, HostId, Leap, LinkBase, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};

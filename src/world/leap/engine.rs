@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::fault::{Death, Fault};
+use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
 use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program, TURNS_AT_ONE_INSTANT_MAX};
-use crate::world::leap::harm::{Harmed, Harms};
+use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
 use crate::world::net::{LinkBase, Net};
 use crate::world::sandbox::interpose;
@@ -27,7 +27,7 @@ pub struct Leap {
     timers: BinaryHeap<Reverse<(Duration, HostId)>>,
     /// Hosts that must run at this instant whatever happens: they have just begun, or were released.
     fresh: BTreeSet<HostId>,
-    harms: Harms,
+    harms: LeapHarms,
     crash_observer: Option<CrashObserver>,
     /// A host could not be started: told by the next call that can tell.
     broken: Option<EngineError>,
@@ -50,7 +50,7 @@ impl Leap {
             names: BTreeMap::new(),
             timers: BinaryHeap::new(),
             fresh: BTreeSet::new(),
-            harms: Harms::default(),
+            harms: LeapHarms::default(),
             crash_observer: None,
             broken: None,
         }
@@ -139,9 +139,9 @@ impl Leap {
         }
     }
 
-    /// The hosts that a fault falls on.
-    fn hosts_of(&self, fault: &Fault) -> Vec<HostId> {
-        fault.hosts().map(|name| *self.names.get(name).expect("a fault falls on hosts of its world")).collect()
+    /// The hosts that a harm falls on.
+    fn hosts_of(&self, harm: &Harm) -> Vec<HostId> {
+        harm.hosts().map(|name| *self.names.get(&**name).expect("a harm falls on hosts of its world")).collect()
     }
 
     fn set_now(&mut self, now: Duration) {
@@ -202,12 +202,12 @@ impl Engine for Leap {
         self.hosts[host.index()].disks().back_up(self.clock.now());
     }
 
-    fn begin(&mut self, number: u32, fault: &Fault) {
-        let on = self.hosts_of(fault);
+    fn begin(&mut self, number: u32, harm: &Harm) {
+        let on = self.hosts_of(harm);
         let mut released = BTreeSet::new();
         let mut harmed =
             Harmed { net: &self.net, hosts: &mut self.hosts, now: self.clock.now(), released: &mut released };
-        self.harms.begin(number, fault, on, &mut harmed);
+        self.harms.begin(number, harm, on, &mut harmed);
     }
 
     fn end(&mut self, number: u32) -> bool {

@@ -1,58 +1,51 @@
-//! The faults that are at work: who carries each of them out, and whether anybody felt it.
+//! The harms that are at work: who carries each of them out, and whether anybody felt it.
 //!
 //! Links, backlogs and names are the fabric's, disks the disks', everything else of a host is the host's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::fault::{Fault, HostHarm};
+use crate::fault::{ClockHarm, Harm, ProcessHarm};
 use crate::world::engine::HostId;
 use crate::world::leap::host::LeapHost;
 use crate::world::net::Net;
 
-/// Faults by their clauses' numbers.
+/// Harms by their clauses' numbers.
 #[derive(Default)]
-pub(crate) struct Harms {
-    active: BTreeMap<u32, Harm>,
+pub(crate) struct LeapHarms {
+    active: BTreeMap<u32, Active>,
 }
 
-struct Harm {
-    fault: Fault,
+struct Active {
+    harm: Harm,
     on: Vec<HostId>,
     felt: bool,
 }
 
-impl Harms {
-    /// Begins a fault on `on`, its hosts.
-    pub(crate) fn begin(&mut self, number: u32, fault: &Fault, on: Vec<HostId>, world: &mut Harmed<'_>) {
+impl LeapHarms {
+    /// Begins a harm on `on`, its hosts.
+    pub(crate) fn begin(&mut self, number: u32, harm: &Harm, on: Vec<HostId>, world: &mut Harmed<'_>) {
         let mut felt = false;
-        match fault {
-            Fault::ProxySilenceUpstream { .. } => {}
-            Fault::Link { .. } => world.net.fabric().begin(number, fault),
-            Fault::Disk { harm, .. } => on.iter().for_each(|host| world.host(*host).disks().begin(number, *harm)),
-            Fault::Host { harm: HostHarm::BacklogFull | HostHarm::Name { .. }, .. } => {
-                world.net.fabric().begin(number, fault);
-            }
-            Fault::Host { harm, .. } => {
-                for host in &on {
-                    felt |= world.begin(number, *host, harm);
-                }
-            }
+        match harm {
+            Harm::Proxy { .. } => {}
+            Harm::Link { between, harm } => world.net.fabric().begin_on_links(number, between, harm),
+            Harm::Kernel { on, harm } => world.net.fabric().begin_in_kernels(number, on, harm),
+            Harm::Process { harm, .. } => on.iter().for_each(|host| felt |= world.begin(number, *host, harm)),
+            Harm::Clock { harm, .. } => on.iter().for_each(|host| world.bend_clock(number, *host, *harm)),
+            Harm::Disk { harm, .. } => on.iter().for_each(|host| world.host(*host).disks().begin(number, *harm)),
         }
-        self.active.insert(number, Harm { fault: fault.clone(), on, felt });
+        self.active.insert(number, Active { harm: harm.clone(), on, felt });
     }
 
-    /// Ends a fault; whether it had any effect.
+    /// Ends a harm; whether it had any effect.
     pub(crate) fn end(&mut self, number: u32, world: &mut Harmed<'_>) -> bool {
-        let Some(Harm { fault, on, mut felt }) = self.active.remove(&number) else { return false };
-        match fault {
-            Fault::ProxySilenceUpstream { .. } => {}
-            Fault::Link { .. } => felt |= world.net.fabric().end(number),
-            Fault::Disk { .. } => on.iter().for_each(|host| felt |= world.host(*host).disks().end(number)),
-            Fault::Host { harm: HostHarm::BacklogFull | HostHarm::Name { .. }, .. } => {
-                felt |= world.net.fabric().end(number);
-            }
-            Fault::Host { harm, .. } => on.iter().for_each(|host| felt |= world.end(number, *host, &harm)),
+        let Some(Active { harm, on, mut felt }) = self.active.remove(&number) else { return false };
+        match harm {
+            Harm::Proxy { .. } => {}
+            Harm::Link { .. } | Harm::Kernel { .. } => felt |= world.net.fabric().end(number),
+            Harm::Process { harm, .. } => on.iter().for_each(|host| felt |= world.end(number, *host, &harm)),
+            Harm::Clock { .. } => on.iter().for_each(|host| felt |= world.mend_clock(number, *host)),
+            Harm::Disk { .. } => on.iter().for_each(|host| felt |= world.host(*host).disks().end(number)),
         }
         felt
     }
@@ -81,54 +74,64 @@ impl Harmed<'_> {
         &mut self.hosts[host.index()]
     }
 
-    /// Begins a harm of the host's own; whether it is felt at once.
-    fn begin(&mut self, number: u32, id: HostId, harm: &HostHarm) -> bool {
+    /// Begins a harm of a process; whether it is felt at once.
+    fn begin(&mut self, number: u32, id: HostId, harm: &ProcessHarm) -> bool {
         let (net, now) = (self.net, self.now);
         let host = self.host(id);
         match harm {
-            HostHarm::Dies { death, point: Some(point) } => host.points.arm(number, *point, *death),
-            // These are carried out by `Engine::halt`, these two by the fabric.
-            HostHarm::Dies { point: None, .. } | HostHarm::RestartLoop { .. } => {}
-            HostHarm::BacklogFull | HostHarm::Name { .. } => {}
-            HostHarm::Paused if host.is_up() => {
+            ProcessHarm::Dies { death, point: Some(point) } => host.points.arm(number, *point, *death),
+            // These are carried out by `Engine::halt`.
+            ProcessHarm::Dies { point: None, .. } | ProcessHarm::RestartLoop => {}
+            ProcessHarm::Paused if host.is_up() => {
                 host.standstill.stop(number);
                 return true;
             }
-            HostHarm::Paused => {}
+            ProcessHarm::Paused => {}
             // A host that has no power cannot sleep.
-            HostHarm::Suspended if host.is_off() => {}
-            HostHarm::Suspended => {
+            ProcessHarm::Suspended if host.is_off() => {}
+            ProcessHarm::Suspended => {
                 if host.standstill.fall_asleep(number, now) {
                     net.fabric().suspend(id);
                 }
                 return host.is_up();
             }
-            HostHarm::ClockStep { by_ms } => host.wall_clock.step(number, *by_ms),
-            HostHarm::ClockDrift { parts_per_million } => host.wall_clock.drift(number, *parts_per_million, now),
         }
         false
     }
 
-    /// Ends a harm of the host's own; whether it was felt since it began.
-    fn end(&mut self, number: u32, id: HostId, harm: &HostHarm) -> bool {
+    /// Ends a harm of a process; whether it was felt since it began.
+    fn end(&mut self, number: u32, id: HostId, harm: &ProcessHarm) -> bool {
         let (net, now) = (self.net, self.now);
         let host = self.host(id);
         match harm {
-            HostHarm::Dies { point: Some(_), .. } => return host.points.disarm(number),
-            HostHarm::Dies { point: None, .. } | HostHarm::RestartLoop { .. } => {}
-            HostHarm::BacklogFull | HostHarm::Name { .. } => {}
-            HostHarm::Paused => {
+            ProcessHarm::Dies { point: Some(_), .. } => return host.points.disarm(number),
+            ProcessHarm::Dies { point: None, .. } | ProcessHarm::RestartLoop => {}
+            ProcessHarm::Paused => {
                 host.standstill.go_on(number);
                 self.released.insert(id);
             }
-            HostHarm::Suspended => {
+            ProcessHarm::Suspended => {
                 if host.standstill.wake_up(number, now) {
                     net.fabric().resume(id);
                     self.released.insert(id);
                 }
             }
-            HostHarm::ClockStep { .. } | HostHarm::ClockDrift { .. } => return host.wall_clock.heal(number, now),
         }
         false
+    }
+
+    fn bend_clock(&mut self, number: u32, id: HostId, harm: ClockHarm) {
+        let now = self.now;
+        let clock = &mut self.host(id).wall_clock;
+        match harm {
+            ClockHarm::Step { by_ms } => clock.step(number, by_ms),
+            ClockHarm::Drift { parts_per_million } => clock.drift(number, parts_per_million, now),
+        }
+    }
+
+    /// Whether the host looked at its clock meanwhile.
+    fn mend_clock(&mut self, number: u32, id: HostId) -> bool {
+        let now = self.now;
+        self.host(id).wall_clock.heal(number, now)
     }
 }

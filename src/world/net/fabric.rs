@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
+use crate::cast::HostName;
 use crate::env::TcpOptions;
-use crate::fault::{Fault, HostHarm};
+use crate::fault::{Between, KernelHarm, LinkHarm};
 use crate::world::engine::HostId;
 use crate::world::net::connection::TcpConnection;
 use crate::world::net::end::{Closing, End, Holder, TcpPhase};
@@ -169,20 +170,16 @@ impl Fabric {
     }
 
     /// Begins a fault, if it is one of links, names or backlogs.
-    pub(crate) fn begin(&mut self, number: u32, fault: &Fault) {
-        match fault {
-            Fault::Link { between, harm } => {
-                let (from, to) = (self.names.find(&between.from), self.names.find(&between.to));
-                self.links.begin(self.now, number, Ways { from, to, one_way: between.one_way }, harm);
-            }
-            Fault::Host { on, harm: HostHarm::BacklogFull } => {
-                self.jams.push(Jam { number, on: self.names.find(on), is_felt: false });
-            }
-            Fault::Host { on, harm: HostHarm::Name { name, answer } } => {
-                let to = self.names.find(on);
-                self.names.begin_lie(number, to, name, answer);
-            }
-            Fault::Host { .. } | Fault::Disk { .. } | Fault::ProxySilenceUpstream { .. } => {}
+    pub(crate) fn begin_on_links(&mut self, number: u32, between: &Between, harm: &LinkHarm) {
+        let (from, to) = (self.names.find(&between.from), self.names.find(&between.to));
+        self.links.begin(self.now, number, Ways { from, to, one_way: between.one_way }, harm);
+    }
+
+    pub(crate) fn begin_in_kernels(&mut self, number: u32, on: &BTreeSet<HostName>, harm: &KernelHarm) {
+        let on = self.names.find(on);
+        match harm {
+            KernelHarm::BacklogFull => self.jams.push(Jam { number, on, is_felt: false }),
+            KernelHarm::Name { name, answer } => self.names.begin_lie(number, on, name, answer),
         }
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use rand::RngExt;
 
 use crate::env::Dice;
-use crate::fault::{Latency, LinkHarm, Shape};
+use crate::fault::LinkHarm;
+use crate::grammar::{Latency, Shape};
 use crate::world::engine::HostId;
 use crate::world::net::harm::{Harm, Ways};
 use crate::world::net::packet::{Effects, HostPlace, Packet, Segments, WHOLE, draw};

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::cast::HostName;
 use crate::fault::Answer;
 use crate::world::engine::HostId;
 
@@ -65,8 +66,8 @@ impl Names {
     }
 
     /// The hosts of these names; a name that no host bears is passed over.
-    pub(crate) fn find<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> BTreeSet<HostId> {
-        names.into_iter().filter_map(|name| self.hosts.get(name).copied()).collect()
+    pub(crate) fn find<'n>(&self, names: impl IntoIterator<Item = &'n HostName>) -> BTreeSet<HostId> {
+        names.into_iter().filter_map(|name| self.hosts.get(&**name).copied()).collect()
     }
 
     pub(crate) fn begin_lie(&mut self, number: u32, to: BTreeSet<HostId>, name: &str, answer: &Answer) {

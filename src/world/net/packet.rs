@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use crate::env::Dice;
-use crate::fault::{Latency, Shape};
+use crate::grammar::{Latency, Shape};
 use crate::world::clock::nanos;
 use crate::world::engine::HostId;
 

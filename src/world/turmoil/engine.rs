@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use turmoil::{Builder, Sim};
 
-use crate::fault::{Between, Death, Fault, Latency, LinkHarm};
+use crate::cast::HostName;
+use crate::fault::{Between, Death, Harm, LinkHarm};
+use crate::grammar::Latency;
 use crate::world::clock::{Clock, WALL_CLOCK_START};
 use crate::world::disk::Disks;
 use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program};
@@ -67,8 +69,8 @@ impl Turmoil {
 
     /// The links that a fault falls on.
     fn links(&self, between: &Between) -> Vec<TurmoilLink> {
-        let ips = |names: &BTreeSet<String>| {
-            let hosts = self.hosts.iter().filter(|host| names.contains(&host.name));
+        let ips = |names: &BTreeSet<HostName>| {
+            let hosts = self.hosts.iter().filter(|host| names.contains(&*host.name));
             hosts.map(|host| host.ip).collect::<Vec<IpAddr>>()
         };
         let (from, to) = (ips(&between.from), ips(&between.to));
@@ -98,9 +100,9 @@ impl Turmoil {
         held
     }
 
-    /// The hosts of a fault of disks or hosts.
-    fn harmed<'e>(&'e self, fault: &'e Fault) -> impl Iterator<Item = &'e TurmoilHost> {
-        fault.hosts().filter_map(|name| self.hosts.iter().find(|host| host.name == name))
+    /// The hosts that a harm falls on.
+    fn harmed<'e>(&'e self, harm: &'e Harm) -> impl Iterator<Item = &'e TurmoilHost> {
+        harm.hosts().filter_map(|name| self.hosts.iter().find(|host| host.name == **name))
     }
 
     fn set_now(&mut self) {
@@ -176,11 +178,15 @@ impl Engine for Turmoil {
         self.hosts[host.index()].disks().back_up(self.clock.now());
     }
 
-    fn begin(&mut self, number: u32, fault: &Fault) {
-        match fault {
-            Fault::Link { between, harm: LinkHarm::Partition } if !between.one_way => self.cut(number, between),
-            Fault::Disk { harm, .. } => self.harmed(fault).for_each(|host| host.disks().begin(number, *harm)),
-            Fault::ProxySilenceUpstream { .. } | Fault::Host { .. } | Fault::Link { .. } => {}
+    fn begin(&mut self, number: u32, harm: &Harm) {
+        match harm {
+            Harm::Link { between, harm: LinkHarm::Partition } if !between.one_way => self.cut(number, between),
+            Harm::Disk { harm: disk, .. } => self.harmed(harm).for_each(|host| host.disks().begin(number, *disk)),
+            Harm::Proxy { .. }
+            | Harm::Link { .. }
+            | Harm::Kernel { .. }
+            | Harm::Process { .. }
+            | Harm::Clock { .. } => {}
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::env::TcpOptions;
-use crate::fault::{Clause, Death, Fault, HostHarm, Latency, Origin, Way};
+use crate::fault::{Clause, Death, Fault, HostHarm, Origin, Way};
+use crate::grammar::Latency;
 use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
 use crate::subject::xmtp::client::{self, Http2Keepalive};

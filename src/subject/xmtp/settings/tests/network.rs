@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{SMALL, refused, render, secs, set, settings};
 use crate::env::{TcpKeepalive, TcpOptions};
-use crate::fault::{Latency, Shape};
+use crate::grammar::{Latency, Shape};
 use crate::sim::{LinkSettings, SimFile, read};
 use crate::subject::xmtp::SUBJECTS;
 

@@ -4,35 +4,35 @@
 
 use std::time::Duration;
 
+use crate::fault::PlanFrame;
 use crate::grammar::quantity::spell;
 use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Found, Section};
-use crate::sim::clause::Stage;
 
 /// When a fault begins and how long it lasts; none where the file does not say so properly.
-pub(crate) struct Times {
+pub(crate) struct ClauseTimes {
     /// Since the trial's start.
     pub(crate) at: Option<Found<Duration>>,
     /// How long.
     pub(crate) lasts: Option<Found<Duration>>,
 }
 
-impl Times {
+impl ClauseTimes {
     /// Reads `at` and `for`.
-    pub(crate) fn read(section: &mut Section<'_>, stage: &Stage) -> Self {
+    pub(crate) fn read(section: &mut Section<'_>, frame: &PlanFrame) -> Self {
         let shortest = Duration::from_millis(1);
-        let at = section.required("at", "at = \"2m\"", |entry| entry.duration(Duration::ZERO..=stage.longest));
-        let lasts = section.required("for", "for = \"10m\"", |entry| entry.duration(shortest..=stage.longest));
+        let at = section.required("at", "at = \"2m\"", |entry| entry.duration(Duration::ZERO..=frame.longest));
+        let lasts = section.required("for", "for = \"10m\"", |entry| entry.duration(shortest..=frame.longest));
         if let (Some(at), Some(lasts)) = (&at, &lasts) {
-            note_times(section, at, lasts, stage);
+            note_times(section, at, lasts, frame);
         }
-        Times { at, lasts }
+        ClauseTimes { at, lasts }
     }
 }
 
 /// Notes a fault that comes too late, or that has not healed when the calm begins.
-fn note_times(section: &Section<'_>, at: &Found<Duration>, lasts: &Found<Duration>, stage: &Stage) {
-    let (Some(duration), Some(calm_begins)) = (stage.duration, stage.calm_begins) else { return };
+fn note_times(section: &Section<'_>, at: &Found<Duration>, lasts: &Found<Duration>, frame: &PlanFrame) {
+    let (Some(duration), Some(calm_begins)) = (frame.duration, frame.calm_begins) else { return };
     let key = section.key();
     let at_span = at.span.clone().unwrap_or_default();
     if at.value >= duration {

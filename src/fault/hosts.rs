@@ -1,4 +1,4 @@
-//! Patterns over the names of hosts, and over paths.
+//! The hosts that a fault names: patterns over names, and whom a fault may fall on. Patterns over paths besides.
 //!
 //! Refuses to know which fault they belong to.
 
@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use globset::{Glob, GlobSet};
 
-use crate::cast::Member;
+use crate::cast::{HostName, Member};
+use crate::fault::read::Scene;
 use crate::grammar::refusal::{Problem, listed};
 use crate::grammar::section::{Entry, Section};
-use crate::sim::clause::Stage;
 
 /// Far longer than a host name or a path; a pattern's length bounds the size of what it compiles to.
-const LONGEST_PATTERN: usize = 200;
+const PATTERN_MAX: usize = 200;
 
 /// Whom a fault may fall on.
 pub(crate) struct Reach {
@@ -39,20 +39,20 @@ pub(crate) const STREAMING: Reach =
 pub(crate) fn read_hosts(
     section: &mut Section<'_>,
     name: &'static str,
-    stage: &Stage,
+    scene: &Scene<'_>,
     reach: &Reach,
-) -> Option<BTreeSet<String>> {
+) -> Option<BTreeSet<HostName>> {
     let entry = section.required(name, &format!("{name} = \"client-*\""), |entry| Ok(entry.clone()))?.value;
-    match_hosts(section, &entry, stage, reach)
+    match_hosts(section, &entry, scene, reach)
 }
 
 /// The hosts that a key's patterns match.
 pub(crate) fn match_hosts(
     section: &Section<'_>,
     entry: &Entry<'_>,
-    stage: &Stage,
+    scene: &Scene<'_>,
     reach: &Reach,
-) -> Option<BTreeSet<String>> {
+) -> Option<BTreeSet<HostName>> {
     const FORM: &str = "a pattern over host names or an array of them: \"client-*\", or [\"node\", \"client-1\"]";
     let entries = match entry.is_string() {
         true => vec![entry.clone()],
@@ -63,17 +63,14 @@ pub(crate) fn match_hosts(
         section.note(problem.advice(format!("write {FORM}")));
         return None;
     }
-    let hosts = stage
-        .cast
-        .as_ref()
-        .map(|cast| cast.those(reach.can).map(|member| member.name.to_string()).collect::<Vec<String>>());
+    let hosts = scene.frame.cast.as_ref().map(|cast| names(cast.those(reach.can)));
     let mut matched = BTreeSet::new();
     for entry in entries {
         let text = section.keep(entry.text(FORM))?;
         let matcher = section.keep(compile(&entry, text))?;
         // Without a cast nobody can say whom a pattern misses.
         let Some(hosts) = &hosts else { continue };
-        let mut found = hosts.iter().filter(|host| matcher.is_match(host.as_str())).peekable();
+        let mut found = hosts.iter().filter(|host| matcher.is_match(&***host)).peekable();
         if found.peek().is_none() {
             section.note(no_host(&entry, text, hosts, reach));
         }
@@ -83,7 +80,7 @@ pub(crate) fn match_hosts(
 }
 
 /// The problem of a pattern that matches nobody.
-fn no_host(entry: &Entry<'_>, text: &str, hosts: &[String], reach: &Reach) -> Problem {
+fn no_host(entry: &Entry<'_>, text: &str, hosts: &[HostName], reach: &Reach) -> Problem {
     let problem = entry.problem(format!("`{}`: `{text}` matches no host that this fault may fall on", entry.key()));
     let help = match hosts.is_empty() {
         true => "the cast has none".to_string(),
@@ -94,13 +91,34 @@ fn no_host(entry: &Entry<'_>, text: &str, hosts: &[String], reach: &Reach) -> Pr
 
 /// Compiles a pattern.
 pub(crate) fn compile(entry: &Entry<'_>, text: &str) -> Result<GlobSet, Problem> {
-    if text.len() > LONGEST_PATTERN {
+    if text.len() > PATTERN_MAX {
         let problem = entry.problem(format!("`{}` is {} bytes long", entry.key(), text.len()));
-        return Err(problem.label("too long").advice(format!("write a pattern of at most {LONGEST_PATTERN} bytes")));
+        return Err(problem.label("too long").advice(format!("write a pattern of at most {PATTERN_MAX} bytes")));
     }
     let compiled = Glob::new(text).and_then(|glob| GlobSet::new([glob]));
     compiled.map_err(|error| {
         let problem = entry.problem(format!("`{}`: {}", entry.key(), error.kind()));
         problem.label("not a pattern").advice("in a pattern, `*` stands for any text, `?` for one character")
     })
+}
+
+fn names<'m>(members: impl Iterator<Item = &'m Member>) -> Vec<HostName> {
+    members.map(|member| member.name.clone()).collect()
+}
+
+/// Reads `on`.
+pub(crate) fn read_on(section: &mut Section<'_>, scene: &Scene<'_>, reach: &Reach) -> Option<BTreeSet<HostName>> {
+    read_hosts(section, "on", scene, reach)
+}
+
+/// A host by its name, not by a pattern; only hosts of whom `can` holds are right.
+pub(crate) fn host_named(entry: &Entry<'_>, scene: &Scene<'_>, can: fn(&Member) -> bool) -> Result<HostName, Problem> {
+    let text = entry.text("the name of a host, such as \"proxy\"")?;
+    let Some(cast) = &scene.frame.cast else { return Ok(text.into()) };
+    let hosts = names(cast.those(can));
+    if let Some(host) = hosts.iter().find(|host| ***host == *text) {
+        return Ok(host.clone());
+    }
+    let problem = entry.problem(format!("`{}`: there is no such host as `{text}` here", entry.key()));
+    Err(problem.label("unknown host").advice(format!("write one of {}", listed(&hosts))))
 }

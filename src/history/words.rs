@@ -1,9 +1,10 @@
-//! One event in words.
+//! Events in words, as a timeline and a story tell them.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::checker::Readable;
 use crate::fault::Way;
+use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, Frame};
 use crate::subject::xmtp::wire::{Add, MessageId, Topic};
 
@@ -11,8 +12,13 @@ use crate::subject::xmtp::wire::{Add, MessageId, Topic};
 const NAMED: usize = 4;
 
 /// What happened, in one line, without time and host.
-#[must_use]
-pub(crate) fn describe(event: &Event) -> String {
+impl fmt::Display for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&describe(self))
+    }
+}
+
+fn describe(event: &Event) -> String {
     match event {
         Event::Began(terms) => format!("the trial begins; it ends at {}", Readable(terms.end)),
         Event::FaultBegan(clause) => format!("fault {}: {}", clause.number, clause.fault),

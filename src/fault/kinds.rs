@@ -1,0 +1,160 @@
+//! The table of faults: one row for each kind, and nothing about any of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::cast::HostName;
+use crate::fault::Harm;
+use crate::fault::kind::{Drawn, Excuse, Hold, Kind, Step, Target};
+use crate::fault::read::Scene;
+use crate::grammar::Section;
+
+mod death;
+mod name;
+
+/// Makes the modules of all kinds, the type of any of them, and the table.
+macro_rules! kinds {
+    ($($name:literal => $module:ident::$kind:ident,)+) => {
+        $(mod $module;)+
+        $(pub use $module::$kind;)+
+
+        /// One kind of fault with its particulars.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Fault {
+            $(#[doc = concat!("`", $name, "`.")] $kind($kind),)+
+        }
+
+        $(impl From<$kind> for Fault {
+            fn from(fault: $kind) -> Fault {
+                Fault::$kind(fault)
+            }
+        })+
+
+        impl Fault {
+            /// The name that a sim file uses.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Fault::$kind(_) => $name,)+
+                }
+            }
+
+            fn kind(&self) -> &dyn Kind {
+                match self {
+                    $(Fault::$kind(fault) => fault,)+
+                }
+            }
+        }
+
+        /// Every kind, in the order in which sims are told of them; a storm draws those of a family in this order.
+        pub const KINDS: &[Row] = &[
+            $(Row {
+                name: $name,
+                read: |section, scene| Some($kind::read(section, scene)?.into()),
+                drawn: $kind::DRAWN,
+            },)+
+        ];
+    };
+}
+
+kinds! {
+    "proxy-silence-upstream" => proxy_silence::ProxySilence,
+    "process-kill" => process_kill::ProcessKill,
+    "restart-loop" => restart_loop::RestartLoop,
+    "power-off" => power_off::PowerOff,
+    "pause" => pause::Pause,
+    "suspend" => suspend::Suspend,
+    "clock-step" => clock_step::ClockStep,
+    "clock-drift" => clock_drift::ClockDrift,
+    "name-fails" => name_fails::NameFails,
+    "name-moves" => name_moves::NameMoves,
+    "name-dead" => name_dead::NameDead,
+    "partition" => partition::Partition,
+    "latency" => latency::SlowLink,
+    "bandwidth" => bandwidth::NarrowLink,
+    "loss" => loss::SegmentLoss,
+    "mtu-black-hole" => mtu_black_hole::MtuBlackHole,
+    "syn-loss" => syn_loss::SynLoss,
+    "backlog-full" => backlog_full::BacklogFull,
+    "idle-drop" => idle_drop::IdleDrop,
+    "sync-fails" => sync_fails::SyncFails,
+    "disk-full" => disk_full::DiskFull,
+    "slow-sync" => slow_sync::SlowSync,
+    "disk-lost" => disk_lost::DiskLost,
+    "disk-restored" => disk_restored::DiskRestored,
+    "bit-rot" => bit_rot::BitRot,
+}
+
+/// One kind in the table.
+pub struct Row {
+    /// The name that a sim file uses.
+    pub name: &'static str,
+    /// Reads its keys besides those that every fault has.
+    pub(crate) read: fn(&mut Section<'_>, &Scene<'_>) -> Option<Fault>,
+    /// How a storm draws it; none where nothing converges after it, or another row draws it.
+    pub(crate) drawn: Option<Drawn>,
+}
+
+impl Fault {
+    /// On whom it falls.
+    #[must_use]
+    pub fn target(&self) -> Target<'_> {
+        self.kind().target()
+    }
+
+    /// What is done, and by whom.
+    #[must_use]
+    pub fn harm(&self) -> Harm {
+        self.kind().harm()
+    }
+
+    /// Whose lateness it excuses.
+    #[must_use]
+    pub fn excuse(&self) -> Excuse {
+        self.kind().excuse()
+    }
+
+    /// Why the turmoil engine cannot do it where it lasts so long; none where it can.
+    #[must_use]
+    pub fn obstacle(&self, lasts: Duration) -> Option<&'static str> {
+        self.kind().obstacle(lasts)
+    }
+
+    /// What happens besides its begin and its end.
+    #[must_use]
+    pub fn steps(&self, at: Duration, end: Duration) -> Vec<(Duration, Step)> {
+        self.kind().steps(at, end)
+    }
+
+    pub(crate) fn keys(&self) -> Vec<(&'static str, toml_edit::Value)> {
+        self.kind().keys()
+    }
+
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.kind().hold()
+    }
+
+    /// The hosts that it harms; links have none of their own.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        let on = match self.target() {
+            Target::Hosts(on) => Some(on),
+            Target::Links(_) => None,
+        };
+        on.into_iter().flatten()
+    }
+
+    /// Whether it harms that host, or a link at one of whose ends the host stands.
+    #[must_use]
+    pub fn falls_on(&self, host: &str) -> bool {
+        match self.target() {
+            Target::Hosts(on) => on.contains(host),
+            Target::Links(between) => between.from.contains(host) || between.to.contains(host),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind().fmt(formatter)
+    }
+}

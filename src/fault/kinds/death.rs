@@ -1,0 +1,96 @@
+//! What the kinds share by which a process dies: the point of its life, and what a host is meanwhile.
+
+use std::collections::BTreeSet;
+
+use toml_edit::Value;
+
+use crate::cast::HostName;
+use crate::fault::hosts::{EVERYBODY, WITH_DISK, read_on};
+use crate::fault::kind::Hold;
+use crate::fault::read::Scene;
+use crate::fault::storm::Draw;
+use crate::fault::{Landmark, Moment, Point, write};
+use crate::grammar::{Entry, Found, Problem, Section};
+
+/// What a point of a process's life looks like; goes after "write".
+const POINT_FORM: &str = "a point such as \"before durable-write 3\" or \"after frame 10\"";
+/// Nobody counts further, and no trial lasts so long.
+const EVENT_MAX: u32 = 1_000_000;
+
+/// What killing does to a host.
+pub(crate) const KILLS: Hold<'_> = Hold::Life { deed: "kills", state: "dead" };
+/// Why turmoil cannot.
+pub(crate) const KILLS_AT_A_POINT: &str = "turmoil 0.7 kills a process between two ticks, not at a point of its life";
+
+/// Reads who dies, and at which point.
+pub(crate) fn read_mortals(
+    section: &mut Section<'_>,
+    scene: &Scene<'_>,
+) -> Option<(BTreeSet<HostName>, Option<Point>)> {
+    let point = section.optional("point", None, |entry| read_point(entry).map(Some));
+    let writes =
+        |point: &Found<Option<Point>>| point.value.is_some_and(|point| point.landmark == Landmark::DurableWrite);
+    // Who has no disk never writes to it.
+    let reach = if point.as_ref().is_some_and(writes) { WITH_DISK } else { EVERYBODY };
+    let on = read_on(section, scene, &reach);
+    Some((on?, point?.value))
+}
+
+fn read_point(entry: &Entry<'_>) -> Result<Point, Problem> {
+    let text = entry.text(POINT_FORM)?;
+    parse_point(text).ok_or_else(|| {
+        let problem = entry.problem(format!("`{}`: `{text}` is not a point of a process's life", entry.key()));
+        problem.label("not a point").advice(format!("write {POINT_FORM}, counted from 1 to {EVENT_MAX}"))
+    })
+}
+
+fn parse_point(text: &str) -> Option<Point> {
+    let mut words = text.split_whitespace();
+    let moment = match words.next()? {
+        "before" => Moment::Before,
+        "after" => Moment::After,
+        _ => return None,
+    };
+    let landmark = match words.next()? {
+        "durable-write" => Landmark::DurableWrite,
+        "frame" => Landmark::Frame,
+        _ => return None,
+    };
+    let nth = words.next()?.parse().ok().filter(|nth| (1..=EVENT_MAX).contains(nth))?;
+    words.next().is_none().then_some(Point { landmark, nth, moment })
+}
+
+fn spell_point(point: Point) -> String {
+    let moment = match point.moment {
+        Moment::Before => "before",
+        Moment::After => "after",
+    };
+    let landmark = match point.landmark {
+        Landmark::DurableWrite => "durable-write",
+        Landmark::Frame => "frame",
+    };
+    format!("{moment} {landmark} {}", point.nth)
+}
+
+/// Draws a point that the hosts come to soon, in one case of two: who has no disk never writes to it.
+pub(crate) fn draw_point(draw: &mut Draw<'_>, on: &BTreeSet<HostName>) -> Option<Point> {
+    if !draw.coin() {
+        return None;
+    }
+    let stores = |host: &HostName| draw.cast.find(host).is_some_and(|member| member.abilities.stores);
+    let writes = on.iter().all(stores) && draw.coin();
+    let landmark = if writes { Landmark::DurableWrite } else { Landmark::Frame };
+    let moment = if draw.coin() { Moment::Before } else { Moment::After };
+    Some(Point { landmark, nth: draw.number(1, 20), moment })
+}
+
+/// The keys of who dies, and at which point.
+pub(crate) fn keys(on: &BTreeSet<HostName>, point: Option<Point>) -> Vec<(&'static str, Value)> {
+    let point = point.map(|point| ("point", spell_point(point).into()));
+    [("on", write::hosts(on))].into_iter().chain(point).collect()
+}
+
+/// The point in a sentence, after a blank.
+pub(crate) fn at(point: Option<Point>) -> String {
+    point.map(|point| format!(" {}", spell_point(point).replace("durable-write", "durable write"))).unwrap_or_default()
+}

@@ -1,0 +1,73 @@
+//! `name-fails`: some hosts are told that there is no such name.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use toml_edit::Value;
+
+use crate::cast::HostName;
+use crate::fault::hosts::{DIALING, read_on};
+use crate::fault::kind::{Drawn, Excuse, Hold, Kind, Target};
+use crate::fault::kinds::name::{self, TURMOIL_NAMES};
+use crate::fault::read::Scene;
+use crate::fault::words::Hosts;
+use crate::fault::{Answer, Family, Harm, KernelHarm, write};
+use crate::grammar::Section;
+
+/// Names matter when a host dials; open connections feel nothing. One draw of a storm serves the three kinds of name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameFails {
+    /// The hosts.
+    pub on: BTreeSet<HostName>,
+    /// The name, that of a host.
+    pub name: HostName,
+}
+
+impl NameFails {
+    pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
+        family: Family::Names,
+        lasts_min_ms: 5000,
+        lasts_max_ms: 180000,
+        fault: |draw| name::draw(draw),
+    });
+
+    pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {
+        let name = name::read(section, scene);
+        let on = read_on(section, scene, &DIALING);
+        Some(NameFails { on: on?, name: name? })
+    }
+}
+
+impl Kind for NameFails {
+    fn target(&self) -> Target<'_> {
+        Target::Hosts(&self.on)
+    }
+
+    fn harm(&self) -> Harm {
+        let harm = KernelHarm::Name { name: self.name.clone(), answer: Answer::Fails };
+        Harm::Kernel { on: self.on.clone(), harm }
+    }
+
+    fn keys(&self) -> Vec<(&'static str, Value)> {
+        vec![("on", write::hosts(&self.on)), ("name", (*self.name).into())]
+    }
+
+    fn excuse(&self) -> Excuse {
+        Excuse::Nobody
+    }
+
+    fn obstacle(&self, _lasts: Duration) -> Option<&'static str> {
+        Some(TURMOIL_NAMES)
+    }
+
+    fn hold(&self) -> Hold<'_> {
+        Hold::Name(&self.name)
+    }
+}
+
+impl fmt::Display for NameFails {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "for {} the name `{}` cannot be resolved", Hosts(&self.on), self.name)
+    }
+}

@@ -1,0 +1,124 @@
+//! Every `[[fault]]` of a text, by its kind: one reader for sims, cases and plans edited by hand.
+//!
+//! Refuses to know the keys of a kind.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use crate::cast::Cast;
+use crate::fault::contradiction::note_contradictions;
+use crate::fault::times::ClauseTimes;
+use crate::fault::{Clause, KINDS, Origin, Plan};
+use crate::grammar::refusal::{Notes, Problem, Refusal};
+use crate::grammar::{Entry, Section};
+
+/// Far more faults than anybody can follow in a report.
+const FAULTS_MAX: u32 = 1_000;
+
+/// What the rest of the file says that matters to faults; none where that part has a problem of its own.
+pub(crate) struct PlanFrame {
+    /// Who takes part.
+    pub(crate) cast: Option<Cast>,
+    /// How long the trial lasts.
+    pub(crate) duration: Option<Duration>,
+    /// When the calm begins, since the trial's start.
+    pub(crate) calm_begins: Option<Duration>,
+    /// The longest duration that makes sense.
+    pub(crate) longest: Duration,
+}
+
+/// What matters to one fault: the rest of the file, and the fault's times.
+pub(crate) struct Scene<'s> {
+    /// The rest of the file.
+    pub(crate) frame: &'s PlanFrame,
+    /// The fault's times.
+    pub(crate) times: &'s ClauseTimes,
+}
+
+/// A clause that may have no number yet, and where the text says when it begins.
+pub(crate) struct DraftClause {
+    /// The fault's name, such as `fault.2`.
+    pub(crate) key: String,
+    /// Where `at` stands.
+    pub(crate) span: Range<usize>,
+    /// The clause.
+    pub(crate) clause: Clause,
+}
+
+/// Reads the plan `name` from a text of `[[fault]]` tables and nothing else.
+///
+/// # Errors
+/// Every independent problem, with its line and what would be right.
+pub(crate) fn read_plan_text(name: &str, text: &str, frame: &PlanFrame) -> Result<Plan, Refusal> {
+    let parsed = DeTable::parse(text).map_err(|error| {
+        let problem = Problem::new("", error.span().unwrap_or_default(), error.message());
+        Refusal::new(name, text, problem.advice("a plan is written as the `[[fault]]` tables of a sim"), Vec::new())
+    })?;
+    let notes = Notes::default();
+    let mut root = Section::root(parsed.get_ref(), &notes);
+    let plan = read_plan(&mut root, frame);
+    root.finish();
+    let mut problems = notes.into_problems().into_iter();
+    match problems.next() {
+        Some(first) => Err(Refusal::new(name, text, first, problems.collect())),
+        None => Ok(plan),
+    }
+}
+
+/// Reads every fault of a text; a wrong one is noted and left out.
+pub(crate) fn read_plan(root: &mut Section<'_>, frame: &PlanFrame) -> Plan {
+    let Some(entry) = root.entry("fault") else { return Plan::default() };
+    let elements = root.keep(entry.elements("one table `[[fault]]` for each fault")).unwrap_or_default();
+    if elements.len() > FAULTS_MAX as usize {
+        let problem = entry.problem(format!("there are {} faults", elements.len()));
+        root.note(problem.label("too many").advice(format!("write at most {FAULTS_MAX} faults")));
+        return Plan::default();
+    }
+    let mut drafts: Vec<DraftClause> = Vec::with_capacity(elements.len());
+    for element in &elements {
+        let section = root.keep(element.section());
+        drafts.extend(section.and_then(|section| read_fault(section, frame)));
+    }
+    // Stable: faults that begin together keep the order of the text.
+    drafts.sort_by_key(|draft| draft.clause.at);
+    note_contradictions(root, &drafts);
+    number(root, &mut drafts);
+    Plan { clauses: drafts.into_iter().map(|draft| draft.clause).collect() }
+}
+
+/// Numbers the clauses that have no number of their own by the time at which they begin, and notes numbers that two
+/// have. A clause keeps its number when others are taken out, and with it its dice.
+fn number(root: &Section<'_>, drafts: &mut [DraftClause]) {
+    let mut taken = BTreeSet::new();
+    for draft in drafts.iter().filter(|draft| draft.clause.number > 0) {
+        if !taken.insert(draft.clause.number) {
+            let message = format!("`{}` has the number {}, as another fault has", draft.key, draft.clause.number);
+            let problem = Problem::new(format!("{}.number", draft.key), draft.span.clone(), message);
+            root.note(problem.label("not its own").advice("give each fault a number of its own, or none"));
+        }
+    }
+    let mut free = (1..).filter(|number| !taken.contains(number));
+    for draft in drafts.iter_mut().filter(|draft| draft.clause.number == 0) {
+        draft.clause.number = free.next().expect("there are more numbers than faults");
+    }
+}
+
+/// Reads one fault.
+fn read_fault(mut section: Section<'_>, frame: &PlanFrame) -> Option<DraftClause> {
+    let times = ClauseTimes::read(&mut section, frame);
+    let names: Vec<_> = KINDS.iter().map(|row| (row.name, row)).collect();
+    let kind = section.required("kind", "kind = \"process-kill\"", |entry| entry.choice("kind of fault", &names));
+    // Without a kind nobody can say which of the other keys are wrong.
+    let fault = (kind?.value.read)(&mut section, &Scene { frame, times: &times });
+    let number = section.optional("number", 0, |entry| entry.number(1..=FAULTS_MAX));
+    let drawn = section.optional("drawn", false, Entry::boolean);
+    let key = section.key().to_string();
+    section.finish();
+    let (at, lasts) = (times.at?, times.lasts?);
+    let origin = if drawn?.value { Origin::Storm } else { Origin::File };
+    let clause = Clause { number: number?.value, at: at.value, lasts: lasts.value, fault: fault?, origin };
+    Some(DraftClause { key, span: at.span.unwrap_or_default(), clause })
+}
