@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use pulseless::checker::Verdict;
-use pulseless::fault::{Between, Clause, Fault, LinkHarm, Origin};
+use pulseless::fault::kinds::Partition;
+use pulseless::fault::{Between, Clause, Origin};
 use pulseless::grammar::spell;
 use pulseless::history::{Digest, Event, Record};
 use pulseless::runner::{find_sims, read_sim};
@@ -137,17 +138,16 @@ fn one_seed_gives_one_digest_on_turmoil_in_any_thread_and_process() {
 fn a_partition_that_heals_is_felt_and_survived_on_turmoil() {
     let mut sim = sim("proxy-goes-silent.toml");
     sim.promise.sometimes.clear();
-    let name = |host: &str| host.to_owned();
     let between = Between {
-        from: sim.cast().of_role("client").into_iter().map(ToString::to_string).collect(),
-        to: BTreeSet::from([name("proxy")]),
+        from: sim.cast().of_role("client").into_iter().cloned().collect(),
+        to: BTreeSet::from(["proxy".into()]),
         one_way: false,
     };
     sim.plan.clauses = vec![Clause {
         number: 1,
         at: Duration::from_secs(120),
         lasts: Duration::from_secs(300),
-        fault: Fault::Link { between, harm: LinkHarm::Partition },
+        fault: Partition { between }.into(),
         origin: Origin::File,
     }];
     let outcome = outcome(&sim, SEED, EngineKind::Turmoil);

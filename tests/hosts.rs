@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulseless::env::{Address, Env};
-use pulseless::fault::{Death, DiskHarm, Fault, HostHarm, Landmark, Moment, Point, Unsynced};
+use pulseless::fault::{ClockHarm, Death, DiskHarm, Harm, Landmark, Moment, Point, ProcessHarm, Unsynced};
 use pulseless::grammar::Latency;
 use pulseless::world::{Engine, HostId, Leap, on_trial_thread};
 use redb::StorageBackend;
@@ -53,16 +53,20 @@ impl World {
     }
 
     /// A harm of the server from one second to another; whether it was felt.
-    fn harm(&mut self, from: u64, to: u64, harm: HostHarm) -> bool {
+    fn harm(&mut self, from: u64, to: u64, harm: &Harm) -> bool {
         self.run(from);
-        self.leap.begin(1, &on_server(harm));
+        self.leap.begin(1, harm);
         self.run(to);
         self.leap.end(1)
     }
 }
 
-fn on_server(harm: HostHarm) -> Fault {
-    Fault::Host { on: BTreeSet::from(["server".to_owned()]), harm }
+fn on_server(harm: ProcessHarm) -> Harm {
+    Harm::Process { on: BTreeSet::from(["server".into()]), harm }
+}
+
+fn clock_of_server(harm: ClockHarm) -> Harm {
+    Harm::Clock { on: BTreeSet::from(["server".into()]), harm }
 }
 
 /// Plays a test on a trial thread.
@@ -111,7 +115,7 @@ fn a_paused_process_finds_everything_in_one_burst() {
         world.add("client", talk);
         world.run(5);
         let before = world.seen.list().len();
-        let felt = world.harm(5, 15, HostHarm::Paused);
+        let felt = world.harm(5, 15, &on_server(ProcessHarm::Paused));
         assert_eq!(world.seen.list().len(), before, "a stopped process ran");
         world.leap.run_until(world.leap.clock().now()).expect("runs");
         (world.seen.list().split_off(before), felt)
@@ -124,7 +128,7 @@ fn a_paused_process_finds_everything_in_one_burst() {
 fn the_timers_of_a_paused_process_are_late() {
     let ticks = play(|| {
         let mut world = World::new(tick);
-        world.harm(4, 15, HostHarm::Paused);
+        world.harm(4, 15, &on_server(ProcessHarm::Paused));
         world.run(18);
         world.seen.list()
     });
@@ -136,7 +140,7 @@ fn a_stopped_process_can_be_killed_and_the_next_one_runs() {
     let (seen, felt) = play(|| {
         let mut world = World::new(tick);
         world.run(3);
-        world.leap.begin(1, &on_server(HostHarm::Paused));
+        world.leap.begin(1, &on_server(ProcessHarm::Paused));
         world.run(5);
         assert!(world.leap.halt(world.server, Death::Killed));
         world.leap.start(world.server);
@@ -153,7 +157,7 @@ fn a_pause_of_nobody_is_not_felt() {
         let mut world = World::new(idle);
         world.run(1);
         world.leap.halt(world.server, Death::Killed);
-        world.harm(2, 5, HostHarm::Paused)
+        world.harm(2, 5, &on_server(ProcessHarm::Paused))
     });
     assert!(!felt);
 }
@@ -179,7 +183,7 @@ fn a_suspended_host_loses_time_on_its_monotonic_clock_only() {
                 Ok(())
             })
         });
-        let felt = world.harm(10, 70, HostHarm::Suspended);
+        let felt = world.harm(10, 70, &on_server(ProcessHarm::Suspended));
         world.run(89);
         assert_eq!(world.seen.list(), [""; 0], "the sleep was counted as time");
         world.run(91);
@@ -194,8 +198,8 @@ fn a_pause_within_a_suspension_outlasts_it() {
     let seen = play(|| {
         let mut world = World::new(tick);
         world.run(4);
-        world.leap.begin(1, &on_server(HostHarm::Suspended));
-        world.leap.begin(2, &on_server(HostHarm::Paused));
+        world.leap.begin(1, &on_server(ProcessHarm::Suspended));
+        world.leap.begin(2, &on_server(ProcessHarm::Paused));
         world.run(10);
         assert!(world.leap.end(1));
         world.run(20);
@@ -223,12 +227,12 @@ fn read_wall_clock(env: Env, seen: Seen) -> Run {
 #[test]
 fn a_step_is_taken_back_and_a_drift_is_kept() {
     for (harm, expected) in [
-        (HostHarm::ClockStep { by_ms: -5_000 }, ["0", "-5000", "-5000", "0"]),
-        (HostHarm::ClockDrift { parts_per_million: 1_000 }, ["0", "4", "14", "20"]),
+        (ClockHarm::Step { by_ms: -5_000 }, ["0", "-5000", "-5000", "0"]),
+        (ClockHarm::Drift { parts_per_million: 1_000 }, ["0", "4", "14", "20"]),
     ] {
         let (seen, felt) = play(|| {
             let mut world = World::new(read_wall_clock);
-            let felt = world.harm(15, 35, harm);
+            let felt = world.harm(15, 35, &clock_of_server(harm));
             world.run(41);
             (world.seen.list(), felt)
         });
@@ -239,7 +243,7 @@ fn a_step_is_taken_back_and_a_drift_is_kept() {
 
 #[test]
 fn a_wrong_clock_that_nobody_reads_is_not_felt() {
-    assert!(!play(|| World::new(tick).harm(1, 5, HostHarm::ClockStep { by_ms: 1_000 })));
+    assert!(!play(|| World::new(tick).harm(1, 5, &clock_of_server(ClockHarm::Step { by_ms: 1_000 }))));
 }
 
 /// Makes one record durable each second, and says so; at its start it says how many there are.
@@ -259,8 +263,8 @@ fn write_records(env: Env, seen: Seen) -> Run {
     })
 }
 
-fn dies(death: Death, landmark: Landmark, nth: u32, moment: Moment) -> HostHarm {
-    HostHarm::Dies { death, point: Some(Point { landmark, nth, moment }) }
+fn dies(death: Death, landmark: Landmark, nth: u32, moment: Moment) -> ProcessHarm {
+    ProcessHarm::Dies { death, point: Some(Point { landmark, nth, moment }) }
 }
 
 /// What a server with records saw until its death, and what its next process finds; and whether the harm was felt.
@@ -309,7 +313,7 @@ fn a_power_failure_before_a_durable_write_loses_it_and_one_after_it_does_not() {
 fn a_point_that_is_never_reached_is_not_felt() {
     let felt = play(|| {
         let mut world = World::new(write_records);
-        let felt = world.harm(1, 3, dies(Death::Killed, Landmark::DurableWrite, 9, Moment::Before));
+        let felt = world.harm(1, 3, &on_server(dies(Death::Killed, Landmark::DurableWrite, 9, Moment::Before)));
         world.run(20);
         assert!(world.leap.is_up(world.server), "a disarmed point killed");
         felt
@@ -457,7 +461,7 @@ fn a_slow_sync_holds_the_process_and_what_it_sends() {
             })
         });
         let slow = DiskHarm::SlowSync { takes: 5 * SECOND };
-        world.leap.begin(1, &Fault::Disk { on: BTreeSet::from(["server".to_owned()]), harm: slow });
+        world.leap.begin(1, &Harm::Disk { on: BTreeSet::from(["server".into()]), harm: slow });
         world.add("client", |env, seen| {
             Box::pin(async move {
                 let mut socket = env.dial(&Address::new("server", PORT)).await?;

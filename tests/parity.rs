@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pulseless::env::{Address, Env, Listener, Socket, Surroundings};
-use pulseless::fault::{Death, Fault, HostHarm};
+use pulseless::fault::{self, Death, ProcessHarm};
 use pulseless::grammar::Latency;
 use pulseless::os::Os;
 use pulseless::world::{Engine, Leap, on_trial_thread};
@@ -396,7 +396,7 @@ fn play_in_leap(scene: &'static Scene) -> Vec<String> {
         leap.start(server);
         leap.run_until(STEP).expect("the server listens");
         leap.start(client);
-        let pause = Fault::Host { on: BTreeSet::from([SERVER.to_owned()]), harm: HostHarm::Paused };
+        let pause = fault::Harm::Process { on: BTreeSet::from([SERVER.into()]), harm: ProcessHarm::Paused };
         while !*is_over.lock().expect("not poisoned") {
             let now = leap.clock().now();
             assert!(now < Duration::from_secs(3_600), "{} does not end", scene.name);

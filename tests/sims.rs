@@ -138,14 +138,14 @@ fn every_fault_of_the_table_is_played_by_the_sims_that_it_names() {
         for name in names {
             let sim = read_sim(SUBJECTS, &root.join("sims").join(format!("{name}.toml")), &[])
                 .expect("the table names a sim");
-            let plays = sim.plan.clauses.iter().any(|clause| clause.fault.kind() == kind);
+            let plays = sim.plan.clauses.iter().any(|clause| clause.fault.name() == kind);
             assert!(plays, "{name} does not play {kind}");
         }
         told.push(kind);
     }
     for (path, sim) in sims() {
         for clause in &sim.plan.clauses {
-            assert!(told.iter().any(|kind| kind == clause.fault.kind()), "{}: {}", path.display(), clause.fault.kind());
+            assert!(told.iter().any(|kind| kind == clause.fault.name()), "{}: {}", path.display(), clause.fault.name());
         }
     }
     assert_eq!(told.len(), 25, "a kind of fault has no row, or a new one has come");

@@ -250,8 +250,7 @@ fn told(failures: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, Script, on};
-    use crate::fault::HostHarm;
+    use crate::checker::script::{CLIENT, Script, suspend};
 
     fn waits(script: Script, host: &str, attempt: u64, millis: u64) -> Script {
         script.event(host, Event::BackingOff { attempt, delay: Duration::from_millis(millis) })
@@ -318,7 +317,7 @@ mod tests {
         waits(silent().ended(3), CLIENT, 3, 401).condemned_by(&Backoff);
         // Suspended meanwhile: by its own clock the stream was up for a second.
         let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(101.0);
-        let script = script.fault_begins(1, on(CLIENT, HostHarm::Suspended)).at(200.0).fault_ends(1).heard(3).ended(3);
+        let script = script.fault_begins(1, suspend(CLIENT)).at(200.0).fault_ends(1).heard(3).ended(3);
         waits(script, CLIENT, 3, 400).acquitted_by(&Backoff);
     }
 

@@ -284,7 +284,7 @@ fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta};
+    use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta, host};
     use crate::fault::Origin;
 
     fn log(group: u64) -> Event {
@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn rot_that_was_felt_and_not_reported_is_condemned() {
-        let fault = Fault::Disk { on: BTreeSet::from([NODE.to_owned()]), harm: DiskHarm::BitRot { basis_points: 10 } };
+        let fault = BitRot { on: host(NODE), basis_points: 10 }.into();
         let clause = Clause {
             number: 1,
             at: Duration::from_secs(4),

@@ -121,11 +121,12 @@ fn falls_on_path(hosts: &BTreeSet<HostName>, client: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, Script, faults, hosts, link};
-    use crate::fault::{
-        BacklogFull, Between, BitRot, ClockStep, DiskLost, Expired, IdleDrop, NameDead, Partition, Pause, PowerOff,
-        ProcessKill, ProxySilence, RestartLoop, SlowLink, SlowSync, Suspend, SynLoss, Unsynced,
+    use crate::checker::script::{CLIENT, NODE, Script, host, link, partition, pause, suspend};
+    use crate::fault::kinds::{
+        BacklogFull, BitRot, ClockStep, DiskLost, IdleDrop, NameDead, PowerOff, ProcessKill, ProxySilence, RestartLoop,
+        SlowLink, SlowSync, SynLoss,
     };
+    use crate::fault::{Expired, Unsynced};
     use crate::grammar::Latency;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_stall_excuses_until_its_end_and_not_a_moment_longer() {
-        let history = struck(on(CLIENT, HostHarm::Suspended));
+        let history = struck(suspend(CLIENT));
         let excuses = Excuses::read(&history);
         assert_eq!(excuses.running_since(CLIENT, seconds(50), seconds(99)), seconds(50));
         assert_eq!(excuses.running_since(CLIENT, seconds(50), seconds(150)), seconds(200));
@@ -160,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_under_way_is_late_until_tcp_has_tried_again() {
-        let history = struck(between(CLIENT, "proxy", LinkHarm::Partition));
+        let history = struck(partition(CLIENT, "proxy"));
         let excuses = Excuses::read(&history);
         assert!(!excuses.disturbed(CLIENT, seconds(50), seconds(100)));
         assert!(excuses.disturbed(CLIENT, seconds(50), seconds(101)));
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_fault_without_an_end_excuses_to_the_end() {
-        let history = Script::new().at(100.0).fault_begins(1, on(CLIENT, HostHarm::Paused)).history();
+        let history = Script::new().at(100.0).fault_begins(1, pause(CLIENT)).history();
         let excuses = Excuses::read(&history);
         assert!(excuses.disturbed(CLIENT, seconds(9_000), seconds(9_001)));
         assert_eq!(excuses.running_since(CLIENT, seconds(9_000), seconds(9_001)), Duration::MAX);
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_link_disturbs_only_those_whose_streams_it_carries() {
-        let cut = |from, to| between(from, to, LinkHarm::Partition);
+        let cut = |from, to| partition(from, to);
         assert!(disturbs(cut("proxy-2", "node-3"), CLIENT) && disturbs(cut(CLIENT, "proxy-2"), CLIENT));
         assert!(!disturbs(cut("client-2", "proxy"), CLIENT));
         assert!(!disturbs(cut("publisher-1", "proxy"), CLIENT));
@@ -187,48 +188,51 @@ mod tests {
 
     #[test]
     fn a_host_on_the_way_disturbs_everybody_and_a_bystander_nobody() {
-        assert!(disturbs(on(NODE, HostHarm::Paused), CLIENT) && disturbs(on("proxy-2", HostHarm::Suspended), CLIENT));
-        assert!(!disturbs(on("client-2", HostHarm::Paused), CLIENT));
-        assert!(!disturbs(on("publisher-1", HostHarm::Suspended), CLIENT));
-        assert!(!stalls_client(on("proxy", HostHarm::Paused)));
-        assert!(stalls_client(on(CLIENT, HostHarm::Paused)));
+        assert!(disturbs(pause(NODE), CLIENT) && disturbs(suspend("proxy-2"), CLIENT));
+        assert!(!disturbs(pause("client-2"), CLIENT));
+        assert!(!disturbs(suspend("publisher-1"), CLIENT));
+        assert!(!stalls_client(pause("proxy")));
+        assert!(stalls_client(pause(CLIENT)));
     }
 
     #[test]
     fn power_disturbs_and_a_killed_process_does_not() {
-        let dies = |death| on("proxy", HostHarm::Dies { death, point: None });
-        assert!(disturbs(dies(Death::PoweredOff(Unsynced::Lost)), CLIENT));
-        assert!(!disturbs(dies(Death::Killed), CLIENT) && !disturbs(dies(Death::DiskLost), CLIENT));
-        assert!(!disturbs(on("proxy", HostHarm::RestartLoop { up: SECOND, down: SECOND }), CLIENT));
+        let on = || host("proxy");
+        assert!(disturbs(PowerOff { on: on(), point: None, unsynced: Unsynced::Lost }.into(), CLIENT));
+        assert!(!disturbs(ProcessKill { on: on(), point: None }.into(), CLIENT));
+        assert!(!disturbs(DiskLost { on: on() }.into(), CLIENT));
+        assert!(!disturbs(RestartLoop { on: on(), up: SECOND, down: SECOND }.into(), CLIENT));
     }
 
     #[test]
     fn what_harms_only_new_connections_or_labels_excuses_nobody() {
-        let name = HostHarm::Name { name: "proxy".to_owned(), answer: Answer::Dead };
-        for harm in [HostHarm::BacklogFull, name, HostHarm::ClockStep { by_ms: 9 }] {
-            assert!(!disturbs(on("proxy", harm.clone()), CLIENT) && !stalls_client(on(CLIENT, harm)));
+        for on in [host("proxy"), host(CLIENT)] {
+            let name = NameDead { on: on.clone(), name: "proxy".into() };
+            let step = ClockStep { on: on.clone(), by_ms: 9 };
+            for fault in [BacklogFull { on: on.clone() }.into(), name.into(), step.into()] {
+                assert!(!disturbs(fault, CLIENT));
+            }
+            assert!(!stalls_client(ClockStep { on, by_ms: 9 }.into()));
         }
-        assert!(!disturbs(between(CLIENT, "proxy", LinkHarm::SynLoss { basis_points: 9 }), CLIENT));
-        let silence = Fault::ProxySilenceUpstream { on: BTreeSet::from([CLIENT.to_owned()]), way: None, path: None };
+        assert!(!disturbs(SynLoss { between: link(CLIENT, "proxy"), basis_points: 9 }.into(), CLIENT));
+        let silence = Fault::from(ProxySilence { on: host(CLIENT), way: None, path: None });
         assert!(!disturbs(silence.clone(), CLIENT) && !stalls_client(silence));
     }
 
     #[test]
     fn a_slow_disk_stalls_until_the_last_sync_is_done() {
-        let slow = DiskHarm::SlowSync { takes: seconds(7) };
-        let history = struck(Fault::Disk { on: BTreeSet::from([CLIENT.to_owned()]), harm: slow });
+        let history = struck(SlowSync { on: host(CLIENT), takes: seconds(7) }.into());
         assert_eq!(Excuses::read(&history).running_since(CLIENT, seconds(150), seconds(400)), seconds(207));
-        let rotten = DiskHarm::BitRot { basis_points: 1 };
-        assert!(!stalls_client(Fault::Disk { on: BTreeSet::from([CLIENT.to_owned()]), harm: rotten }));
+        assert!(!stalls_client(BitRot { on: host(CLIENT), basis_points: 1 }.into()));
     }
 
     #[test]
     fn a_long_latency_holds_up_what_comes_after_it() {
-        let slow = LinkHarm::Latency(Latency::uniform(SECOND, seconds(40)));
-        let history = struck(between(CLIENT, "proxy", slow));
+        let slow = SlowLink { between: link(CLIENT, "proxy"), latency: Latency::uniform(SECOND, seconds(40)) };
+        let history = struck(slow.into());
         assert!(Excuses::read(&history).disturbed(CLIENT, seconds(359), seconds(400)));
         assert!(!Excuses::read(&history).disturbed(CLIENT, seconds(360), seconds(400)));
-        let idle = LinkHarm::IdleDrop { after: SECOND, then: Expired::Drop };
-        assert!(disturbs(between(CLIENT, "proxy", idle), CLIENT));
+        let idle = IdleDrop { between: link(CLIENT, "proxy"), after: SECOND, then: Expired::Drop };
+        assert!(disturbs(idle.into(), CLIENT));
     }
 }

@@ -308,8 +308,9 @@ fn keep_earlier(first: &mut Option<Evidence>, found: Evidence) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script, between, on};
-    use crate::fault::{Death, Fault, HostHarm, LinkHarm};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition, pause, suspend};
+    use crate::fault::Fault;
+    use crate::fault::kinds::ProcessKill;
     use crate::history::Frame;
     use crate::subject::xmtp::wire::MutateId;
 
@@ -449,14 +450,14 @@ mod tests {
     }
 
     fn cut() -> Fault {
-        between(CLIENT, "proxy", LinkHarm::Partition)
+        partition(CLIENT, "proxy")
     }
 
     #[test]
     fn a_client_that_stands_still_notices_nothing_and_is_bound_anew_when_it_goes_on() {
-        for harm in [HostHarm::Paused, HostHarm::Suspended] {
-            tripped(struck(on(CLIENT, harm.clone())).at(490.0)).ended(1).acquitted_by(&Liveness);
-            let evidence = struck(on(CLIENT, harm)).condemned_by(&Liveness);
+        for fault in [pause(CLIENT), suspend(CLIENT)] {
+            tripped(struck(fault.clone()).at(490.0)).ended(1).acquitted_by(&Liveness);
+            let evidence = struck(fault).condemned_by(&Liveness);
             // From 400 s on: three intervals of 30 s, 1.1 s of slack.
             assert_eq!((evidence.requirement.as_str(), evidence.at), ("C2", Duration::from_millis(491_100)));
             assert!(evidence.what.contains("from 6m 40s on"), "{}", evidence.what);
@@ -465,8 +466,8 @@ mod tests {
 
     #[test]
     fn neither_a_partition_nor_anything_that_befalls_others_excuses_a_client_that_notices_nothing() {
-        let killed = HostHarm::Dies { death: Death::Killed, point: None };
-        for fault in [cut(), on("proxy", killed), on("proxy", HostHarm::Paused), on("client-2", HostHarm::Suspended)] {
+        let killed = ProcessKill { on: host("proxy"), point: None }.into();
+        for fault in [cut(), killed, pause("proxy"), suspend("client-2")] {
             assert_eq!(struck(fault).condemned_by(&Liveness).at, Duration::from_millis(181_150));
         }
     }
@@ -479,8 +480,8 @@ mod tests {
             tripped(pinged.beat(CLIENT, PING).at(until)).ended(1)
         };
         passed(cut(), 180.0).acquitted_by(&Liveness);
-        passed(on("proxy-2", HostHarm::Paused), 180.0).acquitted_by(&Liveness);
-        passed(on("client-2", HostHarm::Paused), 180.0).condemned_by(&Liveness);
+        passed(pause("proxy-2"), 180.0).acquitted_by(&Liveness);
+        passed(pause("client-2"), 180.0).condemned_by(&Liveness);
         let healed = |at: f64| {
             let script = running().at(10.0).fault_begins(1, cut()).at(40.0).fault_ends(1);
             tripped(script.at(at - 10.0).beat(CLIENT, PING).at(at)).ended(1)
@@ -495,11 +496,10 @@ mod tests {
     #[test]
     fn a_client_that_stands_still_or_is_cut_off_is_not_to_blame_for_its_pong() {
         let pinged = |fault| running().at(20.0).fault_begins(1, fault).at(31.0).beat(CLIENT, PING);
-        for fault in [cut(), on(CLIENT, HostHarm::Suspended), on(CLIENT, HostHarm::Paused), on(NODE, HostHarm::Paused)]
-        {
+        for fault in [cut(), suspend(CLIENT), pause(CLIENT), pause(NODE)] {
             reaped(pinged(fault).at(61.0)).ended(1).acquitted_by(&Liveness);
         }
-        reaped(pinged(on("client-2", HostHarm::Paused)).at(61.0)).ended(1).condemned_by(&Liveness);
+        reaped(pinged(pause("client-2")).at(61.0)).ended(1).condemned_by(&Liveness);
     }
 
     #[test]

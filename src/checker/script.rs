@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::checker::{Checker, Evidence, Verdict};
-use crate::fault::{Between, Clause, Fault, HostHarm, LinkHarm, Origin, Way};
+use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
+use crate::fault::{Between, Clause, Fault, Origin, Way};
 use crate::history::{Beat, Event, Fate, Frame, History, HostName, TapStream, Terms};
 use crate::subject::xmtp::spec;
 use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, MutateId, Nonce, SUBSCRIBE_PATH, Tag, Topic};
@@ -36,15 +37,29 @@ pub(crate) fn add(topic: Topic, cursor: u64) -> Add {
     Add { topic, cursor: Cursor(cursor) }
 }
 
-/// Harm to one host.
-pub(crate) fn on(host: &str, harm: HostHarm) -> Fault {
-    Fault::Host { on: BTreeSet::from([host.to_owned()]), harm }
+/// One host.
+pub(crate) fn host(name: &str) -> BTreeSet<HostName> {
+    BTreeSet::from([name.into()])
 }
 
-/// Harm to the link between two hosts, both ways.
-pub(crate) fn between(one: &str, other: &str, harm: LinkHarm) -> Fault {
-    let (from, to) = (BTreeSet::from([one.to_owned()]), BTreeSet::from([other.to_owned()]));
-    Fault::Link { between: Between { from, to, one_way: false }, harm }
+/// The link between two hosts, both ways.
+pub(crate) fn link(one: &str, other: &str) -> Between {
+    Between { from: host(one), to: host(other), one_way: false }
+}
+
+/// A host's process is paused.
+pub(crate) fn pause(name: &str) -> Fault {
+    Pause { on: host(name) }.into()
+}
+
+/// A host is suspended.
+pub(crate) fn suspend(name: &str) -> Fault {
+    Suspend { on: host(name) }.into()
+}
+
+/// Nothing passes between two hosts.
+pub(crate) fn partition(one: &str, other: &str) -> Fault {
+    Partition { between: link(one, other) }.into()
 }
 
 /// A history in the writing. Times are in seconds.
@@ -155,8 +170,7 @@ impl Script {
 
     /// Clause 1 begins: `client-1` is silenced both ways for 300 s.
     pub(crate) fn silence_begins(self) -> Self {
-        let fault = Fault::ProxySilenceUpstream { on: BTreeSet::from([CLIENT.to_owned()]), way: None, path: None };
-        self.fault_begins(1, fault)
+        self.fault_begins(1, ProxySilence { on: host(CLIENT), way: None, path: None }.into())
     }
 
     pub(crate) fn silence_ends(self) -> Self {

@@ -193,7 +193,7 @@ pub(crate) struct ListArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
-    /// The sim file
+    /// The sim file, or a case file, whose plan is told as it stands there
     pub(crate) sim: PathBuf,
     /// Change a value of the sim, such as client.watchdog=off
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -1,19 +1,42 @@
-//! `pulseless explain`: a sim in words.
+//! `pulseless explain`: a sim, or the trial of a case file, in words.
+
+use std::path::Path;
 
 use crate::cli::Exit;
 use crate::cli::arguments::ExplainArguments;
 use crate::cli::output::print;
+use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::refuse;
 use crate::report;
 use crate::runner::read_sim;
+use crate::sim::Setting;
 use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn explain(arguments: &ExplainArguments) -> Exit {
-    match read_sim(SUBJECTS, &arguments.sim, &arguments.settings) {
+    // A case file is JSON; everything else is to be a sim.
+    if arguments.sim.extension().is_some_and(|extension| extension == "json") {
+        return explain_case(&arguments.sim);
+    }
+    explain_sim(&arguments.sim, &arguments.settings)
+}
+
+fn explain_sim(path: &Path, settings: &[Setting]) -> Exit {
+    match read_sim(SUBJECTS, path, settings) {
         Ok(sim) => {
             print(&report::explain(&sim));
             Exit::Pass
         }
         Err(error) => refuse(&error),
+    }
+}
+
+/// The plan of a case is its own: what the seed drew, or a hand made of it.
+fn explain_case(path: &Path) -> Exit {
+    match open_case(path) {
+        Ok((_, sim)) => {
+            print(&report::explain(&sim));
+            Exit::Pass
+        }
+        Err(error) => refuse_case(path, &error),
     }
 }

@@ -22,18 +22,9 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 const STANDARD_INPUT: &str = "/dev/stdin";
 
 pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
-    let read = Case::read(&arguments.case).and_then(|case| case.sim(SUBJECTS).map(|sim| (case, sim)));
-    let (case, sim) = match read {
+    let (case, sim) = match open_case(&arguments.case) {
         Ok(read) => read,
-        Err(CaseError::Refused(refusal)) => {
-            complain(&format!("the sim in {} is refused by this version", arguments.case.display()));
-            complain(&show(&*refusal));
-            return Exit::Usage;
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            return Exit::Usage;
-        }
+        Err(error) => return refuse_case(&arguments.case, &error),
     };
     if arguments.worker {
         return work(&case, &sim, arguments);
@@ -45,6 +36,27 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
         (None, None) => replay_once(&case, &sim, arguments),
         (times, processes) => replay_often(&case, times.unwrap_or(1), processes.unwrap_or(1), arguments),
     }
+}
+
+/// A case, and the sim with the plan that it is played with.
+pub(crate) fn open_case(path: &Path) -> Result<(Case, SimFile), CaseError> {
+    let case = Case::read(path)?;
+    let sim = case.sim(SUBJECTS)?;
+    Ok((case, sim))
+}
+
+/// Says why a case file cannot be used.
+pub(crate) fn refuse_case(path: &Path, error: &CaseError) -> Exit {
+    match error {
+        CaseError::Refused(refusal) => {
+            complain(&format!("the case in {} is refused", path.display()));
+            complain(&show(&**refusal));
+        }
+        CaseError::Io { .. } | CaseError::Truncated { .. } | CaseError::Foreign { .. } | CaseError::Format { .. } => {
+            complain(&error.to_string());
+        }
+    }
+    Exit::Usage
 }
 
 fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {

@@ -55,7 +55,8 @@ pub(crate) struct DraftClause {
 pub(crate) fn read_plan_text(name: &str, text: &str, frame: &PlanFrame) -> Result<Plan, Refusal> {
     let parsed = DeTable::parse(text).map_err(|error| {
         let problem = Problem::new("", error.span().unwrap_or_default(), error.message());
-        Refusal::new(name, text, problem.advice("a plan is written as the `[[fault]]` tables of a sim"), Vec::new())
+        let problem = problem.advice("a plan is written as the `[[fault]]` tables of a sim");
+        Refusal::new(name, text, problem, Vec::new()).of_plan()
     })?;
     let notes = Notes::default();
     let mut root = Section::root(parsed.get_ref(), &notes);
@@ -63,7 +64,7 @@ pub(crate) fn read_plan_text(name: &str, text: &str, frame: &PlanFrame) -> Resul
     root.finish();
     let mut problems = notes.into_problems().into_iter();
     match problems.next() {
-        Some(first) => Err(Refusal::new(name, text, first, problems.collect())),
+        Some(first) => Err(Refusal::new(name, text, first, problems.collect()).of_plan()),
         None => Ok(plan),
     }
 }

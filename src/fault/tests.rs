@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::cast::HostName;
 use crate::fault::{
-    Answer, Between, Death, DiskHarm, Expired, Fault, HostHarm, Landmark, Latency, LinkHarm, Moment, Origin, Plan,
-    Point, Shape, Unsynced,
+    Answer, Between, ClockHarm, Death, DiskHarm, Expired, Fault, Harm, KINDS, KernelHarm, Landmark, LinkHarm, Moment,
+    Origin, Plan, Point, ProcessHarm, Unsynced,
 };
-use crate::grammar::{Problem, Refusal};
-use crate::sim::read;
+use crate::grammar::{Latency, Problem, Refusal, Shape};
+use crate::sim::{SimFile, read};
 use crate::subject::xmtp::SUBJECTS;
 
-use super::plan::KINDS;
+mod storm;
 
 /// Twenty minutes with a calm of three; the faults follow.
 const HEAD: &str = "title = \"x\"\nduration = \"20m\"\n[cast]\nclients = 2\n[promise]\nverdict = \"pass\"\n";
@@ -20,8 +21,12 @@ fn fault(at: &str, lasts: &str, kind: &str, rest: &str) -> String {
     format!("[[fault]]\nat = \"{at}\"\nfor = \"{lasts}\"\nkind = \"{kind}\"\n{rest}\n")
 }
 
+fn sim_with(faults: &str) -> Result<SimFile, Refusal> {
+    read("x", &format!("{HEAD}{faults}"), SUBJECTS)
+}
+
 fn try_plan(faults: &[String]) -> Result<Plan, Refusal> {
-    read("x", &format!("{HEAD}{}", faults.concat()), SUBJECTS).map(|sim| sim.plan)
+    sim_with(&faults.concat()).map(|sim| sim.plan)
 }
 
 fn plan(faults: &[String]) -> Plan {
@@ -32,8 +37,10 @@ fn plan(faults: &[String]) -> Plan {
 fn read_one(kind: &str, rest: &str) -> Fault {
     let mut plan = plan(&[fault("5m", "1m", kind, rest)]);
     assert_eq!((plan.clauses.len(), plan.clauses[0].origin), (1, Origin::File));
+    let again = sim_with(&plan.to_string()).expect("what was written").plan;
+    assert_eq!(again, plan, "it reads back equal");
     let fault = plan.clauses.remove(0).fault;
-    assert_eq!(fault.kind(), kind, "the name that a sim file uses");
+    assert_eq!(fault.name(), kind, "the name that a sim file uses");
     assert!(!fault.to_string().is_empty());
     fault
 }
@@ -56,26 +63,26 @@ fn refused_one(kind: &str, rest: &str, message: &str, help: &str) {
     refused(&[fault("5m", "1m", kind, rest)], message, help);
 }
 
-fn hosts(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| (*name).to_string()).collect()
+fn hosts(names: &[&str]) -> BTreeSet<HostName> {
+    names.iter().copied().map(HostName::from).collect()
 }
 
 fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-fn host(on: &[&str], harm: HostHarm) -> Fault {
-    Fault::Host { on: hosts(on), harm }
+fn process(on: &[&str], harm: ProcessHarm) -> Harm {
+    Harm::Process { on: hosts(on), harm }
 }
 
-fn dies(death: Death, point: Option<Point>) -> HostHarm {
-    HostHarm::Dies { death, point }
+fn dies(on: &[&str], death: Death, point: Option<Point>) -> Harm {
+    process(on, ProcessHarm::Dies { death, point })
 }
 
 /// Between the proxy and everybody else.
-fn link(harm: LinkHarm) -> Fault {
+fn link(harm: LinkHarm) -> Harm {
     let to = hosts(&["node", "client-1", "client-2", "publisher-1"]);
-    Fault::Link { between: Between { from: hosts(&["proxy"]), to, one_way: false }, harm }
+    Harm::Link { between: Between { from: hosts(&["proxy"]), to, one_way: false }, harm }
 }
 
 #[test]
@@ -83,56 +90,56 @@ fn deaths_and_restarts_are_read() {
     let third = Point { landmark: Landmark::DurableWrite, nth: 3, moment: Moment::Before };
     let tenth = Point { landmark: Landmark::Frame, nth: 10, moment: Moment::After };
     let cases = [
-        ("process-kill", "on = \"proxy\"", host(&["proxy"], dies(Death::Killed, None))),
+        ("process-kill", "on = \"proxy\"", dies(&["proxy"], Death::Killed, None)),
         (
             "process-kill",
             "on = \"*\"\npoint = \"before durable-write 3\"",
-            host(&["node", "client-1", "client-2"], dies(Death::Killed, Some(third))),
+            dies(&["node", "client-1", "client-2"], Death::Killed, Some(third)),
         ),
-        ("power-off", "on = \"node\"", host(&["node"], dies(Death::PoweredOff(Unsynced::Lost), None))),
+        ("power-off", "on = \"node\"", dies(&["node"], Death::PoweredOff(Unsynced::Lost), None)),
         (
             "power-off",
             "on = \"proxy\"\nunsynced = \"torn\"\npoint = \"after frame 10\"",
-            host(&["proxy"], dies(Death::PoweredOff(Unsynced::Torn), Some(tenth))),
+            dies(&["proxy"], Death::PoweredOff(Unsynced::Torn), Some(tenth)),
         ),
         (
             "power-off",
             "on = \"node\"\nunsynced = \"reordered\"",
-            host(&["node"], dies(Death::PoweredOff(Unsynced::Reordered), None)),
+            dies(&["node"], Death::PoweredOff(Unsynced::Reordered), None),
         ),
-        ("disk-lost", "on = \"client-1\"", host(&["client-1"], dies(Death::DiskLost, None))),
+        ("disk-lost", "on = \"client-1\"", dies(&["client-1"], Death::DiskLost, None)),
         (
             "disk-restored",
             "on = \"node\"\nfrom = \"2m\"",
-            host(&["node"], dies(Death::DiskRestored { from: secs(120) }, None)),
+            dies(&["node"], Death::DiskRestored { from: secs(120) }, None),
         ),
-        (
-            "restart-loop",
-            "on = \"node\"\nup = \"10s\"\ndown = \"1s\"",
-            host(&["node"], HostHarm::RestartLoop { up: secs(10), down: secs(1) }),
-        ),
+        ("restart-loop", "on = \"node\"\nup = \"10s\"\ndown = \"1s\"", process(&["node"], ProcessHarm::RestartLoop)),
     ];
     for (kind, rest, expected) in cases {
-        assert_eq!(read_one(kind, rest), expected, "{rest}");
+        assert_eq!(read_one(kind, rest).harm(), expected, "{rest}");
     }
 }
 
 #[test]
 fn pauses_clocks_and_names_are_read() {
-    let name = |answer| host(&["client-1"], HostHarm::Name { name: "proxy".into(), answer });
+    let name = |answer| {
+        let harm = KernelHarm::Name { name: "proxy".into(), answer };
+        Harm::Kernel { on: hosts(&["client-1"]), harm }
+    };
+    let clock = |harm| Harm::Clock { on: hosts(&["node"]), harm };
     let cases = [
-        ("pause", "on = \"node\"", host(&["node"], HostHarm::Paused)),
-        ("suspend", "on = \"client-*\"", host(&["client-1", "client-2"], HostHarm::Suspended)),
-        ("clock-step", "on = \"node\"\nby = \"+5m\"", host(&["node"], HostHarm::ClockStep { by_ms: 300_000 })),
-        ("clock-step", "on = \"node\"\nby = \"-30s\"", host(&["node"], HostHarm::ClockStep { by_ms: -30_000 })),
-        ("clock-drift", "on = \"node\"\nppm = -200", host(&["node"], HostHarm::ClockDrift { parts_per_million: -200 })),
-        ("backlog-full", "on = \"*\"", host(&["node", "proxy"], HostHarm::BacklogFull)),
+        ("pause", "on = \"node\"", process(&["node"], ProcessHarm::Paused)),
+        ("suspend", "on = \"client-*\"", process(&["client-1", "client-2"], ProcessHarm::Suspended)),
+        ("clock-step", "on = \"node\"\nby = \"+5m\"", clock(ClockHarm::Step { by_ms: 300_000 })),
+        ("clock-step", "on = \"node\"\nby = \"-30s\"", clock(ClockHarm::Step { by_ms: -30_000 })),
+        ("clock-drift", "on = \"node\"\nppm = -200", clock(ClockHarm::Drift { parts_per_million: -200 })),
+        ("backlog-full", "on = \"*\"", Harm::Kernel { on: hosts(&["node", "proxy"]), harm: KernelHarm::BacklogFull }),
         ("name-fails", "on = \"client-1\"\nname = \"proxy\"", name(Answer::Fails)),
         ("name-dead", "on = \"client-1\"\nname = \"proxy\"", name(Answer::Dead)),
         ("name-moves", "on = \"client-1\"\nname = \"proxy\"\nto = \"node\"", name(Answer::Moves { to: "node".into() })),
     ];
     for (kind, rest, expected) in cases {
-        assert_eq!(read_one(kind, rest), expected, "{rest}");
+        assert_eq!(read_one(kind, rest).harm(), expected, "{rest}");
     }
 }
 
@@ -155,11 +162,11 @@ fn links_are_read() {
         ("idle-drop", "after = \"4m\"\nthen = \"drop\"", LinkHarm::IdleDrop { after: secs(240), then: Expired::Drop }),
     ];
     for (kind, rest, harm) in cases {
-        assert_eq!(read_one(kind, &format!("from = \"proxy\"\n{rest}")), link(harm), "{rest}");
+        assert_eq!(read_one(kind, &format!("from = \"proxy\"\n{rest}")).harm(), link(harm), "{rest}");
     }
     let one_way = Between { from: hosts(&["node"]), to: hosts(&["proxy"]), one_way: true };
     let read = read_one("partition", "from = \"node\"\nto = [\"proxy\"]\none-way = true");
-    assert_eq!(read, Fault::Link { between: one_way, harm: LinkHarm::Partition });
+    assert_eq!(read.harm(), Harm::Link { between: one_way, harm: LinkHarm::Partition });
 }
 
 #[test]
@@ -172,13 +179,13 @@ fn disks_are_read() {
     ];
     for (kind, rest, harm) in cases {
         let on = hosts(&["node", "client-1", "client-2"]);
-        assert_eq!(read_one(kind, &format!("on = \"*\"\n{rest}")), Fault::Disk { on, harm });
+        assert_eq!(read_one(kind, &format!("on = \"*\"\n{rest}")).harm(), Harm::Disk { on, harm });
     }
 }
 
 #[test]
 fn every_kind_asks_for_what_it_needs_and_knows_no_more() {
-    for (kind, _) in KINDS {
+    for kind in KINDS.iter().map(|row| row.name) {
         let refusal = try_plan(&[fault("5m", "1m", kind, "bogus = 1")]).expect_err(kind);
         let told: Vec<&str> = refusal.problems().map(Problem::message).collect();
         assert!(told.iter().any(|message| message.contains("unknown key `bogus` in `fault.1`")), "{kind}: {told:?}");
@@ -267,7 +274,7 @@ fn harm_that_does_nothing_or_cannot_be_is_refused() {
 fn a_disk_is_restored_from_before_the_fault() {
     let message = "`fault.1` restores the disk of 5m, and begins at 5m";
     refused_one("disk-restored", "on = \"node\"\nfrom = \"5m\"", message, "name a time before 5m");
-    assert_eq!(read_one("disk-restored", "on = \"node\"\nfrom = \"4m59s\"").kind(), "disk-restored");
+    assert_eq!(read_one("disk-restored", "on = \"node\"\nfrom = \"4m59s\"").name(), "disk-restored");
 }
 
 #[test]
@@ -374,7 +381,7 @@ fn one_of_each() -> String {
         "bit-rot" => "on = \"node\"\nrate = \"0.05%\"",
         _ => "on = \"node\"",
     };
-    let faults = (1..).zip(KINDS).map(|(turn, (kind, _))| fault(&format!("{}s", turn * 30), "30s", kind, rest(kind)));
+    let faults = (1..).zip(KINDS).map(|(turn, row)| fault(&format!("{}s", turn * 30), "30s", row.name, rest(row.name)));
     faults.collect()
 }
 

@@ -10,9 +10,11 @@ use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 /// Why a sim file is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("read sim `{sim}`{}{first}{}", if .first.line().is_some() { ", " } else { " with " }, others(.rest))]
+#[error("read {what} `{name}`{}{first}{}", if .first.line().is_some() { ", " } else { " with " }, others(.rest))]
 pub struct Refusal {
-    sim: String,
+    /// What was to be read: a sim, or a plan.
+    what: &'static str,
+    name: String,
     source_code: Box<NamedSource<String>>,
     first: Box<Problem>,
     rest: Vec<Problem>,
@@ -30,7 +32,12 @@ impl Refusal {
         problems.sort_by_key(Problem::start);
         let first = Box::new(problems.remove(0));
         let source_code = Box::new(NamedSource::new(format!("{name}.toml"), text.to_string()));
-        Refusal { sim: name.into(), source_code, first, rest: problems }
+        Refusal { what: "sim", name: name.into(), source_code, first, rest: problems }
+    }
+
+    /// The same of a plan.
+    pub(crate) fn of_plan(self) -> Self {
+        Refusal { what: "plan", ..self }
     }
 
     /// Every problem, in the order of the lines.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod catalogue;
+mod plans;
 mod refusal;
 mod replay;
 mod run;

@@ -61,12 +61,12 @@ fn a_foreign_file_is_no_case() {
 fn a_case_of_another_format_names_both_formats() {
     let scratch = with_case();
     // Another version's layout may have other keys.
-    let newer = change(&scratch.read(CASE), "\"format\": 2,", "\"format\": 3, \"shape\": \"round\",");
+    let newer = change(&scratch.read(CASE), "\"format\": 3,", "\"format\": 4, \"shape\": \"round\",");
     scratch.write("newer.case.json", newer);
     let said = scratch.pulseless(&["replay", "newer.case.json"]).exits(64);
     said.refuses(&[
-        "case file newer.case.json has format 3, and this pulseless reads format 2",
-        "written by pulseless",
+        "case file newer.case.json has format 4, and this pulseless reads format 3",
+        "replay it with the build that wrote it",
     ]);
 }
 
@@ -97,11 +97,7 @@ fn a_case_whose_sim_is_refused_shows_the_line() {
     let scratch = with_case();
     scratch.write("old.case.json", change(&scratch.read(CASE), "\\nwatchdog = ", "\\nguardian = "));
     let said = scratch.pulseless(&["replay", "old.case.json"]).exits(64);
-    said.refuses(&[
-        "the sim in old.case.json is refused by this version",
-        &line_of(GOOD, "watchdog"),
-        "unknown key `guardian`",
-    ]);
+    said.refuses(&["the case in old.case.json is refused", &line_of(GOOD, "watchdog"), "unknown key `guardian`"]);
 }
 
 #[test]
@@ -165,7 +161,7 @@ fn the_stretch_that_differs_is_found_in_the_middle_of_a_case() {
     // The fault begins a second earlier, at 29 s: up to there everything is the same.
     let edited = change(&case, "\\nat = \\\"30s\\\"", "\\nat = \\\"29s\\\"");
     // In the plan as well: a plan that is not the sim's own is played, and compared with nothing.
-    let edited = change(&edited, "\"secs\": 30,\n          \"nanos\": 0", "\"secs\": 29,\n          \"nanos\": 0");
+    let edited = change(&edited, "\"at = \\\"30s\\\"\"", "\"at = \\\"29s\\\"\"");
     scratch.write("edited.case.json", edited);
     let checkpoints = scratch.read_json(CASE)["checkpoints"].clone();
     let times = checkpoints.as_array().expect("checkpoints").iter().map(|checkpoint| &checkpoint["at"]["secs"]);
@@ -219,12 +215,8 @@ fn no_plays_and_absurdly_many_are_refused() {
 #[test]
 fn an_edited_plan_is_played_and_compared_with_nothing() {
     let (scratch, case) = with_busy_case();
-    let later = change(&case, "\"secs\": 30,\n          \"nanos\": 0", "\"secs\": 31,\n          \"nanos\": 0");
+    let later = change(&case, "\"at = \\\"30s\\\"\"", "\"at = \\\"31s\\\"\"");
     scratch.write("later.case.json", later);
     let said = scratch.pulseless(&["replay", "later.case.json"]);
     assert!(!said.to_string().contains("parted "), "an edited plan was compared: {said}");
-    // A plan that cannot be played is refused with its clause.
-    scratch.write("stranger.case.json", case.replace("\"client-1\"", "\"client-9\""));
-    let refusal = ["names `client-9`", "no host of this sim is called so"];
-    scratch.pulseless(&["replay", "stranger.case.json"]).exits(64).refuses(&refusal);
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pulseless::cast::HostName;
 use pulseless::env::{Address, Env, TcpKeepalive, TcpOptions};
-use pulseless::fault::{Answer, Between, Death, Expired, Fault, HostHarm, LinkHarm, Unsynced};
+use pulseless::fault::{Answer, Between, Death, Expired, Harm, KernelHarm, LinkHarm, ProcessHarm, Unsynced};
 use pulseless::grammar::Latency;
 use pulseless::world::{Engine, HostId, Leap, LinkBase, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,24 +16,24 @@ use super::{LATENCY, PORT, accept, server_address};
 
 /// A fault of a link between server and client, and when it begins and ends, in seconds.
 struct Harmed {
-    fault: Fault,
+    harm: Harm,
     begins: u64,
     ends: u64,
 }
 
 fn on_link(harm: LinkHarm, begins: u64, ends: u64) -> Harmed {
     let between = Between { from: names(["client"]), to: names(["server"]), one_way: false };
-    Harmed { fault: Fault::Link { between, harm }, begins, ends }
+    Harmed { harm: Harm::Link { between, harm }, begins, ends }
 }
 
 fn one_way(harmed: Harmed, from: &str, to: &str) -> Harmed {
-    let Fault::Link { harm, .. } = harmed.fault else { panic!("{:?} is none of links", harmed.fault) };
+    let Harm::Link { harm, .. } = harmed.harm else { panic!("{:?} is none of links", harmed.harm) };
     let between = Between { from: names([from]), to: names([to]), one_way: true };
-    Harmed { fault: Fault::Link { between, harm }, ..harmed }
+    Harmed { harm: Harm::Link { between, harm }, ..harmed }
 }
 
-fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-    names.map(str::to_owned).into()
+fn names<const N: usize>(names: [&str; N]) -> BTreeSet<HostName> {
+    names.map(HostName::from).into()
 }
 
 /// Plays a server and a client for an hour with one fault; what was seen, and whether the fault was felt.
@@ -48,12 +49,12 @@ fn play_harmed(
         leap.start(hosts[0]);
         leap.run_until(Duration::ZERO).expect("the server listens");
         if harmed.begins == 0 {
-            leap.begin(1, &harmed.fault);
+            leap.begin(1, &harmed.harm);
         }
         leap.start(hosts[1]);
         if harmed.begins > 0 {
             leap.run_until(Duration::from_secs(harmed.begins)).expect("nothing breaks down");
-            leap.begin(1, &harmed.fault);
+            leap.begin(1, &harmed.harm);
         }
         leap.run_until(Duration::from_secs(harmed.ends)).expect("nothing breaks down");
         let is_felt = leap.end(1);
@@ -241,8 +242,8 @@ fn a_lost_syn_is_sent_again_and_nothing_else_is_lost() {
 
 #[test]
 fn a_full_backlog_is_silent_and_a_syn_gets_in_when_there_is_room() {
-    let fault = Fault::Host { on: names(["server"]), harm: HostHarm::BacklogFull };
-    let (seen, is_felt) = play_harmed(Harmed { fault, begins: 0, ends: 10 }, echo, ask_at(&[(60, 9)], NO_OPTIONS));
+    let harm = Harm::Kernel { on: names(["server"]), harm: KernelHarm::BacklogFull };
+    let (seen, is_felt) = play_harmed(Harmed { harm, begins: 0, ends: 10 }, echo, ask_at(&[(60, 9)], NO_OPTIONS));
     assert_eq!(seen, ["connected at 15", "echo after 0"]);
     assert!(is_felt);
 }
@@ -250,8 +251,8 @@ fn a_full_backlog_is_silent_and_a_syn_gets_in_when_there_is_room() {
 #[test]
 fn a_name_fails_or_leads_to_a_dead_host_while_the_fault_lasts() {
     for (answer, expected) in [(Answer::Fails, "dial: NotFound at 0"), (Answer::Dead, "dial: TimedOut at 127")] {
-        let fault = Fault::Host { on: names(["client"]), harm: HostHarm::Name { name: "server".into(), answer } };
-        let harmed = Harmed { fault, begins: 0, ends: 10 };
+        let harm = Harm::Kernel { on: names(["client"]), harm: KernelHarm::Name { name: "server".into(), answer } };
+        let harmed = Harmed { harm, begins: 0, ends: 10 };
         let (seen, is_felt) = play_harmed(harmed, echo, ask_at(&[(60, 9)], NO_OPTIONS));
         assert_eq!(seen, [expected]);
         assert!(is_felt);
@@ -325,13 +326,13 @@ fn a_window_update_that_is_lost_in_a_partition_is_asked_for_again() {
     assert!(is_felt);
 }
 
-fn on_host(host: &str, harm: HostHarm) -> Fault {
-    Fault::Host { on: names([host]), harm }
+fn on_host(host: &str, harm: ProcessHarm) -> Harm {
+    Harm::Process { on: names([host]), harm }
 }
 
 #[test]
 fn a_suspended_host_misses_what_is_sent_and_gets_it_again_when_it_wakes() {
-    let harmed = Harmed { fault: on_host("server", HostHarm::Suspended), begins: 10, ends: 100 };
+    let harmed = Harmed { harm: on_host("server", ProcessHarm::Suspended), begins: 10, ends: 100 };
     let (seen, _) = play_harmed(harmed, echo, ask_at(&[(5, 9), (20, 9)], NO_OPTIONS));
     // 80 s of sleep are left; the next try comes before as much time again has passed.
     let after: u64 = seen[2].strip_prefix("echo after ").expect("at last").parse().expect("seconds");
@@ -342,7 +343,7 @@ fn a_suspended_host_misses_what_is_sent_and_gets_it_again_when_it_wakes() {
 fn keepalive_does_not_see_that_a_process_stands_still() {
     let seconds = Duration::from_secs;
     let keepalive = Some(TcpKeepalive { idle: seconds(5), interval: seconds(2), count: 2 });
-    let harmed = Harmed { fault: on_host("server", HostHarm::Paused), begins: 10, ends: 1_000 };
+    let harmed = Harmed { harm: on_host("server", ProcessHarm::Paused), begins: 10, ends: 1_000 };
     let options = TcpOptions { keepalive, user_timeout: Some(seconds(20)) };
     let (seen, _) = play_harmed(harmed, echo, ask_at(&[(5, 9), (900, 9)], options));
     assert_eq!(seen, ["connected at 0", "echo after 0", "echo after 100"]);
@@ -376,7 +377,7 @@ fn the_timers_of_a_kernel_stand_still_while_its_host_sleeps() {
         run_until(leap, 10);
         leap.begin(1, &on_link(LinkHarm::Partition, 0, 0).fault);
         run_until(leap, 15);
-        leap.begin(2, &on_host("client", HostHarm::Suspended));
+        leap.begin(2, &on_host("client", ProcessHarm::Suspended));
         run_until(leap, 115);
         leap.end(2);
         run_until(leap, 140);
@@ -423,7 +424,7 @@ fn a_host_without_power_refuses_nobody() {
 #[test]
 fn a_moved_name_leads_to_the_other_host() {
     let fault =
-        on_host("client", HostHarm::Name { name: "nowhere".into(), answer: Answer::Moves { to: "server".into() } });
+        on_host("client", KernelHarm::Name { name: "nowhere".into(), answer: Answer::Moves { to: "server".into() } });
     let dial = |env: Env, seen: Seen| -> Run {
         Box::pin(async move {
             let socket = env.dial(&Address::new("nowhere", PORT)).await?;
@@ -431,7 +432,7 @@ fn a_moved_name_leads_to_the_other_host() {
             Ok(())
         })
     };
-    let (seen, is_felt) = play_harmed(Harmed { fault, begins: 0, ends: 10 }, echo, dial);
+    let (seen, is_felt) = play_harmed(Harmed { harm, begins: 0, ends: 10 }, echo, dial);
     assert_eq!(seen[0], "10.0.0.1:80");
     assert!(is_felt);
 }

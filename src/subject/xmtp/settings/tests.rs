@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
+use crate::cast::HostName;
 use crate::env::TcpOptions;
-use crate::fault::{Clause, Death, Fault, HostHarm, Origin, Way};
+use crate::fault::kinds::{ProcessKill, ProxySilence};
+use crate::fault::{Clause, Origin, Way};
 use crate::grammar::Latency;
 use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
@@ -82,8 +84,8 @@ fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-fn hosts(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| (*name).to_string()).collect()
+fn hosts(names: &[&str]) -> BTreeSet<HostName> {
+    names.iter().copied().map(HostName::from).collect()
 }
 
 fn full() -> SimFile {
@@ -153,22 +155,22 @@ fn every_key_is_read() {
 
 #[test]
 fn faults_are_numbered_by_time_and_their_patterns_expanded() {
-    let silence = Fault::ProxySilenceUpstream {
+    let silence = ProxySilence {
         on: hosts(&["client-1", "client-2", "client-3", "publisher-2"]),
         way: Some(Way::ToNode),
         path: Some("*/Subscribe".into()),
     };
     let expected = [
-        Clause { number: 1, at: secs(120), lasts: secs(600), fault: silence, origin: Origin::File },
+        Clause { number: 1, at: secs(120), lasts: secs(600), fault: silence.into(), origin: Origin::File },
         Clause {
             number: 2,
             at: secs(300),
             lasts: secs(60),
-            fault: Fault::Host { on: hosts(&["node"]), harm: HostHarm::Dies { death: Death::Killed, point: None } },
+            fault: ProcessKill { on: hosts(&["node"]), point: None }.into(),
             origin: Origin::File,
         },
     ];
-    let kinds: Vec<&str> = expected.iter().map(|clause| clause.fault.kind()).collect();
+    let kinds: Vec<&str> = expected.iter().map(|clause| clause.fault.name()).collect();
     assert_eq!(kinds, ["proxy-silence-upstream", "process-kill"]);
     assert_eq!(full().plan.clauses, expected);
 }
@@ -178,7 +180,7 @@ fn a_silence_falls_on_those_whose_streams_pass_the_proxy_only() {
     let text = FULL.replace("[\"client-*\", \"publisher-2\"]", "\"*\"");
     let plan = read("x", &text, SUBJECTS).expect("a good sim").plan;
     let everybody = hosts(&["client-1", "client-2", "client-3", "publisher-1", "publisher-2"]);
-    assert!(plan.clauses[0].fault.hosts().eq(everybody.iter().map(String::as_str)));
+    assert!(plan.clauses[0].fault.hosts().eq(&everybody));
 }
 
 #[test]
