@@ -73,3 +73,12 @@ impl fmt::Display for Cursor {
         write!(formatter, "after #{}", self.0)
     }
 }
+
+/// How far a reader of a channel is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The channel.
+    pub channel: Channel,
+    /// Everything up to here is known.
+    pub cursor: Cursor,
+}

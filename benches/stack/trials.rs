@@ -95,7 +95,7 @@ pub(crate) fn crowd(hosts: usize, seconds: u64, rate: Option<&str>) -> SimFile {
 pub(crate) fn delivered(sim: &SimFile) -> usize {
     let outcome = play_sim(sim, SEED).unwrap_or_else(|error| panic!("{error}"));
     let delivered = |event: &Event| match event {
-        Event::Committed { messages, .. } => messages.len(),
+        Event::Delivered { messages, .. } => messages.len(),
         _ => 0,
     };
     outcome.history.records().iter().map(|record| delivered(&record.event)).sum()

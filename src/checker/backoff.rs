@@ -16,10 +16,9 @@ use std::time::Duration;
 
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
-use crate::checker::{Evidence, Verdict};
+use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
 use crate::history::{Beat, Event, History, Record};
-use crate::subject::xmtp::spec::{C5, Requirement};
 
 /// The first step, the longest, and the uptime after which a client begins anew: the protocol's gateway (section 4).
 const FLOOR: Duration = Duration::from_millis(100);
@@ -36,10 +35,13 @@ const CHANCE: f64 = 1e-12;
 /// Where a group is condemned, so many of its last waits are shown.
 const SHOWN: usize = 8;
 
-/// The judge of backoff.
-pub(crate) struct Backoff;
+/// The judge of backoff, and what of a subject a breach is against.
+pub struct BackoffCheck {
+    /// What it judges.
+    pub cites: &'static [Requirement],
+}
 
-impl Checker for Backoff {
+impl Checker for BackoffCheck {
     fn name(&self) -> &'static str {
         "backoff"
     }
@@ -49,16 +51,21 @@ impl Checker for Backoff {
             fell together do not return together."
     }
 
-    /// The gateway's paragraph has no number of its own; the debounce that C5 asks for is what it spells out.
     fn cites(&self) -> &'static [Requirement] {
-        &[C5]
+        self.cites
     }
 
     fn judge(&self, history: &History) -> Verdict {
+        let Some(requirement) = self.cites.first().copied() else { return Verdict::unknown("it cites nothing") };
         if terms(history).is_none() {
             return Verdict::unknown(NO_TERMS);
         }
-        let mut bench = Bench { excuses: Excuses::read(history), clients: BTreeMap::new(), groups: BTreeMap::new() };
+        let mut bench = WaitBook {
+            requirement,
+            excuses: Excuses::read(history),
+            clients: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        };
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = bench.take(index, record) {
                 return Verdict::Fail(*evidence);
@@ -92,7 +99,7 @@ fn step(failures: u32) -> Duration {
 
 /// What is known of a client's process.
 #[derive(Default)]
-struct Client {
+struct DialingClient {
     failures: Failures,
     /// When its stream started, was heard last, and ended.
     started: Option<Duration>,
@@ -135,14 +142,15 @@ impl Group {
     }
 }
 
-struct Bench<'h> {
+struct WaitBook<'h> {
+    requirement: Requirement,
     excuses: Excuses<'h>,
-    clients: BTreeMap<&'h str, Client>,
+    clients: BTreeMap<&'h str, DialingClient>,
     /// By step.
     groups: BTreeMap<Duration, Group>,
 }
 
-impl<'h> Bench<'h> {
+impl<'h> WaitBook<'h> {
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         match &record.event {
             Event::Dialing { attempt } => return self.dial(index, record, *attempt),
@@ -176,7 +184,7 @@ impl<'h> Bench<'h> {
             record.host,
             Readable(until - record.at)
         );
-        Err(Box::new(Evidence::new(index, record, C5, what).with([waited])))
+        Err(Box::new(Evidence::new(index, record, self.requirement, what).with([waited])))
     }
 
     fn wait(&mut self, index: usize, record: &'h Record, delay: Duration) -> Result<(), Box<Evidence>> {
@@ -193,7 +201,7 @@ impl<'h> Bench<'h> {
                 told(failures.most),
                 Readable(most)
             );
-            return Err(Box::new(Evidence::new(index, record, C5, what)));
+            return Err(Box::new(Evidence::new(index, record, self.requirement, what)));
         }
         if least != most {
             return Ok(());
@@ -213,7 +221,7 @@ impl<'h> Bench<'h> {
             Readable(group.most - group.least)
         );
         let shown = group.records.iter().rev().take(SHOWN).copied();
-        Err(Box::new(Evidence::new(index, record, C5, what).with(shown)))
+        Err(Box::new(Evidence::new(index, record, self.requirement, what).with(shown)))
     }
 
     fn close(self) -> Verdict {
@@ -230,7 +238,7 @@ impl<'h> Bench<'h> {
 }
 
 /// How many failures in a row the wait follows that `record` begins.
-fn count(client: &Client, excuses: &Excuses<'_>, record: &Record) -> Failures {
+fn count(client: &DialingClient, excuses: &Excuses<'_>, record: &Record) -> Failures {
     let grown = client.failures.grow();
     let Some(started) = client.started else { return grown };
     let ended = client.ended.unwrap_or(record.at);
@@ -251,6 +259,8 @@ fn told(failures: u32) -> String {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, Script, suspend};
+    use crate::history::EndCause;
+    use crate::subject::xmtp::checker::BACKOFF;
 
     fn waits(script: Script, host: &str, attempt: u64, millis: u64) -> Script {
         script.event(host, Event::BackingOff { attempt, delay: Duration::from_millis(millis) })
@@ -273,29 +283,29 @@ mod tests {
         let heard =
             hosts.iter().fold(started.at(20.0), |script, host| script.beat(host, Beat::Heard { attempt: 1 })).at(21.0);
         hosts.iter().zip(delays).fold(heard, |script, (host, delay)| {
-            let ended = Event::Ended { attempt: 1, cause: "stream failed".to_owned() };
+            let ended = Event::Ended { attempt: 1, cause: EndCause::StreamFailed, words: "stream failed".into() };
             waits(script.event(host, ended), host, 1, *delay)
         })
     }
 
     #[test]
     fn delays_within_doubling_steps_are_acquitted() {
-        let seen = failing(&[100, 200, 3, 800, 1_600, 900, 6_400, 1, 25_600, 30_000, 29_999]).acquitted_by(&Backoff);
+        let seen = failing(&[100, 200, 3, 800, 1_600, 900, 6_400, 1, 25_600, 30_000, 29_999]).acquitted_by(&BACKOFF);
         assert_eq!(seen, "waits: 11, all within their steps; too few of any step to tell whether by chance");
     }
 
     #[test]
     fn a_history_without_waits_is_acquitted_and_one_without_terms_is_unknown() {
-        assert_eq!(Script::new().acquitted_by(&Backoff), "no wait whose step is known");
-        assert_eq!(Backoff.judge(&History::default()), Verdict::unknown(NO_TERMS));
+        assert_eq!(Script::new().acquitted_by(&BACKOFF), "no wait whose step is known");
+        assert_eq!(BACKOFF.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 
     #[test]
     fn a_delay_above_its_step_is_condemned() {
-        let evidence = failing(&[100, 201]).condemned_by(&Backoff);
+        let evidence = failing(&[100, 201]).condemned_by(&BACKOFF);
         assert_eq!(evidence.what, "client-1 waited 201ms after 2 failures in a row, which allows 200ms at most");
         let late = failing(&[1, 90, 400, 30, 1_000, 2_000, 6_000, 12_000, 25_000, 30_001]);
-        assert!(late.condemned_by(&Backoff).what.contains("10 failures in a row, which allows 30s"));
+        assert!(late.condemned_by(&BACKOFF).what.contains("10 failures in a row, which allows 30s"));
     }
 
     #[test]
@@ -304,58 +314,58 @@ mod tests {
             let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3);
             script.at(100.0 + uptime).heard(3).ended(3)
         };
-        assert!(waits(then(10.0), CLIENT, 3, 101).condemned_by(&Backoff).what.contains("after 1 failure in a row"));
-        waits(then(9.9), CLIENT, 3, 400).acquitted_by(&Backoff);
-        waits(then(9.9), CLIENT, 3, 401).condemned_by(&Backoff);
+        assert!(waits(then(10.0), CLIENT, 3, 101).condemned_by(&BACKOFF).what.contains("after 1 failure in a row"));
+        waits(then(9.9), CLIENT, 3, 400).acquitted_by(&BACKOFF);
+        waits(then(9.9), CLIENT, 3, 401).condemned_by(&BACKOFF);
     }
 
     #[test]
     fn a_stream_that_may_have_been_stable_allows_both_counts() {
         // Started, then silent until the watchdog trips: the client does not count the silence.
         let silent = || failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(190.0);
-        assert!(waits(silent().ended(3), CLIENT, 3, 400).acquitted_by(&Backoff).starts_with("waits: 2,"));
-        waits(silent().ended(3), CLIENT, 3, 401).condemned_by(&Backoff);
+        assert!(waits(silent().ended(3), CLIENT, 3, 400).acquitted_by(&BACKOFF).starts_with("waits: 2,"));
+        waits(silent().ended(3), CLIENT, 3, 401).condemned_by(&BACKOFF);
         // Suspended meanwhile: by its own clock the stream was up for a second.
         let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(101.0);
         let script = script.fault_begins(1, suspend(CLIENT)).at(200.0).fault_ends(1).heard(3).ended(3);
-        waits(script, CLIENT, 3, 400).acquitted_by(&Backoff);
+        waits(script, CLIENT, 3, 400).acquitted_by(&BACKOFF);
     }
 
     #[test]
     fn a_new_process_begins_anew() {
         let script = failing(&[10, 20, 30]).event(CLIENT, Event::ProcessKilled).at(200.0);
         let script = script.event(CLIENT, Event::Dialing { attempt: 1 }).ended(1);
-        assert!(waits(script, CLIENT, 1, 101).condemned_by(&Backoff).what.contains("after 1 failure in a row"));
+        assert!(waits(script, CLIENT, 1, 101).condemned_by(&BACKOFF).what.contains("after 1 failure in a row"));
     }
 
     #[test]
     fn a_client_that_does_not_wait_is_condemned() {
         let dialled = |at| waits(Script::new().at(1.0).ended(1), CLIENT, 1, 90).at(at);
-        dialled(1.09).event(CLIENT, Event::Dialing { attempt: 2 }).acquitted_by(&Backoff);
-        let evidence = dialled(1.01).event(CLIENT, Event::Dialing { attempt: 2 }).condemned_by(&Backoff);
+        dialled(1.09).event(CLIENT, Event::Dialing { attempt: 2 }).acquitted_by(&BACKOFF);
+        let evidence = dialled(1.01).event(CLIENT, Event::Dialing { attempt: 2 }).condemned_by(&BACKOFF);
         assert_eq!(evidence.what, "client-1 dialled for attempt 2 80ms before the end of its wait");
     }
 
     #[test]
     fn clients_that_return_together_are_condemned_from_the_third_on() {
-        assert!(falling(&[100, 100]).acquitted_by(&Backoff).contains("too few"));
-        let evidence = falling(&[100, 100, 100]).condemned_by(&Backoff);
+        assert!(falling(&[100, 100]).acquitted_by(&BACKOFF).contains("too few"));
+        let evidence = falling(&[100, 100, 100]).condemned_by(&BACKOFF);
         assert_eq!((evidence.host.as_str(), evidence.records.len()), ("client-3", 3));
         assert!(evidence.what.contains("all 3 waits"), "{}", evidence.what);
-        falling(&[50; 3]).condemned_by(&Backoff);
+        falling(&[50; 3]).condemned_by(&BACKOFF);
     }
 
     #[test]
     fn clients_that_return_one_by_one_are_acquitted() {
-        let seen = falling(&[81, 3, 44, 97, 45, 12, 60, 29]).acquitted_by(&Backoff);
+        let seen = falling(&[81, 3, 44, 97, 45, 12, 60, 29]).acquitted_by(&BACKOFF);
         assert_eq!(seen, "waits: 8, all within their steps, and by chance (steps with enough waits: 1)");
     }
 
     #[test]
     fn jitter_over_a_part_of_the_step_is_condemned_once_there_are_enough_waits() {
         let half: Vec<u64> = (0..60).map(|n| 50 + n * 37 % 50).collect();
-        falling(&half).condemned_by(&Backoff);
+        falling(&half).condemned_by(&BACKOFF);
         let whole: Vec<u64> = (0..60).map(|n| n * 37 % 101).collect();
-        falling(&whole).acquitted_by(&Backoff);
+        falling(&whole).acquitted_by(&BACKOFF);
     }
 }

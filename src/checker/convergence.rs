@@ -7,15 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::judge::{Checker, NO_TERMS, terms};
-use crate::checker::{Evidence, Verdict};
+use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
 use crate::history::{Event, History, Record, Terms};
-use crate::subject::xmtp::spec::{C3, Requirement, T8};
-use crate::subject::xmtp::wire::{Add, Cursor, MessageId, Topic};
 
-/// The judge of convergence.
-pub(crate) struct Convergence;
+/// The judge of convergence, and what of a subject a breach is against.
+pub struct Convergence {
+    /// Everything that it judges.
+    pub cites: &'static [Requirement],
+    /// Everybody gets everything in the end.
+    pub owed: Requirement,
+}
 
 impl Checker for Convergence {
     fn name(&self) -> &'static str {
@@ -27,7 +31,7 @@ impl Checker for Convergence {
     }
 
     fn cites(&self) -> &'static [Requirement] {
-        &[T8, C3]
+        self.cites
     }
 
     fn judge(&self, history: &History) -> Verdict {
@@ -37,19 +41,19 @@ impl Checker for Convergence {
             let (end, bound) = (Readable(terms.end), Readable(bound));
             return Verdict::unknown(format!("the trial ends at {end}, before the bound at {bound}"));
         }
-        let ledger = Ledger::read(history, bound);
+        let ledger = DebtLedger::read(history, bound);
         if ledger.stored.is_empty() {
             return Verdict::unknown("the node stored no message");
         }
         let sum = ledger.sum(terms);
         match &sum.first {
-            Some(debt) => Verdict::Fail(sum.evidence(debt, terms, bound)),
+            Some(debt) => Verdict::Fail(sum.evidence(self, debt, terms, bound)),
             None if sum.owed == 0 => Verdict::unknown("none of the stored messages is owed to a follower"),
             None => Verdict::Pass {
                 seen: format!(
                     "messages owed: {}, followers: {}, all committed by {}",
                     sum.owed,
-                    terms.subscribers.len(),
+                    terms.followers.len(),
                     Readable(bound)
                 ),
             },
@@ -61,16 +65,16 @@ impl Checker for Convergence {
 type Commit = (Duration, usize);
 
 /// When a message was stored, in which record, and by whom.
-struct Stored<'h> {
+struct OwedMessage<'h> {
     at: Duration,
     index: usize,
     node: &'h str,
 }
 
-struct Ledger<'h> {
+struct DebtLedger<'h> {
     bound: Duration,
-    stored: BTreeMap<&'h Topic, BTreeMap<MessageId, Stored<'h>>>,
-    committed: BTreeMap<(&'h str, &'h Topic), BTreeMap<MessageId, Commit>>,
+    stored: BTreeMap<&'h Channel, BTreeMap<MessageId, OwedMessage<'h>>>,
+    committed: BTreeMap<(&'h str, &'h Channel), BTreeMap<MessageId, Commit>>,
     /// Hosts whose disks were replaced: such a node gives ids a second time.
     replaced: BTreeSet<&'h str>,
 }
@@ -78,7 +82,7 @@ struct Ledger<'h> {
 /// A message that a follower did not have when the bound ran out.
 struct Debt<'h> {
     host: &'h str,
-    topic: &'h Topic,
+    topic: &'h Channel,
     id: MessageId,
     stored: usize,
     late: Option<Commit>,
@@ -92,10 +96,10 @@ struct Sum<'h> {
     first: Option<Debt<'h>>,
 }
 
-impl<'h> Ledger<'h> {
+impl<'h> DebtLedger<'h> {
     fn read(history: &'h History, bound: Duration) -> Self {
         let mut ledger =
-            Ledger { bound, stored: BTreeMap::new(), committed: BTreeMap::new(), replaced: BTreeSet::new() };
+            DebtLedger { bound, stored: BTreeMap::new(), committed: BTreeMap::new(), replaced: BTreeSet::new() };
         for (index, record) in history.records().iter().enumerate() {
             ledger.take(index, record);
         }
@@ -105,21 +109,21 @@ impl<'h> Ledger<'h> {
     fn take(&mut self, index: usize, record: &'h Record) {
         let host: &'h str = &record.host;
         match &record.event {
-            Event::Stored { topic, id, .. } if record.at <= self.bound => {
+            Event::Stored { channel: topic, id, .. } if record.at <= self.bound => {
                 if self.replaced.contains(host) {
                     self.give_again(topic, *id);
                 }
-                let stored = Stored { at: record.at, index, node: host };
+                let stored = OwedMessage { at: record.at, index, node: host };
                 self.stored.entry(topic).or_default().insert(*id, stored);
             }
-            Event::Committed { messages, .. } => {
+            Event::Delivered { messages, .. } => {
                 for (topic, id, _) in messages {
                     let commits = self.committed.entry((host, topic)).or_default();
                     commits.entry(*id).or_insert((record.at, index));
                 }
             }
             Event::InboxOpened { cursors } => {
-                for Add { topic, cursor } in cursors {
+                for Position { channel: topic, cursor } in cursors {
                     self.believe_inbox(index, record, topic, *cursor);
                 }
             }
@@ -129,14 +133,14 @@ impl<'h> Ledger<'h> {
     }
 
     /// An id is given a second time: whoever has committed it has the first message, and is owed this one.
-    fn give_again(&mut self, topic: &'h Topic, id: MessageId) {
+    fn give_again(&mut self, topic: &'h Channel, id: MessageId) {
         for (_, commits) in self.committed.iter_mut().filter(|((_, of), _)| *of == topic) {
             commits.remove(&id);
         }
     }
 
     /// What an inbox holds beyond what was said was committed before a death that kept it from being said.
-    fn believe_inbox(&mut self, index: usize, record: &'h Record, topic: &'h Topic, cursor: Cursor) {
+    fn believe_inbox(&mut self, index: usize, record: &'h Record, topic: &'h Channel, cursor: Cursor) {
         let Some(stored) = self.stored.get(topic) else { return };
         let commits = self.committed.entry((&record.host, topic)).or_default();
         let last = commits.last_key_value().map_or(0, |(id, _)| id.0);
@@ -158,7 +162,7 @@ impl<'h> Ledger<'h> {
 
     fn sum(&self, terms: &'h Terms) -> Sum<'h> {
         let mut sum = Sum::default();
-        for (host, adds) in &terms.subscribers {
+        for (host, adds) in &terms.followers {
             for (topic, cursor) in lowest_cursors(adds) {
                 self.add_up(host, topic, cursor, &mut sum);
             }
@@ -166,7 +170,7 @@ impl<'h> Ledger<'h> {
         sum
     }
 
-    fn add_up(&self, host: &'h str, topic: &'h Topic, cursor: Cursor, sum: &mut Sum<'h>) {
+    fn add_up(&self, host: &'h str, topic: &'h Channel, cursor: Cursor, sum: &mut Sum<'h>) {
         let Some(stored) = self.stored.get(topic) else { return };
         let commits = self.committed.get(&(host, topic));
         for (id, message) in stored.iter().filter(|(id, _)| cursor.is_before(**id)) {
@@ -183,7 +187,7 @@ impl<'h> Ledger<'h> {
 }
 
 impl Sum<'_> {
-    fn evidence(&self, debt: &Debt, terms: &Terms, bound: Duration) -> Evidence {
+    fn evidence(&self, laws: &Convergence, debt: &Debt, terms: &Terms, bound: Duration) -> Evidence {
         let Debt { host, topic, id, stored, late } = debt;
         let fate = match late {
             Some((at, _)) => format!("late by {}", Readable(at.saturating_sub(bound))),
@@ -200,7 +204,7 @@ impl Sum<'_> {
         );
         let evidence = Evidence {
             at: bound,
-            requirement: T8.number.to_owned(),
+            requirement: laws.owed.number.to_owned(),
             host: (*host).to_owned(),
             topic: None,
             id: None,
@@ -212,10 +216,10 @@ impl Sum<'_> {
 }
 
 /// The topics of one follower in order, each from the lowest cursor that it asked for.
-fn lowest_cursors(adds: &[Add]) -> BTreeMap<&Topic, Cursor> {
+fn lowest_cursors(adds: &[Position]) -> BTreeMap<&Channel, Cursor> {
     let mut cursors = BTreeMap::new();
     for add in adds {
-        let cursor = cursors.entry(&add.topic).or_insert(add.cursor);
+        let cursor = cursors.entry(&add.channel).or_insert(add.cursor);
         *cursor = add.cursor.min(*cursor);
     }
     cursors
@@ -225,7 +229,7 @@ fn lowest_cursors(adds: &[Add]) -> BTreeMap<&Topic, Cursor> {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta};
-    use crate::subject::xmtp::wire::Kind;
+    use crate::subject::xmtp::checker::CONVERGENCE;
 
     fn three_stored() -> Script {
         Script::new().at(1.0).stored(alpha(), 1).stored(beta(), 2).stored(alpha(), 3)
@@ -240,12 +244,12 @@ mod tests {
     #[test]
     fn everything_by_the_bound_is_acquitted() {
         let script = three_stored().at(660.0).committed(1, &[(alpha(), 1), (alpha(), 3), (beta(), 2)]);
-        assert!(script.acquitted_by(&Convergence).starts_with("messages owed: 3, followers: 1"));
+        assert!(script.acquitted_by(&CONVERGENCE).starts_with("messages owed: 3, followers: 1"));
     }
 
     #[test]
     fn the_lowest_missing_message_of_the_first_topic_is_the_evidence() {
-        let evidence = three_stored().at(9.0).committed(1, &[(alpha(), 1)]).condemned_by(&Convergence);
+        let evidence = three_stored().at(9.0).committed(1, &[(alpha(), 1)]).condemned_by(&CONVERGENCE);
         assert_eq!((evidence.topic.as_deref(), evidence.id), (Some("group:alpha"), Some(MessageId(3))));
         assert_eq!((evidence.host.as_str(), evidence.at), (CLIENT, Duration::from_secs(660)));
         assert!(evidence.what.contains("2 of 3 owed messages are missing"), "{}", evidence.what);
@@ -254,7 +258,7 @@ mod tests {
     #[test]
     fn a_message_after_the_bound_is_late() {
         let script = three_stored().at(662.5).committed(1, &[(alpha(), 1), (alpha(), 3), (beta(), 2)]);
-        let evidence = script.condemned_by(&Convergence);
+        let evidence = script.condemned_by(&CONVERGENCE);
         assert!(evidence.what.contains("late by 2.5s"), "{}", evidence.what);
         assert!(evidence.what.contains("0 of 3 owed messages are missing and 3 came late"), "{}", evidence.what);
         assert_eq!((evidence.at, evidence.records.len()), (Duration::from_secs(660), 2));
@@ -263,25 +267,25 @@ mod tests {
     #[test]
     fn a_client_that_was_killed_is_still_owed() {
         let script = three_stored().at(2.0).event(CLIENT, Event::ProcessKilled);
-        assert_eq!(script.condemned_by(&Convergence).id, Some(MessageId(1)));
+        assert_eq!(script.condemned_by(&CONVERGENCE).id, Some(MessageId(1)));
     }
 
     #[test]
     fn a_message_below_the_cursor_or_stored_after_the_bound_is_not_owed() {
         let history = Script::new().history();
         let mut terms = terms(&history).expect("a script has terms").clone();
-        terms.subscribers = vec![(CLIENT.to_owned(), vec![add(alpha(), 1)])];
+        terms.followers = vec![(CLIENT.into(), vec![add(alpha(), 1)])];
         let script = Script::on(terms).at(1.0).stored(alpha(), 1).stored(alpha(), 2).committed(1, &[(alpha(), 2)]);
-        script.at(661.0).stored(alpha(), 3).acquitted_by(&Convergence);
+        script.at(661.0).stored(alpha(), 3).acquitted_by(&CONVERGENCE);
     }
 
     #[test]
     fn too_little_to_see_is_unknown() {
-        assert!(Script::new().puzzles(&Convergence).contains("no message"));
-        assert!(with_end(659).stored(alpha(), 1).puzzles(&Convergence).contains("before the bound at 11m"));
-        let other = Topic::new(Kind::Welcome, b"other");
-        assert!(Script::new().stored(other, 1).puzzles(&Convergence).contains("owed to a follower"));
-        assert_eq!(Convergence.judge(&History::default()), Verdict::unknown(NO_TERMS));
+        assert!(Script::new().puzzles(&CONVERGENCE).contains("no message"));
+        assert!(with_end(659).stored(alpha(), 1).puzzles(&CONVERGENCE).contains("before the bound at 11m"));
+        let other = Channel::new("welcome", "other");
+        assert!(Script::new().stored(other, 1).puzzles(&CONVERGENCE).contains("owed to a follower"));
+        assert_eq!(CONVERGENCE.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 
     fn replaced(as_of: u64) -> Event {
@@ -292,26 +296,26 @@ mod tests {
     fn what_went_with_a_followers_disk_is_owed_again() {
         let all = [(alpha(), 1), (alpha(), 3), (beta(), 2)];
         let script = || three_stored().at(2.0).committed(1, &all).at(9.0);
-        script().event(CLIENT, replaced(3)).acquitted_by(&Convergence);
-        assert_eq!(script().event(CLIENT, replaced(0)).condemned_by(&Convergence).id, Some(MessageId(1)));
-        script().event(CLIENT, replaced(0)).committed(1, &all).acquitted_by(&Convergence);
+        script().event(CLIENT, replaced(3)).acquitted_by(&CONVERGENCE);
+        assert_eq!(script().event(CLIENT, replaced(0)).condemned_by(&CONVERGENCE).id, Some(MessageId(1)));
+        script().event(CLIENT, replaced(0)).committed(1, &all).acquitted_by(&CONVERGENCE);
     }
 
     #[test]
     fn what_went_with_a_nodes_disk_is_not_owed_and_what_took_its_ids_is() {
         let script = || three_stored().at(2.0).committed(1, &[(alpha(), 1), (alpha(), 3)]).at(9.0);
         let gone = || script().event(NODE, replaced(0));
-        gone().stored(alpha(), 4).committed(2, &[(alpha(), 4)]).acquitted_by(&Convergence);
-        assert_eq!(gone().stored(alpha(), 1).condemned_by(&Convergence).id, Some(MessageId(1)));
-        assert_eq!(gone().stored(beta(), 1).condemned_by(&Convergence).id, Some(MessageId(1)));
-        assert_eq!(gone().stored(alpha(), 4).condemned_by(&Convergence).id, Some(MessageId(4)));
+        gone().stored(alpha(), 4).committed(2, &[(alpha(), 4)]).acquitted_by(&CONVERGENCE);
+        assert_eq!(gone().stored(alpha(), 1).condemned_by(&CONVERGENCE).id, Some(MessageId(1)));
+        assert_eq!(gone().stored(beta(), 1).condemned_by(&CONVERGENCE).id, Some(MessageId(1)));
+        assert_eq!(gone().stored(alpha(), 4).condemned_by(&CONVERGENCE).id, Some(MessageId(4)));
     }
 
     #[test]
     fn what_an_inbox_holds_was_committed() {
         let opened = |alpha_, beta_| Event::InboxOpened { cursors: vec![add(alpha(), alpha_), add(beta(), beta_)] };
         let script = || three_stored().at(2.0).committed(1, &[(alpha(), 1)]);
-        script().event(CLIENT, opened(3, 2)).acquitted_by(&Convergence);
-        assert_eq!(script().event(CLIENT, opened(3, 0)).condemned_by(&Convergence).id, Some(MessageId(2)));
+        script().event(CLIENT, opened(3, 2)).acquitted_by(&CONVERGENCE);
+        assert_eq!(script().event(CLIENT, opened(3, 0)).condemned_by(&CONVERGENCE).id, Some(MessageId(2)));
     }
 }

@@ -7,14 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::judge::{Checker, NO_TERMS, terms};
-use crate::checker::{Evidence, Verdict};
+use crate::checker::{Evidence, Requirement, Verdict};
 use crate::history::{Event, History, Record, Terms};
-use crate::subject::xmtp::spec::{C3, Requirement, S2, S4, T8};
-use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic};
 
-/// The judge of delivery.
-pub(crate) struct Delivery;
+/// The judge of delivery, and what of a subject each breach is against.
+pub struct Delivery {
+    /// Everything that it judges.
+    pub cites: &'static [Requirement],
+    /// A reader gets what it asked for, from where it asked.
+    pub start: Requirement,
+    /// Ids ascend, with no gap and no repetition.
+    pub order: Requirement,
+    /// A reader that connects again goes on from where it was.
+    pub resume: Requirement,
+    /// What was acknowledged was stored.
+    pub stored: Requirement,
+}
 
 impl Checker for Delivery {
     fn name(&self) -> &'static str {
@@ -27,12 +37,12 @@ impl Checker for Delivery {
     }
 
     fn cites(&self) -> &'static [Requirement] {
-        &[T8, S2, S4, C3]
+        self.cites
     }
 
     fn judge(&self, history: &History) -> Verdict {
         let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
-        let mut book = Book::new(terms);
+        let mut book = DeliveryBook::new(self, terms);
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = book.take(index, record) {
                 return Verdict::Fail(*evidence);
@@ -43,7 +53,7 @@ impl Checker for Delivery {
 }
 
 /// A message as the node stored it.
-struct Stored<'h> {
+struct StoredMessage<'h> {
     key: u64,
     index: usize,
     at: Duration,
@@ -52,8 +62,8 @@ struct Stored<'h> {
 
 /// What the node stored of one topic.
 #[derive(Default)]
-struct Shelf<'h> {
-    messages: BTreeMap<MessageId, Stored<'h>>,
+struct ChannelLog<'h> {
+    messages: BTreeMap<MessageId, StoredMessage<'h>>,
     /// Ids and keys of what went with a node's disk: some of it was on its way, and nobody is owed it.
     gone: BTreeSet<(MessageId, u64)>,
     /// Keys that were published and of which no node has said that it stored them.
@@ -84,13 +94,14 @@ struct Hand {
     attempt: u64,
 }
 
-struct Book<'h> {
-    shelves: BTreeMap<&'h Topic, Shelf<'h>>,
-    newest: BTreeMap<(&'h str, Kind), (MessageId, usize)>,
+struct DeliveryBook<'h> {
+    laws: &'h Delivery,
+    shelves: BTreeMap<&'h Channel, ChannelLog<'h>>,
+    newest: BTreeMap<(&'h str, &'h str), (MessageId, usize)>,
     /// A node has opened its log again, after its death or a failure: what it stored last it may not have said.
     reopened: bool,
     logs: BTreeSet<&'h str>,
-    followers: BTreeMap<(&'h str, &'h Topic), Follower>,
+    followers: BTreeMap<(&'h str, &'h Channel), Follower>,
     /// How many processes each host has begun: attempts are numbered anew in each.
     lives: BTreeMap<&'h str, u32>,
     stored: u64,
@@ -98,18 +109,19 @@ struct Book<'h> {
     committed: u64,
 }
 
-impl<'h> Book<'h> {
-    fn new(terms: &'h Terms) -> Self {
+impl<'h> DeliveryBook<'h> {
+    fn new(laws: &'h Delivery, terms: &'h Terms) -> Self {
         let mut followers: BTreeMap<_, Follower> = BTreeMap::new();
-        for (host, adds) in &terms.subscribers {
-            for add in adds {
+        for (host, positions) in &terms.followers {
+            for add in positions {
                 let follower = followers
-                    .entry((host.as_str(), &add.topic))
+                    .entry((&**host, &add.channel))
                     .or_insert(Follower { cursor: add.cursor, taken: Vec::new() });
                 follower.cursor = follower.cursor.min(add.cursor);
             }
         }
-        Book {
+        DeliveryBook {
+            laws,
             shelves: BTreeMap::new(),
             newest: BTreeMap::new(),
             reopened: false,
@@ -125,15 +137,15 @@ impl<'h> Book<'h> {
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         match &record.event {
             Event::ProcessBegan { .. } => *self.lives.entry(&record.host).or_default() += 1,
-            Event::Published { topic, key } => {
+            Event::Produced { channel: topic, key } => {
                 self.shelves.entry(topic).or_default().unsaid.insert(*key);
             }
-            Event::Stored { topic, id, key } => self.store(index, record, topic, (*id, *key))?,
+            Event::Stored { channel: topic, id, key } => self.store(index, record, topic, (*id, *key))?,
             Event::LogOpened { .. } => self.reopened |= !self.logs.insert(&record.host),
             Event::InboxOpened { cursors } => self.believe_inbox(index, record, cursors),
             Event::DiskReplaced { as_of } => self.replace_disk(&record.host, *as_of),
-            Event::Acknowledged { topic, key } => self.acknowledge(index, record, topic, *key)?,
-            Event::Committed { attempt, messages } => {
+            Event::Acknowledged { channel: topic, key } => self.acknowledge(index, record, topic, *key)?,
+            Event::Delivered { attempt, messages } => {
                 let life = self.lives.get(&*record.host).copied().unwrap_or_default();
                 for (topic, id, key) in messages {
                     self.commit(index, record, topic, (*id, *key), Hand { life, attempt: *attempt })?;
@@ -148,28 +160,34 @@ impl<'h> Book<'h> {
         &mut self,
         index: usize,
         record: &'h Record,
-        topic: &'h Topic,
+        topic: &'h Channel,
         (id, key): (MessageId, u64),
     ) -> Result<(), Box<Evidence>> {
         let node: &'h str = &record.host;
-        let newest = self.newest.entry((node, topic.kind())).or_insert((MessageId(0), index));
+        let newest = self.newest.entry((node, topic.sequence())).or_insert((MessageId(0), index));
         if id <= newest.0 {
-            // One sequence per kind, for ever: who has read past an id never looks below it again.
+            // One sequence, for ever: who has read past an id never looks below it again.
             let what =
                 format!("{} stored {id} of {topic} after it had stored {} of the same kind", record.host, newest.0);
-            let evidence = Evidence::new(index, record, S4, what).about(topic, Some(id)).with([newest.1]);
+            let evidence = Evidence::new(index, record, self.laws.order, what).about(topic, Some(id)).with([newest.1]);
             return Err(Box::new(evidence));
         }
         *newest = (id, index);
         let shelf = self.shelves.entry(topic).or_default();
         shelf.unsaid.remove(&key);
-        shelf.messages.insert(id, Stored { key, index, at: record.at, node });
+        shelf.messages.insert(id, StoredMessage { key, index, at: record.at, node });
         *shelf.unclaimed.entry(key).or_default() += 1;
         self.stored += 1;
         Ok(())
     }
 
-    fn acknowledge(&mut self, index: usize, record: &Record, topic: &'h Topic, key: u64) -> Result<(), Box<Evidence>> {
+    fn acknowledge(
+        &mut self,
+        index: usize,
+        record: &Record,
+        topic: &'h Channel,
+        key: u64,
+    ) -> Result<(), Box<Evidence>> {
         self.acknowledged += 1;
         let copies = self.shelves.get_mut(topic).and_then(|shelf| shelf.unclaimed.get_mut(&key));
         if let Some(copies @ 1..) = copies {
@@ -180,14 +198,14 @@ impl<'h> Book<'h> {
             "{} was told that its message to {topic} (key {key:016x}) is stored, but the node never stored it",
             record.host
         );
-        Err(Box::new(Evidence::new(index, record, T8, what).about(topic, None)))
+        Err(Box::new(Evidence::new(index, record, self.laws.stored, what).about(topic, None)))
     }
 
     fn commit(
         &mut self,
         index: usize,
         record: &'h Record,
-        topic: &'h Topic,
+        topic: &'h Channel,
         (id, key): (MessageId, u64),
         hand: Hand,
     ) -> Result<(), Box<Evidence>> {
@@ -196,7 +214,7 @@ impl<'h> Book<'h> {
             Evidence::new(index, record, requirement, what).about(topic, Some(id))
         };
         let Some(follower) = self.followers.get_mut(&(&*record.host, topic)) else {
-            return Err(Box::new(breach(S2, "and does not follow that topic".to_owned())));
+            return Err(Box::new(breach(self.laws.start, "and does not follow that topic".to_owned())));
         };
         let shelf = self.shelves.entry(topic).or_default();
         let stored = match shelf.messages.get(&id) {
@@ -204,23 +222,23 @@ impl<'h> Book<'h> {
             Some(_) | None if shelf.gone.contains(&(id, key)) => None,
             Some(stored) => {
                 let what = format!("with other data: key {key:016x}, but the node stored {:016x}", stored.key);
-                return Err(Box::new(breach(S4, what).with([stored.index])));
+                return Err(Box::new(breach(self.laws.order, what).with([stored.index])));
             }
             // It was durable before it could be said: the node died, or its store failed, in between.
             None if self.reopened && shelf.unsaid.contains(&key) => None,
-            None => return Err(Box::new(breach(S4, "which the node never stored".to_owned()))),
+            None => return Err(Box::new(breach(self.laws.order, "which the node never stored".to_owned()))),
         };
         if !follower.cursor.is_before(id) {
             let what = format!("though it asked only for what comes {}", follower.cursor);
-            return Err(Box::new(breach(S2, what).with(stored)));
+            return Err(Box::new(breach(self.laws.start, what).with(stored)));
         }
-        if let Some((requirement, what, first)) = follower.repeats(id, hand) {
+        if let Some((requirement, what, first)) = follower.repeats(self.laws, id, hand) {
             return Err(Box::new(breach(requirement, what).with([first])));
         }
         if let Some((missed, at)) = follower.misses(shelf, id) {
             let what = format!("without {missed}, which the node had stored before it and the follower has not seen");
             let last = follower.taken.last().map(|taken| taken.index);
-            let evidence = Evidence { id: Some(missed), ..breach(follower.blame(hand), what) };
+            let evidence = Evidence { id: Some(missed), ..breach(follower.blame(self.laws, hand), what) };
             return Err(Box::new(evidence.with([at]).with(stored).with(last)));
         }
         follower.taken.push(Taken { id, index, at: record.at, hand });
@@ -229,9 +247,9 @@ impl<'h> Book<'h> {
     }
 
     /// What an inbox holds was committed, whether or not its process lived to say so.
-    fn believe_inbox(&mut self, index: usize, record: &'h Record, cursors: &'h [Add]) {
+    fn believe_inbox(&mut self, index: usize, record: &'h Record, cursors: &'h [Position]) {
         let life = self.lives.get(&*record.host).copied().unwrap_or_default();
-        for Add { topic, cursor } in cursors {
+        for Position { channel: topic, cursor } in cursors {
             let Some(follower) = self.followers.get_mut(&(&*record.host, topic)) else { continue };
             let id = MessageId(cursor.0);
             if follower.known() < id {
@@ -246,10 +264,10 @@ impl<'h> Book<'h> {
         for ((_, _), follower) in self.followers.iter_mut().filter(|((of, _), _)| *of == host) {
             follower.taken.truncate(follower.taken.partition_point(|taken| taken.at < as_of));
         }
-        for ((_, kind), newest) in self.newest.iter_mut().filter(|((of, _), _)| *of == host) {
+        for ((_, sequence), newest) in self.newest.iter_mut().filter(|((of, _), _)| *of == host) {
             let mut kept = (MessageId(0), newest.1);
-            for (_, shelf) in self.shelves.iter_mut().filter(|(topic, _)| topic.kind() == *kind) {
-                let is_gone = |_: &MessageId, stored: &mut Stored<'h>| stored.node == host && stored.at >= as_of;
+            for (_, shelf) in self.shelves.iter_mut().filter(|(topic, _)| topic.sequence() == *sequence) {
+                let is_gone = |_: &MessageId, stored: &mut StoredMessage<'h>| stored.node == host && stored.at >= as_of;
                 let gone = shelf.messages.extract_if(.., is_gone).map(|(id, stored)| (id, stored.key));
                 shelf.gone.extend(gone);
                 let last = shelf.messages.iter().rev().find(|(_, stored)| stored.node == host);
@@ -280,22 +298,24 @@ impl<'h> Book<'h> {
 
 impl Follower {
     /// Whether `id` was committed before, or comes after a greater one, in words and with the earlier record.
-    fn repeats(&self, id: MessageId, hand: Hand) -> Option<(Requirement, String, usize)> {
+    fn repeats(&self, laws: &Delivery, id: MessageId, hand: Hand) -> Option<(Requirement, String, usize)> {
         let last = self.taken.last()?;
         if id > last.id {
             return None;
         }
         match self.taken.binary_search_by_key(&id, |taken| taken.id) {
             Ok(position) if self.taken[position].is_by(hand) => {
-                Some((S4, "twice on one stream".to_owned(), self.taken[position].index))
+                Some((laws.order, "twice on one stream".to_owned(), self.taken[position].index))
             }
-            Ok(position) => Some((C3, "again after it had reconnected".to_owned(), self.taken[position].index)),
-            Err(_) => Some((S4, format!("after {}, so its ids descend", last.id), last.index)),
+            Ok(position) => {
+                Some((laws.resume, "again after it had reconnected".to_owned(), self.taken[position].index))
+            }
+            Err(_) => Some((laws.order, format!("after {}, so its ids descend", last.id), last.index)),
         }
     }
 
     /// The lowest id that was stored, is owed, and is jumped over by a commit of `id`.
-    fn misses(&self, shelf: &Shelf<'_>, id: MessageId) -> Option<(MessageId, usize)> {
+    fn misses(&self, shelf: &ChannelLog<'_>, id: MessageId) -> Option<(MessageId, usize)> {
         let after = MessageId(self.known().0.saturating_add(1));
         shelf.messages.range(after..id).next().map(|(missed, stored)| (*missed, stored.index))
     }
@@ -305,9 +325,9 @@ impl Follower {
         self.taken.last().map_or(MessageId(self.cursor.0), |taken| taken.id)
     }
 
-    /// A gap within one attempt is the stream's (S4), a gap across two is the resume's (C3).
-    fn blame(&self, hand: Hand) -> Requirement {
-        if self.taken.last().is_none_or(|taken| taken.is_by(hand)) { S4 } else { C3 }
+    /// A gap within one attempt is the stream's, a gap across two is the resume's.
+    fn blame(&self, laws: &Delivery, hand: Hand) -> Requirement {
+        if self.taken.last().is_none_or(|taken| taken.is_by(hand)) { laws.order } else { laws.resume }
     }
 }
 
@@ -321,6 +341,7 @@ impl Taken {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta, key};
+    use crate::subject::xmtp::checker::DELIVERY;
 
     fn three_stored() -> Script {
         Script::new().at(1.0).stored(alpha(), 1).stored(beta(), 2).stored(alpha(), 3)
@@ -334,7 +355,7 @@ mod tests {
             .committed(1, &[(alpha(), 1)])
             .at(90.0)
             .committed(2, &[(alpha(), 3), (beta(), 2)])
-            .acquitted_by(&Delivery);
+            .acquitted_by(&DELIVERY);
         assert!(
             seen.starts_with("commits: 3, by pairs of follower and topic: 2,") && seen.contains("acknowledged: 1"),
             "{seen}"
@@ -343,15 +364,15 @@ mod tests {
 
     #[test]
     fn a_history_without_commits_or_messages_is_unknown() {
-        assert!(three_stored().puzzles(&Delivery).contains("nobody committed"));
-        assert!(Script::new().puzzles(&Delivery).contains("no message"));
-        assert_eq!(Delivery.judge(&History::default()), Verdict::unknown(NO_TERMS));
+        assert!(three_stored().puzzles(&DELIVERY).contains("nobody committed"));
+        assert!(Script::new().puzzles(&DELIVERY).contains("no message"));
+        assert_eq!(DELIVERY.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 
     #[test]
     fn a_message_twice_on_one_stream_is_condemned() {
         let script = three_stored().at(2.0).committed(1, &[(alpha(), 1), (alpha(), 1)]);
-        let evidence = script.condemned_by(&Delivery);
+        let evidence = script.condemned_by(&DELIVERY);
         assert_eq!((evidence.requirement.as_str(), evidence.id), ("S4", Some(MessageId(1))));
         assert_eq!(evidence.what, "client-1 committed #1 of group:alpha twice on one stream");
     }
@@ -365,14 +386,14 @@ mod tests {
             .at(5.0)
             .event(CLIENT, began(2))
             .committed(1, &[(alpha(), 1)]);
-        let evidence = script.condemned_by(&Delivery);
+        let evidence = script.condemned_by(&DELIVERY);
         assert_eq!((evidence.requirement.as_str(), evidence.at.as_secs()), ("C3", 5));
         assert_eq!(evidence.records, [5, 7]);
     }
 
     #[test]
     fn a_gap_names_the_first_message_that_was_jumped_over() {
-        let evidence = three_stored().at(2.0).committed(1, &[(alpha(), 3)]).condemned_by(&Delivery);
+        let evidence = three_stored().at(2.0).committed(1, &[(alpha(), 3)]).condemned_by(&DELIVERY);
         assert_eq!((evidence.requirement.as_str(), evidence.id), ("S4", Some(MessageId(1))));
         assert_eq!(evidence.topic.as_deref(), Some("group:alpha"));
         assert_eq!(evidence.records, [1, 3, 4]);
@@ -382,59 +403,59 @@ mod tests {
     fn a_gap_across_a_reconnect_is_the_resumes() {
         let script =
             three_stored().stored(alpha(), 4).committed(1, &[(alpha(), 1)]).at(9.0).committed(2, &[(alpha(), 4)]);
-        let evidence = script.condemned_by(&Delivery);
+        let evidence = script.condemned_by(&DELIVERY);
         assert_eq!((evidence.requirement.as_str(), evidence.id), ("C3", Some(MessageId(3))));
     }
 
     #[test]
     fn an_invented_message_is_condemned() {
-        let evidence = three_stored().committed(1, &[(alpha(), 2)]).condemned_by(&Delivery);
+        let evidence = three_stored().committed(1, &[(alpha(), 2)]).condemned_by(&DELIVERY);
         assert!(evidence.what.ends_with("which the node never stored"), "{}", evidence.what);
     }
 
     #[test]
     fn other_data_under_a_known_id_is_condemned() {
         let messages = vec![(alpha(), MessageId(1), key(7))];
-        let script = three_stored().event(CLIENT, Event::Committed { attempt: 1, messages });
-        assert!(script.condemned_by(&Delivery).what.contains("with other data"));
+        let script = three_stored().event(CLIENT, Event::Delivered { attempt: 1, messages });
+        assert!(script.condemned_by(&DELIVERY).what.contains("with other data"));
     }
 
     #[test]
     fn a_topic_that_nobody_asked_for_is_condemned() {
-        let other = Topic::new(Kind::Group, b"other");
+        let other = Channel::new("group", "other");
         let script = Script::new().stored(other.clone(), 1).committed(1, &[(other, 1)]);
-        assert_eq!(script.condemned_by(&Delivery).requirement, "S2");
+        assert_eq!(script.condemned_by(&DELIVERY).requirement, "S2");
     }
 
     #[test]
     fn an_id_at_the_cursor_is_condemned_and_nothing_below_it_is_owed() {
         let history = three_stored().history();
         let mut terms = terms(&history).expect("a script has terms").clone();
-        terms.subscribers = vec![(CLIENT.to_owned(), vec![add(alpha(), 1)])];
+        terms.followers = vec![(CLIENT.into(), vec![add(alpha(), 1)])];
         let script = || Script::on(terms.clone()).stored(alpha(), 1).stored(alpha(), 3);
-        assert_eq!(script().committed(1, &[(alpha(), 1)]).condemned_by(&Delivery).requirement, "S2");
-        script().committed(1, &[(alpha(), 3)]).acquitted_by(&Delivery);
+        assert_eq!(script().committed(1, &[(alpha(), 1)]).condemned_by(&DELIVERY).requirement, "S2");
+        script().committed(1, &[(alpha(), 3)]).acquitted_by(&DELIVERY);
     }
 
     #[test]
     fn an_acknowledged_message_that_was_never_stored_is_condemned() {
-        let evidence = three_stored().acknowledged(alpha(), 9).condemned_by(&Delivery);
+        let evidence = three_stored().acknowledged(alpha(), 9).condemned_by(&DELIVERY);
         assert_eq!((evidence.host.as_str(), evidence.topic.as_deref()), ("publisher-1", Some("group:alpha")));
         let twice = three_stored().acknowledged(alpha(), 1).acknowledged(alpha(), 1);
-        assert_eq!(twice.condemned_by(&Delivery).records, [5]);
+        assert_eq!(twice.condemned_by(&DELIVERY).records, [5]);
     }
 
     #[test]
     fn a_sequence_that_runs_backwards_is_condemned() {
-        let evidence = three_stored().stored(beta(), 3).condemned_by(&Delivery);
+        let evidence = three_stored().stored(beta(), 3).condemned_by(&DELIVERY);
         assert_eq!((evidence.host.as_str(), evidence.records), ("node", vec![3, 4]));
     }
 
     #[test]
     fn each_node_counts_its_ids_alone() {
-        let elsewhere = Event::Stored { topic: beta(), id: MessageId(1), key: key(1) };
+        let elsewhere = Event::Stored { channel: beta(), id: MessageId(1), key: key(1) };
         let script = Script::new().stored(alpha(), 1).event("node-2", elsewhere);
-        script.committed(1, &[(alpha(), 1), (beta(), 1)]).acquitted_by(&Delivery);
+        script.committed(1, &[(alpha(), 1), (beta(), 1)]).acquitted_by(&DELIVERY);
     }
 
     fn log_opened() -> Event {
@@ -442,7 +463,7 @@ mod tests {
     }
 
     fn published(script: Script, id: u64) -> Script {
-        script.event("publisher-1", Event::Published { topic: alpha(), key: key(id) })
+        script.event("publisher-1", Event::Produced { channel: alpha(), key: key(id) })
     }
 
     #[test]
@@ -450,19 +471,19 @@ mod tests {
         let script = || published(three_stored().event(NODE, log_opened()), 4);
         let reopened = || script().event(NODE, Event::ProcessKilled).event(NODE, log_opened());
         let all = [(alpha(), 1), (alpha(), 3), (alpha(), 4)];
-        reopened().committed(1, &all).acquitted_by(&Delivery);
-        assert!(script().committed(1, &all).condemned_by(&Delivery).what.ends_with("which the node never stored"));
+        reopened().committed(1, &all).acquitted_by(&DELIVERY);
+        assert!(script().committed(1, &all).condemned_by(&DELIVERY).what.ends_with("which the node never stored"));
         let invented = [(alpha(), 1), (alpha(), 3), (alpha(), 5)];
-        assert_eq!(reopened().committed(1, &invented).condemned_by(&Delivery).id, Some(MessageId(5)));
+        assert_eq!(reopened().committed(1, &invented).condemned_by(&DELIVERY).id, Some(MessageId(5)));
     }
 
     #[test]
     fn a_commit_that_was_durable_before_it_could_be_said_is_a_commit() {
         let script = || three_stored().stored(alpha(), 4).committed(1, &[(alpha(), 1)]);
         let opened = Event::InboxOpened { cursors: vec![add(alpha(), 3)] };
-        script().event(CLIENT, opened.clone()).committed(1, &[(alpha(), 4)]).acquitted_by(&Delivery);
+        script().event(CLIENT, opened.clone()).committed(1, &[(alpha(), 4)]).acquitted_by(&DELIVERY);
         let again = script().event(CLIENT, opened).committed(1, &[(alpha(), 3)]);
-        assert_eq!(again.condemned_by(&Delivery).requirement, "C3");
+        assert_eq!(again.condemned_by(&DELIVERY).requirement, "C3");
     }
 
     #[test]
@@ -472,8 +493,8 @@ mod tests {
             let script = three_stored().at(2.0).committed(1, &all).at(5.0);
             script.event(CLIENT, Event::DiskReplaced { as_of: Duration::from_secs(as_of) }).committed(2, &all)
         };
-        script(1).acquitted_by(&Delivery);
-        assert_eq!(script(3).condemned_by(&Delivery).requirement, "C3");
+        script(1).acquitted_by(&DELIVERY);
+        assert_eq!(script(3).condemned_by(&DELIVERY).requirement, "C3");
     }
 
     #[test]
@@ -483,11 +504,11 @@ mod tests {
             let script = script.at(4.0).committed(1, &[(alpha(), 1)]);
             script.at(5.0).event(NODE, Event::DiskReplaced { as_of: Duration::from_secs(as_of) })
         };
-        let other = || Event::Stored { topic: alpha(), id: MessageId(2), key: key(9) };
+        let other = || Event::Stored { channel: alpha(), id: MessageId(2), key: key(9) };
         let messages = vec![(alpha(), MessageId(2), key(9))];
-        let committed = Event::Committed { attempt: 2, messages };
-        replaced(2).event(NODE, other()).event(CLIENT, committed).acquitted_by(&Delivery);
-        replaced(2).committed(1, &[(alpha(), 2)]).acquitted_by(&Delivery);
-        assert_eq!(replaced(4).event(NODE, other()).condemned_by(&Delivery).requirement, "S4");
+        let committed = Event::Delivered { attempt: 2, messages };
+        replaced(2).event(NODE, other()).event(CLIENT, committed).acquitted_by(&DELIVERY);
+        replaced(2).committed(1, &[(alpha(), 2)]).acquitted_by(&DELIVERY);
+        assert_eq!(replaced(4).event(NODE, other()).condemned_by(&DELIVERY).requirement, "S4");
     }
 }

@@ -5,19 +5,26 @@
 //! and before it is said: so more may be found than was said whenever a store is opened again, and never before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::HostName;
+use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::judge::{Checker, NO_TERMS, terms};
-use crate::checker::{Evidence, Verdict};
+use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::kinds::BitRot;
 use crate::fault::{Clause, Fault};
 use crate::history::{Event, History, Record, Terms};
-use crate::subject::xmtp::spec::{C3, Requirement, S4};
-use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic};
 
-/// The judge of durability.
-pub(crate) struct Durability;
+/// The judge of durability, and what of a subject each breach is against.
+pub struct Durability {
+    /// Everything that it judges.
+    pub cites: &'static [Requirement],
+    /// A log keeps what it said it has stored.
+    pub log: Requirement,
+    /// A reader's store keeps what it said it has processed.
+    pub inbox: Requirement,
+}
 
 impl Checker for Durability {
     fn name(&self) -> &'static str {
@@ -30,12 +37,12 @@ impl Checker for Durability {
     }
 
     fn cites(&self) -> &'static [Requirement] {
-        &[S4, C3]
+        self.cites
     }
 
     fn judge(&self, history: &History) -> Verdict {
         let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
-        let mut book = Book { configured: configured(terms), ..Book::default() };
+        let mut book = DurabilityBook::new(self, terms);
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = book.take(index, record) {
                 return Verdict::Fail(*evidence);
@@ -46,9 +53,9 @@ impl Checker for Durability {
 }
 
 /// From where each follower begins, where nothing is stored.
-fn configured(terms: &Terms) -> BTreeMap<(&str, &Topic), Cursor> {
-    let adds = terms.subscribers.iter().flat_map(|(host, adds)| adds.iter().map(move |add| (host, add)));
-    adds.map(|(host, add)| ((host.as_str(), &add.topic), add.cursor)).collect()
+fn configured(terms: &Terms) -> BTreeMap<(&str, &Channel), Cursor> {
+    let adds = terms.followers.iter().flat_map(|(host, adds)| adds.iter().map(move |add| (host, add)));
+    adds.map(|(host, add)| ((&**host, &add.channel), add.cursor)).collect()
 }
 
 /// An id that a host has said, or that was found.
@@ -91,21 +98,21 @@ impl Ids {
 
 /// A host that has a store.
 #[derive(Default)]
-struct Host<'h> {
+struct StoreHost<'h> {
     /// How often its store was opened.
     openings: u64,
     /// What the inbox held when it was opened again, until the client says from where it resumes.
-    held: Option<(usize, &'h [Add])>,
+    held: Option<(usize, &'h [Position])>,
     /// Records of failures of its store.
     failures: Vec<usize>,
 }
 
-#[derive(Default)]
-struct Book<'h> {
-    configured: BTreeMap<(&'h str, &'h Topic), Cursor>,
-    hosts: BTreeMap<&'h str, Host<'h>>,
-    stored: BTreeMap<(&'h str, Kind), Ids>,
-    committed: BTreeMap<(&'h str, &'h Topic), Ids>,
+struct DurabilityBook<'h> {
+    laws: &'h Durability,
+    configured: BTreeMap<(&'h str, &'h Channel), Cursor>,
+    hosts: BTreeMap<&'h str, StoreHost<'h>>,
+    stored: BTreeMap<(&'h str, &'h str), Ids>,
+    committed: BTreeMap<(&'h str, &'h Channel), Ids>,
     /// Bit rot that has begun: the record, and whose disks.
     rot: BTreeMap<u32, (usize, &'h BTreeSet<HostName>)>,
     acknowledged: u64,
@@ -113,13 +120,27 @@ struct Book<'h> {
     messages_committed: u64,
 }
 
-impl<'h> Book<'h> {
+impl<'h> DurabilityBook<'h> {
+    fn new(laws: &'h Durability, terms: &'h Terms) -> Self {
+        DurabilityBook {
+            laws,
+            configured: configured(terms),
+            hosts: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            rot: BTreeMap::new(),
+            acknowledged: 0,
+            messages_stored: 0,
+            messages_committed: 0,
+        }
+    }
+
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         let host: &'h str = &record.host;
         match &record.event {
-            Event::Stored { topic, id, .. } => self.store(index, record, topic, *id)?,
+            Event::Stored { channel: topic, id, .. } => self.store(index, record, topic, *id)?,
             Event::Acknowledged { .. } => self.acknowledged += 1,
-            Event::Committed { messages, .. } => {
+            Event::Delivered { messages, .. } => {
                 for (topic, id, _) in messages {
                     // An id that does not ascend is delivery's to judge.
                     self.committed.entry((host, topic)).or_default().add(*id, record.at, index).ok();
@@ -140,7 +161,7 @@ impl<'h> Book<'h> {
         Ok(())
     }
 
-    fn host(&mut self, host: &'h str) -> &mut Host<'h> {
+    fn host(&mut self, host: &'h str) -> &mut StoreHost<'h> {
         self.hosts.entry(host).or_default()
     }
 
@@ -148,15 +169,15 @@ impl<'h> Book<'h> {
         &mut self,
         index: usize,
         record: &'h Record,
-        topic: &'h Topic,
+        topic: &'h Channel,
         id: MessageId,
     ) -> Result<(), Box<Evidence>> {
         self.messages_stored += 1;
-        let ids = self.stored.entry((&record.host, topic.kind())).or_default();
+        let ids = self.stored.entry((&record.host, topic.sequence())).or_default();
         let last = ids.last();
         ids.add(id, record.at, index).map_err(|earlier| {
             let what = format!("{} gave {id} to a message of {topic} after it had given {last}", record.host);
-            Box::new(Evidence::new(index, record, S4, what).about(topic, Some(id)).with([earlier]))
+            Box::new(Evidence::new(index, record, self.laws.log, what).about(topic, Some(id)).with([earlier]))
         })
     }
 
@@ -166,27 +187,32 @@ impl<'h> Book<'h> {
         self.committed.iter_mut().filter(|((of, _), _)| *of == host).for_each(|(_, ids)| ids.cut(as_of));
     }
 
-    fn open_log(&mut self, index: usize, record: &'h Record, heads: &[(Kind, MessageId)]) -> Result<(), Box<Evidence>> {
+    fn open_log(
+        &mut self,
+        index: usize,
+        record: &'h Record,
+        heads: &'h [(Arc<str>, MessageId)],
+    ) -> Result<(), Box<Evidence>> {
         let again = self.open(&record.host);
-        for (kind, head) in heads {
-            let ids = self.stored.entry((&record.host, *kind)).or_default();
-            let what = format!("{} opened its log and found {kind} messages up to {head}", record.host);
-            compare(ids, *head, again, (index, record, S4, what))?;
+        for (sequence, head) in heads {
+            let ids = self.stored.entry((&record.host, sequence)).or_default();
+            let what = format!("{} opened its log and found {sequence} messages up to {head}", record.host);
+            compare(ids, *head, again, (index, record, self.laws.log, what))?;
         }
         Ok(())
     }
 
-    fn open_inbox(&mut self, index: usize, record: &'h Record, cursors: &'h [Add]) -> Result<(), Box<Evidence>> {
+    fn open_inbox(&mut self, index: usize, record: &'h Record, cursors: &'h [Position]) -> Result<(), Box<Evidence>> {
         let host: &'h str = &record.host;
         let again = self.open(host);
-        let held = |topic: &Topic| cursor_of(cursors, topic).map_or(MessageId(0), |cursor| MessageId(cursor.0));
+        let held = |topic: &Channel| cursor_of(cursors, topic).map_or(MessageId(0), |cursor| MessageId(cursor.0));
         for add in cursors {
-            self.committed.entry((host, &add.topic)).or_default();
+            self.committed.entry((host, &add.channel)).or_default();
         }
         for ((_, topic), ids) in self.committed.iter_mut().filter(|((of, _), _)| *of == host) {
             let found = held(topic);
             let what = format!("{host} opened its inbox and found messages of {topic} up to {found}");
-            compare(ids, found, again, (index, record, C3, what))
+            compare(ids, found, again, (index, record, self.laws.inbox, what))
                 .map_err(|evidence| Box::new(Evidence { topic: Some(topic.to_string()), ..*evidence }))?;
         }
         if again {
@@ -203,10 +229,10 @@ impl<'h> Book<'h> {
     }
 
     /// The first resume after the inbox was opened again: beyond what the inbox holds it would skip what was never processed.
-    fn resume(&mut self, index: usize, record: &'h Record, resume: &'h [Add]) -> Result<(), Box<Evidence>> {
+    fn resume(&mut self, index: usize, record: &'h Record, resume: &'h [Position]) -> Result<(), Box<Evidence>> {
         let host: &'h str = &record.host;
         let Some((opened, held)) = self.host(host).held.take() else { return Ok(()) };
-        for Add { topic, cursor } in resume {
+        for Position { channel: topic, cursor } in resume {
             let configured = self.configured.get(&(host, topic)).copied();
             let most = cursor_of(held, topic).max(configured).unwrap_or(Cursor(0));
             if *cursor > most {
@@ -216,7 +242,8 @@ impl<'h> Book<'h> {
                     MessageId(cursor.0),
                     MessageId(most.0)
                 );
-                let evidence = Evidence::new(index, record, C3, what).about(topic, Some(MessageId(cursor.0)));
+                let evidence =
+                    Evidence::new(index, record, self.laws.inbox, what).about(topic, Some(MessageId(cursor.0)));
                 return Err(Box::new(evidence.with([opened])));
             }
         }
@@ -234,7 +261,8 @@ impl<'h> Book<'h> {
         }
         let hosts = on.iter().map(|host| &**host).collect::<Vec<_>>().join(", ");
         let what = format!("pages of the disk of {hosts} had rotted when they were read, and nobody reported it");
-        let requirement = if self.stored.keys().any(|(host, _)| on.contains(*host)) { S4 } else { C3 };
+        let requirement =
+            if self.stored.keys().any(|(host, _)| on.contains(*host)) { self.laws.log } else { self.laws.inbox };
         let mut evidence = Evidence::new(index, record, requirement, what).with([began]);
         evidence.host = on.first().map(ToString::to_string).unwrap_or_default();
         Err(Box::new(evidence))
@@ -254,8 +282,8 @@ impl<'h> Book<'h> {
     }
 }
 
-fn cursor_of(adds: &[Add], topic: &Topic) -> Option<Cursor> {
-    adds.iter().find(|add| add.topic == *topic).map(|add| add.cursor)
+fn cursor_of(adds: &[Position], topic: &Channel) -> Option<Cursor> {
+    adds.iter().find(|add| add.channel == *topic).map(|add| add.cursor)
 }
 
 /// Compares what was said with what was found. `again`: more may be found, and is known from here on.
@@ -286,9 +314,10 @@ mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta, host};
     use crate::fault::Origin;
+    use crate::subject::xmtp::checker::DURABILITY;
 
     fn log(group: u64) -> Event {
-        Event::LogOpened { heads: vec![(Kind::Group, MessageId(group)), (Kind::Welcome, MessageId(0))] }
+        Event::LogOpened { heads: vec![("group".into(), MessageId(group)), ("welcome".into(), MessageId(0))] }
     }
 
     fn inbox(alpha_: u64, beta_: u64) -> Event {
@@ -310,22 +339,22 @@ mod tests {
     #[test]
     fn what_was_said_and_is_found_is_acquitted() {
         let script = deaths().event(NODE, log(3)).event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(1, 2));
-        let seen = script.stored(alpha(), 4).committed(1, &[(alpha(), 3)]).acquitted_by(&Durability);
+        let seen = script.stored(alpha(), 4).committed(1, &[(alpha(), 3)]).acquitted_by(&DURABILITY);
         assert!(seen.starts_with("messages stored: 4, commits: 3, stores opened: 4"), "{seen}");
     }
 
     #[test]
     fn what_died_before_it_was_said_may_be_found_right_after_a_death() {
         let script = || deaths().event(NODE, log(5)).event(CLIENT, inbox(3, 2)).event(CLIENT, resumes(3, 2));
-        script().stored(alpha(), 6).acquitted_by(&Durability);
-        assert_eq!(script().stored(alpha(), 5).condemned_by(&Durability).requirement, "S4");
-        let evidence = Script::new().event(CLIENT, inbox(4, 2)).condemned_by(&Durability);
+        script().stored(alpha(), 6).acquitted_by(&DURABILITY);
+        assert_eq!(script().stored(alpha(), 5).condemned_by(&DURABILITY).requirement, "S4");
+        let evidence = Script::new().event(CLIENT, inbox(4, 2)).condemned_by(&DURABILITY);
         assert!(evidence.what.ends_with("opens it for the first time"), "{}", evidence.what);
     }
 
     #[test]
     fn a_log_that_lost_what_was_stored_is_condemned_by_the_first_that_is_gone() {
-        let evidence = deaths().event(NODE, log(1)).condemned_by(&Durability);
+        let evidence = deaths().event(NODE, log(1)).condemned_by(&DURABILITY);
         assert_eq!(
             (evidence.requirement.as_str(), evidence.id, evidence.host.as_str()),
             ("S4", Some(MessageId(2)), NODE)
@@ -335,28 +364,28 @@ mod tests {
 
     #[test]
     fn an_inbox_that_lost_what_was_committed_is_condemned() {
-        let evidence = deaths().event(CLIENT, inbox(0, 2)).condemned_by(&Durability);
+        let evidence = deaths().event(CLIENT, inbox(0, 2)).condemned_by(&DURABILITY);
         assert_eq!((evidence.requirement.as_str(), evidence.id), ("C3", Some(MessageId(1))));
         assert_eq!(evidence.topic.as_deref(), Some("group:alpha"));
         let empty = deaths().event(CLIENT, Event::InboxOpened { cursors: Vec::new() });
-        assert_eq!(empty.condemned_by(&Durability).requirement, "C3");
+        assert_eq!(empty.condemned_by(&DURABILITY).requirement, "C3");
     }
 
     #[test]
     fn a_cursor_beyond_what_the_inbox_holds_is_condemned() {
-        let evidence = deaths().event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(3, 2)).condemned_by(&Durability);
+        let evidence = deaths().event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(3, 2)).condemned_by(&DURABILITY);
         assert!(evidence.what.ends_with("cursors were kept and messages lost"), "{}", evidence.what);
     }
 
     #[test]
     fn an_id_that_is_given_twice_is_condemned() {
-        let evidence = deaths().event(NODE, log(3)).stored(beta(), 3).condemned_by(&Durability);
+        let evidence = deaths().event(NODE, log(3)).stored(beta(), 3).condemned_by(&DURABILITY);
         assert_eq!((evidence.requirement.as_str(), evidence.id), ("S4", Some(MessageId(3))));
-        Script::new().stored(alpha(), 1).event("node-2", stored_elsewhere()).acquitted_by(&Durability);
+        Script::new().stored(alpha(), 1).event("node-2", stored_elsewhere()).acquitted_by(&DURABILITY);
     }
 
     fn stored_elsewhere() -> Event {
-        Event::Stored { topic: beta(), id: MessageId(1), key: 7 }
+        Event::Stored { channel: beta(), id: MessageId(1), key: 7 }
     }
 
     #[test]
@@ -365,10 +394,10 @@ mod tests {
             let event = Event::DiskReplaced { as_of: Duration::from_secs_f64(as_of) };
             deaths().event(NODE, event.clone()).event(CLIENT, event)
         };
-        replaced(0.0).event(NODE, log(0)).event(CLIENT, inbox(0, 0)).stored(beta(), 1).acquitted_by(&Durability);
-        replaced(1.5).event(NODE, log(3)).event(CLIENT, inbox(0, 0)).acquitted_by(&Durability);
-        assert_eq!(replaced(1.5).event(NODE, log(2)).condemned_by(&Durability).id, Some(MessageId(3)));
-        assert_eq!(replaced(2.5).event(CLIENT, inbox(0, 0)).condemned_by(&Durability).id, Some(MessageId(1)));
+        replaced(0.0).event(NODE, log(0)).event(CLIENT, inbox(0, 0)).stored(beta(), 1).acquitted_by(&DURABILITY);
+        replaced(1.5).event(NODE, log(3)).event(CLIENT, inbox(0, 0)).acquitted_by(&DURABILITY);
+        assert_eq!(replaced(1.5).event(NODE, log(2)).condemned_by(&DURABILITY).id, Some(MessageId(3)));
+        assert_eq!(replaced(2.5).event(CLIENT, inbox(0, 0)).condemned_by(&DURABILITY).id, Some(MessageId(1)));
     }
 
     #[test]
@@ -383,15 +412,15 @@ mod tests {
         };
         let began = || deaths().event("world", Event::FaultBegan(clause.clone()));
         let ended = |felt| Event::FaultEnded { clause: 1, felt };
-        assert_eq!(began().event("world", ended(true)).condemned_by(&Durability).host, NODE);
-        began().event("world", ended(false)).acquitted_by(&Durability);
-        let failed = Event::StoreFailed { why: "its block 3 does not match".to_owned() };
-        began().event(NODE, failed).event("world", ended(true)).acquitted_by(&Durability);
+        assert_eq!(began().event("world", ended(true)).condemned_by(&DURABILITY).host, NODE);
+        began().event("world", ended(false)).acquitted_by(&DURABILITY);
+        let failed = Event::StoreFailed { words: "its block 3 does not match".into() };
+        began().event(NODE, failed).event("world", ended(true)).acquitted_by(&DURABILITY);
     }
 
     #[test]
     fn where_nothing_was_said_nothing_is_known() {
-        assert!(Script::new().event(NODE, log(0)).puzzles(&Durability).contains("nothing was acknowledged"));
-        assert_eq!(Durability.judge(&History::default()), Verdict::unknown(NO_TERMS));
+        assert!(Script::new().event(NODE, log(0)).puzzles(&DURABILITY).contains("nothing was acknowledged"));
+        assert_eq!(DURABILITY.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 }

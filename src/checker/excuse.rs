@@ -24,8 +24,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::cast::HostName;
-use crate::checker::role::Role;
+use crate::cast::{Cast, HostName};
+use crate::checker::judge::terms;
 use crate::fault::{Excuse, Fault, Target};
 use crate::history::{Event, History};
 
@@ -45,6 +45,7 @@ struct Window<'h> {
 
 /// Every clause of a history that may excuse somebody.
 pub(crate) struct Excuses<'h> {
+    cast: Option<&'h Cast>,
     windows: Vec<Window<'h>>,
 }
 
@@ -67,7 +68,7 @@ impl<'h> Excuses<'h> {
                 _ => {}
             }
         }
-        Excuses { windows }
+        Excuses { cast: terms(history).map(|terms| &terms.cast), windows }
     }
 
     /// From when on `host` ran without a stall: `from`, or the end of the last stall that fell between the two times.
@@ -83,9 +84,31 @@ impl<'h> Excuses<'h> {
     /// Whether anything between `client` and a node may have been late between the two times.
     pub(crate) fn disturbed(&self, client: &str, from: Duration, to: Duration) -> bool {
         self.windows.iter().any(|window| {
-            let Some(lag) = lag(window.fault, client) else { return false };
+            let Some(lag) = self.lag(window.fault, client) else { return false };
             window.began < to && window.ended.saturating_add(lag) > from
         })
+    }
+
+    /// How long after its end the fault still makes late what is under way between `client` and a node; none where it
+    /// never does. Which proxy and which node are the client's is not known: each is taken for it.
+    fn lag(&self, fault: &Fault, client: &str) -> Option<Duration> {
+        let lies_on_path = match fault.target() {
+            Target::Hosts(on) => self.falls_on_path(on, client),
+            Target::Links(between) => {
+                self.falls_on_path(&between.from, client) && self.falls_on_path(&between.to, client)
+            }
+        };
+        match fault.excuse() {
+            Excuse::Standstill { after } | Excuse::Late { after } => {
+                lies_on_path.then_some(after.saturating_add(RECOVERY))
+            }
+            Excuse::Nobody => None,
+        }
+    }
+
+    fn falls_on_path(&self, hosts: &BTreeSet<HostName>, client: &str) -> bool {
+        let carries = |host: &HostName| self.cast.is_some_and(|cast| cast.carries_streams(host));
+        hosts.iter().any(|host| **host == *client || carries(host))
     }
 }
 
@@ -95,27 +118,6 @@ fn stall(fault: &Fault, host: &str) -> Option<Duration> {
         Excuse::Standstill { after } => fault.falls_on(host).then_some(after),
         Excuse::Late { .. } | Excuse::Nobody => None,
     }
-}
-
-/// How long after its end the fault still makes late what is under way between `client` and a node; none where it
-/// never does. Which proxy and which node are the client's is not known: each is taken for it.
-fn lag(fault: &Fault, client: &str) -> Option<Duration> {
-    let lies_on_path = match fault.target() {
-        Target::Hosts(on) => falls_on_path(on, client),
-        Target::Links(between) => falls_on_path(&between.from, client) && falls_on_path(&between.to, client),
-    };
-    match fault.excuse() {
-        Excuse::Standstill { after } | Excuse::Late { after } => lies_on_path.then_some(after.saturating_add(RECOVERY)),
-        Excuse::Nobody => None,
-    }
-}
-
-fn is_on_path(host: &str, client: &str) -> bool {
-    host == client || Role::of(host).is_some_and(Role::carries_streams)
-}
-
-fn falls_on_path(hosts: &BTreeSet<HostName>, client: &str) -> bool {
-    hosts.iter().any(|host| is_on_path(host, client))
 }
 
 #[cfg(test)]

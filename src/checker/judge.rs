@@ -2,15 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checker::backoff::Backoff;
-use crate::checker::convergence::Convergence;
-use crate::checker::delivery::Delivery;
-use crate::checker::durability::Durability;
-use crate::checker::liveness::Liveness;
-use crate::checker::waves::Waves;
-use crate::checker::{Evidence, Verdict};
+use crate::checker::{Evidence, Requirement, Verdict};
 use crate::history::{Event, History, Terms};
-use crate::subject::xmtp::spec::Requirement;
 
 /// Why a history without its head cannot be judged.
 pub(crate) const NO_TERMS: &str = "the history does not begin with its terms";
@@ -35,9 +28,6 @@ pub struct Judgement {
     /// What it says.
     pub verdict: Verdict,
 }
-
-/// Every judge, in the order in which they are told.
-pub const ALL: &[&'static dyn Checker] = &[&Delivery, &Durability, &Liveness, &Waves, &Convergence, &Backoff];
 
 /// Lets these judges speak.
 #[must_use]
@@ -78,6 +68,7 @@ mod tests {
 
     use super::*;
     use crate::checker::script::{STREAM, Script, alpha, beta};
+    use crate::subject::xmtp::checker::ALL;
 
     fn failed(checker: &str, seconds: u64) -> Judgement {
         let evidence = Evidence {

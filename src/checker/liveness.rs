@@ -23,12 +23,10 @@ use std::time::Duration;
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::suspicion::Suspicion;
-use crate::checker::{Evidence, Verdict};
+use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
-use crate::subject::xmtp::spec::{C1, C2, Requirement, S6};
-use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
 
 /// What a client may take to notice, to close and to be observed, beyond the intervals and the travel.
 const SLACK: Duration = Duration::from_secs(1);
@@ -36,8 +34,15 @@ const SLACK: Duration = Duration::from_secs(1);
 /// The interval that a client assumes until a node advertises one (C2).
 const ASSUMED: Duration = Duration::from_secs(30);
 
-/// The judge of liveness.
-pub(crate) struct Liveness;
+/// The judge of liveness, and what of a subject each breach is against.
+pub struct Liveness {
+    /// Everything that it judges.
+    pub cites: &'static [Requirement],
+    /// A dead stream is given up in time, a healthy one never.
+    pub watchdog: Requirement,
+    /// A client answers heartbeats.
+    pub pong: Requirement,
+}
 
 impl Checker for Liveness {
     fn name(&self) -> &'static str {
@@ -49,12 +54,12 @@ impl Checker for Liveness {
     }
 
     fn cites(&self) -> &'static [Requirement] {
-        &[C1, C2, S6]
+        self.cites
     }
 
     fn judge(&self, history: &History) -> Verdict {
         let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
-        let mut watch = Watch::new(terms, Excuses::read(history));
+        let mut watch = Watch::new(self, terms, Excuses::read(history));
         for (index, record) in history.records().iter().enumerate() {
             watch.take(index, record);
         }
@@ -80,7 +85,7 @@ struct Attempt {
 }
 
 #[derive(Default)]
-struct Client {
+struct WatchedClient {
     attempt: Option<Attempt>,
     /// The newest subscription that the tap knows of this host.
     stream: Option<TapStream>,
@@ -89,9 +94,10 @@ struct Client {
 }
 
 struct Watch<'h> {
+    laws: &'h Liveness,
     terms: &'h Terms,
     excuses: Excuses<'h>,
-    clients: BTreeMap<&'h str, Client>,
+    clients: BTreeMap<&'h str, WatchedClient>,
     suspicion: Suspicion<'h>,
     first: Option<Evidence>,
     opened: u64,
@@ -101,12 +107,13 @@ struct Watch<'h> {
 }
 
 impl<'h> Watch<'h> {
-    fn new(terms: &'h Terms, excuses: Excuses<'h>) -> Self {
+    fn new(laws: &'h Liveness, terms: &'h Terms, excuses: Excuses<'h>) -> Self {
         Watch {
+            laws,
             terms,
             excuses,
             clients: BTreeMap::new(),
-            suspicion: Suspicion::new(terms),
+            suspicion: Suspicion::new(laws.pong, terms),
             first: None,
             opened: 0,
             tripped: 0,
@@ -128,7 +135,7 @@ impl<'h> Watch<'h> {
                 self.end(index, record);
             }
             Event::WatchdogTripped { attempt, .. } => self.trip(index, record, *attempt),
-            Event::TapOpened { stream, path } if path == SUBSCRIBE_PATH => {
+            Event::TapOpened { stream, .. } => {
                 let client = self.clients.entry(&record.host).or_default();
                 (client.stream, client.passed) = (Some(*stream), None);
                 self.suspicion.open(index, &record.host, *stream);
@@ -238,7 +245,7 @@ impl<'h> Watch<'h> {
         );
         let evidence = Evidence {
             at: since + bound,
-            requirement: C2.number.to_owned(),
+            requirement: self.laws.watchdog.number.to_owned(),
             host: host.to_owned(),
             topic: None,
             id: None,
@@ -270,7 +277,7 @@ impl<'h> Watch<'h> {
             self.terms.intervals,
             Readable(patience)
         );
-        keep_earlier(&mut self.first, Evidence::new(index, record, C2, what).with([passed.index]));
+        keep_earlier(&mut self.first, Evidence::new(index, record, self.laws.watchdog, what).with([passed.index]));
     }
 
     fn close(mut self, records: &[Record]) -> Verdict {
@@ -311,7 +318,8 @@ mod tests {
     use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition, pause, suspend};
     use crate::fault::Fault;
     use crate::fault::kinds::ProcessKill;
-    use crate::history::Frame;
+    use crate::subject::xmtp::checker::LIVENESS;
+    use crate::subject::xmtp::frame::XmtpFrame;
     use crate::subject::xmtp::wire::MutateId;
 
     const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
@@ -340,25 +348,25 @@ mod tests {
 
     #[test]
     fn a_stream_that_beats_to_the_end_is_acquitted() {
-        let seen = beaten(running(), 1, 24).acquitted_by(&Liveness);
+        let seen = beaten(running(), 1, 24).acquitted_by(&LIVENESS);
         assert!(seen.starts_with("streams opened: 1,") && seen.contains("given up by a watchdog: 0"), "{seen}");
     }
 
     #[test]
     fn a_dead_stream_given_up_in_time_is_acquitted() {
         let script = tripped(beaten(running(), 1, 4).at(180.1)).ended(1);
-        assert!(script.acquitted_by(&Liveness).contains("given up by a watchdog: 1"));
+        assert!(script.acquitted_by(&LIVENESS).contains("given up by a watchdog: 1"));
     }
 
     #[test]
     fn a_history_without_streams_is_unknown() {
-        assert_eq!(Script::new().puzzles(&Liveness), "no client opened a stream");
-        assert_eq!(Liveness.judge(&History::default()), Verdict::unknown(NO_TERMS));
+        assert_eq!(Script::new().puzzles(&LIVENESS), "no client opened a stream");
+        assert_eq!(LIVENESS.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 
     #[test]
     fn a_dead_stream_that_is_held_to_the_end_is_condemned_when_the_bound_ran_out() {
-        let evidence = beaten(running(), 1, 4).condemned_by(&Liveness);
+        let evidence = beaten(running(), 1, 4).condemned_by(&LIVENESS);
         // Last passed at 90 s; travel 50 ms, three intervals of 30 s, 1.1 s of slack.
         assert_eq!((evidence.requirement.as_str(), evidence.at), ("C2", Duration::from_millis(181_150)));
         assert!(
@@ -371,19 +379,19 @@ mod tests {
     #[test]
     fn a_dead_stream_that_came_to_life_again_had_to_be_given_up_all_the_same() {
         let script = beaten(running(), 1, 4).at(95.0).silence_begins().at(395.0).silence_ends();
-        let evidence = beaten(script, 14, 24).condemned_by(&Liveness);
+        let evidence = beaten(script, 14, 24).condemned_by(&LIVENESS);
         assert_eq!(evidence.at, Duration::from_millis(181_150));
     }
 
     #[test]
     fn a_dead_stream_given_up_late_is_condemned() {
         let script = tripped(beaten(running(), 1, 4).at(185.0)).ended(1);
-        assert!(script.condemned_by(&Liveness).what.contains("still held it 1m 34.95s later"));
+        assert!(script.condemned_by(&LIVENESS).what.contains("still held it 1m 34.95s later"));
     }
 
     #[test]
     fn a_killed_client_need_not_notice() {
-        beaten(running(), 1, 4).at(120.0).event(CLIENT, Event::ProcessKilled).acquitted_by(&Liveness);
+        beaten(running(), 1, 4).at(120.0).event(CLIENT, Event::ProcessKilled).acquitted_by(&LIVENESS);
     }
 
     #[test]
@@ -391,7 +399,7 @@ mod tests {
         let answered = Beat::KeepaliveAnswered { incarnation: 1, connection: 1 };
         let script = (4..60)
             .fold(beaten(running(), 1, 4), |script, n| script.at(f64::from(n) * 10.0 + 80.0).beat(CLIENT, answered));
-        assert_eq!(script.condemned_by(&Liveness).at, Duration::from_millis(181_150));
+        assert_eq!(script.condemned_by(&LIVENESS).at, Duration::from_millis(181_150));
     }
 
     #[test]
@@ -400,31 +408,31 @@ mod tests {
         let mut terms = terms(&history).expect("a script has terms").clone();
         terms.keepalive = Duration::from_secs(5);
         let script = || Script::on(terms.clone()).at(1.0).opened(1);
-        script().at(91.0).ended(1).acquitted_by(&Liveness);
-        assert_eq!(script().at(95.0).ended(1).condemned_by(&Liveness).at, Duration::from_millis(92_100));
-        script().at(1.5).started(1).at(17.0).ended(1).acquitted_by(&Liveness);
-        assert_eq!(script().at(1.5).started(1).at(18.0).ended(1).condemned_by(&Liveness).requirement, "C2");
+        script().at(91.0).ended(1).acquitted_by(&LIVENESS);
+        assert_eq!(script().at(95.0).ended(1).condemned_by(&LIVENESS).at, Duration::from_millis(92_100));
+        script().at(1.5).started(1).at(17.0).ended(1).acquitted_by(&LIVENESS);
+        assert_eq!(script().at(1.5).started(1).at(18.0).ended(1).condemned_by(&LIVENESS).requirement, "C2");
     }
 
     #[test]
     fn a_healthy_stream_given_up_is_condemned() {
         let script = tripped(running().at(60.0).complete(1).at(121.0)).ended(1);
-        let evidence = script.condemned_by(&Liveness);
+        let evidence = script.condemned_by(&LIVENESS);
         assert_eq!((evidence.requirement.as_str(), evidence.at.as_secs()), ("C2", 121));
         assert!(evidence.what.contains("had passed a frame to it 1m 1s before"), "{}", evidence.what);
     }
 
     #[test]
     fn swallowed_frames_do_not_make_a_stream_healthy() {
-        let swallowed = Frame::CatchupComplete(MutateId(1));
+        let swallowed = XmtpFrame::CatchupComplete(MutateId(1));
         let script = running().at(60.0).tap(Way::ToClient, Fate::Swallowed, swallowed);
-        tripped(script.at(91.1)).ended(1).acquitted_by(&Liveness);
+        tripped(script.at(91.1)).ended(1).acquitted_by(&LIVENESS);
     }
 
     #[test]
     fn a_client_that_withholds_its_pong_is_condemned() {
         let script = running().at(31.0).beat(CLIENT, PING).at(31.02).heard(1).at(61.0);
-        let evidence = reaped(script).ended(1).condemned_by(&Liveness);
+        let evidence = reaped(script).ended(1).condemned_by(&LIVENESS);
         assert_eq!((evidence.requirement.as_str(), evidence.host.as_str()), ("C1", CLIENT));
         assert!(evidence.what.contains("the Ping of 31s on stream 1.1.1 go unanswered for 30s"), "{}", evidence.what);
     }
@@ -433,15 +441,15 @@ mod tests {
     fn a_client_behind_a_silence_or_killed_is_not_to_blame_for_its_pong() {
         let pinged = || running().at(31.0).beat(CLIENT, PING);
         let swallowed = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Swallowed };
-        reaped(pinged().at(31.02).beat(CLIENT, swallowed).at(61.0)).ended(1).acquitted_by(&Liveness);
-        reaped(pinged().at(40.0).event(CLIENT, Event::ProcessKilled).at(61.0)).acquitted_by(&Liveness);
+        reaped(pinged().at(31.02).beat(CLIENT, swallowed).at(61.0)).ended(1).acquitted_by(&LIVENESS);
+        reaped(pinged().at(40.0).event(CLIENT, Event::ProcessKilled).at(61.0)).acquitted_by(&LIVENESS);
         // A path that comes to life after its client has left it; the client answers where it is.
         let late = TapStream { stream: STREAM.stream + 2, ..STREAM };
         let ping = Beat::Ping { stream: late, way: Way::ToClient, fate: Fate::Passed };
-        reaped(running().tap_opened(late).at(31.0).beat(CLIENT, ping).at(61.0)).ended(1).acquitted_by(&Liveness);
+        reaped(running().tap_opened(late).at(31.0).beat(CLIENT, ping).at(61.0)).ended(1).acquitted_by(&LIVENESS);
         // It has left: the Ping that nobody answers meets nobody.
-        reaped(pinged().at(40.0).ended(1).at(61.0)).acquitted_by(&Liveness);
-        reaped(pinged().at(40.0).event("proxy", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
+        reaped(pinged().at(40.0).ended(1).at(61.0)).acquitted_by(&LIVENESS);
+        reaped(pinged().at(40.0).event("proxy", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&LIVENESS);
     }
 
     /// Beats until 90 s, and from 100 s to 400 s that fault.
@@ -456,8 +464,8 @@ mod tests {
     #[test]
     fn a_client_that_stands_still_notices_nothing_and_is_bound_anew_when_it_goes_on() {
         for fault in [pause(CLIENT), suspend(CLIENT)] {
-            tripped(struck(fault.clone()).at(490.0)).ended(1).acquitted_by(&Liveness);
-            let evidence = struck(fault).condemned_by(&Liveness);
+            tripped(struck(fault.clone()).at(490.0)).ended(1).acquitted_by(&LIVENESS);
+            let evidence = struck(fault).condemned_by(&LIVENESS);
             // From 400 s on: three intervals of 30 s, 1.1 s of slack.
             assert_eq!((evidence.requirement.as_str(), evidence.at), ("C2", Duration::from_millis(491_100)));
             assert!(evidence.what.contains("from 6m 40s on"), "{}", evidence.what);
@@ -468,7 +476,7 @@ mod tests {
     fn neither_a_partition_nor_anything_that_befalls_others_excuses_a_client_that_notices_nothing() {
         let killed = ProcessKill { on: host("proxy"), point: None }.into();
         for fault in [cut(), killed, pause("proxy"), suspend("client-2")] {
-            assert_eq!(struck(fault).condemned_by(&Liveness).at, Duration::from_millis(181_150));
+            assert_eq!(struck(fault).condemned_by(&LIVENESS).at, Duration::from_millis(181_150));
         }
     }
 
@@ -479,17 +487,17 @@ mod tests {
             let pinged = beaten(running(), 1, 4).at(100.0).fault_begins(1, fault).at(until - 10.0);
             tripped(pinged.beat(CLIENT, PING).at(until)).ended(1)
         };
-        passed(cut(), 180.0).acquitted_by(&Liveness);
-        passed(pause("proxy-2"), 180.0).acquitted_by(&Liveness);
-        passed(pause("client-2"), 180.0).condemned_by(&Liveness);
+        passed(cut(), 180.0).acquitted_by(&LIVENESS);
+        passed(pause("proxy-2"), 180.0).acquitted_by(&LIVENESS);
+        passed(pause("client-2"), 180.0).condemned_by(&LIVENESS);
         let healed = |at: f64| {
             let script = running().at(10.0).fault_begins(1, cut()).at(40.0).fault_ends(1);
             tripped(script.at(at - 10.0).beat(CLIENT, PING).at(at)).ended(1)
         };
-        healed(92.0).acquitted_by(&Liveness);
+        healed(92.0).acquitted_by(&LIVENESS);
         let late =
             running().at(10.0).fault_begins(1, cut()).at(40.0).fault_ends(1).at(80.0).heard(1).at(150.0).heard(1);
-        let evidence = tripped(late.at(165.0).beat(CLIENT, PING).at(180.0)).ended(1).condemned_by(&Liveness);
+        let evidence = tripped(late.at(165.0).beat(CLIENT, PING).at(180.0)).ended(1).condemned_by(&LIVENESS);
         assert!(evidence.what.contains("had passed a frame to it 15s before"), "{}", evidence.what);
     }
 
@@ -497,32 +505,32 @@ mod tests {
     fn a_client_that_stands_still_or_is_cut_off_is_not_to_blame_for_its_pong() {
         let pinged = |fault| running().at(20.0).fault_begins(1, fault).at(31.0).beat(CLIENT, PING);
         for fault in [cut(), suspend(CLIENT), pause(CLIENT), pause(NODE)] {
-            reaped(pinged(fault).at(61.0)).ended(1).acquitted_by(&Liveness);
+            reaped(pinged(fault).at(61.0)).ended(1).acquitted_by(&LIVENESS);
         }
-        reaped(pinged(pause("client-2")).at(61.0)).ended(1).condemned_by(&Liveness);
+        reaped(pinged(pause("client-2")).at(61.0)).ended(1).condemned_by(&LIVENESS);
     }
 
     #[test]
     fn a_client_that_withholds_its_pong_after_the_recovery_is_condemned() {
         let script = || running().at(5.0).fault_begins(1, cut()).at(10.0).fault_ends(1);
         let withheld = |at: f64, script| reaped(beaten(script, 1, 5).at(at).beat(CLIENT, PING).at(at + 30.0)).ended(1);
-        assert_eq!(withheld(131.0, script()).condemned_by(&Liveness).requirement, "C1");
-        withheld(129.0, script()).acquitted_by(&Liveness);
+        assert_eq!(withheld(131.0, script()).condemned_by(&LIVENESS).requirement, "C1");
+        withheld(129.0, script()).acquitted_by(&LIVENESS);
     }
 
     #[test]
     fn with_several_proxies_and_nodes_a_publishers_death_excuses_nobody() {
         let pinged = || running().at(31.0).beat(CLIENT, PING).at(40.0);
-        reaped(pinged().event("publisher-1", Event::ProcessKilled).at(61.0)).ended(1).condemned_by(&Liveness);
-        reaped(pinged().event("node-3", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
-        reaped(pinged().event("proxy-2", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&Liveness);
+        reaped(pinged().event("publisher-1", Event::ProcessKilled).at(61.0)).ended(1).condemned_by(&LIVENESS);
+        reaped(pinged().event("node-3", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&LIVENESS);
+        reaped(pinged().event("proxy-2", Event::ProcessKilled).at(61.0)).ended(1).acquitted_by(&LIVENESS);
     }
 
     #[test]
     fn a_bystander_whose_pong_is_under_way_is_not_to_blame() {
         let script = reaped(running().at(31.0).beat(CLIENT, PING).at(31.01)).at(31.03).beat(CLIENT, PONG);
-        script.ended(1).acquitted_by(&Liveness);
+        script.ended(1).acquitted_by(&LIVENESS);
         let script = reaped(running().at(31.0).beat(CLIENT, PING).at(50.0)).at(55.0).beat(CLIENT, PONG);
-        script.ended(1).acquitted_by(&Liveness);
+        script.ended(1).acquitted_by(&LIVENESS);
     }
 }

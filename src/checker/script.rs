@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::cast::Cast;
+use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::{Checker, Evidence, Verdict};
 use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
 use crate::fault::{Between, Clause, Fault, Origin, Way};
-use crate::history::{Beat, Event, Fate, Frame, History, HostName, TapStream, Terms};
+use crate::history::{Beat, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
+use crate::subject::xmtp::frame::XmtpFrame;
+use crate::subject::xmtp::settings::Fleet;
 use crate::subject::xmtp::spec;
-use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, MutateId, Nonce, SUBSCRIBE_PATH, Tag, Topic};
+use crate::subject::xmtp::wire::{MutateId, SUBSCRIBE_PATH, Tag};
 
 /// The one follower.
 pub(crate) const CLIENT: &str = "client-1";
@@ -18,13 +22,13 @@ pub(crate) const NODE: &str = "node";
 pub(crate) const STREAM: TapStream = TapStream { incarnation: 1, connection: 1, stream: 1 };
 
 /// The first group.
-pub(crate) fn alpha() -> Topic {
-    Topic::new(Kind::Group, b"alpha")
+pub(crate) fn alpha() -> Channel {
+    Channel::new("group", "alpha")
 }
 
 /// The second group.
-pub(crate) fn beta() -> Topic {
-    Topic::new(Kind::Group, b"beta")
+pub(crate) fn beta() -> Channel {
+    Channel::new("group", "beta")
 }
 
 /// The hash of the data of the message of that id.
@@ -33,8 +37,8 @@ pub(crate) fn key(id: u64) -> u64 {
 }
 
 /// An add of a topic from a cursor.
-pub(crate) fn add(topic: Topic, cursor: u64) -> Add {
-    Add { topic, cursor: Cursor(cursor) }
+pub(crate) fn add(channel: Channel, cursor: u64) -> Position {
+    Position { channel, cursor: Cursor(cursor) }
 }
 
 /// One host.
@@ -62,6 +66,13 @@ pub(crate) fn partition(one: &str, other: &str) -> Fault {
     Partition { between: link(one, other) }.into()
 }
 
+/// Enough of each role for every test; nodes and proxies carry the streams of all.
+fn cast() -> Cast {
+    let one = Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 1 }.cast();
+    let many = Fleet { nodes: 3, proxies: 3, clients: 0, publishers: 0 }.cast();
+    Cast::new(one.members().iter().chain(many.members()).cloned().collect())
+}
+
 /// A history in the writing. Times are in seconds.
 pub(crate) struct Script {
     history: History,
@@ -79,7 +90,8 @@ impl Script {
             calm: Duration::from_secs(600),
             within: Duration::from_secs(60),
             end: Duration::from_secs(700),
-            subscribers: vec![(CLIENT.to_owned(), adds)],
+            followers: vec![(CLIENT.into(), adds)],
+            cast: cast(),
         })
     }
 
@@ -97,17 +109,17 @@ impl Script {
         self
     }
 
-    pub(crate) fn stored(self, topic: Topic, id: u64) -> Self {
-        self.event(NODE, Event::Stored { topic, id: MessageId(id), key: key(id) })
+    pub(crate) fn stored(self, topic: Channel, id: u64) -> Self {
+        self.event(NODE, Event::Stored { channel: topic, id: MessageId(id), key: key(id) })
     }
 
-    pub(crate) fn acknowledged(self, topic: Topic, id: u64) -> Self {
-        self.event("publisher-1", Event::Acknowledged { topic, key: key(id) })
+    pub(crate) fn acknowledged(self, topic: Channel, id: u64) -> Self {
+        self.event("publisher-1", Event::Acknowledged { channel: topic, key: key(id) })
     }
 
-    pub(crate) fn committed(self, attempt: u64, messages: &[(Topic, u64)]) -> Self {
+    pub(crate) fn committed(self, attempt: u64, messages: &[(Channel, u64)]) -> Self {
         let messages = messages.iter().map(|(topic, id)| (topic.clone(), MessageId(*id), key(*id))).collect();
-        self.event(CLIENT, Event::Committed { attempt, messages })
+        self.event(CLIENT, Event::Delivered { attempt, messages })
     }
 
     pub(crate) fn opened(self, attempt: u64) -> Self {
@@ -119,7 +131,7 @@ impl Script {
     }
 
     pub(crate) fn ended(self, attempt: u64) -> Self {
-        self.event(CLIENT, Event::Ended { attempt, cause: "watchdog".to_owned() })
+        self.event(CLIENT, Event::Ended { attempt, cause: EndCause::Watchdog, words: "watchdog".into() })
     }
 
     pub(crate) fn tap_opened(self, stream: TapStream) -> Self {
@@ -127,45 +139,45 @@ impl Script {
     }
 
     pub(crate) fn beat(self, host: &str, beat: Beat) -> Self {
-        self.event(host, Event::Beat { beat, nonce: Some(Nonce(1)) })
+        self.event(host, Event::Beat { beat, nonce: Some(1) })
     }
 
     pub(crate) fn heard(self, attempt: u64) -> Self {
         self.beat(CLIENT, Beat::Heard { attempt })
     }
 
-    pub(crate) fn tap(self, way: Way, fate: Fate, frame: Frame) -> Self {
-        self.event(CLIENT, Event::Tapped { stream: STREAM, way, fate, frame })
+    pub(crate) fn tap(self, way: Way, fate: Fate, frame: XmtpFrame) -> Self {
+        self.event(CLIENT, Event::Tapped { stream: STREAM, way, fate, frame: TappedFrame::new(frame) })
     }
 
-    pub(crate) fn node_sends(self, frame: Frame) -> Self {
+    pub(crate) fn node_sends(self, frame: XmtpFrame) -> Self {
         self.tap(Way::ToClient, Fate::Passed, frame)
     }
 
-    pub(crate) fn mutate(self, id: u64, adds: &[(Topic, u64)], removes: &[Topic]) -> Self {
+    pub(crate) fn mutate(self, id: u64, adds: &[(Channel, u64)], removes: &[Channel]) -> Self {
         let adds = adds.iter().map(|(topic, cursor)| add(topic.clone(), *cursor)).collect();
-        let frame = Frame::Mutate { id: MutateId(id), adds, removes: removes.to_vec(), history_only: false };
+        let frame = XmtpFrame::Mutate { id: MutateId(id), adds, removes: removes.to_vec(), history_only: false };
         self.tap(Way::ToNode, Fate::Passed, frame)
     }
 
     pub(crate) fn node_starts(self) -> Self {
-        self.node_sends(Frame::Started { keepalive: Some(Duration::from_secs(30)) })
+        self.node_sends(XmtpFrame::Started { keepalive: Some(Duration::from_secs(30)) })
     }
 
-    pub(crate) fn wave(self, id: u64, messages: &[(Topic, u64)]) -> Self {
+    pub(crate) fn wave(self, id: u64, messages: &[(Channel, u64)]) -> Self {
         self.node_sends(delivery(Tag::Wave(MutateId(id)), messages))
     }
 
-    pub(crate) fn live(self, messages: &[(Topic, u64)]) -> Self {
+    pub(crate) fn live(self, messages: &[(Channel, u64)]) -> Self {
         self.node_sends(delivery(Tag::Live, messages))
     }
 
-    pub(crate) fn topics_live(self, topics: &[Topic]) -> Self {
-        self.node_sends(Frame::TopicsLive(topics.to_vec()))
+    pub(crate) fn topics_live(self, topics: &[Channel]) -> Self {
+        self.node_sends(XmtpFrame::TopicsLive(topics.to_vec()))
     }
 
     pub(crate) fn complete(self, id: u64) -> Self {
-        self.node_sends(Frame::CatchupComplete(MutateId(id)))
+        self.node_sends(XmtpFrame::CatchupComplete(MutateId(id)))
     }
 
     /// Clause 1 begins: `client-1` is silenced both ways for 300 s.
@@ -226,7 +238,7 @@ impl Script {
     }
 }
 
-fn delivery(tag: Tag, messages: &[(Topic, u64)]) -> Frame {
+fn delivery(tag: Tag, messages: &[(Channel, u64)]) -> XmtpFrame {
     let messages = messages.iter().map(|(topic, id)| (topic.clone(), MessageId(*id))).collect();
-    Frame::Delivery { tag, messages }
+    XmtpFrame::Delivery { tag, messages }
 }

@@ -16,12 +16,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::checker::Evidence;
 use crate::checker::excuse::Excuses;
-use crate::checker::role::Role;
+use crate::checker::{Evidence, Requirement};
 use crate::grammar::Readable;
 use crate::history::{Record, TapStream, Terms};
-use crate::subject::xmtp::spec::C1;
 
 /// The longest that a client may think before its Pong is on its way: it answers inside, without
 /// asking its application, so one second is generous.
@@ -43,14 +41,15 @@ struct Suspect {
 
 /// All streams that may yet prove a client silent.
 pub(crate) struct Suspicion<'h> {
+    requirement: Requirement,
     terms: &'h Terms,
     streams: BTreeMap<TapStream, Pinged<'h>>,
     suspects: BTreeMap<TapStream, Suspect>,
 }
 
 impl<'h> Suspicion<'h> {
-    pub(crate) fn new(terms: &'h Terms) -> Self {
-        Suspicion { terms, streams: BTreeMap::new(), suspects: BTreeMap::new() }
+    pub(crate) fn new(requirement: Requirement, terms: &'h Terms) -> Self {
+        Suspicion { requirement, terms, streams: BTreeMap::new(), suspects: BTreeMap::new() }
     }
 
     pub(crate) fn open(&mut self, index: usize, host: &'h str, stream: TapStream) {
@@ -72,7 +71,7 @@ impl<'h> Suspicion<'h> {
     /// A process was killed. A client takes its own streams with it; a proxy or a node may have been a part of
     /// every stream's path.
     pub(crate) fn kill(&mut self, host: &str) {
-        let on_every_path = Role::of(host).is_some_and(Role::carries_streams);
+        let on_every_path = self.terms.cast.carries_streams(host);
         self.streams.retain(|_, pinged| !on_every_path && pinged.host != host);
     }
 
@@ -112,7 +111,8 @@ impl<'h> Suspicion<'h> {
                 Readable(silent),
                 record.host
             );
-            let evidence = Evidence { host: pinged.host.to_owned(), ..Evidence::new(index, record, C1, what) };
+            let evidence =
+                Evidence { host: pinged.host.to_owned(), ..Evidence::new(index, record, self.requirement, what) };
             let evidence = evidence.with([pinged.opened, ping]);
             // The deadline is at most the interval (S6).
             let until = at + self.terms.keepalive + self.terms.travel;

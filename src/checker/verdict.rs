@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::channel::{Channel, MessageId};
+use crate::checker::Requirement;
 use crate::history::Record;
-use crate::subject::xmtp::spec::Requirement;
-use crate::subject::xmtp::wire::{MessageId, Topic};
 
 /// What a judge says of one history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl Evidence {
         }
     }
 
-    pub(crate) fn about(mut self, topic: &Topic, id: Option<MessageId>) -> Self {
+    pub(crate) fn about(mut self, topic: &Channel, id: Option<MessageId>) -> Self {
         self.topic = Some(topic.to_string());
         self.id = id;
         self

@@ -284,11 +284,10 @@ impl<'t> Entry<'t> {
         Ok(chosen.expect("the word is one of these").1)
     }
 
-    /// The value as a list of words; each wrong one is noted by itself.
-    pub fn words(&self, what: &str, words: &[&'static str]) -> Result<Vec<String>, Problem> {
+    /// What each of a list of words stands for; each wrong one is noted by itself.
+    pub fn choices<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Result<Vec<T>, Problem> {
         let elements = self.elements(&format!("an array of strings, each a {what}"))?;
-        let known = elements.iter().map(|element| self.notes.keep(element.word(what, words)));
-        Ok(known.flatten().map(str::to_string).collect())
+        Ok(elements.iter().filter_map(|element| self.notes.keep(element.choice(what, choices))).collect())
     }
 
     /// The elements of an array, each under the array's key and its number from 1.

@@ -1,12 +1,15 @@
 //! What can be seen in a trial.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cast::{Cast, HostName};
+use crate::channel::{Channel, MessageId, Position};
 use crate::fault::{Clause, Way};
-use crate::subject::xmtp::wire::{Add, Kind, MessageId, MutateId, Nonce, Tag, Topic};
+use crate::history::{TappedFrame, Words};
 
 /// One stream as the proxy's tap knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,8 +37,8 @@ pub enum Fate {
     Swallowed,
 }
 
-/// Why a node closed a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a server closed a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum CloseReason {
     /// The client half-closed and everything was finished (S11).
     Finished,
@@ -44,45 +47,32 @@ pub enum CloseReason {
     /// No Pong in time (S6).
     Reaped,
     /// A request was refused.
-    Refused(String),
+    Refused(Words),
     /// The consumer was too slow.
     TooSlow,
-    /// The node could not go on.
-    Failed(String),
+    /// The server could not go on.
+    Failed(Words),
 }
 
-/// A frame of the subscription as the tap saw it: everything that a checker needs, without payloads.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Frame {
-    /// A client changed its topics.
-    Mutate {
-        /// The wave's name.
-        id: MutateId,
-        /// Topics added, with cursors.
-        adds: Vec<Add>,
-        /// Topics removed.
-        removes: Vec<Topic>,
-        /// Replay only.
-        history_only: bool,
-    },
-    /// The node's first frame.
-    Started {
-        /// The advertised interval.
-        keepalive: Option<Duration>,
-    },
-    /// Messages of one wave or of the live flow.
-    Delivery {
-        /// What produced them.
-        tag: Tag,
-        /// Topic and id of each, in the frame's order.
-        messages: Vec<(Topic, MessageId)>,
-    },
-    /// The replay of these topics has ended.
-    TopicsLive(Vec<Topic>),
-    /// A Mutate is acknowledged.
-    CatchupComplete(MutateId),
-    /// A frame that could not be read, and why.
-    Unreadable(String),
+/// Why a client's attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum EndCause {
+    /// No connection came about.
+    DialFailed,
+    /// The stream was refused before anything came of it.
+    Refused,
+    /// Nothing arrived for too long.
+    Watchdog,
+    /// The client's own store failed.
+    StoreFailed,
+    /// What was to be sent went past its bound.
+    BacklogFull,
+    /// The stream failed.
+    StreamFailed,
+    /// The server closed the stream, and nobody had asked it to.
+    StreamEnded,
+    /// The server closed a stream that this side had half-closed.
+    Finished,
 }
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
@@ -122,7 +112,7 @@ pub enum Beat {
 }
 
 /// The terms on which a trial is judged: the head of every history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Terms {
     /// The node's idle interval (S6).
     pub keepalive: Duration,
@@ -136,8 +126,10 @@ pub struct Terms {
     pub within: Duration,
     /// When the trial ends.
     pub end: Duration,
-    /// The clients' hosts and what each follows, from which cursor.
-    pub subscribers: Vec<(String, Vec<Add>)>,
+    /// Who follows what, and from which cursor.
+    pub followers: Vec<(HostName, Vec<Position>)>,
+    /// Who takes part, and what each can do.
+    pub cast: Cast,
 }
 
 /// One thing that was seen. The record names the host it happened on.
@@ -162,34 +154,34 @@ pub enum Event {
     /// The process on the host died.
     ProcessKilled,
 
-    /// A publisher sent a message (host: the publisher).
-    Published {
-        /// The topic.
-        topic: Topic,
+    /// A producer sent a message (host: its producer).
+    Produced {
+        /// The channel.
+        channel: Channel,
         /// A hash of the message's data.
         key: u64,
     },
-    /// The node acknowledged it (host: the publisher).
+    /// The node acknowledged it (host: its producer).
     Acknowledged {
-        /// The topic.
-        topic: Topic,
+        /// The channel.
+        channel: Channel,
         /// A hash of the message's data.
         key: u64,
     },
-    /// The publisher does not know whether the node has it (host: the publisher).
-    PublishFailed {
-        /// The topic.
-        topic: Topic,
+    /// The producer does not know whether it is stored (host: its producer).
+    ProduceFailed {
+        /// The channel.
+        channel: Channel,
         /// A hash of the message's data.
         key: u64,
-        /// Why.
-        error: String,
+        /// Why, in words.
+        words: Words,
     },
 
     /// The node stored a message durably (host: the node).
     Stored {
-        /// The topic.
-        topic: Topic,
+        /// The channel.
+        channel: Channel,
         /// Its id.
         id: MessageId,
         /// A hash of the message's data.
@@ -224,7 +216,7 @@ pub enum Event {
         /// Whether it went on.
         fate: Fate,
         /// The frame.
-        frame: Frame,
+        frame: TappedFrame,
     },
     /// The tap saw the stream's end, as the client sees it (host: the client).
     TapClosed {
@@ -242,7 +234,7 @@ pub enum Event {
         /// The attempt.
         attempt: u64,
         /// What it resumes from.
-        resume: Vec<Add>,
+        resume: Vec<Position>,
     },
     /// The node's first frame reached the client (host: the client).
     Started {
@@ -262,18 +254,20 @@ pub enum Event {
         silent_for: Duration,
     },
     /// Messages reached the application and the inbox, in one transaction (host: the client).
-    Committed {
+    Delivered {
         /// The attempt.
         attempt: u64,
-        /// Topic, id and a hash of the data of each, in order.
-        messages: Vec<(Topic, MessageId, u64)>,
+        /// Channel, id and a hash of the data of each, in order.
+        messages: Vec<(Channel, MessageId, u64)>,
     },
     /// A client's attempt ended (host: the client).
     Ended {
         /// The attempt.
         attempt: u64,
+        /// Why.
+        cause: EndCause,
         /// Why, in words.
-        cause: String,
+        words: Words,
     },
     /// A client waits before it dials again (host: the client).
     BackingOff {
@@ -288,7 +282,7 @@ pub enum Event {
         /// What.
         beat: Beat,
         /// The nonce, where there is one: two Pings are never the same event.
-        nonce: Option<Nonce>,
+        nonce: Option<u64>,
     },
 
     /// The power of the host failed; its process dies with it.
@@ -300,17 +294,17 @@ pub enum Event {
     },
     /// The node opened its log and found messages up to these ids (host: the node).
     LogOpened {
-        /// The newest id of each kind; 0 where there is none.
-        heads: Vec<(Kind, MessageId)>,
+        /// The newest id of each sequence; 0 where there is none.
+        heads: Vec<(Arc<str>, MessageId)>,
     },
     /// A client opened its inbox and found these cursors (host: the client).
     InboxOpened {
         /// How far each topic is.
-        cursors: Vec<Add>,
+        cursors: Vec<Position>,
     },
     /// A process reported that its store failed or is corrupt (host: its own).
     StoreFailed {
         /// What it said.
-        why: String,
+        words: Words,
     },
 }

@@ -5,13 +5,15 @@
 
 mod digest;
 mod event;
+mod frame;
 mod record;
 mod recorder;
 mod words;
 
 pub use crate::cast::HostName;
 pub use digest::{CHECKPOINT_EVERY, Checkpoint, Digest, DigestParseError};
-pub use event::{Beat, CloseReason, Event, Fate, Frame, TapStream, Terms};
+pub use event::{Beat, CloseReason, EndCause, Event, Fate, TapStream, Terms};
+pub use frame::{SubjectFrame, TappedFrame, Words};
 pub use record::{History, RawEvent, Record};
 pub use recorder::{Now, Recorder, key_of};
-pub(crate) use words::cursors;
+pub use words::{positions, some};

@@ -148,10 +148,9 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::xmtp::wire::Nonce;
 
     fn beat(nonce: u64) -> Event {
-        Event::Beat { beat: Beat::Heard { attempt: 1 }, nonce: Some(Nonce(nonce)) }
+        Event::Beat { beat: Beat::Heard { attempt: 1 }, nonce: Some(nonce) }
     }
 
     fn history(events: &[(u64, Event)]) -> History {

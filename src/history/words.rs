@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::channel::Position;
 use crate::fault::Way;
 use crate::grammar::Readable;
-use crate::history::{Beat, CloseReason, Event, Fate, Frame};
-use crate::subject::xmtp::wire::{Add, MessageId, Topic};
+use crate::history::{Beat, CloseReason, Event, Fate};
 
 /// So many topics or messages are named before the rest is counted: a line stays a line.
 const NAMED: usize = 4;
@@ -31,42 +31,49 @@ fn describe(event: &Event) -> String {
         Event::DiskReplaced { as_of: Duration::ZERO } => "gets an empty disk".to_owned(),
         Event::DiskReplaced { as_of } => format!("gets its disk of {} back", Readable(*as_of)),
         Event::LogOpened { heads } => {
-            format!("opens its log: {}", some(heads.iter().map(|(kind, id)| format!("{kind} {id}")), heads.len()))
+            format!(
+                "opens its log: {}",
+                some(heads.iter().map(|(sequence, id)| format!("{sequence} {id}")), heads.len())
+            )
         }
-        Event::InboxOpened { cursors: found } => format!("opens its inbox: {}", cursors(found)),
-        Event::StoreFailed { why } => format!("reports that its store failed: {why}"),
-        Event::Published { topic, key } => format!("publishes {key:016x} to {topic}"),
-        Event::Acknowledged { topic, key } => format!("is told that {key:016x} is stored in {topic}"),
-        Event::PublishFailed { topic, key, error } => {
-            format!("does not know what became of {key:016x} for {topic}: {error}")
+        Event::InboxOpened { cursors: found } => format!("opens its inbox: {}", positions(found)),
+        Event::StoreFailed { words } => format!("reports that its store failed: {words}"),
+        Event::Produced { channel, key } => format!("publishes {key:016x} to {channel}"),
+        Event::Acknowledged { channel, key } => format!("is told that {key:016x} is stored in {channel}"),
+        Event::ProduceFailed { channel, key, words } => {
+            format!("does not know what became of {key:016x} for {channel}: {words}")
         }
-        Event::Stored { topic, id, key } => format!("stores {topic} {id} ({key:016x})"),
+        Event::Stored { channel, id, key } => format!("stores {channel} {id} ({key:016x})"),
         Event::StreamOpened { stream } => format!("opens subscription {stream}"),
         Event::StreamClosed { stream, reason } => format!("closes subscription {stream}: {}", close_reason(reason)),
         Event::TapOpened { stream, path } => format!("{stream} opens: {path}"),
         Event::Tapped { stream, way, fate, frame } => {
-            format!("{stream} {}: {}{}", arrow(*way), describe_frame(frame), fate_note(*fate))
+            format!("{stream} {}: {}{}", arrow(*way), frame, fate_note(*fate))
         }
         Event::TapClosed { stream } => format!("{stream} ends"),
         Event::Dialing { attempt } => format!("dials, attempt {attempt}"),
-        Event::Opened { attempt, resume } => format!("opens its stream, attempt {attempt}, from {}", cursors(resume)),
+        Event::Opened { attempt, resume } => format!("opens its stream, attempt {attempt}, from {}", positions(resume)),
         Event::Started { attempt } => format!("is welcomed by the node, attempt {attempt}"),
         Event::WatchdogPinged { attempt } => format!("watchdog asks for a sign of life, attempt {attempt}"),
         Event::WatchdogTripped { attempt, silent_for } => {
             format!("watchdog trips after {} of silence, attempt {attempt}", Readable(*silent_for))
         }
-        Event::Committed { messages, .. } => {
-            format!("commits {}", some(messages.iter().map(|(topic, id, _)| message(topic, *id)), messages.len()))
+        Event::Delivered { messages, .. } => {
+            format!(
+                "commits {}",
+                some(messages.iter().map(|(channel, id, _)| format!("{channel} {id}")), messages.len())
+            )
         }
-        Event::Ended { attempt, cause } => format!("attempt {attempt} ends: {cause}"),
+        Event::Ended { attempt, words, .. } => format!("attempt {attempt} ends: {words}"),
         Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),
         Event::Beat { beat, .. } => describe_beat(*beat),
     }
 }
 
-/// Where a client resumes from.
-pub(crate) fn cursors(adds: &[Add]) -> String {
-    some(adds.iter().map(|add| format!("{} {}", add.topic, add.cursor)), adds.len())
+/// Where a reader is, or resumes from.
+#[must_use]
+pub fn positions(positions: &[Position]) -> String {
+    some(positions.iter().map(|at| format!("{} {}", at.channel, at.cursor)), positions.len())
 }
 
 fn describe_beat(beat: Beat) -> String {
@@ -80,37 +87,8 @@ fn describe_beat(beat: Beat) -> String {
     }
 }
 
-fn describe_frame(frame: &Frame) -> String {
-    match frame {
-        Frame::Mutate { id, adds, removes, history_only } => {
-            let mut text = format!("Mutate {}", id.0);
-            if !adds.is_empty() {
-                text += &format!(", adds {}", cursors(adds));
-            }
-            if !removes.is_empty() {
-                text += &format!(", removes {}", some(removes.iter().map(Topic::to_string), removes.len()));
-            }
-            if *history_only {
-                text += ", history only";
-            }
-            text
-        }
-        Frame::Started { keepalive: Some(interval) } => format!("Started, keepalive {}", Readable(*interval)),
-        Frame::Started { keepalive: None } => "Started, no keepalive advertised".to_owned(),
-        Frame::Delivery { tag, messages } => {
-            format!("{tag}: {}", some(messages.iter().map(|(topic, id)| message(topic, *id)), messages.len()))
-        }
-        Frame::TopicsLive(topics) => format!("TopicsLive {}", some(topics.iter().map(Topic::to_string), topics.len())),
-        Frame::CatchupComplete(id) => format!("CatchupComplete of {id}"),
-        Frame::Unreadable(why) => format!("a frame that cannot be read: {why}"),
-    }
-}
-
-fn message(topic: &Topic, id: MessageId) -> String {
-    format!("{topic} {id}")
-}
-
-fn some(parts: impl Iterator<Item = String>, count: usize) -> String {
+/// The first of so many things, and how many more there are.
+pub fn some(parts: impl Iterator<Item = String>, count: usize) -> String {
     let named = parts.take(NAMED).collect::<Vec<_>>().join(", ");
     match count.saturating_sub(NAMED) {
         0 => named,

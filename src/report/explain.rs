@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::checker::Milestone;
 use crate::fault::{Plan, Storm};
 use crate::grammar::{KeyHelp, count, spell, spell_percent, spell_size};
 use crate::sim::{LinkSettings, Promised, SimFile, tables};
@@ -31,8 +30,7 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     }
     write_promise(text, sim)?;
     writeln!(text, "\nRequirements")?;
-    let requirements = sim.subject.requirements().iter();
-    for requirement in requirements.filter(|requirement| sim.cites.iter().any(|cited| cited == requirement.number)) {
+    for requirement in &sim.cites {
         writeln!(text, "  {requirement}")?;
     }
     Ok(())
@@ -93,8 +91,8 @@ fn write_promise(text: &mut String, sim: &SimFile) -> std::fmt::Result {
         spell(sim.promise.within),
         spell(sim.duration)
     )?;
-    for milestone in sim.promise.sometimes.iter().filter_map(|name| Milestone::find(name)) {
-        writeln!(text, "  it must happen ({}): {}", milestone.name(), milestone.sentence())?;
+    for milestone in &sim.promise.sometimes {
+        writeln!(text, "  it must happen ({}): {}", milestone.name, milestone.sentence)?;
     }
     Ok(())
 }

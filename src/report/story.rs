@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::channel::Position;
 use crate::fault::{Clause, Fault};
 use crate::grammar::Readable;
 use crate::grammar::quantity::count;
-use crate::history::cursors;
-use crate::history::{Beat, CloseReason, Event, Fate, Frame, HostName, Record, TapStream};
-use crate::subject::xmtp::XmtpSetup;
-use crate::subject::xmtp::settings::XmtpSettings;
-use crate::subject::xmtp::wire::Tag;
+use crate::history::{Beat, CloseReason, Event, HostName, Record, Words, positions};
+use crate::subject::SubjectTeller;
 use crate::trial::Outcome;
 
 /// So many clients are followed one by one; the others are counted.
@@ -24,7 +22,7 @@ pub(crate) struct Line {
 
 /// The story of an outcome, in the order of time.
 pub(crate) fn tell(outcome: &Outcome) -> Vec<Line> {
-    let mut teller = Teller::new(outcome);
+    let mut teller = StoryTeller::new(outcome);
     outcome.history.records().iter().for_each(|record| teller.hear(record));
     teller.finish();
     teller.lines.sort_by_key(|line| line.at);
@@ -42,28 +40,16 @@ struct Ongoing {
 /// One client, since its link broke.
 #[derive(Default)]
 struct Recovery {
-    /// The link is broken, and so many attempts were in vain since.
+    /// The link is broken, and so many attempts have failed since.
     broken: bool,
-    in_vain: u32,
+    failed: u32,
     /// The attempt that was lost last.
     lost: Option<u64>,
     /// From where the newest attempt resumes.
     resumes: String,
-    /// The node's first frame has reached the client.
-    welcomed: bool,
-    stream: Option<TapStream>,
-    replayed: usize,
-    /// So many messages were replayed, all that were missing.
-    caught_up: Option<usize>,
 }
 
 impl Recovery {
-    /// Another attempt opens its stream.
-    fn open(&mut self, resumes: String) {
-        (self.resumes, self.welcomed, self.stream) = (resumes, false, None);
-        (self.replayed, self.caught_up) = (0, None);
-    }
-
     /// An attempt is lost; whether it is the first since all was well. The watchdog's trip and the end that
     /// follows it are one loss.
     fn lose(&mut self, attempt: u64) -> bool {
@@ -71,27 +57,42 @@ impl Recovery {
             return false;
         }
         let first = !std::mem::replace(&mut self.broken, true);
-        self.in_vain += u32::from(!first);
+        self.failed += u32::from(!first);
         first
     }
 }
 
-struct Teller<'a> {
+struct StoryTeller<'a> {
     outcome: &'a Outcome,
     lines: Vec<Line>,
     faults: Vec<Ongoing>,
     recoveries: BTreeMap<HostName, Recovery>,
+    /// What the subject adds.
+    subject: Box<dyn SubjectTeller>,
     trips: u64,
     deliveries: u64,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> StoryTeller<'a> {
     fn new(outcome: &'a Outcome) -> Self {
-        Teller { outcome, lines: Vec::new(), faults: Vec::new(), recoveries: BTreeMap::new(), trips: 0, deliveries: 0 }
+        StoryTeller {
+            outcome,
+            lines: Vec::new(),
+            faults: Vec::new(),
+            recoveries: BTreeMap::new(),
+            subject: outcome.sim.setup.teller(),
+            trips: 0,
+            deliveries: 0,
+        }
     }
 
-    fn settings(&self) -> Option<&'a XmtpSettings> {
-        XmtpSetup::settings(&*self.outcome.sim.setup)
+    /// Whom the trial's messages are for.
+    fn followers(&self) -> &'a [(HostName, Vec<Position>)] {
+        let first = self.outcome.history.records().first();
+        match first.map(|record| &record.event) {
+            Some(Event::Began(terms)) => &terms.followers,
+            Some(_) | None => &[],
+        }
     }
 
     fn say(&mut self, at: Duration, text: impl Into<String>) {
@@ -99,11 +100,17 @@ impl<'a> Teller<'a> {
     }
 
     fn follows(&self, host: &HostName) -> bool {
-        let mut followed = (1..=CLIENTS_FOLLOWED).map(|number| format!("client-{number}"));
-        followed.any(|name| **host == *name)
+        self.followers().iter().take(CLIENTS_FOLLOWED).any(|(followed, _)| followed == host)
     }
 
     fn hear(&mut self, record: &Record) {
+        self.tell(record);
+        if let Some(told) = self.subject.hear(record).filter(|_| self.follows(&record.host)) {
+            self.say(record.at, format!("{}: {told}", record.host));
+        }
+    }
+
+    fn tell(&mut self, record: &Record) {
         match &record.event {
             Event::FaultBegan(clause) => self.begin_fault(record, clause),
             Event::FaultEnded { clause, felt } => self.end_fault(record, *clause, *felt),
@@ -114,24 +121,23 @@ impl<'a> Teller<'a> {
                     }
                 }
             }
-            Event::Published { .. } => self.faults.iter_mut().for_each(|fault| fault.published += 1),
+            Event::Produced { .. } => self.faults.iter_mut().for_each(|fault| fault.published += 1),
             Event::Stored { .. } => self.faults.iter_mut().for_each(|fault| fault.stored += 1),
             Event::StreamClosed { reason: CloseReason::Reaped, stream } => {
-                self.say(record.at, format!("node: gives up subscription {stream}: no Pong in time (S6)"));
+                self.say(record.at, format!("{}: gives up subscription {stream}: no Pong in time (S6)", record.host));
             }
             Event::StreamClosed { reason: CloseReason::TooSlow, stream } => {
-                self.say(record.at, format!("node: ends subscription {stream}: its consumer is too slow"));
+                self.say(record.at, format!("{}: ends subscription {stream}: its consumer is too slow", record.host));
             }
-            Event::StoreFailed { why } => self.say(record.at, format!("{}: its store fails: {why}", record.host)),
+            Event::StoreFailed { words } => self.say(record.at, format!("{}: its store fails: {words}", record.host)),
             Event::ProcessBegan { incarnation } if *incarnation > 1 => {
                 self.say(record.at, format!("{}: begins again", record.host));
             }
             Event::WatchdogTripped { attempt, silent_for } => self.trip(record, *attempt, *silent_for),
-            Event::Ended { attempt, cause } => self.end_attempt(record, *attempt, cause),
-            Event::Opened { resume, .. } => self.recovery(record).open(cursors(resume)),
+            Event::Ended { attempt, words, .. } => self.end_attempt(record, *attempt, words),
+            Event::Opened { resume, .. } => self.recovery(record).resumes = positions(resume),
             Event::Started { .. } => self.welcome(record),
-            Event::Tapped { stream, fate: Fate::Passed, frame, .. } => self.tap(record, *stream, frame),
-            Event::Committed { messages, .. } => self.deliveries += messages.len() as u64,
+            Event::Delivered { messages, .. } => self.deliveries += messages.len() as u64,
             _ => {}
         }
     }
@@ -156,12 +162,10 @@ impl<'a> Teller<'a> {
     }
 
     fn end_silence(&mut self, record: &Record, silence: &Ongoing) {
-        let noticed = match self.settings().and_then(|settings| settings.client.http2_keepalive) {
-            Some(keepalive) => format!(
-                "HTTP/2 keepalive ({} / {}) never noticed",
-                Readable(keepalive.interval),
-                Readable(keepalive.timeout)
-            ),
+        let noticed = match self.outcome.sim.setup.http2_keepalive() {
+            Some((interval, timeout)) => {
+                format!("HTTP/2 keepalive ({} / {}) never noticed", Readable(interval), Readable(timeout))
+            }
             None => "HTTP/2 keepalive is off".to_owned(),
         };
         let answered = count(silence.keepalives, "HTTP/2 PING");
@@ -187,63 +191,31 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn end_attempt(&mut self, record: &Record, attempt: u64, cause: &str) {
+    fn end_attempt(&mut self, record: &Record, attempt: u64, words: &Words) {
         if self.recovery(record).lose(attempt) && self.follows(&record.host) {
-            self.say(record.at, format!("{}: loses its link: {cause}", record.host));
+            self.say(record.at, format!("{}: loses its link: {words}", record.host));
         }
     }
 
     fn welcome(&mut self, record: &Record) {
         let recovery = self.recovery(record);
-        recovery.welcomed = true;
-        let in_vain = std::mem::take(&mut recovery.in_vain);
+        let failed = std::mem::take(&mut recovery.failed);
         let verb = if std::mem::take(&mut recovery.broken) { "resumes" } else { "subscribes" };
-        let tries = match in_vain {
+        let tries = match failed {
             0 => String::new(),
-            1 => ", after one attempt in vain".to_owned(),
-            count => format!(", after {count} attempts in vain"),
+            failed => format!(", after {}", count(failed.into(), "failed attempt")),
         };
         let text = format!("{}: {verb} from {}{tries}", record.host, recovery.resumes);
         if self.follows(&record.host) {
             self.say(record.at, text);
         }
-        self.tell_replay(record);
-    }
-
-    fn tap(&mut self, record: &Record, stream: TapStream, frame: &Frame) {
-        let recovery = self.recovery(record);
-        match frame {
-            Frame::Mutate { .. } => recovery.stream = Some(stream),
-            Frame::Delivery { tag: Tag::Wave(_), messages } if recovery.stream == Some(stream) => {
-                recovery.replayed += messages.len();
-            }
-            Frame::CatchupComplete(_) if recovery.stream == Some(stream) => {
-                recovery.caught_up = Some(std::mem::take(&mut recovery.replayed));
-                self.tell_replay(record);
-            }
-            Frame::Delivery { .. } | Frame::Started { .. } | Frame::TopicsLive(_) => {}
-            Frame::CatchupComplete(_) | Frame::Unreadable(_) => {}
-        }
-    }
-
-    /// The tap is ahead of the client: a replay is told when the client knows that it is welcome.
-    fn tell_replay(&mut self, record: &Record) {
-        let recovery = self.recovery(record);
-        if !recovery.welcomed {
-            return;
-        }
-        let Some(replayed) = recovery.caught_up.take() else { return };
-        if replayed > 0 && self.follows(&record.host) {
-            let messages = if replayed == 1 { "1 message is".to_owned() } else { format!("{replayed} messages are") };
-            self.say(record.at, format!("{}: {messages} replayed to it", record.host));
-        }
     }
 
     fn finish(&mut self) {
-        let clients = self.settings().map_or(0, |settings| settings.fleet.clients as usize);
         let end = self.outcome.sim.duration;
-        if clients > CLIENTS_FOLLOWED {
-            self.say(end, format!("{} more clients are not told one by one", clients - CLIENTS_FOLLOWED));
+        if let Some((first, _)) = self.followers().get(CLIENTS_FOLLOWED) {
+            let more = self.followers().len() - CLIENTS_FOLLOWED;
+            self.say(end, format!("{more} more {}s are not told one by one", first.role()));
         }
         let trips = match self.trips {
             0 => "no watchdog tripped".to_owned(),

@@ -56,7 +56,7 @@ fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::R
         sim.setup.counts().into_iter().map(|(number, noun)| count(number, noun)).collect::<Vec<_>>().join(", "),
         Readable(sim.duration),
         if outcome.engine.is_default() { String::new() } else { format!(" on {}", outcome.engine) },
-        if sim.cites.is_empty() { String::new() } else { format!(", about {}", sim.cites.join(" ")) },
+        if sim.cites.is_empty() { String::new() } else { format!(", about {}", numbers(sim)) },
     )
 }
 
@@ -125,7 +125,7 @@ pub fn list(sims: &[(String, SimFile)]) -> String {
     let width = sims.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (path, sim) in sims {
-        let cites = if sim.cites.is_empty() { String::new() } else { format!("  [{}]", sim.cites.join(" ")) };
+        let cites = if sim.cites.is_empty() { String::new() } else { format!("  [{}]", numbers(sim)) };
         writeln!(text, "{path:width$}  {}{cites}", sim.title).expect(INFALLIBLE);
     }
     text
@@ -137,7 +137,7 @@ pub fn list_json(sims: &[(String, SimFile)]) -> String {
     let entries: Vec<_> = sims
         .iter()
         .map(
-            |(path, sim)| serde_json::json!({ "path": path, "name": sim.name, "title": sim.title, "cites": sim.cites }),
+            |(path, sim)| serde_json::json!({ "path": path, "name": sim.name, "title": sim.title, "cites": sim.cites.iter().map(|cited| cited.number).collect::<Vec<_>>() }),
         )
         .collect();
     serde_json::to_string_pretty(&entries).expect("plain data") + "\n"
@@ -214,4 +214,9 @@ fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Pain
         "\n{played} in {:.1} s, {:.1} trials per second; report in {folder}",
         summary.seconds, summary.trials_per_second
     )
+}
+
+/// The numbers of the requirements that a sim is about.
+fn numbers(sim: &SimFile) -> String {
+    sim.cites.iter().map(|requirement| requirement.number).collect::<Vec<_>>().join(" ")
 }

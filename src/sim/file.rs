@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::Cast;
+use crate::checker::{Milestone, Requirement};
 use crate::fault::{Plan, PlanFrame, Storm, add_storm, read_plan_text};
 use crate::grammar::{Latency, Refusal};
 use crate::sim::read::TRIAL_MAX;
@@ -21,7 +22,7 @@ pub struct SimFile {
     /// What happens, in one sentence.
     pub title: String,
     /// The requirements that the sim is about, such as `T8`.
-    pub cites: Vec<String>,
+    pub cites: Vec<&'static Requirement>,
     /// The seed to play with where nobody names another.
     pub seed: Option<u64>,
     /// How long the trial lasts.
@@ -104,7 +105,7 @@ pub struct Promise {
     /// How soon after the calm began everything has converged.
     pub within: Duration,
     /// The milestones that must happen, or the trial is unknown.
-    pub sometimes: Vec<String>,
+    pub sometimes: Vec<&'static Milestone>,
 }
 
 /// The verdict that a sim promises.
@@ -115,6 +116,6 @@ pub enum Promised {
     /// A planted bug is caught.
     Fail {
         /// The checker that must speak first.
-        checker: String,
+        checker: &'static str,
     },
 }

@@ -81,8 +81,9 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, subjects: Subjects) 
     const TITLE: &str = "one sentence that says what happens, in quotes";
     let title = root.required("title", "title = \"what happens, in one sentence\"", |entry| entry.text(TITLE));
     let subject = read_subject(&mut root, subjects)?;
-    let requirements: Vec<&str> = subject.requirements().iter().map(|requirement| requirement.number).collect();
-    let cites = root.optional("cites", Vec::new(), |entry| entry.words("requirement", &requirements));
+    let requirements: Vec<_> =
+        subject.requirements().iter().map(|requirement| (requirement.number, requirement)).collect();
+    let cites = root.optional("cites", Vec::new(), |entry| entry.choices("requirement", &requirements));
     let seed = root.optional("seed", None, |entry| entry.seed().map(Some));
     let shortest = Duration::from_millis(1);
     let duration = root.required("duration", "duration = \"20m\"", |entry| entry.duration(shortest..=TRIAL_MAX));
@@ -205,8 +206,8 @@ fn read_promise(
     calm: Option<&Found<Duration>>,
     subject: &'static dyn Subject,
 ) -> Option<Promise> {
-    let checkers: Vec<&str> = subject.checkers().iter().map(|checker| checker.name()).collect();
-    let milestones: Vec<&str> = subject.milestones().iter().map(|milestone| milestone.name()).collect();
+    let checkers: Vec<&'static str> = subject.checkers().iter().map(|checker| checker.name()).collect();
+    let milestones: Vec<_> = subject.milestones().iter().map(|milestone| (milestone.name, *milestone)).collect();
     if !section.exists() {
         let problem = section.problem("the required table `promise` is missing").label("has no `promise`");
         section.note(problem.advice("add `[promise]` with a line such as `verdict = \"pass\"`"));
@@ -225,7 +226,7 @@ fn read_promise(
         let problem = excluded("promise.within", within, "too long", calm, message);
         section.note(problem.advice(format!("write at most {calm_told}, or lengthen `calm`")));
     }
-    let sometimes = section.optional("sometimes", Vec::new(), |entry| entry.words("milestone", &milestones));
+    let sometimes = section.optional("sometimes", Vec::new(), |entry| entry.choices("milestone", &milestones));
     let promised =
         verdict.zip(checker).and_then(|(verdict, checker)| section.keep(promised(&verdict, &checker, &checkers)));
     section.finish();
@@ -235,7 +236,7 @@ fn read_promise(
 /// A checker speaks first where the verdict is "fail", and only there.
 fn promised(
     verdict: &Found<&'static str>,
-    checker: &Found<Option<&str>>,
+    checker: &Found<Option<&'static str>>,
     checkers: &[&str],
 ) -> Result<Promised, Problem> {
     let span = |span: &Option<Range<usize>>| span.clone().unwrap_or_default();
@@ -246,7 +247,7 @@ fn promised(
             let problem = Problem::new("promise.checker", span(&checker.span), message).label("speaks against nobody");
             Err(problem.advice("leave it out, or write verdict = \"fail\""))
         }
-        (_, Some(checker)) => Ok(Promised::Fail { checker: checker.into() }),
+        (_, Some(checker)) => Ok(Promised::Fail { checker }),
         (_, None) => {
             let message = "the verdict is \"fail\", but `promise.checker` is missing";
             let problem = Problem::new("promise.checker", span(&verdict.span), message).label("by whom?");

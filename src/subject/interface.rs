@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::{Cast, HostName};
-use crate::checker::{Checker, Milestone};
+use crate::channel::Position;
+use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section};
-use crate::subject::xmtp::spec::Requirement;
-use crate::subject::xmtp::wire::Add;
+use crate::history::Record;
 use crate::subject::{Role, TrialTimes};
 
 /// A protocol with its programs, its workload and its judges.
@@ -27,7 +27,7 @@ pub trait Subject: Sync {
     fn checkers(&self) -> &'static [&'static dyn Checker];
 
     /// What its sims may promise to happen at least once.
-    fn milestones(&self) -> &'static [Milestone];
+    fn milestones(&self) -> &'static [&'static Milestone];
 
     /// Its own tables of a sim file, in words.
     fn tables(&self) -> &'static [KeyTable];
@@ -65,6 +65,16 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The interval and the timeout of its clients' HTTP/2 keepalive, where they have one.
+    fn http2_keepalive(&self) -> Option<(Duration, Duration)> {
+        None
+    }
+
+    /// Who adds the subject's lines to the story of a trial.
+    fn teller(&self) -> Box<dyn SubjectTeller> {
+        Box::new(Silent)
+    }
+
     /// The numbers that head a report, each with its noun in the singular.
     fn counts(&self) -> Vec<(u64, &'static str)>;
 
@@ -75,6 +85,21 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
+/// Adds a subject's lines to the story of a trial.
+pub trait SubjectTeller {
+    /// Hears a record, after the story has told what it means in any subject; a line about the record's host, if any.
+    fn hear(&mut self, record: &Record) -> Option<String>;
+}
+
+/// Adds nothing.
+struct Silent;
+
+impl SubjectTeller for Silent {
+    fn hear(&mut self, _record: &Record) -> Option<String> {
+        None
+    }
+}
+
 /// What the judges are to expect of a trial.
 #[derive(Clone, Debug)]
 pub struct Expectations {
@@ -83,7 +108,7 @@ pub struct Expectations {
     /// After so many silent intervals a stream is dead.
     pub intervals: u32,
     /// Who follows what, and from where.
-    pub follows: Vec<(HostName, Vec<Add>)>,
+    pub follows: Vec<(HostName, Vec<Position>)>,
 }
 
 /// A subject's part of a sim in words, a line each.

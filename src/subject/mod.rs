@@ -10,7 +10,7 @@ mod role;
 mod tcp_keys;
 pub mod xmtp;
 
-pub use interface::{Expectations, Explanation, Reading, Setup, Subject};
+pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
 pub use proxy_role::{HostNames, ProxyRole, TapMaker, TapSeat};
 pub use role::{Entrance, Preparation, Role, Seat, TrialTimes, program};

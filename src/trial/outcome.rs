@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checker::{self, Judgement, Milestone, Verdict};
+use crate::checker::{self, Judgement, Verdict};
 use crate::fault::{Origin, Plan};
 use crate::grammar::Readable;
 use crate::history::{Digest, Event, History};
@@ -128,9 +128,8 @@ fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &
         )
     });
     let absent = || {
-        let mut promised = sim.promise.sometimes.iter().filter_map(|name| Milestone::find(name));
-        let missing = promised.find(|milestone| !milestone.happened(history))?;
-        Some(format!("`{}` was promised to happen and did not: {}", missing.name(), missing.sentence()))
+        let missing = sim.promise.sometimes.iter().find(|milestone| !(milestone.happened)(history))?;
+        Some(format!("`{}` was promised to happen and did not: {}", missing.name, missing.sentence))
     };
     let unsure = || match &sim.promise.verdict {
         Promised::Fail { .. } => None,

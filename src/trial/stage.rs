@@ -137,7 +137,8 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         calm: sim.calm_begins(),
         within: sim.promise.within,
         end: sim.duration,
-        subscribers: expectations.follows.into_iter().map(|(host, adds)| (host.to_string(), adds)).collect(),
+        followers: expectations.follows,
+        cast: sim.cast().clone(),
     }
 }
 

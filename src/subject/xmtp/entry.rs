@@ -2,17 +2,21 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cast::Cast;
-use crate::checker::{self, Checker, Milestone};
+use crate::channel::{Cursor, Position};
+use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section};
+use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client;
 use crate::subject::xmtp::explain::explain;
-use crate::subject::xmtp::roles::{roles, subscription};
+use crate::subject::xmtp::roles::roles;
 use crate::subject::xmtp::settings::{self, XmtpSettings, read_settings};
-use crate::subject::xmtp::spec::{self, Requirement};
-use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, Subjects, TrialTimes};
+use crate::subject::xmtp::story::ReplayTeller;
+use crate::subject::xmtp::{MILESTONES, checker, spec};
+use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, SubjectTeller, Subjects, TrialTimes};
 
 /// The subject `xmtp`: a node, its clients and publishers, and the proxies between them.
 pub struct Xmtp;
@@ -33,8 +37,8 @@ impl Subject for Xmtp {
         checker::ALL
     }
 
-    fn milestones(&self) -> &'static [Milestone] {
-        &Milestone::ALL
+    fn milestones(&self) -> &'static [&'static Milestone] {
+        MILESTONES
     }
 
     fn tables(&self) -> &'static [KeyTable] {
@@ -81,7 +85,10 @@ impl Setup for XmtpSetup {
 
     fn expectations(&self) -> Expectations {
         let fleet = self.0.fleet;
-        let follows = |number| subscription(&self.0.topics_behind(fleet.proxy_of(number)));
+        let follows = |number| {
+            let topics = self.0.topics_behind(fleet.proxy_of(number));
+            topics.iter().map(|topic| Position { channel: channel_of(topic), cursor: Cursor(0) }).collect()
+        };
         Expectations {
             keepalive: self.0.node.keepalive,
             intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
@@ -91,6 +98,14 @@ impl Setup for XmtpSetup {
 
     fn tcp_options(&self) -> Vec<TcpOptions> {
         vec![self.0.client.tcp, self.0.proxy_tcp]
+    }
+
+    fn http2_keepalive(&self) -> Option<(Duration, Duration)> {
+        self.0.client.http2_keepalive.map(|keepalive| (keepalive.interval, keepalive.timeout))
+    }
+
+    fn teller(&self) -> Box<dyn SubjectTeller> {
+        Box::new(ReplayTeller::default())
     }
 
     fn counts(&self) -> Vec<(u64, &'static str)> {

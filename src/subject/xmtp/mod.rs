@@ -3,16 +3,22 @@
 //! Refuses to know how a trial is played: it comes by the door of [`subject`](crate::subject), like any guest. Client
 //! and node share the data types of `wire` and nothing else, so that one misreading cannot hide in both ends.
 
+mod channels;
+pub mod checker;
 pub mod client;
 mod entry;
 mod explain;
+pub mod frame;
+mod milestone;
 pub mod node;
 mod observe;
 mod roles;
 pub mod settings;
 pub mod spec;
+mod story;
 mod tap;
 pub mod wire;
 pub mod workload;
 
 pub use entry::{SUBJECTS, Xmtp, XmtpSetup};
+pub use milestone::MILESTONES;

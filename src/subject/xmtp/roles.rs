@@ -9,7 +9,7 @@ use crate::cast::HostName;
 use crate::env::{Address, Env};
 use crate::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
 use crate::subject::xmtp::node::{self, NodeConfig};
-use crate::subject::xmtp::observe::{ClientObserver, NodeObserver};
+use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
@@ -34,7 +34,7 @@ pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<
 }
 
 /// Every topic that a client behind that proxy follows, from its beginning.
-pub(crate) fn subscription(topics: &[Topic]) -> Vec<Add> {
+fn subscription(topics: &[Topic]) -> Vec<Add> {
     topics.iter().map(|topic| Add { topic: topic.clone(), cursor: Cursor(0) }).collect()
 }
 
@@ -59,7 +59,7 @@ impl Role for NodeRole {
         };
         let recorder = seat.recorder.clone();
         program(move |env: Env| {
-            let observer = Arc::new(NodeObserver(recorder.begin_life()));
+            let observer = Arc::new(NodeHistory::new(recorder.begin_life()));
             let serving = node::serve(env, config.clone(), observer);
             async move { serving.await.map_err(|error| error.to_string()) }
         })
@@ -103,7 +103,7 @@ impl Role for ClientRole {
         };
         let (consumer, recorder) = (Consumer { time: client.consume }, seat.recorder.clone());
         program(move |env: Env| {
-            let observer = Arc::new(ClientObserver(recorder.begin_life()));
+            let observer = Arc::new(ClientHistory::new(recorder.begin_life()));
             let subscribing = client::subscribe(env, config.clone(), consumer, observer);
             async move { subscribing.await.map(|_| ()).map_err(|error| error.to_string()) }
         })

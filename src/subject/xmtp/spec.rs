@@ -3,22 +3,7 @@
 //! Refuses to know who obeys and who judges. The numbers are stable: `S` binds the node, `C` the client,
 //! `T` is a conformance test. Code, checkers and sims cite them.
 
-use std::fmt;
-
-/// One requirement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Requirement {
-    /// Its stable number, such as `C2`.
-    pub number: &'static str,
-    /// What it demands, in one sentence.
-    pub sentence: &'static str,
-}
-
-impl fmt::Display for Requirement {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.number, self.sentence)
-    }
-}
+use crate::checker::Requirement;
 
 /// The requirement of that number, written as in the protocol: `C2`, not `c2`.
 #[must_use]

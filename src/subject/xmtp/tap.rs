@@ -9,8 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use crate::fault::Way;
-use crate::history::{Beat, Event, Fate, Frame, HostName, Recorder, TapStream};
+use crate::history::{Beat, Event, Fate, HostName, Recorder, TapStream, TappedFrame};
 use crate::proxy::{self, Direction, Notice, StreamKey};
+use crate::subject::xmtp::channels::Channels;
+use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wire::{GrpcFrames, Malformed, Request, Response, SUBSCRIBE_PATH};
 use crate::subject::{HostNames, TapSeat};
 
@@ -19,6 +21,7 @@ pub(crate) struct Tap {
     incarnation: u32,
     names: HostNames,
     recorder: Recorder,
+    channels: Channels,
     relayed: Mutex<Relayed>,
 }
 
@@ -40,7 +43,7 @@ impl Tap {
     /// A tap on one process.
     pub(crate) fn new(seat: TapSeat) -> Self {
         let TapSeat { incarnation, names, recorder } = seat;
-        Tap { incarnation, names, recorder, relayed: Mutex::default() }
+        Tap { incarnation, names, recorder, channels: Channels::default(), relayed: Mutex::default() }
     }
 
     fn name(&self, key: StreamKey) -> TapStream {
@@ -76,8 +79,8 @@ impl Tap {
         let (stream, way) = (self.name(key), way(direction));
         for message in seen {
             let event = message
-                .and_then(|bytes| read(stream, way, fate, bytes))
-                .unwrap_or_else(|why| tapped(stream, way, fate, Frame::Unreadable(why.to_string())));
+                .and_then(|bytes| self.read(stream, way, fate, bytes))
+                .unwrap_or_else(|why| tapped(stream, way, fate, XmtpFrame::Unreadable(why.to_string().into())));
             self.record(relayed, key.connection, event);
         }
     }
@@ -134,51 +137,59 @@ fn read_fate(fate: proxy::Fate) -> Fate {
     }
 }
 
-fn tapped(stream: TapStream, way: Way, fate: Fate, frame: Frame) -> Event {
-    Event::Tapped { stream, way, fate, frame }
+fn tapped(stream: TapStream, way: Way, fate: Fate, frame: XmtpFrame) -> Event {
+    Event::Tapped { stream, way, fate, frame: TappedFrame::new(frame) }
 }
 
-fn read(stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
-    match way {
-        Way::ToNode => Ok(read_request(stream, fate, Request::decode(bytes)?)),
-        Way::ToClient => {
-            let (response, skipped) = Response::decode(bytes)?;
-            match skipped.into_iter().next() {
-                Some(malformed) => Err(malformed),
-                None => Ok(read_response(stream, fate, response)),
+impl Tap {
+    fn read(&self, stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
+        match way {
+            Way::ToNode => Ok(self.read_request(stream, fate, Request::decode(bytes)?)),
+            Way::ToClient => {
+                let (response, skipped) = Response::decode(bytes)?;
+                match skipped.into_iter().next() {
+                    Some(malformed) => Err(malformed),
+                    None => Ok(self.read_response(stream, fate, response)),
+                }
             }
         }
     }
-}
 
-fn read_request(stream: TapStream, fate: Fate, request: Request) -> Event {
-    let way = Way::ToNode;
-    match request {
-        Request::Mutate(mutate) => {
-            let frame = Frame::Mutate {
-                id: mutate.id,
-                adds: mutate.adds,
-                removes: mutate.removes,
-                history_only: mutate.history_only,
-            };
-            tapped(stream, way, fate, frame)
+    fn read_request(&self, stream: TapStream, fate: Fate, request: Request) -> Event {
+        let way = Way::ToNode;
+        match request {
+            Request::Mutate(mutate) => {
+                let frame = XmtpFrame::Mutate {
+                    id: mutate.id,
+                    adds: self.channels.positions(&mutate.adds),
+                    removes: mutate.removes.iter().map(|topic| self.channels.of(topic)).collect(),
+                    history_only: mutate.history_only,
+                };
+                tapped(stream, way, fate, frame)
+            }
+            Request::Ping(nonce) => Event::Beat { beat: Beat::Ping { stream, way, fate }, nonce: Some(nonce.0) },
+            Request::Pong(nonce) => Event::Beat { beat: Beat::Pong { stream, way, fate }, nonce: Some(nonce.0) },
         }
-        Request::Ping(nonce) => Event::Beat { beat: Beat::Ping { stream, way, fate }, nonce: Some(nonce) },
-        Request::Pong(nonce) => Event::Beat { beat: Beat::Pong { stream, way, fate }, nonce: Some(nonce) },
     }
-}
 
-fn read_response(stream: TapStream, fate: Fate, response: Response) -> Event {
-    let way = Way::ToClient;
-    match response {
-        Response::Started { keepalive } => tapped(stream, way, fate, Frame::Started { keepalive }),
-        Response::Delivery(delivery) => {
-            let messages = delivery.messages.iter().map(|message| (message.topic().clone(), message.id)).collect();
-            tapped(stream, way, fate, Frame::Delivery { tag: delivery.tag, messages })
+    fn read_response(&self, stream: TapStream, fate: Fate, response: Response) -> Event {
+        let way = Way::ToClient;
+        match response {
+            Response::Started { keepalive } => tapped(stream, way, fate, XmtpFrame::Started { keepalive }),
+            Response::Delivery(delivery) => {
+                let messages =
+                    delivery.messages.iter().map(|message| (self.channels.of(message.topic()), message.id)).collect();
+                tapped(stream, way, fate, XmtpFrame::Delivery { tag: delivery.tag, messages })
+            }
+            Response::TopicsLive(topics) => tapped(
+                stream,
+                way,
+                fate,
+                XmtpFrame::TopicsLive(topics.iter().map(|topic| self.channels.of(topic)).collect()),
+            ),
+            Response::CatchupComplete(id) => tapped(stream, way, fate, XmtpFrame::CatchupComplete(id)),
+            Response::Ping(nonce) => Event::Beat { beat: Beat::Ping { stream, way, fate }, nonce: Some(nonce.0) },
+            Response::Pong(nonce) => Event::Beat { beat: Beat::Pong { stream, way, fate }, nonce: Some(nonce.0) },
         }
-        Response::TopicsLive(topics) => tapped(stream, way, fate, Frame::TopicsLive(topics)),
-        Response::CatchupComplete(id) => tapped(stream, way, fate, Frame::CatchupComplete(id)),
-        Response::Ping(nonce) => Event::Beat { beat: Beat::Ping { stream, way, fate }, nonce: Some(nonce) },
-        Response::Pong(nonce) => Event::Beat { beat: Beat::Pong { stream, way, fate }, nonce: Some(nonce) },
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use crate::cast::HostName;
+use crate::checker::milestone::RECONNECT_BY_WATCHDOG;
 use crate::env::TcpOptions;
 use crate::fault::kinds::{ProcessKill, ProxySilence};
 use crate::fault::{Clause, Origin, Way};
@@ -13,9 +14,9 @@ use crate::grammar::Latency;
 use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
-use crate::subject::xmtp::node;
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
+use crate::subject::xmtp::{node, spec};
 
 mod network;
 mod storm;
@@ -119,7 +120,7 @@ fn every_key_is_read() {
     let file = full();
     assert_eq!((file.name.as_str(), file.text.as_str()), ("full", FULL));
     assert_eq!(file.title, "The proxy keeps answering; its upstream is gone");
-    assert_eq!(file.cites, ["T8", "C2"]);
+    assert_eq!(file.cites, [&spec::T8, &spec::C2]);
     assert_eq!((file.duration, file.calm, file.calm_begins()), (secs(1_200), secs(180), secs(1_020)));
     let settings = settings(&file);
     assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2 });
@@ -148,7 +149,7 @@ fn every_key_is_read() {
     let promise = Promise {
         verdict: Promised::Fail { checker: "delivery".into() },
         within: secs(120),
-        sometimes: vec!["reconnect-by-watchdog".into()],
+        sometimes: vec![&RECONNECT_BY_WATCHDOG],
     };
     assert_eq!(file.promise, promise);
 }

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::env::Dice;
 use crate::history::{Event, Recorder, key_of};
+use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client::Publisher;
 use crate::subject::xmtp::wire::{Draft, Envelope, Kind, Topic, application_message};
 use crate::subject::xmtp::workload::Schedule;
@@ -99,15 +100,15 @@ async fn send(publisher: &mut Publisher, payloads: &mut Payloads, mut count: usi
 }
 
 async fn send_one_kind(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: &Recorder) {
-    let sent: Vec<_> = drafts.iter().map(|draft| (draft.topic.clone(), key_of(&draft.data))).collect();
-    for (topic, key) in sent.iter().cloned() {
-        recorder.record(Event::Published { topic, key });
+    let sent: Vec<_> = drafts.iter().map(|draft| (channel_of(&draft.topic), key_of(&draft.data))).collect();
+    for (channel, key) in sent.iter().cloned() {
+        recorder.record(Event::Produced { channel, key });
     }
     let outcome = publisher.publish(drafts).await.map_err(|error| error.to_string());
-    for (topic, key) in sent {
+    for (channel, key) in sent {
         recorder.record(match &outcome {
-            Ok(()) => Event::Acknowledged { topic, key },
-            Err(error) => Event::PublishFailed { topic, key, error: error.clone() },
+            Ok(()) => Event::Acknowledged { channel, key },
+            Err(error) => Event::ProduceFailed { channel, key, words: error.clone().into() },
         });
     }
 }

@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 
 use crate::checker::judge::Checker;
-use crate::checker::stream_model::{Breach, Judged, StreamModel};
-use crate::checker::{Evidence, Verdict};
+use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
-use crate::history::{Beat, Event, Fate, Frame, History, Record, TapStream};
-use crate::subject::xmtp::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18};
+use crate::history::{Beat, Event, Fate, History, Record, TapStream};
+use crate::subject::xmtp::checker::stream_model::{Breach, Judged, StreamModel};
+use crate::subject::xmtp::frame::XmtpFrame;
+use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18};
 use crate::subject::xmtp::wire::Tag;
 
 /// The judge of waves.
-pub(crate) struct Waves;
+pub struct Waves;
 
 impl Checker for Waves {
     fn name(&self) -> &'static str {
@@ -31,7 +32,7 @@ impl Checker for Waves {
     }
 
     fn judge(&self, history: &History) -> Verdict {
-        let mut bench = Bench::default();
+        let mut bench = WaveBook::default();
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = bench.take(index, record) {
                 return Verdict::Fail(*evidence);
@@ -42,7 +43,7 @@ impl Checker for Waves {
 }
 
 #[derive(Default)]
-struct Bench<'h> {
+struct WaveBook<'h> {
     streams: BTreeMap<TapStream, StreamModel<'h>>,
     mutates: u64,
     waves: u64,
@@ -50,10 +51,13 @@ struct Bench<'h> {
     completions: u64,
 }
 
-impl<'h> Bench<'h> {
+impl<'h> WaveBook<'h> {
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         let (stream, judged) = match &record.event {
-            Event::Tapped { stream, way, fate, frame } => (*stream, self.tap(index, *stream, (*way, *fate), frame)),
+            Event::Tapped { stream, way, fate, frame } => {
+                let Some(frame) = XmtpFrame::of(frame) else { return Ok(()) };
+                (*stream, self.tap(index, *stream, (*way, *fate), frame))
+            }
             Event::Beat { beat, .. } => match beat {
                 Beat::Ping { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Ping")),
                 Beat::Pong { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Pong")),
@@ -71,7 +75,7 @@ impl<'h> Bench<'h> {
         self.streams.entry(stream).or_default().needs_started(what)
     }
 
-    fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h Frame) -> Judged {
+    fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
         let model = self.streams.entry(stream).or_default();
         match (way, fate) {
             (Way::ToNode, Fate::Swallowed) => return Ok(()),
@@ -79,11 +83,11 @@ impl<'h> Bench<'h> {
             (Way::ToClient, Fate::Passed | Fate::Swallowed) => model.response(index, frame)?,
         }
         match frame {
-            Frame::Mutate { .. } => self.mutates += 1,
-            Frame::Delivery { tag: Tag::Live, messages } => self.live += messages.len() as u64,
-            Frame::Delivery { tag: Tag::Wave(_), messages } => self.waves += messages.len() as u64,
-            Frame::CatchupComplete(_) => self.completions += 1,
-            Frame::Started { .. } | Frame::TopicsLive(_) | Frame::Unreadable(_) => {}
+            XmtpFrame::Mutate { .. } => self.mutates += 1,
+            XmtpFrame::Delivery { tag: Tag::Live, messages } => self.live += messages.len() as u64,
+            XmtpFrame::Delivery { tag: Tag::Wave(_), messages } => self.waves += messages.len() as u64,
+            XmtpFrame::CatchupComplete(_) => self.completions += 1,
+            XmtpFrame::Started { .. } | XmtpFrame::TopicsLive(_) | XmtpFrame::Unreadable(_) => {}
         }
         Ok(())
     }
@@ -118,15 +122,16 @@ fn evidence(index: usize, record: &Record, stream: TapStream, breach: Breach) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::{Channel, MessageId};
     use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta};
-    use crate::subject::xmtp::wire::{Kind, MessageId, MutateId, Topic};
+    use crate::subject::xmtp::wire::MutateId;
 
-    fn gamma() -> Topic {
-        Topic::new(Kind::Group, b"gamma")
+    fn gamma() -> Channel {
+        Channel::new("group", "gamma")
     }
 
-    fn welcome() -> Topic {
-        Topic::new(Kind::Welcome, b"key")
+    fn welcome() -> Channel {
+        Channel::new("welcome", "key")
     }
 
     /// Mutate 1 added alpha from 2; its wave is in flight.
@@ -316,7 +321,7 @@ mod tests {
     #[test]
     fn a_history_only_wave_leaves_no_live_topic() {
         let frame =
-            Frame::Mutate { id: MutateId(1), adds: vec![add(alpha(), 0)], removes: Vec::new(), history_only: true };
+            XmtpFrame::Mutate { id: MutateId(1), adds: vec![add(alpha(), 0)], removes: Vec::new(), history_only: true };
         let script =
             || Script::new().node_starts().tap(Way::ToNode, Fate::Passed, frame.clone()).wave(1, &[(alpha(), 1)]);
         script().topics_live(&[alpha()]).complete(1).acquitted_by(&Waves);
@@ -325,10 +330,11 @@ mod tests {
 
     #[test]
     fn what_the_node_sent_into_a_silence_counts_and_what_it_never_saw_does_not() {
-        let swallowed = Frame::Mutate { id: MutateId(2), adds: vec![], removes: vec![alpha()], history_only: false };
+        let swallowed =
+            XmtpFrame::Mutate { id: MutateId(2), adds: vec![], removes: vec![alpha()], history_only: false };
         let script = live().tap(Way::ToNode, Fate::Swallowed, swallowed);
         script.live(&[(alpha(), 5)]).acquitted_by(&Waves);
-        let again = Frame::CatchupComplete(MutateId(1));
+        let again = XmtpFrame::CatchupComplete(MutateId(1));
         breaks(live().tap(Way::ToClient, Fate::Swallowed, again), "S9", "more often");
     }
 
@@ -342,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_frame_that_cannot_be_read_is_condemned() {
-        let garbage = || Frame::Unreadable("not protobuf".to_owned());
+        let garbage = || XmtpFrame::Unreadable("not protobuf".into());
         breaks(live().node_sends(garbage()), "S10", "the node sent a frame that cannot be read: not protobuf");
         breaks(live().tap(Way::ToNode, Fate::Passed, garbage()), "S10", "the client sent");
     }

@@ -12,16 +12,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::checker::topic_state::{Change, Place, Refusal, Serial, TopicState};
-use crate::history::Frame;
-use crate::subject::xmtp::spec::{Requirement, S1, S2, S3, S4, S5, S9, S10};
-use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, MutateId, Tag, Topic};
+use crate::channel::{Channel, Cursor, MessageId, Position};
+use crate::checker::Requirement;
+use crate::subject::xmtp::checker::topic_state::{Change, Place, Refusal, Serial, TopicState};
+use crate::subject::xmtp::frame::XmtpFrame;
+use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10};
+use crate::subject::xmtp::wire::{MutateId, Tag};
 
 /// A frame that must not have been sent.
 #[derive(Debug)]
 pub(crate) struct Breach {
     pub(crate) requirement: Requirement,
-    pub(crate) topic: Option<Topic>,
+    pub(crate) topic: Option<Channel>,
     pub(crate) id: Option<MessageId>,
     /// Fits after "on stream 1.1.1 of client-1, ".
     pub(crate) what: String,
@@ -34,7 +36,7 @@ impl Breach {
         Box::new(Breach { requirement, topic: None, id: None, what, proof: Vec::new() })
     }
 
-    fn about(mut self: Box<Self>, topic: &Topic, id: Option<MessageId>) -> Box<Self> {
+    fn about(mut self: Box<Self>, topic: &Channel, id: Option<MessageId>) -> Box<Self> {
         (self.topic, self.id) = (Some(topic.clone()), id);
         self
     }
@@ -49,52 +51,55 @@ impl Breach {
 pub(crate) type Judged = Result<(), Box<Breach>>;
 
 /// A Mutate without its CatchupComplete yet.
-struct Open<'h> {
+struct OpenMutate<'h> {
     serial: Serial,
     id: MutateId,
     index: usize,
-    adds: &'h [Add],
-    removes: &'h [Topic],
+    adds: &'h [Position],
+    removes: &'h [Channel],
     history_only: bool,
     /// A frame of its wave was seen, so the node has applied it.
     applied: bool,
-    newest: Newest,
+    newest: Newest<'h>,
 }
 
 /// The last message of each kind in one ascending flow, and its record.
-type Newest = BTreeMap<Kind, (MessageId, usize)>;
+type Newest<'h> = BTreeMap<&'h str, (MessageId, usize)>;
 
 /// The state of one stream.
 #[derive(Default)]
 pub(crate) struct StreamModel<'h> {
     started: Option<usize>,
     mutates: Serial,
-    open: Vec<Open<'h>>,
+    open: Vec<OpenMutate<'h>>,
     /// The record in which each id was acknowledged last.
     completed: BTreeMap<MutateId, usize>,
-    topics: BTreeMap<&'h Topic, TopicState>,
-    live: Newest,
+    topics: BTreeMap<&'h Channel, TopicState>,
+    live: Newest<'h>,
 }
 
 impl<'h> StreamModel<'h> {
     /// The client sent a frame, and the proxy passed it on.
-    pub(crate) fn request(&mut self, index: usize, frame: &'h Frame) -> Judged {
+    pub(crate) fn request(&mut self, index: usize, frame: &'h XmtpFrame) -> Judged {
         match frame {
-            Frame::Mutate { id, adds, removes, history_only } => {
+            XmtpFrame::Mutate { id, adds, removes, history_only } => {
                 self.mutate(index, *id, (adds, removes), *history_only)
             }
-            Frame::Unreadable(why) => {
+            XmtpFrame::Unreadable(why) => {
                 Err(Breach::new(S10, format!("the client sent a frame that cannot be read: {why}")))
             }
-            Frame::Started { .. } | Frame::Delivery { .. } | Frame::TopicsLive(_) | Frame::CatchupComplete(_) => {
+            XmtpFrame::Started { .. }
+            | XmtpFrame::Delivery { .. }
+            | XmtpFrame::TopicsLive(_)
+            | XmtpFrame::CatchupComplete(_) => {
                 Err(Breach::new(S10, "the client sent a frame that only a node may send".to_owned()))
             }
         }
     }
 
     /// The node sent a frame, whether or not the proxy passed it on.
-    pub(crate) fn response(&mut self, index: usize, frame: &'h Frame) -> Judged {
-        if let Frame::Started { .. } = frame {
+    pub(crate) fn response(&mut self, index: usize, frame: &'h XmtpFrame) -> Judged {
+        if let XmtpFrame::Started { .. } = frame {
             return match self.started.replace(index) {
                 None => Ok(()),
                 Some(first) => Err(Breach::new(S1, "the node sent Started twice".to_owned()).with([first])),
@@ -102,16 +107,16 @@ impl<'h> StreamModel<'h> {
         }
         self.needs_started("a frame of the subscription")?;
         match frame {
-            Frame::Delivery { tag, messages } => self.deliver(index, *tag, messages),
-            Frame::TopicsLive(topics) => self.tell(topics),
-            Frame::CatchupComplete(id) => self.complete(index, *id),
-            Frame::Unreadable(why) => {
+            XmtpFrame::Delivery { tag, messages } => self.deliver(index, *tag, messages),
+            XmtpFrame::TopicsLive(topics) => self.tell(topics),
+            XmtpFrame::CatchupComplete(id) => self.complete(index, *id),
+            XmtpFrame::Unreadable(why) => {
                 Err(Breach::new(S10, format!("the node sent a frame that cannot be read: {why}")))
             }
-            Frame::Mutate { .. } => {
+            XmtpFrame::Mutate { .. } => {
                 Err(Breach::new(S10, "the node sent a frame that only a client may send".to_owned()))
             }
-            Frame::Started { .. } => Ok(()),
+            XmtpFrame::Started { .. } => Ok(()),
         }
     }
 
@@ -127,7 +132,7 @@ impl<'h> StreamModel<'h> {
         &mut self,
         index: usize,
         id: MutateId,
-        (adds, removes): (&'h [Add], &'h [Topic]),
+        (adds, removes): (&'h [Position], &'h [Channel]),
         history_only: bool,
     ) -> Judged {
         if !adds.is_empty() && id == MutateId(0) {
@@ -143,18 +148,27 @@ impl<'h> StreamModel<'h> {
             let change = Change { serial, removes, adds, history_only };
             self.topics.entry(topic).or_default().expect(change);
         }
-        self.open.push(Open { serial, id, index, adds, removes, history_only, applied: false, newest: Newest::new() });
+        self.open.push(OpenMutate {
+            serial,
+            id,
+            index,
+            adds,
+            removes,
+            history_only,
+            applied: false,
+            newest: Newest::new(),
+        });
         Ok(())
     }
 
-    fn deliver(&mut self, index: usize, tag: Tag, messages: &'h [(Topic, MessageId)]) -> Judged {
+    fn deliver(&mut self, index: usize, tag: Tag, messages: &'h [(Channel, MessageId)]) -> Judged {
         match tag {
             Tag::Live => self.deliver_live(index, messages),
             Tag::Wave(id) => self.deliver_wave(index, id, messages),
         }
     }
 
-    fn deliver_live(&mut self, index: usize, messages: &'h [(Topic, MessageId)]) -> Judged {
+    fn deliver_live(&mut self, index: usize, messages: &'h [(Channel, MessageId)]) -> Judged {
         for (topic, id) in messages {
             self.place(Place::Live, topic, *id).map_err(|refusal| self.explain(Tag::Live, (topic, *id), refusal))?;
             ascend(&mut self.live, index, Tag::Live, (topic, *id))?;
@@ -162,7 +176,7 @@ impl<'h> StreamModel<'h> {
         Ok(())
     }
 
-    fn deliver_wave(&mut self, index: usize, id: MutateId, messages: &'h [(Topic, MessageId)]) -> Judged {
+    fn deliver_wave(&mut self, index: usize, id: MutateId, messages: &'h [(Channel, MessageId)]) -> Judged {
         let tag = Tag::Wave(id);
         let Some(position) = self.open.iter().position(|open| open.id == id && !open.adds.is_empty()) else {
             return Err(match self.completed.get(&id) {
@@ -174,7 +188,7 @@ impl<'h> StreamModel<'h> {
             });
         };
         self.confirm(position);
-        let Open { serial, index: started, history_only, .. } = self.open[position];
+        let OpenMutate { serial, index: started, history_only, .. } = self.open[position];
         let place = if history_only { Place::History(serial) } else { Place::Wave(serial) };
         for (topic, message) in messages {
             self.place(place, topic, *message)
@@ -192,17 +206,17 @@ impl<'h> StreamModel<'h> {
             return;
         }
         for add in open.adds {
-            if let Some(state) = self.topics.get_mut(&add.topic) {
+            if let Some(state) = self.topics.get_mut(&add.channel) {
                 state.confirm(open.serial);
             }
         }
     }
 
-    fn place(&mut self, place: Place, topic: &Topic, id: MessageId) -> Result<(), Refusal> {
+    fn place(&mut self, place: Place, topic: &Channel, id: MessageId) -> Result<(), Refusal> {
         self.topics.get_mut(topic).map_or(Err(Refusal::NotSubscribed), |state| state.deliver(place, id))
     }
 
-    fn explain(&self, tag: Tag, (topic, id): (&Topic, MessageId), refusal: Refusal) -> Box<Breach> {
+    fn explain(&self, tag: Tag, (topic, id): (&Channel, MessageId), refusal: Refusal) -> Box<Breach> {
         let said = format!("the node sent {id} of {topic} as {tag}");
         let (requirement, why) = match refusal {
             Refusal::NotSubscribed if self.topics.contains_key(topic) => {
@@ -223,7 +237,7 @@ impl<'h> StreamModel<'h> {
         Breach::new(requirement, format!("{said} {why}")).about(topic, Some(id))
     }
 
-    fn tell(&mut self, topics: &'h [Topic]) -> Judged {
+    fn tell(&mut self, topics: &'h [Channel]) -> Judged {
         for topic in topics {
             if !self.topics.get_mut(topic).is_some_and(TopicState::tell) {
                 let what = format!("the node sent TopicsLive for {topic}, which is not subscribed");
@@ -251,7 +265,7 @@ impl<'h> StreamModel<'h> {
         }
         let done = self.open.remove(position);
         self.completed.insert(id, index);
-        let named: BTreeSet<&Topic> = done.adds.iter().map(|add| &add.topic).chain(done.removes).collect();
+        let named: BTreeSet<&Channel> = done.adds.iter().map(|add| &add.channel).chain(done.removes).collect();
         for topic in named {
             let Some(state) = self.topics.get_mut(topic) else { continue };
             if state.complete(done.serial) {
@@ -264,21 +278,21 @@ impl<'h> StreamModel<'h> {
 }
 
 /// What a Mutate does to each topic: whether it removes it, and the lowest cursor that it adds it from.
-fn changes<'h>(adds: &'h [Add], removes: &'h [Topic]) -> BTreeMap<&'h Topic, (bool, Option<Cursor>)> {
-    let mut changes: BTreeMap<&Topic, (bool, Option<Cursor>)> = BTreeMap::new();
+fn changes<'h>(adds: &'h [Position], removes: &'h [Channel]) -> BTreeMap<&'h Channel, (bool, Option<Cursor>)> {
+    let mut changes: BTreeMap<&Channel, (bool, Option<Cursor>)> = BTreeMap::new();
     for topic in removes {
         changes.entry(topic).or_default().0 = true;
     }
     for add in adds {
-        let lowest = &mut changes.entry(&add.topic).or_default().1;
+        let lowest = &mut changes.entry(&add.channel).or_default().1;
         *lowest = Some(lowest.map_or(add.cursor, |cursor| cursor.min(add.cursor)));
     }
     changes
 }
 
 /// One flow ascends by id per kind over all its topics (S4).
-fn ascend(newest: &mut Newest, index: usize, tag: Tag, (topic, id): (&Topic, MessageId)) -> Judged {
-    let before = newest.insert(topic.kind(), (id, index));
+fn ascend<'h>(newest: &mut Newest<'h>, index: usize, tag: Tag, (topic, id): (&'h Channel, MessageId)) -> Judged {
+    let before = newest.insert(topic.sequence(), (id, index));
     match before {
         Some((last, at)) if id <= last => {
             let what = format!("the node sent {id} of {topic} as {tag} after {last} of the same kind");

@@ -1,0 +1,92 @@
+//! A frame of the subscription as a tap saw it: everything that a judge needs, without payloads.
+
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::channel::{Channel, MessageId, Position};
+use crate::grammar::Readable;
+use crate::history::{SubjectFrame, TappedFrame, Words, positions, some};
+use crate::subject::xmtp::wire::{MutateId, Tag};
+
+/// See the module. Its words are its `Display`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum XmtpFrame {
+    /// A client changed its topics.
+    Mutate {
+        /// The wave's name.
+        id: MutateId,
+        /// Topics added, with cursors.
+        adds: Vec<Position>,
+        /// Topics removed.
+        removes: Vec<Channel>,
+        /// Replay only.
+        history_only: bool,
+    },
+    /// The node's first frame.
+    Started {
+        /// The advertised interval.
+        keepalive: Option<Duration>,
+    },
+    /// Messages of one wave or of the live flow.
+    Delivery {
+        /// What produced them.
+        tag: Tag,
+        /// Topic and id of each, in the frame's order.
+        messages: Vec<(Channel, MessageId)>,
+    },
+    /// The replay of these topics has ended.
+    TopicsLive(Vec<Channel>),
+    /// A Mutate is acknowledged.
+    CatchupComplete(MutateId),
+    /// A frame that could not be read, and why.
+    Unreadable(Words),
+}
+
+impl XmtpFrame {
+    /// The frame that a tap recorded.
+    #[must_use]
+    pub fn of(tapped: &TappedFrame) -> Option<&XmtpFrame> {
+        tapped.read()
+    }
+}
+
+impl SubjectFrame for XmtpFrame {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl fmt::Display for XmtpFrame {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            XmtpFrame::Mutate { id, adds, removes, history_only } => {
+                write!(formatter, "Mutate {}", id.0)?;
+                if !adds.is_empty() {
+                    write!(formatter, ", adds {}", positions(adds))?;
+                }
+                if !removes.is_empty() {
+                    write!(formatter, ", removes {}", channels(removes))?;
+                }
+                formatter.write_str(if *history_only { ", history only" } else { "" })
+            }
+            XmtpFrame::Started { keepalive: Some(interval) } => {
+                write!(formatter, "Started, keepalive {}", Readable(*interval))
+            }
+            XmtpFrame::Started { keepalive: None } => formatter.write_str("Started, no keepalive advertised"),
+            XmtpFrame::Delivery { tag, messages } => {
+                let told = messages.iter().map(|(channel, id)| format!("{channel} {id}"));
+                write!(formatter, "{tag}: {}", some(told, messages.len()))
+            }
+            XmtpFrame::TopicsLive(topics) => write!(formatter, "TopicsLive {}", channels(topics)),
+            XmtpFrame::CatchupComplete(id) => write!(formatter, "CatchupComplete of {id}"),
+            XmtpFrame::Unreadable(words) => write!(formatter, "a frame that cannot be read: {words}"),
+        }
+    }
+}
+
+fn channels(channels: &[Channel]) -> String {
+    some(channels.iter().map(Channel::to_string), channels.len())
+}
