@@ -9,10 +9,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 /// A frame of a subject's protocol: typed for its own judges, words for everybody, bytes for the digest.
-pub trait SubjectFrame: fmt::Debug + fmt::Display + erased_serde::Serialize + Send + Sync + 'static {
-    /// As itself.
-    fn as_any(&self) -> &dyn Any;
-}
+pub trait SubjectFrame: Any + fmt::Debug + fmt::Display + erased_serde::Serialize + Send + Sync {}
 
 /// A frame that a tap read.
 #[derive(Clone)]
@@ -27,7 +24,7 @@ impl TappedFrame {
     /// The frame, if it is of that type.
     #[must_use]
     pub fn read<F: SubjectFrame>(&self) -> Option<&F> {
-        self.0.as_any().downcast_ref()
+        (&*self.0 as &dyn Any).downcast_ref()
     }
 }
 

@@ -53,7 +53,7 @@ fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::R
     writeln!(
         text,
         "{}, {} simulated{}{}",
-        sim.setup.counts().into_iter().map(|(number, noun)| count(number, noun)).collect::<Vec<_>>().join(", "),
+        sim.setup.counts().into_iter().map(|(number, noun)| count(number, &noun)).collect::<Vec<_>>().join(", "),
         Readable(sim.duration),
         if outcome.engine.is_default() { String::new() } else { format!(" on {}", outcome.engine) },
         if sim.cites.is_empty() { String::new() } else { format!(", about {}", numbers(sim)) },

@@ -11,7 +11,7 @@ use crate::cast::{Cast, HostName};
 use crate::channel::Position;
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
-use crate::grammar::{KeyTable, Section};
+use crate::grammar::{KeyTable, Section, count};
 use crate::history::Record;
 use crate::subject::{Role, TrialTimes};
 
@@ -27,10 +27,14 @@ pub trait Subject: Sync {
     fn checkers(&self) -> &'static [&'static dyn Checker];
 
     /// What its sims may promise to happen at least once.
-    fn milestones(&self) -> &'static [&'static Milestone];
+    fn milestones(&self) -> &'static [&'static Milestone] {
+        &[]
+    }
 
     /// Its own tables of a sim file, in words.
-    fn tables(&self) -> &'static [KeyTable];
+    fn tables(&self) -> &'static [KeyTable] {
+        &[]
+    }
 
     /// Reads its own tables and keys of a sim file; what is wrong is noted there.
     fn read(&self, file: &mut Section<'_>) -> Reading;
@@ -75,14 +79,17 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
         Box::new(Silent)
     }
 
-    /// The numbers that head a report, each with its noun in the singular.
-    fn counts(&self) -> Vec<(u64, &'static str)>;
+    /// The numbers that head a report, each with its noun in the singular; the hosts of each role unless it says more.
+    fn counts(&self) -> Vec<(u64, String)> {
+        let roles = self.cast().roles(|_| true).into_iter();
+        roles.map(|role| (self.cast().of_role(role).len() as u64, role.to_owned())).collect()
+    }
 
     /// The sim in words.
-    fn explain(&self, times: TrialTimes) -> Explanation;
-
-    /// As itself, for whoever knows the subject.
-    fn as_any(&self) -> &dyn Any;
+    fn explain(&self, _times: TrialTimes) -> Explanation {
+        let told = self.counts().into_iter().map(|(number, noun)| count(number, &noun));
+        Explanation { cast: told.collect(), workload: Vec::new() }
+    }
 }
 
 /// Adds a subject's lines to the story of a trial.

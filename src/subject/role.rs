@@ -46,6 +46,42 @@ pub trait Role {
     fn program(&self, number: u32, seat: &mut Seat) -> Program;
 }
 
+/// Makes what the host of that name runs.
+pub type MakeProgram = dyn Fn(&HostName, &mut Seat) -> Program;
+
+/// Hosts that a function gives their programs: a role without more.
+pub struct PlainRole {
+    names: Vec<HostName>,
+    entrance: Entrance,
+    make: Box<MakeProgram>,
+}
+
+impl PlainRole {
+    /// These hosts, each of which runs what `make` makes.
+    #[expect(clippy::new_ret_no_self, reason = "a subject lists its roles in boxes")]
+    pub fn new(
+        names: Vec<HostName>,
+        entrance: Entrance,
+        make: impl Fn(&HostName, &mut Seat) -> Program + 'static,
+    ) -> Box<dyn Role> {
+        Box::new(PlainRole { names, entrance, make: Box::new(make) })
+    }
+}
+
+impl Role for PlainRole {
+    fn hosts(&self) -> Vec<HostName> {
+        self.names.clone()
+    }
+
+    fn entrance(&self) -> Entrance {
+        self.entrance
+    }
+
+    fn program(&self, number: u32, seat: &mut Seat) -> Program {
+        (self.make)(&self.names[number as usize - 1], seat)
+    }
+}
+
 /// What a trial offers to one host while it is staged.
 pub struct Seat {
     /// Writes into the trial's history under the host's name.

@@ -66,7 +66,7 @@ impl XmtpSetup {
     /// The settings of a sim of this subject.
     #[must_use]
     pub fn settings(setup: &dyn Setup) -> Option<&XmtpSettings> {
-        setup.as_any().downcast_ref::<XmtpSetup>().map(|setup| &*setup.0)
+        (setup as &dyn Any).downcast_ref::<XmtpSetup>().map(|setup| &*setup.0)
     }
 }
 
@@ -108,16 +108,13 @@ impl Setup for XmtpSetup {
         Box::new(ReplayTeller::default())
     }
 
-    fn counts(&self) -> Vec<(u64, &'static str)> {
+    fn counts(&self) -> Vec<(u64, String)> {
         let (fleet, topics) = (self.0.fleet, self.0.workload.topics);
-        vec![(fleet.clients.into(), "client"), (fleet.publishers.into(), "publisher"), (topics.into(), "topic")]
+        let counts = [(fleet.clients, "client"), (fleet.publishers, "publisher"), (topics, "topic")];
+        counts.into_iter().map(|(number, noun)| (number.into(), noun.to_owned())).collect()
     }
 
     fn explain(&self, times: TrialTimes) -> Explanation {
         explain(&self.0, times)
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
     }
 }

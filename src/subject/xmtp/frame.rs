@@ -1,6 +1,5 @@
 //! A frame of the subscription as a tap saw it: everything that a judge needs, without payloads.
 
-use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -53,11 +52,7 @@ impl XmtpFrame {
     }
 }
 
-impl SubjectFrame for XmtpFrame {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
+impl SubjectFrame for XmtpFrame {}
 
 impl fmt::Display for XmtpFrame {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,87 @@
+//! A subject of somebody else's, by the same door as ours: digest, storm, verdicts, sweep, replay and story.
+
+#[path = "guest/echo.rs"]
+mod echo;
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use echo::SUBJECTS;
+use pulseless::checker::Verdict;
+use pulseless::report::{self, Paint, Reproduction};
+use pulseless::runner::{Case, Summary, Sweep};
+use pulseless::sim::{SimFile, read};
+use pulseless::trial::{Conclusion, EngineKind, Outcome, play};
+
+const SEEDS: std::ops::Range<u64> = 1..21;
+
+fn sim(keys: &str, promise: &str) -> SimFile {
+    let text = format!(
+        "title = \"Callers call through a storm\"\nsubject = \"echo\"\ncites = [\"E1\", \"E2\"]\nduration = \"15m\"\n\
+         [cast]\ncallers = 3\n{keys}\n[storm]\nintensity = 2\n\
+         families = [\"partitions\", \"slow-links\", \"loss\", \"connections\", \"pauses\", \"clocks\", \"names\", \
+         \"silences\", \"disks\"]\n[promise]\n{promise}\n"
+    );
+    read("echo", &text, SUBJECTS).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+fn honest() -> SimFile {
+    sim("", "verdict = \"pass\"")
+}
+
+fn played(sim: &SimFile, seed: u64) -> Outcome {
+    play(sim, seed).unwrap_or_else(|error| panic!("seed {seed}: {error}"))
+}
+
+fn swept(sim: SimFile, folder: &Path) -> Summary {
+    let (engine, folder) = (EngineKind::Leap, folder.to_owned());
+    let sweep = Sweep { sims: vec![sim], seeds: SEEDS, engine, jobs: 2, fail_fast: false, folder, expected: None };
+    sweep.run(&AtomicBool::new(false), |_| ()).expect("a report")
+}
+
+fn told(outcome: &Outcome) -> String {
+    report::outcome(outcome, &Reproduction::Again(format!("play seed {}", outcome.seed)), Paint::Plain)
+}
+
+#[test]
+fn a_guest_has_its_digest_its_storm_and_its_verdicts() {
+    let (one, again, other) = (played(&honest(), 7), played(&honest(), 7), played(&honest(), 8));
+    assert_eq!(one.digest(), again.digest());
+    assert_ne!(one.digest(), other.digest());
+    assert!(!one.plan.clauses.is_empty(), "a storm without wind");
+    assert_eq!(one.conclusion, Conclusion::Pass, "{}", told(&one));
+    let names: Vec<&str> = one.judgements.iter().map(|judgement| judgement.checker.as_str()).collect();
+    assert_eq!(names, ["delivery", "liveness"]);
+    assert!(one.judgements.iter().all(|judgement| matches!(judgement.verdict, Verdict::Pass { .. })));
+}
+
+#[test]
+fn a_guest_is_swept_and_keeps_its_promise() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let summary = swept(honest(), folder.path());
+    assert_eq!((summary.tally.pass, summary.tally.played()), (20, 20), "{:?}", summary.failures);
+}
+
+#[test]
+fn a_guests_planted_bug_is_found_told_and_replayed() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let summary = swept(sim("skips = true", "verdict = \"pass\""), folder.path());
+    let failure = summary.failures.first().expect("a seed finds the bug");
+    let case = Case::read(&folder.path().join(failure.case.as_ref().expect("a case"))).expect("a case file");
+    let again = played(&case.sim(SUBJECTS).expect("its sim"), case.seed);
+    assert_eq!(again.digest(), case.digest);
+    let story = told(&again);
+    for part in ["3 callers, 15m simulated, about E1 E2", "    delivery  fail  at ", "(E1): caller-", "resumes from"] {
+        assert!(story.contains(part), "no `{part}` in {story}");
+    }
+}
+
+#[test]
+fn a_guests_keys_are_read_and_refused_like_ours() {
+    let refusal =
+        read("echo", "title = \"x\"\nsubject = \"echo\"\n[cast]\ncaller = 3\n", SUBJECTS).expect_err("a typo");
+    let told: Vec<String> = refusal.problems().map(ToString::to_string).collect();
+    assert!(told.iter().any(|problem| problem == "line 4: unknown key `caller` in `cast`"), "{told:?}");
+    let stranger = read("echo", "title = \"x\"\nsubject = \"ekho\"\n", SUBJECTS).expect_err("another");
+    assert!(stranger.to_string().contains("there is no subject `ekho`"), "{stranger}");
+}
