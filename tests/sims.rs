@@ -121,32 +121,3 @@ fn a_dead_stream_without_a_watchdog_names_the_subscriber_the_topic_and_the_first
     assert_eq!(evidence.topic.as_deref(), Some("group:topic-1"));
     assert!(evidence.id.is_some(), "{evidence:?}");
 }
-
-/// The table of faults tells the truth: each row's sims play that kind, and no kind is left out.
-#[test]
-fn every_fault_of_the_table_is_played_by_the_sims_that_it_names() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("the page is there");
-    let (_, table) = text.split_once("\n## Faults\n").expect("the page has a section on faults");
-    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    let mut told = Vec::new();
-    for row in table.lines().take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with("| `")) {
-        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
-        let kind = quoted(cells[0]).remove(0);
-        let names = quoted(cells.last().expect("a row has cells"));
-        assert!(!names.is_empty(), "no sim plays {kind}");
-        for name in names {
-            let sim = read_sim(SUBJECTS, &root.join("sims").join(format!("{name}.toml")), &[])
-                .expect("the table names a sim");
-            let plays = sim.plan.clauses.iter().any(|clause| clause.fault.name() == kind);
-            assert!(plays, "{name} does not play {kind}");
-        }
-        told.push(kind);
-    }
-    for (path, sim) in sims() {
-        for clause in &sim.plan.clauses {
-            assert!(told.iter().any(|kind| kind == clause.fault.name()), "{}: {}", path.display(), clause.fault.name());
-        }
-    }
-    assert_eq!(told.len(), 25, "a kind of fault has no row, or a new one has come");
-}
