@@ -6,6 +6,7 @@
 
 mod disk;
 mod seal;
+mod tapped;
 
 use std::fmt;
 use std::future::Future;
@@ -19,9 +20,10 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha8Rng;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use disk::{Disk, begin_write};
+pub use tapped::{StreamTap, Tapped};
 
 /// A handle on the surroundings, cheap to clone and to hand to tasks.
 pub type Env = Arc<dyn Surroundings>;
@@ -151,71 +153,40 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// One end of a connection.
-pub struct Socket {
+/// One end of a connection: bytes, and the addresses that they travel between.
+pub type Socket = Tapped<Box<dyn ByteStream>, Ends>;
+
+/// The addresses of a connection, as one end sees them.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
     local: SocketAddr,
     peer: SocketAddr,
-    stream: Box<dyn ByteStream>,
 }
+
+impl StreamTap<Box<dyn ByteStream>> for Ends {}
 
 impl Socket {
     /// Wraps a connected byte stream.
     pub fn new(local: SocketAddr, peer: SocketAddr, stream: impl ByteStream + 'static) -> Self {
-        Socket { local, peer, stream: Box::new(stream) }
+        Tapped::over(Box::new(stream), Ends { local, peer })
     }
 
     /// This end's address.
     #[must_use]
     pub fn local(&self) -> SocketAddr {
-        self.local
+        self.tap.local
     }
 
     /// The other end's address.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.tap.peer
     }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Socket({} -> {})", self.local, self.peer)
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        write!(formatter, "Socket({} -> {})", self.local(), self.peer())
     }
 }
 

@@ -14,14 +14,14 @@ use http::Request;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::env::{Env, Socket};
+use crate::env::{Env, Socket, Tapped};
 use crate::proxy::config::{
     ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, HANDSHAKE_LIMIT, MAX_CONNECTIONS, MAX_HEADER_LIST, MAX_SEND_BUFFER,
     MAX_STREAMS_PER_CONNECTION, ProxyConfig, STREAM_WINDOW,
 };
 use crate::proxy::control::Control;
 use crate::proxy::gate::Gate;
-use crate::proxy::meter::Meter;
+use crate::proxy::meter::{Metered, PingCounter};
 use crate::proxy::notice::{Notice, Observer, StreamKey};
 use crate::proxy::relay::{Kept, Relay};
 use crate::proxy::upstream::Upstream;
@@ -83,7 +83,7 @@ impl Client {
     async fn run(self, socket: Socket) {
         let connection = self.serial;
         self.observer.notice(Notice::ConnectionOpened { connection, peer: socket.peer() });
-        let socket = Meter::new(socket, connection, self.observer.clone());
+        let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut http: Connection<Meter<Socket>, Bytes>, kept: &mut JoinSet<()>) {
+    async fn serve_streams(&self, mut http: Connection<Metered<Socket>, Bytes>, kept: &mut JoinSet<()>) {
         let mut relays = JoinSet::new();
         loop {
             tokio::select! {

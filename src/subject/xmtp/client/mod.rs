@@ -12,6 +12,7 @@ mod backoff;
 mod channel;
 mod config;
 mod connection;
+mod half_read;
 mod inbox;
 mod ledger;
 mod notice;
@@ -19,7 +20,6 @@ mod outlet;
 mod probe;
 mod publisher;
 mod quirk;
-mod read_ahead;
 mod subscriber;
 mod watchdog;
 
