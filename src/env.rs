@@ -4,7 +4,10 @@
 //! operating system (`os`) or an invented world (`world`). An actor that reaches around this trait
 //! to a socket, a file or a source of randomness is caught by `tests/tidy.rs`.
 
+mod die;
 mod disk;
+#[cfg(test)]
+mod fake_disk;
 mod seal;
 mod tapped;
 
@@ -18,11 +21,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rand::{Rng, RngExt, SeedableRng, TryRng};
-use rand_chacha::ChaCha8Rng;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use die::{Dice, Die};
 pub use disk::{Disk, begin_write};
+#[cfg(test)]
+pub(crate) use fake_disk::FakeDisk;
 pub use tapped::{StreamTap, Tapped};
 
 /// A handle on the surroundings, cheap to clone and to hand to tasks.
@@ -228,45 +232,6 @@ impl Listener {
     }
 }
 
-/// Seeded random numbers whose sequence is the same on every platform and release.
-#[derive(Clone, Debug)]
-pub struct Dice(ChaCha8Rng);
-
-impl Dice {
-    /// The dice of a seed and a name: another name, another independent sequence.
-    #[must_use]
-    pub fn named(seed: u64, name: &str) -> Self {
-        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(name.as_bytes(), seed);
-        let mut key = [0u8; 32];
-        key[..16].copy_from_slice(&hash.to_le_bytes());
-        key[16..24].copy_from_slice(&seed.to_le_bytes());
-        Dice(ChaCha8Rng::from_seed(key))
-    }
-
-    /// A duration drawn uniformly from zero to `most`, both included.
-    pub fn up_to(&mut self, most: Duration) -> Duration {
-        let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.random_range(0..=nanos))
-    }
-}
-
-impl TryRng for Dice {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(self.0.next_u32())
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(self.0.next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), Self::Error> {
-        self.0.fill_bytes(destination);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,12 +249,5 @@ mod tests {
             let error = bad.parse::<Address>().expect_err("a bad address").to_string();
             assert!(error.contains(bad), "{error}");
         }
-    }
-
-    #[test]
-    fn dice_of_one_name_agree_and_of_two_names_differ() {
-        let roll = |name| Dice::named(7, name).random::<u64>();
-        assert_eq!(roll("a"), roll("a"));
-        assert_ne!(roll("a"), roll("b"));
     }
 }

@@ -70,11 +70,11 @@ fn every_checker_has_a_planted_bug() {
 #[test]
 fn every_planted_bug_has_a_sim() {
     let sims = sims();
-    for quirk in client::Quirk::ALL {
+    for quirk in client::ClientQuirk::ALL {
         let planted = sims.iter().any(|(_, sim)| sim.client.quirk.as_deref() == Some(quirk.name()));
         assert!(planted, "no sim plants the client's {quirk}");
     }
-    for quirk in node::Quirk::ALL {
+    for quirk in node::NodeQuirk::ALL {
         let planted = sims.iter().any(|(_, sim)| sim.node.quirk.as_deref() == Some(quirk.name()));
         assert!(planted, "no sim plants the node's {quirk}");
     }

@@ -51,11 +51,7 @@ impl<S: ByteStream, T: StreamTap<S>> Tapped<S, T> {
 }
 
 impl<S: ByteStream, T: StreamTap<S> + Unpin> AsyncRead for Tapped<S, T> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Tapped { stream, tap } = self.get_mut();
         tap.poll_read(stream, context, buffer)
     }

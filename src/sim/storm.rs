@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-use crate::env::Dice;
+use crate::env::{Dice, Die};
 use crate::fault::{
     Answer, Between, Clause, Death, DiskHarm, Expired, Family, Fault, HostHarm, Landmark, Latency, LinkHarm, Moment,
     Origin, Plan, Point, Shape, Storm, Unsynced, Way,
@@ -49,7 +49,7 @@ fn draw_storm(sim: &SimFile, storm: &Storm, seed: u64) -> Vec<Clause> {
         // Every number up to twice the mean, without none.
         let count = dice.random_range(1..=2 * storm.intensity - 1);
         for index in 1..=count {
-            let dice = Dice::named(seed, &format!("storm {} {index}", family.name()));
+            let dice = Dice::named(seed, &Die::StormClause { family: family.name(), index });
             drawn.push(Draw { sim, dice, at: Duration::ZERO }.clause(family, storm.begins, end));
         }
     }
@@ -60,7 +60,7 @@ fn draw_storm(sim: &SimFile, storm: &Storm, seed: u64) -> Vec<Clause> {
 fn choose_families(storm: &Storm, seed: u64) -> Vec<(Family, Dice)> {
     const EVEN: u64 = 1 << 63;
     let rolls = storm.families.iter().map(|family| {
-        let mut dice = Dice::named(seed, &format!("storm {}", family.name()));
+        let mut dice = Dice::named(seed, &Die::StormFamily { family: family.name() });
         (dice.next_u64(), *family, dice)
     });
     let rolls: Vec<(u64, Family, Dice)> = rolls.collect();

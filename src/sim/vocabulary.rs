@@ -11,7 +11,7 @@ pub fn vocabulary() -> Vocabulary {
         requirements: spec::ALL.iter().map(|requirement| requirement.number).collect(),
         checkers: checker::all().iter().map(|checker| checker.name()).collect(),
         milestones: Milestone::ALL.iter().map(|milestone| milestone.name()).collect(),
-        node_quirks: node::Quirk::ALL.iter().map(|quirk| quirk.name()).collect(),
-        client_quirks: client::Quirk::ALL.iter().map(|quirk| quirk.name()).collect(),
+        node_quirks: node::NodeQuirk::ALL.iter().map(|quirk| quirk.name()).collect(),
+        client_quirks: client::ClientQuirk::ALL.iter().map(|quirk| quirk.name()).collect(),
     }
 }

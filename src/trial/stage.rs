@@ -15,7 +15,7 @@ use crate::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfi
 use crate::subject::xmtp::node::{self, NodeConfig};
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
 use crate::subject::xmtp::workload::{self, Consumer, Pace, Payloads, Schedule};
-use crate::trial::observe::{ClientObserver, NodeObserver};
+use crate::trial::observe::{ClientWitness, NodeWitness};
 use crate::trial::tap::Tap;
 use crate::world::{Engine, HostId, Program};
 
@@ -107,7 +107,7 @@ impl Stage {
                 ..NodeConfig::default()
             };
             let run = move |env: Env| {
-                let observer = Arc::new(NodeObserver(recorder.begin_life()));
+                let observer = Arc::new(NodeWitness(recorder.begin_life()));
                 let serving = node::serve(env, config.clone(), observer);
                 async move { serving.await.map_err(|error| error.to_string()) }
             };
@@ -177,7 +177,7 @@ impl Stage {
             };
             let consumer = Consumer { time: sim.client.consume };
             let run = move |env: Env| {
-                let observer = Arc::new(ClientObserver(recorder.begin_life()));
+                let observer = Arc::new(ClientWitness(recorder.begin_life()));
                 let subscribing = client::subscribe(env, config.clone(), consumer, observer);
                 async move { subscribing.await.map(|_| ()).map_err(|error| error.to_string()) }
             };

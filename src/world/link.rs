@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::env::Dice;
+use crate::env::{Dice, Die};
 use crate::fault::{Latency, LinkHarm, Shape};
 use crate::world::clock::nanos;
 use crate::world::engine::HostId;
@@ -218,8 +218,8 @@ impl Links {
     pub(crate) fn send(&mut self, now: Duration, from: Place<'_>, to: Place<'_>, packet: Packet) -> Passage {
         let seed = self.seed;
         let link = self.links.entry((from.0, to.0)).or_insert_with(|| Link {
-            dice: Dice::named(seed, &format!("link {} -> {}", from.1, to.1)),
-            loss_dice: Dice::named(seed, &format!("loss {} -> {}", from.1, to.1)),
+            dice: Dice::named(seed, &Die::Link { from: from.1, to: to.1 }),
+            loss_dice: Dice::named(seed, &Die::Loss { from: from.1, to: to.1 }),
             last_arrival: Duration::ZERO,
             busy_until: Duration::ZERO,
             one_way: Duration::ZERO,
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn latency_stays_within_its_bounds() {
-        let mut dice = Dice::named(1, "x");
+        let mut dice = Dice::named(1, &Die::Test("x"));
         for shape in [Shape::Uniform, Shape::LongTailed] {
             let latency = Latency { shape, ..LATENCY };
             let drawn: Vec<Duration> = (0..1000).map(|_| draw(latency, &mut dice)).collect();
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn one_in_a_hundred_of_a_long_tail_takes_a_hundred_times_as_long() {
         let latency = Latency { shape: Shape::LongTailed, least: LATENCY.least, most: Duration::from_secs(10) };
-        let mut dice = Dice::named(1, "x");
+        let mut dice = Dice::named(1, &Die::Test("x"));
         let drawn: Vec<Duration> = (0..10_000).map(|_| draw(latency, &mut dice)).collect();
         let slower_than = |factor| drawn.iter().filter(|drawn| **drawn >= factor * latency.least).count();
         assert!((4_800..5_200).contains(&slower_than(2)), "{}", slower_than(2));

@@ -2,6 +2,9 @@
 
 pub mod client;
 pub mod node;
+mod quirk;
 pub mod spec;
 pub mod wire;
 pub mod workload;
+
+pub use quirk::UnknownQuirk;

@@ -25,7 +25,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::env::{Address, ByteStream, Env, StreamTap, Tapped, TcpOptions};
 use crate::subject::xmtp::client::half_read::HalfRead;
-use crate::subject::xmtp::client::{Http2Keepalive, Quirk};
+use crate::subject::xmtp::client::{ClientQuirk, Http2Keepalive};
 use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
 
 /// The connection's window: the largest that HTTP/2 knows, as in libxmtp's endpoint. The streams keep their
@@ -113,8 +113,8 @@ impl Dialer {
 
     /// Plants a bug, if it is one of connections.
     #[must_use]
-    pub fn plant(mut self, quirk: Option<Quirk>) -> Self {
-        self.half_read = (quirk == Some(Quirk::KeepsHalfReadFrame)).then(HalfRead::default);
+    pub fn plant(mut self, quirk: Option<ClientQuirk>) -> Self {
+        self.half_read = (quirk == Some(ClientQuirk::KeepsHalfReadFrame)).then(HalfRead::default);
         self
     }
 
@@ -122,13 +122,13 @@ impl Dialer {
     ///
     /// # Errors
     /// Each of [`DialError`].
-    pub async fn dial(&self) -> Result<Link, DialError> {
+    pub async fn dial(&self) -> Result<ClientLink, DialError> {
         let connecting = async {
             let dialed = self.env.dial_with(&self.node, self.tcp).await;
             let socket = dialed.map_err(|source| DialError::Connect { node: self.node.clone(), source })?;
             let link = match &self.half_read {
-                None => Link::over(socket, &self.endpoint).await,
-                Some(half_read) => Link::over(Tapped::over(socket, half_read.tap()), &self.endpoint).await,
+                None => ClientLink::over(socket, &self.endpoint).await,
+                Some(half_read) => ClientLink::over(Tapped::over(socket, half_read.tap()), &self.endpoint).await,
             };
             link.map_err(|error| DialError::Handshake { node: self.node.clone(), why: explain(&error) })
         };
@@ -163,12 +163,12 @@ pub(crate) fn explain(error: &dyn std::error::Error) -> String {
 /// One connection. Dropping it closes the socket, whatever is still to be written there: a peer that no
 /// longer reads must not keep a dead connection alive.
 #[derive(Debug)]
-pub struct Link {
+pub struct ClientLink {
     channel: Channel,
     lifeline: oneshot::Sender<Infallible>,
 }
 
-impl Link {
+impl ClientLink {
     /// Speaks HTTP/2 over `stream`.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl Link {
             ready(once.take().map(TokioIo::new).ok_or_else(used_up))
         });
         let channel = endpoint.connect_with_connector(connector).await?;
-        Ok(Link { channel, lifeline })
+        Ok(ClientLink { channel, lifeline })
     }
 
     /// A client of the node's service on this connection.
@@ -208,7 +208,7 @@ pub(crate) fn request<T>(body: T) -> tonic::Request<T> {
     request
 }
 
-/// Fails a byte stream as soon as its [`Link`] is gone, which ends the task of hyper that owns it.
+/// Fails a byte stream as soon as its [`ClientLink`] is gone, which ends the task of hyper that owns it.
 struct Severable(oneshot::Receiver<Infallible>);
 
 impl Severable {

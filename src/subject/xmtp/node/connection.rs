@@ -38,7 +38,7 @@ impl Incoming {
 }
 
 impl Stream for Incoming {
-    type Item = Result<Connection, Infallible>;
+    type Item = Result<NodeConnection, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -61,7 +61,7 @@ impl Stream for Incoming {
 }
 
 /// A connection that ends with the server.
-pub(crate) type Connection = Tapped<Socket, ServerEnd>;
+pub(crate) type NodeConnection = Tapped<Socket, ServerEnd>;
 
 /// Fails the next read once the server has ended.
 pub(crate) struct ServerEnd(Pin<Box<dyn Future<Output = ()> + Send>>);
@@ -73,7 +73,7 @@ impl ServerEnd {
     }
 }
 
-impl Connected for Connection {
+impl Connected for NodeConnection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {

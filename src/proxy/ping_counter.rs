@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::env::{ByteStream, StreamTap, Tapped};
 use crate::http2::{ACK, FrameHeader, FrameKind, FrameScanner};
-use crate::proxy::notice::{Notice, Observer};
+use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 
 /// A byte stream to a client, whose answered PINGs are told to the observer.
 pub(crate) type Metered<S> = Tapped<S, PingCounter>;
@@ -15,12 +15,12 @@ pub(crate) type Metered<S> = Tapped<S, PingCounter>;
 pub(crate) struct PingCounter {
     scanner: FrameScanner,
     connection: u64,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn ProxyObserver>,
 }
 
 impl PingCounter {
     /// Counts on the client connection of that serial number.
-    pub(crate) fn new(connection: u64, observer: Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(connection: u64, observer: Arc<dyn ProxyObserver>) -> Self {
         PingCounter { scanner: FrameScanner::of_server(), connection, observer }
     }
 }
@@ -30,7 +30,7 @@ impl<S: ByteStream> StreamTap<S> for PingCounter {
         let PingCounter { scanner, connection, observer } = self;
         scanner.pass(bytes, |header| {
             if is_answer(header) {
-                observer.notice(Notice::PingAnswered { connection: *connection });
+                observer.notice(ProxyNotice::PingAnswered { connection: *connection });
             }
         });
     }
@@ -72,9 +72,9 @@ mod tests {
 
     struct Counter(AtomicUsize);
 
-    impl Observer for Counter {
-        fn notice(&self, notice: Notice) {
-            assert_eq!(notice, Notice::PingAnswered { connection: 7 });
+    impl ProxyObserver for Counter {
+        fn notice(&self, notice: ProxyNotice) {
+            assert_eq!(notice, ProxyNotice::PingAnswered { connection: 7 });
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
