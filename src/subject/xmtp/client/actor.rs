@@ -27,8 +27,8 @@ use tonic::{Status, Streaming};
 
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::channel::{explain, request};
-use crate::subject::xmtp::client::connection::{ClientEvent, Settings};
-use crate::subject::xmtp::client::probe::{Ack, Probes};
+use crate::subject::xmtp::client::probe::Probes;
+use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, silence};
 use crate::subject::xmtp::client::{Cause, ClientFrame, ClientLink, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
 use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
@@ -45,31 +45,6 @@ const PARKED_MAX: usize = 1_024;
 const FINISH_FLUSH: Duration = Duration::from_secs(1);
 /// The nonce of the watchdog's own Pings: probes count from 1 and never get there.
 const WATCHDOG_NONCE: Nonce = Nonce(u64::MAX);
-
-/// What the handle submits.
-#[derive(Debug)]
-pub enum ClientCommand {
-    /// Change the topics.
-    Mutate(Mutate),
-    /// Ask for a sign of life.
-    Probe {
-        /// How long to wait for it; none: N intervals.
-        allowance: Option<Duration>,
-        /// Who wants to know.
-        ack: Ack,
-    },
-    /// Half-close.
-    Finish,
-}
-
-/// How a stream ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientEnding {
-    /// Why.
-    pub cause: Cause,
-    /// How long it was up: from `Started` to the end, without the silence that the watchdog waited for.
-    pub uptime: Duration,
-}
 
 type OpeningStream =
     Pin<Box<dyn Future<Output = Result<tonic::Response<Streaming<SubscribeResponse>>, Status>> + Send>>;
@@ -111,7 +86,7 @@ enum ActorTurn {
 
 /// The actor.
 pub struct Actor {
-    settings: Settings,
+    settings: StreamSettings,
     inbound: Inbound,
     wire: BackloggedSender<SubscribeRequest>,
     commands: mpsc::Receiver<ClientCommand>,
@@ -134,7 +109,7 @@ impl Actor {
     /// The actor of a stream that is to be opened on `link`.
     pub fn new(
         link: ClientLink,
-        settings: Settings,
+        settings: StreamSettings,
         commands: mpsc::Receiver<ClientCommand>,
         events: mpsc::Sender<ClientEvent>,
     ) -> Self {

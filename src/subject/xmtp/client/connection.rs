@@ -10,43 +10,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::subject::xmtp::client::actor::{Actor, ClientCommand, ClientEnding};
-use crate::subject::xmtp::client::{ClientLink, ClientNotice, ClientObserver, ClientQuirk, ProbeError};
-use crate::subject::xmtp::wire::{Delivery, Mutate, MutateId, Topic};
+use crate::subject::xmtp::client::actor::Actor;
+use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
+use crate::subject::xmtp::client::{ClientLink, ClientNotice, ProbeError};
+use crate::subject::xmtp::wire::Mutate;
 
 /// How many commands may wait for the actor (libxmtp PR 3772).
 const COMMANDS_MAX: usize = 64;
 /// How many events may wait for the application (libxmtp PR 3772).
 pub(crate) const EVENTS_MAX: usize = 1_024;
-
-/// What a stream is opened with, besides its topics.
-#[derive(Clone)]
-pub struct Settings {
-    /// The number of the attempt, for notices.
-    pub attempt: u64,
-    /// N of C2; none: no watchdog.
-    pub watchdog: Option<u32>,
-    /// A planted bug.
-    pub quirk: Option<ClientQuirk>,
-    /// Who watches.
-    pub observer: Arc<dyn ClientObserver>,
-}
-
-/// What the application is told of a stream. Pings and Pongs stay inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClientEvent {
-    /// The node's first frame.
-    Started {
-        /// The advertised interval.
-        keepalive: Option<Duration>,
-    },
-    /// Messages.
-    Delivery(Delivery),
-    /// The replay of these topics has ended.
-    TopicsLive(Vec<Topic>),
-    /// A Mutate is acknowledged.
-    CatchupComplete(MutateId),
-}
 
 /// The stream is gone, or half-closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,7 +128,7 @@ impl ClientConnection {
     /// too large. Returns at once: waiting for the node's headers is a part of the actor's life, so that the
     /// watchdog covers it.
     #[must_use]
-    pub fn open(link: ClientLink, initial: Vec<Mutate>, settings: Settings) -> Self {
+    pub fn open(link: ClientLink, initial: Vec<Mutate>, settings: StreamSettings) -> Self {
         let (commands, ordered) = mpsc::channel(COMMANDS_MAX);
         let (told, events) = mpsc::channel(EVENTS_MAX);
         let resume = initial.iter().flat_map(|mutate| mutate.adds.iter().cloned()).collect();

@@ -20,22 +20,23 @@ mod notice;
 mod probe;
 mod publisher;
 mod quirk;
+mod stream;
 mod subscriber;
 mod watchdog;
 
 #[cfg(test)]
 mod tests;
 
-pub use actor::ClientEnding;
 pub use backoff::ClientBackoff;
 pub use channel::{BadNode, ClientLink, DialError, Dialer};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};
-pub use connection::{ClientConnection, ClientEvent, ClientHandle, Closed, Settings, TrySubmitError};
+pub use connection::{ClientConnection, ClientHandle, Closed, TrySubmitError};
 pub use inbox::{INBOX, Inbox, InboxEntry, InboxError};
 pub use ledger::{ADDS_MAX, ClientLedger, MutateIds, split};
 pub use notice::{Cause, ClientFrame, ClientNotice, ClientObserver};
 pub use probe::{Ack, ProbeError, Probes};
 pub use publisher::{PublishError, Publisher, PublisherConfig};
 pub use quirk::ClientQuirk;
+pub use stream::{ClientEnding, ClientEvent, StreamSettings};
 pub use subscriber::{Application, ClientError, subscribe};
 pub use watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog};

@@ -22,12 +22,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::env::{Dice, Env};
-use crate::subject::xmtp::client::actor::ClientEnding;
 use crate::subject::xmtp::client::backoff::ClientBackoff;
 use crate::subject::xmtp::client::channel::{BadNode, ClientLink, Dialer};
-use crate::subject::xmtp::client::connection::{ClientConnection, ClientEvent, Settings};
+use crate::subject::xmtp::client::connection::ClientConnection;
 use crate::subject::xmtp::client::inbox::{Inbox, InboxError};
 use crate::subject::xmtp::client::ledger::{ClientLedger, MutateIds, split};
+use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::{Cause, ClientConfig, ClientNotice, ClientObserver};
 use crate::subject::xmtp::wire::{Add, Message};
 
@@ -79,7 +79,7 @@ struct Subscriber<A> {
     backoff: ClientBackoff,
     dice: Dice,
     application: A,
-    settings: Settings,
+    settings: StreamSettings,
 }
 
 /// What is durable, and what is known of it.
@@ -119,7 +119,7 @@ impl<A: Application> Subscriber<A> {
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
             application,
-            settings: Settings { attempt: 0, watchdog, quirk, observer },
+            settings: StreamSettings { attempt: 0, watchdog, quirk, observer },
         })
     }
 

@@ -11,15 +11,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
-    SetDurabilityError, StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
 use crate::env::{Disk, begin_write};
 use crate::subject::xmtp::node::budget::Budget;
-use crate::subject::xmtp::node::by_kind::ByKind;
+use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::wave::WaveSource;
-use crate::subject::xmtp::node::{NodeQuirk, STORE};
+use crate::subject::xmtp::node::{NodeQuirk, STORE, StoreError};
 use crate::subject::xmtp::wire::{Cursor, Draft, Kind, Message, MessageId, Page, Paging, Topic, proto};
 
 const MESSAGES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("messages");
@@ -30,51 +29,6 @@ const COUNTERS: TableDefinition<u8, u64> = TableDefinition::new("counters");
 
 /// redb's default cache is 1 GiB; a trial runs many nodes in one process, and a small log fits here whole.
 const CACHE_BYTES: usize = 4 << 20;
-
-/// Why the log cannot be used. Each fits after "failed to".
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no such disk.
-    #[error("open the disk of the message log: {0}")]
-    Disk(#[source] std::io::Error),
-    /// It has failed a moment ago.
-    #[error("use the message log, which has failed a moment ago: failed to {0}")]
-    Resting(String),
-    /// It failed while it stored messages, so that some may have ids that no stream was told.
-    #[error("follow the message log, which has failed while it stored messages")]
-    Interrupted,
-    /// The store does not open.
-    #[error("open the message log: {0}")]
-    Open(#[from] DatabaseError),
-    /// No transaction.
-    #[error("begin a transaction on the message log: {0}")]
-    Begin(#[from] TransactionError),
-    /// A table does not open.
-    #[error("open a table of the message log: {0}")]
-    Table(#[from] TableError),
-    /// Bytes cannot be read or written.
-    #[error("read or write the message log: {0}")]
-    Storage(#[from] StorageError),
-    /// A transaction cannot be as durable as asked.
-    #[error("set the durability of a transaction on the message log: {0}")]
-    Durability(#[from] SetDurabilityError),
-    /// The transaction is not durable.
-    #[error("commit to the message log: {0}")]
-    Commit(#[from] CommitError),
-    /// Stored bytes are not what was stored.
-    #[error("read {kind} message {id} of the message log: {why}")]
-    Corrupt {
-        /// The message's kind.
-        kind: Kind,
-        /// Its id.
-        id: MessageId,
-        /// What is wrong.
-        why: String,
-    },
-}
-
-/// The last id of each kind; 0 where there is none.
-pub(crate) type Heads = ByKind<MessageId>;
 
 /// The log.
 #[derive(Debug)]

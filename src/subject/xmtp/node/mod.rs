@@ -22,11 +22,12 @@ mod refusal;
 mod reopening_log;
 mod service;
 mod session;
+mod store_error;
 mod stream;
 mod wave;
 
 pub use config::{NodeConfig, NodeLimits, RateLimit};
-pub use log::StoreError;
 pub use notice::{NodeCloseReason, NodeNotice, NodeObserver};
 pub use quirk::NodeQuirk;
 pub use service::{NodeError, STORE, serve};
+pub use store_error::StoreError;

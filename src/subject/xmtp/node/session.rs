@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::subject::xmtp::node::budget::Budget;
-use crate::subject::xmtp::node::log::Heads;
+use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::wave::{Merge, TopicProgress, Wave, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};

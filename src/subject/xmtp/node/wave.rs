@@ -19,8 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::subject::xmtp::node::StoreError;
 use crate::subject::xmtp::node::budget::Budget;
-use crate::subject::xmtp::node::by_kind::ByKind;
-use crate::subject::xmtp::node::log::Heads;
+use crate::subject::xmtp::node::by_kind::{ByKind, Heads};
 use crate::subject::xmtp::wire::{Cursor, Kind, Message, MessageId, MutateId, Topic};
 
 /// Where a wave reads.

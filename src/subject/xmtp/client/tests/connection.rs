@@ -12,8 +12,8 @@ use crate::subject::xmtp::client::tests::script::{ScriptedNode, address, mutate,
 use crate::subject::xmtp::client::tests::world::World;
 use crate::subject::xmtp::client::tests::{add, message};
 use crate::subject::xmtp::client::{
-    Cause, ClientConnection, ClientEvent, ClientFrame, ClientNotice, ClientQuirk, Closed, Dialer, ProbeError, Settings,
-    TrySubmitError,
+    Cause, ClientConnection, ClientEvent, ClientFrame, ClientNotice, ClientQuirk, Closed, Dialer, ProbeError,
+    StreamSettings, TrySubmitError,
 };
 use crate::subject::xmtp::wire::proto::subscribe_response as response;
 use crate::subject::xmtp::wire::{Add, Mutate, MutateId, Nonce, Request, Response, proto};
@@ -79,7 +79,7 @@ async fn a_stream_whose_headers_never_arrive_is_given_up() {
 async fn a_stream_without_a_watchdog_is_never_given_up() {
     let script = ScriptedNode::new();
     script.mute();
-    let mut connection = script.open(Settings { watchdog: None, ..script.settings() }).await;
+    let mut connection = script.open(StreamSettings { watchdog: None, ..script.settings() }).await;
     assert!(timeout(86_400 * SECOND, connection.next()).await.is_err());
 }
 
@@ -122,7 +122,7 @@ async fn a_consumer_stuck_past_every_bound_loses_nothing_and_trips_nothing() {
 async fn a_watchdog_that_counts_the_consumer_is_tripped_by_a_slow_one() {
     for (quirk, trips) in [(None, false), (Some(ClientQuirk::WatchdogCountsConsumer), true)] {
         let mut script = ScriptedNode::new();
-        let (connection, visit) = script.meet(Settings { quirk, ..script.settings() }).await;
+        let (connection, visit) = script.meet(StreamSettings { quirk, ..script.settings() }).await;
         visit.start(10);
         for id in 1..30 {
             visit.deliver([message("a", id)]);
@@ -138,7 +138,7 @@ async fn a_watchdog_that_counts_the_consumer_is_tripped_by_a_slow_one() {
 #[tokio::test(start_paused = true)]
 async fn a_watchdog_that_counts_the_consumer_bears_an_idle_node() {
     let mut script = ScriptedNode::new();
-    let settings = Settings { quirk: Some(ClientQuirk::WatchdogCountsConsumer), ..script.settings() };
+    let settings = StreamSettings { quirk: Some(ClientQuirk::WatchdogCountsConsumer), ..script.settings() };
     let (mut connection, mut visit) = script.meet(settings).await;
     visit.start(10);
     assert!(connection.next().await.is_some());
@@ -152,8 +152,9 @@ async fn a_watchdog_that_counts_the_consumer_bears_an_idle_node() {
 #[tokio::test(start_paused = true)]
 async fn a_withheld_pong_is_never_sent() {
     let mut script = ScriptedNode::new();
-    let (_connection, mut visit) =
-        script.meet(Settings { quirk: Some(ClientQuirk::PongWithheld), watchdog: None, ..script.settings() }).await;
+    let (_connection, mut visit) = script
+        .meet(StreamSettings { quirk: Some(ClientQuirk::PongWithheld), watchdog: None, ..script.settings() })
+        .await;
     visit.start(10);
     visit.say(ping(7));
     assert!(timeout(60 * SECOND, visit.hear()).await.is_err());
@@ -162,7 +163,7 @@ async fn a_withheld_pong_is_never_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_probe_is_answered_times_out_or_is_closed() {
     let mut script = ScriptedNode::new();
-    let (connection, mut visit) = script.meet(Settings { watchdog: None, ..script.settings() }).await;
+    let (connection, mut visit) = script.meet(StreamSettings { watchdog: None, ..script.settings() }).await;
     visit.start(10);
     let handle = connection.handle();
     let probe = tokio::spawn(async move { handle.probe().await });

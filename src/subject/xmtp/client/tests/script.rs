@@ -13,7 +13,7 @@ use tonic::{Status, Streaming};
 
 use crate::env::{Address, Env};
 use crate::subject::xmtp::client::tests::world::{Witness, World};
-use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, Settings};
+use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, StreamSettings};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{Delivery, Draft, Message, Mutate, MutateId, Nonce, Request, Response, Tag, proto};
 
@@ -222,19 +222,19 @@ impl ScriptedNode {
     }
 
     /// The settings of a first attempt with a watchdog of 3 intervals.
-    pub(super) fn settings(&self) -> Settings {
-        Settings { attempt: 1, watchdog: Some(3), quirk: None, observer: self.witness.clone() }
+    pub(super) fn settings(&self) -> StreamSettings {
+        StreamSettings { attempt: 1, watchdog: Some(3), quirk: None, observer: self.witness.clone() }
     }
 
     /// Opens a connection that begins with one empty Mutate.
-    pub(super) async fn open(&self, settings: Settings) -> ClientConnection {
+    pub(super) async fn open(&self, settings: StreamSettings) -> ClientConnection {
         let dialer = Dialer::new(self.env(), address(), None::<Http2Keepalive>, Duration::from_secs(10));
         let link = dialer.expect("a good address").dial().await.expect("the pipe is open");
         ClientConnection::open(link, vec![mutate(1)], settings)
     }
 
     /// Opens a connection, and takes the call and its first Mutate.
-    pub(super) async fn meet(&mut self, settings: Settings) -> (ClientConnection, Visit) {
+    pub(super) async fn meet(&mut self, settings: StreamSettings) -> (ClientConnection, Visit) {
         let connection = self.open(settings).await;
         let mut visit = self.visit().await;
         assert_eq!(visit.hear_mutate().await, mutate(1));
