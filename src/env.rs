@@ -4,8 +4,12 @@
 //! operating system (`os`) or an invented world (`world`). An actor that reaches around this trait
 //! to a socket, a file or a source of randomness is caught by `tests/tidy.rs`.
 
+mod die;
 mod disk;
+#[cfg(test)]
+mod fake_disk;
 mod seal;
+mod tapped;
 
 use std::fmt;
 use std::future::Future;
@@ -17,11 +21,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rand::{Rng, RngExt, SeedableRng, TryRng};
-use rand_chacha::ChaCha8Rng;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use die::{Dice, Die};
 pub use disk::{Disk, begin_write};
+#[cfg(test)]
+pub(crate) use fake_disk::FakeDisk;
+pub use tapped::{StreamTap, Tapped};
 
 /// A handle on the surroundings, cheap to clone and to hand to tasks.
 pub type Env = Arc<dyn Surroundings>;
@@ -151,71 +157,40 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// One end of a connection.
-pub struct Socket {
+/// One end of a connection: bytes, and the addresses that they travel between.
+pub type Socket = Tapped<Box<dyn ByteStream>, Ends>;
+
+/// The addresses of a connection, as one end sees them.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
     local: SocketAddr,
     peer: SocketAddr,
-    stream: Box<dyn ByteStream>,
 }
+
+impl<S: ByteStream> StreamTap<S> for Ends {}
 
 impl Socket {
     /// Wraps a connected byte stream.
     pub fn new(local: SocketAddr, peer: SocketAddr, stream: impl ByteStream + 'static) -> Self {
-        Socket { local, peer, stream: Box::new(stream) }
+        Tapped::over(Box::new(stream), Ends { local, peer })
     }
 
     /// This end's address.
     #[must_use]
     pub fn local(&self) -> SocketAddr {
-        self.local
+        self.tap.local
     }
 
     /// The other end's address.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.tap.peer
     }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Socket({} -> {})", self.local, self.peer)
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        write!(formatter, "Socket({} -> {})", self.local(), self.peer())
     }
 }
 
@@ -257,45 +232,6 @@ impl Listener {
     }
 }
 
-/// Seeded random numbers whose sequence is the same on every platform and release.
-#[derive(Clone, Debug)]
-pub struct Dice(ChaCha8Rng);
-
-impl Dice {
-    /// The dice of a seed and a name: another name, another independent sequence.
-    #[must_use]
-    pub fn named(seed: u64, name: &str) -> Self {
-        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(name.as_bytes(), seed);
-        let mut key = [0u8; 32];
-        key[..16].copy_from_slice(&hash.to_le_bytes());
-        key[16..24].copy_from_slice(&seed.to_le_bytes());
-        Dice(ChaCha8Rng::from_seed(key))
-    }
-
-    /// A duration drawn uniformly from zero to `most`, both included.
-    pub fn up_to(&mut self, most: Duration) -> Duration {
-        let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.random_range(0..=nanos))
-    }
-}
-
-impl TryRng for Dice {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(self.0.next_u32())
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(self.0.next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), Self::Error> {
-        self.0.fill_bytes(destination);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,12 +249,5 @@ mod tests {
             let error = bad.parse::<Address>().expect_err("a bad address").to_string();
             assert!(error.contains(bad), "{error}");
         }
-    }
-
-    #[test]
-    fn dice_of_one_name_agree_and_of_two_names_differ() {
-        let roll = |name| Dice::named(7, name).random::<u64>();
-        assert_eq!(roll("a"), roll("a"));
-        assert_ne!(roll("a"), roll("b"));
     }
 }

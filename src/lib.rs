@@ -15,6 +15,7 @@ pub mod env;
 pub mod fault;
 pub mod grammar;
 pub mod history;
+pub mod http2;
 pub mod os;
 pub mod proxy;
 pub mod report;

@@ -21,7 +21,7 @@ use redb::backends::FileBackend;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use crate::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpKeepalive, TcpOptions};
+use crate::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpKeepalive, TcpOptions};
 
 /// Where an actor listens unless it is told otherwise: reachable from this machine alone.
 const LOOPBACK: &str = "127.0.0.1";
@@ -76,12 +76,12 @@ impl Surroundings for Os {
         Box::pin(async move {
             let bound = TcpListener::bind((address.host.as_str(), port)).await;
             let listener = bound.map_err(|error| name(&address, &error))?;
-            Ok(Listener::new(listener.local_addr()?, Port(listener)))
+            Ok(Listener::new(listener.local_addr()?, OsListener(listener)))
         })
     }
 
     fn dice(&self) -> Dice {
-        Dice::named(rand::random(), "os")
+        Dice::named(rand::random(), &Die::System)
     }
 
     fn disk(&self, name: &str) -> io::Result<Disk> {
@@ -120,9 +120,9 @@ fn wrap(stream: TcpStream) -> io::Result<Socket> {
     Ok(Socket::new(stream.local_addr()?, stream.peer_addr()?, stream))
 }
 
-struct Port(TcpListener);
+struct OsListener(TcpListener);
 
-impl Accept for Port {
+impl Accept for OsListener {
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
         let (stream, _) = ready!(self.0.poll_accept(context))?;
         Poll::Ready(wrap(stream))

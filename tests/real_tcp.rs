@@ -37,9 +37,9 @@ type Committed = (Topic, MessageId, Bytes);
 /// What was seen, by whom, in order: everything runs on one thread.
 #[derive(Debug)]
 enum Seen {
-    Client(client::Notice),
-    Proxy(proxy::Notice),
-    Node(node::Notice),
+    Client(client::ClientNotice),
+    Proxy(proxy::ProxyNotice),
+    Node(node::NodeNotice),
     /// The test silenced the proxy.
     Silenced,
     /// The test ended the silence.
@@ -56,20 +56,20 @@ impl Watcher {
     }
 }
 
-impl client::Observer for Watcher {
-    fn notice(&self, notice: client::Notice) {
+impl client::ClientObserver for Watcher {
+    fn notice(&self, notice: client::ClientNotice) {
         self.tell(Seen::Client(notice));
     }
 }
 
-impl proxy::Observer for Watcher {
-    fn notice(&self, notice: proxy::Notice) {
+impl proxy::ProxyObserver for Watcher {
+    fn notice(&self, notice: proxy::ProxyNotice) {
         self.tell(Seen::Proxy(notice));
     }
 }
 
-impl node::Observer for Watcher {
-    fn notice(&self, notice: node::Notice) {
+impl node::NodeObserver for Watcher {
+    fn notice(&self, notice: node::NodeNotice) {
         self.tell(Seen::Node(notice));
     }
 }
@@ -168,7 +168,7 @@ impl Stack {
     async fn wait_for_committed(&mut self, count: usize) {
         let mut missing = count.saturating_sub(committed(&self.log).len());
         self.wait_for(|seen| {
-            let Seen::Client(client::Notice::Committed { messages, .. }) = seen else { return None };
+            let Seen::Client(client::ClientNotice::Committed { messages, .. }) = seen else { return None };
             missing = missing.saturating_sub(messages.len());
             (missing == 0).then_some(())
         })
@@ -235,7 +235,7 @@ fn expected(waves: &[&str]) -> Vec<Committed> {
 
 fn committed(log: &[Seen]) -> Vec<Committed> {
     let batches = log.iter().filter_map(|seen| match seen {
-        Seen::Client(client::Notice::Committed { messages, .. }) => Some(messages.clone()),
+        Seen::Client(client::ClientNotice::Committed { messages, .. }) => Some(messages.clone()),
         _ => None,
     });
     batches.flatten().collect()
@@ -250,7 +250,7 @@ async fn the_watchdog_and_not_http2_finds_a_proxy_gone_silent_and_no_message_is_
 async fn play() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let mut stack = Stack::start(folder.path()).await;
-    let started = |seen: &Seen| matches!(seen, Seen::Client(client::Notice::Started { .. })).then_some(());
+    let started = |seen: &Seen| matches!(seen, Seen::Client(client::ClientNotice::Started { .. })).then_some(());
     stack.wait_for(started).await;
     stack.publish("before").await;
     stack.wait_for_committed(WAVE).await;
@@ -262,7 +262,7 @@ async fn play() {
     stack.watcher.tell(Seen::Silenced);
     stack.publish("in the dead window").await;
     let ended = |seen: &Seen| match seen {
-        Seen::Client(client::Notice::Ended { attempt, cause }) => Some((*attempt, cause.clone())),
+        Seen::Client(client::ClientNotice::Ended { attempt, cause }) => Some((*attempt, cause.clone())),
         _ => None,
     };
     let mut in_silence = false;
@@ -292,13 +292,13 @@ async fn play() {
 fn judge_silence(stack: &Stack, attempt: u64) {
     let silence = stack.seen_in_silence();
     let count = |is_meant: fn(&Seen) -> bool| silence.iter().filter(|seen| is_meant(seen)).count();
-    let pings = count(|seen| matches!(seen, Seen::Proxy(proxy::Notice::PingAnswered { .. })));
+    let pings = count(|seen| matches!(seen, Seen::Proxy(proxy::ProxyNotice::PingAnswered { .. })));
     assert!(pings >= 2, "{pings} PINGs answered in silence: {silence:#?}");
-    assert_eq!(count(|seen| matches!(seen, Seen::Node(node::Notice::Stored { .. }))), WAVE);
+    assert_eq!(count(|seen| matches!(seen, Seen::Node(node::NodeNotice::Stored { .. }))), WAVE);
     assert_eq!(committed(silence), []);
     assert!(stack.control.is_felt(SILENCE));
     let tripped = silence.iter().find_map(|seen| match seen {
-        Seen::Client(client::Notice::WatchdogTripped { attempt, silent_for }) => Some((*attempt, *silent_for)),
+        Seen::Client(client::ClientNotice::WatchdogTripped { attempt, silent_for }) => Some((*attempt, *silent_for)),
         _ => None,
     });
     let (tripped, silent_for) = tripped.expect("the watchdog tripped");
@@ -306,7 +306,9 @@ fn judge_silence(stack: &Stack, attempt: u64) {
     assert!(silent_for >= 3 * KEEPALIVE, "{silent_for:?}");
     // C3: it resumes from what it had committed, and so asks for the dead window.
     let resumed = stack.log.iter().find_map(|seen| match seen {
-        Seen::Client(client::Notice::Opened { attempt: opened, resume }) if *opened == attempt + 1 => Some(resume),
+        Seen::Client(client::ClientNotice::Opened { attempt: opened, resume }) if *opened == attempt + 1 => {
+            Some(resume)
+        }
         _ => None,
     });
     let cursors: Vec<Cursor> = resumed.expect("it came back").iter().map(|add| add.cursor).collect();

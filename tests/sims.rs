@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pulseless::checker::{self, Verdict};
+use pulseless::checker::Verdict;
 use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::{Promised, SimFile};
 use pulseless::subject::xmtp::settings::XmtpSettings;
 use pulseless::subject::xmtp::{SUBJECTS, XmtpSetup};
-use pulseless::subject::xmtp::{client, node};
+use pulseless::subject::xmtp::{checker, client, node};
 use pulseless::trial::{Conclusion, play};
 
 /// Enough to meet different latencies in each run of the tests; a sweep plays hundreds.
@@ -62,27 +62,28 @@ fn negative_sims_promise_failures_and_the_others_do_not() {
 
 #[test]
 fn every_checker_has_a_planted_bug() {
-    let caught: Vec<String> = sims()
-        .into_iter()
+    let sims = sims();
+    let caught: Vec<&str> = sims
+        .iter()
         .filter_map(|(_, sim)| match sim.promise.verdict {
             Promised::Fail { checker } => Some(checker),
             Promised::Pass => None,
         })
         .collect();
     for checker in checker::ALL {
-        assert!(caught.iter().any(|name| name == checker.name()), "no negative sim names {}", checker.name());
+        assert!(caught.iter().any(|name| *name == checker.name()), "no negative sim names {}", checker.name());
     }
 }
 
 #[test]
 fn every_planted_bug_has_a_sim() {
     let sims = sims();
-    for quirk in client::Quirk::ALL {
-        let planted = sims.iter().any(|(_, sim)| settings(sim).client.quirk == Some(quirk));
+    for quirk in client::ClientQuirk::ALL {
+        let planted = sims.iter().any(|(_, sim)| settings(sim).client.quirk == Some(*quirk));
         assert!(planted, "no sim plants the client's {quirk}");
     }
-    for quirk in node::Quirk::ALL {
-        let planted = sims.iter().any(|(_, sim)| settings(sim).node.quirk == Some(quirk));
+    for quirk in node::NodeQuirk::ALL {
+        let planted = sims.iter().any(|(_, sim)| settings(sim).node.quirk == Some(*quirk));
         assert!(planted, "no sim plants the node's {quirk}");
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pulseless::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::history::Recorder;
 use pulseless::proxy::{self, Control, ProxyConfig};
 use pulseless::sim::SimFile;
@@ -68,7 +68,7 @@ impl Surroundings for Pipes {
     }
 
     fn dice(&self) -> Dice {
-        Dice::named(7, &self.dice.fetch_add(1, Ordering::Relaxed).to_string())
+        Dice::named(7, &Die::Process { process: "pipes", serial: self.dice.fetch_add(1, Ordering::Relaxed) })
     }
 
     fn disk(&self, _name: &str) -> io::Result<Disk> {
@@ -82,24 +82,24 @@ impl Surroundings for Pipes {
 
 struct Nobody;
 
-impl client::Observer for Nobody {
-    fn notice(&self, _: client::Notice) {}
+impl client::ClientObserver for Nobody {
+    fn notice(&self, _: client::ClientNotice) {}
 }
 
-impl node::Observer for Nobody {
-    fn notice(&self, _: node::Notice) {}
+impl node::NodeObserver for Nobody {
+    fn notice(&self, _: node::NodeNotice) {}
 }
 
-impl proxy::Observer for Nobody {
-    fn notice(&self, _: proxy::Notice) {}
+impl proxy::ProxyObserver for Nobody {
+    fn notice(&self, _: proxy::ProxyNotice) {}
 }
 
 /// Counts what reaches the applications.
 struct Counter(Arc<AtomicU64>);
 
-impl client::Observer for Counter {
-    fn notice(&self, notice: client::Notice) {
-        if let client::Notice::Committed { messages, .. } = notice {
+impl client::ClientObserver for Counter {
+    fn notice(&self, notice: client::ClientNotice) {
+        if let client::ClientNotice::Committed { messages, .. } = notice {
             self.0.fetch_add(messages.len() as u64, Ordering::Relaxed);
         }
     }

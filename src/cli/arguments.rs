@@ -1,7 +1,8 @@
-//! The command line's grammar.
+//! The command line's grammar: subcommands, flags, and what `--help` says of them.
+//!
+//! Refuses to know what a command does.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -9,7 +10,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
-use crate::cli::{Exit, explain, list, node, proxy, publish, replay, run, sweep, tail};
 use crate::env::Address;
 use crate::sim::Setting;
 use crate::trial::EngineKind;
@@ -23,7 +23,7 @@ use crate::trial::EngineKind;
 #[command(name = "pulseless", version, after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: CliCommand,
 }
 
 const EXIT_CODES: &str = "\
@@ -57,7 +57,7 @@ Exit codes: 0 everything is stored; 1 nothing is stored; 2 nobody knows, because
 command line is wrong. One attempt is made, never a second: a second could store a second copy.";
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum CliCommand {
     /// Play one sim with one seed and tell its story
     Run(RunArguments),
     /// Play the trial of a case file again and compare digests
@@ -256,35 +256,6 @@ pub(crate) struct TailArguments {
     /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
     #[arg(long, value_name = "N|off", default_value = "3")]
     pub(crate) watchdog: Patience,
-}
-
-/// Runs the command line of this process.
-#[must_use]
-pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return refuse(&error).into(),
-    };
-    let exit = match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Replay(arguments) => replay::replay(&arguments),
-        Command::Sweep(arguments) => sweep::sweep(&arguments),
-        Command::List(arguments) => list::list(&arguments),
-        Command::Explain(arguments) => explain::explain(&arguments),
-        Command::Node(arguments) => node::node(&arguments),
-        Command::Proxy(arguments) => proxy::proxy(&arguments),
-        Command::Publish(arguments) => publish::publish(&arguments),
-        Command::Tail(arguments) => tail::tail(&arguments),
-    };
-    exit.into()
-}
-
-/// `--help` and `--version` are answers; everything else that clap reports is wrong use.
-fn refuse(error: &clap::Error) -> Exit {
-    if error.print().is_err() {
-        // Nobody reads any more, as in `pulseless --help | head`; the exit code still tells.
-    }
-    if error.use_stderr() { Exit::Usage } else { Exit::Pass }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line: subcommands, arguments, exit codes.
 
 mod arguments;
+mod dispatch;
 mod exit;
 mod explain;
 mod foreground;
@@ -16,5 +17,6 @@ mod sweep;
 mod tail;
 mod values;
 
-pub use arguments::{Arguments, main};
+pub use arguments::Arguments;
+pub use dispatch::main;
 pub use exit::Exit;

@@ -9,7 +9,7 @@ use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::complain;
 use crate::env::Surroundings;
 use crate::os::Os;
-use crate::subject::xmtp::node::{self, NodeConfig, NodeError, Notice, Observer};
+use crate::subject::xmtp::node::{self, NodeConfig, NodeError, NodeNotice, NodeObserver};
 
 pub(crate) fn node(arguments: &NodeArguments) -> Exit {
     let NodeArguments { listen, data, keepalive } = arguments;
@@ -23,7 +23,7 @@ pub(crate) fn node(arguments: &NodeArguments) -> Exit {
         return Exit::Usage;
     }
     let serving = async {
-        match node::serve(env, config, Arc::new(Logger { folder: data.clone() })).await {
+        match node::serve(env, config, Arc::new(NodeLogger { folder: data.clone() })).await {
             Ok(()) => Exit::Pass,
             Err(error) => refuse(&error),
         }
@@ -43,19 +43,19 @@ fn refuse(error: &NodeError) -> Exit {
 }
 
 /// Puts what happens into the log, without payloads; a failing store is said aloud.
-struct Logger {
+struct NodeLogger {
     folder: PathBuf,
 }
 
-impl Observer for Logger {
-    fn notice(&self, notice: Notice) {
+impl NodeObserver for NodeLogger {
+    fn notice(&self, notice: NodeNotice) {
         match notice {
             // The log itself does not know where it is.
-            Notice::StoreFailed { why } => complain(&format!("{why} (in {})", self.folder.display())),
-            Notice::LogOpened { heads } => tracing::info!(?heads, "the message log was opened"),
-            Notice::Stored { topic, id, .. } => tracing::debug!(%topic, %id, "stored"),
-            Notice::StreamOpened { stream, peer } => tracing::info!(stream, ?peer, "a stream was opened"),
-            Notice::StreamClosed { stream, reason } => tracing::info!(stream, ?reason, "a stream was closed"),
+            NodeNotice::StoreFailed { why } => complain(&format!("{why} (in {})", self.folder.display())),
+            NodeNotice::LogOpened { heads } => tracing::info!(?heads, "the message log was opened"),
+            NodeNotice::Stored { topic, id, .. } => tracing::debug!(%topic, %id, "stored"),
+            NodeNotice::StreamOpened { stream, peer } => tracing::info!(stream, ?peer, "a stream was opened"),
+            NodeNotice::StreamClosed { stream, reason } => tracing::info!(stream, ?reason, "a stream was closed"),
         }
     }
 }

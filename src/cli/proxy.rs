@@ -21,7 +21,7 @@ use crate::cli::output::{complain, print};
 use crate::env::TcpOptions;
 use crate::grammar::spell;
 use crate::os::Os;
-use crate::proxy::{self, Control, Fate, Notice, Observer, ProxyConfig, ProxyError, Silence};
+use crate::proxy::{self, Control, ProxyConfig, ProxyError, ProxyFate, ProxyNotice, ProxyObserver, Silence};
 
 /// The name of the one rule that this proxy follows.
 const RULE: u32 = 1;
@@ -29,7 +29,7 @@ const RULE: u32 = 1;
 pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
     let ProxyArguments { listen, upstream, silence_after, silence_for } = arguments;
     let env = Arc::new(Announced { who: "proxy", os: Os::default().listening_on(&listen.host) });
-    let (control, tally) = (Control::default(), Arc::new(Tally::default()));
+    let (control, tally) = (Control::default(), Arc::new(SilenceTally::default()));
     let config = ProxyConfig {
         port: listen.port,
         upstream: upstream.clone(),
@@ -63,7 +63,7 @@ fn refuse(error: &ProxyError) -> Exit {
 /// Falls silent and speaks again, and says so.
 async fn keep_schedule(
     control: &Control,
-    tally: &Tally,
+    tally: &SilenceTally,
     after: Option<Duration>,
     length: Option<Duration>,
 ) -> Infallible {
@@ -85,34 +85,34 @@ async fn keep_schedule(
 
 /// Counts what shows that a silence is one.
 #[derive(Default)]
-struct Tally {
+struct SilenceTally {
     pings: AtomicU64,
     swallowed_bytes: AtomicU64,
 }
 
-impl Tally {
+impl SilenceTally {
     fn read(&self) -> (u64, u64) {
         (self.pings.load(Ordering::Relaxed), self.swallowed_bytes.load(Ordering::Relaxed))
     }
 }
 
-impl Observer for Tally {
-    fn notice(&self, notice: Notice) {
+impl ProxyObserver for SilenceTally {
+    fn notice(&self, notice: ProxyNotice) {
         match &notice {
-            Notice::PingAnswered { .. } => {
+            ProxyNotice::PingAnswered { .. } => {
                 self.pings.fetch_add(1, Ordering::Relaxed);
             }
-            Notice::Data { data, fate: Fate::Swallowed, .. } => {
+            ProxyNotice::Data { data, fate: ProxyFate::Swallowed, .. } => {
                 self.swallowed_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
             }
-            Notice::ConnectionOpened { .. }
-            | Notice::ConnectionClosed { .. }
-            | Notice::StreamOpened { .. }
-            | Notice::Headers { .. }
-            | Notice::Data { fate: Fate::Passed, .. }
-            | Notice::Trailers { .. }
-            | Notice::Reset { .. }
-            | Notice::StreamClosed { .. } => {}
+            ProxyNotice::ConnectionOpened { .. }
+            | ProxyNotice::ConnectionClosed { .. }
+            | ProxyNotice::StreamOpened { .. }
+            | ProxyNotice::Headers { .. }
+            | ProxyNotice::Data { fate: ProxyFate::Passed, .. }
+            | ProxyNotice::Trailers { .. }
+            | ProxyNotice::Reset { .. }
+            | ProxyNotice::StreamClosed { .. } => {}
         }
         tracing::trace!(?notice);
     }

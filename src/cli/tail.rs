@@ -18,7 +18,7 @@ use crate::cli::values::Patience;
 use crate::env::{Address, Surroundings};
 use crate::grammar::Readable;
 use crate::os::Os;
-use crate::subject::xmtp::client::{self, ClientConfig, ClientError, INBOX, Notice, Observer};
+use crate::subject::xmtp::client::{self, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX};
 use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic, application_message};
 use crate::subject::xmtp::workload::Consumer;
 
@@ -34,7 +34,7 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
         return Exit::Usage;
     }
     let reader_gone = Arc::new(Notify::new());
-    let teller = Arc::new(Teller { from: from.clone(), folder: data.clone(), reader_gone: reader_gone.clone() });
+    let teller = Arc::new(TailPrinter { from: from.clone(), folder: data.clone(), reader_gone: reader_gone.clone() });
     let following = async {
         tokio::select! {
             biased;
@@ -56,13 +56,13 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
 }
 
 /// Prints messages on standard output, and what happens to the connection on standard error.
-struct Teller {
+struct TailPrinter {
     from: Address,
     folder: PathBuf,
     reader_gone: Arc<Notify>,
 }
 
-impl Teller {
+impl TailPrinter {
     fn print(&self, messages: &[(Topic, MessageId, Bytes)]) {
         let mut lines = String::new();
         for (topic, id, data) in messages {
@@ -74,23 +74,25 @@ impl Teller {
     }
 }
 
-impl Observer for Teller {
-    fn notice(&self, notice: Notice) {
+impl ClientObserver for TailPrinter {
+    fn notice(&self, notice: ClientNotice) {
         match notice {
-            Notice::Committed { messages, .. } => self.print(&messages),
+            ClientNotice::Committed { messages, .. } => self.print(&messages),
             // The store itself does not know where it is.
-            Notice::StoreFailed { why } => complain(&format!("{why} (in {})", self.folder.display())),
-            Notice::Started { attempt, .. } => complain(&format!("connection {attempt}: following {}", self.from)),
-            Notice::WatchdogTripped { attempt, silent_for } => {
+            ClientNotice::StoreFailed { why } => complain(&format!("{why} (in {})", self.folder.display())),
+            ClientNotice::Started { attempt, .. } => {
+                complain(&format!("connection {attempt}: following {}", self.from))
+            }
+            ClientNotice::WatchdogTripped { attempt, silent_for } => {
                 complain(&format!("connection {attempt}: nothing heard for {}, giving it up", Readable(silent_for)));
             }
-            Notice::Ended { attempt, cause } => complain(&format!("connection {attempt}: ended: {cause}")),
-            Notice::BackingOff { delay, .. } => complain(&format!("dialing again in {}", Readable(delay))),
-            Notice::Dialing { .. }
-            | Notice::InboxOpened { .. }
-            | Notice::Opened { .. }
-            | Notice::Heard { .. }
-            | Notice::WatchdogPinged { .. } => {}
+            ClientNotice::Ended { attempt, cause } => complain(&format!("connection {attempt}: ended: {cause}")),
+            ClientNotice::BackingOff { delay, .. } => complain(&format!("dialing again in {}", Readable(delay))),
+            ClientNotice::Dialing { .. }
+            | ClientNotice::InboxOpened { .. }
+            | ClientNotice::Opened { .. }
+            | ClientNotice::Heard { .. }
+            | ClientNotice::WatchdogPinged { .. } => {}
         }
     }
 }

@@ -333,55 +333,26 @@ fn whole(seal: &[u8]) -> [u8; SEAL] {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use redb::backends::InMemoryBackend;
-
     use super::*;
-
-    /// A disk that outlives the store on it.
-    #[derive(Clone, Debug, Default)]
-    struct Platter(Arc<InMemoryBackend>);
-
-    impl StorageBackend for Platter {
-        fn len(&self) -> io::Result<u64> {
-            self.0.len()
-        }
-
-        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-            self.0.read(offset, out)
-        }
-
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.0.set_len(len)
-        }
-
-        fn sync_data(&self) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            self.0.write(offset, data)
-        }
-    }
+    use crate::env::FakeDisk;
 
     const BLOCKS: usize = 2 * GROUP + 3;
     const MAGIC: &[u8] = b"redb";
 
-    fn open(platter: &Platter) -> io::Result<Sealed> {
-        Sealed::open("log", Disk::new(platter.clone()))
+    fn open(disk: &FakeDisk) -> io::Result<Sealed> {
+        Sealed::open("log", disk.open())
     }
 
     /// A store of three groups with a header, and blocks around the seam of the first two.
-    fn store() -> (Platter, Sealed, Vec<u8>) {
-        let platter = Platter::default();
-        let sealed = open(&platter).expect("an empty disk");
+    fn store() -> (FakeDisk, Sealed, Vec<u8>) {
+        let disk = FakeDisk::default();
+        let sealed = open(&disk).expect("an empty disk");
         sealed.set_len((BLOCKS * BLOCK) as u64).expect("room");
         let data: Vec<u8> = (0..4 * BLOCK).map(|n| (n % 251) as u8).collect();
         sealed.write(0, MAGIC).expect("the header");
         sealed.write(((GROUP - 2) * BLOCK) as u64, &data).expect("whole blocks");
         sealed.sync_data().expect("a good disk");
-        (platter, sealed, data)
+        (disk, sealed, data)
     }
 
     fn read(sealed: &Sealed, block: usize, blocks: usize) -> io::Result<Vec<u8>> {
@@ -391,8 +362,8 @@ mod tests {
 
     #[test]
     fn a_store_is_the_same_after_it_is_opened_again_also_across_groups() {
-        let (platter, before, data) = store();
-        let after = open(&platter).expect("a whole store");
+        let (disk, before, data) = store();
+        let after = open(&disk).expect("a whole store");
         for sealed in [before, after] {
             assert_eq!(sealed.len().expect("a length"), (BLOCKS * BLOCK) as u64);
             assert_eq!(read(&sealed, GROUP - 2, 4).expect("whole"), data);
@@ -406,11 +377,9 @@ mod tests {
     #[test]
     fn a_wrong_bit_in_a_block_the_header_or_the_seals_is_named() {
         let wrong = |place: u64, what: &str| {
-            let (platter, sealed, _) = store();
-            let mut byte = [0];
-            platter.read(place, &mut byte).expect("in memory");
-            platter.write(place, &[byte[0] ^ 1]).expect("in memory");
-            let error = read(&sealed, GROUP - 2, 4).and_then(|_| open(&platter)).expect_err("a wrong bit");
+            let (disk, sealed, _) = store();
+            disk.flip(usize::try_from(place).expect("a small disk"));
+            let error = read(&sealed, GROUP - 2, 4).and_then(|_| open(&disk)).expect_err("a wrong bit");
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             assert!(error.to_string().starts_with(&format!("the store `log` is corrupt: {what}")), "{error}");
         };
@@ -423,19 +392,19 @@ mod tests {
 
     #[test]
     fn a_store_whose_creation_was_cut_short_is_empty() {
-        let platter = Platter::default();
-        open(&platter).expect("an empty disk").set_len((BLOCKS * BLOCK) as u64).expect("room");
-        assert_eq!(open(&platter).and_then(|sealed| sealed.len()).expect("an empty store"), 0);
-        assert_eq!(platter.len().expect("in memory"), 0);
+        let disk = FakeDisk::default();
+        open(&disk).expect("an empty disk").set_len((BLOCKS * BLOCK) as u64).expect("room");
+        assert_eq!(open(&disk).and_then(|sealed| sealed.len()).expect("an empty store"), 0);
+        assert_eq!(disk.len().expect("in memory"), 0);
     }
 
     #[test]
     fn what_is_cut_off_and_grows_again_is_zeros() {
-        let (platter, sealed, _) = store();
+        let (disk, sealed, _) = store();
         sealed.set_len(((GROUP - 1) * BLOCK) as u64).expect("shorter");
         sealed.set_len((BLOCKS * BLOCK) as u64).expect("longer");
         sealed.sync_data().expect("a good disk");
-        let again = open(&platter).expect("a whole store");
+        let again = open(&disk).expect("a whole store");
         for sealed in [sealed, again] {
             assert_eq!(read(&sealed, GROUP - 1, 3).expect("whole"), vec![0; 3 * BLOCK]);
         }
@@ -444,11 +413,11 @@ mod tests {
     #[test]
     fn what_is_no_sealed_store_is_refused_and_left_as_it_is() {
         for foreign in [&b"a text"[..], &[b'x'; 3 * BLOCK]] {
-            let platter = Platter::default();
-            platter.set_len(foreign.len() as u64).expect("in memory");
-            platter.write(0, foreign).expect("in memory");
-            assert_eq!(open(&platter).expect_err("foreign").kind(), io::ErrorKind::InvalidData);
-            assert_eq!(platter.len().expect("in memory"), foreign.len() as u64);
+            let disk = FakeDisk::default();
+            disk.set_len(foreign.len() as u64).expect("in memory");
+            disk.write(0, foreign).expect("in memory");
+            assert_eq!(open(&disk).expect_err("foreign").kind(), io::ErrorKind::InvalidData);
+            assert_eq!(disk.len().expect("in memory"), foreign.len() as u64);
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use crate::cast::{Cast, HostName, Member};
-use crate::env::Dice;
+use crate::env::{Dice, Die};
 use crate::fault::contradiction::contradiction;
 use crate::fault::kind::{Drawn, Target};
 use crate::fault::{Clause, Family, KINDS, Origin, Plan, Storm};
@@ -46,7 +46,7 @@ fn draw_storm(storm: &Storm, cast: &Cast, calm_begins: Duration, seed: u64) -> V
         // Every number up to twice the mean, without none.
         let count = dice.random_range(1..=2 * storm.intensity - 1);
         for index in 1..=count {
-            let dice = Dice::named(seed, &format!("storm {} {index}", family.name()));
+            let dice = Dice::named(seed, &Die::StormClause { family: family.name(), index });
             drawn.extend(Draw { cast, dice, at: Duration::ZERO }.clause(family, storm.begins, end));
         }
     }
@@ -57,7 +57,7 @@ fn draw_storm(storm: &Storm, cast: &Cast, calm_begins: Duration, seed: u64) -> V
 fn choose_families(storm: &Storm, seed: u64) -> Vec<(Family, Dice)> {
     const EVEN: u64 = 1 << 63;
     let rolls = storm.families.iter().map(|family| {
-        let mut dice = Dice::named(seed, &format!("storm {}", family.name()));
+        let mut dice = Dice::named(seed, &Die::StormFamily { family: family.name() });
         (dice.next_u64(), *family, dice)
     });
     let rolls: Vec<(u64, Family, Dice)> = rolls.collect();

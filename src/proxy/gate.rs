@@ -16,7 +16,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
 
 use crate::proxy::control::{Control, Mark, Rules};
-use crate::proxy::notice::{Direction, Fate, Notice, Observer, StreamKey};
+use crate::proxy::notice::{Direction, ProxyFate, ProxyNotice, ProxyObserver, StreamKey};
 
 /// One thing that travels on a stream.
 pub(crate) enum Piece {
@@ -31,14 +31,14 @@ pub(crate) struct Gate {
     stream: StreamKey,
     peer: IpAddr,
     path: String,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn ProxyObserver>,
     changes: WatchStream<Rules>,
-    to_node: Side,
-    to_client: Side,
+    to_node: GateSide,
+    to_client: GateSide,
 }
 
 #[derive(Default)]
-struct Side {
+struct GateSide {
     /// Something was swallowed: a hole in a byte stream cannot be healed.
     is_severed: bool,
     /// Of the rules in force.
@@ -49,7 +49,7 @@ impl Gate {
     /// The gate of a new stream, which it announces.
     pub(crate) fn new(
         control: &Control,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn ProxyObserver>,
         stream: StreamKey,
         peer: IpAddr,
         path: &str,
@@ -57,8 +57,8 @@ impl Gate {
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
         let changes = WatchStream::from_changes(receiver);
-        let (to_node, to_client) = (Side::default(), Side::default());
-        observer.notice(Notice::StreamOpened { stream, path: path.into() });
+        let (to_node, to_client) = (GateSide::default(), GateSide::default());
+        observer.notice(ProxyNotice::StreamOpened { stream, path: path.into() });
         let mut gate = Gate { stream, peer, path: path.into(), observer, changes, to_node, to_client };
         gate.apply(&rules);
         gate
@@ -85,7 +85,7 @@ impl Gate {
 
     /// Tells that a piece was handed on.
     pub(crate) fn pass(&self, direction: Direction, piece: Piece) {
-        self.notice(direction, piece, Fate::Passed);
+        self.notice(direction, piece, ProxyFate::Passed);
     }
 
     /// Tells that a piece goes no further. In silence this severs the direction and marks the rules as felt.
@@ -98,15 +98,15 @@ impl Gate {
             side.is_severed = true;
             side.marks.iter().for_each(Mark::feel);
         }
-        self.notice(direction, piece, Fate::Swallowed);
+        self.notice(direction, piece, ProxyFate::Swallowed);
     }
 
     /// Tells that the stream is over.
     pub(crate) fn close(self) {
-        self.observer.notice(Notice::StreamClosed { stream: self.stream });
+        self.observer.notice(ProxyNotice::StreamClosed { stream: self.stream });
     }
 
-    fn side(&self, direction: Direction) -> &Side {
+    fn side(&self, direction: Direction) -> &GateSide {
         match direction {
             Direction::ToNode => &self.to_node,
             Direction::ToClient => &self.to_client,
@@ -118,13 +118,13 @@ impl Gate {
         self.to_client.marks = rules.covering(self.stream, self.peer, &self.path, Direction::ToClient);
     }
 
-    fn notice(&self, direction: Direction, piece: Piece, fate: Fate) {
+    fn notice(&self, direction: Direction, piece: Piece, fate: ProxyFate) {
         let stream = self.stream;
         self.observer.notice(match piece {
-            Piece::Headers => Notice::Headers { stream, direction, fate },
-            Piece::Data(data) => Notice::Data { stream, direction, data, fate },
-            Piece::End => Notice::Trailers { stream, direction, fate },
-            Piece::Reset => Notice::Reset { stream, direction, fate },
+            Piece::Headers => ProxyNotice::Headers { stream, direction, fate },
+            Piece::Data(data) => ProxyNotice::Data { stream, direction, data, fate },
+            Piece::End => ProxyNotice::Trailers { stream, direction, fate },
+            Piece::Reset => ProxyNotice::Reset { stream, direction, fate },
         });
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! It ends HTTP/2 on both sides, as an L7 load balancer does: it answers PING at the edge whatever has become of the
 //! node, and spreads the streams of many client connections over one connection to the node. What it passes, what it
-//! swallows and what it answers by itself goes to an [`Observer`]; the lies come from a [`Control`].
+//! swallows and what it answers by itself goes to an [`ProxyObserver`]; the lies come from a [`Control`].
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text
 //! client == server ==> relay (one per stream) ==> upstream == node
 //!              |         |  \__ pump ToNode,  \
-//!            meter      gate \_ pump ToClient  one shared connection
+//!       ping counter   gate \_ pump ToClient  one shared connection
 //!                        ^
 //!                     control
 //! ```
@@ -17,8 +17,8 @@ mod config;
 mod control;
 mod gate;
 mod head;
-mod meter;
 mod notice;
+mod ping_counter;
 mod pump;
 mod relay;
 mod server;
@@ -26,5 +26,5 @@ mod upstream;
 
 pub use config::ProxyConfig;
 pub use control::{Control, Silence};
-pub use notice::{Direction, Fate, Notice, Observer, StreamKey};
+pub use notice::{Direction, ProxyFate, ProxyNotice, ProxyObserver, StreamKey};
 pub use server::{ProxyError, serve};

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 
 /// Hears every notice; called inside the proxy's tasks, so it must not block.
-pub trait Observer: Send + Sync + 'static {
+pub trait ProxyObserver: Send + Sync + 'static {
     /// Something happened.
-    fn notice(&self, notice: Notice);
+    fn notice(&self, notice: ProxyNotice);
 }
 
 /// One stream of one client connection.
@@ -39,7 +39,7 @@ pub enum Direction {
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Fate {
+pub enum ProxyFate {
     /// It was handed on.
     Passed,
     /// It went no further: a rule of [`Control`](crate::proxy::Control) swallowed it, or there was nobody left to
@@ -49,7 +49,7 @@ pub enum Fate {
 
 /// Something that happened in the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum ProxyNotice {
     /// A client's connection was accepted.
     ConnectionOpened {
         /// Its serial number, from 1.
@@ -81,7 +81,7 @@ pub enum Notice {
         /// The way they travel.
         direction: Direction,
         /// What became of them.
-        fate: Fate,
+        fate: ProxyFate,
     },
     /// A piece of payload, as it was handed on or swallowed; its borders mean nothing.
     Data {
@@ -92,7 +92,7 @@ pub enum Notice {
         /// The bytes.
         data: Bytes,
         /// What became of them.
-        fate: Fate,
+        fate: ProxyFate,
     },
     /// The orderly end of one direction: trailers, or a bare END_STREAM on whichever frame it rode.
     Trailers {
@@ -101,7 +101,7 @@ pub enum Notice {
         /// The way they travel.
         direction: Direction,
         /// What became of them.
-        fate: Fate,
+        fate: ProxyFate,
     },
     /// The abrupt end of a stream: a reset, or the loss of a connection, which travels on as a reset.
     Reset {
@@ -110,7 +110,7 @@ pub enum Notice {
         /// The way it travels.
         direction: Direction,
         /// What became of it.
-        fate: Fate,
+        fate: ProxyFate,
     },
     /// The proxy has let go of both halves of a stream; the last notice of the stream.
     StreamClosed {

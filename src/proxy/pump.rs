@@ -14,36 +14,36 @@ use h2::{RecvStream, SendStream};
 use http::HeaderMap;
 
 use crate::proxy::gate::{Gate, Piece};
-use crate::proxy::notice::{Direction, Fate};
+use crate::proxy::notice::{Direction, ProxyFate};
 
 /// One direction of one stream.
 pub(crate) struct Pump {
     direction: Direction,
     /// What arrived and was not yet handed on: one DATA frame at most. The sender's window stays closed for it.
     held: Bytes,
-    stage: Stage,
+    stage: PumpStage,
 }
 
-enum Stage {
+enum PumpStage {
     Flowing,
     Closing,
-    Ended(Fate),
+    Ended(ProxyFate),
 }
 
 impl Pump {
     /// A pump before its first byte.
     pub(crate) fn new(direction: Direction) -> Self {
-        Pump { direction, held: Bytes::new(), stage: Stage::Flowing }
+        Pump { direction, held: Bytes::new(), stage: PumpStage::Flowing }
     }
 
     /// Whether the receiver was told that all was sent.
     pub(crate) fn has_passed_the_end(&self) -> bool {
-        matches!(self.stage, Stage::Ended(Fate::Passed))
+        matches!(self.stage, PumpStage::Ended(ProxyFate::Passed))
     }
 
     /// The end went with the headers: there is nothing to pump.
     pub(crate) fn end_with_headers(&mut self, gate: &Gate) {
-        self.stage = Stage::Ended(Fate::Passed);
+        self.stage = PumpStage::Ended(ProxyFate::Passed);
         gate.pass(self.direction, Piece::End);
     }
 
@@ -61,7 +61,7 @@ impl Pump {
         source: &mut RecvStream,
         mut sink: Option<&mut SendStream<Bytes>>,
         gate: &mut Gate,
-    ) -> Poll<Result<Fate, h2::Error>> {
+    ) -> Poll<Result<ProxyFate, h2::Error>> {
         // Ends: each turn consumes what arrived, and the sender's window bounds what can arrive without a turn of the
         // connection's own task.
         loop {
@@ -71,22 +71,22 @@ impl Pump {
                     Some(sink) => ready!(self.poll_pass(context, source, sink, gate)),
                     None => self.swallow(source, sink.as_deref_mut(), gate),
                 }
-                if let Stage::Ended(fate) = self.stage {
+                if let PumpStage::Ended(fate) = self.stage {
                     return Poll::Ready(Ok(fate));
                 }
                 continue;
             }
             match self.stage {
-                Stage::Flowing => match ready!(source.poll_data(context)) {
+                PumpStage::Flowing => match ready!(source.poll_data(context)) {
                     Some(Ok(data)) => self.held = data,
                     Some(Err(error)) => return Poll::Ready(Err(self.fail(error))),
-                    None => self.stage = Stage::Closing,
+                    None => self.stage = PumpStage::Closing,
                 },
-                Stage::Closing => match ready!(source.poll_trailers(context)) {
+                PumpStage::Closing => match ready!(source.poll_trailers(context)) {
                     Ok(trailers) => return Poll::Ready(Ok(self.end(trailers, open.take(), gate))),
                     Err(error) => return Poll::Ready(Err(self.fail(error))),
                 },
-                Stage::Ended(_) => return Poll::Pending,
+                PumpStage::Ended(_) => return Poll::Pending,
             }
         }
     }
@@ -114,14 +114,14 @@ impl Pump {
         let piece = self.held.split_to(room.min(self.held.len()));
         let is_last = self.held.is_empty() && source.is_end_stream();
         let fate = match sink.send_data(piece.clone(), is_last) {
-            Ok(()) => Fate::Passed,
-            Err(_) => Fate::Swallowed,
+            Ok(()) => ProxyFate::Passed,
+            Err(_) => ProxyFate::Swallowed,
         };
         give_back(source, piece.len());
         self.tell(Piece::Data(piece), fate, gate);
         if is_last {
             self.tell(Piece::End, fate, gate);
-            self.stage = Stage::Ended(fate);
+            self.stage = PumpStage::Ended(fate);
         }
         Poll::Ready(())
     }
@@ -136,29 +136,29 @@ impl Pump {
         gate.swallow(self.direction, Piece::Data(data));
     }
 
-    fn end(&mut self, trailers: Option<HeaderMap>, sink: Option<&mut SendStream<Bytes>>, gate: &mut Gate) -> Fate {
+    fn end(&mut self, trailers: Option<HeaderMap>, sink: Option<&mut SendStream<Bytes>>, gate: &mut Gate) -> ProxyFate {
         let sent = sink.map(|sink| match trailers {
             Some(trailers) => sink.send_trailers(trailers),
             None => sink.send_data(Bytes::new(), true),
         });
         let fate = match sent {
-            Some(Ok(())) => Fate::Passed,
-            Some(Err(_)) | None => Fate::Swallowed,
+            Some(Ok(())) => ProxyFate::Passed,
+            Some(Err(_)) | None => ProxyFate::Swallowed,
         };
         self.tell(Piece::End, fate, gate);
-        self.stage = Stage::Ended(fate);
+        self.stage = PumpStage::Ended(fate);
         fate
     }
 
     fn fail(&mut self, error: h2::Error) -> h2::Error {
-        self.stage = Stage::Ended(Fate::Swallowed);
+        self.stage = PumpStage::Ended(ProxyFate::Swallowed);
         error
     }
 
-    fn tell(&self, piece: Piece, fate: Fate, gate: &mut Gate) {
+    fn tell(&self, piece: Piece, fate: ProxyFate, gate: &mut Gate) {
         match fate {
-            Fate::Passed => gate.pass(self.direction, piece),
-            Fate::Swallowed => gate.swallow(self.direction, piece),
+            ProxyFate::Passed => gate.pass(self.direction, piece),
+            ProxyFate::Swallowed => gate.swallow(self.direction, piece),
         }
     }
 }

@@ -28,7 +28,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::proxy::gate::{Gate, Piece};
 use crate::proxy::head;
-use crate::proxy::notice::{Direction, Fate};
+use crate::proxy::notice::{Direction, ProxyFate};
 use crate::proxy::pump::Pump;
 use crate::proxy::upstream::Upstream;
 
@@ -36,13 +36,13 @@ use crate::proxy::upstream::Upstream;
 pub(crate) struct Relay {
     gate: Gate,
     request: RecvStream,
-    answer: Answer,
+    answer: ClientReply,
     to_node: Pump,
     is_grpc: bool,
 }
 
 /// The half that the client reads.
-enum Answer {
+enum ClientReply {
     Awaited(SendResponse<Bytes>),
     Begun(SendStream<Bytes>),
 }
@@ -50,7 +50,7 @@ enum Answer {
 /// The half that the node reads and writes.
 struct NodeHalf {
     sender: SendStream<Bytes>,
-    reply: Reply,
+    reply: NodeReply,
     to_client: Pump,
     /// The node has answered in full and wants no more of the request (RFC 9113 section 8.1).
     is_deaf: bool,
@@ -58,13 +58,13 @@ struct NodeHalf {
 }
 
 /// The half that the node writes.
-enum Reply {
+enum NodeReply {
     Awaited(ResponseFuture),
     Begun(RecvStream),
 }
 
 /// How the opening of a stream at the node went.
-enum Opening {
+enum StreamOpening {
     Joined(Box<NodeHalf>),
     Silenced,
     Refused(String),
@@ -72,7 +72,7 @@ enum Opening {
 }
 
 /// Why client and node are parted.
-enum Parting {
+enum StreamParting {
     Answered,
     ClientLeft,
     NodeLeft(h2::Error),
@@ -88,36 +88,36 @@ impl Relay {
         let (head, request) = request.into_parts();
         let is_grpc = head::is_grpc(&head.headers);
         let to_node = Pump::new(Direction::ToNode);
-        (Relay { gate, request, answer: Answer::Awaited(respond), to_node, is_grpc }, head)
+        (Relay { gate, request, answer: ClientReply::Awaited(respond), to_node, is_grpc }, head)
     }
 
     /// Relays until the client's half is over; a node half that must not learn of it is handed back.
-    pub(crate) async fn run(mut self, head: request::Parts, upstream: &Upstream) -> Option<Kept> {
+    pub(crate) async fn run(mut self, head: request::Parts, upstream: &Upstream) -> Option<KeptHalf> {
         match self.open(head, upstream).await {
-            Opening::Joined(node) => return self.join(*node).await,
-            Opening::Silenced => self.hang().await,
-            Opening::Refused(reason) => {
+            StreamOpening::Joined(node) => return self.join(*node).await,
+            StreamOpening::Silenced => self.hang().await,
+            StreamOpening::Refused(reason) => {
                 if self.refuse(&reason).is_none() {
                     self.hang().await;
                 }
             }
-            Opening::ClientLeft => {}
+            StreamOpening::ClientLeft => {}
         }
         self.gate.close();
         None
     }
 
-    async fn open(&mut self, head: request::Parts, upstream: &Upstream) -> Opening {
+    async fn open(&mut self, head: request::Parts, upstream: &Upstream) -> StreamOpening {
         if self.gate.is_silent(Direction::ToNode) {
             self.gate.swallow(Direction::ToNode, Piece::Headers);
-            return Opening::Silenced;
+            return StreamOpening::Silenced;
         }
         let slot = tokio::select! {
             biased;
             () = poll_fn(|context| self.answer.poll_left(context)) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
                 self.gate.swallow(Direction::ToNode, Piece::Reset);
-                return Opening::ClientLeft;
+                return StreamOpening::ClientLeft;
             }
             slot = upstream.slot() => slot,
         };
@@ -129,7 +129,7 @@ impl Relay {
         .await;
         if self.gate.is_silent(Direction::ToNode) {
             self.gate.swallow(Direction::ToNode, Piece::Headers);
-            return Opening::Silenced;
+            return StreamOpening::Silenced;
         }
         let is_whole = self.request.is_end_stream();
         let sent = slot.map_err(|error| format!("failed to {error}")).and_then(|slot| {
@@ -142,20 +142,20 @@ impl Relay {
                 if is_whole {
                     self.to_node.end_with_headers(&self.gate);
                 }
-                Opening::Joined(Box::new(NodeHalf::new(reply, sender, permit)))
+                StreamOpening::Joined(Box::new(NodeHalf::new(reply, sender, permit)))
             }
             Err(reason) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
-                Opening::Refused(reason)
+                StreamOpening::Refused(reason)
             }
         }
     }
 
-    async fn join(mut self, mut node: NodeHalf) -> Option<Kept> {
+    async fn join(mut self, mut node: NodeHalf) -> Option<KeptHalf> {
         let parting = poll_fn(|context| self.poll_joined(context, &mut node)).await;
         match parting {
-            Parting::Answered | Parting::ClientLeft => self.let_go(node, &parting),
-            Parting::NodeLeft(error) => {
+            StreamParting::Answered | StreamParting::ClientLeft => self.let_go(node, &parting),
+            StreamParting::NodeLeft(error) => {
                 drop(node);
                 // h2 forgets what waits for the socket when a stream is reset; after one turn of the connection's task
                 // only what the socket or the client has no room for is left to forget.
@@ -170,64 +170,64 @@ impl Relay {
     }
 
     /// Both pumps come before the resets: what arrived before a reset is handed on before it, if there is room.
-    fn poll_joined(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<Parting> {
+    fn poll_joined(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<StreamParting> {
         self.gate.follow(context);
         match self.poll_to_client(context, node) {
-            Poll::Ready(Ok(Fate::Passed)) => return Poll::Ready(Parting::Answered),
-            Poll::Ready(Err(error)) => return Poll::Ready(Parting::NodeLeft(error)),
+            Poll::Ready(Ok(ProxyFate::Passed)) => return Poll::Ready(StreamParting::Answered),
+            Poll::Ready(Err(error)) => return Poll::Ready(StreamParting::NodeLeft(error)),
             // Swallowed: the client hears nothing of the end, and may go on writing.
-            Poll::Ready(Ok(Fate::Swallowed)) | Poll::Pending => {}
+            Poll::Ready(Ok(ProxyFate::Swallowed)) | Poll::Pending => {}
         }
         let sink = if node.is_deaf { None } else { Some(&mut node.sender) };
         // Its error is the client's leaving, which the answer's half tells as well.
         let _ = self.to_node.poll(context, &mut self.request, sink, &mut self.gate);
         if self.answer.poll_left(context).is_ready() {
-            return Poll::Ready(Parting::ClientLeft);
+            return Poll::Ready(StreamParting::ClientLeft);
         }
-        node.poll_lost(context).map(Parting::NodeLeft)
+        node.poll_lost(context).map(StreamParting::NodeLeft)
     }
 
-    fn poll_to_client(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<Result<Fate, h2::Error>> {
-        if let Reply::Awaited(reply) = &mut node.reply {
+    fn poll_to_client(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<Result<ProxyFate, h2::Error>> {
+        if let NodeReply::Awaited(reply) = &mut node.reply {
             let (head, body) = ready!(Pin::new(reply).poll(context))?.into_parts();
             let is_whole = body.is_end_stream();
-            node.reply = Reply::Begun(body);
+            node.reply = NodeReply::Begun(body);
             if self.gate.is_silent(Direction::ToClient) {
                 self.gate.swallow(Direction::ToClient, Piece::Headers);
             } else {
                 let fate = self.answer.begin(Response::from_parts(head, ()), is_whole);
                 self.tell_begun(fate);
-                if is_whole && fate == Fate::Passed {
+                if is_whole && fate == ProxyFate::Passed {
                     node.to_client.end_with_headers(&self.gate);
                     return Poll::Ready(Ok(fate));
                 }
             }
         }
-        let Reply::Begun(body) = &mut node.reply else { return Poll::Pending };
+        let NodeReply::Begun(body) = &mut node.reply else { return Poll::Pending };
         let sink = match &mut self.answer {
-            Answer::Awaited(_) => None,
-            Answer::Begun(sink) => Some(sink),
+            ClientReply::Awaited(_) => None,
+            ClientReply::Begun(sink) => Some(sink),
         };
         node.to_client.poll(context, body, sink, &mut self.gate)
     }
 
-    fn tell_begun(&mut self, fate: Fate) {
+    fn tell_begun(&mut self, fate: ProxyFate) {
         match fate {
-            Fate::Passed => self.gate.pass(Direction::ToClient, Piece::Headers),
-            Fate::Swallowed => self.gate.swallow(Direction::ToClient, Piece::Headers),
+            ProxyFate::Passed => self.gate.pass(Direction::ToClient, Piece::Headers),
+            ProxyFate::Swallowed => self.gate.swallow(Direction::ToClient, Piece::Headers),
         }
     }
 
     /// The client's half is over: the node is told by a reset, which dropping its half sends after all that was
     /// written before, unless nothing is left to tell or a rule forbids it.
-    fn let_go(mut self, node: NodeHalf, parting: &Parting) -> Option<Kept> {
-        if matches!(parting, Parting::Answered) && self.to_node.has_passed_the_end() {
+    fn let_go(mut self, node: NodeHalf, parting: &StreamParting) -> Option<KeptHalf> {
+        if matches!(parting, StreamParting::Answered) && self.to_node.has_passed_the_end() {
             self.gate.close();
             return None;
         }
         if self.gate.is_ruled(Direction::ToNode) {
             self.gate.swallow(Direction::ToNode, Piece::Reset);
-            return Some(Kept { gate: self.gate, node });
+            return Some(KeptHalf { gate: self.gate, node });
         }
         drop(node);
         self.gate.pass(Direction::ToNode, Piece::Reset);
@@ -242,8 +242,8 @@ impl Relay {
             return None;
         }
         match &mut self.answer {
-            Answer::Awaited(_) => return self.refuse(&format!("lost the node before its headers: {error}")),
-            Answer::Begun(sink) => sink.send_reset(Reason::INTERNAL_ERROR),
+            ClientReply::Awaited(_) => return self.refuse(&format!("lost the node before its headers: {error}")),
+            ClientReply::Begun(sink) => sink.send_reset(Reason::INTERNAL_ERROR),
         }
         self.gate.pass(Direction::ToClient, Piece::Reset);
         Some(())
@@ -255,7 +255,7 @@ impl Relay {
             self.gate.swallow(Direction::ToClient, Piece::Headers);
             return None;
         }
-        if let Answer::Awaited(respond) = &mut self.answer
+        if let ClientReply::Awaited(respond) = &mut self.answer
             && head::refuse(respond, self.is_grpc, reason).is_ok()
         {
             self.gate.pass(Direction::ToClient, Piece::Headers);
@@ -277,18 +277,18 @@ impl Relay {
     }
 }
 
-impl Answer {
-    fn begin(&mut self, response: Response<()>, is_whole: bool) -> Fate {
-        let Answer::Awaited(respond) = self else { return Fate::Swallowed };
+impl ClientReply {
+    fn begin(&mut self, response: Response<()>, is_whole: bool) -> ProxyFate {
+        let ClientReply::Awaited(respond) = self else { return ProxyFate::Swallowed };
         match respond.send_response(response, is_whole) {
             Ok(sink) => {
-                *self = Answer::Begun(sink);
-                Fate::Passed
+                *self = ClientReply::Begun(sink);
+                ProxyFate::Passed
             }
             Err(_) => {
                 // The client is gone already, or HTTP/2 cannot express the head; the reset ends the second case too.
                 respond.send_reset(Reason::INTERNAL_ERROR);
-                Fate::Swallowed
+                ProxyFate::Swallowed
             }
         }
     }
@@ -296,8 +296,8 @@ impl Answer {
     /// Ready when the client reset the stream or its connection is gone.
     fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match self {
-            Answer::Awaited(respond) => respond.poll_reset(context).map(drop),
-            Answer::Begun(sink) => sink.poll_reset(context).map(drop),
+            ClientReply::Awaited(respond) => respond.poll_reset(context).map(drop),
+            ClientReply::Begun(sink) => sink.poll_reset(context).map(drop),
         }
     }
 }
@@ -305,7 +305,7 @@ impl Answer {
 impl NodeHalf {
     fn new(reply: ResponseFuture, sender: SendStream<Bytes>, permit: OwnedSemaphorePermit) -> Self {
         let to_client = Pump::new(Direction::ToClient);
-        NodeHalf { sender, reply: Reply::Awaited(reply), to_client, is_deaf: false, _permit: permit }
+        NodeHalf { sender, reply: NodeReply::Awaited(reply), to_client, is_deaf: false, _permit: permit }
     }
 
     /// Ready when the node reset the stream or its connection is gone.
@@ -326,12 +326,12 @@ impl NodeHalf {
 
     /// Reads and swallows what the node says; ready when it has ended or lost the stream.
     fn poll_drain(&mut self, context: &mut Context<'_>, gate: &mut Gate) -> Poll<()> {
-        if let Reply::Awaited(reply) = &mut self.reply {
+        if let NodeReply::Awaited(reply) = &mut self.reply {
             let Ok(response) = ready!(Pin::new(reply).poll(context)) else { return Poll::Ready(()) };
             gate.swallow(Direction::ToClient, Piece::Headers);
-            self.reply = Reply::Begun(response.into_body());
+            self.reply = NodeReply::Begun(response.into_body());
         }
-        let Reply::Begun(body) = &mut self.reply else { return Poll::Pending };
+        let NodeReply::Begun(body) = &mut self.reply else { return Poll::Pending };
         if self.to_client.poll(context, body, None, gate).is_ready() {
             return Poll::Ready(());
         }
@@ -340,12 +340,12 @@ impl NodeHalf {
 }
 
 /// The node half of a stream whose client left in silence: the node must not learn of it.
-pub(crate) struct Kept {
+pub(crate) struct KeptHalf {
     gate: Gate,
     node: NodeHalf,
 }
 
-impl Kept {
+impl KeptHalf {
     /// Keeps the half until the rule is removed or the node ends it.
     pub(crate) async fn run(mut self) {
         let is_told = poll_fn(|context| {

@@ -14,16 +14,16 @@ use http::Request;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::env::{Env, Socket};
+use crate::env::{Env, Socket, Tapped};
 use crate::proxy::config::{
     ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, HANDSHAKE_LIMIT, MAX_CONNECTIONS, MAX_HEADER_LIST, MAX_SEND_BUFFER,
     MAX_STREAMS_PER_CONNECTION, ProxyConfig, STREAM_WINDOW,
 };
 use crate::proxy::control::Control;
 use crate::proxy::gate::Gate;
-use crate::proxy::meter::Meter;
-use crate::proxy::notice::{Notice, Observer, StreamKey};
-use crate::proxy::relay::{Kept, Relay};
+use crate::proxy::notice::{ProxyNotice, ProxyObserver, StreamKey};
+use crate::proxy::ping_counter::{Metered, PingCounter};
+use crate::proxy::relay::{KeptHalf, Relay};
 use crate::proxy::upstream::Upstream;
 
 /// Why a proxy cannot serve; fits after "failed to".
@@ -43,7 +43,7 @@ pub enum ProxyError {
 ///
 /// # Errors
 /// The port cannot be listened on; nothing that happens later ends it.
-pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn Observer>) -> Result<(), ProxyError> {
+pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<(), ProxyError> {
     let ProxyConfig { port, upstream, tcp, control } = config;
     let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
     let upstream = Arc::new(Upstream::new(env, upstream, tcp));
@@ -58,7 +58,7 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn Observer>) -
                 Ok(socket) => {
                     serial += 1;
                     let (control, observer, upstream) = (control.clone(), observer.clone(), upstream.clone());
-                    let client = Client { serial, peer: socket.peer().ip(), control, observer, upstream };
+                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, upstream };
                     clients.spawn(client.run(socket));
                 }
                 Err(error) => {
@@ -71,19 +71,19 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn Observer>) -
 }
 
 /// One client connection.
-struct Client {
+struct ProxyClient {
     serial: u64,
     peer: IpAddr,
     control: Control,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn ProxyObserver>,
     upstream: Arc<Upstream>,
 }
 
-impl Client {
+impl ProxyClient {
     async fn run(self, socket: Socket) {
         let connection = self.serial;
-        self.observer.notice(Notice::ConnectionOpened { connection, peer: socket.peer() });
-        let socket = Meter::new(socket, connection, self.observer.clone());
+        self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
+        let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
@@ -97,14 +97,14 @@ impl Client {
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
             Err(_late) => tracing::debug!(connection, "no HTTP/2 from the client in time"),
         }
-        self.observer.notice(Notice::ConnectionClosed { connection });
+        self.observer.notice(ProxyNotice::ConnectionClosed { connection });
         while let Some(ended) = kept.join_next().await {
             complain(ended.err());
         }
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut http: Connection<Meter<Socket>, Bytes>, kept: &mut JoinSet<()>) {
+    async fn serve_streams(&self, mut http: Connection<Metered<Socket>, Bytes>, kept: &mut JoinSet<()>) {
         let mut relays = JoinSet::new();
         loop {
             tokio::select! {
@@ -129,7 +129,12 @@ impl Client {
         }
     }
 
-    fn start(&self, request: Request<RecvStream>, respond: SendResponse<Bytes>, relays: &mut JoinSet<Option<Kept>>) {
+    fn start(
+        &self,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        relays: &mut JoinSet<Option<KeptHalf>>,
+    ) {
         let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
         let gate = Gate::new(&self.control, self.observer.clone(), stream, self.peer, request.uri().path());
         let (relay, head) = Relay::new(gate, request, respond);
@@ -139,7 +144,7 @@ impl Client {
 }
 
 /// Takes over the node half that a relay left behind.
-fn adopt(ended: Result<Option<Kept>, JoinError>, kept: &mut JoinSet<()>) {
+fn adopt(ended: Result<Option<KeptHalf>, JoinError>, kept: &mut JoinSet<()>) {
     match ended {
         Ok(Some(half)) => drop(kept.spawn(half.run())),
         Ok(None) => {}

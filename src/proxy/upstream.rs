@@ -59,14 +59,14 @@ pub(crate) struct Upstream {
 
 #[derive(Default)]
 struct Pool {
-    link: Option<Link>,
+    link: Option<UpstreamLink>,
     failure: Option<UpstreamError>,
     /// One task per connection; more than one while streams run on after GOAWAY.
     drivers: JoinSet<()>,
 }
 
 #[derive(Clone)]
-struct Link {
+struct UpstreamLink {
     sender: SendRequest<Bytes>,
     /// As many permits as the node allows concurrent streams; closed when the connection is gone.
     slots: Arc<Semaphore>,
@@ -110,7 +110,7 @@ impl Upstream {
     /// The node cannot be reached, or has no room in time.
     pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
         for _ in 0..LINK_TRIES {
-            let Link { sender, slots } = self.link().await?;
+            let UpstreamLink { sender, slots } = self.link().await?;
             let permit = match timeout(SLOT_LIMIT, slots.acquire_owned()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => continue,
@@ -124,7 +124,7 @@ impl Upstream {
         Err(UpstreamError::Lost(self.address.clone()))
     }
 
-    async fn link(&self) -> Result<Link, UpstreamError> {
+    async fn link(&self) -> Result<UpstreamLink, UpstreamError> {
         let seen = self.dials.load(Ordering::Relaxed);
         let mut pool = self.pool.lock().await;
         if let Some(link) = &pool.link
@@ -144,7 +144,7 @@ impl Upstream {
         self.dials.fetch_add(1, Ordering::Relaxed);
         let (sender, connection) = dialled.inspect_err(|error| pool.failure = Some(error.clone()))?;
         let driver = Driver::new(connection);
-        let link = Link { sender, slots: driver.slots.clone() };
+        let link = UpstreamLink { sender, slots: driver.slots.clone() };
         pool.drivers.spawn(driver);
         pool.failure = None;
         pool.link = Some(link.clone());

@@ -28,7 +28,7 @@ pub struct TapSeat {
 }
 
 /// Makes the observer of one process of a proxy.
-pub type TapMaker = Arc<dyn Fn(TapSeat) -> Arc<dyn proxy::Observer>>;
+pub type TapMaker = Arc<dyn Fn(TapSeat) -> Arc<dyn proxy::ProxyObserver>>;
 
 /// Proxies, each of which leads to one host.
 pub struct ProxyRole {

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use redb::StorageBackend;
 
-use crate::env::{Dice, Disk};
+use crate::env::{Dice, Die, Disk};
 use crate::fault::{DiskHarm, Landmark, Moment, Unsynced};
 use crate::world::disk::harms::Harms;
 use crate::world::disk::store::Store;
@@ -60,7 +60,7 @@ impl Disks {
             harms: Arc::default(),
             seed,
             host: host.to_owned(),
-            dice: Dice::named(seed, &format!("disk {host}")),
+            dice: Dice::named(seed, &Die::Disk { host }),
         }
     }
 
@@ -75,7 +75,7 @@ impl Disks {
 
     /// The fault of that number begins.
     pub(crate) fn begin(&mut self, number: u32, harm: DiskHarm) {
-        let dice = Dice::named(self.seed, &format!("fault {number} {}", self.host));
+        let dice = Dice::named(self.seed, &Die::DiskFault { clause: number, host: &self.host });
         lock(&self.harms).begin(number, harm, dice);
     }
 

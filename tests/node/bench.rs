@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
-use pulseless::subject::xmtp::node::{CloseReason, Limits, NodeConfig, Notice, Observer, serve};
+use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeLimits, NodeNotice, NodeObserver, serve};
 use pulseless::subject::xmtp::wire::{
     Add, Cursor, Kind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto,
 };
@@ -113,7 +113,7 @@ impl Surroundings for Pipes {
     }
 
     fn dice(&self) -> Dice {
-        Dice::named(1, "node")
+        Dice::named(1, &Die::Test("node"))
     }
 
     fn disk(&self, _: &str) -> io::Result<Disk> {
@@ -130,10 +130,10 @@ pub fn address(port: u16) -> SocketAddr {
 }
 
 #[derive(Default)]
-pub struct Notices(pub Mutex<Vec<Notice>>);
+pub struct Notices(pub Mutex<Vec<NodeNotice>>);
 
-impl Observer for Notices {
-    fn notice(&self, notice: Notice) {
+impl NodeObserver for Notices {
+    fn notice(&self, notice: NodeNotice) {
         self.0.lock().expect("not poisoned").push(notice);
     }
 }
@@ -157,7 +157,7 @@ impl Bench {
         let (dialled, arrivals) = mpsc::channel(4);
         let pipes = Arc::new(Pipes { disk, arrivals: Mutex::new(Some(arrivals)) });
         let notices = Arc::new(Notices::default());
-        let observer: Arc<dyn Observer> = Arc::clone(&notices) as Arc<dyn Observer>;
+        let observer: Arc<dyn NodeObserver> = Arc::clone(&notices) as Arc<dyn NodeObserver>;
         let node = tokio::spawn(async move { serve(pipes, config, observer).await.expect("a good start") });
         let connector = tower::service_fn(move |_: Uri| {
             let (near, far) = tokio::io::duplex(64 << 10);
@@ -221,14 +221,14 @@ impl Bench {
         Wire { requests: Some(requests), responses: responses.into_inner() }
     }
 
-    pub async fn closings(&self) -> Vec<CloseReason> {
+    pub async fn closings(&self) -> Vec<NodeCloseReason> {
         sleep(MOMENT).await;
-        let closed = |notice: &Notice| match notice {
-            Notice::StreamClosed { stream: _, reason } => Some(reason.clone()),
-            Notice::Stored { .. }
-            | Notice::StreamOpened { .. }
-            | Notice::LogOpened { .. }
-            | Notice::StoreFailed { .. } => None,
+        let closed = |notice: &NodeNotice| match notice {
+            NodeNotice::StreamClosed { stream: _, reason } => Some(reason.clone()),
+            NodeNotice::Stored { .. }
+            | NodeNotice::StreamOpened { .. }
+            | NodeNotice::LogOpened { .. }
+            | NodeNotice::StoreFailed { .. } => None,
         };
         self.notices.0.lock().expect("not poisoned").iter().filter_map(closed).collect()
     }
@@ -319,6 +319,6 @@ pub fn show(frame: &Response) -> String {
     }
 }
 
-pub fn limited(limits: Limits) -> NodeConfig {
+pub fn limited(limits: NodeLimits) -> NodeConfig {
     NodeConfig { limits, ..NodeConfig::default() }
 }

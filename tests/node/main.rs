@@ -7,7 +7,7 @@ mod bench;
 
 use bench::{Bench, KeptDisk, MOMENT, SECOND, address, limited, mutate, show, topic};
 use bytes::Bytes;
-use pulseless::subject::xmtp::node::{CloseReason, Limits, NodeConfig, Notice, Quirk, Rate};
+use pulseless::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeLimits, NodeNotice, NodeQuirk, RateLimit};
 use pulseless::subject::xmtp::wire::{Mutate, Nonce, Request, Response, Tag, application_message, proto};
 use tokio::time::{Instant, sleep};
 use tonic::Code;
@@ -59,7 +59,7 @@ async fn t4_a_silent_client_is_reaped_within_the_deadline_and_only_the_right_pon
     assert_eq!(wire.frame().await, "pong 5");
     assert_eq!(wire.ending().await.code(), Code::DeadlineExceeded);
     assert!(start.elapsed().abs_diff(40 * SECOND) < SECOND, "{:?}", start.elapsed());
-    assert_eq!(bench.closings().await, [CloseReason::Reaped]);
+    assert_eq!(bench.closings().await, [NodeCloseReason::Reaped]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +122,7 @@ async fn t10_a_bounded_catchup_ends_in_ok_with_nothing_after_its_marker() {
         frames.push(show(&frame));
     }
     assert_eq!(frames, ["complete 2", "wave 1: #2", "caught up: 1 topics", "complete 1"]);
-    assert_eq!(bench.closings().await, [CloseReason::Finished]);
+    assert_eq!(bench.closings().await, [NodeCloseReason::Finished]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +161,7 @@ async fn t14_an_unknown_version_and_a_malformed_topic_are_invalid() {
     bad.removes.push(Bytes::from_static(&[9]));
     wire.send_raw(frame);
     assert_eq!(wire.ending().await.code(), Code::InvalidArgument);
-    assert!(matches!(bench.closings().await[..], [CloseReason::Refused(_), CloseReason::Refused(_)]));
+    assert!(matches!(bench.closings().await[..], [NodeCloseReason::Refused(_), NodeCloseReason::Refused(_)]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +177,7 @@ async fn t16_a_replay_is_merged_by_id_over_its_topics_for_each_kind() {
 
 #[tokio::test(start_paused = true)]
 async fn t18_the_seam_loses_nothing_doubles_nothing_and_does_not_hold_up_other_topics() {
-    let bench = Bench::start(limited(Limits { frame_messages: 10, frames: 1, ..Limits::default() })).await;
+    let bench = Bench::start(limited(NodeLimits { frame_messages: 10, frames: 1, ..NodeLimits::default() })).await;
     let mut wire = bench.subscribe().await;
     wire.mutate(1, &[("other", 0)], &[]);
     wire.until_complete(1).await;
@@ -232,8 +232,8 @@ async fn t19_adds_need_an_id_that_is_nonzero_and_not_in_flight() {
 
 #[tokio::test(start_paused = true)]
 async fn too_many_mutates_and_pings_are_refused_by_name() {
-    let rate = Rate { burst: 2, per_second: 1 };
-    let bench = Bench::start(limited(Limits { mutates: rate, client_pings: rate, ..Limits::default() })).await;
+    let rate = RateLimit { burst: 2, per_second: 1 };
+    let bench = Bench::start(limited(NodeLimits { mutates: rate, client_pings: rate, ..NodeLimits::default() })).await;
     for flood in [Request::Ping(Nonce(1)), Request::Pong(Nonce(1)), Request::Mutate(mutate(0, &[], &[]))] {
         let mut wire = bench.subscribe().await;
         for _ in 0..3 {
@@ -246,7 +246,7 @@ async fn too_many_mutates_and_pings_are_refused_by_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_that_reads_nothing_is_too_slow_and_a_pong_is_heard_all_the_same() {
-    let bench = Bench::start(limited(Limits { pending_messages: 10_000, ..Limits::default() })).await;
+    let bench = Bench::start(limited(NodeLimits { pending_messages: 10_000, ..NodeLimits::default() })).await;
     let mut wire = bench.subscribe().await;
     wire.mutate(1, &[("a", 0)], &[]);
     wire.until_complete(1).await;
@@ -258,7 +258,7 @@ async fn a_consumer_that_reads_nothing_is_too_slow_and_a_pong_is_heard_all_the_s
     for _ in 0..3 {
         bench.publish(&["a"; 5_000]).await;
     }
-    assert_eq!(bench.closings().await, [CloseReason::TooSlow]);
+    assert_eq!(bench.closings().await, [NodeCloseReason::TooSlow]);
     let status = wire.ending().await;
     assert_eq!((status.code(), status.message()), (Code::Aborted, "consumer too slow"));
 }
@@ -270,7 +270,7 @@ async fn a_client_that_vanishes_is_told_once_as_gone() {
     wire.mutate(1, &[("a", 0)], &[]);
     sleep(MOMENT).await;
     drop(wire);
-    assert_eq!(bench.closings().await, [CloseReason::PeerGone]);
+    assert_eq!(bench.closings().await, [NodeCloseReason::PeerGone]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,8 +279,8 @@ async fn a_node_that_is_dropped_ends_its_streams() {
     let mut wire = bench.subscribe().await;
     bench.node.abort();
     assert_ne!(wire.ending().await.code(), Code::Ok);
-    assert_eq!(bench.closings().await, [CloseReason::PeerGone]);
-    let opened = Notice::StreamOpened { stream: 1, peer: Some(address(2)) };
+    assert_eq!(bench.closings().await, [NodeCloseReason::PeerGone]);
+    let opened = NodeNotice::StreamOpened { stream: 1, peer: Some(address(2)) };
     assert_eq!(bench.notices.0.lock().expect("not poisoned")[1], opened);
 }
 
@@ -289,7 +289,7 @@ async fn what_was_acknowledged_survives_a_restart_and_is_paged_both_ways() {
     let disk = KeptDisk::default();
     let bench = Bench::start_on(disk.clone(), NodeConfig::default()).await;
     bench.publish(&["a", "b", "a"]).await;
-    let stored = |notice: &Notice| matches!(notice, Notice::Stored { .. });
+    let stored = |notice: &NodeNotice| matches!(notice, NodeNotice::Stored { .. });
     assert_eq!(bench.notices.0.lock().expect("not poisoned").iter().filter(|notice| stored(notice)).count(), 3);
     bench.node.abort();
     sleep(MOMENT).await;
@@ -322,13 +322,13 @@ async fn one_bad_message_stores_none_of_its_request() {
 
 #[tokio::test(start_paused = true)]
 async fn the_quirks_of_the_shell_show() {
-    let bench = Bench::start(NodeConfig { quirk: Some(Quirk::AcksUnstored), ..NodeConfig::default() }).await;
+    let bench = Bench::start(NodeConfig { quirk: Some(NodeQuirk::AcksUnstored), ..NodeConfig::default() }).await;
     for _ in 0..20 {
         bench.publish(&["a"]).await;
     }
     assert_eq!(bench.query("a", proto::PagingInfo::default()).await.0.len(), 18);
-    let limits = Limits { frame_messages: 10, frames: 1, ..Limits::default() };
-    let bench = Bench::start(NodeConfig { quirk: Some(Quirk::MixedTags), ..limited(limits) }).await;
+    let limits = NodeLimits { frame_messages: 10, frames: 1, ..NodeLimits::default() };
+    let bench = Bench::start(NodeConfig { quirk: Some(NodeQuirk::MixedTags), ..limited(limits) }).await;
     let mut wire = bench.subscribe().await;
     wire.mutate(1, &[("live", 0)], &[]);
     wire.until_complete(1).await;
@@ -370,9 +370,9 @@ async fn a_store_that_fails_costs_the_call_and_ends_the_streams_that_might_miss_
     wire.mutate(1, &[("a", 0)], &[]);
     assert_eq!(wire.until_complete(1).await, ["wave 1: #1 #2", "caught up: 1 topics", "complete 1"]);
     let notices = bench.notices.0.lock().expect("not poisoned");
-    let opened = notices.iter().filter(|notice| matches!(notice, Notice::LogOpened { .. })).count();
-    let failed = notices.iter().filter(|notice| matches!(notice, Notice::StoreFailed { .. })).count();
-    let stored = notices.iter().filter(|notice| matches!(notice, Notice::Stored { .. })).count();
+    let opened = notices.iter().filter(|notice| matches!(notice, NodeNotice::LogOpened { .. })).count();
+    let failed = notices.iter().filter(|notice| matches!(notice, NodeNotice::StoreFailed { .. })).count();
+    let stored = notices.iter().filter(|notice| matches!(notice, NodeNotice::Stored { .. })).count();
     assert_eq!((opened, failed, stored), (2, 1, 1), "{notices:?}");
 }
 

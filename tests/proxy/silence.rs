@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use globset::Glob;
 use h2::Reason;
-use pulseless::proxy::{Direction, Fate, Notice, Silence, StreamKey};
+use pulseless::proxy::{Direction, ProxyFate, ProxyNotice, Silence, StreamKey};
 
 use crate::world::{ClientEnd, NodeEnd, World, grpc_status, is_quiet, read, read_reset, settle, soon, write};
 
@@ -42,14 +42,14 @@ async fn in_silence_nothing_passes_but_ping_is_answered_and_senders_are_not_stop
     assert!(!world.control.is_felt(1));
     let written = Arc::new(AtomicUsize::new(0));
     let writer = tokio::spawn(write(there.to_client, LOAD, written.clone()));
-    let pings = |notice: &Notice| matches!(notice, Notice::PingAnswered { connection: 1 });
+    let pings = |notice: &ProxyNotice| matches!(notice, ProxyNotice::PingAnswered { connection: 1 });
     let before = world.recorder.count(pings);
     assert!(client.ping().await && client.ping().await);
     assert_eq!(world.recorder.count(pings), before + 2);
     soon(writer).await.expect("the node is not stopped");
     assert!(is_quiet(&mut here.from_node).await);
-    assert_eq!(world.recorder.bytes(Direction::ToClient, Fate::Swallowed), LOAD);
-    assert_eq!(world.recorder.bytes(Direction::ToClient, Fate::Passed), 0);
+    assert_eq!(world.recorder.bytes(Direction::ToClient, ProxyFate::Swallowed), LOAD);
+    assert_eq!(world.recorder.bytes(Direction::ToClient, ProxyFate::Passed), 0);
     assert!(world.control.is_felt(1));
 }
 
@@ -123,10 +123,10 @@ async fn a_stream_opened_in_silence_hangs_for_ever() {
     to_node.send_data("anybody?".into(), true).expect("the stream is open");
     assert!(world.try_call().await.is_none());
     assert!(tokio::time::timeout(std::time::Duration::from_secs(600), &mut response).await.is_err());
-    assert_eq!(world.recorder.bytes(Direction::ToNode, Fate::Swallowed), 8);
+    assert_eq!(world.recorder.bytes(Direction::ToNode, ProxyFate::Swallowed), 8);
     drop((response, to_node));
     settle().await;
-    assert_eq!(world.recorder.count(|notice| matches!(notice, Notice::StreamClosed { .. })), 1);
+    assert_eq!(world.recorder.count(|notice| matches!(notice, ProxyNotice::StreamClosed { .. })), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,8 +149,8 @@ async fn the_end_of_the_node_is_swallowed_too() {
     }
     assert!(tokio::time::timeout(std::time::Duration::from_secs(600), &mut unanswered).await.is_err());
     assert!(client.ping().await);
-    assert!(world.recorder.has_reset(Direction::ToClient, Fate::Swallowed));
-    assert!(!world.recorder.has_reset(Direction::ToClient, Fate::Passed));
+    assert!(world.recorder.has_reset(Direction::ToClient, ProxyFate::Swallowed));
+    assert!(!world.recorder.has_reset(Direction::ToClient, ProxyFate::Passed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,13 +167,13 @@ async fn the_node_does_not_learn_of_a_client_that_left_in_silence_until_the_rule
         assert!(is_quiet(&mut node.from_client).await);
         node.to_client.send_data("still here?".into(), false).expect("the stream is open");
     }
-    assert!(world.recorder.has_reset(Direction::ToNode, Fate::Swallowed));
-    assert_eq!(world.recorder.count(|notice| matches!(notice, Notice::ConnectionClosed { .. })), 1);
+    assert!(world.recorder.has_reset(Direction::ToNode, ProxyFate::Swallowed));
+    assert_eq!(world.recorder.count(|notice| matches!(notice, ProxyNotice::ConnectionClosed { .. })), 1);
     world.control.remove(1);
     for node in [&mut first, &mut second] {
         assert_eq!(read_reset(&mut node.from_client).await, Some(Reason::CANCEL));
     }
-    assert_eq!(world.recorder.count(|notice| matches!(notice, Notice::StreamClosed { .. })), 2);
+    assert_eq!(world.recorder.count(|notice| matches!(notice, ProxyNotice::StreamClosed { .. })), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,8 +185,8 @@ async fn a_kept_half_ends_with_the_node() {
     client.die().await;
     there.to_client.send_trailers(grpc_status("4")).expect("the stream is open");
     settle().await;
-    assert_eq!(world.recorder.count(|notice| matches!(notice, Notice::StreamClosed { .. })), 1);
-    assert!(!world.recorder.has_reset(Direction::ToNode, Fate::Passed));
+    assert_eq!(world.recorder.count(|notice| matches!(notice, ProxyNotice::StreamClosed { .. })), 1);
+    assert!(!world.recorder.has_reset(Direction::ToNode, ProxyFate::Passed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,9 +201,9 @@ async fn a_silence_frees_a_sender_that_a_stalled_reader_had_stopped() {
     world.control.add(1, Silence::default());
     settle().await;
     assert_eq!(written.load(Ordering::Relaxed), LOAD);
-    let passed = world.recorder.bytes(Direction::ToClient, Fate::Passed);
+    let passed = world.recorder.bytes(Direction::ToClient, ProxyFate::Passed);
     assert_eq!(read(&mut here.from_node).await.len(), passed);
-    assert_eq!(world.recorder.bytes(Direction::ToClient, Fate::Swallowed), LOAD - passed);
+    assert_eq!(world.recorder.bytes(Direction::ToClient, ProxyFate::Swallowed), LOAD - passed);
 }
 
 #[tokio::test(start_paused = true)]

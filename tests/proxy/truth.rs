@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use http::{Request, Response, StatusCode};
-use pulseless::proxy::{Direction, Fate, Notice, StreamKey};
+use pulseless::proxy::{Direction, ProxyFate, ProxyNotice, StreamKey};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 
@@ -42,17 +42,17 @@ async fn a_unary_call_passes_with_its_headers_and_trailers() {
     assert_eq!(read_trailers(&mut from_node).await, Some(grpc_status("0")));
     settle().await;
     let stream = StreamKey { connection: 1, stream: 1 };
-    let (up, down, fate) = (Direction::ToNode, Direction::ToClient, Fate::Passed);
+    let (up, down, fate) = (Direction::ToNode, Direction::ToClient, ProxyFate::Passed);
     let seen: Vec<_> = world.recorder.all().split_off(1);
     let expected = [
-        Notice::StreamOpened { stream, path: "/mls.Api/Query".into() },
-        Notice::Headers { stream, direction: up, fate },
-        Notice::Data { stream, direction: up, data: "question".into(), fate },
-        Notice::Trailers { stream, direction: up, fate },
-        Notice::Headers { stream, direction: down, fate },
-        Notice::Data { stream, direction: down, data: "answer".into(), fate },
-        Notice::Trailers { stream, direction: down, fate },
-        Notice::StreamClosed { stream },
+        ProxyNotice::StreamOpened { stream, path: "/mls.Api/Query".into() },
+        ProxyNotice::Headers { stream, direction: up, fate },
+        ProxyNotice::Data { stream, direction: up, data: "question".into(), fate },
+        ProxyNotice::Trailers { stream, direction: up, fate },
+        ProxyNotice::Headers { stream, direction: down, fate },
+        ProxyNotice::Data { stream, direction: down, data: "answer".into(), fate },
+        ProxyNotice::Trailers { stream, direction: down, fate },
+        ProxyNotice::StreamClosed { stream },
     ];
     assert_eq!(seen, expected);
 }
@@ -163,13 +163,13 @@ async fn a_clients_reset_reaches_the_node_as_cancel_after_what_it_wrote() {
     assert_eq!(read(&mut there.from_client).await, b"last words");
     let (_here, mut other) = world.open(&mut client).await;
     settle().await;
-    assert!(world.recorder.has_reset(Direction::ToNode, Fate::Passed));
+    assert!(world.recorder.has_reset(Direction::ToNode, ProxyFate::Passed));
     let reason = soon(std::future::poll_fn(|context| there.to_client.poll_reset(context))).await;
     assert_eq!(reason.expect("a reset"), Reason::CANCEL);
     client.die().await;
     assert_eq!(read_reset(&mut other.from_client).await, Some(Reason::CANCEL));
     let all = world.recorder.all();
-    assert_eq!(all.last(), Some(&Notice::ConnectionClosed { connection: 1 }));
+    assert_eq!(all.last(), Some(&ProxyNotice::ConnectionClosed { connection: 1 }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,7 +309,7 @@ async fn a_client_that_speaks_no_http_2_harms_nobody() {
     rude.write_all(b"GET / HTTP/1.1\r\nhost: proxy\r\n\r\n").await.expect("a pipe");
     let _silent = world.net.connect(from, PROXY_PORT).expect("the proxy listens");
     sleep(Duration::from_secs(11)).await;
-    assert_eq!(world.recorder.count(|notice| matches!(notice, Notice::ConnectionClosed { .. })), 2);
+    assert_eq!(world.recorder.count(|notice| matches!(notice, ProxyNotice::ConnectionClosed { .. })), 2);
     let mut client = world.client().await;
     let (mut here, _there) = world.open(&mut client).await;
     assert!(is_quiet(&mut here.from_node).await);

@@ -13,8 +13,8 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
-use pulseless::env::{Accept, Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
-use pulseless::proxy::{Control, Direction, Fate, Notice, Observer, ProxyConfig, serve};
+use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::proxy::{Control, Direction, ProxyConfig, ProxyFate, ProxyNotice, ProxyObserver, serve};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -75,7 +75,7 @@ impl Surroundings for Host {
     }
 
     fn dice(&self) -> Dice {
-        Dice::named(0, "proxy")
+        Dice::named(0, &Die::Test("proxy"))
     }
 
     fn disk(&self, _name: &str) -> io::Result<Disk> {
@@ -88,33 +88,33 @@ impl Surroundings for Host {
 }
 
 #[derive(Default)]
-pub struct Recorder(Mutex<Vec<Notice>>);
+pub struct Recorder(Mutex<Vec<ProxyNotice>>);
 
-impl Observer for Recorder {
-    fn notice(&self, notice: Notice) {
+impl ProxyObserver for Recorder {
+    fn notice(&self, notice: ProxyNotice) {
         self.0.lock().expect("no test panicked with the lock").push(notice);
     }
 }
 
 impl Recorder {
-    pub fn all(&self) -> Vec<Notice> {
+    pub fn all(&self) -> Vec<ProxyNotice> {
         self.0.lock().expect("no test panicked with the lock").clone()
     }
 
-    pub fn count(&self, is_meant: impl Fn(&Notice) -> bool) -> usize {
+    pub fn count(&self, is_meant: impl Fn(&ProxyNotice) -> bool) -> usize {
         self.all().iter().filter(|notice| is_meant(notice)).count()
     }
 
-    pub fn bytes(&self, way: Direction, what: Fate) -> usize {
-        let size = |notice: &Notice| match notice {
-            Notice::Data { direction, fate, data, .. } if *direction == way && *fate == what => data.len(),
+    pub fn bytes(&self, way: Direction, what: ProxyFate) -> usize {
+        let size = |notice: &ProxyNotice| match notice {
+            ProxyNotice::Data { direction, fate, data, .. } if *direction == way && *fate == what => data.len(),
             _ => 0,
         };
         self.all().iter().map(size).sum()
     }
 
-    pub fn has_reset(&self, way: Direction, what: Fate) -> bool {
-        let is_meant = |notice: &Notice| matches!(notice, Notice::Reset { direction, fate, .. } if *direction == way && *fate == what);
+    pub fn has_reset(&self, way: Direction, what: ProxyFate) -> bool {
+        let is_meant = |notice: &ProxyNotice| matches!(notice, ProxyNotice::Reset { direction, fate, .. } if *direction == way && *fate == what);
         self.count(is_meant) > 0
     }
 }

@@ -375,7 +375,7 @@ fn the_timers_of_a_kernel_stand_still_while_its_host_sleeps() {
     let options = TcpOptions { user_timeout: Some(Duration::from_secs(30)), ..NO_OPTIONS };
     play_by_hand(ask_at(&[(11, 9)], options), |leap, _, seen| {
         run_until(leap, 10);
-        leap.begin(1, &on_link(LinkHarm::Partition, 0, 0).fault);
+        leap.begin(1, &on_link(LinkHarm::Partition, 0, 0).harm);
         run_until(leap, 15);
         leap.begin(2, &on_host("client", ProcessHarm::Suspended));
         run_until(leap, 115);
@@ -423,8 +423,8 @@ fn a_host_without_power_refuses_nobody() {
 
 #[test]
 fn a_moved_name_leads_to_the_other_host() {
-    let fault =
-        on_host("client", KernelHarm::Name { name: "nowhere".into(), answer: Answer::Moves { to: "server".into() } });
+    let moves = KernelHarm::Name { name: "nowhere".into(), answer: Answer::Moves { to: "server".into() } };
+    let harm = Harm::Kernel { on: names(["client"]), harm: moves };
     let dial = |env: Env, seen: Seen| -> Run {
         Box::pin(async move {
             let socket = env.dial(&Address::new("nowhere", PORT)).await?;

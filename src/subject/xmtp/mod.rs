@@ -12,6 +12,7 @@ pub mod frame;
 mod milestone;
 pub mod node;
 mod observe;
+mod quirk;
 mod roles;
 pub mod settings;
 pub mod spec;
@@ -22,3 +23,4 @@ pub mod workload;
 
 pub use entry::{SUBJECTS, Xmtp, XmtpSetup};
 pub use milestone::MILESTONES;
+pub use quirk::UnknownQuirk;

@@ -4,8 +4,8 @@
 
 use crate::history::{Beat, CloseReason, EndCause, Event, Recorder, key_of};
 use crate::subject::xmtp::channels::Channels;
-use crate::subject::xmtp::client::{self, Cause};
-use crate::subject::xmtp::node;
+use crate::subject::xmtp::client::{Cause, ClientNotice, ClientObserver};
+use crate::subject::xmtp::node::{NodeCloseReason, NodeNotice, NodeObserver};
 
 /// Observes one client process.
 pub(crate) struct ClientHistory {
@@ -19,26 +19,27 @@ impl ClientHistory {
     }
 }
 
-impl client::Observer for ClientHistory {
-    fn notice(&self, notice: client::Notice) {
-        use client::Notice;
+impl ClientObserver for ClientHistory {
+    fn notice(&self, notice: ClientNotice) {
         let event = match notice {
-            Notice::Dialing { attempt } => Event::Dialing { attempt },
-            Notice::InboxOpened { cursors } => Event::InboxOpened { cursors: self.channels.positions(&cursors) },
-            Notice::StoreFailed { why } => Event::StoreFailed { words: why.into() },
-            Notice::Opened { attempt, resume } => Event::Opened { attempt, resume: self.channels.positions(&resume) },
-            Notice::Started { attempt, .. } => Event::Started { attempt },
-            Notice::Heard { attempt, .. } => Event::Beat { beat: Beat::Heard { attempt }, nonce: None },
-            Notice::WatchdogPinged { attempt } => Event::WatchdogPinged { attempt },
-            Notice::WatchdogTripped { attempt, silent_for } => Event::WatchdogTripped { attempt, silent_for },
-            Notice::Committed { attempt, messages } => {
+            ClientNotice::Dialing { attempt } => Event::Dialing { attempt },
+            ClientNotice::InboxOpened { cursors } => Event::InboxOpened { cursors: self.channels.positions(&cursors) },
+            ClientNotice::StoreFailed { why } => Event::StoreFailed { words: why.into() },
+            ClientNotice::Opened { attempt, resume } => {
+                Event::Opened { attempt, resume: self.channels.positions(&resume) }
+            }
+            ClientNotice::Started { attempt, .. } => Event::Started { attempt },
+            ClientNotice::Heard { attempt, .. } => Event::Beat { beat: Beat::Heard { attempt }, nonce: None },
+            ClientNotice::WatchdogPinged { attempt } => Event::WatchdogPinged { attempt },
+            ClientNotice::WatchdogTripped { attempt, silent_for } => Event::WatchdogTripped { attempt, silent_for },
+            ClientNotice::Committed { attempt, messages } => {
                 let messages = messages.iter().map(|(topic, id, data)| (self.channels.of(topic), *id, key_of(data)));
                 Event::Delivered { attempt, messages: messages.collect() }
             }
-            Notice::Ended { attempt, cause } => {
+            ClientNotice::Ended { attempt, cause } => {
                 Event::Ended { attempt, words: cause.to_string().into(), cause: end_cause(&cause) }
             }
-            Notice::BackingOff { attempt, delay } => Event::BackingOff { attempt, delay },
+            ClientNotice::BackingOff { attempt, delay } => Event::BackingOff { attempt, delay },
         };
         self.recorder.record(event);
     }
@@ -69,31 +70,30 @@ impl NodeHistory {
     }
 }
 
-impl node::Observer for NodeHistory {
-    fn notice(&self, notice: node::Notice) {
-        use node::Notice;
+impl NodeObserver for NodeHistory {
+    fn notice(&self, notice: NodeNotice) {
         self.recorder.record(match notice {
-            Notice::LogOpened { heads } => {
+            NodeNotice::LogOpened { heads } => {
                 let heads = heads.into_iter().map(|(kind, id)| (kind.to_string().into(), id));
                 Event::LogOpened { heads: heads.collect() }
             }
-            Notice::StoreFailed { why } => Event::StoreFailed { words: why.into() },
-            Notice::Stored { topic, id, data } => {
+            NodeNotice::StoreFailed { why } => Event::StoreFailed { words: why.into() },
+            NodeNotice::Stored { topic, id, data } => {
                 Event::Stored { channel: self.channels.of(&topic), id, key: key_of(&data) }
             }
-            Notice::StreamOpened { stream, .. } => Event::StreamOpened { stream },
-            Notice::StreamClosed { stream, reason } => Event::StreamClosed { stream, reason: close_reason(reason) },
+            NodeNotice::StreamOpened { stream, .. } => Event::StreamOpened { stream },
+            NodeNotice::StreamClosed { stream, reason } => Event::StreamClosed { stream, reason: close_reason(reason) },
         });
     }
 }
 
-fn close_reason(reason: node::CloseReason) -> CloseReason {
+fn close_reason(reason: NodeCloseReason) -> CloseReason {
     match reason {
-        node::CloseReason::Finished => CloseReason::Finished,
-        node::CloseReason::PeerGone => CloseReason::PeerGone,
-        node::CloseReason::Reaped => CloseReason::Reaped,
-        node::CloseReason::Refused(why) => CloseReason::Refused(why.into()),
-        node::CloseReason::TooSlow => CloseReason::TooSlow,
-        node::CloseReason::Failed(why) => CloseReason::Failed(why.into()),
+        NodeCloseReason::Finished => CloseReason::Finished,
+        NodeCloseReason::PeerGone => CloseReason::PeerGone,
+        NodeCloseReason::Reaped => CloseReason::Reaped,
+        NodeCloseReason::Refused(why) => CloseReason::Refused(why.into()),
+        NodeCloseReason::TooSlow => CloseReason::TooSlow,
+        NodeCloseReason::Failed(why) => CloseReason::Failed(why.into()),
     }
 }

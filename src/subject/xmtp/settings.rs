@@ -142,7 +142,7 @@ pub struct NodeSettings {
     /// How long it waits for the matching pong; never above the interval (S6).
     pub pong_deadline: Duration,
     /// The planted bug, if any.
-    pub quirk: Option<node::Quirk>,
+    pub quirk: Option<node::NodeQuirk>,
 }
 
 /// How each client behaves.
@@ -159,7 +159,7 @@ pub struct ClientSettings {
     /// How long the application takes for each batch.
     pub consume: Duration,
     /// The planted bug, if any.
-    pub quirk: Option<client::Quirk>,
+    pub quirk: Option<client::ClientQuirk>,
 }
 
 /// What the applications do.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, HostName, Recorder, TapStream, TappedFrame};
-use crate::proxy::{self, Direction, Notice, StreamKey};
+use crate::proxy::{Direction, ProxyFate, ProxyNotice, ProxyObserver, StreamKey};
 use crate::subject::xmtp::channels::Channels;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wire::{GrpcFrames, Malformed, Request, Response, SUBSCRIBE_PATH};
@@ -86,39 +86,39 @@ impl Tap {
     }
 }
 
-impl proxy::Observer for Tap {
-    fn notice(&self, notice: Notice) {
+impl ProxyObserver for Tap {
+    fn notice(&self, notice: ProxyNotice) {
         let mut locked = self.relayed.lock().unwrap_or_else(PoisonError::into_inner);
         let relayed = &mut *locked;
         match notice {
-            Notice::ConnectionOpened { connection, peer } => {
+            ProxyNotice::ConnectionOpened { connection, peer } => {
                 if let Some(host) = self.names.get().and_then(|names| names.get(&peer.ip())) {
                     relayed.connections.insert(connection, host.clone());
                 }
             }
-            Notice::ConnectionClosed { connection } => {
+            ProxyNotice::ConnectionClosed { connection } => {
                 relayed.connections.remove(&connection);
             }
-            Notice::PingAnswered { connection } => {
+            ProxyNotice::PingAnswered { connection } => {
                 let beat = Beat::KeepaliveAnswered { incarnation: self.incarnation, connection };
                 self.record(relayed, connection, Event::Beat { beat, nonce: None });
             }
-            Notice::StreamOpened { stream, path } => {
+            ProxyNotice::StreamOpened { stream, path } => {
                 if path == SUBSCRIBE_PATH {
                     relayed.subscriptions.insert(stream, Subscription::default());
                     self.record(relayed, stream.connection, Event::TapOpened { stream: self.name(stream), path });
                 }
             }
-            Notice::StreamClosed { stream } => {
+            ProxyNotice::StreamClosed { stream } => {
                 if relayed.subscriptions.remove(&stream).is_some() {
                     self.record(relayed, stream.connection, Event::TapClosed { stream: self.name(stream) });
                 }
             }
-            Notice::Data { stream, direction, data, fate } => {
+            ProxyNotice::Data { stream, direction, data, fate } => {
                 self.take_data(relayed, stream, direction, &data, read_fate(fate));
             }
             // A subscription's frames say what the judges need; its HTTP/2 framing does not.
-            Notice::Headers { .. } | Notice::Trailers { .. } | Notice::Reset { .. } => {}
+            ProxyNotice::Headers { .. } | ProxyNotice::Trailers { .. } | ProxyNotice::Reset { .. } => {}
         }
     }
 }
@@ -130,10 +130,10 @@ fn way(direction: Direction) -> Way {
     }
 }
 
-fn read_fate(fate: proxy::Fate) -> Fate {
+fn read_fate(fate: ProxyFate) -> Fate {
     match fate {
-        proxy::Fate::Passed => Fate::Passed,
-        proxy::Fate::Swallowed => Fate::Swallowed,
+        ProxyFate::Passed => Fate::Passed,
+        ProxyFate::Swallowed => Fate::Swallowed,
     }
 }
 

@@ -79,7 +79,7 @@ fn disks_with(bytes: Vec<u8>) -> Disks {
 fn a_wrong_bit_anywhere_is_an_error_or_nothing_and_never_other_data() {
     const ROUNDS: u64 = 12;
     let whole = expected(ROUNDS);
-    let (mut errors, mut dice) = (0, Dice::named(1, "bits"));
+    let (mut errors, mut dice) = (0, Dice::named(1, &Die::Test("bits")));
     for closes in [true, false] {
         let bytes = store_of(ROUNDS, closes);
         let used: Vec<usize> = (0..bytes.len() / 512).filter(|n| bytes[n * 512..][..512] != [0; 512]).collect();
@@ -235,7 +235,7 @@ impl StorageBackend for Trap {
     fn sync_data(&self) -> io::Result<()> {
         let fails = self.left.fetch_sub(1, Ordering::Relaxed) == 0;
         if fails {
-            lock(&self.harms).begin(1, DiskHarm::SyncFails, Dice::named(1, "trap"));
+            lock(&self.harms).begin(1, DiskHarm::SyncFails, Dice::named(1, &Die::Test("trap")));
         }
         let synced = self.disk.sync_data();
         if fails {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
+use crate::env::{Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
 use crate::world::disk::Disks;
 use crate::world::engine::HostId;
 use crate::world::net::{self, Net};
@@ -48,7 +48,7 @@ impl Surroundings for LeapEnv {
 
     fn dice(&self) -> Dice {
         let serial = self.dice_drawn.fetch_add(1, Ordering::Relaxed);
-        Dice::named(self.seed, &format!("dice {} {serial}", self.scope))
+        Dice::named(self.seed, &Die::Process { process: &self.scope, serial })
     }
 
     fn disk(&self, name: &str) -> io::Result<Disk> {

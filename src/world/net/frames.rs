@@ -1,125 +1,42 @@
-//! Where HTTP/2 frames end in a byte stream: only as much of RFC 9113 as it takes to count DATA frames.
+//! Where DATA frames end in what an end of a connection reads, so that a process can die there.
 //!
-//! Refuses to know what frames mean, and whether anybody counts. A stream that is not HTTP/2 has no frames.
-//!
-//! ```text
-//!            24 bytes (acceptor only)        9 bytes          length of the frame
-//! Preface ------------------------> Header ---------> Payload -------------------> Header
-//!    | another text                    | the first frame is no SETTINGS (dialer only)
-//!    +-----------> Opaque <------------+
-//! ```
+//! Refuses to know what frames mean, and whether anybody counts.
 
-/// What a client sends first (RFC 9113 section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// A frame's header: length 24 bits, type, flags, stream (RFC 9113 section 4.1).
-const HEADER: usize = 9;
-const DATA: u8 = 0x0;
-const SETTINGS: u8 = 0x4;
-
-#[derive(Debug)]
-enum FrameState {
-    Preface { read: usize },
-    Header { read: usize, bytes: [u8; HEADER] },
-    Payload { left: usize, is_data: bool },
-    Opaque,
-}
+use crate::http2::{FrameKind, FrameScanner};
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct DataFrames {
-    state: FrameState,
-    /// A server begins with SETTINGS (RFC 9113 section 3.4): one that does not speaks something else. A client has shown
-    /// by its preface what it speaks.
-    is_first: bool,
-}
+pub(crate) struct DataFrames(FrameScanner);
 
 impl DataFrames {
     /// Of what a server reads.
     pub(crate) fn of_acceptor() -> Self {
-        DataFrames { state: FrameState::Preface { read: 0 }, is_first: false }
+        DataFrames(FrameScanner::of_client())
     }
 
     /// Of what a client reads.
     pub(crate) fn of_dialer() -> Self {
-        DataFrames { state: DataFrames::header(), is_first: true }
-    }
-
-    fn header() -> FrameState {
-        FrameState::Header { read: 0, bytes: [0; HEADER] }
+        DataFrames(FrameScanner::of_server())
     }
 
     /// So many bytes can be read before the last byte of a DATA frame; 0: it is the next.
     pub(crate) fn before_landmark(&self) -> usize {
-        match &self.state {
-            FrameState::Preface { read } => PREFACE.len() - read,
-            FrameState::Header { read, .. } if read + 1 < HEADER => HEADER - 1 - read,
-            FrameState::Header { bytes, .. } => usize::from(!(self.is_data(bytes) && length(bytes) == 0)),
-            FrameState::Payload { left, is_data } => left - usize::from(*is_data),
-            FrameState::Opaque => usize::MAX,
-        }
+        self.0.before_end_of(FrameKind::Data)
     }
 
     /// Takes notice of bytes that were read.
-    pub(crate) fn pass(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let taken = match &mut self.state {
-                FrameState::Preface { read } => {
-                    let taken = bytes.len().min(PREFACE.len() - *read);
-                    let is_preface = bytes[..taken] == PREFACE[*read..*read + taken];
-                    *read += taken;
-                    match *read {
-                        _ if !is_preface => self.state = FrameState::Opaque,
-                        24 => self.state = DataFrames::header(),
-                        _ => {}
-                    }
-                    taken
-                }
-                FrameState::Header { read, bytes: header } => {
-                    let taken = bytes.len().min(HEADER - *read);
-                    header[*read..*read + taken].copy_from_slice(&bytes[..taken]);
-                    *read += taken;
-                    if *read == HEADER {
-                        let header = *header;
-                        self.state = self.after(&header);
-                    }
-                    taken
-                }
-                FrameState::Payload { left, .. } => {
-                    let taken = bytes.len().min(*left);
-                    *left -= taken;
-                    if *left == 0 {
-                        self.state = DataFrames::header();
-                    }
-                    taken
-                }
-                FrameState::Opaque => return,
-            };
-            bytes = &bytes[taken..];
-        }
+    pub(crate) fn pass(&mut self, bytes: &[u8]) {
+        self.0.pass(bytes, |_| {});
     }
-
-    fn after(&mut self, header: &[u8; HEADER]) -> FrameState {
-        if std::mem::take(&mut self.is_first) && header[3] != SETTINGS {
-            return FrameState::Opaque;
-        }
-        match length(header) {
-            0 => DataFrames::header(),
-            left => FrameState::Payload { left, is_data: header[3] == DATA },
-        }
-    }
-
-    fn is_data(&self, header: &[u8; HEADER]) -> bool {
-        !self.is_first && header[3] == DATA
-    }
-}
-
-fn length(header: &[u8; HEADER]) -> usize {
-    usize::from(header[0]) << 16 | usize::from(header[1]) << 8 | usize::from(header[2])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http2::PREFACE;
+
+    const DATA: u8 = 0x0;
+    const SETTINGS: u8 = 0x4;
 
     fn frame(kind: u8, length: u8) -> Vec<u8> {
         let mut frame = vec![0, 0, length, kind, 0, 0, 0, 0, 1];

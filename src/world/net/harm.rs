@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::env::Dice;
+use crate::env::{Dice, Die};
 use crate::fault::{Expired, LinkHarm};
 use crate::world::engine::HostId;
 use crate::world::net::packet::{Effects, HostPlace, Packet, WHOLE, draw};
@@ -104,7 +104,7 @@ impl Harm {
         let number = self.number;
         let luck = self.luck.entry((from.0, to.0));
         let luck = || {
-            let dice = || Dice::named(seed, &format!("fault {number} {} -> {}", from.1, to.1));
+            let dice = || Dice::named(seed, &Die::LinkFault { clause: number, from: from.1, to: to.1 });
             luck.or_insert_with(|| Luck { dice: dice(), is_losing: false })
         };
         let is_felt = match self.kind {
@@ -151,7 +151,7 @@ mod tests {
 
     /// Losses of 100,000 segments, and rows of losses.
     fn rows(basis_points: u32, burst: u32) -> (usize, usize) {
-        let mut luck = Luck { dice: Dice::named(1, "x"), is_losing: false };
+        let mut luck = Luck { dice: Dice::named(1, &Die::Test("x")), is_losing: false };
         let lost: Vec<bool> = (0..100_000).map(|_| luck.loses(basis_points, burst)).collect();
         let starts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count();
         (lost.iter().filter(|lost| **lost).count(), starts)

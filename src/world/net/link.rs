@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::env::Dice;
+use crate::env::{Dice, Die};
 use crate::fault::LinkHarm;
 use crate::grammar::{Latency, Shape};
 use crate::world::engine::HostId;
@@ -112,8 +112,8 @@ impl Links {
     pub(crate) fn send(&mut self, now: Duration, from: HostPlace<'_>, to: HostPlace<'_>, packet: Packet) -> Passage {
         let seed = self.seed;
         let link = self.links.entry((from.0, to.0)).or_insert_with(|| LinkState {
-            dice: Dice::named(seed, &format!("link {} -> {}", from.1, to.1)),
-            loss_dice: Dice::named(seed, &format!("loss {} -> {}", from.1, to.1)),
+            dice: Dice::named(seed, &Die::Link { from: from.1, to: to.1 }),
+            loss_dice: Dice::named(seed, &Die::Loss { from: from.1, to: to.1 }),
             last_arrival: Duration::ZERO,
             busy_until: Duration::ZERO,
             one_way: Duration::ZERO,

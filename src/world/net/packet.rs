@@ -135,6 +135,7 @@ pub(crate) fn draw(latency: Latency, dice: &mut Dice) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::Die;
 
     const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(50));
 
@@ -148,7 +149,7 @@ mod tests {
 
     #[test]
     fn latency_stays_within_its_bounds() {
-        let mut dice = Dice::named(1, "x");
+        let mut dice = Dice::named(1, &Die::Test("x"));
         for shape in [Shape::Uniform, Shape::LongTailed] {
             let latency = Latency { shape, ..LATENCY };
             let drawn: Vec<Duration> = (0..1000).map(|_| draw(latency, &mut dice)).collect();
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn one_in_a_hundred_of_a_long_tail_takes_a_hundred_times_as_long() {
         let latency = Latency { shape: Shape::LongTailed, least: LATENCY.least, most: Duration::from_secs(10) };
-        let mut dice = Dice::named(1, "x");
+        let mut dice = Dice::named(1, &Die::Test("x"));
         let drawn: Vec<Duration> = (0..10_000).map(|_| draw(latency, &mut dice)).collect();
         let slower_than = |factor| drawn.iter().filter(|drawn| **drawn >= factor * latency.least).count();
         assert!((4_800..5_200).contains(&slower_than(2)), "{}", slower_than(2));

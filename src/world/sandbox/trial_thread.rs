@@ -8,7 +8,7 @@ use std::panic::PanicHookInfo;
 use std::sync::Once;
 use std::thread;
 
-use crate::env::Dice;
+use crate::env::{Dice, Die};
 use crate::world::sandbox::interpose::{self, HostTurn, TrialGuard};
 use crate::world::sandbox::offence;
 
@@ -36,7 +36,7 @@ pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> 
     keep_panics_of_trials();
     thread::scope(|scope| {
         let played = thread::Builder::new().name(format!("trial {seed}")).spawn_scoped(scope, move || {
-            let _guard = TrialGuard::enter(Dice::named(seed, "entropy"));
+            let _guard = TrialGuard::enter(Dice::named(seed, &Die::Entropy));
             let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(trial));
             match offence::take() {
                 Some(offence) => Err(offence.to_string()),

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use turmoil::Sim;
 
-use crate::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
+use crate::env::{Address, Asked, Dice, Die, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use crate::world::clock::Clock;
 use crate::world::clock::WALL_CLOCK_START;
 use crate::world::disk::Disks;
@@ -163,7 +163,7 @@ impl Surroundings for TurmoilEnv {
 
     fn dice(&self) -> Dice {
         let serial = self.dice_drawn.fetch_add(1, Ordering::Relaxed);
-        Dice::named(self.seed, &format!("dice {} {serial}", self.scope))
+        Dice::named(self.seed, &Die::Process { process: &self.scope, serial })
     }
 
     fn disk(&self, name: &str) -> io::Result<Disk> {

@@ -25,12 +25,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::channel::{explain, request};
-use crate::subject::xmtp::client::connection::{Event, Settings};
-use crate::subject::xmtp::client::outlet::Outlet;
-use crate::subject::xmtp::client::probe::{Ack, Probes};
+use crate::subject::xmtp::client::probe::Probes;
+use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, silence};
-use crate::subject::xmtp::client::{Cause, Frame, Link, Notice, Quirk, WATCHDOG_INTERVALS};
+use crate::subject::xmtp::client::{Cause, ClientFrame, ClientLink, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
 use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
 use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
 
@@ -46,36 +46,12 @@ const FINISH_FLUSH: Duration = Duration::from_secs(1);
 /// The nonce of the watchdog's own Pings: probes count from 1 and never get there.
 const WATCHDOG_NONCE: Nonce = Nonce(u64::MAX);
 
-/// What the handle submits.
-#[derive(Debug)]
-pub enum Command {
-    /// Change the topics.
-    Mutate(Mutate),
-    /// Ask for a sign of life.
-    Probe {
-        /// How long to wait for it; none: N intervals.
-        allowance: Option<Duration>,
-        /// Who wants to know.
-        ack: Ack,
-    },
-    /// Half-close.
-    Finish,
-}
-
-/// How a stream ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// Why.
-    pub cause: Cause,
-    /// How long it was up: from `Started` to the end, without the silence that the watchdog waited for.
-    pub uptime: Duration,
-}
-
-type Opening = Pin<Box<dyn Future<Output = Result<tonic::Response<Streaming<SubscribeResponse>>, Status>> + Send>>;
+type OpeningStream =
+    Pin<Box<dyn Future<Output = Result<tonic::Response<Streaming<SubscribeResponse>>, Status>> + Send>>;
 
 /// The response half, from before its headers.
 enum Inbound {
-    Opening(Opening),
+    Opening(OpeningStream),
     Open(Box<Streaming<SubscribeResponse>>),
 }
 
@@ -95,11 +71,11 @@ impl Inbound {
 }
 
 /// One thing that happened to the actor.
-enum Turn {
+enum ActorTurn {
     /// A backlog moved on.
     Flushed,
     /// A command; none where every handle is gone, or after a `finish`.
-    Ordered(Option<Command>),
+    Ordered(Option<ClientCommand>),
     /// A frame, or the end of the stream.
     Heard(Result<Option<SubscribeResponse>, Status>),
     /// The application took events.
@@ -110,12 +86,12 @@ enum Turn {
 
 /// The actor.
 pub struct Actor {
-    settings: Settings,
+    settings: StreamSettings,
     inbound: Inbound,
-    wire: Outlet<SubscribeRequest>,
-    commands: mpsc::Receiver<Command>,
+    wire: BackloggedSender<SubscribeRequest>,
+    commands: mpsc::Receiver<ClientCommand>,
     ordering: bool,
-    events: Outlet<Event>,
+    events: BackloggedSender<ClientEvent>,
     taken: Arc<Notify>,
     reading: bool,
     watchdog: Option<Watchdog>,
@@ -126,12 +102,17 @@ pub struct Actor {
     finishing: bool,
     started_at: Option<Instant>,
     heard_at: Instant,
-    link: Link,
+    link: ClientLink,
 }
 
 impl Actor {
     /// The actor of a stream that is to be opened on `link`.
-    pub fn new(link: Link, settings: Settings, commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) -> Self {
+    pub fn new(
+        link: ClientLink,
+        settings: StreamSettings,
+        commands: mpsc::Receiver<ClientCommand>,
+        events: mpsc::Sender<ClientEvent>,
+    ) -> Self {
         let (wire, outbound) = mpsc::channel(WIRE_MAX);
         let mut client = link.client();
         let opening = async move { client.subscribe(request(ReceiverStream::new(outbound))).await };
@@ -140,10 +121,10 @@ impl Actor {
             watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, now)),
             settings,
             inbound: Inbound::Opening(Box::pin(opening)),
-            wire: Outlet::new(wire, BACKLOG_MAX),
+            wire: BackloggedSender::new(wire, BACKLOG_MAX),
             commands,
             ordering: true,
-            events: Outlet::new(events, PARKED_MAX),
+            events: BackloggedSender::new(events, PARKED_MAX),
             taken: Arc::default(),
             reading: true,
             probes: Probes::default(),
@@ -163,7 +144,7 @@ impl Actor {
     }
 
     /// Lives until the stream's end, delivers what had arrived, and tells how the stream ended.
-    pub async fn run(mut self, initial: Vec<Mutate>) -> Ending {
+    pub async fn run(mut self, initial: Vec<Mutate>) -> ClientEnding {
         let cause = match self.submit(initial) {
             Ok(()) => self.live().await,
             Err(cause) => cause,
@@ -175,7 +156,7 @@ impl Actor {
         while events.is_backlogged() {
             events.flush().await;
         }
-        Ending { cause, uptime }
+        ClientEnding { cause, uptime }
     }
 
     fn submit(&mut self, initial: Vec<Mutate>) -> Result<(), Cause> {
@@ -183,7 +164,7 @@ impl Actor {
     }
 
     async fn live(&mut self) -> Cause {
-        let counts_consumer = self.settings.quirk == Some(Quirk::WatchdogCountsConsumer);
+        let counts_consumer = self.settings.quirk == Some(ClientQuirk::WatchdogCountsConsumer);
         loop {
             // Frames may be ready without end; this lets the application and hyper have their turns.
             tokio::task::coop::consume_budget().await;
@@ -199,12 +180,12 @@ impl Actor {
             // has arrived counts before silence does.
             let turn = tokio::select! {
                 biased;
-                () = self.events.flush(), if self.events.is_backlogged() => Turn::Flushed,
-                () = self.wire.flush(), if self.wire.is_backlogged() => Turn::Flushed,
-                () = self.taken.notified(), if counts_consumer => Turn::Taken,
-                command = self.commands.recv(), if self.ordering => Turn::Ordered(command),
-                heard = self.inbound.next(), if self.reading => Turn::Heard(heard),
-                () = &mut self.alarm, if alarmed => Turn::Rang,
+                () = self.events.flush(), if self.events.is_backlogged() => ActorTurn::Flushed,
+                () = self.wire.flush(), if self.wire.is_backlogged() => ActorTurn::Flushed,
+                () = self.taken.notified(), if counts_consumer => ActorTurn::Taken,
+                command = self.commands.recv(), if self.ordering => ActorTurn::Ordered(command),
+                heard = self.inbound.next(), if self.reading => ActorTurn::Heard(heard),
+                () = &mut self.alarm, if alarmed => ActorTurn::Rang,
             };
             if let Err(cause) = self.take(turn) {
                 return cause;
@@ -212,23 +193,23 @@ impl Actor {
         }
     }
 
-    fn take(&mut self, turn: Turn) -> Result<(), Cause> {
+    fn take(&mut self, turn: ActorTurn) -> Result<(), Cause> {
         let now = Instant::now();
         match turn {
-            Turn::Flushed => Ok(()),
-            Turn::Ordered(Some(command)) => self.obey(command, now),
-            Turn::Ordered(None) => {
+            ActorTurn::Flushed => Ok(()),
+            ActorTurn::Ordered(Some(command)) => self.obey(command, now),
+            ActorTurn::Ordered(None) => {
                 self.ordering = false;
                 Ok(())
             }
-            Turn::Heard(Ok(Some(frame))) => self.hear(frame, now),
-            Turn::Heard(Ok(None)) => Err(if self.finishing { Cause::Finished } else { Cause::StreamEnded }),
-            Turn::Heard(Err(status)) => Err(self.blame(&status)),
-            Turn::Taken => {
+            ActorTurn::Heard(Ok(Some(frame))) => self.hear(frame, now),
+            ActorTurn::Heard(Ok(None)) => Err(if self.finishing { Cause::Finished } else { Cause::StreamEnded }),
+            ActorTurn::Heard(Err(status)) => Err(self.blame(&status)),
+            ActorTurn::Taken => {
                 self.feed_watchdog(now);
                 Ok(())
             }
-            Turn::Rang => self.watch(now),
+            ActorTurn::Rang => self.watch(now),
         }
     }
 
@@ -237,11 +218,11 @@ impl Actor {
         if self.started_at.is_some() { Cause::StreamFailed(why) } else { Cause::Refused(why) }
     }
 
-    fn obey(&mut self, command: Command, now: Instant) -> Result<(), Cause> {
+    fn obey(&mut self, command: ClientCommand, now: Instant) -> Result<(), Cause> {
         match command {
-            Command::Mutate(mutate) => self.send(Request::Mutate(mutate)),
-            Command::Probe { .. } if self.wire.is_closed() => Ok(()), // dropping the ack says `Closed`
-            Command::Probe { allowance, ack } => {
+            ClientCommand::Mutate(mutate) => self.send(Request::Mutate(mutate)),
+            ClientCommand::Probe { .. } if self.wire.is_closed() => Ok(()), // dropping the ack says `Closed`
+            ClientCommand::Probe { allowance, ack } => {
                 let allowance = allowance
                     .unwrap_or_else(|| silence(self.interval, self.settings.watchdog.unwrap_or(WATCHDOG_INTERVALS)));
                 match self.probes.begin(allowance, now, ack) {
@@ -249,7 +230,7 @@ impl Actor {
                     None => Ok(()),
                 }
             }
-            Command::Finish => {
+            ClientCommand::Finish => {
                 // What others submitted at the same time is still received, and flushed with the rest.
                 self.commands.close();
                 self.finishing = true;
@@ -262,7 +243,7 @@ impl Actor {
     fn hear(&mut self, frame: SubscribeResponse, now: Instant) -> Result<(), Cause> {
         self.heard_at = now;
         let attempt = self.settings.attempt;
-        if self.settings.quirk != Some(Quirk::WatchdogCountsConsumer) || self.events.is_drained() {
+        if self.settings.quirk != Some(ClientQuirk::WatchdogCountsConsumer) || self.events.is_drained() {
             self.feed_watchdog(now);
         }
         let (response, skipped) = match Response::from_proto(frame) {
@@ -275,9 +256,9 @@ impl Actor {
         for malformed in skipped {
             tracing::warn!(attempt, %malformed, "skipped a part of a frame");
         }
-        self.settings.observer.notice(Notice::Heard { attempt, frame: Frame::from(&response) });
+        self.settings.observer.notice(ClientNotice::Heard { attempt, frame: ClientFrame::from(&response) });
         let event = match response {
-            Response::Ping(_) if self.settings.quirk == Some(Quirk::PongWithheld) => return Ok(()),
+            Response::Ping(_) if self.settings.quirk == Some(ClientQuirk::PongWithheld) => return Ok(()),
             Response::Ping(nonce) => return self.send(Request::Pong(nonce)), // C1
             Response::Pong(nonce) => {
                 self.probes.hear(nonce);
@@ -285,11 +266,11 @@ impl Actor {
             }
             Response::Started { keepalive } => {
                 self.start(keepalive, now);
-                Event::Started { keepalive }
+                ClientEvent::Started { keepalive }
             }
-            Response::Delivery(delivery) => Event::Delivery(delivery),
-            Response::TopicsLive(topics) => Event::TopicsLive(topics),
-            Response::CatchupComplete(id) => Event::CatchupComplete(id),
+            Response::Delivery(delivery) => ClientEvent::Delivery(delivery),
+            Response::TopicsLive(topics) => ClientEvent::TopicsLive(topics),
+            Response::CatchupComplete(id) => ClientEvent::CatchupComplete(id),
         };
         self.events.push(event).expect("the actor reads only while there is room");
         Ok(())
@@ -302,7 +283,7 @@ impl Actor {
         }
         if self.started_at.is_none() {
             self.started_at = Some(now);
-            self.settings.observer.notice(Notice::Started { attempt: self.settings.attempt, keepalive });
+            self.settings.observer.notice(ClientNotice::Started { attempt: self.settings.attempt, keepalive });
         }
     }
 
@@ -318,11 +299,11 @@ impl Actor {
         match self.watchdog.as_mut().and_then(|watchdog| watchdog.check(now)) {
             None => Ok(()),
             Some(Alarm::Ping) => {
-                self.settings.observer.notice(Notice::WatchdogPinged { attempt });
+                self.settings.observer.notice(ClientNotice::WatchdogPinged { attempt });
                 self.send(Request::Ping(WATCHDOG_NONCE))
             }
             Some(Alarm::Dead { silent_for }) => {
-                self.settings.observer.notice(Notice::WatchdogTripped { attempt, silent_for });
+                self.settings.observer.notice(ClientNotice::WatchdogTripped { attempt, silent_for });
                 Err(Cause::Watchdog)
             }
         }

@@ -11,21 +11,21 @@
 use std::time::Duration;
 
 use crate::env::Dice;
-use crate::subject::xmtp::client::{BackoffConfig, Quirk};
+use crate::subject::xmtp::client::{BackoffConfig, ClientQuirk};
 
 /// Where the doubling stands.
 #[derive(Clone, Debug)]
-pub struct Backoff {
+pub struct ClientBackoff {
     config: BackoffConfig,
     step: Duration,
-    quirk: Option<Quirk>,
+    quirk: Option<ClientQuirk>,
 }
 
-impl Backoff {
+impl ClientBackoff {
     /// Begins at the floor.
     #[must_use]
-    pub fn new(config: BackoffConfig, quirk: Option<Quirk>) -> Self {
-        Backoff { config, step: config.floor.min(config.ceiling), quirk }
+    pub fn new(config: BackoffConfig, quirk: Option<ClientQuirk>) -> Self {
+        ClientBackoff { config, step: config.floor.min(config.ceiling), quirk }
     }
 
     /// The delay after an attempt whose stream was up for `uptime`: drawn from zero to the step, both
@@ -36,7 +36,7 @@ impl Backoff {
         }
         let step = self.step;
         self.step = step.saturating_mul(2).min(self.config.ceiling);
-        if self.quirk == Some(Quirk::BackoffWithoutJitter) {
+        if self.quirk == Some(ClientQuirk::BackoffWithoutJitter) {
             return step;
         }
         dice.up_to(step)
@@ -46,18 +46,20 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::Die;
 
     const UNSTABLE: Duration = Duration::from_millis(9_999);
 
-    fn delays(quirk: Option<Quirk>, count: usize) -> Vec<Duration> {
-        let mut dice = Dice::named(1, "backoff");
-        let mut backoff = Backoff::new(BackoffConfig::default(), quirk);
+    fn delays(quirk: Option<ClientQuirk>, count: usize) -> Vec<Duration> {
+        let mut dice = Dice::named(1, &Die::Test("backoff"));
+        let mut backoff = ClientBackoff::new(BackoffConfig::default(), quirk);
         (0..count).map(|_| backoff.next_delay(UNSTABLE, &mut dice)).collect()
     }
 
     #[test]
     fn steps_double_from_the_floor_to_the_ceiling_and_stay() {
-        let millis: Vec<u128> = delays(Some(Quirk::BackoffWithoutJitter), 11).iter().map(Duration::as_millis).collect();
+        let millis: Vec<u128> =
+            delays(Some(ClientQuirk::BackoffWithoutJitter), 11).iter().map(Duration::as_millis).collect();
         assert_eq!(millis, [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
     }
 
@@ -72,8 +74,8 @@ mod tests {
 
     #[test]
     fn only_stable_uptime_returns_to_the_floor() {
-        let mut dice = Dice::named(1, "backoff");
-        let mut backoff = Backoff::new(BackoffConfig::default(), Some(Quirk::BackoffWithoutJitter));
+        let mut dice = Dice::named(1, &Die::Test("backoff"));
+        let mut backoff = ClientBackoff::new(BackoffConfig::default(), Some(ClientQuirk::BackoffWithoutJitter));
         let mut next = |uptime| backoff.next_delay(uptime, &mut dice).as_millis();
         assert_eq!([next(UNSTABLE), next(UNSTABLE), next(UNSTABLE)], [100, 200, 400]);
         assert_eq!([next(Duration::from_secs(10)), next(UNSTABLE)], [100, 200]);
@@ -83,7 +85,7 @@ mod tests {
     fn an_absurd_configuration_stays_within_its_ceiling() {
         let second = Duration::from_secs(1);
         let config = BackoffConfig { floor: Duration::MAX, ceiling: second, stable_after: Duration::ZERO };
-        let mut backoff = Backoff::new(config, Some(Quirk::BackoffWithoutJitter));
-        assert_eq!(backoff.next_delay(Duration::ZERO, &mut Dice::named(1, "backoff")), second);
+        let mut backoff = ClientBackoff::new(config, Some(ClientQuirk::BackoffWithoutJitter));
+        assert_eq!(backoff.next_delay(Duration::ZERO, &mut Dice::named(1, &Die::Test("backoff"))), second);
     }
 }

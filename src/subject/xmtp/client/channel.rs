@@ -17,15 +17,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::env::{Address, ByteStream, Env, TcpOptions};
-use crate::subject::xmtp::client::read_ahead::{FrameReader, ReadAhead};
-use crate::subject::xmtp::client::{Http2Keepalive, Quirk};
+use crate::env::{Address, ByteStream, Env, StreamTap, Tapped, TcpOptions};
+use crate::subject::xmtp::client::half_read::HalfRead;
+use crate::subject::xmtp::client::{ClientQuirk, Http2Keepalive};
 use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
 
 /// The connection's window: the largest that HTTP/2 knows, as in libxmtp's endpoint. The streams keep their
@@ -84,7 +84,7 @@ pub struct Dialer {
     patience: Duration,
     tcp: TcpOptions,
     /// Only where that bug is planted.
-    read_ahead: Option<ReadAhead>,
+    half_read: Option<HalfRead>,
 }
 
 impl Dialer {
@@ -102,7 +102,7 @@ impl Dialer {
             Ok(endpoint) => endpoint,
             Err(error) => return Err(BadNode { node, why: error.to_string() }),
         };
-        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), read_ahead: None })
+        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), half_read: None })
     }
 
     /// Dials with these options of TCP.
@@ -113,8 +113,8 @@ impl Dialer {
 
     /// Plants a bug, if it is one of connections.
     #[must_use]
-    pub fn plant(mut self, quirk: Option<Quirk>) -> Self {
-        self.read_ahead = (quirk == Some(Quirk::KeepsHalfReadFrame)).then(ReadAhead::default);
+    pub fn plant(mut self, quirk: Option<ClientQuirk>) -> Self {
+        self.half_read = (quirk == Some(ClientQuirk::KeepsHalfReadFrame)).then(HalfRead::default);
         self
     }
 
@@ -122,13 +122,13 @@ impl Dialer {
     ///
     /// # Errors
     /// Each of [`DialError`].
-    pub async fn dial(&self) -> Result<Link, DialError> {
+    pub async fn dial(&self) -> Result<ClientLink, DialError> {
         let connecting = async {
             let dialed = self.env.dial_with(&self.node, self.tcp).await;
             let socket = dialed.map_err(|source| DialError::Connect { node: self.node.clone(), source })?;
-            let link = match &self.read_ahead {
-                None => Link::over(socket, &self.endpoint).await,
-                Some(ahead) => Link::over(FrameReader::new(socket, ahead.clone()), &self.endpoint).await,
+            let link = match &self.half_read {
+                None => ClientLink::over(socket, &self.endpoint).await,
+                Some(half_read) => ClientLink::over(Tapped::over(socket, half_read.tap()), &self.endpoint).await,
             };
             link.map_err(|error| DialError::Handshake { node: self.node.clone(), why: explain(&error) })
         };
@@ -163,25 +163,25 @@ pub(crate) fn explain(error: &dyn std::error::Error) -> String {
 /// One connection. Dropping it closes the socket, whatever is still to be written there: a peer that no
 /// longer reads must not keep a dead connection alive.
 #[derive(Debug)]
-pub struct Link {
+pub struct ClientLink {
     channel: Channel,
     lifeline: oneshot::Sender<Infallible>,
 }
 
-impl Link {
+impl ClientLink {
     /// Speaks HTTP/2 over `stream`.
     ///
     /// # Errors
     /// The preface cannot be written.
     pub async fn over(stream: impl ByteStream + 'static, endpoint: &Endpoint) -> Result<Self, tonic::transport::Error> {
         let (lifeline, severed) = oneshot::channel();
-        let mut once = Some(Severable { stream, severed });
+        let mut once = Some(Tapped::over(stream, Severable(severed)));
         let connector = tower::service_fn(move |_: Uri| {
             let used_up = || io::Error::new(io::ErrorKind::NotConnected, "the connection has ended");
             ready(once.take().map(TokioIo::new).ok_or_else(used_up))
         });
         let channel = endpoint.connect_with_connector(connector).await?;
-        Ok(Link { channel, lifeline })
+        Ok(ClientLink { channel, lifeline })
     }
 
     /// A client of the node's service on this connection.
@@ -208,15 +208,12 @@ pub(crate) fn request<T>(body: T) -> tonic::Request<T> {
     request
 }
 
-/// A byte stream that fails as soon as its [`Link`] is gone, which ends the task of hyper that owns it.
-struct Severable<S> {
-    stream: S,
-    severed: oneshot::Receiver<Infallible>,
-}
+/// Fails a byte stream as soon as its [`ClientLink`] is gone, which ends the task of hyper that owns it.
+struct Severable(oneshot::Receiver<Infallible>);
 
-impl<S> Severable<S> {
+impl Severable {
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match Pin::new(&mut self.severed).poll(context) {
+        match Pin::new(&mut self.0).poll(context) {
             Poll::Pending => Ok(()),
             Poll::Ready(Err(_)) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client hung up")),
             Poll::Ready(Ok(never)) => match never {},
@@ -224,43 +221,18 @@ impl<S> Severable<S> {
     }
 }
 
-impl<S: ByteStream> AsyncRead for Severable<S> {
+impl<S: ByteStream> StreamTap<S> for Severable {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        stream: &mut S,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: ByteStream> AsyncWrite for Severable<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        Pin::new(stream).poll_read(context, buffer)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+    fn before_write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        self.check(context)
     }
 }

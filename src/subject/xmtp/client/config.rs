@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
-use crate::subject::xmtp::client::{ADDS_MAX, Quirk};
+use crate::subject::xmtp::client::{ADDS_MAX, ClientQuirk};
 use crate::subject::xmtp::wire::Add;
 
 /// N of C2 where nothing else is said: teardown at 3 silent intervals (libxmtp PR 3772).
@@ -31,7 +31,7 @@ pub struct ClientConfig {
     /// How long to wait between attempts.
     pub backoff: BackoffConfig,
     /// A planted bug.
-    pub quirk: Option<Quirk>,
+    pub quirk: Option<ClientQuirk>,
 }
 
 impl ClientConfig {

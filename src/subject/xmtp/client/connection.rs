@@ -1,7 +1,7 @@
 //! The handle of a connection actor: open a stream, submit commands, read events.
 //!
 //! Refuses to know what is done with the events, and how frames travel: the actor owns both halves of the
-//! stream. Ownership is teardown: dropping a [`Connection`] ends the actor and closes its TCP connection.
+//! stream. Ownership is teardown: dropping a [`ClientConnection`] ends the actor and closes its TCP connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,43 +10,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::subject::xmtp::client::actor::{Actor, Command, Ending};
-use crate::subject::xmtp::client::{Link, Notice, Observer, ProbeError, Quirk};
-use crate::subject::xmtp::wire::{Delivery, Mutate, MutateId, Topic};
+use crate::subject::xmtp::client::actor::Actor;
+use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
+use crate::subject::xmtp::client::{ClientLink, ClientNotice, ProbeError};
+use crate::subject::xmtp::wire::Mutate;
 
 /// How many commands may wait for the actor (libxmtp PR 3772).
 const COMMANDS_MAX: usize = 64;
 /// How many events may wait for the application (libxmtp PR 3772).
 pub(crate) const EVENTS_MAX: usize = 1_024;
-
-/// What a stream is opened with, besides its topics.
-#[derive(Clone)]
-pub struct Settings {
-    /// The number of the attempt, for notices.
-    pub attempt: u64,
-    /// N of C2; none: no watchdog.
-    pub watchdog: Option<u32>,
-    /// A planted bug.
-    pub quirk: Option<Quirk>,
-    /// Who watches.
-    pub observer: Arc<dyn Observer>,
-}
-
-/// What the application is told of a stream. Pings and Pongs stay inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The node's first frame.
-    Started {
-        /// The advertised interval.
-        keepalive: Option<Duration>,
-    },
-    /// Messages.
-    Delivery(Delivery),
-    /// The replay of these topics has ended.
-    TopicsLive(Vec<Topic>),
-    /// A Mutate is acknowledged.
-    CatchupComplete(MutateId),
-}
 
 /// The stream is gone, or half-closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,20 +36,20 @@ pub enum TrySubmitError {
     Full,
 }
 
-/// Submits commands to a stream; cheap to clone, and of no weight: the stream ends with its [`Connection`].
+/// Submits commands to a stream; cheap to clone, and of no weight: the stream ends with its [`ClientConnection`].
 #[derive(Clone, Debug)]
-pub struct Handle {
-    commands: mpsc::Sender<Command>,
+pub struct ClientHandle {
+    commands: mpsc::Sender<ClientCommand>,
     finishing: Arc<AtomicBool>,
 }
 
-impl Handle {
+impl ClientHandle {
     /// Changes the topics. Waits while many commands wait.
     ///
     /// # Errors
     /// [`Closed`].
     pub async fn mutate(&self, mutate: Mutate) -> Result<(), Closed> {
-        self.submit(Command::Mutate(mutate)).await
+        self.submit(ClientCommand::Mutate(mutate)).await
     }
 
     /// Changes the topics, and never parks.
@@ -92,7 +64,7 @@ impl Handle {
         if self.finishing.load(Ordering::SeqCst) {
             return Err(TrySubmitError::Closed);
         }
-        permit.send(Command::Mutate(mutate));
+        permit.send(ClientCommand::Mutate(mutate));
         Ok(())
     }
 
@@ -122,17 +94,17 @@ impl Handle {
         if self.finishing.swap(true, Ordering::SeqCst) {
             return Err(Closed);
         }
-        permit.send(Command::Finish);
+        permit.send(ClientCommand::Finish);
         Ok(())
     }
 
     async fn ask(&self, allowance: Option<Duration>) -> Result<(), ProbeError> {
         let (ack, answer) = oneshot::channel();
-        self.submit(Command::Probe { allowance, ack }).await.map_err(|Closed| ProbeError::Closed)?;
+        self.submit(ClientCommand::Probe { allowance, ack }).await.map_err(|Closed| ProbeError::Closed)?;
         answer.await.unwrap_or(Err(ProbeError::Closed))
     }
 
-    async fn submit(&self, command: Command) -> Result<(), Closed> {
+    async fn submit(&self, command: ClientCommand) -> Result<(), Closed> {
         let permit = self.commands.reserve().await.map_err(|_| Closed)?;
         if self.finishing.load(Ordering::SeqCst) {
             return Err(Closed);
@@ -144,36 +116,36 @@ impl Handle {
 
 /// One stream on one TCP connection.
 #[derive(Debug)]
-pub struct Connection {
-    handle: Handle,
-    events: mpsc::Receiver<Event>,
+pub struct ClientConnection {
+    handle: ClientHandle,
+    events: mpsc::Receiver<ClientEvent>,
     taken: Arc<tokio::sync::Notify>,
-    actor: JoinHandle<Ending>,
+    actor: JoinHandle<ClientEnding>,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Opens a stream on `link`, whose first frames are `initial`: one Mutate, or several where one would be
     /// too large. Returns at once: waiting for the node's headers is a part of the actor's life, so that the
     /// watchdog covers it.
     #[must_use]
-    pub fn open(link: Link, initial: Vec<Mutate>, settings: Settings) -> Self {
+    pub fn open(link: ClientLink, initial: Vec<Mutate>, settings: StreamSettings) -> Self {
         let (commands, ordered) = mpsc::channel(COMMANDS_MAX);
         let (told, events) = mpsc::channel(EVENTS_MAX);
         let resume = initial.iter().flat_map(|mutate| mutate.adds.iter().cloned()).collect();
-        settings.observer.notice(Notice::Opened { attempt: settings.attempt, resume });
+        settings.observer.notice(ClientNotice::Opened { attempt: settings.attempt, resume });
         let actor = Actor::new(link, settings, ordered, told);
         let taken = actor.taken();
         let actor = tokio::spawn(actor.run(initial));
-        Connection { handle: Handle { commands, finishing: Arc::default() }, events, taken, actor }
+        ClientConnection { handle: ClientHandle { commands, finishing: Arc::default() }, events, taken, actor }
     }
 
     /// A handle for other tasks.
     #[must_use]
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> ClientHandle {
         self.handle.clone()
     }
 
-    /// As [`Handle::mutate`].
+    /// As [`ClientHandle::mutate`].
     ///
     /// # Errors
     /// [`Closed`].
@@ -181,7 +153,7 @@ impl Connection {
         self.handle.mutate(mutate).await
     }
 
-    /// As [`Handle::try_mutate`].
+    /// As [`ClientHandle::try_mutate`].
     ///
     /// # Errors
     /// Each of [`TrySubmitError`].
@@ -189,7 +161,7 @@ impl Connection {
         self.handle.try_mutate(mutate)
     }
 
-    /// As [`Handle::probe`].
+    /// As [`ClientHandle::probe`].
     ///
     /// # Errors
     /// Each of [`ProbeError`].
@@ -197,7 +169,7 @@ impl Connection {
         self.handle.probe().await
     }
 
-    /// As [`Handle::probe_within`].
+    /// As [`ClientHandle::probe_within`].
     ///
     /// # Errors
     /// Each of [`ProbeError`].
@@ -205,7 +177,7 @@ impl Connection {
         self.handle.probe_within(allowance).await
     }
 
-    /// As [`Handle::finish`].
+    /// As [`ClientHandle::finish`].
     ///
     /// # Errors
     /// [`Closed`].
@@ -214,7 +186,7 @@ impl Connection {
     }
 
     /// The next event, in order of arrival; none after the stream's end. Cancel safe.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<ClientEvent> {
         let event = self.events.recv().await;
         self.taken.notify_one();
         event
@@ -222,7 +194,7 @@ impl Connection {
 
     /// Waits for an event and takes all that have arrived, at most `limit`; none after the stream's end.
     /// Cancel safe.
-    pub async fn next_batch(&mut self, limit: usize) -> Vec<Event> {
+    pub async fn next_batch(&mut self, limit: usize) -> Vec<ClientEvent> {
         let mut batch = Vec::new();
         self.events.recv_many(&mut batch, limit).await;
         self.taken.notify_one();
@@ -233,12 +205,12 @@ impl Connection {
     ///
     /// # Panics
     /// If the actor did, or if called again after it has returned.
-    pub async fn ending(&mut self) -> Ending {
+    pub async fn ending(&mut self) -> ClientEnding {
         (&mut self.actor).await.expect("the actor does not panic, and is aborted only with its connection")
     }
 }
 
-impl Drop for Connection {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
         self.actor.abort();
     }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::env::{Disk, Env, begin_write};
-use crate::subject::xmtp::client::Quirk;
+use crate::subject::xmtp::client::ClientQuirk;
 use crate::subject::xmtp::wire::{Cursor, Message, MessageId, Topic};
 
 /// The store's name in the surroundings.
@@ -57,7 +57,7 @@ fn refine(error: impl Into<redb::Error>) -> InboxError {
 
 /// One processed message, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct InboxEntry {
     /// Its place in the journal, from 0, without gaps.
     pub seq: u64,
     /// Its topic.
@@ -74,7 +74,7 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Inbox {
     database: Database,
-    quirk: Option<Quirk>,
+    quirk: Option<ClientQuirk>,
 }
 
 impl Inbox {
@@ -82,7 +82,7 @@ impl Inbox {
     ///
     /// # Errors
     /// The store cannot be opened, or is corrupt.
-    pub fn open(env: &Env, quirk: Option<Quirk>) -> Result<Self, InboxError> {
+    pub fn open(env: &Env, quirk: Option<ClientQuirk>) -> Result<Self, InboxError> {
         Inbox::on(env.disk(INBOX).map_err(InboxError::Disk)?, quirk)
     }
 
@@ -90,7 +90,7 @@ impl Inbox {
     ///
     /// # Errors
     /// The store cannot be opened, or is corrupt.
-    pub fn on(disk: Disk, quirk: Option<Quirk>) -> Result<Self, InboxError> {
+    pub fn on(disk: Disk, quirk: Option<ClientQuirk>) -> Result<Self, InboxError> {
         let database = disk.database(INBOX, Database::builder().set_cache_size(CACHE_BYTES)).map_err(refine)?;
         let transaction = begin_write(&database).map_err(refine)?;
         transaction.open_table(JOURNAL).map_err(refine)?;
@@ -106,13 +106,13 @@ impl Inbox {
     /// The store failed: when it is opened again it holds all of this, or nothing.
     pub fn commit(&mut self, messages: &[Message]) -> Result<(), InboxError> {
         let mut transaction = begin_write(&self.database).map_err(refine)?;
-        if self.quirk == Some(Quirk::CommitsUnsynced) {
+        if self.quirk == Some(ClientQuirk::CommitsUnsynced) {
             transaction.set_durability(Durability::None).map_err(refine)?;
         }
-        if self.quirk != Some(Quirk::CursorInMemoryOnly) {
+        if self.quirk != Some(ClientQuirk::CursorInMemoryOnly) {
             write_cursors(&transaction, messages)?;
         }
-        if self.quirk == Some(Quirk::CursorFirst) {
+        if self.quirk == Some(ClientQuirk::CursorFirst) {
             transaction.commit().map_err(refine)?;
             transaction = begin_write(&self.database).map_err(refine)?;
         }
@@ -163,14 +163,14 @@ impl Inbox {
     ///
     /// # Errors
     /// The store failed, or holds a topic that is none.
-    pub fn journal_from(&self, seq: u64, limit: usize) -> Result<Vec<Entry>, InboxError> {
+    pub fn journal_from(&self, seq: u64, limit: usize) -> Result<Vec<InboxEntry>, InboxError> {
         let transaction = self.database.begin_read().map_err(refine)?;
         let journal = transaction.open_table(JOURNAL).map_err(refine)?;
         let mut read = Vec::new();
         for entry in journal.range(seq..).map_err(refine)?.take(limit) {
             let (seq, row) = entry.map_err(refine)?;
             let (topic, id, created_ns, data) = row.value();
-            read.push(Entry {
+            read.push(InboxEntry {
                 seq: seq.value(),
                 topic: parse(topic)?,
                 id: MessageId(id),
@@ -212,9 +212,10 @@ fn parse(topic: &[u8]) -> Result<Topic, InboxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::xmtp::client::tests::{SharedDisk, message, topic};
+    use crate::env::FakeDisk;
+    use crate::subject::xmtp::client::tests::{message, topic};
 
-    fn open(disk: &SharedDisk, quirk: Option<Quirk>) -> Inbox {
+    fn open(disk: &FakeDisk, quirk: Option<ClientQuirk>) -> Inbox {
         Inbox::on(disk.open(), quirk).expect("the inbox opens")
     }
 
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_restart_finds_messages_and_cursors() {
-        let disk = SharedDisk::default();
+        let disk = FakeDisk::default();
         let mut inbox = open(&disk, None);
         inbox.commit(&[message("a", 1), message("b", 2), message("a", 4)]).expect("stored");
         drop(inbox);
@@ -235,15 +236,20 @@ mod tests {
         assert_eq!(ids(&inbox), [1, 2, 4, 5]);
         let entry = inbox.journal_from(3, 1).expect("readable").remove(0);
         let stored = message("a", 5);
-        let whole =
-            Entry { seq: 3, topic: topic("a"), id: stored.id, created_ns: stored.created_ns, data: stored.draft.data };
+        let whole = InboxEntry {
+            seq: 3,
+            topic: topic("a"),
+            id: stored.id,
+            created_ns: stored.created_ns,
+            data: stored.draft.data,
+        };
         assert_eq!(entry, whole);
     }
 
     #[test]
     fn messages_and_cursors_are_stored_together_wherever_the_disk_dies() {
         for budget in 0..40 {
-            let disk = SharedDisk::default();
+            let disk = FakeDisk::default();
             let mut inbox = open(&disk, None);
             inbox.commit(&[message("a", 1)]).expect("stored");
             disk.fail_after(budget);
@@ -262,18 +268,18 @@ mod tests {
 
     #[test]
     fn cursors_that_live_in_memory_only_are_gone_after_a_restart() {
-        let disk = SharedDisk::default();
-        let mut inbox = open(&disk, Some(Quirk::CursorInMemoryOnly));
+        let disk = FakeDisk::default();
+        let mut inbox = open(&disk, Some(ClientQuirk::CursorInMemoryOnly));
         inbox.commit(&[message("a", 1)]).expect("stored");
         drop(inbox);
-        let inbox = open(&disk, Some(Quirk::CursorInMemoryOnly));
+        let inbox = open(&disk, Some(ClientQuirk::CursorInMemoryOnly));
         assert_eq!((inbox.read_cursors().expect("readable"), ids(&inbox)), (BTreeMap::new(), vec![1]));
     }
 
     #[test]
     fn what_is_held_is_what_the_journal_has() {
-        let disk = SharedDisk::default();
-        let mut inbox = open(&disk, Some(Quirk::CursorInMemoryOnly));
+        let disk = FakeDisk::default();
+        let mut inbox = open(&disk, Some(ClientQuirk::CursorInMemoryOnly));
         inbox.commit(&[message("a", 1), message("b", 2), message("a", 3)]).expect("stored");
         let held = inbox.read_held([topic("a"), topic("c")]).expect("readable");
         assert_eq!(held, BTreeMap::from([(topic("a"), Cursor(3))]), "b has no cursor and is not asked for");
@@ -281,8 +287,8 @@ mod tests {
 
     #[test]
     fn commits_that_are_not_synced_are_gone_after_a_crash() {
-        let disk = SharedDisk::default();
-        let mut inbox = open(&disk, Some(Quirk::CommitsUnsynced));
+        let disk = FakeDisk::default();
+        let mut inbox = open(&disk, Some(ClientQuirk::CommitsUnsynced));
         inbox.commit(&[message("a", 1)]).expect("in memory");
         disk.fail_after(0);
         drop(inbox);
@@ -294,8 +300,8 @@ mod tests {
     fn a_cursor_that_is_stored_first_is_there_without_its_message_somewhere() {
         let mut torn = 0;
         for budget in 0..40 {
-            let disk = SharedDisk::default();
-            let mut inbox = open(&disk, Some(Quirk::CursorFirst));
+            let disk = FakeDisk::default();
+            let mut inbox = open(&disk, Some(ClientQuirk::CursorFirst));
             disk.fail_after(budget);
             inbox.commit(&[message("a", 1)]).ok();
             drop(inbox);
@@ -310,7 +316,7 @@ mod tests {
     #[test]
     fn a_corrupt_store_is_an_error_that_names_it() {
         for written in [b"payload of message 1".as_slice(), b"redb"] {
-            let disk = SharedDisk::default();
+            let disk = FakeDisk::default();
             let mut inbox = open(&disk, None);
             inbox.commit(&[message("a", 1)]).expect("stored");
             drop(inbox);

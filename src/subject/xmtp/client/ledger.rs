@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::subject::xmtp::client::Quirk;
+use crate::subject::xmtp::client::ClientQuirk;
 use crate::subject::xmtp::wire::{Add, Cursor, Message, Mutate, MutateId, Topic};
 
 /// How many topics one Mutate may add at most; a larger set is split (protocol, section 4).
@@ -21,17 +21,17 @@ const ADDS_BYTES_MAX: usize = 16 << 20;
 
 /// The floors of one process.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub struct ClientLedger {
     configured: BTreeMap<Topic, Cursor>,
     floors: BTreeMap<Topic, Cursor>,
-    quirk: Option<Quirk>,
+    quirk: Option<ClientQuirk>,
 }
 
-impl Ledger {
+impl ClientLedger {
     /// Begins with what is configured or, where it is more, with what an earlier process stored. Of two
     /// configured cursors for one topic the lower counts, as on the wire (S5).
     #[must_use]
-    pub fn new(topics: &[Add], stored: &BTreeMap<Topic, Cursor>, quirk: Option<Quirk>) -> Self {
+    pub fn new(topics: &[Add], stored: &BTreeMap<Topic, Cursor>, quirk: Option<ClientQuirk>) -> Self {
         let mut configured: BTreeMap<Topic, Cursor> = BTreeMap::new();
         for add in topics {
             let cursor = configured.entry(add.topic.clone()).or_insert(add.cursor);
@@ -41,14 +41,14 @@ impl Ledger {
         for (topic, floor) in &mut floors {
             *floor = stored.get(topic).map_or(*floor, |cursor| *cursor.max(floor));
         }
-        Ledger { configured, floors, quirk }
+        ClientLedger { configured, floors, quirk }
     }
 
     /// To be told before each connection but the first.
     pub fn reconnect(&mut self) {
         match self.quirk {
-            Some(Quirk::FloorForgotten) => self.floors = self.configured.clone(),
-            Some(Quirk::TopicLeftBehind) => drop(self.floors.pop_last()),
+            Some(ClientQuirk::FloorForgotten) => self.floors = self.configured.clone(),
+            Some(ClientQuirk::TopicLeftBehind) => drop(self.floors.pop_last()),
             _ => {}
         }
     }
@@ -56,7 +56,7 @@ impl Ledger {
     /// The topics and cursors to open a stream with (C3).
     #[must_use]
     pub fn resume(&self) -> Vec<Add> {
-        let ahead = u64::from(self.quirk == Some(Quirk::ResumesAhead));
+        let ahead = u64::from(self.quirk == Some(ClientQuirk::ResumesAhead));
         let resume = |(topic, floor): (&Topic, &Cursor)| Add {
             topic: topic.clone(),
             cursor: Cursor(floor.0.saturating_add(ahead)),
@@ -122,20 +122,20 @@ mod tests {
 
     #[test]
     fn the_stored_cursor_beats_a_lower_configured_one_and_yields_to_a_higher() {
-        assert_eq!(Ledger::new(&[add("a", 0)], &stored("a", 7), None).resume(), [add("a", 7)]);
-        assert_eq!(Ledger::new(&[add("a", 9)], &stored("a", 7), None).resume(), [add("a", 9)]);
-        assert_eq!(Ledger::new(&[add("a", 9)], &stored("b", 7), None).resume(), [add("a", 9)]);
+        assert_eq!(ClientLedger::new(&[add("a", 0)], &stored("a", 7), None).resume(), [add("a", 7)]);
+        assert_eq!(ClientLedger::new(&[add("a", 9)], &stored("a", 7), None).resume(), [add("a", 9)]);
+        assert_eq!(ClientLedger::new(&[add("a", 9)], &stored("b", 7), None).resume(), [add("a", 9)]);
     }
 
     #[test]
     fn duplicate_adds_coalesce_to_the_lowest_cursor() {
-        let ledger = Ledger::new(&[add("a", 5), add("a", 3), add("a", 4)], &BTreeMap::new(), None);
+        let ledger = ClientLedger::new(&[add("a", 5), add("a", 3), add("a", 4)], &BTreeMap::new(), None);
         assert_eq!(ledger.resume(), [add("a", 3)]);
     }
 
     #[test]
     fn each_message_is_new_once_and_moves_only_its_own_topic() {
-        let mut ledger = Ledger::new(&[add("a", 1), add("b", 0)], &BTreeMap::new(), None);
+        let mut ledger = ClientLedger::new(&[add("a", 1), add("b", 0)], &BTreeMap::new(), None);
         let admitted: Vec<bool> = [("a", 1), ("a", 3), ("a", 3), ("a", 2), ("b", 2), ("c", 9)]
             .map(|(name, id)| ledger.admit(&message(name, id)))
             .into();
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_reconnect_keeps_the_floors_unless_they_are_forgotten() {
-        for (quirk, cursor, again) in [(None, 5, false), (Some(Quirk::FloorForgotten), 1, true)] {
-            let mut ledger = Ledger::new(&[add("a", 1)], &BTreeMap::new(), quirk);
+        for (quirk, cursor, again) in [(None, 5, false), (Some(ClientQuirk::FloorForgotten), 1, true)] {
+            let mut ledger = ClientLedger::new(&[add("a", 1)], &BTreeMap::new(), quirk);
             assert!(ledger.admit(&message("a", 5)));
             ledger.reconnect();
             assert_eq!(ledger.resume(), [add("a", cursor)]);
@@ -156,14 +156,14 @@ mod tests {
 
     #[test]
     fn resuming_ahead_asks_for_less_than_is_missing() {
-        let ledger = Ledger::new(&[add("a", 5)], &BTreeMap::new(), Some(Quirk::ResumesAhead));
+        let ledger = ClientLedger::new(&[add("a", 5)], &BTreeMap::new(), Some(ClientQuirk::ResumesAhead));
         assert_eq!(ledger.resume(), [add("a", 6)]);
     }
 
     #[test]
     fn a_topic_left_behind_is_planted_and_no_default() {
-        for (quirk, left) in [(None, 2), (Some(Quirk::TopicLeftBehind), 1)] {
-            let mut ledger = Ledger::new(&[add("a", 5), add("b", 6)], &BTreeMap::new(), quirk);
+        for (quirk, left) in [(None, 2), (Some(ClientQuirk::TopicLeftBehind), 1)] {
+            let mut ledger = ClientLedger::new(&[add("a", 5), add("b", 6)], &BTreeMap::new(), quirk);
             ledger.reconnect();
             assert_eq!(ledger.resume().len(), left);
         }

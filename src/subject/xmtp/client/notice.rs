@@ -11,7 +11,7 @@ use crate::subject::xmtp::wire::{Add, MessageId, Response, Tag, Topic};
 
 /// Something that a subscriber did or saw. `attempt` counts the connections of one process, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum ClientNotice {
     /// An attempt begins: it opens its inbox, where that is not open yet, and dials.
     Dialing {
         /// The attempt.
@@ -46,7 +46,7 @@ pub enum Notice {
         /// The attempt.
         attempt: u64,
         /// Which.
-        frame: Frame,
+        frame: ClientFrame,
     },
     /// The watchdog asked for a sign of life.
     WatchdogPinged {
@@ -85,7 +85,7 @@ pub enum Notice {
 
 /// A frame that arrived, without its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum ClientFrame {
     /// The node's first frame.
     Started,
     /// Messages.
@@ -105,15 +105,17 @@ pub enum Frame {
     Pong,
 }
 
-impl From<&Response> for Frame {
+impl From<&Response> for ClientFrame {
     fn from(response: &Response) -> Self {
         match response {
-            Response::Started { .. } => Frame::Started,
-            Response::Delivery(delivery) => Frame::Delivery { tag: delivery.tag, messages: delivery.messages.len() },
-            Response::TopicsLive(_) => Frame::TopicsLive,
-            Response::CatchupComplete(_) => Frame::CatchupComplete,
-            Response::Ping(_) => Frame::Ping,
-            Response::Pong(_) => Frame::Pong,
+            Response::Started { .. } => ClientFrame::Started,
+            Response::Delivery(delivery) => {
+                ClientFrame::Delivery { tag: delivery.tag, messages: delivery.messages.len() }
+            }
+            Response::TopicsLive(_) => ClientFrame::TopicsLive,
+            Response::CatchupComplete(_) => ClientFrame::CatchupComplete,
+            Response::Ping(_) => ClientFrame::Ping,
+            Response::Pong(_) => ClientFrame::Pong,
         }
     }
 }
@@ -155,7 +157,7 @@ impl fmt::Display for Cause {
 }
 
 /// Somebody who watches. Called in the midst of the client's work, so it must be quick.
-pub trait Observer: Send + Sync + 'static {
+pub trait ClientObserver: Send + Sync + 'static {
     /// Takes note.
-    fn notice(&self, notice: Notice);
+    fn notice(&self, notice: ClientNotice);
 }

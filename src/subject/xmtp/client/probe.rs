@@ -118,9 +118,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    type Answer = oneshot::Receiver<Result<(), ProbeError>>;
+    type ProbeAnswer = oneshot::Receiver<Result<(), ProbeError>>;
 
-    fn begin(probes: &mut Probes, allowance: Duration, now: Instant) -> (Option<Nonce>, Answer) {
+    fn begin(probes: &mut Probes, allowance: Duration, now: Instant) -> (Option<Nonce>, ProbeAnswer) {
         let (ack, answer) = oneshot::channel();
         (probes.begin(allowance, now, ack), answer)
     }

@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 
 use crate::env::{Address, Env};
 use crate::subject::xmtp::client::Http2Keepalive;
-use crate::subject::xmtp::client::channel::{BadNode, DialError, Dialer, Link, explain, request};
+use crate::subject::xmtp::client::channel::{BadNode, ClientLink, DialError, Dialer, explain, request};
 use crate::subject::xmtp::wire::proto::{SendGroupMessagesRequest, SendWelcomeMessagesRequest};
 use crate::subject::xmtp::wire::{Draft, Kind};
 
@@ -80,7 +80,7 @@ pub struct Publisher {
     env: Env,
     node: Address,
     config: PublisherConfig,
-    link: Option<Link>,
+    link: Option<ClientLink>,
 }
 
 impl Publisher {
@@ -99,23 +99,23 @@ impl Publisher {
         let deadline = Instant::now() + self.config.deadline;
         let link = self.connect().await?;
         let sent = timeout_at(deadline, send(&link, drafts)).await;
-        let outcome = sent.unwrap_or_else(|_| Err(Failure::Unknown("no answer within the deadline".into())));
+        let outcome = sent.unwrap_or_else(|_| Err(PublishFailure::Unknown("no answer within the deadline".into())));
         match outcome {
             Ok(()) => {
                 self.link = Some(link);
                 Ok(())
             }
-            Err(Failure::Refused { code, message }) => {
+            Err(PublishFailure::Refused { code, message }) => {
                 self.link = Some(link);
                 Err(PublishError::Refused { node: self.node.clone(), code, message })
             }
             // The next attempt gets a new connection: this one may be a black hole.
-            Err(Failure::Unknown(why)) => Err(PublishError::Unknown { node: self.node.clone(), why }),
+            Err(PublishFailure::Unknown(why)) => Err(PublishError::Unknown { node: self.node.clone(), why }),
         }
     }
 
     /// Takes the connection out: it comes back only with a clear outcome, also if the attempt is cancelled.
-    async fn connect(&mut self) -> Result<Link, PublishError> {
+    async fn connect(&mut self) -> Result<ClientLink, PublishError> {
         if let Some(link) = self.link.take().filter(|link| !link.is_closed()) {
             return Ok(link);
         }
@@ -125,12 +125,12 @@ impl Publisher {
     }
 }
 
-enum Failure {
+enum PublishFailure {
     Refused { code: Code, message: String },
     Unknown(String),
 }
 
-async fn send(link: &Link, drafts: Vec<Draft>) -> Result<(), Failure> {
+async fn send(link: &ClientLink, drafts: Vec<Draft>) -> Result<(), PublishFailure> {
     let (groups, welcomes): (Vec<Draft>, Vec<Draft>) =
         drafts.into_iter().partition(|draft| draft.topic.kind() == Kind::Group);
     let both = !groups.is_empty() && !welcomes.is_empty();
@@ -144,7 +144,7 @@ async fn send(link: &Link, drafts: Vec<Draft>) -> Result<(), Failure> {
         let messages = welcomes.into_iter().map(Draft::into_welcome_input).collect();
         let sent = client.send_welcome_messages(request(SendWelcomeMessagesRequest { messages })).await;
         sent.map_err(|status| read_failure(&status)).map_err(|failure| match failure {
-            Failure::Refused { code, message } if both => Failure::Unknown(format!(
+            PublishFailure::Refused { code, message } if both => PublishFailure::Unknown(format!(
                 "the group messages are stored, the welcomes refused with {code:?}: {message}"
             )),
             failure => failure,
@@ -156,7 +156,7 @@ async fn send(link: &Link, drafts: Vec<Draft>) -> Result<(), Failure> {
 /// A refusal is a status that the other side sent and that says that nothing was done. What tonic made of a
 /// broken connection says nothing of the kind (it has a source), nor do the codes that a proxy answers with
 /// when it has lost its node.
-fn read_failure(status: &Status) -> Failure {
+fn read_failure(status: &Status) -> PublishFailure {
     let source = std::error::Error::source(status);
     let (code, message) = (status.code(), status.message().to_owned());
     match code {
@@ -170,7 +170,7 @@ fn read_failure(status: &Status) -> Failure {
         | Code::Unauthenticated
             if source.is_none() =>
         {
-            Failure::Refused { code, message }
+            PublishFailure::Refused { code, message }
         }
         Code::Ok
         | Code::Cancelled
@@ -190,7 +190,7 @@ fn read_failure(status: &Status) -> Failure {
         | Code::DataLoss
         | Code::Unauthenticated => {
             let causes = source.map(|source| format!(": {}", explain(source))).unwrap_or_default();
-            Failure::Unknown(format!("{code:?}: {message}{causes}"))
+            PublishFailure::Unknown(format!("{code:?}: {message}{causes}"))
         }
     }
 }
@@ -203,8 +203,8 @@ mod tests {
     #[test]
     fn a_code_that_the_transport_made_up_is_no_refusal() {
         let mut status = Status::resource_exhausted("enhance your calm");
-        assert!(matches!(read_failure(&status), Failure::Refused { .. }));
+        assert!(matches!(read_failure(&status), PublishFailure::Refused { .. }));
         status.set_source(Arc::new(std::io::Error::other("the stream was reset")));
-        assert!(matches!(read_failure(&status), Failure::Unknown(why) if why.contains("the stream was reset")));
+        assert!(matches!(read_failure(&status), PublishFailure::Unknown(why) if why.contains("the stream was reset")));
     }
 }

@@ -22,13 +22,13 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::env::{Dice, Env};
-use crate::subject::xmtp::client::actor::Ending;
-use crate::subject::xmtp::client::backoff::Backoff;
-use crate::subject::xmtp::client::channel::{BadNode, Dialer, Link};
-use crate::subject::xmtp::client::connection::{Connection, Event, Settings};
+use crate::subject::xmtp::client::backoff::ClientBackoff;
+use crate::subject::xmtp::client::channel::{BadNode, ClientLink, Dialer};
+use crate::subject::xmtp::client::connection::ClientConnection;
 use crate::subject::xmtp::client::inbox::{Inbox, InboxError};
-use crate::subject::xmtp::client::ledger::{Ledger, MutateIds, split};
-use crate::subject::xmtp::client::{Cause, ClientConfig, Notice, Observer};
+use crate::subject::xmtp::client::ledger::{ClientLedger, MutateIds, split};
+use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent, StreamSettings};
+use crate::subject::xmtp::client::{Cause, ClientConfig, ClientNotice, ClientObserver};
 use crate::subject::xmtp::wire::{Add, Message};
 
 /// How many events go into one batch, that is, into one call of the application and one transaction: a quarter
@@ -59,7 +59,7 @@ pub async fn subscribe<A: Application>(
     env: Env,
     config: ClientConfig,
     application: A,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn ClientObserver>,
 ) -> Result<Infallible, ClientError> {
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
     loop {
@@ -73,23 +73,28 @@ struct Subscriber<A> {
     dialer: Dialer,
     topics: Vec<Add>,
     /// None until it is opened, and after it has failed.
-    kept: Option<Kept>,
+    kept: Option<OpenInbox>,
     topics_per_mutate: usize,
     ids: MutateIds,
-    backoff: Backoff,
+    backoff: ClientBackoff,
     dice: Dice,
     application: A,
-    settings: Settings,
+    settings: StreamSettings,
 }
 
 /// What is durable, and what is known of it.
-struct Kept {
+struct OpenInbox {
     inbox: Inbox,
-    ledger: Ledger,
+    ledger: ClientLedger,
 }
 
 impl<A: Application> Subscriber<A> {
-    fn new(env: Env, config: ClientConfig, application: A, observer: Arc<dyn Observer>) -> Result<Self, ClientError> {
+    fn new(
+        env: Env,
+        config: ClientConfig,
+        application: A,
+        observer: Arc<dyn ClientObserver>,
+    ) -> Result<Self, ClientError> {
         let ClientConfig {
             node,
             topics,
@@ -111,14 +116,14 @@ impl<A: Application> Subscriber<A> {
             kept: None,
             topics_per_mutate,
             ids: MutateIds::default(),
-            backoff: Backoff::new(backoff, quirk),
+            backoff: ClientBackoff::new(backoff, quirk),
             dice,
             application,
-            settings: Settings { attempt: 0, watchdog, quirk, observer },
+            settings: StreamSettings { attempt: 0, watchdog, quirk, observer },
         })
     }
 
-    fn notice(&self, notice: Notice) {
+    fn notice(&self, notice: ClientNotice) {
         self.settings.observer.notice(notice);
     }
 
@@ -126,22 +131,22 @@ impl<A: Application> Subscriber<A> {
     async fn attempt(&mut self) -> Duration {
         self.settings.attempt += 1;
         let attempt = self.settings.attempt;
-        self.notice(Notice::Dialing { attempt });
-        let Ending { cause, uptime } = match self.connect().await {
+        self.notice(ClientNotice::Dialing { attempt });
+        let ClientEnding { cause, uptime } = match self.connect().await {
             Ok(ending) => ending,
             Err(error) => {
                 let why = format!("failed to {error}");
-                self.notice(Notice::StoreFailed { why: why.clone() });
-                Ending { cause: Cause::Inbox(why), uptime: Duration::ZERO }
+                self.notice(ClientNotice::StoreFailed { why: why.clone() });
+                ClientEnding { cause: Cause::Inbox(why), uptime: Duration::ZERO }
             }
         };
         tracing::info!(attempt, %cause, ?uptime, "the subscription ended");
-        self.notice(Notice::Ended { attempt, cause });
+        self.notice(ClientNotice::Ended { attempt, cause });
         uptime
     }
 
     /// One connection, where there is an inbox for what it brings.
-    async fn connect(&mut self) -> Result<Ending, InboxError> {
+    async fn connect(&mut self) -> Result<ClientEnding, InboxError> {
         // Taken, so that an error leaves nothing open behind.
         let mut kept = match self.kept.take() {
             Some(mut kept) => {
@@ -152,26 +157,26 @@ impl<A: Application> Subscriber<A> {
         };
         let ending = match self.dialer.dial().await {
             Ok(link) => self.follow(link, &mut kept).await?,
-            Err(error) => Ending { cause: Cause::DialFailed(error.to_string()), uptime: Duration::ZERO },
+            Err(error) => ClientEnding { cause: Cause::DialFailed(error.to_string()), uptime: Duration::ZERO },
         };
         self.kept = Some(kept);
         Ok(ending)
     }
 
-    fn open(&self) -> Result<Kept, InboxError> {
+    fn open(&self) -> Result<OpenInbox, InboxError> {
         let quirk = self.settings.quirk;
         let inbox = Inbox::open(&self.env, quirk)?;
-        let ledger = Ledger::new(&self.topics, &inbox.read_cursors()?, quirk);
+        let ledger = ClientLedger::new(&self.topics, &inbox.read_cursors()?, quirk);
         let held = inbox.read_held(self.topics.iter().map(|add| add.topic.clone()))?;
         let cursors = held.into_iter().map(|(topic, cursor)| Add { topic, cursor }).collect();
-        self.notice(Notice::InboxOpened { cursors });
-        Ok(Kept { inbox, ledger })
+        self.notice(ClientNotice::InboxOpened { cursors });
+        Ok(OpenInbox { inbox, ledger })
     }
 
     /// Takes what the stream brings, until its end.
-    async fn follow(&mut self, link: Link, kept: &mut Kept) -> Result<Ending, InboxError> {
+    async fn follow(&mut self, link: ClientLink, kept: &mut OpenInbox) -> Result<ClientEnding, InboxError> {
         let initial = split(kept.ledger.resume(), self.topics_per_mutate, &mut self.ids);
-        let mut connection = Connection::open(link, initial, self.settings.clone());
+        let mut connection = ClientConnection::open(link, initial, self.settings.clone());
         loop {
             let events = connection.next_batch(BATCH_EVENTS).await;
             if events.is_empty() {
@@ -190,26 +195,26 @@ impl<A: Application> Subscriber<A> {
         inbox.commit(&messages)?;
         let told = |message: Message| (message.draft.topic, message.id, message.draft.data);
         let messages = messages.into_iter().map(told).collect();
-        self.notice(Notice::Committed { attempt: self.settings.attempt, messages });
+        self.notice(ClientNotice::Committed { attempt: self.settings.attempt, messages });
         Ok(())
     }
 
     async fn back_off(&mut self, uptime: Duration) {
         let delay = self.backoff.next_delay(uptime, &mut self.dice);
-        self.notice(Notice::BackingOff { attempt: self.settings.attempt, delay });
+        self.notice(ClientNotice::BackingOff { attempt: self.settings.attempt, delay });
         sleep(delay).await;
     }
 }
 
 /// The new messages of a batch.
-fn sift(events: Vec<Event>, ledger: &mut Ledger) -> Vec<Message> {
+fn sift(events: Vec<ClientEvent>, ledger: &mut ClientLedger) -> Vec<Message> {
     let mut fresh = Vec::new();
     for event in events {
         match event {
-            Event::Delivery(delivery) => {
+            ClientEvent::Delivery(delivery) => {
                 fresh.extend(delivery.messages.into_iter().filter(|message| ledger.admit(message)));
             }
-            Event::Started { .. } | Event::TopicsLive(_) | Event::CatchupComplete(_) => {}
+            ClientEvent::Started { .. } | ClientEvent::TopicsLive(_) | ClientEvent::CatchupComplete(_) => {}
         }
     }
     fresh

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what is counted.
 
-use crate::subject::xmtp::wire::Kind;
+use crate::subject::xmtp::wire::{Kind, MessageId};
 
 /// One `T` for each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,9 @@ pub(crate) struct ByKind<T> {
     group: T,
     welcome: T,
 }
+
+/// The last id of each kind; 0 where there is none.
+pub(crate) type Heads = ByKind<MessageId>;
 
 impl<T> ByKind<T> {
     /// The pair of both values.

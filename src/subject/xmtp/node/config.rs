@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::subject::xmtp::node::Quirk;
+use crate::subject::xmtp::node::NodeQuirk;
 
 /// How a node is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct NodeConfig {
     /// How long it waits for the matching Pong; at most the keepalive is used (S6).
     pub pong_deadline: Duration,
     /// The bounds (S8).
-    pub limits: Limits,
+    pub limits: NodeLimits,
     /// A planted bug; none in a correct node.
-    pub quirk: Option<Quirk>,
+    pub quirk: Option<NodeQuirk>,
 }
 
 /// The protocol recommends at most 30 s (S6).
@@ -34,7 +34,7 @@ impl Default for NodeConfig {
             port: PORT,
             keepalive: KEEPALIVE,
             pong_deadline: KEEPALIVE,
-            limits: Limits::default(),
+            limits: NodeLimits::default(),
             quirk: None,
         }
     }
@@ -42,7 +42,7 @@ impl Default for NodeConfig {
 
 /// So many at once, and so many each second in the long run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct RateLimit {
     /// At once, after a long pause; at least 1 is used.
     pub burst: u32,
     /// In the long run; at least 1 is used.
@@ -52,7 +52,7 @@ pub struct Rate {
 /// The bounds of S8 and of our own queues. What is over a bound ends in RESOURCE_EXHAUSTED, except
 /// where a field says otherwise; nothing is ever cut silently.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct NodeLimits {
     /// Topics of one stream, live or in a wave. 50,000: a gateway of a thousand identities with 50
     /// topics each.
     pub subscriptions: usize,
@@ -63,9 +63,9 @@ pub struct Limits {
     pub topic_bytes: usize,
     /// Mutates of one stream. A gateway opens its whole set at once, in frames of 1,000 topics, and then
     /// follows the comings and goings of its leases.
-    pub mutates: Rate,
+    pub mutates: RateLimit,
     /// Client Pings of one stream, and Pongs that answer nothing. A probe is rare: one at a resume.
-    pub client_pings: Rate,
+    pub client_pings: RateLimit,
     /// Waves in flight on one stream. 1,024: as many as Mutates may arrive at once.
     pub waves: usize,
     /// Fresh messages that wait for one stream. 16,384: minutes of a busy stream; over it the consumer is
@@ -99,14 +99,14 @@ pub struct Limits {
     pub message_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for NodeLimits {
     fn default() -> Self {
-        Limits {
+        NodeLimits {
             subscriptions: 50_000,
             adds: 5_000,
             topic_bytes: 256,
-            mutates: Rate { burst: 1_024, per_second: 100 },
-            client_pings: Rate { burst: 64, per_second: 4 },
+            mutates: RateLimit { burst: 1_024, per_second: 100 },
+            client_pings: RateLimit { burst: 64, per_second: 4 },
             waves: 1_024,
             pending_messages: 16_384,
             pending_bytes: 32 << 20,

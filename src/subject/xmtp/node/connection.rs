@@ -10,13 +10,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use crate::env::{Listener, Socket};
+use crate::env::{Listener, Socket, StreamTap, Tapped};
 
 /// After a failed accept the listener rests for so long. Linux keeps failing while the process has no file
 /// descriptor left (accept(2), EMFILE), and without a rest the loop would spin.
@@ -38,7 +38,7 @@ impl Incoming {
 }
 
 impl Stream for Incoming {
-    type Item = Result<Connection, Infallible>;
+    type Item = Result<NodeConnection, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -48,7 +48,7 @@ impl Stream for Incoming {
             }
             match ready!(self.listener.poll_accept(context)) {
                 Ok(socket) => {
-                    let connection = Connection::new(socket, self.alive.subscribe());
+                    let connection = Tapped::over(socket, ServerEnd::new(self.alive.subscribe()));
                     return Poll::Ready(Some(Ok(connection)));
                 }
                 Err(error) => {
@@ -61,64 +61,38 @@ impl Stream for Incoming {
 }
 
 /// A connection that ends with the server.
-pub(crate) struct Connection {
-    socket: Socket,
-    server_end: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
+pub(crate) type NodeConnection = Tapped<Socket, ServerEnd>;
 
-impl Connection {
-    fn new(socket: Socket, mut alive: watch::Receiver<()>) -> Self {
+/// Fails the next read once the server has ended.
+pub(crate) struct ServerEnd(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl ServerEnd {
+    fn new(mut alive: watch::Receiver<()>) -> Self {
         // Nothing is ever sent there, so a change is an error and means that the sender was dropped.
-        let server_end = Box::pin(async move { while alive.changed().await.is_ok() {} });
-        Connection { socket, server_end }
+        ServerEnd(Box::pin(async move { while alive.changed().await.is_ok() {} }))
     }
 }
 
-impl Connected for Connection {
+impl Connected for NodeConnection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {
-        TcpConnectInfo { local_addr: Some(self.socket.local()), remote_addr: Some(self.socket.peer()) }
+        TcpConnectInfo { local_addr: Some(self.stream.local()), remote_addr: Some(self.stream.peer()) }
     }
 }
 
-impl AsyncRead for Connection {
+impl StreamTap<Socket> for ServerEnd {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        socket: &mut Socket,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.server_end.as_mut().poll(context).is_ready() {
+        if self.0.as_mut().poll(context).is_ready() {
             // The future is spent; another one that is ready stands in, so that later reads fail, too.
-            self.server_end = Box::pin(std::future::ready(()));
+            self.0 = Box::pin(std::future::ready(()));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the node was stopped")));
         }
-        Pin::new(&mut self.socket).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        Pin::new(socket).poll_read(context, buffer)
     }
 }

@@ -37,7 +37,7 @@ struct Queue {
 
 /// What waits for a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Backlog {
+pub(crate) enum QueueState {
     /// Nothing.
     Empty,
     /// Some messages.
@@ -139,12 +139,12 @@ impl Interest {
     }
 
     /// What waits now.
-    pub(crate) fn backlog(&self) -> Backlog {
+    pub(crate) fn backlog(&self) -> QueueState {
         match self.hub.routes().queues.get(&self.stream) {
-            Some(queue) if queue.interrupted => Backlog::Interrupted,
-            Some(queue) if queue.overflowed => Backlog::Overflowed,
-            Some(queue) if !queue.waiting.is_empty() => Backlog::Waiting,
-            Some(_) | None => Backlog::Empty,
+            Some(queue) if queue.interrupted => QueueState::Interrupted,
+            Some(queue) if queue.overflowed => QueueState::Overflowed,
+            Some(queue) if !queue.waiting.is_empty() => QueueState::Waiting,
+            Some(_) | None => QueueState::Empty,
         }
     }
 
@@ -219,7 +219,7 @@ mod tests {
         hub.publish(&message("c", 3));
         assert_eq!(ids(&first.take(all())), [1]);
         assert_eq!(ids(&second.take(all())), [1, 2]);
-        assert_eq!(second.backlog(), Backlog::Empty);
+        assert_eq!(second.backlog(), QueueState::Empty);
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         left.leave(&topic("a"));
         drop(dropped);
         hub.publish(&message("a", 1));
-        assert_eq!(left.backlog(), Backlog::Empty);
+        assert_eq!(left.backlog(), QueueState::Empty);
         assert!(hub.routes().streams.is_empty());
         assert_eq!(hub.routes().queues.len(), 1);
     }
@@ -244,10 +244,10 @@ mod tests {
             interest.join(&topic("a"));
             hub.publish(&message("a", 1));
             hub.publish(&message("a", 2));
-            assert_eq!(interest.backlog(), Backlog::Waiting);
+            assert_eq!(interest.backlog(), QueueState::Waiting);
             hub.publish(&message("a", 3));
             hub.publish(&message("a", 4));
-            assert_eq!(interest.backlog(), Backlog::Overflowed);
+            assert_eq!(interest.backlog(), QueueState::Overflowed);
             assert!(interest.take(all()).is_empty());
         }
     }
@@ -263,7 +263,7 @@ mod tests {
                 assert_eq!(ids(&interest.take(all())), [id - 1, id]);
             }
         }
-        assert_eq!(interest.backlog(), Backlog::Empty);
+        assert_eq!(interest.backlog(), QueueState::Empty);
     }
 
     #[tokio::test(start_paused = true)]

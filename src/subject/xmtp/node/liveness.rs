@@ -22,16 +22,16 @@ const KEEPALIVE_MIN: Duration = Duration::from_millis(1);
 
 /// The liveness of one stream.
 #[derive(Debug)]
-pub(crate) struct Liveness {
+pub(crate) struct StreamLiveness {
     keepalive: Option<Duration>,
     pong_deadline: Duration,
     stall: Duration,
     last_sent: Instant,
-    phase: Phase,
+    phase: LivenessPhase,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum LivenessPhase {
     Quiet,
     Awaiting { nonce: Nonce, until: Instant },
     Draining,
@@ -48,15 +48,15 @@ pub(crate) enum Action {
     Stalled,
 }
 
-impl Liveness {
+impl StreamLiveness {
     /// The liveness of a stream whose `Started` is sent `now`. The Pong deadline is at most the interval (S6).
     pub(crate) fn new(keepalive: Duration, pong_deadline: Duration, stall: Duration, now: Instant) -> Self {
-        Liveness {
+        StreamLiveness {
             keepalive: (keepalive >= KEEPALIVE_MIN).then_some(keepalive),
             pong_deadline: pong_deadline.min(keepalive),
             stall,
             last_sent: now,
-            phase: Phase::Quiet,
+            phase: LivenessPhase::Quiet,
         }
     }
 
@@ -73,27 +73,27 @@ impl Liveness {
     /// A Pong arrived; answers whether it is the one that is awaited. No other satisfies (S6).
     pub(crate) fn pong(&mut self, nonce: Nonce) -> bool {
         match self.phase {
-            Phase::Awaiting { nonce: awaited, until: _ } if awaited == nonce => {
-                self.phase = Phase::Quiet;
+            LivenessPhase::Awaiting { nonce: awaited, until: _ } if awaited == nonce => {
+                self.phase = LivenessPhase::Quiet;
                 true
             }
-            Phase::Awaiting { .. } | Phase::Quiet | Phase::Draining => false,
+            LivenessPhase::Awaiting { .. } | LivenessPhase::Quiet | LivenessPhase::Draining => false,
         }
     }
 
     /// The client half-closed: it is not pinged any more, and could not answer (S11).
     pub(crate) fn half_close(&mut self, now: Instant) {
         self.last_sent = now;
-        self.phase = Phase::Draining;
+        self.phase = LivenessPhase::Draining;
     }
 
     /// When to poll next; none if nothing will ever be due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let idle_end = self.keepalive.map(|keepalive| self.last_sent + keepalive);
         match self.phase {
-            Phase::Quiet => idle_end,
-            Phase::Awaiting { nonce: _, until } => Some(until),
-            Phase::Draining => Some(self.last_sent + self.stall),
+            LivenessPhase::Quiet => idle_end,
+            LivenessPhase::Awaiting { nonce: _, until } => Some(until),
+            LivenessPhase::Draining => Some(self.last_sent + self.stall),
         }
     }
 
@@ -103,16 +103,16 @@ impl Liveness {
             return None;
         }
         match self.phase {
-            Phase::Quiet => {
+            LivenessPhase::Quiet => {
                 let nonce = fresh();
                 // The wait begins now, even if the Ping has to queue behind a consumer that takes nothing:
                 // else a client that stopped reading would never be reaped.
-                self.phase = Phase::Awaiting { nonce, until: now + self.pong_deadline };
+                self.phase = LivenessPhase::Awaiting { nonce, until: now + self.pong_deadline };
                 self.last_sent = now;
                 Some(Action::Ping(nonce))
             }
-            Phase::Awaiting { .. } => Some(Action::Reap),
-            Phase::Draining => Some(Action::Stalled),
+            LivenessPhase::Awaiting { .. } => Some(Action::Reap),
+            LivenessPhase::Draining => Some(Action::Stalled),
         }
     }
 }
@@ -123,8 +123,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn liveness(start: Instant) -> Liveness {
-        Liveness::new(30 * SECOND, 10 * SECOND, 60 * SECOND, start)
+    fn liveness(start: Instant) -> StreamLiveness {
+        StreamLiveness::new(30 * SECOND, 10 * SECOND, 60 * SECOND, start)
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_pong_deadline_is_at_most_the_interval() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(5 * SECOND, 60 * SECOND, 60 * SECOND, start);
+        let mut liveness = StreamLiveness::new(5 * SECOND, 60 * SECOND, 60 * SECOND, start);
         liveness.poll(start + 5 * SECOND, || Nonce(1));
         assert_eq!(liveness.poll(start + 10 * SECOND, || Nonce(2)), Some(Action::Reap));
     }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn without_a_keepalive_nothing_is_ever_due() {
         let start = Instant::now();
-        let mut liveness = Liveness::new(Duration::ZERO, SECOND, SECOND, start);
+        let mut liveness = StreamLiveness::new(Duration::ZERO, SECOND, SECOND, start);
         assert_eq!(liveness.advertised(), None);
         assert_eq!(liveness.next_deadline(), None);
         assert_eq!(liveness.poll(start + 3_600 * SECOND, || Nonce(1)), None);

@@ -11,15 +11,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
-    SetDurabilityError, StorageError, TableDefinition, TableError, TransactionError, WriteTransaction,
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
 use crate::env::{Disk, begin_write};
 use crate::subject::xmtp::node::budget::Budget;
-use crate::subject::xmtp::node::by_kind::ByKind;
-use crate::subject::xmtp::node::wave::Shelf;
-use crate::subject::xmtp::node::{Quirk, STORE};
+use crate::subject::xmtp::node::by_kind::Heads;
+use crate::subject::xmtp::node::wave::WaveSource;
+use crate::subject::xmtp::node::{NodeQuirk, STORE, StoreError};
 use crate::subject::xmtp::wire::{Cursor, Draft, Kind, Message, MessageId, Page, Paging, Topic, proto};
 
 const MESSAGES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("messages");
@@ -31,56 +30,11 @@ const COUNTERS: TableDefinition<u8, u64> = TableDefinition::new("counters");
 /// redb's default cache is 1 GiB; a trial runs many nodes in one process, and a small log fits here whole.
 const CACHE_BYTES: usize = 4 << 20;
 
-/// Why the log cannot be used. Each fits after "failed to".
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no such disk.
-    #[error("open the disk of the message log: {0}")]
-    Disk(#[source] std::io::Error),
-    /// It has failed a moment ago.
-    #[error("use the message log, which has failed a moment ago: failed to {0}")]
-    Resting(String),
-    /// It failed while it stored messages, so that some may have ids that no stream was told.
-    #[error("follow the message log, which has failed while it stored messages")]
-    Interrupted,
-    /// The store does not open.
-    #[error("open the message log: {0}")]
-    Open(#[from] DatabaseError),
-    /// No transaction.
-    #[error("begin a transaction on the message log: {0}")]
-    Begin(#[from] TransactionError),
-    /// A table does not open.
-    #[error("open a table of the message log: {0}")]
-    Table(#[from] TableError),
-    /// Bytes cannot be read or written.
-    #[error("read or write the message log: {0}")]
-    Storage(#[from] StorageError),
-    /// A transaction cannot be as durable as asked.
-    #[error("set the durability of a transaction on the message log: {0}")]
-    Durability(#[from] SetDurabilityError),
-    /// The transaction is not durable.
-    #[error("commit to the message log: {0}")]
-    Commit(#[from] CommitError),
-    /// Stored bytes are not what was stored.
-    #[error("read {kind} message {id} of the message log: {why}")]
-    Corrupt {
-        /// The message's kind.
-        kind: Kind,
-        /// Its id.
-        id: MessageId,
-        /// What is wrong.
-        why: String,
-    },
-}
-
-/// The last id of each kind; 0 where there is none.
-pub(crate) type Heads = ByKind<MessageId>;
-
 /// The log.
 #[derive(Debug)]
 pub(crate) struct Log {
     database: Database,
-    quirk: Option<Quirk>,
+    quirk: Option<NodeQuirk>,
 }
 
 impl Log {
@@ -88,7 +42,7 @@ impl Log {
     ///
     /// # Errors
     /// The disk fails, or holds something else.
-    pub(crate) fn open(disk: Disk, quirk: Option<Quirk>) -> Result<Self, StoreError> {
+    pub(crate) fn open(disk: Disk, quirk: Option<NodeQuirk>) -> Result<Self, StoreError> {
         let database = disk.database(STORE, Builder::new().set_cache_size(CACHE_BYTES))?;
         // Both tables exist from here on, so that reading an empty log is no special case.
         let transaction = begin_write(&database)?;
@@ -105,7 +59,7 @@ impl Log {
     /// The disk fails; then what was to be stored may be there, or not, once the log is opened again.
     pub(crate) fn append(&self, drafts: Vec<Draft>, created_ns: u64) -> Result<Vec<Arc<Message>>, StoreError> {
         let mut transaction = begin_write(&self.database)?;
-        if self.quirk == Some(Quirk::AcksUnsynced) {
+        if self.quirk == Some(NodeQuirk::AcksUnsynced) {
             transaction.set_durability(Durability::None)?;
         }
         let mut stored = Vec::with_capacity(drafts.len());
@@ -114,7 +68,7 @@ impl Log {
             let mut messages = transaction.open_table(MESSAGES)?;
             let mut index = transaction.open_table(INDEX)?;
             heads = match self.quirk {
-                Some(Quirk::ReusesIds) => read_counters(&transaction)?,
+                Some(NodeQuirk::ReusesIds) => read_counters(&transaction)?,
                 _ => read_heads(&messages)?,
             };
             for draft in drafts {
@@ -128,7 +82,7 @@ impl Log {
             }
         }
         transaction.commit()?;
-        if self.quirk == Some(Quirk::ReusesIds) {
+        if self.quirk == Some(NodeQuirk::ReusesIds) {
             self.write_counters(heads)?;
         }
         Ok(stored)
@@ -202,7 +156,7 @@ impl Snapshot {
     }
 }
 
-impl Shelf for Snapshot {
+impl WaveSource for Snapshot {
     fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError> {
         let Some(first) = after.0.checked_add(1) else { return Ok(None) };
         let key = topic.bytes().as_ref();
@@ -259,53 +213,12 @@ fn decode(kind: Kind, bytes: Bytes) -> Result<Message, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::Mutex;
-
-    use redb::StorageBackend;
-    use redb::backends::InMemoryBackend;
-
     use super::*;
+    use crate::env::FakeDisk;
     use crate::subject::xmtp::wire::Envelope;
 
-    /// A disk that outlives its opener, and may lose its head.
-    #[derive(Clone, Debug, Default)]
-    struct SharedDisk(Arc<InMemoryBackend>, Arc<Mutex<bool>>);
-
-    impl SharedDisk {
-        fn check(&self) -> io::Result<()> {
-            let dead = *self.1.lock().expect("no test panics while it holds this");
-            if dead { Err(io::Error::other("the disk is dead")) } else { Ok(()) }
-        }
-    }
-
-    impl StorageBackend for SharedDisk {
-        fn len(&self) -> io::Result<u64> {
-            self.0.len()
-        }
-
-        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-            self.check()?;
-            self.0.read(offset, out)
-        }
-
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.check()?;
-            self.0.set_len(len)
-        }
-
-        fn sync_data(&self) -> io::Result<()> {
-            self.check()
-        }
-
-        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            self.check()?;
-            self.0.write(offset, data)
-        }
-    }
-
-    fn open(disk: &SharedDisk) -> Log {
-        Log::open(Disk::new(disk.clone()), None).expect("a good disk")
+    fn open(disk: &FakeDisk) -> Log {
+        Log::open(disk.open(), None).expect("a good disk")
     }
 
     fn group(name: &str, data: &str) -> Draft {
@@ -332,7 +245,7 @@ mod tests {
 
     #[test]
     fn each_kind_counts_its_ids_from_one_over_all_topics() {
-        let log = open(&SharedDisk::default());
+        let log = open(&FakeDisk::default());
         let drafts = vec![group("a", "1"), welcome("i"), group("b", "2"), group("a", "3")];
         let stored = log.append(drafts, 5).expect("stored");
         assert_eq!(stored.iter().map(|message| message.id.0).collect::<Vec<_>>(), [1, 1, 2, 3]);
@@ -341,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_restart_keeps_ids_and_messages() {
-        let disk = SharedDisk::default();
+        let disk = FakeDisk::default();
         let before = open(&disk).append(vec![group("a", "1"), welcome("i")], 5).expect("stored");
         let log = open(&disk);
         let snapshot = log.snapshot().expect("snapshot");
@@ -352,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_follows_a_cursor_is_of_the_same_topic_only() {
-        let log = open(&SharedDisk::default());
+        let log = open(&FakeDisk::default());
         log.append(vec![group("a", "1"), group("aa", "2"), group("a", "3")], 5).expect("stored");
         let snapshot = log.snapshot().expect("snapshot");
         let topic = Topic::new(Kind::Group, b"a");
@@ -362,7 +275,7 @@ mod tests {
 
     #[test]
     fn pages_run_both_ways_and_say_where_the_next_one_starts() {
-        let log = open(&SharedDisk::default());
+        let log = open(&FakeDisk::default());
         log.append((0..3).map(|_| group("a", "x")).collect(), 5).expect("stored");
         let topic = Topic::new(Kind::Group, b"a");
         let page =
@@ -377,7 +290,7 @@ mod tests {
 
     #[test]
     fn malformed_stored_bytes_are_an_error() {
-        let log = open(&SharedDisk::default());
+        let log = open(&FakeDisk::default());
         log.append(vec![group("a", "1")], 5).expect("stored");
         let transaction = log.database.begin_write().expect("begun");
         transaction.open_table(MESSAGES).expect("open").insert((0, 1), &[0xff_u8][..]).expect("written");
@@ -388,13 +301,13 @@ mod tests {
 
     #[test]
     fn a_dead_disk_is_an_error_and_what_was_acknowledged_survives_it() {
-        let disk = SharedDisk::default();
+        let disk = FakeDisk::default();
         let log = open(&disk);
         log.append(vec![group("a", "1")], 5).expect("stored");
-        *disk.1.lock().expect("not poisoned") = true;
+        disk.fail_after(0);
         assert!(log.append(vec![group("a", "2")], 6).is_err());
         drop(log);
-        *disk.1.lock().expect("not poisoned") = false;
+        disk.heal();
         assert_eq!(open(&disk).heads().expect("heads"), Heads::new(MessageId(1), MessageId(0)));
     }
 }

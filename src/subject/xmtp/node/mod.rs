@@ -1,11 +1,11 @@
 //! The node under test: stores messages durably and serves the mutable subscription stream.
 //!
 //! Refuses to know what is between it and its clients, and who judges it. A client talks to it through
-//! `wire` only, an observer is told [`Notice`]s, and everything else it asks of its `Env`.
+//! `wire` only, an observer is told [`NodeNotice`]s, and everything else it asks of its `Env`.
 //!
 //! Pure hearts: `session` (what one stream is registered for and what it sends next), `wave` (one
-//! catch-up), `liveness` (S6), `meter` (rates), `budget` (sizes). Shells: `service` (tonic), `stream` (one
-//! task for each Subscribe stream), `log` (redb), `keeper` (the log again after a failure), `hub` (fresh messages to interested streams),
+//! catch-up), `liveness` (S6), `rate_limiter`, `budget` (sizes). Shells: `service` (tonic), `stream` (one
+//! task for each Subscribe stream), `log` (redb), `reopening_log` (the log again after a failure), `hub` (fresh messages to interested streams),
 //! `connection` (sockets that end with the server).
 
 mod budget;
@@ -13,20 +13,21 @@ mod by_kind;
 mod config;
 mod connection;
 mod hub;
-mod keeper;
 mod liveness;
 mod log;
-mod meter;
 mod notice;
 mod quirk;
+mod rate_limiter;
 mod refusal;
+mod reopening_log;
 mod service;
 mod session;
+mod store_error;
 mod stream;
 mod wave;
 
-pub use config::{Limits, NodeConfig, Rate};
-pub use log::StoreError;
-pub use notice::{CloseReason, Notice, Observer};
-pub use quirk::{Quirk, UnknownQuirk};
+pub use config::{NodeConfig, NodeLimits, RateLimit};
+pub use notice::{NodeCloseReason, NodeNotice, NodeObserver};
+pub use quirk::NodeQuirk;
 pub use service::{NodeError, STORE, serve};
+pub use store_error::StoreError;

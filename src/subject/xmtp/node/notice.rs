@@ -11,7 +11,7 @@ use crate::subject::xmtp::wire::{Kind, MessageId, Topic};
 
 /// Something that happened inside a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum NodeNotice {
     /// The log was opened: at the start, and again after each failure.
     LogOpened {
         /// The newest id of each kind that it holds; 0 where there is none.
@@ -44,13 +44,13 @@ pub enum Notice {
         /// Its number.
         stream: u64,
         /// Why.
-        reason: CloseReason,
+        reason: NodeCloseReason,
     },
 }
 
 /// Why a Subscribe stream was closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CloseReason {
+pub enum NodeCloseReason {
     /// The client half-closed, and all waves are finished: OK (S11).
     Finished,
     /// The client cancelled, or its connection broke.
@@ -66,7 +66,7 @@ pub enum CloseReason {
 }
 
 /// Who is told.
-pub trait Observer: Send + Sync + 'static {
+pub trait NodeObserver: Send + Sync + 'static {
     /// Takes a notice.
-    fn notice(&self, notice: Notice);
+    fn notice(&self, notice: NodeNotice);
 }

@@ -8,7 +8,7 @@ use crate::subject::xmtp::wire::{Malformed, MutateId, Topic};
 
 /// A rule or a bound that a client broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum NodeRefusal {
     /// S2, S10: a frame that cannot be read.
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -50,29 +50,29 @@ pub(crate) enum Refusal {
     MessageTooLong { count: usize, most: usize },
 }
 
-impl Refusal {
+impl NodeRefusal {
     /// The gRPC code: the rules are INVALID_ARGUMENT, the bounds are RESOURCE_EXHAUSTED (S8).
     pub(crate) fn code(&self) -> Code {
         match self {
-            Refusal::Malformed(_)
-            | Refusal::ZeroId
-            | Refusal::IdInFlight(_)
-            | Refusal::HistoryOfSubscribed(_)
-            | Refusal::HistoryInFlight(_) => Code::InvalidArgument,
-            Refusal::TooManyAdds { .. }
-            | Refusal::TooManySubscriptions { .. }
-            | Refusal::TooManyWaves { .. }
-            | Refusal::TopicTooLong { .. }
-            | Refusal::MutatesTooFast { .. }
-            | Refusal::PingsTooFast { .. }
-            | Refusal::TooManyMessages { .. }
-            | Refusal::MessageTooLong { .. } => Code::ResourceExhausted,
+            NodeRefusal::Malformed(_)
+            | NodeRefusal::ZeroId
+            | NodeRefusal::IdInFlight(_)
+            | NodeRefusal::HistoryOfSubscribed(_)
+            | NodeRefusal::HistoryInFlight(_) => Code::InvalidArgument,
+            NodeRefusal::TooManyAdds { .. }
+            | NodeRefusal::TooManySubscriptions { .. }
+            | NodeRefusal::TooManyWaves { .. }
+            | NodeRefusal::TopicTooLong { .. }
+            | NodeRefusal::MutatesTooFast { .. }
+            | NodeRefusal::PingsTooFast { .. }
+            | NodeRefusal::TooManyMessages { .. }
+            | NodeRefusal::MessageTooLong { .. } => Code::ResourceExhausted,
         }
     }
 }
 
-impl From<&Refusal> for Status {
-    fn from(refusal: &Refusal) -> Self {
+impl From<&NodeRefusal> for Status {
+    fn from(refusal: &NodeRefusal) -> Self {
         Status::new(refusal.code(), refusal.to_string())
     }
 }

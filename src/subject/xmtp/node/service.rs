@@ -13,10 +13,10 @@ use crate::env::Env;
 use crate::subject::xmtp::node::budget::{Budget, weight};
 use crate::subject::xmtp::node::connection::Incoming;
 use crate::subject::xmtp::node::hub::Hub;
-use crate::subject::xmtp::node::keeper::Keeper;
-use crate::subject::xmtp::node::refusal::Refusal;
-use crate::subject::xmtp::node::stream::{Frames, Lent, Opened, open, unavailable};
-use crate::subject::xmtp::node::{NodeConfig, Notice, Observer, Quirk, StoreError};
+use crate::subject::xmtp::node::refusal::NodeRefusal;
+use crate::subject::xmtp::node::reopening_log::ReopeningLog;
+use crate::subject::xmtp::node::stream::{Lent, Opened, ResponseFrames, open, unavailable};
+use crate::subject::xmtp::node::{NodeConfig, NodeNotice, NodeObserver, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{Draft, Kind, Malformed, Message, Page, Paging, Topic, proto};
 
@@ -57,8 +57,8 @@ pub enum NodeError {
 /// # Errors
 /// The port is taken. Once it listens, it goes on: a failed accept or a failed disk costs the calls that need it,
 /// and a log that does not open is tried again when it is needed.
-pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn Observer>) -> Result<(), NodeError> {
-    let keeper = Keeper::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
+pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>) -> Result<(), NodeError> {
+    let keeper = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
     // Whether it opens is told to the observer; the calls find out for themselves.
     keeper.with(|_| Ok(())).ok();
     let port = config.port;
@@ -83,8 +83,8 @@ pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn Observer>) ->
 struct Node {
     env: Env,
     config: NodeConfig,
-    observer: Arc<dyn Observer>,
-    keeper: Arc<Keeper>,
+    observer: Arc<dyn NodeObserver>,
+    keeper: Arc<ReopeningLog>,
     hub: Arc<Hub>,
     /// Held from the commit to the hub, so that the hub sees ids in their order.
     publishing: Mutex<()>,
@@ -110,7 +110,7 @@ impl Node {
             unavailable(&error)
         })?;
         for message in &stored {
-            self.observer.notice(Notice::Stored {
+            self.observer.notice(NodeNotice::Stored {
                 topic: message.topic().clone(),
                 id: message.id,
                 data: message.draft.data.clone(),
@@ -121,19 +121,19 @@ impl Node {
     }
 
     /// The bounds on what is published (S8).
-    fn check(&self, drafts: &[Draft]) -> Result<(), Refusal> {
+    fn check(&self, drafts: &[Draft]) -> Result<(), NodeRefusal> {
         let limits = &self.config.limits;
         if drafts.len() > limits.send_messages {
-            return Err(Refusal::TooManyMessages { count: drafts.len(), most: limits.send_messages });
+            return Err(NodeRefusal::TooManyMessages { count: drafts.len(), most: limits.send_messages });
         }
         for draft in drafts {
             let count = draft.topic.bytes().len();
             if count > limits.topic_bytes {
-                return Err(Refusal::TopicTooLong { count, most: limits.topic_bytes });
+                return Err(NodeRefusal::TopicTooLong { count, most: limits.topic_bytes });
             }
             let count = weight(draft);
             if count > limits.message_bytes {
-                return Err(Refusal::MessageTooLong { count, most: limits.message_bytes });
+                return Err(NodeRefusal::MessageTooLong { count, most: limits.message_bytes });
             }
         }
         Ok(())
@@ -150,14 +150,14 @@ impl Node {
 
     /// Whether the quirk `acks-unstored` forgets this request.
     fn forgets(&self) -> bool {
-        self.config.quirk == Some(Quirk::AcksUnstored)
+        self.config.quirk == Some(NodeQuirk::AcksUnstored)
             && (self.sends.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(FORGOTTEN_ONE_IN)
     }
 }
 
 #[tonic::async_trait]
 impl MlsApi for Node {
-    type SubscribeStream = Frames;
+    type SubscribeStream = ResponseFrames;
     type SubscribeGroupMessagesStream = Empty<Result<proto::GroupMessage, Status>>;
     type SubscribeWelcomeMessagesStream = Empty<Result<proto::WelcomeMessage, Status>>;
 
@@ -222,7 +222,7 @@ impl MlsApi for Node {
     async fn subscribe(
         &self,
         request: Request<Streaming<proto::SubscribeRequest>>,
-    ) -> Result<Response<Frames>, Status> {
+    ) -> Result<Response<ResponseFrames>, Status> {
         let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
         let lent = Lent {
             keeper: Arc::clone(&self.keeper),
@@ -235,5 +235,5 @@ impl MlsApi for Node {
 }
 
 fn refused(malformed: Malformed) -> Status {
-    Status::from(&Refusal::from(malformed))
+    Status::from(&NodeRefusal::from(malformed))
 }

@@ -17,18 +17,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::subject::xmtp::node::budget::Budget;
-use crate::subject::xmtp::node::log::Heads;
-use crate::subject::xmtp::node::refusal::Refusal;
-use crate::subject::xmtp::node::wave::{Merge, Shelf, Standing, Wave};
-use crate::subject::xmtp::node::{Limits, Quirk, StoreError};
+use crate::subject::xmtp::node::by_kind::Heads;
+use crate::subject::xmtp::node::refusal::NodeRefusal;
+use crate::subject::xmtp::node::wave::{Merge, TopicProgress, Wave, WaveSource};
+use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::{Cursor, Delivery, Message, Mutate, MutateId, Response, Tag, Topic};
 
 /// The state of one stream.
 #[derive(Debug)]
 pub(crate) struct Session {
-    limits: Limits,
-    quirk: Option<Quirk>,
-    places: BTreeMap<Topic, Place>,
+    limits: NodeLimits,
+    quirk: Option<NodeQuirk>,
+    places: BTreeMap<Topic, TopicPlace>,
     waves: BTreeMap<MutateId, Wave>,
     /// The waves in the order in which they read their next page: they take turns.
     turns: VecDeque<MutateId>,
@@ -36,21 +36,21 @@ pub(crate) struct Session {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
-    Live(Standing),
+enum TopicPlace {
+    Live(TopicProgress),
     Wave(MutateId),
 }
 
 /// A Mutate that was found good, ready to be applied.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct SessionChange {
     id: MutateId,
     history_only: bool,
     removes: BTreeSet<Topic>,
     starts: BTreeMap<Topic, Cursor>,
 }
 
-impl Change {
+impl SessionChange {
     /// Topics whose live registration ends.
     pub(crate) fn leaves(&self) -> impl Iterator<Item = &Topic> {
         self.removes.iter()
@@ -65,7 +65,7 @@ impl Change {
 
 impl Session {
     /// A stream without topics.
-    pub(crate) fn new(limits: Limits, quirk: Option<Quirk>) -> Self {
+    pub(crate) fn new(limits: NodeLimits, quirk: Option<NodeQuirk>) -> Self {
         Session {
             limits,
             quirk,
@@ -80,16 +80,16 @@ impl Session {
     ///
     /// # Errors
     /// The first rule or bound that it breaks.
-    pub(crate) fn plan(&self, mutate: Mutate) -> Result<Change, Refusal> {
+    pub(crate) fn plan(&self, mutate: Mutate) -> Result<SessionChange, NodeRefusal> {
         let Mutate { adds, removes, history_only, id } = mutate;
         if !adds.is_empty() && id == MutateId(0) {
-            return Err(Refusal::ZeroId);
+            return Err(NodeRefusal::ZeroId);
         }
         if self.waves.contains_key(&id) {
-            return Err(Refusal::IdInFlight(id));
+            return Err(NodeRefusal::IdInFlight(id));
         }
         if adds.len() > self.limits.adds {
-            return Err(Refusal::TooManyAdds { count: adds.len(), most: self.limits.adds });
+            return Err(NodeRefusal::TooManyAdds { count: adds.len(), most: self.limits.adds });
         }
         let removes = BTreeSet::from_iter(removes);
         let mut cursors = BTreeMap::new();
@@ -103,56 +103,56 @@ impl Session {
                 starts.insert(topic, cursor);
             }
         }
-        let change = Change { id, history_only, removes, starts };
+        let change = SessionChange { id, history_only, removes, starts };
         self.check_bounds(&change)?;
         Ok(change)
     }
 
     /// Whether an add starts a replay, or is a no-op: S5 and S11.
-    fn starts_anew(&self, topic: &Topic, cursor: Cursor, history_only: bool, reset: bool) -> Result<bool, Refusal> {
+    fn starts_anew(&self, topic: &Topic, cursor: Cursor, history_only: bool, reset: bool) -> Result<bool, NodeRefusal> {
         let place = if reset { None } else { self.places.get(topic) };
         let floor = match place {
             None => return Ok(true),
-            Some(Place::Live(standing)) => Some(standing.floor),
-            Some(Place::Wave(id)) => {
+            Some(TopicPlace::Live(standing)) => Some(standing.floor),
+            Some(TopicPlace::Wave(id)) => {
                 let wave = self.wave(*id);
                 if wave.is_history_only() {
-                    return Err(Refusal::HistoryInFlight(topic.clone()));
+                    return Err(NodeRefusal::HistoryInFlight(topic.clone()));
                 }
                 wave.floor(topic)
             }
         };
         if history_only {
-            return Err(Refusal::HistoryOfSubscribed(topic.clone()));
+            return Err(NodeRefusal::HistoryOfSubscribed(topic.clone()));
         }
         Ok(floor.is_none_or(|floor| cursor < floor))
     }
 
-    fn check_bounds(&self, change: &Change) -> Result<(), Refusal> {
+    fn check_bounds(&self, change: &SessionChange) -> Result<(), NodeRefusal> {
         let most = self.limits.topic_bytes;
         let too_long = change.starts.keys().map(|topic| topic.bytes().len()).find(|count| *count > most);
         if let Some(count) = too_long {
-            return Err(Refusal::TopicTooLong { count, most });
+            return Err(NodeRefusal::TopicTooLong { count, most });
         }
         let fresh = change.starts.keys().filter(|topic| !self.places.contains_key(*topic)).count();
         let gone = |topic: &&Topic| self.places.contains_key(*topic) && !change.starts.contains_key(*topic);
         let count = self.places.len() + fresh - change.removes.iter().filter(gone).count();
         let most = self.limits.subscriptions;
         if fresh > 0 && count > most {
-            return Err(Refusal::TooManySubscriptions { count, most });
+            return Err(NodeRefusal::TooManySubscriptions { count, most });
         }
         let most = self.limits.waves;
         if !change.starts.is_empty() && self.waves.len() >= most {
-            return Err(Refusal::TooManyWaves { most });
+            return Err(NodeRefusal::TooManyWaves { most });
         }
         Ok(())
     }
 
     /// Applies a change that was planned on this very state; `heads` were read after the joins.
-    pub(crate) fn apply(&mut self, change: Change, heads: Heads) {
-        let Change { id, history_only, removes, starts } = change;
+    pub(crate) fn apply(&mut self, change: SessionChange, heads: Heads) {
+        let SessionChange { id, history_only, removes, starts } = change;
         for topic in removes.iter().chain(starts.keys()) {
-            if let Some(Place::Wave(older)) = self.places.remove(topic)
+            if let Some(TopicPlace::Wave(older)) = self.places.remove(topic)
                 && let Some(wave) = self.waves.get_mut(&older)
             {
                 wave.remove(topic);
@@ -167,8 +167,8 @@ impl Session {
             self.controls.push_back(Response::CatchupComplete(id));
             return;
         }
-        self.places.extend(starts.keys().map(|topic| (topic.clone(), Place::Wave(id))));
-        let merge = if self.quirk == Some(Quirk::UnsortedReplay) { Merge::ByTopic } else { Merge::ById };
+        self.places.extend(starts.keys().map(|topic| (topic.clone(), TopicPlace::Wave(id))));
+        let merge = if self.quirk == Some(NodeQuirk::UnsortedReplay) { Merge::ByTopic } else { Merge::ById };
         self.waves.insert(id, Wave::new(id, history_only, merge, starts, heads));
         self.turns.push_back(id);
     }
@@ -197,7 +197,7 @@ impl Session {
     ///
     /// # Errors
     /// The shelf fails.
-    pub(crate) fn replay(&mut self, shelf: &impl Shelf) -> Result<Option<Response>, StoreError> {
+    pub(crate) fn replay(&mut self, shelf: &impl WaveSource) -> Result<Option<Response>, StoreError> {
         let Some(id) = self.turns.front().copied() else { return Ok(None) };
         self.turns.rotate_left(1);
         let budget = Budget::new(self.limits.frame_messages, self.limits.frame_bytes);
@@ -228,17 +228,17 @@ impl Session {
     fn goes_live(&mut self, message: &Message) -> bool {
         match self.places.get_mut(message.topic()) {
             None => false,
-            Some(Place::Live(standing)) => {
+            Some(TopicPlace::Live(standing)) => {
                 let fresh = standing.covered.is_before(message.id);
                 if fresh {
                     let cursor = Cursor::from(message.id);
-                    *standing = Standing { floor: cursor, covered: cursor };
+                    *standing = TopicProgress { floor: cursor, covered: cursor };
                 }
                 fresh
             }
-            Some(Place::Wave(_)) if self.quirk == Some(Quirk::SkipsMidWave) => false,
-            Some(Place::Wave(_)) if self.quirk == Some(Quirk::LiveBeforeCatchup) => true,
-            Some(Place::Wave(id)) => {
+            Some(TopicPlace::Wave(_)) if self.quirk == Some(NodeQuirk::SkipsMidWave) => false,
+            Some(TopicPlace::Wave(_)) if self.quirk == Some(NodeQuirk::LiveBeforeCatchup) => true,
+            Some(TopicPlace::Wave(id)) => {
                 // A bounded catch-up keeps its bound: the message can only be left from an earlier
                 // registration of the topic (S11).
                 if let Some(wave) = self.waves.get_mut(id).filter(|wave| !wave.is_history_only()) {
@@ -264,11 +264,11 @@ impl Session {
             if history_only {
                 self.places.remove(&topic);
             } else {
-                self.places.insert(topic, Place::Live(standing));
+                self.places.insert(topic, TopicPlace::Live(standing));
             }
         }
         self.controls.push_back(Response::CatchupComplete(id));
-        if self.quirk == Some(Quirk::CompletesTwice) {
+        if self.quirk == Some(NodeQuirk::CompletesTwice) {
             self.controls.push_back(Response::CatchupComplete(id));
         }
     }
@@ -288,19 +288,19 @@ mod tests {
     use crate::subject::xmtp::wire::{Add, Draft, Envelope, Kind};
 
     /// A session over a real log, with the queue that the hub would keep.
-    struct Bench {
+    struct SessionBench {
         log: Log,
         session: Session,
         queue: Vec<Arc<Message>>,
     }
 
-    fn bench_with(limits: Limits, quirk: Option<Quirk>) -> Bench {
+    fn bench_with(limits: NodeLimits, quirk: Option<NodeQuirk>) -> SessionBench {
         let log = Log::open(Disk::new(InMemoryBackend::new()), None).expect("an empty disk");
-        Bench { log, session: Session::new(limits, quirk), queue: Vec::new() }
+        SessionBench { log, session: Session::new(limits, quirk), queue: Vec::new() }
     }
 
-    fn bench() -> Bench {
-        bench_with(Limits::default(), None)
+    fn bench() -> SessionBench {
+        bench_with(NodeLimits::default(), None)
     }
 
     fn topic(name: &str) -> Topic {
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    impl Bench {
+    impl SessionBench {
         /// Stores one message for each name, in that order; the hub queues those of registered topics.
         fn publish(&mut self, names: &[&str]) {
             for name in names {
@@ -347,7 +347,7 @@ mod tests {
             }
         }
 
-        fn mutate(&mut self, mutate: Mutate) -> Result<(), Refusal> {
+        fn mutate(&mut self, mutate: Mutate) -> Result<(), NodeRefusal> {
             let change = self.session.plan(mutate)?;
             self.session.apply(change, self.log.heads().expect("readable"));
             Ok(())
@@ -375,8 +375,8 @@ mod tests {
         }
     }
 
-    fn small_pages() -> Limits {
-        Limits { frame_messages: 2, ..Limits::default() }
+    fn small_pages() -> NodeLimits {
+        NodeLimits { frame_messages: 2, ..NodeLimits::default() }
     }
 
     #[test]
@@ -402,10 +402,10 @@ mod tests {
     #[test]
     fn s3_ids_are_nonzero_for_adds_and_unique_in_flight_and_free_again_afterwards() {
         let mut bench = bench();
-        assert_eq!(bench.mutate(mutate(0, &[("a", 0)], &[])), Err(Refusal::ZeroId));
+        assert_eq!(bench.mutate(mutate(0, &[("a", 0)], &[])), Err(NodeRefusal::ZeroId));
         bench.accept(mutate(1, &[("a", 0)], &[]));
-        assert_eq!(bench.mutate(mutate(1, &[("b", 0)], &[])), Err(Refusal::IdInFlight(MutateId(1))));
-        assert_eq!(bench.mutate(mutate(1, &[], &["a"])), Err(Refusal::IdInFlight(MutateId(1))));
+        assert_eq!(bench.mutate(mutate(1, &[("b", 0)], &[])), Err(NodeRefusal::IdInFlight(MutateId(1))));
+        assert_eq!(bench.mutate(mutate(1, &[], &["a"])), Err(NodeRefusal::IdInFlight(MutateId(1))));
         assert_eq!(bench.settle(), ["live now: a", "complete 1"]);
         bench.accept(mutate(1, &[("b", 0)], &[]));
         bench.accept(mutate(0, &[], &["a"]));
@@ -507,11 +507,11 @@ mod tests {
 
     #[test]
     fn s5_a_refused_mutate_changes_nothing() {
-        let mut bench = bench_with(Limits { subscriptions: 1, ..Limits::default() }, None);
+        let mut bench = bench_with(NodeLimits { subscriptions: 1, ..NodeLimits::default() }, None);
         bench.accept(mutate(1, &[("a", 0)], &[]));
         bench.settle();
         let refused = bench.mutate(mutate(2, &[("b", 0), ("c", 0)], &["a"]));
-        assert_eq!(refused, Err(Refusal::TooManySubscriptions { count: 2, most: 1 }));
+        assert_eq!(refused, Err(NodeRefusal::TooManySubscriptions { count: 2, most: 1 }));
         bench.publish(&["b", "a"]);
         assert_eq!((bench.live(), bench.settle()), (Some("live: #2".into()), vec![]));
         bench.accept(mutate(3, &[("b", 0)], &["a"]));
@@ -519,13 +519,13 @@ mod tests {
 
     #[test]
     fn s8_every_bound_is_held() {
-        let limits = Limits { adds: 2, waves: 1, topic_bytes: 4, pending_controls: 1, ..Limits::default() };
+        let limits = NodeLimits { adds: 2, waves: 1, topic_bytes: 4, pending_controls: 1, ..NodeLimits::default() };
         let mut bench = bench_with(limits, None);
         let adds = [("a", 0), ("b", 0), ("c", 0)];
-        assert_eq!(bench.mutate(mutate(1, &adds, &[])), Err(Refusal::TooManyAdds { count: 3, most: 2 }));
-        assert_eq!(bench.mutate(mutate(1, &[("long", 0)], &[])), Err(Refusal::TopicTooLong { count: 5, most: 4 }));
+        assert_eq!(bench.mutate(mutate(1, &adds, &[])), Err(NodeRefusal::TooManyAdds { count: 3, most: 2 }));
+        assert_eq!(bench.mutate(mutate(1, &[("long", 0)], &[])), Err(NodeRefusal::TopicTooLong { count: 5, most: 4 }));
         bench.accept(mutate(1, &[("a", 0)], &[]));
-        assert_eq!(bench.mutate(mutate(2, &[("b", 0)], &[])), Err(Refusal::TooManyWaves { most: 1 }));
+        assert_eq!(bench.mutate(mutate(2, &[("b", 0)], &[])), Err(NodeRefusal::TooManyWaves { most: 1 }));
         bench.accept(mutate(0, &[], &[]));
         assert!(!bench.session.is_overfull());
         bench.accept(mutate(0, &[], &[]));
@@ -550,11 +550,11 @@ mod tests {
         let mut bench = bench();
         bench.accept(history(1, &[("a", 0)], &[]));
         for again in [mutate(2, &[("a", 0)], &[]), history(2, &[("a", 0)], &[])] {
-            assert_eq!(bench.mutate(again), Err(Refusal::HistoryInFlight(topic("a"))));
+            assert_eq!(bench.mutate(again), Err(NodeRefusal::HistoryInFlight(topic("a"))));
         }
         bench.settle();
         bench.accept(mutate(2, &[("a", 0)], &[]));
-        assert_eq!(bench.mutate(history(3, &[("a", 0)], &[])), Err(Refusal::HistoryOfSubscribed(topic("a"))));
+        assert_eq!(bench.mutate(history(3, &[("a", 0)], &[])), Err(NodeRefusal::HistoryOfSubscribed(topic("a"))));
         bench.accept(history(3, &[("a", 0)], &["a"]));
     }
 
@@ -571,13 +571,13 @@ mod tests {
         };
         let (_, live, rest) = mid_wave(None);
         assert!(live.is_none() && rest.contains("#5"));
-        let (_, live, rest) = mid_wave(Some(Quirk::LiveBeforeCatchup));
+        let (_, live, rest) = mid_wave(Some(NodeQuirk::LiveBeforeCatchup));
         assert!(live == Some("live: #5".into()) && !rest.contains("#5"));
-        let (_, live, rest) = mid_wave(Some(Quirk::SkipsMidWave));
+        let (_, live, rest) = mid_wave(Some(NodeQuirk::SkipsMidWave));
         assert!(live.is_none() && !rest.contains("#5"));
-        let (first, _, _) = mid_wave(Some(Quirk::UnsortedReplay));
+        let (first, _, _) = mid_wave(Some(NodeQuirk::UnsortedReplay));
         assert_eq!(first, "wave of mutate 1: #2 #4");
-        let (_, _, rest) = mid_wave(Some(Quirk::CompletesTwice));
+        let (_, _, rest) = mid_wave(Some(NodeQuirk::CompletesTwice));
         assert!(rest.ends_with("complete 1complete 1"));
     }
 }

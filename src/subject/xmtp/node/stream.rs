@@ -18,20 +18,20 @@ use tonic::{Code, Status, Streaming};
 
 use crate::env::Dice;
 use crate::subject::xmtp::node::budget::Budget;
-use crate::subject::xmtp::node::hub::{Backlog, Interest};
-use crate::subject::xmtp::node::keeper::Keeper;
-use crate::subject::xmtp::node::liveness::{Action, Liveness};
+use crate::subject::xmtp::node::hub::{Interest, QueueState};
+use crate::subject::xmtp::node::liveness::{Action, StreamLiveness};
 use crate::subject::xmtp::node::log::Log;
-use crate::subject::xmtp::node::meter::Meter;
-use crate::subject::xmtp::node::refusal::Refusal;
+use crate::subject::xmtp::node::rate_limiter::RateLimiter;
+use crate::subject::xmtp::node::refusal::NodeRefusal;
+use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::session::Session;
-use crate::subject::xmtp::node::{CloseReason, NodeConfig, Notice, Observer, Quirk, StoreError};
+use crate::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeNotice, NodeObserver, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response, proto};
 
 /// What a stream needs of its node.
 pub(crate) struct Lent {
     /// The message log.
-    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) keeper: Arc<ReopeningLog>,
     /// The stream's queue of fresh messages.
     pub(crate) interest: Interest,
     /// For the nonces of Pings.
@@ -41,9 +41,9 @@ pub(crate) struct Lent {
 }
 
 /// Starts the task of a stream and returns its response side, with `Started` in it already (S1).
-pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::SubscribeRequest>) -> Frames {
+pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::SubscribeRequest>) -> ResponseFrames {
     let limits = config.limits.clone();
-    let liveness = Liveness::new(config.keepalive, config.pong_deadline, limits.stall, Instant::now());
+    let liveness = StreamLiveness::new(config.keepalive, config.pong_deadline, limits.stall, Instant::now());
     let (frames, receiver) = mpsc::channel(limits.frames.max(1));
     let started = Response::Started { keepalive: liveness.advertised() };
     frames.try_send(started.into_proto()).expect("a fresh channel has room and a receiver");
@@ -51,8 +51,8 @@ pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::S
     let task = StreamTask {
         session: Session::new(limits, config.quirk),
         liveness,
-        mutates: Meter::new(config.limits.mutates),
-        client_pings: Meter::new(config.limits.client_pings),
+        mutates: RateLimiter::new(config.limits.mutates),
+        client_pings: RateLimiter::new(config.limits.client_pings),
         config: config.clone(),
         keeper: lent.keeper,
         interest: lent.interest,
@@ -63,16 +63,16 @@ pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::S
         live_is_next: true,
     };
     tokio::spawn(task.run(lent.opened, status));
-    Frames { frames: receiver, ending }
+    ResponseFrames { frames: receiver, ending }
 }
 
 /// The response side: frames, and then the status if it is not OK. Dropping it ends the task.
-pub(crate) struct Frames {
+pub(crate) struct ResponseFrames {
     frames: mpsc::Receiver<proto::SubscribeResponse>,
     ending: oneshot::Receiver<Status>,
 }
 
-impl Stream for Frames {
+impl Stream for ResponseFrames {
     type Item = Result<proto::SubscribeResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -86,73 +86,73 @@ impl Stream for Frames {
 
 /// Tells that a stream was opened and, exactly once, that it was closed.
 pub(crate) struct Opened {
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn NodeObserver>,
     stream: u64,
-    reason: CloseReason,
+    reason: NodeCloseReason,
 }
 
 impl Opened {
     /// Tells the opening.
-    pub(crate) fn new(observer: Arc<dyn Observer>, stream: u64, peer: Option<std::net::SocketAddr>) -> Self {
-        observer.notice(Notice::StreamOpened { stream, peer });
+    pub(crate) fn new(observer: Arc<dyn NodeObserver>, stream: u64, peer: Option<std::net::SocketAddr>) -> Self {
+        observer.notice(NodeNotice::StreamOpened { stream, peer });
         // What is told if the task never comes to name its reason.
-        Opened { observer, stream, reason: CloseReason::Failed("the node was stopped".into()) }
+        Opened { observer, stream, reason: NodeCloseReason::Failed("the node was stopped".into()) }
     }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        let reason = std::mem::replace(&mut self.reason, CloseReason::PeerGone);
-        self.observer.notice(Notice::StreamClosed { stream: self.stream, reason });
+        let reason = std::mem::replace(&mut self.reason, NodeCloseReason::PeerGone);
+        self.observer.notice(NodeNotice::StreamClosed { stream: self.stream, reason });
     }
 }
 
 /// How a stream ends.
 #[derive(Debug)]
-enum Ending {
+enum NodeEnding {
     Finished,
     PeerGone,
     Reaped,
     TooSlow,
-    Refused(Refusal),
+    Refused(NodeRefusal),
     Unreadable(Status),
     Failed(StoreError),
 }
 
-impl From<Refusal> for Ending {
-    fn from(refusal: Refusal) -> Self {
-        Ending::Refused(refusal)
+impl From<NodeRefusal> for NodeEnding {
+    fn from(refusal: NodeRefusal) -> Self {
+        NodeEnding::Refused(refusal)
     }
 }
 
-impl From<StoreError> for Ending {
+impl From<StoreError> for NodeEnding {
     fn from(error: StoreError) -> Self {
-        Ending::Failed(error)
+        NodeEnding::Failed(error)
     }
 }
 
-impl Ending {
+impl NodeEnding {
     /// What the client is told; none is OK, or nobody is left to be told.
     fn status(&self) -> Option<Status> {
         match self {
-            Ending::Finished | Ending::PeerGone => None,
-            Ending::Reaped => Some(Status::deadline_exceeded("no matching Pong arrived in time")),
-            Ending::TooSlow => Some(Status::aborted("consumer too slow")),
-            Ending::Refused(refusal) => Some(Status::from(refusal)),
-            Ending::Unreadable(status) => Some(status.clone()),
-            Ending::Failed(error) => Some(unavailable(error)),
+            NodeEnding::Finished | NodeEnding::PeerGone => None,
+            NodeEnding::Reaped => Some(Status::deadline_exceeded("no matching Pong arrived in time")),
+            NodeEnding::TooSlow => Some(Status::aborted("consumer too slow")),
+            NodeEnding::Refused(refusal) => Some(Status::from(refusal)),
+            NodeEnding::Unreadable(status) => Some(status.clone()),
+            NodeEnding::Failed(error) => Some(unavailable(error)),
         }
     }
 
-    fn reason(&self) -> CloseReason {
+    fn reason(&self) -> NodeCloseReason {
         match self {
-            Ending::Finished => CloseReason::Finished,
-            Ending::PeerGone => CloseReason::PeerGone,
-            Ending::Reaped => CloseReason::Reaped,
-            Ending::TooSlow => CloseReason::TooSlow,
-            Ending::Refused(refusal) => CloseReason::Refused(refusal.to_string()),
-            Ending::Unreadable(status) => CloseReason::Refused(status.message().into()),
-            Ending::Failed(error) => CloseReason::Failed(format!("failed to {error}")),
+            NodeEnding::Finished => NodeCloseReason::Finished,
+            NodeEnding::PeerGone => NodeCloseReason::PeerGone,
+            NodeEnding::Reaped => NodeCloseReason::Reaped,
+            NodeEnding::TooSlow => NodeCloseReason::TooSlow,
+            NodeEnding::Refused(refusal) => NodeCloseReason::Refused(refusal.to_string()),
+            NodeEnding::Unreadable(status) => NodeCloseReason::Refused(status.message().into()),
+            NodeEnding::Failed(error) => NodeCloseReason::Failed(format!("failed to {error}")),
         }
     }
 }
@@ -164,11 +164,11 @@ pub(crate) fn unavailable(error: &StoreError) -> Status {
 
 struct StreamTask {
     session: Session,
-    liveness: Liveness,
-    mutates: Meter,
-    client_pings: Meter,
+    liveness: StreamLiveness,
+    mutates: RateLimiter,
+    client_pings: RateLimiter,
     config: NodeConfig,
-    keeper: Arc<Keeper>,
+    keeper: Arc<ReopeningLog>,
     interest: Interest,
     dice: Dice,
     requests: Streaming<proto::SubscribeRequest>,
@@ -190,31 +190,31 @@ impl StreamTask {
         drop(opened);
     }
 
-    async fn serve(&mut self) -> Ending {
+    async fn serve(&mut self) -> NodeEnding {
         loop {
             let backlog = self.interest.backlog();
             match backlog {
-                Backlog::Overflowed => return Ending::TooSlow,
-                Backlog::Interrupted => return Ending::Failed(StoreError::Interrupted),
-                Backlog::Empty | Backlog::Waiting => {}
+                QueueState::Overflowed => return NodeEnding::TooSlow,
+                QueueState::Interrupted => return NodeEnding::Failed(StoreError::Interrupted),
+                QueueState::Empty | QueueState::Waiting => {}
             }
             if self.session.is_overfull() {
-                return Ending::TooSlow;
+                return NodeEnding::TooSlow;
             }
             if self.half_closed && !self.session.has_output() {
-                return Ending::Finished;
+                return NodeEnding::Finished;
             }
-            let sendable = self.session.has_output() || backlog == Backlog::Waiting;
+            let sendable = self.session.has_output() || backlog == QueueState::Waiting;
             let due = self.liveness.next_deadline();
             // Requests come before the timer, so that a Pong of the last moment counts, and before
             // sending, so that a long replay cannot hide it; the meters keep them from starving the rest.
             let step = select! {
                 biased;
-                () = self.frames.closed() => Err(Ending::PeerGone),
+                () = self.frames.closed() => Err(NodeEnding::PeerGone),
                 request = self.requests.message(), if !self.half_closed => self.receive(request).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.keep_time(),
                 open = has_room(&self.frames), if sendable => {
-                    if open { self.send_next() } else { Err(Ending::PeerGone) }
+                    if open { self.send_next() } else { Err(NodeEnding::PeerGone) }
                 }
                 () = self.interest.changed() => Ok(()),
             };
@@ -224,9 +224,9 @@ impl StreamTask {
         }
     }
 
-    async fn receive(&mut self, incoming: Result<Option<proto::SubscribeRequest>, Status>) -> Result<(), Ending> {
+    async fn receive(&mut self, incoming: Result<Option<proto::SubscribeRequest>, Status>) -> Result<(), NodeEnding> {
         match incoming {
-            Ok(Some(frame)) => self.handle(Request::from_proto(frame).map_err(Refusal::from)?),
+            Ok(Some(frame)) => self.handle(Request::from_proto(frame).map_err(NodeRefusal::from)?),
             Ok(None) => {
                 self.check_peer().await?;
                 self.half_closed = true;
@@ -235,7 +235,7 @@ impl StreamTask {
             }
             Err(status) => {
                 self.check_peer().await?;
-                Err(Ending::Unreadable(as_refusal(&status)))
+                Err(NodeEnding::Unreadable(as_refusal(&status)))
             }
         }
     }
@@ -243,12 +243,12 @@ impl StreamTask {
     /// tonic reports a reset by the client as a clean end of its requests, and a broken connection as an
     /// unreadable one. In both cases the response side is dropped as well: by a task that was woken
     /// together with this one, so it is given its turn.
-    async fn check_peer(&self) -> Result<(), Ending> {
+    async fn check_peer(&self) -> Result<(), NodeEnding> {
         yield_now().await;
-        if self.frames.is_closed() { Err(Ending::PeerGone) } else { Ok(()) }
+        if self.frames.is_closed() { Err(NodeEnding::PeerGone) } else { Ok(()) }
     }
 
-    fn handle(&mut self, request: Request) -> Result<(), Ending> {
+    fn handle(&mut self, request: Request) -> Result<(), NodeEnding> {
         match request {
             Request::Mutate(mutate) => self.mutate(mutate),
             Request::Ping(nonce) => {
@@ -262,18 +262,18 @@ impl StreamTask {
         }
     }
 
-    fn count_ping(&mut self) -> Result<(), Ending> {
+    fn count_ping(&mut self) -> Result<(), NodeEnding> {
         let rate = self.config.limits.client_pings;
         if self.client_pings.admit(Instant::now()) {
             return Ok(());
         }
-        Err(Refusal::PingsTooFast { burst: rate.burst, per_second: rate.per_second }.into())
+        Err(NodeRefusal::PingsTooFast { burst: rate.burst, per_second: rate.per_second }.into())
     }
 
-    fn mutate(&mut self, mutate: Mutate) -> Result<(), Ending> {
+    fn mutate(&mut self, mutate: Mutate) -> Result<(), NodeEnding> {
         let rate = self.config.limits.mutates;
         if !self.mutates.admit(Instant::now()) {
-            return Err(Refusal::MutatesTooFast { burst: rate.burst, per_second: rate.per_second }.into());
+            return Err(NodeRefusal::MutatesTooFast { burst: rate.burst, per_second: rate.per_second }.into());
         }
         let change = self.session.plan(mutate)?;
         change.leaves().for_each(|topic| self.interest.leave(topic));
@@ -285,33 +285,33 @@ impl StreamTask {
         Ok(())
     }
 
-    fn keep_time(&mut self) -> Result<(), Ending> {
+    fn keep_time(&mut self) -> Result<(), NodeEnding> {
         match self.liveness.poll(Instant::now(), || Nonce(self.dice.random())) {
             None => Ok(()),
             Some(Action::Ping(nonce)) => {
                 self.session.push_control(Response::Ping(nonce));
                 Ok(())
             }
-            Some(Action::Reap) => Err(Ending::Reaped),
-            Some(Action::Stalled) => Err(Ending::TooSlow),
+            Some(Action::Reap) => Err(NodeEnding::Reaped),
+            Some(Action::Stalled) => Err(NodeEnding::TooSlow),
         }
     }
 
     /// Sends one frame, if what waits makes one. There is room: this task is the only sender.
-    fn send_next(&mut self) -> Result<(), Ending> {
+    fn send_next(&mut self) -> Result<(), NodeEnding> {
         let Some(frame) = self.next_frame()? else { return Ok(()) };
-        self.frames.try_send(frame.into_proto()).map_err(|_| Ending::PeerGone)?;
+        self.frames.try_send(frame.into_proto()).map_err(|_| NodeEnding::PeerGone)?;
         self.liveness.sent(Instant::now());
         Ok(())
     }
 
     /// Markers and answers first; then live and replay take turns, so that neither starves the other (S4).
-    fn next_frame(&mut self) -> Result<Option<Response>, Ending> {
+    fn next_frame(&mut self) -> Result<Option<Response>, NodeEnding> {
         if let Some(control) = self.session.control() {
             return Ok(Some(control));
         }
         // The quirk `mixed-tags` lets live messages wait for a wave's frame while there is one.
-        let live_is_next = self.live_is_next && self.config.quirk != Some(Quirk::MixedTags);
+        let live_is_next = self.live_is_next && self.config.quirk != Some(NodeQuirk::MixedTags);
         self.live_is_next = !live_is_next;
         if live_is_next && let Some(frame) = self.live_frame() {
             return Ok(Some(frame));
@@ -328,13 +328,13 @@ impl StreamTask {
         self.session.live(&fresh)
     }
 
-    fn replay_frame(&mut self) -> Result<Option<Response>, Ending> {
+    fn replay_frame(&mut self) -> Result<Option<Response>, NodeEnding> {
         if !self.session.has_output() {
             return Ok(None);
         }
         let frame = self.keeper.with(|log| self.session.replay(&log.snapshot()?))?;
         match frame {
-            Some(Response::Delivery(mut delivery)) if self.config.quirk == Some(Quirk::MixedTags) => {
+            Some(Response::Delivery(mut delivery)) if self.config.quirk == Some(NodeQuirk::MixedTags) => {
                 if let Some(Response::Delivery(live)) = self.live_frame() {
                     delivery.messages.extend(live.messages);
                 }

@@ -1,6 +1,6 @@
 //! One catch-up: replays its topics from the log, merged by id within each kind (S4).
 //!
-//! Refuses to know the stream, its other waves and the live flow, and reads through a [`Shelf`].
+//! Refuses to know the stream, its other waves and the live flow, and reads through a [`WaveSource`].
 //!
 //! A lane is one topic of the wave. The wave remembers only the next unread id of each lane, and reads up to
 //! its bound: the head of the log when it began, raised by what arrives in mid-wave.
@@ -19,12 +19,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::subject::xmtp::node::StoreError;
 use crate::subject::xmtp::node::budget::Budget;
-use crate::subject::xmtp::node::by_kind::ByKind;
-use crate::subject::xmtp::node::log::Heads;
+use crate::subject::xmtp::node::by_kind::{ByKind, Heads};
 use crate::subject::xmtp::wire::{Cursor, Kind, Message, MessageId, MutateId, Topic};
 
 /// Where a wave reads.
-pub(crate) trait Shelf {
+pub(crate) trait WaveSource {
     /// The first id of the topic after that place.
     ///
     /// # Errors
@@ -63,11 +62,11 @@ pub(crate) struct Wave {
 struct Lane {
     /// The add's cursor, or the last id replayed.
     floor: Cursor,
-    next: Next,
+    next: LaneNext,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum LaneNext {
     Unsought,
     Id(MessageId),
     Exhausted,
@@ -75,7 +74,7 @@ enum Next {
 
 /// What a stream knows of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct TopicProgress {
     /// The add's cursor, or the last id delivered: a re-add below it restarts the topic (S5).
     pub(crate) floor: Cursor,
     /// Everything of the topic up to here was delivered: nothing at or below it is sent again (S2).
@@ -96,7 +95,7 @@ impl Wave {
             history_only,
             merge,
             unsought: starts.keys().cloned().collect(),
-            lanes: starts.into_iter().map(|(topic, floor)| (topic, Lane { floor, next: Next::Unsought })).collect(),
+            lanes: starts.into_iter().map(|(topic, floor)| (topic, Lane { floor, next: LaneNext::Unsought })).collect(),
             ahead: ByKind::default(),
             through: heads,
         }
@@ -126,9 +125,9 @@ impl Wave {
     pub(crate) fn remove(&mut self, topic: &Topic) {
         let Some(lane) = self.lanes.remove(topic) else { return };
         match lane.next {
-            Next::Unsought => self.unsought.remove(topic),
-            Next::Id(id) => self.ahead.of_mut(topic.kind()).remove(&(id, topic.clone())),
-            Next::Exhausted => false,
+            LaneNext::Unsought => self.unsought.remove(topic),
+            LaneNext::Id(id) => self.ahead.of_mut(topic.kind()).remove(&(id, topic.clone())),
+            LaneNext::Exhausted => false,
         };
     }
 
@@ -142,8 +141,8 @@ impl Wave {
         let through = self.through.of_mut(topic.kind());
         *through = id.max(*through);
         // A lane that has an id to read, or has yet to look, will find this one in the log.
-        if lane.next == Next::Exhausted {
-            lane.next = Next::Id(id);
+        if lane.next == LaneNext::Exhausted {
+            lane.next = LaneNext::Id(id);
             self.ahead.of_mut(topic.kind()).insert((id, topic.clone()));
         }
     }
@@ -152,7 +151,7 @@ impl Wave {
     ///
     /// # Errors
     /// The shelf fails; then the wave cannot go on.
-    pub(crate) fn page(&mut self, shelf: &impl Shelf, mut budget: Budget) -> Result<Vec<Message>, StoreError> {
+    pub(crate) fn page(&mut self, shelf: &impl WaveSource, mut budget: Budget) -> Result<Vec<Message>, StoreError> {
         while let Some(topic) = self.unsought.pop_first() {
             self.seek(&topic, shelf)?;
         }
@@ -180,9 +179,9 @@ impl Wave {
     }
 
     /// Ends the wave: what is known of each of its topics now.
-    pub(crate) fn finish(self) -> BTreeMap<Topic, Standing> {
+    pub(crate) fn finish(self) -> BTreeMap<Topic, TopicProgress> {
         let through = self.through;
-        let stand = |topic: &Topic, floor: Cursor| Standing {
+        let stand = |topic: &Topic, floor: Cursor| TopicProgress {
             floor,
             covered: floor.max(Cursor::from(*through.of(topic.kind()))),
         };
@@ -190,14 +189,14 @@ impl Wave {
     }
 
     /// Looks up what follows the lane's floor.
-    fn seek(&mut self, topic: &Topic, shelf: &impl Shelf) -> Result<(), StoreError> {
+    fn seek(&mut self, topic: &Topic, shelf: &impl WaveSource) -> Result<(), StoreError> {
         let Some(lane) = self.lanes.get_mut(topic) else { return Ok(()) };
         lane.next = match shelf.next_id(topic, lane.floor)? {
             Some(id) => {
                 self.ahead.of_mut(topic.kind()).insert((id, topic.clone()));
-                Next::Id(id)
+                LaneNext::Id(id)
             }
-            None => Next::Exhausted,
+            None => LaneNext::Exhausted,
         };
         Ok(())
     }
@@ -220,7 +219,7 @@ mod tests {
 
     struct FakeShelf(Vec<Message>);
 
-    impl Shelf for FakeShelf {
+    impl WaveSource for FakeShelf {
         fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError> {
             let follows = |message: &&Message| message.topic() == topic && after.is_before(message.id);
             Ok(self.0.iter().find(follows).map(|message| message.id))
@@ -285,7 +284,7 @@ mod tests {
         assert_eq!(read(&mut wave, &shelf(), 100), [(GROUP, 2), (GROUP, 3), (WELCOME, 1)]);
         assert!(wave.is_done());
         let standing = wave.finish();
-        assert_eq!(standing[&topic("a")], Standing { floor: Cursor(3), covered: Cursor(3) });
+        assert_eq!(standing[&topic("a")], TopicProgress { floor: Cursor(3), covered: Cursor(3) });
     }
 
     #[test]
@@ -298,7 +297,7 @@ mod tests {
         wave.hold(&message("a", 7));
         assert!(!wave.is_done());
         assert_eq!(read(&mut wave, &shelf, 100), [(GROUP, 7)]);
-        assert_eq!(wave.finish()[&topic("a")], Standing { floor: Cursor(7), covered: Cursor(7) });
+        assert_eq!(wave.finish()[&topic("a")], TopicProgress { floor: Cursor(7), covered: Cursor(7) });
     }
 
     #[test]
@@ -308,7 +307,7 @@ mod tests {
         wave.hold(&message("a", 8));
         wave.hold(&message("b", 4));
         assert!(wave.is_done());
-        assert_eq!(wave.finish()[&topic("a")], Standing { floor: Cursor(9), covered: Cursor(9) });
+        assert_eq!(wave.finish()[&topic("a")], TopicProgress { floor: Cursor(9), covered: Cursor(9) });
     }
 
     #[test]
@@ -324,7 +323,7 @@ mod tests {
     #[test]
     fn a_hole_in_the_shelf_is_an_error() {
         struct Holed;
-        impl Shelf for Holed {
+        impl WaveSource for Holed {
             fn next_id(&self, _: &Topic, _: Cursor) -> Result<Option<MessageId>, StoreError> {
                 Ok(Some(MessageId(1)))
             }

@@ -101,7 +101,7 @@ fn read_node(mut section: Section<'_>) -> Option<NodeSettings> {
     if let (Some(keepalive), Some(deadline)) = (&keepalive, &deadline) {
         note_deadline(&section, keepalive, deadline);
     }
-    let quirks = node::Quirk::ALL.map(|quirk| (quirk.name(), quirk));
+    let quirks = node::NodeQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a node", &quirks).map(Some));
     section.finish();
     Some(NodeSettings { keepalive: keepalive?.value, pong_deadline: deadline?.value, quirk: quirk?.value })
@@ -128,7 +128,7 @@ fn read_client(mut section: Section<'_>) -> Option<ClientSettings> {
     let tcp = read_tcp(&mut section);
     let consume = section.optional("consume", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=INTERVAL_MAX));
     let topics_per_mutate = section.optional("topics-per-mutate", TOPICS_MAX, |entry| entry.number(1..=TOPICS_MAX));
-    let quirks = client::Quirk::ALL.map(|quirk| (quirk.name(), quirk));
+    let quirks = client::ClientQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a client", &quirks).map(Some));
     section.finish();
     Some(ClientSettings {

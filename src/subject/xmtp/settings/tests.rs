@@ -125,7 +125,7 @@ fn every_key_is_read() {
     let settings = settings(&file);
     assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2 });
     assert_eq!(settings.proxy_tcp, TcpOptions::default());
-    let node = NodeSettings { keepalive: secs(20), pong_deadline: secs(10), quirk: Some(node::Quirk::MixedTags) };
+    let node = NodeSettings { keepalive: secs(20), pong_deadline: secs(10), quirk: Some(node::NodeQuirk::MixedTags) };
     assert_eq!(settings.node, node);
     let client = ClientSettings {
         watchdog: Some(2),
@@ -133,7 +133,7 @@ fn every_key_is_read() {
         tcp: TcpOptions::default(),
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
-        quirk: Some(client::Quirk::PongWithheld),
+        quirk: Some(client::ClientQuirk::PongWithheld),
     };
     assert_eq!(settings.client, client);
     let workload = Workload {

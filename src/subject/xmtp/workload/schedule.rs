@@ -80,10 +80,11 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::Die;
 
     fn count(pace: Pace) -> usize {
         let hour = Duration::from_secs(3600);
-        let mut schedule = Schedule::new(pace, Duration::ZERO, hour, Dice::named(7, "test"));
+        let mut schedule = Schedule::new(pace, Duration::ZERO, hour, Dice::named(7, &Die::Test("test")));
         schedule.take_due(hour, usize::MAX)
     }
 
@@ -100,7 +101,7 @@ mod tests {
     fn nothing_is_due_at_or_after_the_end() {
         let end = Duration::from_secs(10);
         let pace = Pace::Steady { every: Duration::from_secs(1) };
-        let mut schedule = Schedule::new(pace, Duration::ZERO, end, Dice::named(7, "test"));
+        let mut schedule = Schedule::new(pace, Duration::ZERO, end, Dice::named(7, &Die::Test("test")));
         while let Some(next) = schedule.next() {
             assert!(next < end);
             assert_eq!(schedule.take_due(next, 1), 1);

@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
-use crate::subject::xmtp::client::tests::script::{Script, address, mutate, ping};
+use crate::subject::xmtp::client::tests::script::{ScriptedNode, address, mutate, ping};
 use crate::subject::xmtp::client::tests::world::World;
 use crate::subject::xmtp::client::tests::{add, message};
 use crate::subject::xmtp::client::{
-    Cause, Closed, Connection, Dialer, Event, Frame, Notice, ProbeError, Quirk, Settings, TrySubmitError,
+    Cause, ClientConnection, ClientEvent, ClientFrame, ClientNotice, ClientQuirk, Closed, Dialer, ProbeError,
+    StreamSettings, TrySubmitError,
 };
 use crate::subject::xmtp::wire::proto::subscribe_response as response;
 use crate::subject::xmtp::wire::{Add, Mutate, MutateId, Nonce, Request, Response, proto};
@@ -21,20 +22,20 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What the events channel and the parked queue hold together.
 const ROOM: u64 = 1_024 + 1_024;
 
-async fn count_deliveries(connection: &mut Connection) -> u64 {
+async fn count_deliveries(connection: &mut ClientConnection) -> u64 {
     let mut count = 0;
     while let Some(event) = connection.next().await {
-        count += u64::from(matches!(event, Event::Delivery(_)));
+        count += u64::from(matches!(event, ClientEvent::Delivery(_)));
     }
     count
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_node_is_asked_at_two_intervals_and_given_up_at_three() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, mut visit) = script.meet(script.settings()).await;
     visit.start(10);
-    assert_eq!(connection.next().await, Some(Event::Started { keepalive: Some(10 * SECOND) }));
+    assert_eq!(connection.next().await, Some(ClientEvent::Started { keepalive: Some(10 * SECOND) }));
     let start = Instant::now();
     assert!(matches!(visit.hear().await, Some(Request::Ping(_))));
     assert_eq!(start.elapsed(), 20 * SECOND);
@@ -42,16 +43,16 @@ async fn a_silent_node_is_asked_at_two_intervals_and_given_up_at_three() {
     assert_eq!(start.elapsed(), 30 * SECOND);
     let ending = connection.ending().await;
     assert_eq!((ending.cause, ending.uptime), (Cause::Watchdog, Duration::ZERO));
-    let tripped = Notice::WatchdogTripped { attempt: 1, silent_for: 30 * SECOND };
+    let tripped = ClientNotice::WatchdogTripped { attempt: 1, silent_for: 30 * SECOND };
     assert_eq!(script.witness.when(|notice| *notice == tripped), Some(start + 30 * SECOND));
-    let pinged = Notice::WatchdogPinged { attempt: 1 };
+    let pinged = ClientNotice::WatchdogPinged { attempt: 1 };
     assert_eq!(script.witness.when(|notice| *notice == pinged), Some(start + 20 * SECOND));
     visit.until_gone().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn any_frame_keeps_the_watchdog_quiet() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, mut visit) = script.meet(script.settings()).await;
     visit.start(10);
     for nonce in 0..20 {
@@ -61,12 +62,12 @@ async fn any_frame_keeps_the_watchdog_quiet() {
     }
     assert!(connection.next().await.is_some(), "started");
     assert!(timeout(SECOND, connection.next()).await.is_err(), "pings do not surface");
-    assert_eq!(script.witness.when(|notice| matches!(notice, Notice::WatchdogPinged { .. })), None);
+    assert_eq!(script.witness.when(|notice| matches!(notice, ClientNotice::WatchdogPinged { .. })), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_whose_headers_never_arrive_is_given_up() {
-    let script = Script::new();
+    let script = ScriptedNode::new();
     script.mute();
     let start = Instant::now();
     let mut connection = script.open(script.settings()).await;
@@ -76,15 +77,15 @@ async fn a_stream_whose_headers_never_arrive_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_a_watchdog_is_never_given_up() {
-    let script = Script::new();
+    let script = ScriptedNode::new();
     script.mute();
-    let mut connection = script.open(Settings { watchdog: None, ..script.settings() }).await;
+    let mut connection = script.open(StreamSettings { watchdog: None, ..script.settings() }).await;
     assert!(timeout(86_400 * SECOND, connection.next()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn pings_are_answered_while_the_consumer_is_stuck() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (connection, mut visit) = script.meet(script.settings()).await;
     visit.start(30);
     for id in 1..1_500 {
@@ -97,7 +98,7 @@ async fn pings_are_answered_while_the_consumer_is_stuck() {
 
 #[tokio::test(start_paused = true)]
 async fn a_consumer_stuck_past_every_bound_loses_nothing_and_trips_nothing() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, visit) = script.meet(script.settings()).await;
     visit.start(10);
     for id in 1..=2 * ROOM {
@@ -119,16 +120,16 @@ async fn a_consumer_stuck_past_every_bound_loses_nothing_and_trips_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watchdog_that_counts_the_consumer_is_tripped_by_a_slow_one() {
-    for (quirk, trips) in [(None, false), (Some(Quirk::WatchdogCountsConsumer), true)] {
-        let mut script = Script::new();
-        let (connection, visit) = script.meet(Settings { quirk, ..script.settings() }).await;
+    for (quirk, trips) in [(None, false), (Some(ClientQuirk::WatchdogCountsConsumer), true)] {
+        let mut script = ScriptedNode::new();
+        let (connection, visit) = script.meet(StreamSettings { quirk, ..script.settings() }).await;
         visit.start(10);
         for id in 1..30 {
             visit.deliver([message("a", id)]);
             sleep(SECOND).await;
         }
         sleep(2 * SECOND).await;
-        let tripped = script.witness.when(|notice| matches!(notice, Notice::WatchdogTripped { .. }));
+        let tripped = script.witness.when(|notice| matches!(notice, ClientNotice::WatchdogTripped { .. }));
         assert_eq!(tripped.is_some(), trips, "{quirk:?}");
         drop(connection);
     }
@@ -136,8 +137,8 @@ async fn a_watchdog_that_counts_the_consumer_is_tripped_by_a_slow_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watchdog_that_counts_the_consumer_bears_an_idle_node() {
-    let mut script = Script::new();
-    let settings = Settings { quirk: Some(Quirk::WatchdogCountsConsumer), ..script.settings() };
+    let mut script = ScriptedNode::new();
+    let settings = StreamSettings { quirk: Some(ClientQuirk::WatchdogCountsConsumer), ..script.settings() };
     let (mut connection, mut visit) = script.meet(settings).await;
     visit.start(10);
     assert!(connection.next().await.is_some());
@@ -150,9 +151,10 @@ async fn a_watchdog_that_counts_the_consumer_bears_an_idle_node() {
 
 #[tokio::test(start_paused = true)]
 async fn a_withheld_pong_is_never_sent() {
-    let mut script = Script::new();
-    let (_connection, mut visit) =
-        script.meet(Settings { quirk: Some(Quirk::PongWithheld), watchdog: None, ..script.settings() }).await;
+    let mut script = ScriptedNode::new();
+    let (_connection, mut visit) = script
+        .meet(StreamSettings { quirk: Some(ClientQuirk::PongWithheld), watchdog: None, ..script.settings() })
+        .await;
     visit.start(10);
     visit.say(ping(7));
     assert!(timeout(60 * SECOND, visit.hear()).await.is_err());
@@ -160,8 +162,8 @@ async fn a_withheld_pong_is_never_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_is_answered_times_out_or_is_closed() {
-    let mut script = Script::new();
-    let (connection, mut visit) = script.meet(Settings { watchdog: None, ..script.settings() }).await;
+    let mut script = ScriptedNode::new();
+    let (connection, mut visit) = script.meet(StreamSettings { watchdog: None, ..script.settings() }).await;
     visit.start(10);
     let handle = connection.handle();
     let probe = tokio::spawn(async move { handle.probe().await });
@@ -186,7 +188,7 @@ async fn a_probe_is_answered_times_out_or_is_closed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wire_that_takes_nothing_is_wedged_past_the_backlog() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, visit) = script.meet(script.settings()).await;
     visit.start(10);
     let name = "n".repeat(16 << 10);
@@ -203,7 +205,7 @@ async fn a_wire_that_takes_nothing_is_wedged_past_the_backlog() {
 
 #[tokio::test(start_paused = true)]
 async fn a_finish_flushes_what_was_submitted_and_drains_what_comes() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, mut visit) = script.meet(script.settings()).await;
     visit.start(10);
     for id in 2..60 {
@@ -228,7 +230,7 @@ async fn a_finish_flushes_what_was_submitted_and_drains_what_comes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (connection, mut visit) = script.meet(script.settings()).await;
     let name = "n".repeat(16 << 10);
     for id in 2..202 {
@@ -247,7 +249,7 @@ async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_finish_changes_nothing() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (connection, mut visit) = script.meet(script.settings()).await;
     for id in 2..66 {
         assert_eq!(connection.try_mutate(mutate(id)), Ok(()));
@@ -266,7 +268,7 @@ async fn a_cancelled_finish_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_nodes_end_closes_everything() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, visit) = script.meet(script.settings()).await;
     visit.start(10);
     sleep(7 * SECOND).await;
@@ -283,7 +285,7 @@ async fn the_nodes_end_closes_everything() {
 
 #[tokio::test(start_paused = true)]
 async fn everything_that_arrived_before_the_end_is_delivered() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, visit) = script.meet(script.settings()).await;
     visit.start(10);
     for id in 1..=1_500 {
@@ -298,12 +300,12 @@ async fn everything_that_arrived_before_the_end_is_delivered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_before_started_is_a_refusal_and_after_it_a_failure() {
-    let script = Script::refusing(Some(Status::unimplemented("not here")));
+    let script = ScriptedNode::refusing(Some(Status::unimplemented("not here")));
     let mut connection = script.open(script.settings()).await;
     assert_eq!(connection.next().await, None);
     assert!(matches!(connection.ending().await.cause, Cause::Refused(why) if why.contains("not here")));
 
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, visit) = script.meet(script.settings()).await;
     visit.start(10);
     visit.fail(Status::aborted("too slow"));
@@ -314,7 +316,7 @@ async fn a_status_before_started_is_a_refusal_and_after_it_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_malformed_is_skipped_and_what_is_unknown_ignored() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (mut connection, mut visit) = script.meet(script.settings()).await;
     let frame = |arm| proto::SubscribeResponse { version: Some(response::Version::V1(response::V1 { response: arm })) };
     visit.say_raw(proto::SubscribeResponse { version: None });
@@ -324,8 +326,8 @@ async fn what_is_malformed_is_skipped_and_what_is_unknown_ignored() {
     let group_messages = vec![proto::GroupMessage { version: None }, message("a", 1).into_group()];
     let messages = response::v1::Messages { group_messages, ..Default::default() };
     visit.say_raw(frame(Some(response::v1::Response::Messages(messages))));
-    assert_eq!(connection.next().await, Some(Event::TopicsLive(vec![add("a", 0).topic])));
-    let Some(Event::Delivery(delivery)) = connection.next().await else { panic!("not a delivery") };
+    assert_eq!(connection.next().await, Some(ClientEvent::TopicsLive(vec![add("a", 0).topic])));
+    let Some(ClientEvent::Delivery(delivery)) = connection.next().await else { panic!("not a delivery") };
     assert_eq!(delivery.messages, [message("a", 1)]);
     visit.say(ping(1));
     assert_eq!(visit.hear().await, Some(Request::Pong(Nonce(1))), "the stream lives");
@@ -333,19 +335,19 @@ async fn what_is_malformed_is_skipped_and_what_is_unknown_ignored() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_frames_are_the_initial_mutates_and_are_told() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (_connection, visit) = script.meet(script.settings()).await;
     visit.say(Response::CatchupComplete(MutateId(1)));
     sleep(SECOND).await;
-    let told: Vec<Notice> = script.witness.notices().into_iter().map(|(_, notice)| notice).collect();
+    let told: Vec<ClientNotice> = script.witness.notices().into_iter().map(|(_, notice)| notice).collect();
     let resume: Vec<Add> = Vec::new();
-    let heard = Notice::Heard { attempt: 1, frame: Frame::CatchupComplete };
-    assert_eq!(told, [Notice::Opened { attempt: 1, resume }, heard]);
+    let heard = ClientNotice::Heard { attempt: 1, frame: ClientFrame::CatchupComplete };
+    assert_eq!(told, [ClientNotice::Opened { attempt: 1, resume }, heard]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn dropping_a_connection_cuts_it_at_once() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let (connection, visit) = script.meet(script.settings()).await;
     let handle = connection.handle();
     drop(connection);
@@ -361,7 +363,7 @@ async fn a_peer_that_reads_nothing_does_not_keep_a_dropped_connection() {
     let mut far = incoming.recv().await.expect("dialed");
     let name = "n".repeat(128 << 10); // more than the pipe holds
     let initial = vec![Mutate { adds: vec![add(&name, 0)], ..mutate(1) }];
-    let connection = Connection::open(link, initial, Script::new().settings());
+    let connection = ClientConnection::open(link, initial, ScriptedNode::new().settings());
     sleep(SECOND).await;
     assert!(far.write_all(b"").await.is_ok());
     drop(connection);

@@ -10,4 +10,3 @@ mod subscriber;
 mod world;
 
 pub(crate) use sample::{add, message, topic};
-pub(crate) use world::SharedDisk;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
 use crate::subject::xmtp::client::tests::message;
-use crate::subject::xmtp::client::tests::script::{CONNECTION_AGE, Letter, Script, address};
+use crate::subject::xmtp::client::tests::script::{CONNECTION_AGE, Letter, ScriptedNode, address};
 use crate::subject::xmtp::client::{PublishError, Publisher, PublisherConfig};
 use crate::subject::xmtp::wire::{Draft, Envelope, Kind, Topic, application_message};
 
@@ -25,11 +25,11 @@ fn welcome_draft() -> Draft {
     Draft { topic: Topic::new(Kind::Welcome, b"i"), data: Bytes::from_static(b"w"), envelope }
 }
 
-fn publisher(script: &Script) -> Publisher {
+fn publisher(script: &ScriptedNode) -> Publisher {
     Publisher::new(script.env(), address(), PublisherConfig { http2_keepalive: None, ..PublisherConfig::default() })
 }
 
-async fn answer(script: &mut Script, outcome: Result<(), Status>) -> Vec<Draft> {
+async fn answer(script: &mut ScriptedNode, outcome: Result<(), Status>) -> Vec<Draft> {
     let letter = timeout(Duration::from_secs(60), script.letters.recv()).await.expect("the client publishes");
     let Letter { drafts, answer } = letter.expect("the node lives as long as the test");
     answer.send(outcome).expect("the client waits");
@@ -38,7 +38,7 @@ async fn answer(script: &mut Script, outcome: Result<(), Status>) -> Vec<Draft> 
 
 #[tokio::test(start_paused = true)]
 async fn what_the_node_stored_is_published_over_one_connection() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let mut publisher = publisher(&script);
     for _ in 0..2 {
         let (outcome, (groups, welcomes)) =
@@ -53,7 +53,7 @@ async fn what_the_node_stored_is_published_over_one_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_told_apart_from_an_unknown_outcome() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let mut publisher = publisher(&script);
     let bad = Status::invalid_argument("no such thing");
     let (refused, _) = tokio::join!(publisher.publish(vec![group_draft()]), answer(&mut script, Err(bad)));
@@ -69,7 +69,7 @@ async fn a_refusal_is_told_apart_from_an_unknown_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_of_the_second_half_is_no_refusal_of_the_whole() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let mut publisher = publisher(&script);
     let (outcome, ()) = tokio::join!(publisher.publish(vec![group_draft(), welcome_draft()]), async {
         answer(&mut script, Ok(())).await;
@@ -80,7 +80,7 @@ async fn a_refusal_of_the_second_half_is_no_refusal_of_the_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn no_answer_is_an_unknown_outcome_and_the_next_attempt_dials_anew() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let mut publisher = publisher(&script);
     let start = Instant::now();
     let unknown = publisher.publish(vec![group_draft()]).await.expect_err("nobody answers");
@@ -93,7 +93,7 @@ async fn no_answer_is_an_unknown_outcome_and_the_next_attempt_dials_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_ended_in_idleness_costs_no_message() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let mut publisher = publisher(&script);
     for _ in 0..2 {
         let (outcome, _) = tokio::join!(publisher.publish(vec![group_draft()]), answer(&mut script, Ok(())));
@@ -105,7 +105,7 @@ async fn a_connection_that_ended_in_idleness_costs_no_message() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_where_nobody_can_be_reached() {
-    let script = Script::new();
+    let script = ScriptedNode::new();
     for (flag, words) in [(&script.world.refuses, "dial node:5556"), (&script.world.swallows, "within 10s")] {
         flag.store(true, Ordering::SeqCst);
         let error = publisher(&script).publish(vec![group_draft()]).await.expect_err("nobody there");

@@ -13,11 +13,11 @@ use tonic::{Status, Streaming};
 
 use crate::env::{Address, Env};
 use crate::subject::xmtp::client::tests::world::{Witness, World};
-use crate::subject::xmtp::client::{Connection, Dialer, Http2Keepalive, Settings};
+use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, StreamSettings};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{Delivery, Draft, Message, Mutate, MutateId, Nonce, Request, Response, Tag, proto};
 
-type Reply<T> = Result<tonic::Response<T>, Status>;
+type RpcReply<T> = Result<tonic::Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// How long the node lets a connection live, as a careful operator would: longer than any test but one.
@@ -101,7 +101,7 @@ struct Service {
 }
 
 impl Service {
-    async fn store(&self, drafts: Vec<Draft>) -> Reply<()> {
+    async fn store(&self, drafts: Vec<Draft>) -> RpcReply<()> {
         let (answer, answered) = oneshot::channel();
         self.letters.send(Letter { drafts, answer }).expect("the test listens");
         match answered.await {
@@ -120,7 +120,7 @@ impl MlsApi for Service {
     async fn subscribe(
         &self,
         request: tonic::Request<Streaming<proto::SubscribeRequest>>,
-    ) -> Reply<Self::SubscribeStream> {
+    ) -> RpcReply<Self::SubscribeStream> {
         if self.mute.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
@@ -132,12 +132,12 @@ impl MlsApi for Service {
         Ok(tonic::Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
-    async fn send_group_messages(&self, request: tonic::Request<proto::SendGroupMessagesRequest>) -> Reply<()> {
+    async fn send_group_messages(&self, request: tonic::Request<proto::SendGroupMessagesRequest>) -> RpcReply<()> {
         let read = |input| Draft::from_group_input(input).expect("well formed");
         self.store(request.into_inner().messages.into_iter().map(read).collect()).await
     }
 
-    async fn send_welcome_messages(&self, request: tonic::Request<proto::SendWelcomeMessagesRequest>) -> Reply<()> {
+    async fn send_welcome_messages(&self, request: tonic::Request<proto::SendWelcomeMessagesRequest>) -> RpcReply<()> {
         let read = |input| Draft::from_welcome_input(input).expect("well formed");
         self.store(request.into_inner().messages.into_iter().map(read).collect()).await
     }
@@ -145,34 +145,34 @@ impl MlsApi for Service {
     async fn query_group_messages(
         &self,
         _: tonic::Request<proto::QueryGroupMessagesRequest>,
-    ) -> Reply<proto::QueryGroupMessagesResponse> {
+    ) -> RpcReply<proto::QueryGroupMessagesResponse> {
         Err(Status::unimplemented("not in the script"))
     }
 
     async fn query_welcome_messages(
         &self,
         _: tonic::Request<proto::QueryWelcomeMessagesRequest>,
-    ) -> Reply<proto::QueryWelcomeMessagesResponse> {
+    ) -> RpcReply<proto::QueryWelcomeMessagesResponse> {
         Err(Status::unimplemented("not in the script"))
     }
 
     async fn subscribe_group_messages(
         &self,
         _: tonic::Request<proto::SubscribeGroupMessagesRequest>,
-    ) -> Reply<Self::SubscribeGroupMessagesStream> {
+    ) -> RpcReply<Self::SubscribeGroupMessagesStream> {
         Err(Status::unimplemented("not in the script"))
     }
 
     async fn subscribe_welcome_messages(
         &self,
         _: tonic::Request<proto::SubscribeWelcomeMessagesRequest>,
-    ) -> Reply<Self::SubscribeWelcomeMessagesStream> {
+    ) -> RpcReply<Self::SubscribeWelcomeMessagesStream> {
         Err(Status::unimplemented("not in the script"))
     }
 }
 
 /// The scripted node with the world around it. Dropping it ends the node.
-pub(super) struct Script {
+pub(super) struct ScriptedNode {
     /// The client's surroundings.
     pub(super) world: Arc<World>,
     /// What the client told.
@@ -184,10 +184,10 @@ pub(super) struct Script {
     _node: JoinSet<()>,
 }
 
-impl Script {
+impl ScriptedNode {
     /// A node that does as it is told.
     pub(super) fn new() -> Self {
-        Script::refusing(None)
+        ScriptedNode::refusing(None)
     }
 
     /// A node that answers every Subscribe call with that status.
@@ -203,7 +203,7 @@ impl Script {
             .add_service(MlsApiServer::new(service));
         let mut node = JoinSet::new();
         node.spawn(async move { server.serve_with_incoming(incoming).await.expect("pipes do not fail") });
-        Script { world: World::new(pipes), witness: Arc::default(), letters, visits, mute, _node: node }
+        ScriptedNode { world: World::new(pipes), witness: Arc::default(), letters, visits, mute, _node: node }
     }
 
     /// From now on no Subscribe call is answered, not even by headers.
@@ -222,19 +222,19 @@ impl Script {
     }
 
     /// The settings of a first attempt with a watchdog of 3 intervals.
-    pub(super) fn settings(&self) -> Settings {
-        Settings { attempt: 1, watchdog: Some(3), quirk: None, observer: self.witness.clone() }
+    pub(super) fn settings(&self) -> StreamSettings {
+        StreamSettings { attempt: 1, watchdog: Some(3), quirk: None, observer: self.witness.clone() }
     }
 
     /// Opens a connection that begins with one empty Mutate.
-    pub(super) async fn open(&self, settings: Settings) -> Connection {
+    pub(super) async fn open(&self, settings: StreamSettings) -> ClientConnection {
         let dialer = Dialer::new(self.env(), address(), None::<Http2Keepalive>, Duration::from_secs(10));
         let link = dialer.expect("a good address").dial().await.expect("the pipe is open");
-        Connection::open(link, vec![mutate(1)], settings)
+        ClientConnection::open(link, vec![mutate(1)], settings)
     }
 
     /// Opens a connection, and takes the call and its first Mutate.
-    pub(super) async fn meet(&mut self, settings: Settings) -> (Connection, Visit) {
+    pub(super) async fn meet(&mut self, settings: StreamSettings) -> (ClientConnection, Visit) {
         let connection = self.open(settings).await;
         let mut visit = self.visit().await;
         assert_eq!(visit.hear_mutate().await, mutate(1));

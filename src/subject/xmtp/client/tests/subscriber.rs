@@ -10,9 +10,11 @@ use tokio::time::{sleep, timeout};
 use tonic::Status;
 
 use crate::env::Address;
-use crate::subject::xmtp::client::tests::script::{Script, Visit, address};
+use crate::subject::xmtp::client::tests::script::{ScriptedNode, Visit, address};
 use crate::subject::xmtp::client::tests::{add, message};
-use crate::subject::xmtp::client::{Application, Cause, ClientConfig, ClientError, Inbox, Notice, Quirk, subscribe};
+use crate::subject::xmtp::client::{
+    Application, Cause, ClientConfig, ClientError, ClientNotice, ClientQuirk, Inbox, subscribe,
+};
 use crate::subject::xmtp::wire::{Message, MutateId};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,26 +27,26 @@ impl Application for Slow {
     }
 }
 
-fn config(quirk: Option<Quirk>) -> ClientConfig {
+fn config(quirk: Option<ClientQuirk>) -> ClientConfig {
     let topics = vec![add("a", 0)];
     ClientConfig { http2_keepalive: None, quirk, ..ClientConfig::new(address(), topics) }
 }
 
 /// Dropping it kills the subscriber as a crash would.
-struct Running(JoinHandle<Result<Infallible, ClientError>>);
+struct RunningSubscriber(JoinHandle<Result<Infallible, ClientError>>);
 
-impl Drop for Running {
+impl Drop for RunningSubscriber {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-fn start(script: &Script, config: ClientConfig, pace: Duration) -> Running {
-    Running(tokio::spawn(subscribe(script.env(), config, Slow(pace), script.witness.clone())))
+fn start(script: &ScriptedNode, config: ClientConfig, pace: Duration) -> RunningSubscriber {
+    RunningSubscriber(tokio::spawn(subscribe(script.env(), config, Slow(pace), script.witness.clone())))
 }
 
 /// Takes the next call and its first Mutate, and tells from which cursor it resumes.
-async fn take_call(script: &mut Script) -> (Visit, u64, MutateId) {
+async fn take_call(script: &mut ScriptedNode) -> (Visit, u64, MutateId) {
     let mut visit = script.visit().await;
     visit.start(10);
     let mutate = visit.hear_mutate().await;
@@ -52,22 +54,22 @@ async fn take_call(script: &mut Script) -> (Visit, u64, MutateId) {
     (visit, mutate.adds[0].cursor.0, mutate.id)
 }
 
-fn committed(script: &Script) -> Vec<u64> {
+fn committed(script: &ScriptedNode) -> Vec<u64> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
-        Notice::Committed { messages, .. } => Some(messages),
+        ClientNotice::Committed { messages, .. } => Some(messages),
         _ => None,
     });
     told.flatten().map(|(_, id, _)| id.0).collect()
 }
 
-fn stored(script: &Script) -> Vec<u64> {
+fn stored(script: &ScriptedNode) -> Vec<u64> {
     let inbox = Inbox::open(&script.env(), None).expect("the inbox opens");
     inbox.journal_from(0, usize::MAX).expect("readable").iter().map(|entry| entry.id.0).collect()
 }
 
-fn causes(script: &Script) -> Vec<Cause> {
+fn causes(script: &ScriptedNode) -> Vec<Cause> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
-        Notice::Ended { cause, .. } => Some(cause),
+        ClientNotice::Ended { cause, .. } => Some(cause),
         _ => None,
     });
     told.collect()
@@ -75,7 +77,7 @@ fn causes(script: &Script) -> Vec<Cause> {
 
 #[tokio::test(start_paused = true)]
 async fn a_reconnect_resumes_from_the_floor_and_discards_duplicates() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let running = start(&script, config(None), Duration::ZERO);
     let (visit, cursor, first) = take_call(&mut script).await;
     assert_eq!(cursor, 0);
@@ -96,8 +98,10 @@ async fn a_reconnect_resumes_from_the_floor_and_discards_duplicates() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_resumes_from_the_inbox() {
-    for (quirk, resumed) in [(None, 2), (Some(Quirk::CursorInMemoryOnly), 0), (Some(Quirk::ResumesAhead), 3)] {
-        let mut script = Script::new();
+    for (quirk, resumed) in
+        [(None, 2), (Some(ClientQuirk::CursorInMemoryOnly), 0), (Some(ClientQuirk::ResumesAhead), 3)]
+    {
+        let mut script = ScriptedNode::new();
         let running = start(&script, config(quirk), Duration::ZERO);
         let (visit, ..) = take_call(&mut script).await;
         visit.deliver([message("a", 1), message("a", 2)]);
@@ -112,7 +116,7 @@ async fn a_restart_resumes_from_the_inbox() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_processed_and_not_committed_comes_again() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let running = start(&script, config(None), 60 * SECOND);
     let (visit, ..) = take_call(&mut script).await;
     visit.deliver([message("a", 1)]);
@@ -126,8 +130,8 @@ async fn what_was_processed_and_not_committed_comes_again() {
 
 #[tokio::test(start_paused = true)]
 async fn forgotten_floors_take_everything_again() {
-    let mut script = Script::new();
-    let _running = start(&script, config(Some(Quirk::FloorForgotten)), Duration::ZERO);
+    let mut script = ScriptedNode::new();
+    let _running = start(&script, config(Some(ClientQuirk::FloorForgotten)), Duration::ZERO);
     for _ in 0..2 {
         let (visit, cursor, _) = take_call(&mut script).await;
         assert_eq!(cursor, 0);
@@ -139,7 +143,7 @@ async fn forgotten_floors_take_everything_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_application_costs_one_batch_per_round_and_no_message() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let _running = start(&script, config(None), 40 * SECOND);
     let (visit, ..) = take_call(&mut script).await;
     for id in 1..=100 {
@@ -148,16 +152,16 @@ async fn a_slow_application_costs_one_batch_per_round_and_no_message() {
     }
     sleep(100 * SECOND).await;
     assert_eq!(committed(&script), (1..=100).collect::<Vec<_>>());
-    let batches = script.witness.notices().iter().filter(|(_, n)| matches!(n, Notice::Committed { .. })).count();
+    let batches = script.witness.notices().iter().filter(|(_, n)| matches!(n, ClientNotice::Committed { .. })).count();
     assert!(batches <= 5, "{batches} batches");
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_are_told_and_the_next_attempt_comes() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     script.world.refuses.store(true, Ordering::SeqCst);
     let _running = start(&script, config(None), Duration::ZERO);
-    while script.witness.when(|notice| matches!(notice, Notice::Dialing { attempt: 5 })).is_none() {
+    while script.witness.when(|notice| matches!(notice, ClientNotice::Dialing { attempt: 5 })).is_none() {
         sleep(SECOND).await;
     }
     script.world.refuses.store(false, Ordering::SeqCst);
@@ -169,27 +173,27 @@ async fn failures_are_told_and_the_next_attempt_comes() {
     assert!(dials.len() >= 4 && dials.iter().all(|cause| matches!(cause, Cause::DialFailed(_))), "{causes:?}");
     assert_eq!(*last, Cause::StreamEnded);
     let notices = script.witness.notices();
-    let count = |kind: fn(&Notice) -> bool| notices.iter().filter(|(_, notice)| kind(notice)).count();
-    let ended = count(|notice| matches!(notice, Notice::Ended { .. }));
-    assert_eq!(count(|notice| matches!(notice, Notice::Dialing { .. })), ended + 1);
-    assert_eq!(count(|notice| matches!(notice, Notice::BackingOff { .. })), ended);
+    let count = |kind: fn(&ClientNotice) -> bool| notices.iter().filter(|(_, notice)| kind(notice)).count();
+    let ended = count(|notice| matches!(notice, ClientNotice::Ended { .. }));
+    assert_eq!(count(|notice| matches!(notice, ClientNotice::Dialing { .. })), ended + 1);
+    assert_eq!(count(|notice| matches!(notice, ClientNotice::BackingOff { .. })), ended);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_nobody_answers_ends_after_the_connect_timeout() {
-    let script = Script::new();
+    let script = ScriptedNode::new();
     script.world.swallows.store(true, Ordering::SeqCst);
     let begun = tokio::time::Instant::now();
     let _running = start(&script, config(None), Duration::ZERO);
     sleep(15 * SECOND).await;
-    let ended = script.witness.when(|notice| matches!(notice, Notice::Ended { .. }));
+    let ended = script.witness.when(|notice| matches!(notice, ClientNotice::Ended { .. }));
     assert_eq!(ended, Some(begun + 10 * SECOND));
     assert!(matches!(&causes(&script)[0], Cause::DialFailed(why) if why.contains("node:5556")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_black_hole_is_left_by_the_watchdog_and_nothing_is_missed() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let _running = start(&script, config(None), Duration::ZERO);
     let (visit, ..) = take_call(&mut script).await;
     visit.deliver([message("a", 1)]);
@@ -203,16 +207,16 @@ async fn a_black_hole_is_left_by_the_watchdog_and_nothing_is_missed() {
 
 #[tokio::test(start_paused = true)]
 async fn only_a_malformed_address_ends_a_subscriber() {
-    let script = Script::new();
+    let script = ScriptedNode::new();
     let nowhere = ClientConfig::new(Address::new("no host", 1), Vec::new());
     let ended = subscribe(script.env(), nowhere, Slow(SECOND), script.witness.clone()).await;
     assert!(matches!(ended, Err(ClientError::Node(_))));
 }
 
 /// The reasons, and when each was told.
-fn failures(script: &Script) -> Vec<String> {
+fn failures(script: &ScriptedNode) -> Vec<String> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
-        Notice::StoreFailed { why } => Some(why),
+        ClientNotice::StoreFailed { why } => Some(why),
         _ => None,
     });
     told.collect()
@@ -220,7 +224,7 @@ fn failures(script: &Script) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn an_inbox_that_fails_ends_the_attempt_and_is_opened_again_with_what_is_durable() {
-    let mut script = Script::new();
+    let mut script = ScriptedNode::new();
     let _running = start(&script, config(None), Duration::ZERO);
     let (visit, ..) = take_call(&mut script).await;
     visit.deliver([message("a", 1)]);
@@ -237,7 +241,7 @@ async fn an_inbox_that_fails_ends_the_attempt_and_is_opened_again_with_what_is_d
     assert!(failures(&script).len() > 2, "it was told once for each attempt");
     assert!(causes(&script).iter().all(|cause| matches!(cause, Cause::Inbox(why) if why.contains("inbox.redb"))));
     let opened = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
-        Notice::InboxOpened { cursors } => Some(cursors.into_iter().map(|add| add.cursor.0).collect()),
+        ClientNotice::InboxOpened { cursors } => Some(cursors.into_iter().map(|add| add.cursor.0).collect()),
         _ => None,
     });
     assert_eq!(opened.collect::<Vec<Vec<u64>>>(), [vec![], vec![1]]);
@@ -245,7 +249,7 @@ async fn an_inbox_that_fails_ends_the_attempt_and_is_opened_again_with_what_is_d
 
 #[tokio::test(start_paused = true)]
 async fn a_corrupt_inbox_is_told_and_never_replaced_by_an_empty_one() {
-    let script = Script::new();
+    let script = ScriptedNode::new();
     let mut inbox = Inbox::open(&script.env(), None).expect("a new inbox");
     inbox.commit(&[message("a", 1)]).expect("stored");
     drop(inbox);

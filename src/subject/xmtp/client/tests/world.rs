@@ -6,109 +6,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use redb::StorageBackend;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
-use crate::subject::xmtp::client::{Notice, Observer};
+use crate::env::{Address, Asked, Dice, Die, Disk, FakeDisk, Listener, Socket, Surroundings, TcpOptions};
+use crate::subject::xmtp::client::{ClientNotice, ClientObserver};
 
 /// What a pipe holds in each direction.
 const PIPE_BYTES: usize = 64 << 10;
-
-/// A disk in memory that outlives those who open it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SharedDisk(Arc<Mutex<Platter>>);
-
-#[derive(Debug, Default)]
-struct Platter {
-    bytes: Vec<u8>,
-    writes_left: Option<u32>,
-}
-
-impl Platter {
-    fn write(&mut self) -> io::Result<()> {
-        match &mut self.writes_left {
-            None => Ok(()),
-            Some(0) => Err(io::Error::other("the disk is dead")),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-        }
-    }
-}
-
-impl SharedDisk {
-    /// One more opening.
-    pub(crate) fn open(&self) -> Disk {
-        Disk::new(self.clone())
-    }
-
-    /// From now on so many writes succeed, and then none.
-    pub(crate) fn fail_after(&self, writes: u32) {
-        self.platter().writes_left = Some(writes);
-    }
-
-    /// Every write succeeds again.
-    pub(crate) fn heal(&self) {
-        self.platter().writes_left = None;
-    }
-
-    /// Flips the bits of each place where `pattern` is stored, and tells how many there were.
-    pub(crate) fn scribble(&self, pattern: &[u8]) -> usize {
-        let mut platter = self.platter();
-        let bytes = &platter.bytes;
-        let found: Vec<usize> =
-            (0..bytes.len() - pattern.len()).filter(|&at| bytes[at..].starts_with(pattern)).collect();
-        for &at in &found {
-            platter.bytes[at] ^= 0xff;
-        }
-        found.len()
-    }
-
-    fn platter(&self) -> std::sync::MutexGuard<'_, Platter> {
-        self.0.lock().expect("no test panics with a lock in hand")
-    }
-}
-
-impl StorageBackend for SharedDisk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.platter().bytes.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let start = usize::try_from(offset).expect("a small disk");
-        out.copy_from_slice(&self.platter().bytes[start..start + out.len()]);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut platter = self.platter();
-        platter.write()?;
-        platter.bytes.resize(usize::try_from(len).expect("a small disk"), 0);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.platter().write()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut platter = self.platter();
-        platter.write()?;
-        let start = usize::try_from(offset).expect("a small disk");
-        platter.bytes[start..start + data.len()].copy_from_slice(data);
-        Ok(())
-    }
-}
 
 /// Surroundings whose every dial is a new pipe to the scripted node.
 pub(super) struct World {
     pipes: mpsc::UnboundedSender<DuplexStream>,
     /// What `inbox.redb` is.
-    pub(super) disk: SharedDisk,
+    pub(super) disk: FakeDisk,
     /// How often somebody dialed.
     pub(super) dials: AtomicU64,
     /// Dials are refused.
@@ -122,7 +34,7 @@ impl World {
     pub(super) fn new(pipes: mpsc::UnboundedSender<DuplexStream>) -> Arc<Self> {
         Arc::new(World {
             pipes,
-            disk: SharedDisk::default(),
+            disk: FakeDisk::default(),
             dials: AtomicU64::new(0),
             refuses: AtomicBool::new(false),
             swallows: AtomicBool::new(false),
@@ -150,7 +62,7 @@ impl Surroundings for World {
     }
 
     fn dice(&self) -> Dice {
-        Dice::named(1, "client")
+        Dice::named(1, &Die::Test("client"))
     }
 
     fn disk(&self, _: &str) -> io::Result<Disk> {
@@ -164,22 +76,22 @@ impl Surroundings for World {
 
 /// Remembers what it was told, and when.
 #[derive(Default)]
-pub(super) struct Witness(Mutex<Vec<(Instant, Notice)>>);
+pub(super) struct Witness(Mutex<Vec<(Instant, ClientNotice)>>);
 
 impl Witness {
     /// Everything so far.
-    pub(super) fn notices(&self) -> Vec<(Instant, Notice)> {
+    pub(super) fn notices(&self) -> Vec<(Instant, ClientNotice)> {
         self.0.lock().expect("no test panics with a lock in hand").clone()
     }
 
     /// When a notice of some kind was given, for the first time.
-    pub(super) fn when(&self, kind: impl Fn(&Notice) -> bool) -> Option<Instant> {
+    pub(super) fn when(&self, kind: impl Fn(&ClientNotice) -> bool) -> Option<Instant> {
         self.notices().into_iter().find(|(_, notice)| kind(notice)).map(|(at, _)| at)
     }
 }
 
-impl Observer for Witness {
-    fn notice(&self, notice: Notice) {
+impl ClientObserver for Witness {
+    fn notice(&self, notice: ClientNotice) {
         self.0.lock().expect("no test panics with a lock in hand").push((Instant::now(), notice));
     }
 }

@@ -19,17 +19,17 @@ pub struct Full;
 
 /// One FIFO of two parts: the channel, and the backlog behind it.
 #[derive(Debug)]
-pub struct Outlet<T> {
+pub struct BackloggedSender<T> {
     channel: Option<mpsc::Sender<T>>,
     backlog: VecDeque<T>,
     bound: usize,
 }
 
-impl<T> Outlet<T> {
+impl<T> BackloggedSender<T> {
     /// Sends into `channel`, with room for `bound` more behind it.
     #[must_use]
     pub fn new(channel: mpsc::Sender<T>, bound: usize) -> Self {
-        Outlet { channel: Some(channel), backlog: VecDeque::new(), bound }
+        BackloggedSender { channel: Some(channel), backlog: VecDeque::new(), bound }
     }
 
     /// Takes the item in order, now. Where nobody receives any more, the item is dropped.
@@ -58,7 +58,7 @@ impl<T> Outlet<T> {
     }
 
     /// Waits until the channel has room, and moves the oldest of the backlog there. Cancel safe. To be
-    /// called only while [`Outlet::is_backlogged`].
+    /// called only while [`BackloggedSender::is_backlogged`].
     pub async fn flush(&mut self) {
         let Some(channel) = &self.channel else { return };
         if let Ok(permit) = channel.reserve().await {
@@ -109,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn order_is_kept_across_channel_and_backlog() {
         let (sender, mut receiver) = mpsc::channel(2);
-        let mut outlet = Outlet::new(sender, 2);
+        let mut outlet = BackloggedSender::new(sender, 2);
         for item in 0..4 {
             assert_eq!(outlet.push(item), Ok(()));
         }
@@ -128,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_closed_outlet_takes_and_drops_everything() {
         let (sender, mut receiver) = mpsc::channel(1);
-        let mut outlet = Outlet::new(sender, 1);
+        let mut outlet = BackloggedSender::new(sender, 1);
         assert_eq!((outlet.push(1), outlet.push(2)), (Ok(()), Ok(())));
         outlet.close();
         assert_eq!((outlet.push(3), outlet.is_backlogged(), outlet.is_closed()), (Ok(()), false, true));
@@ -138,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn a_gone_receiver_closes_the_outlet_and_its_backlog() {
         let (sender, receiver) = mpsc::channel(1);
-        let mut outlet = Outlet::new(sender, 1);
+        let mut outlet = BackloggedSender::new(sender, 1);
         assert_eq!((outlet.push(1), outlet.push(2)), (Ok(()), Ok(())));
         drop(receiver);
         outlet.flush().await;

@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::subject::xmtp::node::Rate;
+use crate::subject::xmtp::node::RateLimit;
 
 /// Measures one stream of events.
 #[derive(Clone, Debug)]
-pub(crate) struct Meter {
+pub(crate) struct RateLimiter {
     spacing: Duration,
     slack: Duration,
     due: Option<Instant>,
 }
 
-impl Meter {
+impl RateLimiter {
     /// A meter with its whole burst unspent.
-    pub(crate) fn new(rate: Rate) -> Self {
+    pub(crate) fn new(rate: RateLimit) -> Self {
         let spacing = Duration::from_secs(1) / rate.per_second.max(1);
-        Meter { spacing, slack: spacing.saturating_mul(rate.burst.max(1) - 1), due: None }
+        RateLimiter { spacing, slack: spacing.saturating_mul(rate.burst.max(1) - 1), due: None }
     }
 
     /// Whether one more event is within the rate; it is counted if so.
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {
         let start = Instant::now();
-        let mut meter = Meter::new(Rate { burst: 3, per_second: 10 });
+        let mut meter = RateLimiter::new(RateLimit { burst: 3, per_second: 10 });
         assert_eq!([0; 4].map(|_| meter.admit(start)), [true, true, true, false]);
         let later = start + Duration::from_millis(100);
         assert_eq!([0; 2].map(|_| meter.admit(later)), [true, false]);

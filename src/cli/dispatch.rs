@@ -1,0 +1,39 @@
+//! Runs the command that the command line names.
+//!
+//! Refuses to know flags: each command reads its own arguments.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::arguments::{Arguments, CliCommand};
+use crate::cli::{Exit, explain, list, node, proxy, publish, replay, run, sweep, tail};
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error).into(),
+    };
+    let exit = match arguments.command {
+        CliCommand::Run(arguments) => run::run(&arguments),
+        CliCommand::Replay(arguments) => replay::replay(&arguments),
+        CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
+        CliCommand::List(arguments) => list::list(&arguments),
+        CliCommand::Explain(arguments) => explain::explain(&arguments),
+        CliCommand::Node(arguments) => node::node(&arguments),
+        CliCommand::Proxy(arguments) => proxy::proxy(&arguments),
+        CliCommand::Publish(arguments) => publish::publish(&arguments),
+        CliCommand::Tail(arguments) => tail::tail(&arguments),
+    };
+    exit.into()
+}
+
+/// `--help` and `--version` are answers; everything else that clap reports is wrong use.
+fn refuse(error: &clap::Error) -> Exit {
+    if error.print().is_err() {
+        // Nobody reads any more, as in `pulseless --help | head`; the exit code still tells.
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Pass }
+}

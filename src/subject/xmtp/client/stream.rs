@@ -1,0 +1,64 @@
+//! What a stream is opened with, what it is told to do, and what it tells.
+//!
+//! Refuses to know who submits and who listens: the handle and the actor meet here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::subject::xmtp::client::probe::Ack;
+use crate::subject::xmtp::client::{Cause, ClientObserver, ClientQuirk};
+use crate::subject::xmtp::wire::{Delivery, Mutate, MutateId, Topic};
+
+/// What a stream is opened with, besides its topics.
+#[derive(Clone)]
+pub struct StreamSettings {
+    /// The number of the attempt, for notices.
+    pub attempt: u64,
+    /// N of C2; none: no watchdog.
+    pub watchdog: Option<u32>,
+    /// A planted bug.
+    pub quirk: Option<ClientQuirk>,
+    /// Who watches.
+    pub observer: Arc<dyn ClientObserver>,
+}
+
+/// What the application is told of a stream. Pings and Pongs stay inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientEvent {
+    /// The node's first frame.
+    Started {
+        /// The advertised interval.
+        keepalive: Option<Duration>,
+    },
+    /// Messages.
+    Delivery(Delivery),
+    /// The replay of these topics has ended.
+    TopicsLive(Vec<Topic>),
+    /// A Mutate is acknowledged.
+    CatchupComplete(MutateId),
+}
+
+/// What the handle submits.
+#[derive(Debug)]
+pub enum ClientCommand {
+    /// Change the topics.
+    Mutate(Mutate),
+    /// Ask for a sign of life.
+    Probe {
+        /// How long to wait for it; none: N intervals.
+        allowance: Option<Duration>,
+        /// Who wants to know.
+        ack: Ack,
+    },
+    /// Half-close.
+    Finish,
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientEnding {
+    /// Why.
+    pub cause: Cause,
+    /// How long it was up: from `Started` to the end, without the silence that the watchdog waited for.
+    pub uptime: Duration,
+}
