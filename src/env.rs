@@ -167,7 +167,7 @@ pub struct Ends {
     peer: SocketAddr,
 }
 
-impl StreamTap<Box<dyn ByteStream>> for Ends {}
+impl<S: ByteStream> StreamTap<S> for Ends {}
 
 impl Socket {
     /// Wraps a connected byte stream.

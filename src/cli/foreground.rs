@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Exit;
-use crate::cli::output::{colours_errors, complain, print};
+use crate::cli::output::{colors_errors, complain, print};
 use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
 use crate::os::Os;
 
@@ -69,7 +69,7 @@ fn start_log() -> Result<(), String> {
         Err(VarError::NotUnicode(_)) => return Err(format!("{LOG_VARIABLE} is not text")),
     };
     let filter = EnvFilter::try_new(&asked).map_err(|error| format!("{LOG_VARIABLE}: `{asked}`: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours_errors());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colors_errors());
     log.try_init().map_err(|error| format!("failed to start the log: {error}"))
 }
 

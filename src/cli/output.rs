@@ -7,7 +7,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 use crate::report::Paint;
 
-/// Colour on a terminal, unless `NO_COLOR` is set (no-color.org).
+/// Color on a terminal, unless `NO_COLOR` is set (no-color.org).
 pub(crate) fn paint() -> Paint {
     if io::stdout().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
         Paint::Colour
@@ -16,8 +16,8 @@ pub(crate) fn paint() -> Paint {
     }
 }
 
-/// Colour on standard error, by the same rule.
-pub(crate) fn colours_errors() -> bool {
+/// Color on standard error, by the same rule.
+pub(crate) fn colors_errors() -> bool {
     io::stderr().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn complain(text: &str) {
 
 /// An error with the lines of the file that it is about.
 pub(crate) fn show(diagnostic: &dyn Diagnostic) -> String {
-    let theme = if colours_errors() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let theme = if colors_errors() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     match GraphicalReportHandler::new_themed(theme).with_links(false).render_report(&mut text, diagnostic) {
         Ok(()) => text,

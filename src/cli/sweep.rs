@@ -19,7 +19,7 @@ use crate::runner::{Deviation, Digests, DigestsError, LibraryError, Sweep, Sweep
 use crate::sim::SimFile;
 
 /// A day's sweeps of one name, at most: more than one a minute.
-const FOLDERS_A_DAY: u32 = 10_000;
+const FOLDERS_A_DAY_MAX: u32 = 10_000;
 
 pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     let sims = match find(arguments) {
@@ -151,7 +151,7 @@ fn make_folder(reports: &Path, sims: &Path) -> Result<PathBuf, SweepError> {
     let name = sims.file_stem().map_or_else(|| "sims".into(), |stem| stem.to_string_lossy().into_owned());
     let date = jiff::Zoned::now().date();
     std::fs::create_dir_all(reports).map_err(|error| SweepError::Folder { path: reports.to_owned(), error })?;
-    for number in 1..=FOLDERS_A_DAY {
+    for number in 1..=FOLDERS_A_DAY_MAX {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         let folder = format!("{date}-{name}{suffix}");
         let path = reports.join(&folder);
@@ -164,7 +164,7 @@ fn make_folder(reports: &Path, sims: &Path) -> Result<PathBuf, SweepError> {
             Err(error) => return Err(SweepError::Folder { path, error }),
         }
     }
-    let error = io::Error::other(format!("{FOLDERS_A_DAY} report folders of this name exist for {date}"));
+    let error = io::Error::other(format!("{FOLDERS_A_DAY_MAX} report folders of this name exist for {date}"));
     Err(SweepError::Folder { path: reports.to_owned(), error })
 }
 

@@ -19,7 +19,7 @@ use crate::subject::xmtp::client::ClientQuirk;
 use crate::subject::xmtp::wire::{Cursor, Message, MessageId, Topic};
 
 /// The store's name in the surroundings.
-pub const INBOX: &str = "inbox.redb";
+pub(crate) const INBOX: &str = "inbox.redb";
 /// Pages in memory: the journal is only appended to, and its last leaf and the cursors are all that is read
 /// again. A machine plays thousands of clients, so each must be small.
 const CACHE_BYTES: usize = 1 << 20;

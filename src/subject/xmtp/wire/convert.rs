@@ -10,8 +10,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::subject::xmtp::wire::{
-    Add, Cursor, Delivery, Draft, Envelope, GroupHeader, Kind, Message, MessageId, Mutate, MutateId, Nonce, Request,
-    Response, Tag, Topic, proto,
+    Add, Cursor, DeliveryFrame, Draft, Envelope, GroupHeader, Kind, Message, MessageId, Mutate, MutateId, Nonce,
+    Request, Response, Tag, Topic, proto,
 };
 use crate::subject::xmtp::wire::{
     ContentType, proto::subscribe_request as request, proto::subscribe_response as response,
@@ -187,16 +187,16 @@ fn keep_good<T>(parts: impl Iterator<Item = Result<T, Malformed>>, skipped: &mut
     parts.filter_map(|part| part.map_err(|bad| skipped.push(bad)).ok()).collect()
 }
 
-fn read_delivery(messages: response::v1::Messages, skipped: &mut Vec<Malformed>) -> Delivery {
+fn read_delivery(messages: response::v1::Messages, skipped: &mut Vec<Malformed>) -> DeliveryFrame {
     let groups = messages.group_messages.into_iter().map(Message::from_group);
     let welcomes = messages.welcome_messages.into_iter().map(Message::from_welcome);
-    Delivery {
+    DeliveryFrame {
         tag: if messages.mutate_id == 0 { Tag::Live } else { Tag::Wave(MutateId(messages.mutate_id)) },
         messages: keep_good(groups.chain(welcomes), skipped),
     }
 }
 
-fn write_delivery(delivery: Delivery) -> response::v1::Messages {
+fn write_delivery(delivery: DeliveryFrame) -> response::v1::Messages {
     let (mut group_messages, mut welcome_messages) = (Vec::new(), Vec::new());
     for message in delivery.messages {
         match message.topic().kind() {
@@ -350,7 +350,7 @@ impl Draft {
 
 /// Which page of a topic's history is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paging {
+pub(crate) struct Paging {
     /// Newest first; the default, as on the public network.
     pub descending: bool,
     /// At most so many messages; 0 leaves it to the node.
@@ -364,7 +364,7 @@ impl Paging {
     ///
     /// # Errors
     /// An unknown sort direction.
-    pub fn from_proto(info: Option<proto::PagingInfo>) -> Result<Self, Malformed> {
+    pub(crate) fn from_proto(info: Option<proto::PagingInfo>) -> Result<Self, Malformed> {
         let info = info.unwrap_or_default();
         let direction =
             proto::SortDirection::try_from(info.direction).map_err(|_| Malformed::Direction(info.direction))?;
@@ -377,7 +377,7 @@ impl Paging {
 
     /// The paging information as it is sent.
     #[must_use]
-    pub fn into_proto(self) -> proto::PagingInfo {
+    pub(crate) fn into_proto(self) -> proto::PagingInfo {
         let direction =
             if self.descending { proto::SortDirection::Descending } else { proto::SortDirection::Ascending };
         proto::PagingInfo { direction: direction.into(), limit: self.limit, id_cursor: self.cursor.0 }
@@ -386,7 +386,7 @@ impl Paging {
 
 /// One page of a topic's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// In the order asked for.
     pub messages: Vec<Message>,
     /// What to ask for next; its cursor is 0 where nothing is left.
@@ -432,8 +432,8 @@ mod tests {
         for response in [
             Response::Started { keepalive: Some(Duration::from_secs(30)) },
             Response::Started { keepalive: None },
-            Response::Delivery(Delivery { tag: Tag::Wave(MutateId(4)), messages: messages.clone() }),
-            Response::Delivery(Delivery { tag: Tag::Live, messages }),
+            Response::Delivery(DeliveryFrame { tag: Tag::Wave(MutateId(4)), messages: messages.clone() }),
+            Response::Delivery(DeliveryFrame { tag: Tag::Live, messages }),
             Response::TopicsLive(vec![Topic::new(Kind::Group, b"g")]),
             Response::CatchupComplete(MutateId(4)),
             Response::Ping(Nonce(1)),

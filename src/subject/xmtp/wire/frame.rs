@@ -74,7 +74,7 @@ pub enum Request {
 
 /// Messages of one wave or of the live flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
+pub struct DeliveryFrame {
     /// What produced the frame.
     pub tag: Tag,
     /// Ascending by id within each kind; groups come before welcomes.
@@ -90,7 +90,7 @@ pub enum Response {
         keepalive: Option<Duration>,
     },
     /// Messages.
-    Delivery(Delivery),
+    Delivery(DeliveryFrame),
     /// The topics whose replay has ended (S9).
     TopicsLive(Vec<Topic>),
     /// The acknowledgement of one Mutate (S9).
