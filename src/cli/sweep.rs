@@ -28,22 +28,22 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     };
     let Seed(first) = arguments.from;
     let Some(end) = first.checked_add(arguments.seeds) else {
-        complain(&format!("--from {first} with --seeds {} runs past the last seed, {}", arguments.seeds, u64::MAX));
-        return Exit::Usage;
+        return misused(&format!(
+            "--from {first} with --seeds {} runs past the last seed, {}",
+            arguments.seeds,
+            u64::MAX
+        ));
     };
     let expected = match expected(arguments, &sims, first..end) {
         Ok(expected) => expected,
-        Err(error) => {
-            complain(&error.to_string());
-            return Exit::Usage;
+        Err(error @ DigestsError::Io { .. }) => return misused(&error.to_string()),
+        Err(error @ (DigestsError::Line { .. } | DigestsError::Missing { .. })) => {
+            return misused(&format!("{error}; write one with `pulseless sweep --digests`"));
         }
     };
     let folder = match make_folder(&arguments.reports, &arguments.sims) {
         Ok(folder) => folder,
-        Err(error) => {
-            complain(&error.to_string());
-            return Exit::Usage;
-        }
+        Err(error) => return misused(&format!("{error}; choose another with --reports")),
     };
     let jobs = arguments.jobs.map(usize::from).or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let (engine, fail_fast) = (arguments.engine, arguments.fail_fast);
@@ -57,6 +57,11 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         ));
     }
     play(&sweep, arguments)
+}
+
+fn misused(why: &str) -> Exit {
+    complain(why);
+    Exit::Usage
 }
 
 /// The digests that the trials are to have; finds out as well whether theirs can be written.
@@ -95,10 +100,7 @@ fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
     bar.finish_and_clear();
     let summary = match played {
         Ok(summary) => summary,
-        Err(error) => {
-            complain(&error.to_string());
-            return Exit::Usage;
-        }
+        Err(error) => return misused(&error.to_string()),
     };
     let path = sweep.folder.display().to_string();
     print(&match arguments.format {
@@ -112,8 +114,7 @@ fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
     if let Some(path) = &arguments.digests
         && let Err(error) = digests.into_inner().unwrap_or_else(PoisonError::into_inner).write(path)
     {
-        complain(&error.to_string());
-        return Exit::Usage;
+        return misused(&error.to_string());
     }
     exit_of(summary.tally, summary.stopped_early, summary.deviation.as_ref())
 }

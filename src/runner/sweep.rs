@@ -38,7 +38,7 @@ pub struct Sweep {
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The report folder cannot be made.
-    #[error("failed to make the report folder {}: {error}; choose another with --reports", path.display())]
+    #[error("failed to make the report folder {}: {error}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,

@@ -154,16 +154,16 @@ impl Bench {
     }
 
     pub async fn start_on(disk: KeptDisk, config: NodeConfig) -> Self {
-        let (dialled, arrivals) = mpsc::channel(4);
+        let (dialed, arrivals) = mpsc::channel(4);
         let pipes = Arc::new(Pipes { disk, arrivals: Mutex::new(Some(arrivals)) });
         let notices = Arc::new(Notices::default());
         let observer: Arc<dyn NodeObserver> = Arc::clone(&notices) as Arc<dyn NodeObserver>;
         let node = tokio::spawn(async move { serve(pipes, config, observer).await.expect("a good start") });
         let connector = tower::service_fn(move |_: Uri| {
             let (near, far) = tokio::io::duplex(64 << 10);
-            let dialled = dialled.clone();
+            let dialed = dialed.clone();
             async move {
-                let accepted = dialled.send(Socket::new(address(1), address(2), far)).await;
+                let accepted = dialed.send(Socket::new(address(1), address(2), far)).await;
                 accepted.map(|()| TokioIo::new(near)).map_err(|_| io::Error::other("the node is gone"))
             }
         });

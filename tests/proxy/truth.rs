@@ -257,7 +257,7 @@ async fn what_arrived_before_a_reset_or_the_nodes_death_is_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_does_not_answer_is_dialled_once_for_all_who_wait() {
+async fn a_node_that_does_not_answer_is_dialed_once_for_all_who_wait() {
     let world = World::start().await;
     world.net.is_black_hole.store(true, Ordering::Relaxed);
     let mut client = world.client().await;

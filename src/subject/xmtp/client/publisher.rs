@@ -114,7 +114,7 @@ impl Publisher {
         }
     }
 
-    /// Takes the connection out: it comes back only with a clear outcome, also if the attempt is cancelled.
+    /// Takes the connection out: it comes back only with a clear outcome, also if the attempt is canceled.
     async fn connect(&mut self) -> Result<ClientLink, PublishError> {
         if let Some(link) = self.link.take().filter(|link| !link.is_closed()) {
             return Ok(link);

@@ -53,7 +53,7 @@ pub enum NodeNotice {
 pub enum NodeCloseReason {
     /// The client half-closed, and all waves are finished: OK (S11).
     Finished,
-    /// The client cancelled, or its connection broke.
+    /// The client canceled, or its connection broke.
     PeerGone,
     /// No Pong in time: DEADLINE_EXCEEDED (S6).
     Reaped,

@@ -248,7 +248,7 @@ async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_finish_changes_nothing() {
+async fn a_canceled_finish_changes_nothing() {
     let mut script = ScriptedNode::new();
     let (connection, mut visit) = script.meet(script.settings()).await;
     for id in 2..66 {
