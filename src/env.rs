@@ -7,7 +7,7 @@
 mod die;
 mod disk;
 #[cfg(test)]
-mod fake_disk;
+pub(crate) mod fake_disk;
 mod seal;
 mod tapped;
 
@@ -25,8 +25,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use die::{Dice, Die};
 pub use disk::{Disk, begin_write};
-#[cfg(test)]
-pub(crate) use fake_disk::FakeDisk;
 pub use tapped::{StreamTap, Tapped};
 
 /// A handle on the surroundings, cheap to clone and to hand to tasks.

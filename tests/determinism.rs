@@ -72,7 +72,7 @@ fn two_seeds_give_two_digests() {
     assert_ne!(digest(&sim, SEED), digest(&sim, SEED + 1));
 }
 
-/// Debug and release agree with one committed value, for every sim. A change of behaviour changes it: look at why,
+/// Debug and release agree with one committed value, for every sim. A change of behavior changes it: look at why,
 /// then commit what `pulseless sweep sims --from 7 --seeds 1 --digests tests/digests.txt` writes.
 #[test]
 fn the_digests_are_the_committed_ones() {

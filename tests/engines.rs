@@ -161,7 +161,7 @@ fn a_partition_that_heals_is_felt_and_survived_on_turmoil() {
             .filter(|record| record.at.as_secs() >= cut.start)
             .partition(|record| cut.contains(&record.at.as_secs()));
         let dials = during.iter().filter(|record| matches!(record.event, Event::Dialing { .. })).count();
-        assert!(dials > 1, "{client} dialled {dials} times");
+        assert!(dials > 1, "{client} dialed {dials} times");
         // What was passed on before the cut is on the client's side within a second.
         let commits =
             |record: &&&Record| matches!(record.event, Event::Delivered { .. }) && record.at.as_secs() > cut.start;

@@ -1,4 +1,4 @@
-//! One script of socket behaviour, played on the real kernel and in the leap engine: what it sees must be the same.
+//! One script of socket behavior, played on the real kernel and in the leap engine: what it sees must be the same.
 //!
 //! Kinds of errors, ends of streams and their order are compared; times and numbers of bytes are not. Where the
 //! kernel disagrees with the model, the model is wrong. On the real kernel a server that is to be harmed is a child

@@ -14,7 +14,9 @@ use pulseless::subject::xmtp::client::{
     self, BackoffConfig, Cause, ClientConfig, Http2Keepalive, Inbox, Publisher, PublisherConfig, subscribe,
 };
 use pulseless::subject::xmtp::node::{self, NodeConfig};
-use pulseless::subject::xmtp::wire::{Add, Cursor, Draft, Envelope, Kind, MessageId, Topic, application_message};
+use pulseless::subject::xmtp::wire::{
+    Add, Cursor, Draft, Envelope, MessageId, MessageKind, Topic, application_message,
+};
 use pulseless::subject::xmtp::workload::Consumer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -211,7 +213,7 @@ fn client_config(proxy: Address) -> ClientConfig {
 }
 
 fn topics() -> [Topic; 2] {
-    [Topic::new(Kind::Group, b"alpha"), Topic::new(Kind::Group, b"beta")]
+    [Topic::new(MessageKind::Group, b"alpha"), Topic::new(MessageKind::Group, b"beta")]
 }
 
 fn topic(number: usize) -> Topic {

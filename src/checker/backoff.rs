@@ -180,7 +180,7 @@ impl<'h> WaitBook<'h> {
             return Ok(());
         }
         let what = format!(
-            "{} dialled for attempt {attempt} {} before the end of its wait",
+            "{} dialed for attempt {attempt} {} before the end of its wait",
             record.host,
             Readable(until - record.at)
         );
@@ -340,10 +340,10 @@ mod tests {
 
     #[test]
     fn a_client_that_does_not_wait_is_condemned() {
-        let dialled = |at| waits(Script::new().at(1.0).ended(1), CLIENT, 1, 90).at(at);
-        dialled(1.09).event(CLIENT, Event::Dialing { attempt: 2 }).acquitted_by(&BACKOFF);
-        let evidence = dialled(1.01).event(CLIENT, Event::Dialing { attempt: 2 }).condemned_by(&BACKOFF);
-        assert_eq!(evidence.what, "client-1 dialled for attempt 2 80ms before the end of its wait");
+        let dialed = |at| waits(Script::new().at(1.0).ended(1), CLIENT, 1, 90).at(at);
+        dialed(1.09).event(CLIENT, Event::Dialing { attempt: 2 }).acquitted_by(&BACKOFF);
+        let evidence = dialed(1.01).event(CLIENT, Event::Dialing { attempt: 2 }).condemned_by(&BACKOFF);
+        assert_eq!(evidence.what, "client-1 dialed for attempt 2 80ms before the end of its wait");
     }
 
     #[test]

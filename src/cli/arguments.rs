@@ -21,7 +21,7 @@ use crate::trial::EngineKind;
 /// reconnects restore delivery with no gap and no duplicate. Same sim and seed: same history, bit for bit.
 #[derive(Debug, Parser)]
 #[command(name = "pulseless", version, after_help = EXIT_CODES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: CliCommand,
 }
@@ -84,9 +84,9 @@ pub(crate) enum CliCommand {
 }
 
 /// A trial of a second, so often, takes hours: more is a slip of the finger.
-const MOST_TIMES: i64 = 10_000;
+const TIMES_MAX: i64 = 10_000;
 /// Each is a fresh start of the program; what differs from process to process, such as addresses, shows long before.
-const MOST_PROCESSES: i64 = 1_000;
+const PROCESSES_MAX: i64 = 1_000;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -126,10 +126,10 @@ pub(crate) struct ReplayArguments {
     #[arg(long, value_name = "leap|turmoil")]
     pub(crate) engine: Option<EngineKind>,
     /// Play it so many times in each process, half of them on several threads at once, and compare all digests
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MOST_TIMES))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=TIMES_MAX))]
     pub(crate) times: Option<u32>,
     /// Play it in so many fresh processes, and compare all digests
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=MOST_PROCESSES))]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=PROCESSES_MAX))]
     pub(crate) processes: Option<u32>,
     /// Print the whole timeline before the verdict
     #[arg(long, short, conflicts_with_all = ["times", "processes"])]

@@ -17,6 +17,5 @@ mod sweep;
 mod tail;
 mod values;
 
-pub use arguments::Arguments;
 pub use dispatch::main;
-pub use exit::Exit;
+pub(crate) use exit::Exit;

@@ -10,11 +10,11 @@ use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, print};
 use crate::os::Os;
 use crate::subject::xmtp::client::{PublishError, Publisher, PublisherConfig};
-use crate::subject::xmtp::wire::{Draft, Envelope, Kind, Topic, application_message};
+use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 
 pub(crate) fn publish(arguments: &PublishArguments) -> Exit {
     let PublishArguments { to, topic, texts } = arguments;
-    let topic = Topic::new(Kind::Group, topic.as_bytes());
+    let topic = Topic::new(MessageKind::Group, topic.as_bytes());
     let drafts = texts.iter().map(|text| draft(&topic, text)).collect();
     let publishing = async {
         let mut publisher = Publisher::new(Arc::new(Os::default()), to.clone(), PublisherConfig::default());

@@ -10,14 +10,14 @@ const VARIABLE: &str = "PULSELESS_SEED";
 
 /// A seed as a user writes it: decimal, or hexadecimal after 0x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seed(pub u64);
+pub(crate) struct Seed(pub u64);
 
 /// Why a text is no seed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a seed; a seed is a number from 0 to 18446744073709551615, in decimal (42) or hexadecimal (0x2a)"
 )]
-pub struct BadSeed(String);
+pub(crate) struct BadSeed(String);
 
 impl FromStr for Seed {
     type Err = BadSeed;

@@ -21,7 +21,7 @@ use crate::sim::SimFile;
 use crate::subject::xmtp::SUBJECTS;
 
 /// A day's sweeps of one name, at most: more than one a minute.
-const FOLDERS_A_DAY: u32 = 10_000;
+const FOLDERS_A_DAY_MAX: u32 = 10_000;
 
 pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     let sims = match find(arguments) {
@@ -30,22 +30,22 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     };
     let Seed(first) = arguments.from;
     let Some(end) = first.checked_add(arguments.seeds) else {
-        complain(&format!("--from {first} with --seeds {} runs past the last seed, {}", arguments.seeds, u64::MAX));
-        return Exit::Usage;
+        return misused(&format!(
+            "--from {first} with --seeds {} runs past the last seed, {}",
+            arguments.seeds,
+            u64::MAX
+        ));
     };
     let expected = match expected(arguments, &sims, first..end) {
         Ok(expected) => expected,
-        Err(error) => {
-            complain(&error.to_string());
-            return Exit::Usage;
+        Err(error @ DigestsError::Io { .. }) => return misused(&error.to_string()),
+        Err(error @ (DigestsError::Line { .. } | DigestsError::Missing { .. })) => {
+            return misused(&format!("{error}; write one with `pulseless sweep --digests`"));
         }
     };
     let folder = match make_folder(&arguments.reports, &arguments.sims) {
         Ok(folder) => folder,
-        Err(error) => {
-            complain(&error.to_string());
-            return Exit::Usage;
-        }
+        Err(error) => return misused(&format!("{error}; choose another with --reports")),
     };
     let jobs = arguments.jobs.map(usize::from).or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let (engine, fail_fast) = (arguments.engine, arguments.fail_fast);
@@ -59,6 +59,11 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
         ));
     }
     play(&sweep, arguments)
+}
+
+fn misused(why: &str) -> Exit {
+    complain(why);
+    Exit::Usage
 }
 
 /// The digests that the trials are to have; finds out as well whether theirs can be written.
@@ -97,10 +102,7 @@ fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
     bar.finish_and_clear();
     let summary = match played {
         Ok(summary) => summary,
-        Err(error) => {
-            complain(&error.to_string());
-            return Exit::Usage;
-        }
+        Err(error) => return misused(&error.to_string()),
     };
     let path = sweep.folder.display().to_string();
     print(&match arguments.format {
@@ -114,8 +116,7 @@ fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
     if let Some(path) = &arguments.digests
         && let Err(error) = digests.into_inner().unwrap_or_else(PoisonError::into_inner).write(path)
     {
-        complain(&error.to_string());
-        return Exit::Usage;
+        return misused(&error.to_string());
     }
     exit_of(summary.tally, summary.stopped_early, summary.deviation.as_ref())
 }
@@ -153,7 +154,7 @@ fn make_folder(reports: &Path, sims: &Path) -> Result<PathBuf, SweepError> {
     let name = sims.file_stem().map_or_else(|| "sims".into(), |stem| stem.to_string_lossy().into_owned());
     let date = jiff::Zoned::now().date();
     std::fs::create_dir_all(reports).map_err(|error| SweepError::Folder { path: reports.to_owned(), error })?;
-    for number in 1..=FOLDERS_A_DAY {
+    for number in 1..=FOLDERS_A_DAY_MAX {
         let suffix = if number == 1 { String::new() } else { format!("-{number}") };
         let folder = format!("{date}-{name}{suffix}");
         let path = reports.join(&folder);
@@ -166,7 +167,7 @@ fn make_folder(reports: &Path, sims: &Path) -> Result<PathBuf, SweepError> {
             Err(error) => return Err(SweepError::Folder { path, error }),
         }
     }
-    let error = io::Error::other(format!("{FOLDERS_A_DAY} report folders of this name exist for {date}"));
+    let error = io::Error::other(format!("{FOLDERS_A_DAY_MAX} report folders of this name exist for {date}"));
     Err(SweepError::Folder { path: reports.to_owned(), error })
 }
 

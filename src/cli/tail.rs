@@ -19,12 +19,13 @@ use crate::env::{Address, Surroundings};
 use crate::grammar::Readable;
 use crate::os::Os;
 use crate::subject::xmtp::client::{self, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX};
-use crate::subject::xmtp::wire::{Add, Cursor, Kind, MessageId, Topic, application_message};
+use crate::subject::xmtp::wire::{Add, Cursor, MessageId, MessageKind, Topic, application_message};
 use crate::subject::xmtp::workload::Consumer;
 
 pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     let TailArguments { from, topics, data, watchdog: Patience(watchdog) } = arguments;
-    let from_the_beginning = |name: &String| Add { topic: Topic::new(Kind::Group, name.as_bytes()), cursor: Cursor(0) };
+    let from_the_beginning =
+        |name: &String| Add { topic: Topic::new(MessageKind::Group, name.as_bytes()), cursor: Cursor(0) };
     let adds = topics.iter().map(from_the_beginning).collect();
     let config = ClientConfig { watchdog: *watchdog, ..ClientConfig::new(from.clone(), adds) };
     let env = Arc::new(Os::default().with_folder(data));
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
 
     fn shown(data: Bytes) -> String {
-        Payload { topic: &Topic::new(Kind::Group, b"news"), data: &data }.to_string()
+        Payload { topic: &Topic::new(MessageKind::Group, b"news"), data: &data }.to_string()
     }
 
     #[test]

@@ -334,7 +334,7 @@ fn whole(seal: &[u8]) -> [u8; SEAL] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::FakeDisk;
+    use crate::env::fake_disk::FakeDisk;
 
     const BLOCKS: usize = 2 * GROUP + 3;
     const MAGIC: &[u8] = b"redb";

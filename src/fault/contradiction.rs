@@ -14,7 +14,7 @@ use crate::grammar::{Problem, Section, spell};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contradiction<'c> {
     /// Both take hold of the same, on a host or on a link.
-    Shared(Hold<'c>, Place<'c>),
+    Shared(Hold<'c>, FaultPlace<'c>),
     /// The first passes nothing wherever and whenever the second would do harm.
     SecondUnfelt,
     /// The second passes nothing wherever and whenever the first would do harm.
@@ -23,7 +23,7 @@ pub(crate) enum Contradiction<'c> {
 
 /// Where two clauses meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place<'c> {
+pub(crate) enum FaultPlace<'c> {
     /// On a host.
     Host(&'c HostName),
     /// On one direction of a link.
@@ -57,9 +57,9 @@ pub(crate) fn contradiction<'c>(first: &'c Clause, second: &'c Clause) -> Option
 }
 
 /// A host or a direction that both fall on; a host has no link to itself.
-fn meet<'c>(first: &'c Clause, second: &'c Clause) -> Option<Place<'c>> {
+fn meet<'c>(first: &'c Clause, second: &'c Clause) -> Option<FaultPlace<'c>> {
     match (first.fault.target(), second.fault.target()) {
-        (Target::Hosts(on), Target::Hosts(others)) => on.intersection(others).next().map(Place::Host),
+        (Target::Hosts(on), Target::Hosts(others)) => on.intersection(others).next().map(FaultPlace::Host),
         (Target::Links(one), Target::Links(other)) => shared_way(one, other),
         (Target::Hosts(_), Target::Links(_)) | (Target::Links(_), Target::Hosts(_)) => None,
     }
@@ -84,13 +84,13 @@ fn covers(cut: &Between, between: &Between) -> bool {
     ways(between).all(|(from, to)| ways(cut).any(|(senders, others)| from.is_subset(senders) && to.is_subset(others)))
 }
 
-fn shared_way<'c>(one: &'c Between, other: &'c Between) -> Option<Place<'c>> {
+fn shared_way<'c>(one: &'c Between, other: &'c Between) -> Option<FaultPlace<'c>> {
     let pairs = ways(one).flat_map(|way| ways(other).map(move |other| (way, other)));
     let mut both = pairs.flat_map(|((from, to), (other_from, other_to))| {
         let senders = from.intersection(other_from);
         senders.flat_map(move |from| to.intersection(other_to).map(move |to| (from, to)))
     });
-    both.find(|(from, to)| from != to).map(|(from, to)| Place::Way { from, to })
+    both.find(|(from, to)| from != to).map(|(from, to)| FaultPlace::Way { from, to })
 }
 
 /// Notes every fault that contradicts one before it; the drafts are in the order in which they begin.
@@ -114,8 +114,8 @@ fn tell(earlier: &DraftClause, later: &DraftClause, contradiction: Contradiction
         Contradiction::Shared(hold, place) => (hold, place),
     };
     let there = match place {
-        Place::Host(host) => host.to_string(),
-        Place::Way { from, to } => format!("from {from} to {to}"),
+        FaultPlace::Host(host) => host.to_string(),
+        FaultPlace::Way { from, to } => format!("from {from} to {to}"),
     };
     let (does, is, label) = match (hold, later.clause.fault.hold()) {
         (Hold::Life { state, .. }, Hold::Life { deed, .. }) => {

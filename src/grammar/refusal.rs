@@ -25,7 +25,7 @@ impl Refusal {
     pub(crate) fn new(name: &str, text: &str, first: Problem, rest: Vec<Problem>) -> Self {
         let mut problems: Vec<Problem> = std::iter::once(first).chain(rest).collect();
         for problem in &mut problems {
-            if let Place::Line(number) = &mut problem.place {
+            if let SettingPlace::Line(number) = &mut problem.place {
                 *number = line(text, problem.labels.first().map_or(0, LabeledSpan::offset));
             }
         }
@@ -48,7 +48,7 @@ impl Refusal {
     /// Lays each problem at the door of a flag: the lines of an edited text are nobody's.
     pub(crate) fn blame(mut self, flag: impl Fn(&Problem) -> String) -> Self {
         for problem in std::iter::once(&mut *self.first).chain(&mut self.rest) {
-            problem.place = Place::Flag(flag(problem));
+            problem.place = SettingPlace::Flag(flag(problem));
             problem.labels.clear();
         }
         self
@@ -93,18 +93,18 @@ impl Diagnostic for Refusal {
 
 /// Where a problem came in.
 #[derive(Clone, Debug)]
-enum Place {
+enum SettingPlace {
     /// At a line of the file, from 1.
     Line(usize),
     /// By a flag on the command line.
     Flag(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SettingPlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Line(line) => write!(formatter, "line {line}"),
-            Place::Flag(flag) => formatter.write_str(flag),
+            SettingPlace::Line(line) => write!(formatter, "line {line}"),
+            SettingPlace::Flag(flag) => formatter.write_str(flag),
         }
     }
 }
@@ -113,7 +113,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{place}: {message}")]
 pub struct Problem {
-    place: Place,
+    place: SettingPlace,
     key: String,
     message: String,
     labels: Vec<LabeledSpan>,
@@ -125,7 +125,7 @@ impl Problem {
     pub fn new(key: impl Into<String>, span: Range<usize>, message: impl Into<String>) -> Self {
         let problem = Problem {
             // Until the refusal counts the lines.
-            place: Place::Line(1),
+            place: SettingPlace::Line(1),
             key: key.into(),
             message: message.into(),
             labels: Vec::new(),
@@ -157,7 +157,7 @@ impl Problem {
     /// Lays the problem at the door of a flag, and shows no line.
     pub(crate) fn blame(mut self, flag: String) -> Self {
         self.labels.clear();
-        self.place = Place::Flag(flag);
+        self.place = SettingPlace::Flag(flag);
         self
     }
 
@@ -171,8 +171,8 @@ impl Problem {
     #[must_use]
     pub fn line(&self) -> Option<usize> {
         match self.place {
-            Place::Line(line) => Some(line),
-            Place::Flag(_) => None,
+            SettingPlace::Line(line) => Some(line),
+            SettingPlace::Flag(_) => None,
         }
     }
 

@@ -25,10 +25,10 @@ pub struct ProxyConfig {
 
 /// Connections from clients at one time, so that a flood of them has an end: their windows add up to 16 GiB, which is
 /// more than the machine has, and each is full only if all its streams are stalled.
-pub(crate) const MAX_CONNECTIONS: usize = 4096;
+pub(crate) const CONNECTIONS_MAX: usize = 4096;
 
 /// Streams of one client connection at one time: what Envoy 1.40 advertises, as measured.
-pub(crate) const MAX_STREAMS_PER_CONNECTION: u32 = 1024;
+pub(crate) const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
 
 /// Bytes that one sender may have under way on one stream before the other side took them. Large enough for a
 /// replay at full speed over 100 ms of round trip at 10 MiB/s, small enough that a stalled reader is felt soon
@@ -44,23 +44,23 @@ pub(crate) const NODE_CONNECTION_WINDOW: u32 = 64 << 20;
 
 /// Bytes per stream that wait inside h2 for the socket, after the receiver granted room for them: one default
 /// window of HTTP/2 (RFC 9113 section 6.9.2), enough to fill a socket buffer in one write.
-pub(crate) const MAX_SEND_BUFFER: usize = 65_536;
+pub(crate) const SEND_BUFFER_MAX: usize = 65_536;
 
 /// Bytes of a header list, either way: Envoy's limit, 60 KiB, rounded up.
-pub(crate) const MAX_HEADER_LIST: u32 = 65_536;
+pub(crate) const HEADER_LIST_MAX: u32 = 65_536;
 
 /// A client that connected must have sent the HTTP/2 preface by then: as long as libxmtp's client gives the whole
 /// connect, and as nghttpx gives its peers to acknowledge SETTINGS.
-pub(crate) const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// The node must have accepted a connection by then: Envoy's `connect_timeout`.
-pub(crate) const DIAL_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const DIAL_MAX: Duration = Duration::from_secs(5);
 
 /// How long a stream waits for the node to allow one more stream: no longer than for a connection.
-pub(crate) const SLOT_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const SLOT_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Connections that one stream tries when they die while it waits for a slot: the one it found and a fresh one.
-pub(crate) const LINK_TRIES: u32 = 2;
+pub(crate) const LINK_TRIES_MAX: u32 = 2;
 
 /// Pause after a failed accept, which is mostly the system out of descriptors: retrying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 //!
 //! It ends HTTP/2 on both sides, as an L7 load balancer does: it answers PING at the edge whatever has become of the
 //! node, and spreads the streams of many client connections over one connection to the node. What it passes, what it
-//! swallows and what it answers by itself goes to an [`ProxyObserver`]; the lies come from a [`Control`].
+//! swallows and what it answers by itself goes to a [`ProxyObserver`]; the lies come from a [`Control`].
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text

@@ -9,7 +9,7 @@ use crate::http2::{ACK, FrameHeader, FrameKind, FrameScanner};
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 
 /// A byte stream to a client, whose answered PINGs are told to the observer.
-pub(crate) type Metered<S> = Tapped<S, PingCounter>;
+pub(crate) type CountedStream<S> = Tapped<S, PingCounter>;
 
 /// Tells whole PING frames with the ACK flag.
 pub(crate) struct PingCounter {
@@ -83,18 +83,18 @@ mod tests {
     async fn a_write_that_takes_only_a_part_is_counted_once() {
         let counter = Arc::new(Counter(AtomicUsize::new(0)));
         let (near, mut far) = tokio::io::duplex(11);
-        let mut meter = Tapped::over(near, PingCounter::new(7, counter.clone()));
+        let mut counted = Tapped::over(near, PingCounter::new(7, counter.clone()));
         let reader = tokio::spawn(async move { tokio::io::copy(&mut far, &mut tokio::io::sink()).await });
         let traffic = traffic();
-        meter.write_all(&traffic).await.expect("the reader lives");
+        counted.write_all(&traffic).await.expect("the reader lives");
         let (first, second) = traffic.split_at(30);
         let mut written = 0;
         while written < traffic.len() {
             let mut slices = &mut [IoSlice::new(first), IoSlice::new(second)][..];
             IoSlice::advance_slices(&mut slices, written);
-            written += meter.write_vectored(slices).await.expect("the reader lives");
+            written += counted.write_vectored(slices).await.expect("the reader lives");
         }
-        drop(meter);
+        drop(counted);
         reader.await.expect("the reader ends").expect("the pipe is whole");
         assert_eq!(counter.0.load(Ordering::Relaxed), 4);
     }

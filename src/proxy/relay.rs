@@ -121,7 +121,7 @@ impl Relay {
             }
             slot = upstream.slot() => slot,
         };
-        // The rules may have changed while the node was dialled.
+        // The rules may have changed while the node was dialed.
         poll_fn(|context| {
             self.gate.follow(context);
             Poll::Ready(())

@@ -16,13 +16,13 @@ use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Socket, Tapped};
 use crate::proxy::config::{
-    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, HANDSHAKE_LIMIT, MAX_CONNECTIONS, MAX_HEADER_LIST, MAX_SEND_BUFFER,
-    MAX_STREAMS_PER_CONNECTION, ProxyConfig, STREAM_WINDOW,
+    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, HEADER_LIST_MAX, ProxyConfig,
+    SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::proxy::control::Control;
 use crate::proxy::gate::Gate;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver, StreamKey};
-use crate::proxy::ping_counter::{Metered, PingCounter};
+use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
 use crate::proxy::upstream::Upstream;
 
@@ -54,7 +54,7 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserve
             biased;
             // First, and it starves nobody: no more can end than were accepted.
             Some(ended) = clients.join_next() => complain(ended.err()),
-            accepted = listener.accept(), if clients.len() < MAX_CONNECTIONS => match accepted {
+            accepted = listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
                 Ok(socket) => {
                     serial += 1;
                     let (control, observer, upstream) = (control.clone(), observer.clone(), upstream.clone());
@@ -87,12 +87,12 @@ impl ProxyClient {
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
-            .max_concurrent_streams(MAX_STREAMS_PER_CONNECTION)
-            .max_header_list_size(MAX_HEADER_LIST)
-            .max_send_buffer_size(MAX_SEND_BUFFER)
+            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+            .max_header_list_size(HEADER_LIST_MAX)
+            .max_send_buffer_size(SEND_BUFFER_MAX)
             .handshake(socket);
         let mut kept = JoinSet::new();
-        match timeout(HANDSHAKE_LIMIT, handshake).await {
+        match timeout(HANDSHAKE_MAX, handshake).await {
             Ok(Ok(http)) => self.serve_streams(http, &mut kept).await,
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
             Err(_late) => tracing::debug!(connection, "no HTTP/2 from the client in time"),
@@ -104,7 +104,7 @@ impl ProxyClient {
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut http: Connection<Metered<Socket>, Bytes>, kept: &mut JoinSet<()>) {
+    async fn serve_streams(&self, mut http: Connection<CountedStream<Socket>, Bytes>, kept: &mut JoinSet<()>) {
         let mut relays = JoinSet::new();
         loop {
             tokio::select! {

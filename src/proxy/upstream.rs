@@ -1,9 +1,9 @@
-//! The one connection to the node that all streams share: dialled when needed, dialled again when gone.
+//! The one connection to the node that all streams share: dialed when needed, dialed again when gone.
 //!
 //! Refuses to know what the streams carry. It never tries a request twice: only connecting is repeated.
 //!
 //! ```text
-//! none --slot asked for--> dialling --ok--> live --lost, or GOAWAY--> none (streams that run on keep the old one)
+//! none --slot asked for--> dialing --ok--> live --lost, or GOAWAY--> none (streams that run on keep the old one)
 //!   ^_______________________ failed _/
 //! ```
 
@@ -24,7 +24,7 @@ use tokio::time::timeout;
 
 use crate::env::{Address, Env, Socket, TcpOptions};
 use crate::proxy::config::{
-    DIAL_LIMIT, LINK_TRIES, MAX_HEADER_LIST, MAX_SEND_BUFFER, NODE_CONNECTION_WINDOW, SLOT_LIMIT, STREAM_WINDOW,
+    DIAL_MAX, HEADER_LIST_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SLOT_WAIT_MAX, STREAM_WINDOW,
 };
 
 /// Why there is no slot for a stream at the node.
@@ -34,13 +34,13 @@ pub(crate) enum UpstreamError {
     #[error("connect to {0}: {1}")]
     Dial(Address, Arc<io::Error>),
     /// TCP, or the other side's HTTP/2, says nothing.
-    #[error("connect to {0} within {DIAL_LIMIT:?}")]
+    #[error("connect to {0} within {DIAL_MAX:?}")]
     DialTimeout(Address),
     /// There is a connection, but no HTTP/2 on it.
     #[error("speak HTTP/2 to {0}: {1}")]
     Handshake(Address, Arc<h2::Error>),
     /// The node's limit of concurrent streams is reached.
-    #[error("open a stream to {0} within {SLOT_LIMIT:?}: the node's limit of concurrent streams is reached")]
+    #[error("open a stream to {0} within {SLOT_WAIT_MAX:?}: the node's limit of concurrent streams is reached")]
     Full(Address),
     /// Connections die faster than a stream can be opened.
     #[error("open a stream to {0}: the connection was lost")]
@@ -53,7 +53,7 @@ pub(crate) struct Upstream {
     address: Address,
     tcp: TcpOptions,
     pool: Mutex<Pool>,
-    /// Dials that are over, so that whoever waited for one in vain shares its failure instead of dialling in turn.
+    /// Dials that are over, so that whoever waited for one that failed shares the failure instead of dialing in turn.
     dials: AtomicU64,
 }
 
@@ -94,7 +94,7 @@ impl Slot {
 }
 
 impl Upstream {
-    /// A way to the node; nothing is dialled yet.
+    /// A way to the node; nothing is dialed yet.
     pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions) -> Self {
         Upstream { env, address, tcp, pool: Mutex::default(), dials: AtomicU64::new(0) }
     }
@@ -109,9 +109,9 @@ impl Upstream {
     /// # Errors
     /// The node cannot be reached, or has no room in time.
     pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
-        for _ in 0..LINK_TRIES {
+        for _ in 0..LINK_TRIES_MAX {
             let UpstreamLink { sender, slots } = self.link().await?;
-            let permit = match timeout(SLOT_LIMIT, slots.acquire_owned()).await {
+            let permit = match timeout(SLOT_WAIT_MAX, slots.acquire_owned()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => continue,
                 Err(_late) => return Err(UpstreamError::Full(self.address.clone())),
@@ -140,9 +140,9 @@ impl Upstream {
         }
         while pool.drivers.try_join_next().is_some() {}
         pool.link = None;
-        let dialled = self.dial().await;
+        let dialed = self.dial().await;
         self.dials.fetch_add(1, Ordering::Relaxed);
-        let (sender, connection) = dialled.inspect_err(|error| pool.failure = Some(error.clone()))?;
+        let (sender, connection) = dialed.inspect_err(|error| pool.failure = Some(error.clone()))?;
         let driver = Driver::new(connection);
         let link = UpstreamLink { sender, slots: driver.slots.clone() };
         pool.drivers.spawn(driver);
@@ -158,15 +158,15 @@ impl Upstream {
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)
-                .max_header_list_size(MAX_HEADER_LIST)
-                .max_send_buffer_size(MAX_SEND_BUFFER)
+                .max_header_list_size(HEADER_LIST_MAX)
+                .max_send_buffer_size(SEND_BUFFER_MAX)
                 .enable_push(false)
                 .handshake(socket)
                 .await;
             spoken.map_err(|error| UpstreamError::Handshake(self.address.clone(), Arc::new(error)))
         };
-        match timeout(DIAL_LIMIT, connect).await {
-            Ok(dialled) => dialled,
+        match timeout(DIAL_MAX, connect).await {
+            Ok(dialed) => dialed,
             Err(_late) => Err(UpstreamError::DialTimeout(self.address.clone())),
         }
     }

@@ -45,10 +45,7 @@ pub enum DigestsError {
         error: io::Error,
     },
     /// A line is no digest of a trial.
-    #[error(
-        "digest file {}, line {line}: {problem}; a line is a sim, a seed and a digest, as a sweep \
-         writes it", path.display()
-    )]
+    #[error("digest file {}, line {line}: {problem}; a line is a sim, a seed and a digest", path.display())]
     Line {
         /// The file.
         path: PathBuf,
@@ -58,10 +55,7 @@ pub enum DigestsError {
         problem: String,
     },
     /// A trial that is to be compared is not there.
-    #[error(
-        "digest file {} has no line for {sim} seed {seed}, which the sweep would play; let a sweep of the same \
-         sims and seeds write one", path.display()
-    )]
+    #[error("digest file {} has no line for {sim} seed {seed}, which the sweep would play", path.display())]
     Missing {
         /// The file.
         path: PathBuf,

@@ -38,7 +38,7 @@ pub struct Sweep {
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
     /// The report folder cannot be made.
-    #[error("failed to make the report folder {}: {error}; choose another", path.display())]
+    #[error("failed to make the report folder {}: {error}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -175,7 +175,7 @@ pub struct Progress<'a> {
 }
 
 #[derive(Default)]
-struct Finding {
+struct SweepState {
     tally: Tally,
     sims: BTreeMap<String, Tally>,
     failures: Vec<Failure>,
@@ -199,7 +199,7 @@ impl Sweep {
     #[expect(clippy::disallowed_methods, reason = "between trials time is real, and threads share out whole trials")]
     pub fn run(&self, stop: &AtomicBool, on_progress: impl Fn(Progress<'_>) + Sync) -> Result<Summary, SweepError> {
         let begun = Instant::now();
-        let (next, found) = (AtomicU64::new(0), Mutex::new(Finding::default()));
+        let (next, found) = (AtomicU64::new(0), Mutex::new(SweepState::default()));
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| self.work(&next, &found, stop, &on_progress));
@@ -228,7 +228,7 @@ impl Sweep {
     fn work(
         &self,
         next: &AtomicU64,
-        found: &Mutex<Finding>,
+        found: &Mutex<SweepState>,
         stop: &AtomicBool,
         on_progress: &(impl Fn(Progress<'_>) + Sync),
     ) {
@@ -260,7 +260,7 @@ impl Sweep {
     }
 }
 
-impl Finding {
+impl SweepState {
     fn take(
         &mut self,
         sweep: &Sweep,

@@ -139,7 +139,7 @@ fn a_reader_that_has_gone_is_no_error() {
 }
 
 /// Each command that may color its output, with the exit code that it ends with.
-const COLOURFUL: [(&str, i32); 4] = [
+const COLORED: [(&str, i32); 4] = [
     ("run good.toml --seed 7", 0),
     ("run bad.toml --seed 7", 1),
     ("sweep bad.toml --seeds 1", 1),
@@ -150,7 +150,7 @@ const COLOURFUL: [(&str, i32); 4] = [
 fn a_pipe_gets_no_escape_codes() {
     let scratch = Scratch::new();
     scratch.write("bogus.toml", change(GOOD, "watchdog = 3", "wacthdog = 3"));
-    for (command, code) in COLOURFUL {
+    for (command, code) in COLORED {
         let said = scratch.shell(&format!("pulseless {command}")).exits(code);
         assert!(!said.out.contains(ESCAPE) && !said.err.contains(ESCAPE), "{said:?}");
     }
@@ -170,12 +170,12 @@ fn on_terminal(scratch: &Scratch, environment: &str, command: &str) -> Said {
 fn a_terminal_gets_color_unless_somebody_forbids_it() {
     let scratch = Scratch::new();
     scratch.write("bogus.toml", change(GOOD, "watchdog = 3", "wacthdog = 3"));
-    for (command, code) in COLOURFUL {
+    for (command, code) in COLORED {
         let colored = on_terminal(&scratch, "", command).exits(code);
         assert!(colored.out.contains(ESCAPE), "{command}: {colored:?}");
     }
     // The sweep's progress bar moves the cursor, which is no color.
-    for (command, code) in COLOURFUL.into_iter().filter(|(command, _)| command.starts_with("run")) {
+    for (command, code) in COLORED.into_iter().filter(|(command, _)| command.starts_with("run")) {
         let plain = on_terminal(&scratch, "NO_COLOR=1", command).exits(code);
         assert!(!plain.out.contains(ESCAPE), "{command}: {plain:?}");
         let empty = on_terminal(&scratch, "NO_COLOR=", command).exits(code);

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 const PORT: u16 = 5556;
 const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
-/// A host listens at once and is dialled after this.
+/// A host listens at once and is dialed after this.
 const MOMENT: Duration = Duration::from_millis(100);
 /// Longer than everything on the way takes.
 const WHILE: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeLimits, NodeNotice, NodeObserver, serve};
 use pulseless::subject::xmtp::wire::{
-    Add, Cursor, Kind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto,
+    Add, Cursor, MessageKind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto,
 };
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
@@ -154,16 +154,16 @@ impl Bench {
     }
 
     pub async fn start_on(disk: KeptDisk, config: NodeConfig) -> Self {
-        let (dialled, arrivals) = mpsc::channel(4);
+        let (dialed, arrivals) = mpsc::channel(4);
         let pipes = Arc::new(Pipes { disk, arrivals: Mutex::new(Some(arrivals)) });
         let notices = Arc::new(Notices::default());
         let observer: Arc<dyn NodeObserver> = Arc::clone(&notices) as Arc<dyn NodeObserver>;
         let node = tokio::spawn(async move { serve(pipes, config, observer).await.expect("a good start") });
         let connector = tower::service_fn(move |_: Uri| {
             let (near, far) = tokio::io::duplex(64 << 10);
-            let dialled = dialled.clone();
+            let dialed = dialed.clone();
             async move {
-                let accepted = dialled.send(Socket::new(address(1), address(2), far)).await;
+                let accepted = dialed.send(Socket::new(address(1), address(2), far)).await;
                 accepted.map(|()| TokioIo::new(near)).map_err(|_| io::Error::other("the node is gone"))
             }
         });
@@ -266,7 +266,7 @@ impl Wire {
         show(&self.next().await.expect("an open stream").expect("a frame"))
     }
 
-    /// All frames up to the acknowledgement of that Mutate.
+    /// All frames up to the acknowledgment of that Mutate.
     pub async fn until_complete(&mut self, id: u64) -> Vec<String> {
         let mut frames = Vec::new();
         while frames.last() != Some(&format!("complete {id}")) {
@@ -288,7 +288,7 @@ impl Wire {
 }
 
 pub fn topic(name: &str) -> Topic {
-    let kind = if name.starts_with("welcome") { Kind::Welcome } else { Kind::Group };
+    let kind = if name.starts_with("welcome") { MessageKind::Welcome } else { MessageKind::Group };
     Topic::new(kind, name.as_bytes())
 }
 

@@ -126,7 +126,7 @@ async fn t10_a_bounded_catchup_ends_in_ok_with_nothing_after_its_marker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn t12_remove_and_add_from_zero_replay_all_with_acknowledgements_in_order() {
+async fn t12_remove_and_add_from_zero_replay_all_with_acknowledgments_in_order() {
     let bench = Bench::start(NodeConfig::default()).await;
     let mut wire = bench.subscribe().await;
     bench.publish(&["a", "a"]).await;
@@ -134,8 +134,8 @@ async fn t12_remove_and_add_from_zero_replay_all_with_acknowledgements_in_order(
     wire.mutate(2, &[], &["a"]);
     wire.mutate(3, &[("a", 0)], &[]);
     let frames = wire.until_complete(3).await;
-    let acknowledgements: Vec<_> = frames.iter().filter(|frame| frame.starts_with("complete")).collect();
-    assert_eq!(acknowledgements, ["complete 1", "complete 2", "complete 3"]);
+    let acknowledgments: Vec<_> = frames.iter().filter(|frame| frame.starts_with("complete")).collect();
+    assert_eq!(acknowledgments, ["complete 1", "complete 2", "complete 3"]);
     assert!(frames.contains(&"wave 3: #1 #2".into()), "{frames:?}");
 }
 

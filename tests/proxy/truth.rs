@@ -141,13 +141,13 @@ async fn a_node_that_does_not_read_stops_the_client_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_stream_does_not_stop_its_neighbour() {
+async fn a_stalled_stream_does_not_stop_its_neighbor() {
     let mut world = World::start().await;
     let mut client = world.client().await;
     let (_here, there) = world.open(&mut client).await;
     tokio::spawn(write(there.to_client, LOAD, Arc::default()));
-    let mut neighbour = world.client().await;
-    let (mut here, there) = world.open(&mut neighbour).await;
+    let mut neighbor = world.client().await;
+    let (mut here, there) = world.open(&mut neighbor).await;
     tokio::spawn(write(there.to_client, LOAD, Arc::default()));
     assert_eq!(read(&mut here.from_node).await.len(), LOAD);
 }
@@ -257,7 +257,7 @@ async fn what_arrived_before_a_reset_or_the_nodes_death_is_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_does_not_answer_is_dialled_once_for_all_who_wait() {
+async fn a_node_that_does_not_answer_is_dialed_once_for_all_who_wait() {
     let world = World::start().await;
     world.net.is_black_hole.store(true, Ordering::Relaxed);
     let mut client = world.client().await;

@@ -65,8 +65,8 @@ impl Surroundings for Host {
         if self.0.is_black_hole.load(Ordering::Relaxed) {
             return Box::pin(std::future::pending());
         }
-        let dialled = self.0.connect(Ipv4Addr::new(10, 0, 0, 100).into(), address.port);
-        Box::pin(async move { dialled })
+        let dialed = self.0.connect(Ipv4Addr::new(10, 0, 0, 100).into(), address.port);
+        Box::pin(async move { dialed })
     }
 
     fn listen(&self, port: u16) -> Asked<Listener> {

@@ -141,7 +141,7 @@ fn a_partition_that_does_not_heal_times_the_sender_out_and_leaves_the_other_half
 }
 
 #[test]
-fn data_arrive_though_their_acknowledgements_do_not_and_the_sender_times_out() {
+fn data_arrive_though_their_acknowledgments_do_not_and_the_sender_times_out() {
     let harmed = one_way(on_link(LinkHarm::Partition, 10, 3_000), "server", "client");
     let options = TcpOptions { user_timeout: Some(Duration::from_secs(30)), ..NO_OPTIONS };
     let hear = |env: Env, seen: Seen| -> Run {

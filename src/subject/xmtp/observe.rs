@@ -51,7 +51,7 @@ fn end_cause(cause: &Cause) -> EndCause {
         Cause::Refused(_) => EndCause::Refused,
         Cause::Watchdog => EndCause::Watchdog,
         Cause::Inbox(_) => EndCause::StoreFailed,
-        Cause::Wedged => EndCause::BacklogFull,
+        Cause::BacklogFull => EndCause::BacklogFull,
         Cause::StreamFailed(_) => EndCause::StreamFailed,
         Cause::StreamEnded => EndCause::StreamEnded,
         Cause::Finished => EndCause::Finished,

@@ -14,7 +14,7 @@ use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::node;
-use crate::subject::xmtp::wire::{Kind, Topic};
+use crate::subject::xmtp::wire::{MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
 pub(crate) use read::read_settings;
@@ -48,9 +48,9 @@ impl XmtpSettings {
     #[must_use]
     pub fn topics(&self) -> Vec<Topic> {
         let groups = self.workload.topics.saturating_sub(self.workload.welcomes);
-        let groups = (1..=groups).map(|number| Topic::new(Kind::Group, format!("topic-{number}").as_bytes()));
+        let groups = (1..=groups).map(|number| Topic::new(MessageKind::Group, format!("topic-{number}").as_bytes()));
         let welcomes = 1..=self.workload.welcomes;
-        let welcomes = welcomes.map(|number| Topic::new(Kind::Welcome, format!("welcome-{number}").as_bytes()));
+        let welcomes = welcomes.map(|number| Topic::new(MessageKind::Welcome, format!("welcome-{number}").as_bytes()));
         groups.chain(welcomes).collect()
     }
 

@@ -59,7 +59,7 @@ requirements! {
     T9: "TopicsLive and CatchupComplete mark the boundary of each wave.",
     T10: "A bounded catch-up ends with OK and delivers nothing after its marker.",
     T11: "After a suspension the stale stream is closed, noticed, and everything is replayed.",
-    T12: "A remove and an add from 0 replay everything, with one acknowledgement for each Mutate in order.",
+    T12: "A remove and an add from 0 replay everything, with one acknowledgment for each Mutate in order.",
     T13: "Several adds of one topic in one Mutate are one add.",
     T14: "An unknown version is refused.",
     T15: "Each frame of messages names one wave or the live flow.",

@@ -9,11 +9,11 @@ use crate::subject::xmtp::wire::Tag;
 
 /// Follows every client's newest stream.
 #[derive(Default)]
-pub(crate) struct ReplayTeller(BTreeMap<HostName, Replay>);
+pub(crate) struct ReplayTeller(BTreeMap<HostName, ToldReplay>);
 
 /// One client's newest attempt.
 #[derive(Default)]
-struct Replay {
+struct ToldReplay {
     /// The node's first frame has reached the client: the tap is ahead of it, and a replay is told when it knows.
     started: bool,
     stream: Option<TapStream>,
@@ -26,7 +26,7 @@ impl SubjectTeller for ReplayTeller {
     fn hear(&mut self, record: &Record) -> Option<String> {
         let replay = self.0.entry(record.host.clone()).or_default();
         match &record.event {
-            Event::Opened { .. } => *replay = Replay::default(),
+            Event::Opened { .. } => *replay = ToldReplay::default(),
             Event::Started { .. } => replay.started = true,
             Event::Tapped { stream, fate: Fate::Passed, frame, .. } => replay.tap(*stream, XmtpFrame::of(frame)?),
             _ => return None,
@@ -35,7 +35,7 @@ impl SubjectTeller for ReplayTeller {
     }
 }
 
-impl Replay {
+impl ToldReplay {
     fn tap(&mut self, stream: TapStream, frame: &XmtpFrame) {
         match frame {
             XmtpFrame::Mutate { .. } => self.stream = Some(stream),

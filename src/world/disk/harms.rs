@@ -16,10 +16,10 @@ const ALL: u32 = 10_000;
 
 /// The faults, by number.
 #[derive(Debug, Default)]
-pub(crate) struct Harms(BTreeMap<u32, Active>);
+pub(crate) struct Harms(BTreeMap<u32, ActiveDiskHarm>);
 
 #[derive(Debug)]
-struct Active {
+struct ActiveDiskHarm {
     harm: DiskHarm,
     dice: Dice,
     felt: bool,
@@ -27,7 +27,7 @@ struct Active {
 
 impl Harms {
     pub(crate) fn begin(&mut self, number: u32, harm: DiskHarm, dice: Dice) {
-        self.0.insert(number, Active { harm, dice, felt: false });
+        self.0.insert(number, ActiveDiskHarm { harm, dice, felt: false });
     }
 
     /// Whether the fault was felt.

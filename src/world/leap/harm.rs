@@ -13,10 +13,10 @@ use crate::world::net::Net;
 /// Harms by their clauses' numbers.
 #[derive(Default)]
 pub(crate) struct LeapHarms {
-    active: BTreeMap<u32, Active>,
+    active: BTreeMap<u32, ActiveHarm>,
 }
 
-struct Active {
+struct ActiveHarm {
     harm: Harm,
     on: Vec<HostId>,
     felt: bool,
@@ -34,12 +34,12 @@ impl LeapHarms {
             Harm::Clock { harm, .. } => on.iter().for_each(|host| world.bend_clock(number, *host, *harm)),
             Harm::Disk { harm, .. } => on.iter().for_each(|host| world.host(*host).disks().begin(number, *harm)),
         }
-        self.active.insert(number, Active { harm: harm.clone(), on, felt });
+        self.active.insert(number, ActiveHarm { harm: harm.clone(), on, felt });
     }
 
     /// Ends a harm; whether it had any effect.
     pub(crate) fn end(&mut self, number: u32, world: &mut Harmed<'_>) -> bool {
-        let Some(Active { harm, on, mut felt }) = self.active.remove(&number) else { return false };
+        let Some(ActiveHarm { harm, on, mut felt }) = self.active.remove(&number) else { return false };
         match harm {
             Harm::Proxy { .. } => {}
             Harm::Link { .. } | Harm::Kernel { .. } => felt |= world.net.fabric().end(number),

@@ -88,7 +88,7 @@ impl Exchange<'_> {
             TcpSegment::WindowUpdate { bytes } => self.lose_window_update(to.other(), bytes),
             // Nobody repeats it: whoever sends next will be told again.
             TcpSegment::Reset => *self.connection.reset_mut(to) = false,
-            TcpSegment::Syn | TcpSegment::SynAck | TcpSegment::Acknowledgement { .. } | TcpSegment::Probe => {}
+            TcpSegment::Syn | TcpSegment::SynAck | TcpSegment::Acknowledgment { .. } | TcpSegment::Probe => {}
         }
     }
 
@@ -114,7 +114,7 @@ impl Exchange<'_> {
         self.arm(sender);
     }
 
-    /// Whether an acknowledgement from `side` would be heard now. It is a packet that nobody sees: it is asked for
+    /// Whether an acknowledgment from `side` would be heard now. It is a packet that nobody sees: it is asked for
     /// only whether it passes, not when, and single losses do not matter, as the next one tells the same.
     fn is_heard(&mut self, side: TcpSide) -> bool {
         self.connection.forgotten.is_none()
@@ -133,7 +133,7 @@ impl Exchange<'_> {
         if bytes > 0 {
             self.hear(side.other(), TcpSegment::WindowUpdate { bytes });
         }
-        self.hear(side.other(), TcpSegment::Acknowledgement { expected });
+        self.hear(side.other(), TcpSegment::Acknowledgment { expected });
     }
 }
 
@@ -227,7 +227,7 @@ impl Exchange<'_> {
             TcpSegment::WindowUpdate { bytes } => self.lose_window_update(side, bytes),
             TcpSegment::Syn
             | TcpSegment::SynAck
-            | TcpSegment::Acknowledgement { .. }
+            | TcpSegment::Acknowledgment { .. }
             | TcpSegment::Probe
             | TcpSegment::Reset => {}
         }
@@ -316,7 +316,7 @@ fn size_of(segment: &TcpSegment) -> Segments {
         TcpSegment::Burst { burst, .. } => Segments::of(burst.bytes.len()),
         TcpSegment::Syn
         | TcpSegment::SynAck
-        | TcpSegment::Acknowledgement { .. }
+        | TcpSegment::Acknowledgment { .. }
         | TcpSegment::WindowUpdate { .. }
         | TcpSegment::Probe
         | TcpSegment::Reset => Segments::EMPTY,

@@ -1,4 +1,4 @@
-//! Harm on links: one fault of a plan, and what it does to each packet that meets it.
+//! ActiveLinkHarm on links: one fault of a plan, and what it does to each packet that meets it.
 //!
 //! Refuses to know connections; a middlebox that forgets them asks to be told when each was last used.
 
@@ -58,7 +58,7 @@ impl Luck {
 
 /// One fault of links.
 #[derive(Debug)]
-pub(crate) struct Harm {
+pub(crate) struct ActiveLinkHarm {
     number: u32,
     began: Duration,
     ways: Ways,
@@ -67,9 +67,9 @@ pub(crate) struct Harm {
     is_felt: bool,
 }
 
-impl Harm {
+impl ActiveLinkHarm {
     pub(crate) fn new(now: Duration, number: u32, ways: Ways, kind: LinkHarm) -> Self {
-        Harm { number, began: now, ways, kind, luck: BTreeMap::new(), is_felt: false }
+        ActiveLinkHarm { number, began: now, ways, kind, luck: BTreeMap::new(), is_felt: false }
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn independent_losses_are_sometimes_neighbours() {
+    fn independent_losses_are_sometimes_neighbors() {
         let (lost, rows) = rows(2_000, 1);
         assert!((19_000..21_000).contains(&lost), "{lost}");
         assert!((15_000..17_000).contains(&rows), "{rows}");
@@ -183,7 +183,7 @@ mod tests {
     fn a_middlebox_forgets_by_the_time_since_it_stood_there() {
         let ways = Ways { from: BTreeSet::new(), to: BTreeSet::new(), one_way: false };
         let kind = LinkHarm::IdleDrop { after: Duration::from_secs(10), then: Expired::Drop };
-        let mut harm = Harm::new(Duration::from_secs(100), 1, ways, kind);
+        let mut harm = ActiveLinkHarm::new(Duration::from_secs(100), 1, ways, kind);
         assert_eq!(harm.forgets(Duration::from_secs(109), Duration::ZERO), None);
         assert!(!harm.is_felt());
         assert_eq!(harm.forgets(Duration::from_secs(110), Duration::ZERO), Some(Expired::Drop));

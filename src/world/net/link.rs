@@ -13,7 +13,7 @@ use crate::env::{Dice, Die};
 use crate::fault::LinkHarm;
 use crate::grammar::{Latency, Shape};
 use crate::world::engine::HostId;
-use crate::world::net::harm::{Harm, Ways};
+use crate::world::net::harm::{ActiveLinkHarm, Ways};
 use crate::world::net::packet::{Effects, HostPlace, Packet, Segments, WHOLE, draw};
 
 /// Within one host: what loopback takes, of the order of 50 µs with the processes' wake-ups.
@@ -68,7 +68,7 @@ pub(crate) struct Links {
     base: LinkBase,
     links: BTreeMap<(HostId, HostId), LinkState>,
     /// By the time they began.
-    harms: Vec<Harm>,
+    harms: Vec<ActiveLinkHarm>,
 }
 
 impl Links {
@@ -77,11 +77,11 @@ impl Links {
     }
 
     pub(crate) fn begin(&mut self, now: Duration, number: u32, ways: Ways, harm: &LinkHarm) {
-        self.harms.push(Harm::new(now, number, ways, harm.clone()));
+        self.harms.push(ActiveLinkHarm::new(now, number, ways, harm.clone()));
     }
 
     /// Ends a fault; none: it is not one of links.
-    pub(crate) fn end(&mut self, number: u32) -> Option<Harm> {
+    pub(crate) fn end(&mut self, number: u32) -> Option<ActiveLinkHarm> {
         let at = self.harms.iter().position(|harm| harm.number() == number)?;
         Some(self.harms.remove(at))
     }
@@ -94,11 +94,11 @@ impl Links {
     /// Whether nothing at all passes from one host to the other.
     pub(crate) fn is_cut(&mut self, from: HostId, to: HostId) -> bool {
         // Counted, because `any` would stop at the first and leave the others unfelt.
-        self.harms.iter_mut().filter(|harm| harm.falls_on(from, to)).filter_map(Harm::cut).count() > 0
+        self.harms.iter_mut().filter(|harm| harm.falls_on(from, to)).filter_map(ActiveLinkHarm::cut).count() > 0
     }
 
     /// What harms both ways between two hosts at once: the middleboxes on the way.
-    pub(crate) fn on_the_way(&mut self, [one, other]: [HostId; 2]) -> impl Iterator<Item = &mut Harm> {
+    pub(crate) fn on_the_way(&mut self, [one, other]: [HostId; 2]) -> impl Iterator<Item = &mut ActiveLinkHarm> {
         self.harms.iter_mut().filter(move |harm| harm.falls_on(one, other) || harm.falls_on(other, one))
     }
 

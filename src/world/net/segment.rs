@@ -52,7 +52,7 @@ pub(crate) enum TcpSegment {
         sent: Duration,
     },
     /// Everything before `expected` is there. Nobody sees it travel: it is heard at once, or not at all.
-    Acknowledgement {
+    Acknowledgment {
         expected: u64,
     },
     /// Room for so many more bytes; of none, a mere sign of life.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::Requirement;
-use crate::subject::xmtp::checker::topic_state::{Change, Place, Refusal, Serial, TopicState};
+use crate::subject::xmtp::checker::topic_state::{Change, Presence, Serial, TopicRefusal, TopicState};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10};
 use crate::subject::xmtp::wire::{MutateId, Tag};
@@ -170,7 +170,7 @@ impl<'h> StreamModel<'h> {
 
     fn deliver_live(&mut self, index: usize, messages: &'h [(Channel, MessageId)]) -> Judged {
         for (topic, id) in messages {
-            self.place(Place::Live, topic, *id).map_err(|refusal| self.explain(Tag::Live, (topic, *id), refusal))?;
+            self.place(Presence::Live, topic, *id).map_err(|refusal| self.explain(Tag::Live, (topic, *id), refusal))?;
             ascend(&mut self.live, index, Tag::Live, (topic, *id))?;
         }
         Ok(())
@@ -189,7 +189,7 @@ impl<'h> StreamModel<'h> {
         };
         self.confirm(position);
         let OpenMutate { serial, index: started, history_only, .. } = self.open[position];
-        let place = if history_only { Place::History(serial) } else { Place::Wave(serial) };
+        let place = if history_only { Presence::History(serial) } else { Presence::Wave(serial) };
         for (topic, message) in messages {
             self.place(place, topic, *message)
                 .map_err(|refusal| self.explain(tag, (topic, *message), refusal).with([started]))?;
@@ -212,27 +212,27 @@ impl<'h> StreamModel<'h> {
         }
     }
 
-    fn place(&mut self, place: Place, topic: &Channel, id: MessageId) -> Result<(), Refusal> {
-        self.topics.get_mut(topic).map_or(Err(Refusal::NotSubscribed), |state| state.deliver(place, id))
+    fn place(&mut self, place: Presence, topic: &Channel, id: MessageId) -> Result<(), TopicRefusal> {
+        self.topics.get_mut(topic).map_or(Err(TopicRefusal::NotSubscribed), |state| state.deliver(place, id))
     }
 
-    fn explain(&self, tag: Tag, (topic, id): (&Channel, MessageId), refusal: Refusal) -> Box<Breach> {
+    fn explain(&self, tag: Tag, (topic, id): (&Channel, MessageId), refusal: TopicRefusal) -> Box<Breach> {
         let said = format!("the node sent {id} of {topic} as {tag}");
         let (requirement, why) = match refusal {
-            Refusal::NotSubscribed if self.topics.contains_key(topic) => {
+            TopicRefusal::NotSubscribed if self.topics.contains_key(topic) => {
                 (S5, "after that topic had left the stream".to_owned())
             }
-            Refusal::NotSubscribed => (S3, "though nobody had added that topic".to_owned()),
-            Refusal::Elsewhere(Place::Wave(serial) | Place::History(serial)) if tag == Tag::Live => {
+            TopicRefusal::NotSubscribed => (S3, "though nobody had added that topic".to_owned()),
+            TopicRefusal::Elsewhere(Presence::Wave(serial) | Presence::History(serial)) if tag == Tag::Live => {
                 let wave = self.open.iter().find(|open| open.serial == serial);
                 let wave = wave.map_or_else(|| "its wave".to_owned(), |open| format!("the wave of {}", open.id));
                 (S4, format!("before the CatchupComplete of {wave}"))
             }
-            Refusal::Elsewhere(_) => (S3, "though that topic is not in that wave".to_owned()),
-            Refusal::Told => (S9, "after TopicsLive had ended the topic's replay".to_owned()),
-            Refusal::BelowCursor(cursor) => (S2, format!("though the client asked for what comes {cursor}")),
-            Refusal::Repeated(last) if last == id => (S4, "a second time".to_owned()),
-            Refusal::Repeated(last) => (S4, format!("after it had sent {last}")),
+            TopicRefusal::Elsewhere(_) => (S3, "though that topic is not in that wave".to_owned()),
+            TopicRefusal::Told => (S9, "after TopicsLive had ended the topic's replay".to_owned()),
+            TopicRefusal::BelowCursor(cursor) => (S2, format!("though the client asked for what comes {cursor}")),
+            TopicRefusal::Repeated(last) if last == id => (S4, "a second time".to_owned()),
+            TopicRefusal::Repeated(last) => (S4, format!("after it had sent {last}")),
         };
         Breach::new(requirement, format!("{said} {why}")).about(topic, Some(id))
     }

@@ -21,7 +21,7 @@ pub(crate) type Serial = u64;
 
 /// Where a topic's messages may appear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Presence {
     /// Nowhere: never added, or removed.
     Gone,
     /// In the wave of that Mutate, and live after it.
@@ -35,7 +35,7 @@ pub(crate) enum Place {
 /// One explanation of everything that was seen of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
-    pub(crate) place: Place,
+    pub(crate) place: Presence,
     /// Where the registration began.
     pub(crate) cursor: Cursor,
     /// The last id delivered since.
@@ -57,11 +57,11 @@ pub(crate) struct Change {
 
 /// Why no standing explains a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum TopicRefusal {
     /// The topic is not registered.
     NotSubscribed,
     /// The topic is registered, but its messages belong elsewhere.
-    Elsewhere(Place),
+    Elsewhere(Presence),
     /// TopicsLive had already ended its replay.
     Told,
     /// The id lies at or below the cursor of the add.
@@ -85,26 +85,26 @@ impl Default for TopicState {
 }
 
 impl Standing {
-    const GONE: Standing = Standing { place: Place::Gone, cursor: Cursor(0), last: None, told: false, applied: 0 };
+    const GONE: Standing = Standing { place: Presence::Gone, cursor: Cursor(0), last: None, told: false, applied: 0 };
 
     fn floor(self) -> Cursor {
         self.last.map_or(self.cursor, Cursor::from)
     }
 
-    fn refuses(self, place: Place, id: MessageId) -> Option<Refusal> {
-        if self.place == Place::Gone {
-            return Some(Refusal::NotSubscribed);
+    fn refuses(self, place: Presence, id: MessageId) -> Option<TopicRefusal> {
+        if self.place == Presence::Gone {
+            return Some(TopicRefusal::NotSubscribed);
         }
         if self.place != place {
-            return Some(Refusal::Elsewhere(self.place));
+            return Some(TopicRefusal::Elsewhere(self.place));
         }
         if let Some(last) = self.last.filter(|last| id <= *last) {
-            return Some(Refusal::Repeated(last));
+            return Some(TopicRefusal::Repeated(last));
         }
         if !self.cursor.is_before(id) {
-            return Some(Refusal::BelowCursor(self.cursor));
+            return Some(TopicRefusal::BelowCursor(self.cursor));
         }
-        self.told.then_some(Refusal::Told)
+        self.told.then_some(TopicRefusal::Told)
     }
 
     /// What `change` makes of it (S5): removes first, then adds. The second is a re-add that may or may not
@@ -112,16 +112,16 @@ impl Standing {
     fn changed(self, change: Change) -> (Standing, Option<Standing>) {
         let kept = Standing { applied: change.serial, ..if change.removes { Standing::GONE } else { self } };
         let Some(cursor) = change.adds else { return (kept, None) };
-        let place = if change.history_only { Place::History(change.serial) } else { Place::Wave(change.serial) };
+        let place = if change.history_only { Presence::History(change.serial) } else { Presence::Wave(change.serial) };
         let fresh = Standing { place, cursor, last: None, told: false, applied: change.serial };
         match kept.place {
-            Place::Gone => (fresh, None),
+            Presence::Gone => (fresh, None),
             // S11: such a Mutate is refused whole, and the stream with it; nothing changes.
-            Place::History(_) => (kept, None),
-            Place::Wave(_) | Place::Live if change.history_only => (kept, None),
-            Place::Wave(_) if cursor < kept.cursor => (fresh, None),
-            Place::Live if cursor < kept.floor() => (fresh, None),
-            Place::Wave(_) | Place::Live => (kept, Some(fresh)),
+            Presence::History(_) => (kept, None),
+            Presence::Wave(_) | Presence::Live if change.history_only => (kept, None),
+            Presence::Wave(_) if cursor < kept.cursor => (fresh, None),
+            Presence::Live if cursor < kept.floor() => (fresh, None),
+            Presence::Wave(_) | Presence::Live => (kept, Some(fresh)),
         }
     }
 }
@@ -151,7 +151,7 @@ impl TopicState {
     }
 
     /// A message of `id` appeared in `place`.
-    pub(crate) fn deliver(&mut self, place: Place, id: MessageId) -> Result<(), Refusal> {
+    pub(crate) fn deliver(&mut self, place: Presence, id: MessageId) -> Result<(), TopicRefusal> {
         self.unfold();
         let refusal = self.standings.iter().map(|standing| standing.refuses(place, id)).min_by_key(closeness);
         if let Some(Some(refusal)) = refusal {
@@ -166,9 +166,9 @@ impl TopicState {
     /// TopicsLive named the topic. Returns whether it may stand anywhere at all.
     pub(crate) fn tell(&mut self) -> bool {
         self.unfold();
-        self.standings.retain(|standing| standing.place != Place::Gone);
+        self.standings.retain(|standing| standing.place != Presence::Gone);
         for standing in &mut self.standings {
-            standing.told = matches!(standing.place, Place::Wave(_) | Place::History(_));
+            standing.told = matches!(standing.place, Presence::Wave(_) | Presence::History(_));
         }
         !self.standings.is_empty()
     }
@@ -184,14 +184,14 @@ impl TopicState {
     /// Returns whether TopicsLive had to come before and did not.
     pub(crate) fn complete(&mut self, serial: Serial) -> bool {
         self.confirm(serial);
-        let untold = self.standings.iter().all(|standing| standing.place == Place::Wave(serial) && !standing.told);
+        let untold = self.standings.iter().all(|standing| standing.place == Presence::Wave(serial) && !standing.told);
         for standing in &mut self.standings {
             match standing.place {
-                Place::Wave(wave) if wave == serial => (standing.place, standing.told) = (Place::Live, false),
-                Place::History(wave) if wave == serial => {
+                Presence::Wave(wave) if wave == serial => (standing.place, standing.told) = (Presence::Live, false),
+                Presence::History(wave) if wave == serial => {
                     *standing = Standing { applied: standing.applied, ..Standing::GONE };
                 }
-                Place::Gone | Place::Wave(_) | Place::History(_) | Place::Live => {}
+                Presence::Gone | Presence::Wave(_) | Presence::History(_) | Presence::Live => {}
             }
         }
         self.merge();
@@ -210,14 +210,14 @@ impl TopicState {
 }
 
 /// Orders explanations by how close they come: none at all is best, then the most telling refusal.
-fn closeness(refusal: &Option<Refusal>) -> u8 {
+fn closeness(refusal: &Option<TopicRefusal>) -> u8 {
     match refusal {
         None => 0,
-        Some(Refusal::Told) => 1,
-        Some(Refusal::Repeated(_)) => 2,
-        Some(Refusal::BelowCursor(_)) => 3,
-        Some(Refusal::Elsewhere(_)) => 4,
-        Some(Refusal::NotSubscribed) => 5,
+        Some(TopicRefusal::Told) => 1,
+        Some(TopicRefusal::Repeated(_)) => 2,
+        Some(TopicRefusal::BelowCursor(_)) => 3,
+        Some(TopicRefusal::Elsewhere(_)) => 4,
+        Some(TopicRefusal::NotSubscribed) => 5,
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     const ADDED: Change = Change { serial: 1, removes: false, adds: Some(Cursor(2)), history_only: false };
-    const WAVE: Place = Place::Wave(1);
+    const WAVE: Presence = Presence::Wave(1);
 
     fn live_from_two() -> TopicState {
         let mut state = TopicState::default();
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_topic_that_nobody_added_stands_nowhere() {
         let mut state = TopicState::default();
-        assert_eq!(state.deliver(Place::Live, MessageId(1)), Err(Refusal::NotSubscribed));
+        assert_eq!(state.deliver(Presence::Live, MessageId(1)), Err(TopicRefusal::NotSubscribed));
         assert!(!state.tell());
     }
 
@@ -247,12 +247,12 @@ mod tests {
     fn a_refusal_is_the_one_that_came_closest() {
         let mut state = TopicState::default();
         state.expect(ADDED);
-        assert_eq!(state.deliver(Place::Live, MessageId(3)), Err(Refusal::Elsewhere(WAVE)));
-        assert_eq!(state.deliver(WAVE, MessageId(2)), Err(Refusal::BelowCursor(Cursor(2))));
+        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Err(TopicRefusal::Elsewhere(WAVE)));
+        assert_eq!(state.deliver(WAVE, MessageId(2)), Err(TopicRefusal::BelowCursor(Cursor(2))));
         assert_eq!(state.deliver(WAVE, MessageId(3)), Ok(()));
-        assert_eq!(state.deliver(WAVE, MessageId(3)), Err(Refusal::Repeated(MessageId(3))));
+        assert_eq!(state.deliver(WAVE, MessageId(3)), Err(TopicRefusal::Repeated(MessageId(3))));
         assert!(state.tell());
-        assert_eq!(state.deliver(WAVE, MessageId(4)), Err(Refusal::Told));
+        assert_eq!(state.deliver(WAVE, MessageId(4)), Err(TopicRefusal::Told));
     }
 
     #[test]
@@ -261,13 +261,13 @@ mod tests {
         let mut state = live_from_two();
         state.expect(again);
         state.confirm(2);
-        assert_eq!(state.deliver(Place::Wave(2), MessageId(3)), Ok(()));
-        assert_eq!(state.deliver(Place::Live, MessageId(4)), Err(Refusal::Elsewhere(Place::Wave(2))));
+        assert_eq!(state.deliver(Presence::Wave(2), MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(Presence::Live, MessageId(4)), Err(TopicRefusal::Elsewhere(Presence::Wave(2))));
         let mut state = live_from_two();
         state.expect(again);
         state.confirm(2);
-        assert_eq!(state.deliver(Place::Live, MessageId(3)), Ok(()));
-        assert_eq!(state.deliver(Place::Wave(2), MessageId(4)), Err(Refusal::Elsewhere(Place::Live)));
+        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(Presence::Wave(2), MessageId(4)), Err(TopicRefusal::Elsewhere(Presence::Live)));
     }
 
     #[test]
@@ -275,8 +275,8 @@ mod tests {
         let mut state = live_from_two();
         state.expect(Change { serial: 2, adds: Some(Cursor(0)), history_only: true, ..ADDED });
         state.confirm(2);
-        assert_eq!(state.deliver(Place::History(2), MessageId(1)), Err(Refusal::Elsewhere(Place::Live)));
-        assert_eq!(state.deliver(Place::Live, MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(Presence::History(2), MessageId(1)), Err(TopicRefusal::Elsewhere(Presence::Live)));
+        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Ok(()));
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
         for serial in 2..12 {
             state.expect(Change { serial, adds: Some(Cursor(9)), ..ADDED });
         }
-        assert_eq!(state.deliver(Place::Live, MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Ok(()));
         state.unfold();
         assert!(state.standings.len() <= 11 * 12 / 2, "{}", state.standings.len());
     }

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what the topics and messages mean, and whether there will be another stream. It never
 //! waits for a receiver: what has no room goes to a bounded backlog, and past the bound, towards the node,
-//! the wire is wedged; towards the application, it stops reading.
+//! the stream has failed; towards the application, it stops reading.
 //!
 //! ```text
 //!                    backlog of frames past its bound ------------------+
@@ -36,13 +36,13 @@ use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
 
 /// How many frames the request half of the stream holds (libxmtp PR 3772).
 const WIRE_MAX: usize = 64;
-/// How many frames may wait behind a full wire before it counts as wedged (libxmtp PR 3772).
+/// How many frames may wait behind a full wire before the stream has failed (libxmtp PR 3772).
 const BACKLOG_MAX: usize = 128;
 /// How many events may wait behind a full event channel while the actor goes on reading, so that it can go
 /// on answering Pings: as many again as the channel holds. Past it, the node feels the backpressure.
 const PARKED_MAX: usize = 1_024;
 /// How long a `finish` may flush the backlog (libxmtp PR 3772).
-const FINISH_FLUSH: Duration = Duration::from_secs(1);
+const FINISH_FLUSH_MAX: Duration = Duration::from_secs(1);
 /// The nonce of the watchdog's own Pings: probes count from 1 and never get there.
 const WATCHDOG_NONCE: Nonce = Nonce(u64::MAX);
 
@@ -85,7 +85,7 @@ enum ActorTurn {
 }
 
 /// The actor.
-pub struct Actor {
+pub(crate) struct Actor {
     settings: StreamSettings,
     inbound: Inbound,
     wire: BackloggedSender<SubscribeRequest>,
@@ -107,7 +107,7 @@ pub struct Actor {
 
 impl Actor {
     /// The actor of a stream that is to be opened on `link`.
-    pub fn new(
+    pub(crate) fn new(
         link: ClientLink,
         settings: StreamSettings,
         commands: mpsc::Receiver<ClientCommand>,
@@ -139,12 +139,12 @@ impl Actor {
     }
 
     /// What is notified when the application takes events.
-    pub fn taken(&self) -> Arc<Notify> {
+    pub(crate) fn taken(&self) -> Arc<Notify> {
         Arc::clone(&self.taken)
     }
 
     /// Lives until the stream's end, delivers what had arrived, and tells how the stream ended.
-    pub async fn run(mut self, initial: Vec<Mutate>) -> ClientEnding {
+    pub(crate) async fn run(mut self, initial: Vec<Mutate>) -> ClientEnding {
         let cause = match self.submit(initial) {
             Ok(()) => self.live().await,
             Err(cause) => cause,
@@ -234,7 +234,7 @@ impl Actor {
                 // What others submitted at the same time is still received, and flushed with the rest.
                 self.commands.close();
                 self.finishing = true;
-                self.flush_until = Some(now + FINISH_FLUSH);
+                self.flush_until = Some(now + FINISH_FLUSH_MAX);
                 Ok(())
             }
         }
@@ -310,7 +310,7 @@ impl Actor {
     }
 
     fn send(&mut self, frame: Request) -> Result<(), Cause> {
-        self.wire.push(frame.into_proto()).map_err(|_| Cause::Wedged)
+        self.wire.push(frame.into_proto()).map_err(|_| Cause::BacklogFull)
     }
 
     /// Half-closes once a `finish` is flushed, or its time is up. From then on a silent node is no dead one:
@@ -344,7 +344,7 @@ impl Actor {
     }
 
     /// Whether the alarm is set. It may ring too early, never too late: a frame moves the watchdog's deadline,
-    /// and a timer that is set anew for every frame costs more than one that rings in vain once an interval.
+    /// and a timer that is set anew for every frame costs more than one that rings once an interval for nothing.
     fn set_alarm(&mut self) -> bool {
         let watchdog = self.watchdog.as_ref().and_then(Watchdog::due);
         let Some(due) = [watchdog, self.probes.due(), self.flush_until].into_iter().flatten().min() else {

@@ -15,11 +15,11 @@ use tokio::sync::mpsc;
 
 /// The backlog is at its bound: the item was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct Full;
 
 /// One FIFO of two parts: the channel, and the backlog behind it.
 #[derive(Debug)]
-pub struct BackloggedSender<T> {
+pub(crate) struct BackloggedSender<T> {
     channel: Option<mpsc::Sender<T>>,
     backlog: VecDeque<T>,
     bound: usize,
@@ -28,7 +28,7 @@ pub struct BackloggedSender<T> {
 impl<T> BackloggedSender<T> {
     /// Sends into `channel`, with room for `bound` more behind it.
     #[must_use]
-    pub fn new(channel: mpsc::Sender<T>, bound: usize) -> Self {
+    pub(crate) fn new(channel: mpsc::Sender<T>, bound: usize) -> Self {
         BackloggedSender { channel: Some(channel), backlog: VecDeque::new(), bound }
     }
 
@@ -36,7 +36,7 @@ impl<T> BackloggedSender<T> {
     ///
     /// # Errors
     /// [`Full`].
-    pub fn push(&mut self, item: T) -> Result<(), Full> {
+    pub(crate) fn push(&mut self, item: T) -> Result<(), Full> {
         let Some(channel) = &self.channel else { return Ok(()) };
         let item = if self.backlog.is_empty() {
             match channel.try_send(item) {
@@ -59,7 +59,7 @@ impl<T> BackloggedSender<T> {
 
     /// Waits until the channel has room, and moves the oldest of the backlog there. Cancel safe. To be
     /// called only while [`BackloggedSender::is_backlogged`].
-    pub async fn flush(&mut self) {
+    pub(crate) async fn flush(&mut self) {
         let Some(channel) = &self.channel else { return };
         if let Ok(permit) = channel.reserve().await {
             if let Some(item) = self.backlog.pop_front() {
@@ -72,31 +72,31 @@ impl<T> BackloggedSender<T> {
 
     /// Whether anything waits behind the channel.
     #[must_use]
-    pub fn is_backlogged(&self) -> bool {
+    pub(crate) fn is_backlogged(&self) -> bool {
         !self.backlog.is_empty()
     }
 
     /// Whether the next item may be refused.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.backlog.len() >= self.bound
     }
 
     /// Whether everything that was sent has been received, and so nothing waits here.
     #[must_use]
-    pub fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.backlog.is_empty()
             && self.channel.as_ref().is_none_or(|channel| channel.capacity() == channel.max_capacity())
     }
 
     /// Whether nobody receives any more, or nothing more is to be sent.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.channel.as_ref().is_none_or(mpsc::Sender::is_closed)
     }
 
     /// Ends the channel after what it holds; the backlog is dropped.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.channel = None;
         self.backlog.clear();
     }

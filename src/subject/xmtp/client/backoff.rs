@@ -15,7 +15,7 @@ use crate::subject::xmtp::client::{BackoffConfig, ClientQuirk};
 
 /// Where the doubling stands.
 #[derive(Clone, Debug)]
-pub struct ClientBackoff {
+pub(crate) struct ClientBackoff {
     config: BackoffConfig,
     step: Duration,
     quirk: Option<ClientQuirk>,
@@ -24,13 +24,13 @@ pub struct ClientBackoff {
 impl ClientBackoff {
     /// Begins at the floor.
     #[must_use]
-    pub fn new(config: BackoffConfig, quirk: Option<ClientQuirk>) -> Self {
+    pub(crate) fn new(config: BackoffConfig, quirk: Option<ClientQuirk>) -> Self {
         ClientBackoff { config, step: config.floor.min(config.ceiling), quirk }
     }
 
     /// The delay after an attempt whose stream was up for `uptime`: drawn from zero to the step, both
     /// included, so that clients that fell together do not return together.
-    pub fn next_delay(&mut self, uptime: Duration, dice: &mut Dice) -> Duration {
+    pub(crate) fn next_delay(&mut self, uptime: Duration, dice: &mut Dice) -> Duration {
         if uptime >= self.config.stable_after {
             self.step = self.config.floor.min(self.config.ceiling);
         }

@@ -85,7 +85,7 @@ impl ClientHandle {
     }
 
     /// Half-closes the stream after everything that was submitted. Events go on until the node closes. Once
-    /// this has returned, every later call returns `Closed`; cancelled before that, it changes nothing.
+    /// this has returned, every later call returns `Closed`; canceled before that, it changes nothing.
     ///
     /// # Errors
     /// [`Closed`].

@@ -19,14 +19,14 @@ use crate::subject::xmtp::client::ClientQuirk;
 use crate::subject::xmtp::wire::{Cursor, Message, MessageId, Topic};
 
 /// The store's name in the surroundings.
-pub const INBOX: &str = "inbox.redb";
+pub(crate) const INBOX: &str = "inbox.redb";
 /// Pages in memory: the journal is only appended to, and its last leaf and the cursors are all that is read
 /// again. A machine plays thousands of clients, so each must be small.
 const CACHE_BYTES: usize = 1 << 20;
 
 /// Topic, id, when the node stored it, data.
-type Row<'a> = (&'a [u8], u64, u64, &'a [u8]);
-const JOURNAL: TableDefinition<'static, u64, Row<'static>> = TableDefinition::new("journal");
+type JournalRow<'a> = (&'a [u8], u64, u64, &'a [u8]);
+const JOURNAL: TableDefinition<'static, u64, JournalRow<'static>> = TableDefinition::new("journal");
 const CURSORS: TableDefinition<'static, &'static [u8], u64> = TableDefinition::new("cursors");
 
 /// Why the inbox failed.
@@ -212,7 +212,7 @@ fn parse(topic: &[u8]) -> Result<Topic, InboxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::FakeDisk;
+    use crate::env::fake_disk::FakeDisk;
     use crate::subject::xmtp::client::tests::{message, topic};
 
     fn open(disk: &FakeDisk, quirk: Option<ClientQuirk>) -> Inbox {

@@ -15,13 +15,13 @@ use crate::subject::xmtp::client::ClientQuirk;
 use crate::subject::xmtp::wire::{Add, Cursor, Message, Mutate, MutateId, Topic};
 
 /// How many topics one Mutate may add at most; a larger set is split (protocol, section 4).
-pub const ADDS_MAX: usize = 1_000;
+pub(crate) const ADDS_MAX: usize = 1_000;
 /// How many bytes of topics one Mutate may add (protocol, section 4).
 const ADDS_BYTES_MAX: usize = 16 << 20;
 
 /// The floors of one process.
 #[derive(Clone, Debug)]
-pub struct ClientLedger {
+pub(crate) struct ClientLedger {
     configured: BTreeMap<Topic, Cursor>,
     floors: BTreeMap<Topic, Cursor>,
     quirk: Option<ClientQuirk>,
@@ -31,7 +31,7 @@ impl ClientLedger {
     /// Begins with what is configured or, where it is more, with what an earlier process stored. Of two
     /// configured cursors for one topic the lower counts, as on the wire (S5).
     #[must_use]
-    pub fn new(topics: &[Add], stored: &BTreeMap<Topic, Cursor>, quirk: Option<ClientQuirk>) -> Self {
+    pub(crate) fn new(topics: &[Add], stored: &BTreeMap<Topic, Cursor>, quirk: Option<ClientQuirk>) -> Self {
         let mut configured: BTreeMap<Topic, Cursor> = BTreeMap::new();
         for add in topics {
             let cursor = configured.entry(add.topic.clone()).or_insert(add.cursor);
@@ -45,7 +45,7 @@ impl ClientLedger {
     }
 
     /// To be told before each connection but the first.
-    pub fn reconnect(&mut self) {
+    pub(crate) fn reconnect(&mut self) {
         match self.quirk {
             Some(ClientQuirk::FloorForgotten) => self.floors = self.configured.clone(),
             Some(ClientQuirk::TopicLeftBehind) => drop(self.floors.pop_last()),
@@ -55,7 +55,7 @@ impl ClientLedger {
 
     /// The topics and cursors to open a stream with (C3).
     #[must_use]
-    pub fn resume(&self) -> Vec<Add> {
+    pub(crate) fn resume(&self) -> Vec<Add> {
         let ahead = u64::from(self.quirk == Some(ClientQuirk::ResumesAhead));
         let resume = |(topic, floor): (&Topic, &Cursor)| Add {
             topic: topic.clone(),
@@ -65,7 +65,7 @@ impl ClientLedger {
     }
 
     /// Whether the message is new; if so it is now taken. Duplicates are not, nor is what was never asked for.
-    pub fn admit(&mut self, message: &Message) -> bool {
+    pub(crate) fn admit(&mut self, message: &Message) -> bool {
         match self.floors.get_mut(message.topic()) {
             Some(floor) if floor.is_before(message.id) => {
                 *floor = Cursor::from(message.id);
@@ -78,11 +78,11 @@ impl ClientLedger {
 
 /// Hands out names of waves, fresh within the process and never 0 (S3).
 #[derive(Clone, Debug, Default)]
-pub struct MutateIds(u64);
+pub(crate) struct MutateIds(u64);
 
 impl MutateIds {
     /// The next name.
-    pub fn fresh(&mut self) -> MutateId {
+    pub(crate) fn fresh(&mut self) -> MutateId {
         self.0 += 1;
         MutateId(self.0)
     }
@@ -92,7 +92,7 @@ impl MutateIds {
 /// topics or too many bytes. The first is there even if there is nothing to add, because a stream begins
 /// with one.
 #[must_use]
-pub fn split(adds: Vec<Add>, most: usize, ids: &mut MutateIds) -> Vec<Mutate> {
+pub(crate) fn split(adds: Vec<Add>, most: usize, ids: &mut MutateIds) -> Vec<Mutate> {
     let most = most.clamp(1, ADDS_MAX);
     let mut mutates = Vec::new();
     let mut current = Mutate { id: ids.fresh(), ..Mutate::default() };

@@ -132,7 +132,7 @@ pub enum Cause {
     /// The inbox failed.
     Inbox(String),
     /// The backlog of unsent frames went past its bound.
-    Wedged,
+    BacklogFull,
     /// The stream failed with a status.
     StreamFailed(String),
     /// The node closed the stream, and nobody had asked it to.
@@ -148,7 +148,7 @@ impl fmt::Display for Cause {
             Cause::Refused(why) => write!(formatter, "refused: {why}"),
             Cause::Watchdog => formatter.write_str("watchdog"),
             Cause::Inbox(why) => write!(formatter, "inbox: {why}"),
-            Cause::Wedged => formatter.write_str("wedged"),
+            Cause::BacklogFull => formatter.write_str("backlog full"),
             Cause::StreamFailed(why) => write!(formatter, "stream failed: {why}"),
             Cause::StreamEnded => formatter.write_str("stream ended"),
             Cause::Finished => formatter.write_str("finished"),

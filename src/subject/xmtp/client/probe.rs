@@ -37,7 +37,7 @@ pub enum ProbeError {
 }
 
 /// Tells the caller of a probe what became of it.
-pub type Ack = oneshot::Sender<Result<(), ProbeError>>;
+pub(crate) type Ack = oneshot::Sender<Result<(), ProbeError>>;
 
 #[derive(Debug)]
 struct Pending {
@@ -48,7 +48,7 @@ struct Pending {
 
 /// The probes of one stream. Dropping it closes them all.
 #[derive(Debug, Default)]
-pub struct Probes {
+pub(crate) struct Probes {
     last_nonce: u64,
     pending: BTreeMap<Nonce, Pending>,
     stopped: bool,
@@ -56,7 +56,7 @@ pub struct Probes {
 
 impl Probes {
     /// Begins a probe; the Ping to send carries the nonce. None where the caller was turned away.
-    pub fn begin(&mut self, allowance: Duration, now: Instant, ack: Ack) -> Option<Nonce> {
+    pub(crate) fn begin(&mut self, allowance: Duration, now: Instant, ack: Ack) -> Option<Nonce> {
         self.pending.retain(|_, probe| !probe.ack.is_closed());
         if self.pending.len() >= PENDING_MAX {
             answer(ack, Err(ProbeError::TooMany));
@@ -70,19 +70,19 @@ impl Probes {
     }
 
     /// A Pong arrived. One that nobody waits for is nothing: it is late, or answers the watchdog.
-    pub fn hear(&mut self, nonce: Nonce) {
+    pub(crate) fn hear(&mut self, nonce: Nonce) {
         if let Some(probe) = self.pending.remove(&nonce) {
             answer(probe.ack, Ok(()));
         }
     }
 
     /// Nobody reads any more, so a missing Pong proves nothing.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }
 
     /// Somebody reads again.
-    pub fn resume(&mut self, now: Instant) {
+    pub(crate) fn resume(&mut self, now: Instant) {
         self.stopped = false;
         for probe in self.pending.values_mut() {
             probe.deadline = now + probe.allowance;
@@ -91,13 +91,13 @@ impl Probes {
 
     /// When [`Probes::expire`] is to be called next.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         let earliest = self.pending.values().map(|probe| probe.deadline).min();
         if self.stopped { None } else { earliest }
     }
 
     /// Tells those whose deadline has passed.
-    pub fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         if self.stopped {
             return;
         }

@@ -17,7 +17,7 @@ use crate::env::{Address, Env};
 use crate::subject::xmtp::client::Http2Keepalive;
 use crate::subject::xmtp::client::channel::{BadNode, ClientLink, DialError, Dialer, explain, request};
 use crate::subject::xmtp::wire::proto::{SendGroupMessagesRequest, SendWelcomeMessagesRequest};
-use crate::subject::xmtp::wire::{Draft, Kind};
+use crate::subject::xmtp::wire::{Draft, MessageKind};
 
 /// How a publisher goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Publisher {
         }
     }
 
-    /// Takes the connection out: it comes back only with a clear outcome, also if the attempt is cancelled.
+    /// Takes the connection out: it comes back only with a clear outcome, also if the attempt is canceled.
     async fn connect(&mut self) -> Result<ClientLink, PublishError> {
         if let Some(link) = self.link.take().filter(|link| !link.is_closed()) {
             return Ok(link);
@@ -132,7 +132,7 @@ enum PublishFailure {
 
 async fn send(link: &ClientLink, drafts: Vec<Draft>) -> Result<(), PublishFailure> {
     let (groups, welcomes): (Vec<Draft>, Vec<Draft>) =
-        drafts.into_iter().partition(|draft| draft.topic.kind() == Kind::Group);
+        drafts.into_iter().partition(|draft| draft.topic.kind() == MessageKind::Group);
     let both = !groups.is_empty() && !welcomes.is_empty();
     let mut client = link.client();
     if !groups.is_empty() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::subject::xmtp::client::probe::Ack;
 use crate::subject::xmtp::client::{Cause, ClientObserver, ClientQuirk};
-use crate::subject::xmtp::wire::{Delivery, Mutate, MutateId, Topic};
+use crate::subject::xmtp::wire::{DeliveryFrame, Mutate, MutateId, Topic};
 
 /// What a stream is opened with, besides its topics.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ pub enum ClientEvent {
         keepalive: Option<Duration>,
     },
     /// Messages.
-    Delivery(Delivery),
+    Delivery(DeliveryFrame),
     /// The replay of these topics has ended.
     TopicsLive(Vec<Topic>),
     /// A Mutate is acknowledged.
@@ -40,7 +40,7 @@ pub enum ClientEvent {
 
 /// What the handle submits.
 #[derive(Debug)]
-pub enum ClientCommand {
+pub(crate) enum ClientCommand {
     /// Change the topics.
     Mutate(Mutate),
     /// Ask for a sign of life.

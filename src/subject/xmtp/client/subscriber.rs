@@ -33,7 +33,7 @@ use crate::subject::xmtp::wire::{Add, Message};
 
 /// How many events go into one batch, that is, into one call of the application and one transaction: a quarter
 /// of what the event channel holds, so that a replay costs few transactions and a crash repeats little.
-const BATCH_EVENTS: usize = 256;
+const BATCH_EVENTS_MAX: usize = 256;
 
 /// What a subscriber delivers to.
 pub trait Application: Send + 'static {
@@ -178,7 +178,7 @@ impl<A: Application> Subscriber<A> {
         let initial = split(kept.ledger.resume(), self.topics_per_mutate, &mut self.ids);
         let mut connection = ClientConnection::open(link, initial, self.settings.clone());
         loop {
-            let events = connection.next_batch(BATCH_EVENTS).await;
+            let events = connection.next_batch(BATCH_EVENTS_MAX).await;
             if events.is_empty() {
                 return Ok(connection.ending().await);
             }

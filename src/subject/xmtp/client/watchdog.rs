@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The interval where the node has advertised none (C2).
-pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// N is 2 to 3 (C2); with 1, the question would be asked at once and without end.
 const INTERVALS_MIN: u32 = 2;
 /// What silence is at most waited for, so that no advertised interval can overflow the clock. A node may
@@ -32,7 +32,7 @@ pub(crate) fn silence(interval: Duration, intervals: u32) -> Duration {
 
 /// What the watchdog wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alarm {
+pub(crate) enum Alarm {
     /// Ask for a sign of life.
     Ping,
     /// The stream is dead.
@@ -44,7 +44,7 @@ pub enum Alarm {
 
 /// One stream's watchdog.
 #[derive(Clone, Debug)]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     intervals: u32,
     interval: Duration,
     heard_at: Instant,
@@ -55,7 +55,7 @@ pub struct Watchdog {
 impl Watchdog {
     /// Begins to listen; the way to the first frame is watched too.
     #[must_use]
-    pub fn new(intervals: u32, now: Instant) -> Self {
+    pub(crate) fn new(intervals: u32, now: Instant) -> Self {
         Watchdog {
             intervals: intervals.max(INTERVALS_MIN),
             interval: DEFAULT_INTERVAL,
@@ -66,36 +66,36 @@ impl Watchdog {
     }
 
     /// Takes the interval that the node advertised in `Started`; none leaves 30 s.
-    pub fn advertise(&mut self, interval: Option<Duration>) {
+    pub(crate) fn advertise(&mut self, interval: Option<Duration>) {
         self.interval = interval.unwrap_or(DEFAULT_INTERVAL);
     }
 
     /// A frame of any kind arrived.
-    pub fn hear(&mut self, now: Instant) {
+    pub(crate) fn hear(&mut self, now: Instant) {
         self.heard_at = now;
         self.asked = false;
     }
 
     /// Nobody reads any more, so silence proves nothing.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }
 
     /// Somebody reads again.
-    pub fn resume(&mut self, now: Instant) {
+    pub(crate) fn resume(&mut self, now: Instant) {
         self.stopped = false;
         self.hear(now);
     }
 
     /// When [`Watchdog::check`] is to be called next, if nothing is heard until then.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         let intervals = if self.asked { self.intervals } else { self.intervals - 1 };
         (!self.stopped).then(|| self.heard_at + silence(self.interval, intervals))
     }
 
     /// Whether something is to be done now. The question is asked once in a silence.
-    pub fn check(&mut self, now: Instant) -> Option<Alarm> {
+    pub(crate) fn check(&mut self, now: Instant) -> Option<Alarm> {
         if self.stopped {
             return None;
         }

@@ -50,11 +50,11 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::xmtp::wire::{Kind, MessageId, Topic};
+    use crate::subject::xmtp::wire::{MessageId, MessageKind, Topic};
 
     fn message(length: usize) -> Message {
         let envelope = Envelope::Group { sender_hmac: bytes::Bytes::new(), should_push: false, is_commit: false };
-        let draft = Draft { topic: Topic::new(Kind::Group, b"g"), data: vec![0; length].into(), envelope };
+        let draft = Draft { topic: Topic::new(MessageKind::Group, b"g"), data: vec![0; length].into(), envelope };
         Message { id: MessageId(1), created_ns: 0, draft }
     }
 

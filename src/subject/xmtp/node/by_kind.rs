@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what is counted.
 
-use crate::subject::xmtp::wire::{Kind, MessageId};
+use crate::subject::xmtp::wire::{MessageId, MessageKind};
 
 /// One `T` for each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,18 +21,18 @@ impl<T> ByKind<T> {
     }
 
     /// The value of that kind.
-    pub(crate) fn of(&self, kind: Kind) -> &T {
+    pub(crate) fn of(&self, kind: MessageKind) -> &T {
         match kind {
-            Kind::Group => &self.group,
-            Kind::Welcome => &self.welcome,
+            MessageKind::Group => &self.group,
+            MessageKind::Welcome => &self.welcome,
         }
     }
 
     /// The value of that kind, to change it.
-    pub(crate) fn of_mut(&mut self, kind: Kind) -> &mut T {
+    pub(crate) fn of_mut(&mut self, kind: MessageKind) -> &mut T {
         match kind {
-            Kind::Group => &mut self.group,
-            Kind::Welcome => &mut self.welcome,
+            MessageKind::Group => &mut self.group,
+            MessageKind::Welcome => &mut self.welcome,
         }
     }
 }

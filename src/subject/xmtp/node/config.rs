@@ -73,7 +73,7 @@ pub struct NodeLimits {
     pub pending_messages: usize,
     /// Their bytes. 32 MiB: one message of the largest size and change; over it: ABORTED.
     pub pending_bytes: usize,
-    /// Pongs, acknowledgements and markers that wait for one stream. 8,192: more than a full burst of
+    /// Pongs, acknowledgments and markers that wait for one stream. 8,192: more than a full burst of
     /// Mutates and Pings can cause; over it: ABORTED.
     pub pending_controls: usize,
     /// A half-closed stream that takes no frame for so long is too slow: ABORTED. It is not pinged any

@@ -10,13 +10,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep};
 use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use crate::env::{Listener, Socket, StreamTap, Tapped};
+use crate::env::{ByteStream, Listener, Socket, StreamTap, Tapped};
 
 /// After a failed accept the listener rests for so long. Linux keeps failing while the process has no file
 /// descriptor left (accept(2), EMFILE), and without a rest the loop would spin.
@@ -81,10 +81,10 @@ impl Connected for NodeConnection {
     }
 }
 
-impl StreamTap<Socket> for ServerEnd {
+impl<S: ByteStream> StreamTap<S> for ServerEnd {
     fn poll_read(
         &mut self,
-        socket: &mut Socket,
+        stream: &mut S,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
@@ -93,6 +93,6 @@ impl StreamTap<Socket> for ServerEnd {
             self.0 = Box::pin(std::future::ready(()));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the node was stopped")));
         }
-        Pin::new(socket).poll_read(context, buffer)
+        Pin::new(stream).poll_read(context, buffer)
     }
 }

@@ -187,10 +187,10 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::xmtp::wire::{Draft, Envelope, Kind, MessageId};
+    use crate::subject::xmtp::wire::{Draft, Envelope, MessageId, MessageKind};
 
     fn topic(name: &str) -> Topic {
-        Topic::new(Kind::Group, name.as_bytes())
+        Topic::new(MessageKind::Group, name.as_bytes())
     }
 
     fn message(name: &str, id: u64) -> Arc<Message> {

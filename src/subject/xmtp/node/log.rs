@@ -19,7 +19,7 @@ use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::wave::WaveSource;
 use crate::subject::xmtp::node::{NodeQuirk, STORE, StoreError};
-use crate::subject::xmtp::wire::{Cursor, Draft, Kind, Message, MessageId, Page, Paging, Topic, proto};
+use crate::subject::xmtp::wire::{Cursor, Draft, Message, MessageId, MessageKind, Page, Paging, Topic, proto};
 
 const MESSAGES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("messages");
 const INDEX: TableDefinition<(&[u8], u64), ()> = TableDefinition::new("index");
@@ -92,7 +92,7 @@ impl Log {
     fn write_counters(&self, heads: Heads) -> Result<(), StoreError> {
         let mut transaction = begin_write(&self.database)?;
         transaction.set_durability(Durability::None)?;
-        for kind in [Kind::Group, Kind::Welcome] {
+        for kind in [MessageKind::Group, MessageKind::Welcome] {
             transaction.open_table(COUNTERS)?.insert(kind.prefix(), heads.of(kind).0)?;
         }
         Ok(transaction.commit()?)
@@ -164,7 +164,7 @@ impl WaveSource for Snapshot {
         Ok(next.map(|(found, _)| MessageId(found.value().1)))
     }
 
-    fn message(&self, kind: Kind, id: MessageId) -> Result<Message, StoreError> {
+    fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
         let corrupt = |why: String| StoreError::Corrupt { kind, id, why };
         let bytes = self
             .messages
@@ -175,38 +175,38 @@ impl WaveSource for Snapshot {
 }
 
 fn read_heads(messages: &impl ReadableTable<(u8, u64), &'static [u8]>) -> Result<Heads, StoreError> {
-    let head = |kind: Kind| {
+    let head = |kind: MessageKind| {
         let last = messages.range((kind.prefix(), 0)..=(kind.prefix(), u64::MAX))?.next_back().transpose()?;
         Ok::<_, StoreError>(MessageId(last.map_or(0, |(key, _)| key.value().1)))
     };
-    Ok(Heads::new(head(Kind::Group)?, head(Kind::Welcome)?))
+    Ok(Heads::new(head(MessageKind::Group)?, head(MessageKind::Welcome)?))
 }
 
 fn read_counters(transaction: &WriteTransaction) -> Result<Heads, StoreError> {
     let counters = transaction.open_table(COUNTERS)?;
-    let counter = |kind: Kind| {
+    let counter = |kind: MessageKind| {
         let read = counters.get(kind.prefix())?;
         Ok::<_, StoreError>(MessageId(read.map_or(0, |counter| counter.value())))
     };
-    Ok(Heads::new(counter(Kind::Group)?, counter(Kind::Welcome)?))
+    Ok(Heads::new(counter(MessageKind::Group)?, counter(MessageKind::Welcome)?))
 }
 
-fn following(kind: Kind, head: MessageId) -> Result<MessageId, StoreError> {
+fn following(kind: MessageKind, head: MessageId) -> Result<MessageId, StoreError> {
     let exhausted = || StoreError::Corrupt { kind, id: head, why: "it has the last id of all".into() };
     head.0.checked_add(1).map(MessageId).ok_or_else(exhausted)
 }
 
 fn encode(message: &Message) -> Vec<u8> {
     match message.topic().kind() {
-        Kind::Group => message.clone().into_group().encode_to_vec(),
-        Kind::Welcome => message.clone().into_welcome().encode_to_vec(),
+        MessageKind::Group => message.clone().into_group().encode_to_vec(),
+        MessageKind::Welcome => message.clone().into_welcome().encode_to_vec(),
     }
 }
 
-fn decode(kind: Kind, bytes: Bytes) -> Result<Message, String> {
+fn decode(kind: MessageKind, bytes: Bytes) -> Result<Message, String> {
     let read = match kind {
-        Kind::Group => proto::GroupMessage::decode(bytes).map(Message::from_group),
-        Kind::Welcome => proto::WelcomeMessage::decode(bytes).map(Message::from_welcome),
+        MessageKind::Group => proto::GroupMessage::decode(bytes).map(Message::from_group),
+        MessageKind::Welcome => proto::WelcomeMessage::decode(bytes).map(Message::from_welcome),
     };
     read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
@@ -214,7 +214,7 @@ fn decode(kind: Kind, bytes: Bytes) -> Result<Message, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::FakeDisk;
+    use crate::env::fake_disk::FakeDisk;
     use crate::subject::xmtp::wire::Envelope;
 
     fn open(disk: &FakeDisk) -> Log {
@@ -223,7 +223,7 @@ mod tests {
 
     fn group(name: &str, data: &str) -> Draft {
         let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: true, is_commit: false };
-        Draft { topic: Topic::new(Kind::Group, name.as_bytes()), data: data.to_owned().into(), envelope }
+        Draft { topic: Topic::new(MessageKind::Group, name.as_bytes()), data: data.to_owned().into(), envelope }
     }
 
     fn welcome(name: &str) -> Draft {
@@ -232,7 +232,7 @@ mod tests {
             wrapper_algorithm: 2,
             welcome_metadata: Bytes::from_static(b"m"),
         };
-        Draft { topic: Topic::new(Kind::Welcome, name.as_bytes()), data: Bytes::from_static(b"w"), envelope }
+        Draft { topic: Topic::new(MessageKind::Welcome, name.as_bytes()), data: Bytes::from_static(b"w"), envelope }
     }
 
     fn ids(messages: &[Message]) -> Vec<u64> {
@@ -258,8 +258,8 @@ mod tests {
         let before = open(&disk).append(vec![group("a", "1"), welcome("i")], 5).expect("stored");
         let log = open(&disk);
         let snapshot = log.snapshot().expect("snapshot");
-        assert_eq!(snapshot.message(Kind::Group, MessageId(1)).expect("kept"), *before[0]);
-        assert_eq!(snapshot.message(Kind::Welcome, MessageId(1)).expect("kept"), *before[1]);
+        assert_eq!(snapshot.message(MessageKind::Group, MessageId(1)).expect("kept"), *before[0]);
+        assert_eq!(snapshot.message(MessageKind::Welcome, MessageId(1)).expect("kept"), *before[1]);
         assert_eq!(log.append(vec![group("b", "2")], 6).expect("stored")[0].id, MessageId(2));
     }
 
@@ -268,7 +268,7 @@ mod tests {
         let log = open(&FakeDisk::default());
         log.append(vec![group("a", "1"), group("aa", "2"), group("a", "3")], 5).expect("stored");
         let snapshot = log.snapshot().expect("snapshot");
-        let topic = Topic::new(Kind::Group, b"a");
+        let topic = Topic::new(MessageKind::Group, b"a");
         let next = |after| snapshot.next_id(&topic, Cursor(after)).expect("readable");
         assert_eq!([next(0), next(1), next(3), next(u64::MAX)], [Some(MessageId(1)), Some(MessageId(3)), None, None]);
     }
@@ -277,7 +277,7 @@ mod tests {
     fn pages_run_both_ways_and_say_where_the_next_one_starts() {
         let log = open(&FakeDisk::default());
         log.append((0..3).map(|_| group("a", "x")).collect(), 5).expect("stored");
-        let topic = Topic::new(Kind::Group, b"a");
+        let topic = Topic::new(MessageKind::Group, b"a");
         let page =
             |descending, cursor| log.page(&topic, paging(descending, cursor), Budget::new(2, 1_000)).expect("readable");
         for (descending, first, second) in [(false, [1, 2], [3]), (true, [3, 2], [1])] {
@@ -295,7 +295,7 @@ mod tests {
         let transaction = log.database.begin_write().expect("begun");
         transaction.open_table(MESSAGES).expect("open").insert((0, 1), &[0xff_u8][..]).expect("written");
         transaction.commit().expect("committed");
-        let error = log.snapshot().expect("snapshot").message(Kind::Group, MessageId(1)).expect_err("malformed");
+        let error = log.snapshot().expect("snapshot").message(MessageKind::Group, MessageId(1)).expect_err("malformed");
         assert!(error.to_string().starts_with("read group message #1 of the message log: "), "{error}");
     }
 

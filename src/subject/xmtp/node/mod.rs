@@ -29,5 +29,6 @@ mod wave;
 pub use config::{NodeConfig, NodeLimits, RateLimit};
 pub use notice::{NodeCloseReason, NodeNotice, NodeObserver};
 pub use quirk::NodeQuirk;
-pub use service::{NodeError, STORE, serve};
+pub(crate) use service::STORE;
+pub use service::{NodeError, serve};
 pub use store_error::StoreError;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::subject::xmtp::wire::{Kind, MessageId, Topic};
+use crate::subject::xmtp::wire::{MessageId, MessageKind, Topic};
 
 /// Something that happened inside a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum NodeNotice {
     /// The log was opened: at the start, and again after each failure.
     LogOpened {
         /// The newest id of each kind that it holds; 0 where there is none.
-        heads: Vec<(Kind, MessageId)>,
+        heads: Vec<(MessageKind, MessageId)>,
     },
     /// The log failed or is corrupt. What needs it is answered UNAVAILABLE until it opens again. Told once for each
     /// reason.
@@ -53,7 +53,7 @@ pub enum NodeNotice {
 pub enum NodeCloseReason {
     /// The client half-closed, and all waves are finished: OK (S11).
     Finished,
-    /// The client cancelled, or its connection broke.
+    /// The client canceled, or its connection broke.
     PeerGone,
     /// No Pong in time: DEADLINE_EXCEEDED (S6).
     Reaped,

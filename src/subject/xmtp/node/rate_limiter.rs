@@ -19,7 +19,7 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// A meter with its whole burst unspent.
+    /// A limiter with its whole burst unspent.
     pub(crate) fn new(rate: RateLimit) -> Self {
         let spacing = Duration::from_secs(1) / rate.per_second.max(1);
         RateLimiter { spacing, slack: spacing.saturating_mul(rate.burst.max(1) - 1), due: None }
@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_the_rate_holds() {
         let start = Instant::now();
-        let mut meter = RateLimiter::new(RateLimit { burst: 3, per_second: 10 });
-        assert_eq!([0; 4].map(|_| meter.admit(start)), [true, true, true, false]);
+        let mut limiter = RateLimiter::new(RateLimit { burst: 3, per_second: 10 });
+        assert_eq!([0; 4].map(|_| limiter.admit(start)), [true, true, true, false]);
         let later = start + Duration::from_millis(100);
-        assert_eq!([0; 2].map(|_| meter.admit(later)), [true, false]);
+        assert_eq!([0; 2].map(|_| limiter.admit(later)), [true, false]);
         let much_later = start + Duration::from_secs(60);
-        assert_eq!([0; 4].map(|_| meter.admit(much_later)), [true, true, true, false]);
+        assert_eq!([0; 4].map(|_| limiter.admit(much_later)), [true, true, true, false]);
     }
 }

@@ -37,10 +37,10 @@ pub(crate) enum NodeRefusal {
     #[error("a topic has {count} bytes; at most {most} are accepted")]
     TopicTooLong { count: usize, most: usize },
     /// S8.
-    #[error("Mutates arrive too fast; {burst} at once and {per_second} a second are accepted")]
+    #[error("the Mutates arrive too fast; {burst} at once and {per_second} a second are accepted")]
     MutatesTooFast { burst: u32, per_second: u32 },
     /// S8.
-    #[error("Pings arrive too fast; {burst} at once and {per_second} a second are accepted")]
+    #[error("the Pings arrive too fast; {burst} at once and {per_second} a second are accepted")]
     PingsTooFast { burst: u32, per_second: u32 },
     /// S8.
     #[error("a request publishes {count} messages; at most {most} are accepted")]

@@ -4,7 +4,7 @@
 //! (redb 4.5, `StorageError::PreviousIo`), and what an interrupted commit has kept is known only then.
 //!
 //! ```text
-//!   closed --needed--> open --an error--> resting --the pace has passed, needed--> open
+//!   closed --needed--> open --an error--> resting --rested, needed--> open
 //!     |                                     ^
 //!     +---------does not open---------------+
 //! ```
@@ -18,14 +18,14 @@ use tokio::time::Instant;
 use crate::env::Env;
 use crate::subject::xmtp::node::log::Log;
 use crate::subject::xmtp::node::{NodeNotice, NodeObserver, NodeQuirk, STORE, StoreError};
-use crate::subject::xmtp::wire::Kind;
+use crate::subject::xmtp::wire::MessageKind;
 
 /// So long a log rests after a failure: to open it costs a look at every page (redb's repair), which must not
 /// happen for each call of many clients; and a second is little beside what a disk needs to recover.
 const REST: Duration = Duration::from_secs(1);
 
 /// So many reasons are told, each once: a rotting disk has a new one for each block, and the first say it all.
-const REASONS: usize = 64;
+const REASONS_MAX: usize = 64;
 
 /// The log of one node.
 pub(crate) struct ReopeningLog {
@@ -45,7 +45,7 @@ struct LogState {
 }
 
 impl ReopeningLog {
-    /// A keeper that has not opened the log yet.
+    /// One that has not opened the log yet.
     pub(crate) fn new(env: Env, observer: Arc<dyn NodeObserver>, quirk: Option<NodeQuirk>) -> Self {
         ReopeningLog { env, observer, quirk, state: Mutex::default() }
     }
@@ -75,7 +75,7 @@ impl ReopeningLog {
             Err(error) => {
                 let why = error.to_string();
                 state.rest = Some((Instant::now() + REST, why.clone()));
-                if state.told.len() < REASONS && state.told.insert(why.clone()) {
+                if state.told.len() < REASONS_MAX && state.told.insert(why.clone()) {
                     self.observer.notice(NodeNotice::StoreFailed { why: format!("failed to {why}") });
                 }
                 Err(error)
@@ -86,7 +86,7 @@ impl ReopeningLog {
     fn open(&self) -> Result<Log, StoreError> {
         let log = Log::open(self.env.disk(STORE).map_err(StoreError::Disk)?, self.quirk)?;
         let found = log.heads()?;
-        let heads = [Kind::Group, Kind::Welcome].map(|kind| (kind, *found.of(kind)));
+        let heads = [MessageKind::Group, MessageKind::Welcome].map(|kind| (kind, *found.of(kind)));
         self.observer.notice(NodeNotice::LogOpened { heads: heads.into() });
         Ok(log)
     }
@@ -101,7 +101,8 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::env::{Address, Asked, Dice, Die, Disk, FakeDisk, Listener, Socket, Surroundings, TcpOptions};
+    use crate::env::fake_disk::FakeDisk;
+    use crate::env::{Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
     use crate::subject::xmtp::wire::{Draft, Envelope, MessageId, Topic};
 
     struct FailingHost(FakeDisk);
@@ -144,7 +145,7 @@ mod tests {
             match notice {
                 NodeNotice::LogOpened { heads: found } => heads.push(found[0].1.0),
                 NodeNotice::StoreFailed { why } => reasons.push(why.clone()),
-                other => panic!("a keeper does not tell {other:?}"),
+                other => panic!("a log does not tell {other:?}"),
             }
         }
         (heads, reasons)
@@ -152,55 +153,55 @@ mod tests {
 
     fn bench(quirk: Option<NodeQuirk>) -> (FakeDisk, Arc<Notices>, ReopeningLog) {
         let (disk, notices) = (FakeDisk::default(), Arc::new(Notices::default()));
-        let keeper = ReopeningLog::new(Arc::new(FailingHost(disk.clone())), notices.clone(), quirk);
-        (disk, notices, keeper)
+        let log = ReopeningLog::new(Arc::new(FailingHost(disk.clone())), notices.clone(), quirk);
+        (disk, notices, log)
     }
 
-    fn append(keeper: &ReopeningLog) -> Result<MessageId, StoreError> {
+    fn append(log: &ReopeningLog) -> Result<MessageId, StoreError> {
         let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: true, is_commit: false };
-        let draft = Draft { topic: Topic::new(Kind::Group, b"a"), data: Bytes::from_static(b"data"), envelope };
-        keeper.with(|log| Ok(log.append(vec![draft], 5)?[0].id))
+        let draft = Draft { topic: Topic::new(MessageKind::Group, b"a"), data: Bytes::from_static(b"data"), envelope };
+        log.with(|log| Ok(log.append(vec![draft], 5)?[0].id))
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_log_rests_and_opens_again_with_all_that_was_stored() {
-        let (disk, notices, keeper) = bench(None);
-        assert_eq!(append(&keeper).expect("a good disk"), MessageId(1));
+        let (disk, notices, log) = bench(None);
+        assert_eq!(append(&log).expect("a good disk"), MessageId(1));
         disk.fail_after(0);
-        assert!(append(&keeper).expect_err("a bad disk").to_string().contains("the disk is dead"));
+        assert!(append(&log).expect_err("a bad disk").to_string().contains("the disk is dead"));
         disk.heal();
-        assert!(matches!(append(&keeper), Err(StoreError::Resting(why)) if why.contains("the disk is dead")));
+        assert!(matches!(append(&log), Err(StoreError::Resting(why)) if why.contains("the disk is dead")));
         sleep(REST).await;
-        assert_eq!(append(&keeper).expect("a good disk again"), MessageId(2));
+        assert_eq!(append(&log).expect("a good disk again"), MessageId(2));
         let (heads, reasons) = told(&notices);
         assert_eq!((heads, reasons.len()), (vec![0, 1], 1), "{reasons:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_log_that_does_not_open_is_tried_again_and_told_once() {
-        let (disk, notices, keeper) = bench(None);
+        let (disk, notices, log) = bench(None);
         disk.fail_after(0);
         for _ in 0..5 {
-            append(&keeper).expect_err("a bad disk");
+            append(&log).expect_err("a bad disk");
             sleep(REST).await;
         }
         disk.heal();
-        append(&keeper).expect("a good disk");
+        append(&log).expect("a good disk");
         let (heads, reasons) = told(&notices);
         assert_eq!((heads, reasons.len()), (vec![0], 1), "{reasons:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_corrupt_log_stays_unavailable_and_names_the_store_and_the_block() {
-        let (disk, notices, keeper) = bench(None);
-        append(&keeper).expect("a good disk");
-        drop(keeper);
+        let (disk, notices, log) = bench(None);
+        append(&log).expect("a good disk");
+        drop(log);
         // A byte of every page that is in use, but of the header.
         let len = usize::try_from(disk.len().expect("in memory")).expect("a small disk");
         (8192..len).step_by(4096).for_each(|page| disk.flip(page));
-        let keeper = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), None);
+        let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), None);
         for _ in 0..3 {
-            append(&keeper).expect_err("corrupt");
+            append(&log).expect_err("corrupt");
             sleep(REST).await;
         }
         let (heads, reasons) = told(&notices);
@@ -210,15 +211,15 @@ mod tests {
 
     /// What the next process finds, and the id that it gives to the next message.
     fn after_a_crash(quirk: NodeQuirk) -> (u64, MessageId) {
-        let (disk, notices, keeper) = bench(Some(quirk));
-        append(&keeper).expect("a good disk");
-        append(&keeper).expect("a good disk");
+        let (disk, notices, log) = bench(Some(quirk));
+        append(&log).expect("a good disk");
+        append(&log).expect("a good disk");
         // A process that is killed says nothing more to its disk.
         disk.fail_after(0);
-        drop(keeper);
+        drop(log);
         disk.heal();
-        let keeper = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), Some(quirk));
-        let id = append(&keeper).expect("a good disk");
+        let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), Some(quirk));
+        let id = append(&log).expect("a good disk");
         (told(&notices).0[1], id)
     }
 

@@ -18,10 +18,10 @@ use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::stream::{Lent, Opened, ResponseFrames, open, unavailable};
 use crate::subject::xmtp::node::{NodeConfig, NodeNotice, NodeObserver, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
-use crate::subject::xmtp::wire::{Draft, Kind, Malformed, Message, Page, Paging, Topic, proto};
+use crate::subject::xmtp::wire::{Draft, Malformed, Message, MessageKind, Page, Paging, Topic, proto};
 
 /// The store's name on a node's disk.
-pub const STORE: &str = "node.redb";
+pub(crate) const STORE: &str = "node.redb";
 
 /// libxmtp's limit of one gRPC message, in both directions: 25 MiB.
 const GRPC_MESSAGE_MAX: usize = 25 << 20;
@@ -58,9 +58,9 @@ pub enum NodeError {
 /// The port is taken. Once it listens, it goes on: a failed accept or a failed disk costs the calls that need it,
 /// and a log that does not open is tried again when it is needed.
 pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>) -> Result<(), NodeError> {
-    let keeper = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
+    let log = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
     // Whether it opens is told to the observer; the calls find out for themselves.
-    keeper.with(|_| Ok(())).ok();
+    log.with(|_| Ok(())).ok();
     let port = config.port;
     let listener = env.listen(port).await.map_err(|error| NodeError::Listen { port, error })?;
     let hub = Hub::new(config.limits.pending_messages, config.limits.pending_bytes);
@@ -68,7 +68,7 @@ pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>
         env,
         config,
         observer,
-        keeper: Arc::new(keeper),
+        log: Arc::new(log),
         hub: Arc::new(hub),
         publishing: Mutex::new(()),
         streams: AtomicU64::new(0),
@@ -84,7 +84,7 @@ struct Node {
     env: Env,
     config: NodeConfig,
     observer: Arc<dyn NodeObserver>,
-    keeper: Arc<ReopeningLog>,
+    log: Arc<ReopeningLog>,
     hub: Arc<Hub>,
     /// Held from the commit to the hub, so that the hub sees ids in their order.
     publishing: Mutex<()>,
@@ -101,7 +101,7 @@ impl Node {
         }
         let created_ns = u64::try_from(self.env.wall_clock().as_nanos()).unwrap_or(u64::MAX);
         let _order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let appended = self.keeper.with(|log| log.append(drafts, created_ns));
+        let appended = self.log.with(|log| log.append(drafts, created_ns));
         let stored = appended.map_err(|error| {
             if !matches!(error, StoreError::Resting(_)) {
                 // S4: a message that got an id all the same would be a gap in every stream that goes on.
@@ -145,7 +145,7 @@ impl Node {
         let most = u32::try_from(limits.page_messages).unwrap_or(u32::MAX).max(1);
         paging.limit = if paging.limit == 0 { most } else { paging.limit.min(most) };
         let budget = Budget::new(paging.limit as usize, limits.page_bytes);
-        self.keeper.with(|log| log.page(topic, paging, budget)).map_err(|error| unavailable(&error))
+        self.log.with(|log| log.page(topic, paging, budget)).map_err(|error| unavailable(&error))
     }
 
     /// Whether the quirk `acks-unstored` forgets this request.
@@ -186,7 +186,7 @@ impl MlsApi for Node {
         request: Request<proto::QueryGroupMessagesRequest>,
     ) -> Result<Response<proto::QueryGroupMessagesResponse>, Status> {
         let asked = request.into_inner();
-        let page = self.page(&Topic::new(Kind::Group, &asked.group_id), asked.paging_info)?;
+        let page = self.page(&Topic::new(MessageKind::Group, &asked.group_id), asked.paging_info)?;
         Ok(Response::new(proto::QueryGroupMessagesResponse {
             messages: page.messages.into_iter().map(Message::into_group).collect(),
             paging_info: Some(page.next.into_proto()),
@@ -198,7 +198,7 @@ impl MlsApi for Node {
         request: Request<proto::QueryWelcomeMessagesRequest>,
     ) -> Result<Response<proto::QueryWelcomeMessagesResponse>, Status> {
         let asked = request.into_inner();
-        let page = self.page(&Topic::new(Kind::Welcome, &asked.installation_key), asked.paging_info)?;
+        let page = self.page(&Topic::new(MessageKind::Welcome, &asked.installation_key), asked.paging_info)?;
         Ok(Response::new(proto::QueryWelcomeMessagesResponse {
             messages: page.messages.into_iter().map(Message::into_welcome).collect(),
             paging_info: Some(page.next.into_proto()),
@@ -225,7 +225,7 @@ impl MlsApi for Node {
     ) -> Result<Response<ResponseFrames>, Status> {
         let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
         let lent = Lent {
-            keeper: Arc::clone(&self.keeper),
+            log: Arc::clone(&self.log),
             interest: self.hub.open(stream),
             dice: self.env.dice(),
             opened: Opened::new(Arc::clone(&self.observer), stream, request.remote_addr()),

@@ -21,7 +21,7 @@ use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::wave::{Merge, TopicProgress, Wave, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
-use crate::subject::xmtp::wire::{Cursor, Delivery, Message, Mutate, MutateId, Response, Tag, Topic};
+use crate::subject::xmtp::wire::{Cursor, DeliveryFrame, Message, Mutate, MutateId, Response, Tag, Topic};
 
 /// The state of one stream.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Session {
         let place = if reset { None } else { self.places.get(topic) };
         let floor = match place {
             None => return Ok(true),
-            Some(TopicPlace::Live(standing)) => Some(standing.floor),
+            Some(TopicPlace::Live(progress)) => Some(progress.floor),
             Some(TopicPlace::Wave(id)) => {
                 let wave = self.wave(*id);
                 if wave.is_history_only() {
@@ -196,20 +196,20 @@ impl Session {
     /// The next frame of the wave whose turn it is: a page, or its marker if nothing was left to read.
     ///
     /// # Errors
-    /// The shelf fails.
-    pub(crate) fn replay(&mut self, shelf: &impl WaveSource) -> Result<Option<Response>, StoreError> {
+    /// The source fails.
+    pub(crate) fn replay(&mut self, source: &impl WaveSource) -> Result<Option<Response>, StoreError> {
         let Some(id) = self.turns.front().copied() else { return Ok(None) };
         self.turns.rotate_left(1);
         let budget = Budget::new(self.limits.frame_messages, self.limits.frame_bytes);
         let wave = self.waves.get_mut(&id).expect("a turn ends with its wave");
-        let messages = wave.page(shelf, budget)?;
+        let messages = wave.page(source, budget)?;
         if wave.is_done() {
             self.finish(id);
         }
         if messages.is_empty() {
             return Ok(self.control());
         }
-        Ok(Some(Response::Delivery(Delivery { tag: Tag::Wave(id), messages })))
+        Ok(Some(Response::Delivery(DeliveryFrame { tag: Tag::Wave(id), messages })))
     }
 
     /// Takes fresh messages in the order of their publication; the frame of those that are live here.
@@ -221,18 +221,18 @@ impl Session {
         }
         // Stable: within each kind the order of publication stays (S4).
         messages.sort_by_key(|message| message.topic().kind());
-        Some(Response::Delivery(Delivery { tag: Tag::Live, messages }))
+        Some(Response::Delivery(DeliveryFrame { tag: Tag::Live, messages }))
     }
 
     /// Whether a fresh message is delivered live; in mid-wave its wave takes it instead (S4).
     fn goes_live(&mut self, message: &Message) -> bool {
         match self.places.get_mut(message.topic()) {
             None => false,
-            Some(TopicPlace::Live(standing)) => {
-                let fresh = standing.covered.is_before(message.id);
+            Some(TopicPlace::Live(progress)) => {
+                let fresh = progress.covered.is_before(message.id);
                 if fresh {
                     let cursor = Cursor::from(message.id);
-                    *standing = TopicProgress { floor: cursor, covered: cursor };
+                    *progress = TopicProgress { floor: cursor, covered: cursor };
                 }
                 fresh
             }
@@ -260,11 +260,11 @@ impl Session {
             // (XIP-83 on history_only).
             self.controls.push_back(Response::TopicsLive(standings.keys().cloned().collect()));
         }
-        for (topic, standing) in standings {
+        for (topic, progress) in standings {
             if history_only {
                 self.places.remove(&topic);
             } else {
-                self.places.insert(topic, TopicPlace::Live(standing));
+                self.places.insert(topic, TopicPlace::Live(progress));
             }
         }
         self.controls.push_back(Response::CatchupComplete(id));
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
     use crate::env::Disk;
     use crate::subject::xmtp::node::log::Log;
-    use crate::subject::xmtp::wire::{Add, Draft, Envelope, Kind};
+    use crate::subject::xmtp::wire::{Add, Draft, Envelope, MessageKind};
 
     /// A session over a real log, with the queue that the hub would keep.
     struct SessionBench {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     fn topic(name: &str) -> Topic {
-        Topic::new(Kind::Group, name.as_bytes())
+        Topic::new(MessageKind::Group, name.as_bytes())
     }
 
     fn mutate(id: u64, adds: &[(&str, u64)], removes: &[&str]) -> Mutate {
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn s5_a_wave_that_lost_all_its_topics_completes_before_the_next_acknowledgement() {
+    fn s5_a_wave_that_lost_all_its_topics_completes_before_the_next_acknowledgment() {
         let mut bench = bench();
         bench.publish(&["a", "b"]);
         bench.accept(mutate(1, &[("a", 0), ("b", 0)], &[]));

@@ -4,7 +4,7 @@
 
 use redb::{CommitError, DatabaseError, SetDurabilityError, StorageError, TableError, TransactionError};
 
-use crate::subject::xmtp::wire::{Kind, MessageId};
+use crate::subject::xmtp::wire::{MessageId, MessageKind};
 
 /// Why the log cannot be used. Each fits after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum StoreError {
     #[error("read {kind} message {id} of the message log: {why}")]
     Corrupt {
         /// The message's kind.
-        kind: Kind,
+        kind: MessageKind,
         /// Its id.
         id: MessageId,
         /// What is wrong.

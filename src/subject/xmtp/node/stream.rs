@@ -31,7 +31,7 @@ use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response, proto};
 /// What a stream needs of its node.
 pub(crate) struct Lent {
     /// The message log.
-    pub(crate) keeper: Arc<ReopeningLog>,
+    pub(crate) log: Arc<ReopeningLog>,
     /// The stream's queue of fresh messages.
     pub(crate) interest: Interest,
     /// For the nonces of Pings.
@@ -54,7 +54,7 @@ pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::S
         mutates: RateLimiter::new(config.limits.mutates),
         client_pings: RateLimiter::new(config.limits.client_pings),
         config: config.clone(),
-        keeper: lent.keeper,
+        log: lent.log,
         interest: lent.interest,
         dice: lent.dice,
         requests,
@@ -168,7 +168,7 @@ struct StreamTask {
     mutates: RateLimiter,
     client_pings: RateLimiter,
     config: NodeConfig,
-    keeper: Arc<ReopeningLog>,
+    log: Arc<ReopeningLog>,
     interest: Interest,
     dice: Dice,
     requests: Streaming<proto::SubscribeRequest>,
@@ -207,7 +207,7 @@ impl StreamTask {
             let sendable = self.session.has_output() || backlog == QueueState::Waiting;
             let due = self.liveness.next_deadline();
             // Requests come before the timer, so that a Pong of the last moment counts, and before
-            // sending, so that a long replay cannot hide it; the meters keep them from starving the rest.
+            // sending, so that a long replay cannot hide it; the rate limiters keep them from starving the rest.
             let step = select! {
                 biased;
                 () = self.frames.closed() => Err(NodeEnding::PeerGone),
@@ -280,7 +280,7 @@ impl StreamTask {
         change.joins().for_each(|topic| self.interest.join(topic));
         // After the joins: a message stored from here on reaches the queue, and all before is below the
         // heads (S4).
-        let heads = self.keeper.with(Log::heads)?;
+        let heads = self.log.with(Log::heads)?;
         self.session.apply(change, heads);
         Ok(())
     }
@@ -332,7 +332,7 @@ impl StreamTask {
         if !self.session.has_output() {
             return Ok(None);
         }
-        let frame = self.keeper.with(|log| self.session.replay(&log.snapshot()?))?;
+        let frame = self.log.with(|log| self.session.replay(&log.snapshot()?))?;
         match frame {
             Some(Response::Delivery(mut delivery)) if self.config.quirk == Some(NodeQuirk::MixedTags) => {
                 if let Some(Response::Delivery(live)) = self.live_frame() {

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::subject::xmtp::node::StoreError;
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::{ByKind, Heads};
-use crate::subject::xmtp::wire::{Cursor, Kind, Message, MessageId, MutateId, Topic};
+use crate::subject::xmtp::wire::{Cursor, Message, MessageId, MessageKind, MutateId, Topic};
 
 /// Where a wave reads.
 pub(crate) trait WaveSource {
@@ -34,7 +34,7 @@ pub(crate) trait WaveSource {
     ///
     /// # Errors
     /// The store fails, or what it holds is malformed.
-    fn message(&self, kind: Kind, id: MessageId) -> Result<Message, StoreError>;
+    fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError>;
 }
 
 /// The order in which a wave takes its lanes.
@@ -150,15 +150,15 @@ impl Wave {
     /// Reads the next page: as many messages as the budget admits, groups before welcomes, each ascending.
     ///
     /// # Errors
-    /// The shelf fails; then the wave cannot go on.
-    pub(crate) fn page(&mut self, shelf: &impl WaveSource, mut budget: Budget) -> Result<Vec<Message>, StoreError> {
+    /// The source fails; then the wave cannot go on.
+    pub(crate) fn page(&mut self, source: &impl WaveSource, mut budget: Budget) -> Result<Vec<Message>, StoreError> {
         while let Some(topic) = self.unsought.pop_first() {
-            self.seek(&topic, shelf)?;
+            self.seek(&topic, source)?;
         }
         let mut page = Vec::new();
-        for kind in Kind::ALL {
+        for kind in MessageKind::ALL {
             while let Some((id, topic)) = self.first(kind).cloned() {
-                let message = shelf.message(kind, id)?;
+                let message = source.message(kind, id)?;
                 if !budget.admit(&message) {
                     return Ok(page);
                 }
@@ -167,7 +167,7 @@ impl Wave {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
                     lane.floor = Cursor::from(id);
                 }
-                self.seek(&topic, shelf)?;
+                self.seek(&topic, source)?;
             }
         }
         Ok(page)
@@ -175,7 +175,7 @@ impl Wave {
 
     /// Whether everything up to the bound was read.
     pub(crate) fn is_done(&self) -> bool {
-        self.unsought.is_empty() && Kind::ALL.into_iter().all(|kind| self.first(kind).is_none())
+        self.unsought.is_empty() && MessageKind::ALL.into_iter().all(|kind| self.first(kind).is_none())
     }
 
     /// Ends the wave: what is known of each of its topics now.
@@ -189,9 +189,9 @@ impl Wave {
     }
 
     /// Looks up what follows the lane's floor.
-    fn seek(&mut self, topic: &Topic, shelf: &impl WaveSource) -> Result<(), StoreError> {
+    fn seek(&mut self, topic: &Topic, source: &impl WaveSource) -> Result<(), StoreError> {
         let Some(lane) = self.lanes.get_mut(topic) else { return Ok(()) };
-        lane.next = match shelf.next_id(topic, lane.floor)? {
+        lane.next = match source.next_id(topic, lane.floor)? {
             Some(id) => {
                 self.ahead.of_mut(topic.kind()).insert((id, topic.clone()));
                 LaneNext::Id(id)
@@ -202,7 +202,7 @@ impl Wave {
     }
 
     /// The next unread message of the kind, if it is within the bound.
-    fn first(&self, kind: Kind) -> Option<&(MessageId, Topic)> {
+    fn first(&self, kind: MessageKind) -> Option<&(MessageId, Topic)> {
         let through = *self.through.of(kind);
         let ahead = self.ahead.of(kind);
         match self.merge {
@@ -217,22 +217,22 @@ mod tests {
     use super::*;
     use crate::subject::xmtp::wire::{Draft, Envelope};
 
-    struct FakeShelf(Vec<Message>);
+    struct FakeSource(Vec<Message>);
 
-    impl WaveSource for FakeShelf {
+    impl WaveSource for FakeSource {
         fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError> {
             let follows = |message: &&Message| message.topic() == topic && after.is_before(message.id);
             Ok(self.0.iter().find(follows).map(|message| message.id))
         }
 
-        fn message(&self, kind: Kind, id: MessageId) -> Result<Message, StoreError> {
+        fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
             let found = self.0.iter().find(|message| message.id == id && message.topic().kind() == kind);
             found.cloned().ok_or(StoreError::Corrupt { kind, id, why: "it is missing".into() })
         }
     }
 
     fn topic(name: &str) -> Topic {
-        Topic::new(if name == "w" { Kind::Welcome } else { Kind::Group }, name.as_bytes())
+        Topic::new(if name == "w" { MessageKind::Welcome } else { MessageKind::Group }, name.as_bytes())
     }
 
     fn message(name: &str, id: u64) -> Message {
@@ -241,9 +241,9 @@ mod tests {
         Message { id: MessageId(id), created_ns: 0, draft }
     }
 
-    fn shelf() -> FakeShelf {
+    fn source() -> FakeSource {
         let rows = [("b", 1), ("a", 2), ("w", 1), ("a", 3), ("b", 4), ("w", 2), ("a", 5)];
-        FakeShelf(rows.map(|(name, id)| message(name, id)).to_vec())
+        FakeSource(rows.map(|(name, id)| message(name, id)).to_vec())
     }
 
     fn wave(starts: &[(&str, u64)], heads: (u64, u64)) -> Wave {
@@ -251,18 +251,18 @@ mod tests {
         Wave::new(MutateId(1), false, Merge::ById, starts, Heads::new(MessageId(heads.0), MessageId(heads.1)))
     }
 
-    fn read(wave: &mut Wave, shelf: &FakeShelf, most: usize) -> Vec<(Kind, u64)> {
-        let page = wave.page(shelf, Budget::new(most, usize::MAX)).expect("the shelf is whole");
+    fn read(wave: &mut Wave, source: &FakeSource, most: usize) -> Vec<(MessageKind, u64)> {
+        let page = wave.page(source, Budget::new(most, usize::MAX)).expect("the source is whole");
         page.iter().map(|message| (message.topic().kind(), message.id.0)).collect()
     }
 
-    const GROUP: Kind = Kind::Group;
-    const WELCOME: Kind = Kind::Welcome;
+    const GROUP: MessageKind = MessageKind::Group;
+    const WELCOME: MessageKind = MessageKind::Welcome;
 
     #[test]
     fn a_replay_is_one_merged_pass_for_each_kind() {
         let mut wave = wave(&[("a", 0), ("b", 1), ("w", 0)], (5, 2));
-        let all = read(&mut wave, &shelf(), 100);
+        let all = read(&mut wave, &source(), 100);
         assert_eq!(all, [(GROUP, 2), (GROUP, 3), (GROUP, 4), (GROUP, 5), (WELCOME, 1), (WELCOME, 2)]);
         assert!(wave.is_done());
     }
@@ -272,7 +272,7 @@ mod tests {
         let mut wave = wave(&[("a", 0), ("b", 0), ("w", 0)], (5, 2));
         let mut all = Vec::new();
         while !wave.is_done() {
-            all.extend(read(&mut wave, &shelf(), 2));
+            all.extend(read(&mut wave, &source(), 2));
         }
         let groups = (1..=5).map(|id| (GROUP, id));
         assert_eq!(all, groups.chain([(WELCOME, 1), (WELCOME, 2)]).collect::<Vec<_>>());
@@ -281,29 +281,29 @@ mod tests {
     #[test]
     fn a_wave_stops_at_the_head_at_its_start() {
         let mut wave = wave(&[("a", 0), ("w", 0)], (3, 1));
-        assert_eq!(read(&mut wave, &shelf(), 100), [(GROUP, 2), (GROUP, 3), (WELCOME, 1)]);
+        assert_eq!(read(&mut wave, &source(), 100), [(GROUP, 2), (GROUP, 3), (WELCOME, 1)]);
         assert!(wave.is_done());
-        let standing = wave.finish();
-        assert_eq!(standing[&topic("a")], TopicProgress { floor: Cursor(3), covered: Cursor(3) });
+        let progress = wave.finish();
+        assert_eq!(progress[&topic("a")], TopicProgress { floor: Cursor(3), covered: Cursor(3) });
     }
 
     #[test]
     fn a_message_that_arrives_in_mid_wave_raises_the_bound() {
-        let mut shelf = shelf();
+        let mut source = source();
         let mut wave = wave(&[("a", 0), ("b", 0)], (5, 2));
-        assert_eq!(read(&mut wave, &shelf, 100).len(), 5);
-        shelf.0.push(message("b", 6));
-        shelf.0.push(message("a", 7));
+        assert_eq!(read(&mut wave, &source, 100).len(), 5);
+        source.0.push(message("b", 6));
+        source.0.push(message("a", 7));
         wave.hold(&message("a", 7));
         assert!(!wave.is_done());
-        assert_eq!(read(&mut wave, &shelf, 100), [(GROUP, 7)]);
+        assert_eq!(read(&mut wave, &source, 100), [(GROUP, 7)]);
         assert_eq!(wave.finish()[&topic("a")], TopicProgress { floor: Cursor(7), covered: Cursor(7) });
     }
 
     #[test]
     fn what_was_replayed_or_lies_below_the_cursor_is_not_held() {
         let mut wave = wave(&[("a", 9), ("b", 0)], (5, 2));
-        assert_eq!(read(&mut wave, &shelf(), 100), [(GROUP, 1), (GROUP, 4)]);
+        assert_eq!(read(&mut wave, &source(), 100), [(GROUP, 1), (GROUP, 4)]);
         wave.hold(&message("a", 8));
         wave.hold(&message("b", 4));
         assert!(wave.is_done());
@@ -313,9 +313,9 @@ mod tests {
     #[test]
     fn a_topic_that_leaves_is_read_no_further() {
         let mut wave = wave(&[("a", 0), ("b", 0)], (5, 2));
-        assert_eq!(read(&mut wave, &shelf(), 2), [(GROUP, 1), (GROUP, 2)]);
+        assert_eq!(read(&mut wave, &source(), 2), [(GROUP, 1), (GROUP, 2)]);
         wave.remove(&topic("a"));
-        assert_eq!(read(&mut wave, &shelf(), 100), [(GROUP, 4)]);
+        assert_eq!(read(&mut wave, &source(), 100), [(GROUP, 4)]);
         wave.remove(&topic("b"));
         assert!(wave.is_empty() && wave.is_done());
     }
@@ -327,7 +327,7 @@ mod tests {
             fn next_id(&self, _: &Topic, _: Cursor) -> Result<Option<MessageId>, StoreError> {
                 Ok(Some(MessageId(1)))
             }
-            fn message(&self, kind: Kind, id: MessageId) -> Result<Message, StoreError> {
+            fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
                 Err(StoreError::Corrupt { kind, id, why: "it is missing".into() })
             }
         }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::subject::xmtp::wire::{
-    Add, Cursor, Delivery, Draft, Envelope, GroupHeader, Kind, Message, MessageId, Mutate, MutateId, Nonce, Request,
-    Response, Tag, Topic, proto,
+    Add, Cursor, DeliveryFrame, Draft, Envelope, GroupHeader, Message, MessageId, MessageKind, Mutate, MutateId, Nonce,
+    Request, Response, Tag, Topic, proto,
 };
 use crate::subject::xmtp::wire::{
     ContentType, proto::subscribe_request as request, proto::subscribe_response as response,
@@ -187,21 +187,21 @@ fn keep_good<T>(parts: impl Iterator<Item = Result<T, Malformed>>, skipped: &mut
     parts.filter_map(|part| part.map_err(|bad| skipped.push(bad)).ok()).collect()
 }
 
-fn read_delivery(messages: response::v1::Messages, skipped: &mut Vec<Malformed>) -> Delivery {
+fn read_delivery(messages: response::v1::Messages, skipped: &mut Vec<Malformed>) -> DeliveryFrame {
     let groups = messages.group_messages.into_iter().map(Message::from_group);
     let welcomes = messages.welcome_messages.into_iter().map(Message::from_welcome);
-    Delivery {
+    DeliveryFrame {
         tag: if messages.mutate_id == 0 { Tag::Live } else { Tag::Wave(MutateId(messages.mutate_id)) },
         messages: keep_good(groups.chain(welcomes), skipped),
     }
 }
 
-fn write_delivery(delivery: Delivery) -> response::v1::Messages {
+fn write_delivery(delivery: DeliveryFrame) -> response::v1::Messages {
     let (mut group_messages, mut welcome_messages) = (Vec::new(), Vec::new());
     for message in delivery.messages {
         match message.topic().kind() {
-            Kind::Group => group_messages.push(message.into_group()),
-            Kind::Welcome => welcome_messages.push(message.into_welcome()),
+            MessageKind::Group => group_messages.push(message.into_group()),
+            MessageKind::Welcome => welcome_messages.push(message.into_welcome()),
         }
     }
     let mutate_id = match delivery.tag {
@@ -221,7 +221,7 @@ impl Message {
             message.version.ok_or(Malformed::Version { frame: "GroupMessage" })?;
         let envelope =
             Envelope::Group { sender_hmac: v1.sender_hmac, should_push: v1.should_push, is_commit: v1.is_commit };
-        let draft = Draft { topic: Topic::new(Kind::Group, &v1.group_id), data: v1.data, envelope };
+        let draft = Draft { topic: Topic::new(MessageKind::Group, &v1.group_id), data: v1.data, envelope };
         Ok(Message { id: MessageId(v1.id), created_ns: v1.created_ns, draft })
     }
 
@@ -237,7 +237,7 @@ impl Message {
             wrapper_algorithm: v1.wrapper_algorithm,
             welcome_metadata: v1.welcome_metadata,
         };
-        let draft = Draft { topic: Topic::new(Kind::Welcome, &v1.installation_key), data: v1.data, envelope };
+        let draft = Draft { topic: Topic::new(MessageKind::Welcome, &v1.installation_key), data: v1.data, envelope };
         Ok(Message { id: MessageId(v1.id), created_ns: v1.created_ns, draft })
     }
 
@@ -298,7 +298,7 @@ impl Draft {
             should_push: v1.should_push,
             is_commit: header.content_type == Some(ContentType::Commit),
         };
-        Ok(Draft { topic: Topic::new(Kind::Group, &header.group_id), data: v1.data, envelope })
+        Ok(Draft { topic: Topic::new(MessageKind::Group, &header.group_id), data: v1.data, envelope })
     }
 
     /// Reads a welcome to publish.
@@ -313,7 +313,7 @@ impl Draft {
             wrapper_algorithm: v1.wrapper_algorithm,
             welcome_metadata: v1.welcome_metadata,
         };
-        Ok(Draft { topic: Topic::new(Kind::Welcome, &v1.installation_key), data: v1.data, envelope })
+        Ok(Draft { topic: Topic::new(MessageKind::Welcome, &v1.installation_key), data: v1.data, envelope })
     }
 
     /// The draft as a group message to publish.
@@ -350,7 +350,7 @@ impl Draft {
 
 /// Which page of a topic's history is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paging {
+pub(crate) struct Paging {
     /// Newest first; the default, as on the public network.
     pub descending: bool,
     /// At most so many messages; 0 leaves it to the node.
@@ -364,7 +364,7 @@ impl Paging {
     ///
     /// # Errors
     /// An unknown sort direction.
-    pub fn from_proto(info: Option<proto::PagingInfo>) -> Result<Self, Malformed> {
+    pub(crate) fn from_proto(info: Option<proto::PagingInfo>) -> Result<Self, Malformed> {
         let info = info.unwrap_or_default();
         let direction =
             proto::SortDirection::try_from(info.direction).map_err(|_| Malformed::Direction(info.direction))?;
@@ -377,7 +377,7 @@ impl Paging {
 
     /// The paging information as it is sent.
     #[must_use]
-    pub fn into_proto(self) -> proto::PagingInfo {
+    pub(crate) fn into_proto(self) -> proto::PagingInfo {
         let direction =
             if self.descending { proto::SortDirection::Descending } else { proto::SortDirection::Ascending };
         proto::PagingInfo { direction: direction.into(), limit: self.limit, id_cursor: self.cursor.0 }
@@ -386,7 +386,7 @@ impl Paging {
 
 /// One page of a topic's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// In the order asked for.
     pub messages: Vec<Message>,
     /// What to ask for next; its cursor is 0 where nothing is left.
@@ -399,7 +399,7 @@ mod tests {
     use crate::subject::xmtp::wire::application_message;
 
     fn group_message(id: u64) -> Message {
-        let topic = Topic::new(Kind::Group, b"g");
+        let topic = Topic::new(MessageKind::Group, b"g");
         let data = application_message(b"g", b"payload");
         let envelope = Envelope::Group { sender_hmac: Bytes::from_static(b"h"), should_push: true, is_commit: false };
         Message { id: MessageId(id), created_ns: 5, draft: Draft { topic, data, envelope } }
@@ -411,14 +411,14 @@ mod tests {
             wrapper_algorithm: 1,
             welcome_metadata: Bytes::from_static(b"m"),
         };
-        let draft = Draft { topic: Topic::new(Kind::Welcome, b"i"), data: Bytes::from_static(b"d"), envelope };
+        let draft = Draft { topic: Topic::new(MessageKind::Welcome, b"i"), data: Bytes::from_static(b"d"), envelope };
         Message { id: MessageId(id), created_ns: 6, draft }
     }
 
     #[test]
     fn requests_survive_the_wire() {
-        let add = Add { topic: Topic::new(Kind::Group, b"g"), cursor: Cursor(9) };
-        let removes = vec![Topic::new(Kind::Welcome, b"i")];
+        let add = Add { topic: Topic::new(MessageKind::Group, b"g"), cursor: Cursor(9) };
+        let removes = vec![Topic::new(MessageKind::Welcome, b"i")];
         let mutate = Mutate { adds: vec![add], removes, history_only: true, id: MutateId(3) };
         for request in [Request::Mutate(mutate), Request::Ping(Nonce(1)), Request::Pong(Nonce(2))] {
             let bytes = Bytes::from(request.clone().into_proto().encode_to_vec());
@@ -432,9 +432,9 @@ mod tests {
         for response in [
             Response::Started { keepalive: Some(Duration::from_secs(30)) },
             Response::Started { keepalive: None },
-            Response::Delivery(Delivery { tag: Tag::Wave(MutateId(4)), messages: messages.clone() }),
-            Response::Delivery(Delivery { tag: Tag::Live, messages }),
-            Response::TopicsLive(vec![Topic::new(Kind::Group, b"g")]),
+            Response::Delivery(DeliveryFrame { tag: Tag::Wave(MutateId(4)), messages: messages.clone() }),
+            Response::Delivery(DeliveryFrame { tag: Tag::Live, messages }),
+            Response::TopicsLive(vec![Topic::new(MessageKind::Group, b"g")]),
             Response::CatchupComplete(MutateId(4)),
             Response::Ping(Nonce(1)),
             Response::Pong(Nonce(2)),
@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_mutate_with_one_bad_topic_is_refused_whole() {
-        let good = Mutate { removes: vec![Topic::new(Kind::Group, b"g")], ..Mutate::default() };
+        let good = Mutate { removes: vec![Topic::new(MessageKind::Group, b"g")], ..Mutate::default() };
         let mut frame = write_mutate(good);
         frame.removes.push(Bytes::from_static(&[7]));
         assert_eq!(read_mutate(frame), Err(Malformed::TopicKind { prefix: 7 }));
@@ -475,7 +475,7 @@ mod tests {
         let v1 = response::V1 { response: Some(response::v1::Response::TopicsLive(live)) };
         let frame = proto::SubscribeResponse { version: Some(response::Version::V1(v1)) };
         let (read, skipped) = Response::from_proto(frame).expect("readable");
-        assert_eq!(read, Response::TopicsLive(vec![Topic::new(Kind::Group, &[1])]));
+        assert_eq!(read, Response::TopicsLive(vec![Topic::new(MessageKind::Group, &[1])]));
         assert_eq!(skipped, [Malformed::TopicKind { prefix: 9 }, Malformed::EmptyTopic]);
     }
 

@@ -74,7 +74,7 @@ pub enum Request {
 
 /// Messages of one wave or of the live flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
+pub struct DeliveryFrame {
     /// What produced the frame.
     pub tag: Tag,
     /// Ascending by id within each kind; groups come before welcomes.
@@ -90,10 +90,10 @@ pub enum Response {
         keepalive: Option<Duration>,
     },
     /// Messages.
-    Delivery(Delivery),
+    Delivery(DeliveryFrame),
     /// The topics whose replay has ended (S9).
     TopicsLive(Vec<Topic>),
-    /// The acknowledgement of one Mutate (S9).
+    /// The acknowledgment of one Mutate (S9).
     CatchupComplete(MutateId),
     /// Ask for a Pong.
     Ping(Nonce),

@@ -14,7 +14,7 @@ const LENGTH_MAX: usize = (1 << 30) - 1;
 
 /// What a private message says of its content without revealing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentType {
+pub(crate) enum ContentType {
     /// An application message.
     Application,
     /// A proposal.
@@ -25,7 +25,7 @@ pub enum ContentType {
 
 /// The readable part of a group message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupHeader {
+pub(crate) struct GroupHeader {
     /// The group that the message belongs to.
     pub group_id: Bytes,
     /// Known for private messages only.
@@ -37,7 +37,7 @@ impl GroupHeader {
     ///
     /// # Errors
     /// [`Malformed::GroupMessage`] where `data` is no MLS 1.0 message for a group.
-    pub fn read(data: &Bytes) -> Result<Self, Malformed> {
+    pub(crate) fn read(data: &Bytes) -> Result<Self, Malformed> {
         let mut rest = data.clone();
         let version = rest.try_get_u16().map_err(|_| Malformed::GroupMessage("it ends inside its version"))?;
         if version != MLS_10 {

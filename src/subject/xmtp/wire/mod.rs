@@ -23,12 +23,14 @@ mod topic;
 pub mod proto;
 
 pub use crate::channel::{Cursor, MessageId};
-pub use convert::{Malformed, Page, Paging};
-pub use frame::{Add, Delivery, Mutate, MutateId, Nonce, Request, Response, Tag};
-pub use group_header::{ContentType, GroupHeader, application_message};
+pub use convert::Malformed;
+pub(crate) use convert::{Page, Paging};
+pub use frame::{Add, DeliveryFrame, Mutate, MutateId, Nonce, Request, Response, Tag};
+pub use group_header::application_message;
+pub(crate) use group_header::{ContentType, GroupHeader};
 pub use message::{Draft, Envelope, Message};
-pub use tap::GrpcFrames;
-pub use topic::{Kind, Topic};
+pub(crate) use tap::GrpcFrames;
+pub use topic::{MessageKind, Topic};
 
 /// The HTTP/2 path of the mutable subscription.
-pub const SUBSCRIBE_PATH: &str = "/xmtp.mls.api.v1.MlsApi/Subscribe";
+pub(crate) const SUBSCRIBE_PATH: &str = "/xmtp.mls.api.v1.MlsApi/Subscribe";

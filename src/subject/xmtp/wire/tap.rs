@@ -13,13 +13,13 @@ const PREFIX: usize = 5;
 
 /// What has arrived of a gRPC body and is not yet a whole message.
 #[derive(Debug, Default)]
-pub struct GrpcFrames {
+pub(crate) struct GrpcFrames {
     pending: BytesMut,
 }
 
 impl GrpcFrames {
     /// Takes the next bytes of the body.
-    pub fn push(&mut self, data: &Bytes) {
+    pub(crate) fn push(&mut self, data: &Bytes) {
         self.pending.extend_from_slice(data);
     }
 
@@ -27,7 +27,7 @@ impl GrpcFrames {
     ///
     /// # Errors
     /// The body is compressed, or a message is longer than 25 MiB.
-    pub fn next_message(&mut self) -> Result<Option<Bytes>, Malformed> {
+    pub(crate) fn next_message(&mut self) -> Result<Option<Bytes>, Malformed> {
         if self.pending.len() < PREFIX {
             return Ok(None);
         }

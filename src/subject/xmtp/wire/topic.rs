@@ -9,32 +9,32 @@ use crate::subject::xmtp::wire::Malformed;
 
 /// The kinds of message; each has its own id sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
+pub enum MessageKind {
     /// Group messages: first byte 0x00.
     Group,
     /// Welcomes: first byte 0x01.
     Welcome,
 }
 
-impl Kind {
+impl MessageKind {
     /// Both kinds, in the order of their prefix.
-    pub const ALL: [Kind; 2] = [Kind::Group, Kind::Welcome];
+    pub const ALL: [MessageKind; 2] = [MessageKind::Group, MessageKind::Welcome];
 
     /// The first byte of the kind's topics.
     #[must_use]
     pub fn prefix(self) -> u8 {
         match self {
-            Kind::Group => 0,
-            Kind::Welcome => 1,
+            MessageKind::Group => 0,
+            MessageKind::Welcome => 1,
         }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for MessageKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Kind::Group => "group",
-            Kind::Welcome => "welcome",
+            MessageKind::Group => "group",
+            MessageKind::Welcome => "welcome",
         })
     }
 }
@@ -46,7 +46,7 @@ pub struct Topic(Bytes);
 impl Topic {
     /// The topic of that kind whose bytes after the prefix are `rest`: a group id or an installation key.
     #[must_use]
-    pub fn new(kind: Kind, rest: &[u8]) -> Self {
+    pub fn new(kind: MessageKind, rest: &[u8]) -> Self {
         let mut bytes = BytesMut::with_capacity(rest.len() + 1);
         bytes.put_u8(kind.prefix());
         bytes.put_slice(rest);
@@ -67,8 +67,8 @@ impl Topic {
 
     /// The topic's kind.
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        if self.0[0] == 0 { Kind::Group } else { Kind::Welcome }
+    pub fn kind(&self) -> MessageKind {
+        if self.0[0] == 0 { MessageKind::Group } else { MessageKind::Welcome }
     }
 
     /// The bytes after the prefix: a group id or an installation key.
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn a_topic_keeps_its_kind_and_bytes() {
-        let topic = Topic::new(Kind::Welcome, b"key");
+        let topic = Topic::new(MessageKind::Welcome, b"key");
         assert_eq!(topic.bytes().as_ref(), b"\x01key");
         assert_eq!(Topic::parse(topic.bytes().clone()), Ok(topic.clone()));
-        assert_eq!((topic.kind(), topic.rest().as_ref()), (Kind::Welcome, b"key".as_ref()));
+        assert_eq!((topic.kind(), topic.rest().as_ref()), (MessageKind::Welcome, b"key".as_ref()));
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_topic_prints_as_text_where_it_can() {
-        assert_eq!(Topic::new(Kind::Group, b"alpha").to_string(), "group:alpha");
-        assert_eq!(Topic::new(Kind::Group, &[0xff]).to_string(), "group:0xff");
+        assert_eq!(Topic::new(MessageKind::Group, b"alpha").to_string(), "group:alpha");
+        assert_eq!(Topic::new(MessageKind::Group, &[0xff]).to_string(), "group:0xff");
     }
 }

@@ -8,7 +8,7 @@ use crate::env::Dice;
 use crate::history::{Event, Recorder, key_of};
 use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client::Publisher;
-use crate::subject::xmtp::wire::{Draft, Envelope, Kind, Topic, application_message};
+use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 use crate::subject::xmtp::workload::Schedule;
 
 /// One request carries at most so many messages: about 1 MiB of 1 KiB messages, far below gRPC's limits.
@@ -41,12 +41,12 @@ impl Payloads {
         self.dice.fill_bytes(&mut payload[unique..]);
         let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
         match topic.kind() {
-            Kind::Group => Draft {
+            MessageKind::Group => Draft {
                 data: application_message(&topic.rest(), &payload),
                 topic,
                 envelope: Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false },
             },
-            Kind::Welcome => Draft {
+            MessageKind::Welcome => Draft {
                 data: payload.into(),
                 topic,
                 envelope: Envelope::Welcome {
@@ -90,7 +90,7 @@ async fn send(publisher: &mut Publisher, payloads: &mut Payloads, mut count: usi
         count -= part;
         let drafts: Vec<_> = (0..part).map(|_| payloads.draw()).collect();
         // One request carries one kind of message.
-        for kind in Kind::ALL {
+        for kind in MessageKind::ALL {
             let drafts: Vec<_> = drafts.iter().filter(|draft| draft.topic.kind() == kind).cloned().collect();
             if !drafts.is_empty() {
                 send_one_kind(publisher, drafts, recorder).await;

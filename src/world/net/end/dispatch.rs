@@ -45,7 +45,7 @@ impl End {
         Dispatch::Segment(segment, Segments::EMPTY)
     }
 
-    /// What was written, unless it waits for an acknowledgement first.
+    /// What was written, unless it waits for an acknowledgment first.
     fn dispatch_data(&mut self, clock: Duration) -> Dispatch {
         if self.retransmission.as_ref().is_some_and(|pending| pending.holds_back()) {
             return Dispatch::Nothing;
@@ -107,7 +107,7 @@ impl End {
             }
             TcpSegment::Syn
             | TcpSegment::SynAck
-            | TcpSegment::Acknowledgement { .. }
+            | TcpSegment::Acknowledgment { .. }
             | TcpSegment::WindowUpdate { .. }
             | TcpSegment::Probe
             | TcpSegment::Reset => {}

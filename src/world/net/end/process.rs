@@ -40,7 +40,7 @@ impl End {
             TcpSegment::Syn => self.want(Want::SynAck),
             TcpSegment::SynAck => self.process_syn_ack(clock),
             TcpSegment::Burst { burst, .. } => return self.process_burst(burst),
-            TcpSegment::Acknowledgement { expected } => self.process_acknowledgement(clock, *expected),
+            TcpSegment::Acknowledgment { expected } => self.process_acknowledgment(clock, *expected),
             TcpSegment::WindowUpdate { bytes } => self.process_window_update(clock, *bytes),
             TcpSegment::Probe => self.want(Want::Answer),
             TcpSegment::Reset => self.process_reset(),
@@ -73,10 +73,10 @@ impl End {
         self.expected
     }
 
-    /// A segment for a connection that the kernel does not know. Nobody answers RST, and an acknowledgement is none.
+    /// A segment for a connection that the kernel does not know. Nobody answers RST, and an acknowledgment is none.
     fn process_unknown(segment: &TcpSegment) -> TcpReply {
         match segment {
-            TcpSegment::Reset | TcpSegment::Acknowledgement { .. } => TcpReply::Nothing,
+            TcpSegment::Reset | TcpSegment::Acknowledgment { .. } => TcpReply::Nothing,
             TcpSegment::Syn
             | TcpSegment::SynAck
             | TcpSegment::Burst { .. }
@@ -113,7 +113,7 @@ impl End {
         }
     }
 
-    fn process_acknowledgement(&mut self, clock: Duration, expected: u64) {
+    fn process_acknowledgment(&mut self, clock: Duration, expected: u64) {
         if let Some(pending) = &mut self.retransmission
             && pending.acknowledge(clock, expected)
             && pending.is_empty()

@@ -4,7 +4,7 @@
 //! to know links and the world's time; it reads its own kernel's clock, which stands still while the host sleeps.
 //!
 //! ```text
-//!  a burst is lost, or its acknowledgement              timer                924.6 s, or the user timeout
+//!  a burst is lost, or its acknowledgment              timer                924.6 s, or the user timeout
 //! -----------------------------------------> Missing ----------> Retransmitting ----------> given up
 //!        3 segments after it arrived: timer soon <_|                 | timer: again, twice as late
 //!                          everything is acknowledged: over <--------+
@@ -20,7 +20,7 @@ use crate::world::net::segment::Burst;
 const TIMEOUT_SLACK_MIN: Duration = Duration::from_millis(200);
 /// A timeout doubles up to this (RFC 6298 section 5.5; Linux, TCP_RTO_MAX).
 const TIMEOUT_MAX: Duration = Duration::from_secs(120);
-/// So many acknowledgements of later segments mean that a segment is lost (RFC 5681 section 3.2).
+/// So many acknowledgments of later segments mean that a segment is lost (RFC 5681 section 3.2).
 const DUPLICATES_MIN: u32 = 3;
 /// A sender gives up at the first timeout so long after the first retransmission: what 15 retransmissions take from
 /// the least timeout on (Linux, ip-sysctl, tcp_retries2).
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_begins_the_wait_anew_and_the_last_acknowledgement_ends_it() {
+    fn progress_begins_the_wait_anew_and_the_last_acknowledgment_ends_it() {
         let mut retransmission = with([3, 1, 2]);
         retransmission.expire(SENT + Duration::from_secs(1), NO_LIMITS);
         assert!(retransmission.holds_back());

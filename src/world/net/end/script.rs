@@ -103,7 +103,7 @@ impl Player<'_> {
             TcpSegment::WindowUpdate { bytes } => self.end.lose_window_update(bytes),
             TcpSegment::Syn
             | TcpSegment::SynAck
-            | TcpSegment::Acknowledgement { .. }
+            | TcpSegment::Acknowledgment { .. }
             | TcpSegment::Probe
             | TcpSegment::Reset => {}
         }
@@ -177,7 +177,7 @@ fn parse(words: &[&str]) -> TcpSegment {
             let burst = Burst { sequence: number(sequence) as u64, bytes, finish: finish == ["fin"] };
             TcpSegment::Burst { burst, sent: Duration::ZERO }
         }
-        ["ack", expected] => TcpSegment::Acknowledgement { expected: number(expected) as u64 },
+        ["ack", expected] => TcpSegment::Acknowledgment { expected: number(expected) as u64 },
         ["window", bytes] => TcpSegment::WindowUpdate { bytes: number(bytes) },
         ["probe"] => TcpSegment::Probe,
         ["rst"] => TcpSegment::Reset,
@@ -193,7 +193,7 @@ fn describe(segment: &TcpSegment) -> String {
             let finish = if burst.finish { " fin" } else { "" };
             format!("data {} {}{finish}", burst.sequence, burst.bytes.len())
         }
-        TcpSegment::Acknowledgement { expected } => format!("ack {expected}"),
+        TcpSegment::Acknowledgment { expected } => format!("ack {expected}"),
         TcpSegment::WindowUpdate { bytes } => format!("window {bytes}"),
         TcpSegment::Probe => "probe".to_owned(),
         TcpSegment::Reset => "rst".to_owned(),

@@ -187,7 +187,7 @@ async fn a_probe_is_answered_times_out_or_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wire_that_takes_nothing_is_wedged_past_the_backlog() {
+async fn a_wire_that_takes_nothing_ends_the_stream_past_the_backlog() {
     let mut script = ScriptedNode::new();
     let (mut connection, visit) = script.meet(script.settings()).await;
     visit.start(10);
@@ -195,11 +195,11 @@ async fn a_wire_that_takes_nothing_is_wedged_past_the_backlog() {
     let mut submitted = 0;
     while connection.mutate(Mutate { adds: vec![add(&name, 0)], ..mutate(2) }).await == Ok(()) {
         submitted += 1;
-        assert!(submitted < 1_000, "never wedged");
+        assert!(submitted < 1_000, "never full");
         tokio::task::yield_now().await;
     }
-    assert!(submitted > 64 + 128, "wedged below its bounds: {submitted}");
-    assert_eq!(connection.ending().await.cause, Cause::Wedged);
+    assert!(submitted > 64 + 128, "full below its bounds: {submitted}");
+    assert_eq!(connection.ending().await.cause, Cause::BacklogFull);
     drop(visit);
 }
 
@@ -248,7 +248,7 @@ async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_finish_changes_nothing() {
+async fn a_canceled_finish_changes_nothing() {
     let mut script = ScriptedNode::new();
     let (connection, mut visit) = script.meet(script.settings()).await;
     for id in 2..66 {

@@ -10,7 +10,7 @@ use tonic::Status;
 use crate::subject::xmtp::client::tests::message;
 use crate::subject::xmtp::client::tests::script::{CONNECTION_AGE, Letter, ScriptedNode, address};
 use crate::subject::xmtp::client::{PublishError, Publisher, PublisherConfig};
-use crate::subject::xmtp::wire::{Draft, Envelope, Kind, Topic, application_message};
+use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 
 fn group_draft() -> Draft {
     Draft { data: application_message(b"a", b"hello"), ..message("a", 1).draft }
@@ -22,7 +22,7 @@ fn welcome_draft() -> Draft {
         wrapper_algorithm: 1,
         welcome_metadata: Bytes::new(),
     };
-    Draft { topic: Topic::new(Kind::Welcome, b"i"), data: Bytes::from_static(b"w"), envelope }
+    Draft { topic: Topic::new(MessageKind::Welcome, b"i"), data: Bytes::from_static(b"w"), envelope }
 }
 
 fn publisher(script: &ScriptedNode) -> Publisher {

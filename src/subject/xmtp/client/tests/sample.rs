@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use crate::subject::xmtp::wire::{Add, Cursor, Draft, Envelope, Kind, Message, MessageId, Topic};
+use crate::subject::xmtp::wire::{Add, Cursor, Draft, Envelope, Message, MessageId, MessageKind, Topic};
 
 /// A group topic.
 pub(crate) fn topic(name: &str) -> Topic {
-    Topic::new(Kind::Group, name.as_bytes())
+    Topic::new(MessageKind::Group, name.as_bytes())
 }
 
 /// That topic from that cursor.

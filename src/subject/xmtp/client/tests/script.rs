@@ -15,7 +15,9 @@ use crate::env::{Address, Env};
 use crate::subject::xmtp::client::tests::world::{Witness, World};
 use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, StreamSettings};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
-use crate::subject::xmtp::wire::{Delivery, Draft, Message, Mutate, MutateId, Nonce, Request, Response, Tag, proto};
+use crate::subject::xmtp::wire::{
+    DeliveryFrame, Draft, Message, Mutate, MutateId, Nonce, Request, Response, Tag, proto,
+};
 
 type RpcReply<T> = Result<tonic::Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -69,7 +71,7 @@ impl Visit {
 
     /// Sends messages of the live flow.
     pub(super) fn deliver(&self, messages: impl Into<Vec<Message>>) {
-        self.say(Response::Delivery(Delivery { tag: Tag::Live, messages: messages.into() }));
+        self.say(Response::Delivery(DeliveryFrame { tag: Tag::Live, messages: messages.into() }));
     }
 
     /// Ends the stream with a status.

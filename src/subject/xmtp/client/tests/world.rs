@@ -10,7 +10,8 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::env::{Address, Asked, Dice, Die, Disk, FakeDisk, Listener, Socket, Surroundings, TcpOptions};
+use crate::env::fake_disk::FakeDisk;
+use crate::env::{Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
 use crate::subject::xmtp::client::{ClientNotice, ClientObserver};
 
 /// What a pipe holds in each direction.
