@@ -149,14 +149,16 @@ fn the_page_of_sims_has_every_key() {
 }
 
 #[test]
-fn the_page_of_sims_has_every_key_of_every_kind_of_fault() {
-    let page = page("docs/sims.md");
-    let common = page.first_cells("## `[[fault]]`");
-    assert_eq!(page.first_cells("## Kinds of faults"), kinds());
+fn the_page_of_faults_has_every_key_of_every_kind() {
+    let common = page("docs/sims.md").first_cells("## `[[fault]]`");
+    let sections = page("docs/faults.md").sections("### `");
     for kind in kinds() {
         let refusal = refusal(&format!("fault.1={{ kind = \"{kind}\", bogus = 1 }}"));
         let keys = listed(&refusal, "the keys in `fault.1` are ");
-        let told = page.row("## Kinds of faults", &kind);
+        let section = sections.iter().find(|(heading, _)| heading.trim_end_matches('`') == kind);
+        let (_, text) = section.unwrap_or_else(|| panic!("{kind} has no section"));
+        let (_, told) = text.split_once("- **Keys:** ").unwrap_or_else(|| panic!("{kind} has no line of keys"));
+        let (told, _) = told.split_once("- **Felt as:** ").expect("then what is felt");
         let missing: Vec<&String> =
             keys.difference(&common).filter(|key| !told.contains(&format!("`{key}`"))).collect();
         assert!(missing.is_empty(), "{kind}: {missing:?} is not in {told}");

@@ -183,6 +183,33 @@ fn modules_import_only_from_floors_below() {
     );
 }
 
+/// What CONTRIBUTING.md promises to who adds a fault, counted on one that brought a harm of its own.
+#[test]
+fn a_fault_is_added_in_six_files() {
+    let is_named =
+        |text: &str| ["mtu-black-hole", "mtu_black_hole", "MtuBlackHole"].iter().any(|name| text.contains(name));
+    let tree = tree();
+    let by_hand = tree.iter().filter(|source| {
+        // What a command writes, and what tests and the list of changes say of it, is not counted.
+        let is_counted =
+            source.path.starts_with("src/") || source.path.starts_with("sims/") || source.path.starts_with("docs/");
+        let is_code = source.path.ends_with(".rs");
+        let in_code = source.words.iter().any(|word| !word.in_test && is_named(&word.text));
+        is_counted && if is_code { in_code } else { is_named(&source.text) }
+    });
+    let mut paths: Vec<&str> = by_hand.map(|source| source.path.as_str()).collect();
+    paths.sort_unstable();
+    let expected = [
+        "docs/faults.md",
+        "sims/mtu-black-hole.toml",
+        "src/fault/harm.rs",
+        "src/fault/kinds.rs",
+        "src/fault/kinds/mtu_black_hole.rs",
+        "src/world/net/harm.rs",
+    ];
+    assert_eq!(paths, expected);
+}
+
 #[test]
 fn every_file_begins_with_its_purpose() {
     let law = |source: &Source| {

@@ -50,6 +50,7 @@ macro_rules! kinds {
         pub const KINDS: &[Row] = &[
             $(Row {
                 name: $name,
+                example: $kind::EXAMPLE,
                 read: |section, scene| Some($kind::read(section, scene)?.into()),
                 drawn: $kind::DRAWN,
             },)+
@@ -89,6 +90,8 @@ kinds! {
 pub struct Row {
     /// The name that a sim file uses.
     pub name: &'static str,
+    /// The keys of a good one besides those that every fault has, in a sim with a `node`, a `proxy` and a `client-1`.
+    pub example: &'static str,
     /// Reads its keys besides those that every fault has.
     pub(crate) read: fn(&mut Section<'_>, &Scene<'_>) -> Option<Fault>,
     /// How a storm draws it; none where nothing converges after it, or another row draws it.

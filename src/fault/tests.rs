@@ -360,28 +360,7 @@ fn what_a_partition_covers_is_refused() {
 
 /// One good fault of each kind, apart from each other in time.
 fn one_of_each() -> String {
-    let rest = |kind: &str| match kind {
-        "proxy-silence-upstream" => "on = \"client-*\"\ndirection = \"to-node\"",
-        "power-off" => "on = \"node\"\nunsynced = \"torn\"\npoint = \"before durable-write 3\"",
-        "disk-restored" => "on = \"node\"\nfrom = \"1s\"",
-        "restart-loop" => "on = \"node\"\nup = \"2s\"\ndown = \"1s\"",
-        "clock-step" => "on = \"node\"\nby = \"-5m\"",
-        "clock-drift" => "on = \"node\"\nppm = -200",
-        "backlog-full" => "on = [\"node\", \"proxy\"]",
-        "name-fails" | "name-dead" => "on = \"client-1\"\nname = \"proxy\"",
-        "name-moves" => "on = \"client-1\"\nname = \"proxy\"\nto = \"node\"",
-        "partition" => "from = \"node\"\nto = \"proxy\"\none-way = true",
-        "latency" => "from = \"node\"\nlatency = \"50ms..2s long-tailed\"",
-        "bandwidth" => "from = \"node\"\nrate = \"64KiB/s\"",
-        "loss" => "from = \"node\"\nrate = \"2.5%\"\nburst = 4",
-        "syn-loss" => "from = \"node\"\nrate = \"9%\"",
-        "mtu-black-hole" => "from = \"node\"\nlargest = \"1200B\"",
-        "idle-drop" => "from = \"node\"\nafter = \"350s\"\nthen = \"drop\"",
-        "slow-sync" => "on = \"node\"\ntakes = \"2s\"",
-        "bit-rot" => "on = \"node\"\nrate = \"0.05%\"",
-        _ => "on = \"node\"",
-    };
-    let faults = (1..).zip(KINDS).map(|(turn, row)| fault(&format!("{}s", turn * 30), "30s", row.name, rest(row.name)));
+    let faults = (1..).zip(KINDS).map(|(turn, row)| fault(&format!("{}s", turn * 30), "30s", row.name, row.example));
     faults.collect()
 }
 

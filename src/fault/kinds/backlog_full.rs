@@ -22,6 +22,7 @@ pub struct BacklogFull {
 }
 
 impl BacklogFull {
+    pub(crate) const EXAMPLE: &'static str = "on = [\"node\", \"proxy\"]";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Connections,
         lasts_min_ms: 5000,

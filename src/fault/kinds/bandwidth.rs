@@ -22,6 +22,7 @@ pub struct NarrowLink {
 }
 
 impl NarrowLink {
+    pub(crate) const EXAMPLE: &'static str = "from = \"node\"\nrate = \"64KiB/s\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::SlowLinks,
         lasts_min_ms: 5000,

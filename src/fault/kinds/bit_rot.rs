@@ -25,6 +25,7 @@ pub struct BitRot {
 }
 
 impl BitRot {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\nrate = \"0.05%\"";
     pub(crate) const DRAWN: Option<Drawn> = None;
 
     pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {

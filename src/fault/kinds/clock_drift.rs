@@ -27,6 +27,7 @@ pub struct ClockDrift {
 }
 
 impl ClockDrift {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\nppm = -200";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Clocks,
         lasts_min_ms: 10000,

@@ -28,6 +28,7 @@ pub struct ClockStep {
 }
 
 impl ClockStep {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\nby = \"-5m\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Clocks,
         lasts_min_ms: 1000,

@@ -23,6 +23,7 @@ pub struct DiskLost {
 }
 
 impl DiskLost {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Disks,
         lasts_min_ms: 1000,

@@ -25,6 +25,7 @@ pub struct DiskRestored {
 }
 
 impl DiskRestored {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\nfrom = \"1s\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Disks,
         lasts_min_ms: 1000,

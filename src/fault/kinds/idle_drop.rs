@@ -27,6 +27,7 @@ pub struct IdleDrop {
 }
 
 impl IdleDrop {
+    pub(crate) const EXAMPLE: &'static str = "from = \"node\"\nafter = \"350s\"\nthen = \"drop\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Connections,
         lasts_min_ms: 60000,

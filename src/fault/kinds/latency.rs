@@ -22,6 +22,7 @@ pub struct SlowLink {
 }
 
 impl SlowLink {
+    pub(crate) const EXAMPLE: &'static str = "from = \"node\"\nlatency = \"50ms..2s long-tailed\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::SlowLinks,
         lasts_min_ms: 5000,

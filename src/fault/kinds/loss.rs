@@ -27,6 +27,7 @@ pub struct SegmentLoss {
 }
 
 impl SegmentLoss {
+    pub(crate) const EXAMPLE: &'static str = "from = \"node\"\nrate = \"2.5%\"\nburst = 4";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Loss,
         lasts_min_ms: 5000,

@@ -27,6 +27,7 @@ pub struct MtuBlackHole {
 }
 
 impl MtuBlackHole {
+    pub(crate) const EXAMPLE: &'static str = "from = \"node\"\nlargest = \"1200B\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Loss,
         lasts_min_ms: 10000,

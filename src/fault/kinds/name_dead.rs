@@ -25,6 +25,7 @@ pub struct NameDead {
 }
 
 impl NameDead {
+    pub(crate) const EXAMPLE: &'static str = "on = \"client-1\"\nname = \"proxy\"";
     pub(crate) const DRAWN: Option<Drawn> = None;
 
     pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {

@@ -25,6 +25,7 @@ pub struct NameFails {
 }
 
 impl NameFails {
+    pub(crate) const EXAMPLE: &'static str = "on = \"client-1\"\nname = \"proxy\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Names,
         lasts_min_ms: 5000,

@@ -27,6 +27,7 @@ pub struct NameMoves {
 }
 
 impl NameMoves {
+    pub(crate) const EXAMPLE: &'static str = "on = \"client-1\"\nname = \"proxy\"\nto = \"node\"";
     pub(crate) const DRAWN: Option<Drawn> = None;
 
     pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {

@@ -22,6 +22,7 @@ pub struct Partition {
 }
 
 impl Partition {
+    pub(crate) const EXAMPLE: &'static str = "from = \"node\"\nto = \"proxy\"\none-way = true";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Partitions,
         lasts_min_ms: 1000,

@@ -22,6 +22,7 @@ pub struct Pause {
 }
 
 impl Pause {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Pauses,
         lasts_min_ms: 1000,

@@ -29,6 +29,7 @@ const FATES: [(&str, Unsynced); 3] =
     [("lost", Unsynced::Lost), ("torn", Unsynced::Torn), ("reordered", Unsynced::Reordered)];
 
 impl PowerOff {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\nunsynced = \"torn\"\npoint = \"before durable-write 3\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Power,
         lasts_min_ms: 1_000,

@@ -24,6 +24,7 @@ pub struct ProcessKill {
 }
 
 impl ProcessKill {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Deaths,
         lasts_min_ms: 100,

@@ -28,6 +28,7 @@ pub struct ProxySilence {
 const WAYS: [(&str, Way); 2] = [("to-node", Way::ToNode), ("to-client", Way::ToClient)];
 
 impl ProxySilence {
+    pub(crate) const EXAMPLE: &'static str = "on = \"client-*\"\ndirection = \"to-node\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Silences,
         lasts_min_ms: 5_000,

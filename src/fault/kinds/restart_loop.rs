@@ -31,6 +31,7 @@ pub struct RestartLoop {
 }
 
 impl RestartLoop {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\nup = \"2s\"\ndown = \"1s\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Deaths,
         lasts_min_ms: 10_000,

@@ -27,6 +27,7 @@ pub struct SlowSync {
 }
 
 impl SlowSync {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\ntakes = \"2s\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Disks,
         lasts_min_ms: 5000,

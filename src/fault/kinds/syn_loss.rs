@@ -22,6 +22,7 @@ pub struct SynLoss {
 }
 
 impl SynLoss {
+    pub(crate) const EXAMPLE: &'static str = "from = \"node\"\nrate = \"9%\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Connections,
         lasts_min_ms: 10000,

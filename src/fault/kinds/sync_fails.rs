@@ -22,6 +22,7 @@ pub struct SyncFails {
 }
 
 impl SyncFails {
+    pub(crate) const EXAMPLE: &'static str = "on = \"node\"";
     pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
         family: Family::Disks,
         lasts_min_ms: 1000,
