@@ -235,6 +235,7 @@ fn expected(waves: &[&str]) -> Vec<Committed> {
     (1..).zip(texts).map(|(id, (number, text))| (topic(number), MessageId(id), payload(number, &text))).collect()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 fn committed(log: &[Seen]) -> Vec<Committed> {
     let batches = log.iter().filter_map(|seen| match seen {
         Seen::Client(client::ClientNotice::Committed { messages, .. }) => Some(messages.clone()),
@@ -249,6 +250,7 @@ async fn the_watchdog_and_not_http2_finds_a_proxy_gone_silent_and_no_message_is_
     timeout(PATIENCE, play()).await.expect("the stack heals in time");
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 async fn play() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let mut stack = Stack::start(folder.path()).await;
@@ -291,6 +293,7 @@ async fn play() {
 }
 
 /// The silence was one: PINGs were answered, nothing was delivered, the node did store, and the watchdog found it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 fn judge_silence(stack: &Stack, attempt: u64) {
     let silence = stack.seen_in_silence();
     let count = |is_meant: fn(&Seen) -> bool| silence.iter().filter(|seen| is_meant(seen)).count();

@@ -151,6 +151,7 @@ struct WaitBook<'h> {
 }
 
 impl<'h> WaitBook<'h> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         match &record.event {
             Event::Dialing { attempt } => return self.dial(index, record, *attempt),

@@ -56,10 +56,8 @@ fn evidence(judgement: &Judgement) -> Option<&Evidence> {
 
 /// The terms on which a history is judged: they stand at its head.
 pub(crate) fn terms(history: &History) -> Option<&Terms> {
-    match &history.records().first()?.event {
-        Event::Began(terms) => Some(terms),
-        _ => None,
-    }
+    let Event::Began(terms) = &history.records().first()?.event else { return None };
+    Some(terms)
 }
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ impl<'h> Watch<'h> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) {
         match &record.event {
             Event::Opened { attempt, .. } => self.open(index, record, *attempt),

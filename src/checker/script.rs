@@ -216,6 +216,7 @@ impl Script {
         verdict
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
     pub(crate) fn condemned_by(self, checker: &dyn Checker) -> Evidence {
         match self.judged_by(checker) {
             Verdict::Fail(evidence) => evidence,
@@ -223,6 +224,7 @@ impl Script {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
     pub(crate) fn acquitted_by(self, checker: &dyn Checker) -> String {
         match self.judged_by(checker) {
             Verdict::Pass { seen } => seen,
@@ -230,6 +232,7 @@ impl Script {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
     pub(crate) fn puzzles(self, checker: &dyn Checker) -> String {
         match self.judged_by(checker) {
             Verdict::Unknown { reason } => reason,

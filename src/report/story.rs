@@ -110,6 +110,7 @@ impl<'a> StoryTeller<'a> {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a story tells of what concerns it, and a new event does not")]
     fn tell(&mut self, record: &Record) {
         match &record.event {
             Event::FaultBegan(clause) => self.begin_fault(record, clause),

@@ -119,6 +119,7 @@ fn name_of(path: &Path) -> String {
 }
 
 /// Why a sim could not be read, in the words of somebody who wanted to play it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and may grow")]
 fn unreadable(path: &Path, error: io::Error) -> LibraryError {
     let path = path.to_owned();
     match error.kind() {

@@ -141,6 +141,7 @@ fn down<'i>(item: &'i mut Item, name: &str) -> Result<&'i mut Item, Refused> {
 }
 
 /// Puts a value at `name` within `item`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and may grow")]
 fn put(item: &mut Item, name: &str, mut value: Value) -> Result<(), Refused> {
     if let Some(length) = length(item) {
         let index = index(name, length)?;

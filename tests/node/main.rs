@@ -176,6 +176,7 @@ async fn t16_a_replay_is_merged_by_id_over_its_topics_for_each_kind() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 async fn t18_the_seam_loses_nothing_doubles_nothing_and_does_not_hold_up_other_topics() {
     let bench = Bench::start(limited(NodeLimits { frame_messages: 10, frames: 1, ..NodeLimits::default() })).await;
     let mut wire = bench.subscribe().await;
@@ -321,6 +322,7 @@ async fn one_bad_message_stores_none_of_its_request() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 async fn the_quirks_of_the_shell_show() {
     let bench = Bench::start(NodeConfig { quirk: Some(NodeQuirk::AcksUnstored), ..NodeConfig::default() }).await;
     for _ in 0..20 {

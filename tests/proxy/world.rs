@@ -105,6 +105,7 @@ impl Recorder {
         self.all().iter().filter(|notice| is_meant(notice)).count()
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
     pub fn bytes(&self, way: Direction, what: ProxyFate) -> usize {
         let size = |notice: &ProxyNotice| match notice {
             ProxyNotice::Data { direction, fate, data, .. } if *direction == way && *fate == what => data.len(),

@@ -156,6 +156,6 @@ fn names_flag(text: &str) -> bool {
     text.match_indices("--").any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + 2..].chars().next();
-        !before.is_some_and(|letter| letter == '-') && after.is_some_and(|letter| letter.is_ascii_lowercase())
+        before != Some('-') && after.is_some_and(|letter| letter.is_ascii_lowercase())
     })
 }

@@ -30,6 +30,7 @@ pub(crate) struct Exchange<'f> {
 /// What arrives.
 impl Exchange<'_> {
     /// A segment arrives at an end.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are handed on alike")]
     pub(crate) fn land(&mut self, to: TcpSide, segment: TcpSegment) {
         match segment {
             TcpSegment::Burst { burst, .. } if self.is_smooth(to, &burst) => {

@@ -52,6 +52,7 @@ struct WaveBook<'h> {
 }
 
 impl<'h> WaveBook<'h> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         let (stream, judged) = match &record.event {
             Event::Tapped { stream, way, fate, frame } => {

@@ -44,6 +44,7 @@ pub enum InboxError {
 }
 
 /// redb has an error type per operation, and each becomes the general one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and may grow")]
 fn refine(error: impl Into<redb::Error>) -> InboxError {
     match error.into() {
         redb::Error::Corrupted(why) => InboxError::Corrupt(format!("it is corrupt: {why}")),

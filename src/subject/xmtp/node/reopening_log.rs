@@ -139,6 +139,7 @@ mod tests {
     }
 
     /// The group heads at each opening, and the reasons of each failure.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
     fn told(notices: &Notices) -> (Vec<u64>, Vec<String>) {
         let (mut heads, mut reasons) = (Vec::new(), Vec::new());
         for notice in notices.0.lock().expect("not poisoned").iter() {

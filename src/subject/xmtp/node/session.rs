@@ -320,6 +320,7 @@ mod tests {
         Mutate { history_only: true, ..mutate(id, adds, removes) }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
     fn show(frame: &Response) -> String {
         let names = |topics: &[Topic]| topics.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         match frame {

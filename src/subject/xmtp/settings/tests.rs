@@ -147,7 +147,7 @@ fn every_key_is_read() {
     };
     assert_eq!(settings.workload, workload);
     let promise = Promise {
-        verdict: Promised::Fail { checker: "delivery".into() },
+        verdict: Promised::Fail { checker: "delivery" },
         within: secs(120),
         sometimes: vec![&RECONNECT_BY_WATCHDOG],
     };
@@ -443,7 +443,7 @@ fn settings_change_the_sim_and_its_text() {
 #[test]
 fn settings_are_judged_together() {
     let pair = set(SMALL, &["promise.verdict=fail", "promise.checker=waves"]).expect("a good sim");
-    assert_eq!(pair.promise.verdict, Promised::Fail { checker: "waves".into() });
+    assert_eq!(pair.promise.verdict, Promised::Fail { checker: "waves" });
     assert!(set(SMALL, &["promise.verdict=fail"]).is_err());
 }
 

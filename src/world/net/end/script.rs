@@ -60,7 +60,7 @@ fn play(end: End, script: &str) {
     assert_eq!(player.played.join("\n"), lines.join("\n"));
 }
 
-fn verb<'l>(line: &'l str) -> &'l str {
+fn verb(line: &str) -> &str {
     line.split(' ').nth(1).expect("a verb")
 }
 

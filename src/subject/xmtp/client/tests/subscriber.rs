@@ -54,6 +54,7 @@ async fn take_call(script: &mut ScriptedNode) -> (Visit, u64, MutateId) {
     (visit, mutate.adds[0].cursor.0, mutate.id)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 fn committed(script: &ScriptedNode) -> Vec<u64> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
         ClientNotice::Committed { messages, .. } => Some(messages),
@@ -67,6 +68,7 @@ fn stored(script: &ScriptedNode) -> Vec<u64> {
     inbox.journal_from(0, usize::MAX).expect("readable").iter().map(|entry| entry.id.0).collect()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 fn causes(script: &ScriptedNode) -> Vec<Cause> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
         ClientNotice::Ended { cause, .. } => Some(cause),
@@ -214,6 +216,7 @@ async fn only_a_malformed_address_ends_a_subscriber() {
 }
 
 /// The reasons, and when each was told.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 fn failures(script: &ScriptedNode) -> Vec<String> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
         ClientNotice::StoreFailed { why } => Some(why),
@@ -223,6 +226,7 @@ fn failures(script: &ScriptedNode) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
 async fn an_inbox_that_fails_ends_the_attempt_and_is_opened_again_with_what_is_durable() {
     let mut script = ScriptedNode::new();
     let _running = start(&script, config(None), Duration::ZERO);
