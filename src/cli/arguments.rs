@@ -17,7 +17,7 @@ use crate::trial::EngineKind;
 /// Deterministic network fault injection for streaming gRPC clients.
 ///
 /// A real tonic client and a real tonic node, over real HTTP/2 bytes, on a simulated network, behind a proxy
-/// that answers HTTP/2 PING while it drops everything else. Judges whether heartbeats and watchdog
+/// that can answer HTTP/2 PING while it drops everything else. Judges whether heartbeats and watchdog
 /// reconnects restore delivery with no gap and no duplicate. Same sim and seed: same history, bit for bit.
 #[derive(Debug, Parser)]
 #[command(name = "pulseless", version, after_help = EXIT_CODES)]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::cast::HostName;
 use crate::fault::kind::{Hold, Target};
-use crate::fault::read::DraftClause;
+use crate::fault::plan::DraftClause;
 use crate::fault::{Between, Clause};
 use crate::grammar::{Problem, Section, spell};
 

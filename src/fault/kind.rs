@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cast::HostName;
-use crate::fault::storm::Draw;
+use crate::fault::draw::Draw;
 use crate::fault::{Between, Death, Family, Fault, Harm};
 
 /// One kind of fault with its particulars. Its words are its `Display`.

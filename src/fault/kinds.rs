@@ -9,13 +9,38 @@ use crate::fault::kind::{Drawn, Excuse, Hold, Kind, Step, Target};
 use crate::fault::read::Scene;
 use crate::grammar::Section;
 
+// Named here, where the formatter sees them.
+mod backlog_full;
+mod bandwidth;
+mod bit_rot;
+mod clock_drift;
+mod clock_step;
 mod death;
+mod disk_full;
+mod disk_lost;
+mod disk_restored;
+mod idle_drop;
+mod latency;
+mod loss;
+mod mtu_black_hole;
 mod name;
+mod name_dead;
+mod name_fails;
+mod name_moves;
+mod partition;
+mod pause;
+mod power_off;
+mod process_kill;
+mod proxy_silence;
+mod restart_loop;
+mod slow_sync;
+mod suspend;
+mod syn_loss;
+mod sync_fails;
 
 /// Makes the modules of all kinds, the type of any of them, and the table.
 macro_rules! kinds {
     ($($name:literal => $module:ident::$kind:ident,)+) => {
-        $(mod $module;)+
         $(pub use $module::$kind;)+
 
         /// One kind of fault with its particulars.

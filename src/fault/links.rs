@@ -8,9 +8,9 @@ use toml_edit::Value;
 
 use crate::cast::HostName;
 use crate::fault::Between;
+use crate::fault::draw::Draw;
 use crate::fault::hosts::{EVERYBODY, match_hosts, read_hosts};
 use crate::fault::read::Scene;
-use crate::fault::storm::Draw;
 use crate::fault::write;
 use crate::grammar::{Entry, Section};
 

@@ -4,6 +4,7 @@
 //! `[[fault]]` tables of a sim, read and refused in one place whoever wrote it: a file, the seed, or a hand.
 
 mod contradiction;
+mod draw;
 mod family;
 mod harm;
 mod hosts;

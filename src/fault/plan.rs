@@ -1,11 +1,15 @@
 //! A plan: the faults of one trial on a timeline.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::fault::Fault;
+
+/// Far more faults than anybody can follow in a report.
+pub(crate) const FAULTS_MAX: u32 = 1_000;
 
 /// Which way bytes travel through the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
@@ -49,6 +53,16 @@ pub struct Clause {
     pub fault: Fault,
     /// Who put it there.
     pub origin: Origin,
+}
+
+/// A clause that may have no number yet, and where the text says when it begins.
+pub(crate) struct DraftClause {
+    /// The fault's name, such as `fault.2`.
+    pub(crate) key: String,
+    /// Where `at` stands.
+    pub(crate) span: Range<usize>,
+    /// The clause.
+    pub(crate) clause: Clause,
 }
 
 impl Clause {

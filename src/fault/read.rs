@@ -3,20 +3,17 @@
 //! Refuses to know the keys of a kind.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
 use crate::cast::Cast;
 use crate::fault::contradiction::note_contradictions;
+use crate::fault::plan::{DraftClause, FAULTS_MAX};
 use crate::fault::times::ClauseTimes;
 use crate::fault::{Clause, KINDS, Origin, Plan};
 use crate::grammar::refusal::{Notes, Problem, Refusal};
 use crate::grammar::{Entry, Section};
-
-/// Far more faults than anybody can follow in a report.
-const FAULTS_MAX: u32 = 1_000;
 
 /// What the rest of the file says that matters to faults; none where that part has a problem of its own.
 pub(crate) struct PlanFrame {
@@ -36,16 +33,6 @@ pub(crate) struct Scene<'s> {
     pub(crate) frame: &'s PlanFrame,
     /// The fault's times.
     pub(crate) times: &'s ClauseTimes,
-}
-
-/// A clause that may have no number yet, and where the text says when it begins.
-pub(crate) struct DraftClause {
-    /// The fault's name, such as `fault.2`.
-    pub(crate) key: String,
-    /// Where `at` stands.
-    pub(crate) span: Range<usize>,
-    /// The clause.
-    pub(crate) clause: Clause,
 }
 
 /// Reads the plan `name` from a text of `[[fault]]` tables and nothing else.

@@ -3,15 +3,16 @@
 //! Refuses to know kinds: each says how it is drawn. Each family and each clause has dice of its own, so that leaving
 //! one out leaves the others as they were; only what contradicted the one that was left out may come to light.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-use crate::cast::{Cast, HostName, Member};
+use crate::cast::Cast;
 use crate::env::{Dice, Die};
 use crate::fault::contradiction::contradiction;
+use crate::fault::draw::{Draw, TICK_MS, whole_ticks};
 use crate::fault::kind::{Drawn, Target};
+use crate::fault::plan::FAULTS_MAX;
 use crate::fault::{Clause, Family, KINDS, Origin, Plan, Storm};
 
 /// Every clause of a storm ends so long before the calm: TCP that doubled its retransmission timeout in a partition
@@ -19,16 +20,15 @@ use crate::fault::{Clause, Family, KINDS, Origin, Plan, Storm};
 pub(crate) const HEALING: Duration = Duration::from_secs(120);
 /// A storm that lasts shorter has no room for its clauses.
 pub(crate) const WINDOW_MIN: Duration = Duration::from_secs(60);
-/// Times are drawn in tenths of a second, so that a reader of a plan can remember them.
-const TICK_MS: u64 = 100;
 
 /// The faults of one trial: those of the file, and what the seed draws besides.
 ///
-/// A drawn clause that contradicts the file's, or one drawn before it, is left out.
+/// A drawn clause that contradicts the file's, or one drawn before it, is left out; so is what a plan has no room for.
 pub(crate) fn add_storm(plan: &Plan, storm: &Storm, cast: &Cast, calm_begins: Duration, seed: u64) -> Plan {
     let mut clauses = plan.clauses.clone();
     for drawn in draw_storm(storm, cast, calm_begins, seed) {
-        if !clauses.iter().any(|clause| contradiction(clause, &drawn).is_some()) {
+        let has_room = clauses.len() < FAULTS_MAX as usize;
+        if has_room && !clauses.iter().any(|clause| contradiction(clause, &drawn).is_some()) {
             clauses.push(drawn);
         }
     }
@@ -47,7 +47,8 @@ fn draw_storm(storm: &Storm, cast: &Cast, calm_begins: Duration, seed: u64) -> V
         let count = dice.random_range(1..=2 * storm.intensity - 1);
         for index in 1..=count {
             let dice = Dice::named(seed, &Die::StormClause { family: family.name(), index });
-            drawn.extend(Draw { cast, dice, at: Duration::ZERO }.clause(family, storm.begins, end));
+            let draw = Draw { cast, dice, at: Duration::ZERO };
+            drawn.extend(draw_clause(draw, family, storm.begins, end));
         }
     }
     drawn
@@ -71,85 +72,17 @@ fn kinds(family: Family) -> Vec<Drawn> {
     KINDS.iter().filter_map(|row| row.drawn).filter(|drawn| drawn.family == family).collect()
 }
 
-/// One clause while it is drawn: the dice, and what a kind may ask of them.
-pub(crate) struct Draw<'s> {
-    /// Who takes part.
-    pub(crate) cast: &'s Cast,
-    dice: Dice,
-    at: Duration,
-}
-
-impl Draw<'_> {
-    /// Draws a clause of a family that begins at `begins` or later and has ended by `end`; none where the cast has
-    /// nobody on whom the drawn kind could fall.
-    fn clause(mut self, family: Family, begins: Duration, end: Duration) -> Option<Clause> {
-        let kind = *self.one_of(&kinds(family));
-        let begins = whole_ticks(begins + Duration::from_millis(TICK_MS - 1));
-        let room = whole_ticks(end).saturating_sub(begins).max(1);
-        let lasts = (self.spread(kind.lasts_min_ms, kind.lasts_max_ms) / TICK_MS).clamp(1, room);
-        let at = begins + self.dice.random_range(0..=room - lasts);
-        self.at = Duration::from_millis(at * TICK_MS);
-        let fault = (kind.fault)(&mut self);
-        let is_idle = matches!(fault.target(), Target::Hosts(on) if on.is_empty());
-        let lasts = Duration::from_millis(lasts * TICK_MS);
-        (!is_idle).then_some(Clause { number: 0, at: self.at, lasts, fault, origin: Origin::Storm })
-    }
-
-    /// A number of which each doubling between the bounds is equally likely, drawn without floating point.
-    pub(crate) fn spread(&mut self, least: u64, most: u64) -> u64 {
-        let doublings = (most / least.max(1)).max(1).ilog2();
-        let low = least << self.dice.random_range(0..=doublings);
-        self.dice.random_range(low..=most.min(low * 2).max(low))
-    }
-
-    /// A number, each as likely as any other.
-    pub(crate) fn uniform(&mut self, least: u32, most: u32) -> u32 {
-        self.dice.random_range(least..=most)
-    }
-
-    pub(crate) fn time(&mut self, least_ms: u64, most_ms: u64) -> Duration {
-        Duration::from_millis(self.spread(least_ms, most_ms))
-    }
-
-    /// A time before the clause begins.
-    pub(crate) fn time_before(&mut self) -> Duration {
-        let earlier = self.dice.random_range(0..whole_ticks(self.at).max(1));
-        Duration::from_millis(earlier * TICK_MS)
-    }
-
-    pub(crate) fn number(&mut self, least: u32, most: u32) -> u32 {
-        let drawn = self.spread(least.into(), most.into());
-        u32::try_from(drawn).expect("it lies between two of 32 bits")
-    }
-
-    pub(crate) fn coin(&mut self) -> bool {
-        self.one_in(2)
-    }
-
-    pub(crate) fn one_in(&mut self, count: i32) -> bool {
-        self.dice.random_range(0..count) == 0
-    }
-
-    pub(crate) fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        &choices[self.dice.random_range(0..choices.len())]
-    }
-
-    /// One host in some role of whose hosts `can` holds, in one case of three all of them; none where it holds of nobody.
-    pub(crate) fn hosts(&mut self, can: fn(&Member) -> bool) -> BTreeSet<HostName> {
-        let cast = self.cast;
-        let roles = cast.roles(can);
-        if roles.is_empty() {
-            return BTreeSet::new();
-        }
-        let role = *self.one_of(&roles);
-        let hosts = cast.of_role(role);
-        if self.one_in(3) {
-            return hosts.into_iter().cloned().collect();
-        }
-        BTreeSet::from([(*self.one_of(&hosts)).clone()])
-    }
-}
-
-fn whole_ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX) / TICK_MS
+/// Draws a clause of a family that begins at `begins` or later and has ended by `end`; none where the cast has nobody on
+/// whom the drawn kind could fall.
+fn draw_clause(mut draw: Draw<'_>, family: Family, begins: Duration, end: Duration) -> Option<Clause> {
+    let kind = *draw.one_of(&kinds(family));
+    let begins = whole_ticks(begins + Duration::from_millis(TICK_MS - 1));
+    let room = whole_ticks(end).saturating_sub(begins).max(1);
+    let lasts = (draw.spread(kind.lasts_min_ms, kind.lasts_max_ms) / TICK_MS).clamp(1, room);
+    let at = begins + draw.dice.random_range(0..=room - lasts);
+    draw.at = Duration::from_millis(at * TICK_MS);
+    let fault = (kind.fault)(&mut draw);
+    let is_idle = matches!(fault.target(), Target::Hosts(on) if on.is_empty());
+    let lasts = Duration::from_millis(lasts * TICK_MS);
+    (!is_idle).then_some(Clause { number: 0, at: draw.at, lasts, fault, origin: Origin::Storm })
 }

@@ -81,7 +81,7 @@ fn write_promise(text: &mut String, sim: &SimFile) -> std::fmt::Result {
             }
         }
         Promised::Fail { checker } => {
-            writeln!(text, "  the checker `{checker}` catches the planted bug, before any other checker")?;
+            writeln!(text, "  the checker `{checker}` fails, before any other checker")?;
         }
     }
     writeln!(

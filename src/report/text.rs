@@ -87,7 +87,7 @@ fn write_verdicts(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fm
 fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction, paint: Paint) -> std::fmt::Result {
     let promise = match &outcome.sim.promise.verdict {
         Promised::Pass => "every checker passes".to_owned(),
-        Promised::Fail { checker } => format!("{checker} catches the planted bug, before any other checker"),
+        Promised::Fail { checker } => format!("{checker} fails, before any other checker"),
     };
     writeln!(text, "\npromise  {promise}")?;
     let reason = match &outcome.conclusion {

@@ -60,7 +60,7 @@ const TABLES: &[KeyTable] = &[
     KeyTable {
         name: "promise",
         keys: &[
-            key("verdict", "`\"pass\"` or `\"fail\"`", REQUIRED, "every checker passes, or a planted bug is caught"),
+            key("verdict", "`\"pass\"` or `\"fail\"`", REQUIRED, "every checker passes, or one fails as it must"),
             key("checker", "a checker", "none", "which must speak first; with `fail` only"),
             key("within", "duration", "`1m`", "after the calm began, everybody has everything within this time"),
             key("sometimes", "array of milestones", "none", "must happen at least once, or the trial is unknown"),

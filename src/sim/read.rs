@@ -13,13 +13,11 @@ use crate::grammar::measure::{read_bandwidth, read_latency, read_percent};
 use crate::grammar::quantity::{Latency, spell};
 use crate::grammar::refusal::{Notes, Problem, Refusal, listed};
 use crate::grammar::section::{Entry, Found, Section, excluded};
-use crate::sim::file::{LinkSettings, Promise, Promised, SimFile};
+use crate::sim::file::{LinkSettings, Promise, Promised, SimFile, TRIAL_MAX};
 
 use crate::sim::setting::{Setting, apply};
 use crate::subject::{Reading, Subject, Subjects};
 
-/// A week: the longest timer in reach is an hour, and a client that stays connected for days has seen it often.
-pub(crate) const TRIAL_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// The calm of a sim that does not say: time for a watchdog (3 × 30 s) and a backoff (30 s) to run out once (C2).
 const CALM: Duration = Duration::from_secs(180);
 /// A link that loses more than every second segment for good carries nothing to be judged.

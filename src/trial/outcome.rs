@@ -102,7 +102,7 @@ fn broken_pass(judgements: &[Judgement]) -> Option<String> {
 
 fn broken_fail(promised: &str, judgements: &[Judgement]) -> Option<String> {
     match checker::first_to_speak(judgements) {
-        None => Some(format!("the planted bug survived: {promised} was promised to fail, and no checker did")),
+        None => Some(format!("nothing was caught: {promised} was promised to fail, and no checker did")),
         Some(first) if first.checker != promised => Some(match &first.verdict {
             Verdict::Fail(evidence) => format!(
                 "{promised} was promised to speak first, and {} did, at {}: {}",

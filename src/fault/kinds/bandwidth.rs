@@ -47,7 +47,10 @@ impl Kind for NarrowLink {
     }
 
     fn harm(&self) -> Harm {
-        Harm::Link { between: self.between.clone(), harm: LinkHarm::Bandwidth { bytes_per_second: self.bytes_per_second } }
+        Harm::Link {
+            between: self.between.clone(),
+            harm: LinkHarm::Bandwidth { bytes_per_second: self.bytes_per_second },
+        }
     }
 
     fn keys(&self) -> Vec<(&'static str, Value)> {

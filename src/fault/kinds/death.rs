@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use toml_edit::Value;
 
 use crate::cast::HostName;
+use crate::fault::draw::Draw;
 use crate::fault::hosts::{EVERYBODY, WITH_DISK, read_on};
 use crate::fault::kind::Hold;
 use crate::fault::read::Scene;
-use crate::fault::storm::Draw;
 use crate::fault::{Landmark, Moment, Point, write};
 use crate::grammar::{Entry, Found, Problem, Section};
 

@@ -43,8 +43,7 @@ impl IdleDrop {
     pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {
         let range = IDLE_MIN..=scene.frame.longest;
         let after = section.required("after", "after = \"350s\"", |entry| entry.duration(range));
-        let then = section
-            .required("then", "then = \"drop\"", |entry| entry.choice("fate of later packets", &FATES));
+        let then = section.required("then", "then = \"drop\"", |entry| entry.choice("fate of later packets", &FATES));
         let between = read_between(section, scene);
         Some(IdleDrop { between: between?, after: after?.value, then: then?.value })
     }

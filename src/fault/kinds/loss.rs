@@ -52,11 +52,15 @@ impl Kind for SegmentLoss {
     }
 
     fn harm(&self) -> Harm {
-        Harm::Link { between: self.between.clone(), harm: LinkHarm::Loss { basis_points: self.basis_points, burst: self.burst } }
+        Harm::Link {
+            between: self.between.clone(),
+            harm: LinkHarm::Loss { basis_points: self.basis_points, burst: self.burst },
+        }
     }
 
     fn keys(&self) -> Vec<(&'static str, Value)> {
-        self.between.keys(vec![("rate", spell_percent(self.basis_points).into()), ("burst", i64::from(self.burst).into())])
+        self.between
+            .keys(vec![("rate", spell_percent(self.basis_points).into()), ("burst", i64::from(self.burst).into())])
     }
 
     fn excuse(&self) -> Excuse {

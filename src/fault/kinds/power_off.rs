@@ -43,8 +43,8 @@ impl PowerOff {
     });
 
     pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {
-        let unsynced = section
-            .optional("unsynced", Unsynced::Lost, |entry| entry.choice("fate of unsynced writes", &FATES));
+        let unsynced =
+            section.optional("unsynced", Unsynced::Lost, |entry| entry.choice("fate of unsynced writes", &FATES));
         let (on, point) = death::read_mortals(section, scene)?;
         Some(PowerOff { on, point, unsynced: unsynced?.value })
     }
