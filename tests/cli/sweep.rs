@@ -219,8 +219,7 @@ fn a_digest_file_that_cannot_be_used_is_refused_before_anything_is_played() {
         &["digest file words.txt, line 2: `12` is not a digest", "a line is a sim, a seed"],
     );
     scratch.write("digests.txt", format!("good 1 {}\n", "0".repeat(32)));
-    let parts =
-        ["digest file digests.txt has no line for good seed 2", "write one with `pulseless sweep --digests`"];
+    let parts = ["digest file digests.txt has no line for good seed 2", "write one with `pulseless sweep --digests`"];
     refuse("--compare", "digests.txt", &parts);
     refuse("--compare", "missing.txt", &["failed to read digest file missing.txt: No such file"]);
     scratch.write("binary.txt", [0xff, 0xfe, 0x00]);
