@@ -1,4 +1,4 @@
-//! A planted bug, [`KeepsHalfReadFrame`](crate::subject::xmtp::client::Quirk): what was read of a frame when its
+//! A planted bug, [`KeepsHalfReadFrame`](crate::subject::xmtp::client::ClientQuirk): what was read of a frame when its
 //! connection broke is put before the next connection's bytes.
 //!
 //! Refuses to stand on any path without the bug.
