@@ -113,7 +113,7 @@ pub struct Member {
 impl Member {
     /// Whether it dials anybody.
     #[must_use]
-    pub fn is_dialing(&self) -> bool {
+    pub(crate) fn is_dialing(&self) -> bool {
         !self.dials.is_empty()
     }
 }
@@ -131,7 +131,7 @@ impl Cast {
 
     /// Every host, in the order of the cast.
     #[must_use]
-    pub fn members(&self) -> &[Member] {
+    pub(crate) fn members(&self) -> &[Member] {
         &self.0
     }
 
@@ -168,7 +168,7 @@ impl Cast {
 
     /// Whether the streams of others pass through that host, or end there.
     #[must_use]
-    pub fn carries_streams(&self, host: &str) -> bool {
+    pub(crate) fn carries_streams(&self, host: &str) -> bool {
         self.find(host).is_some_and(|member| member.abilities.carries)
     }
 }

@@ -57,7 +57,7 @@ pub struct Cursor(pub u64);
 impl Cursor {
     /// Whether the message of that id is still to come.
     #[must_use]
-    pub fn is_before(self, id: MessageId) -> bool {
+    pub(crate) fn is_before(self, id: MessageId) -> bool {
         id.0 > self.0
     }
 }

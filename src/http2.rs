@@ -3,13 +3,13 @@
 //! Refuses to know what payloads mean, and holds nothing back. A stream that is not HTTP/2 has no frames.
 
 /// What a client sends first (RFC 9113 section 3.4).
-pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The flag that makes a SETTINGS or a PING an answer (RFC 9113 sections 6.5 and 6.7).
-pub const ACK: u8 = 0x1;
+pub(crate) const ACK: u8 = 0x1;
 
 /// What a frame is (RFC 9113 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameKind {
+pub(crate) enum FrameKind {
     /// Section 6.1.
     Data,
     /// Section 6.2.
@@ -54,7 +54,7 @@ impl From<u8> for FrameKind {
 
 /// A frame's header (RFC 9113 section 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameHeader {
+pub(crate) struct FrameHeader {
     /// The payload's bytes: 24 bits.
     pub length: usize,
     /// What the frame is.
@@ -67,7 +67,7 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// The bytes of every header.
-    pub const LENGTH: usize = 9;
+    pub(crate) const LENGTH: usize = 9;
 
     /// Reads a header. The reserved bit before the stream is ignored.
     #[must_use]
@@ -83,7 +83,7 @@ impl FrameHeader {
 
     /// The bytes of the whole frame.
     #[must_use]
-    pub fn frame_length(&self) -> usize {
+    pub(crate) fn frame_length(&self) -> usize {
         FrameHeader::LENGTH + self.length
     }
 }
@@ -97,7 +97,7 @@ impl FrameHeader {
 ///    +-----------> Opaque <------------+
 /// ```
 #[derive(Debug)]
-pub struct FrameScanner {
+pub(crate) struct FrameScanner {
     state: ScanState,
     /// A server begins with SETTINGS (RFC 9113 section 3.4): one that does not speaks something else. A client has
     /// shown by its preface what it speaks.
@@ -125,13 +125,13 @@ impl FrameScanner {
 
     /// Of what a server sends.
     #[must_use]
-    pub fn of_server() -> Self {
+    pub(crate) fn of_server() -> Self {
         FrameScanner { state: ScanState::NEXT, is_first: true }
     }
 
     /// So many bytes can pass before the last byte of a frame of that kind; 0: it is the next.
     #[must_use]
-    pub fn before_end_of(&self, kind: FrameKind) -> usize {
+    pub(crate) fn before_end_of(&self, kind: FrameKind) -> usize {
         match &self.state {
             ScanState::Preface { read } => PREFACE.len() - read,
             ScanState::Header { read, .. } if read + 1 < FrameHeader::LENGTH => FrameHeader::LENGTH - 1 - read,

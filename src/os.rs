@@ -49,7 +49,7 @@ impl Os {
 
     /// Listens on that host's address: a name or an IP address of this machine.
     #[must_use]
-    pub fn listening_on(self, host: impl Into<String>) -> Self {
+    pub(crate) fn listening_on(self, host: impl Into<String>) -> Self {
         Os { host: host.into(), ..self }
     }
 }

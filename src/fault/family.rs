@@ -69,7 +69,7 @@ impl Family {
 
     /// What happens, in one line.
     #[must_use]
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Family::Partitions => "nothing passes between some hosts, both ways or one",
             Family::SlowLinks => "bytes take long, or few of them pass",

@@ -106,7 +106,7 @@ pub enum Step {
 
 /// How a storm draws a kind.
 #[derive(Clone, Copy)]
-pub struct Drawn {
+pub(crate) struct Drawn {
     /// With whom.
     pub(crate) family: Family,
     /// How long it lasts at least, in milliseconds.

@@ -10,9 +10,8 @@ pub(crate) mod refusal;
 pub(crate) mod section;
 
 pub use keys::{KeyHelp, KeyTable, key};
-pub use quantity::{
-    BadQuantity, DURATION_FORM, Latency, Rate, Shape, count, duration, spell, spell_percent, spell_size, spell_step,
-};
-pub use readable::Readable;
+pub use quantity::{BadQuantity, Latency, Rate, Shape, count, duration, spell};
+pub(crate) use quantity::{DURATION_FORM, spell_percent, spell_size, spell_step};
+pub(crate) use readable::Readable;
 pub use refusal::{Problem, Refusal};
 pub use section::{Entry, Found, Section};

@@ -7,21 +7,23 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// What would be a duration; goes after "write".
-pub const DURATION_FORM: &str = "a duration with the units ms, s, m and h, such as \"250ms\", \"30s\" or \"1h30m\"";
+pub(crate) const DURATION_FORM: &str =
+    "a duration with the units ms, s, m and h, such as \"250ms\", \"30s\" or \"1h30m\"";
 /// What would be a latency; goes after "write".
-pub const LATENCY_FORM: &str = "a duration or a range of two, with the units ms, s, m and h, such as \"5ms\", \"1ms..20ms\" \
+pub(crate) const LATENCY_FORM: &str = "a duration or a range of two, with the units ms, s, m and h, such as \"5ms\", \"1ms..20ms\" \
      or \"1ms..2s long-tailed\"";
 /// What would be a rate; goes after "write".
-pub const RATE_FORM: &str = "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"";
+pub(crate) const RATE_FORM: &str = "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"";
 /// What would be a size; goes after "write".
-pub const SIZE_FORM: &str = "a size with the unit B, KiB or MiB, such as \"200B\" or \"16KiB\"";
+pub(crate) const SIZE_FORM: &str = "a size with the unit B, KiB or MiB, such as \"200B\" or \"16KiB\"";
 
 /// What would be a bandwidth; goes after "write".
-pub const BANDWIDTH_FORM: &str = "a bandwidth with the unit B/s, KiB/s or MiB/s, such as \"64KiB/s\" or \"10MiB/s\"";
+pub(crate) const BANDWIDTH_FORM: &str =
+    "a bandwidth with the unit B/s, KiB/s or MiB/s, such as \"64KiB/s\" or \"10MiB/s\"";
 /// What would be a percentage; goes after "write".
-pub const PERCENT_FORM: &str = "a percentage with at most two decimals, such as \"0.05%\", \"2.5%\" or \"100%\"";
+pub(crate) const PERCENT_FORM: &str = "a percentage with at most two decimals, such as \"0.05%\", \"2.5%\" or \"100%\"";
 /// What would be a step of a clock; goes after "write".
-pub const STEP_FORM: &str = "a step with a sign and the units ms, s, m and h, such as \"+5m\" or \"-30s\"";
+pub(crate) const STEP_FORM: &str = "a step with a sign and the units ms, s, m and h, such as \"+5m\" or \"-30s\"";
 
 /// The units of a duration in milliseconds, longest first: the order in which they are written.
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -154,7 +156,7 @@ pub fn spell(duration: Duration) -> String {
 
 /// Writes a size as a sim file would: `16KiB`, `1500B`.
 #[must_use]
-pub fn spell_size(bytes: u64) -> String {
+pub(crate) fn spell_size(bytes: u64) -> String {
     let fits = |(_, scale): &&(&str, u64)| bytes > 0 && bytes.is_multiple_of(*scale);
     let (unit, scale) = SIZE_UNITS.iter().rev().find(fits).unwrap_or(&SIZE_UNITS[0]);
     format!("{}{unit}", bytes / scale)
@@ -162,7 +164,7 @@ pub fn spell_size(bytes: u64) -> String {
 
 /// Writes hundredths of a percent as a sim file would: `2.5%`, `0.05%`.
 #[must_use]
-pub fn spell_percent(basis_points: u32) -> String {
+pub(crate) fn spell_percent(basis_points: u32) -> String {
     match (basis_points / 100, basis_points % 100) {
         (whole, 0) => format!("{whole}%"),
         (whole, part) if part % 10 == 0 => format!("{whole}.{}%", part / 10),
@@ -172,7 +174,7 @@ pub fn spell_percent(basis_points: u32) -> String {
 
 /// Writes a step as a sim file would: `+5m`, `-1s500ms`.
 #[must_use]
-pub fn spell_step(by_ms: i64) -> String {
+pub(crate) fn spell_step(by_ms: i64) -> String {
     let sign = if by_ms < 0 { '-' } else { '+' };
     format!("{sign}{}", spell(Duration::from_millis(by_ms.unsigned_abs())))
 }
@@ -296,7 +298,7 @@ pub fn bandwidth(text: &str) -> Result<u64, BadQuantity> {
 ///
 /// # Errors
 /// There is no number, no percent sign, a sign, or more than two decimals.
-pub fn percent(text: &str) -> Result<u32, BadQuantity> {
+pub(crate) fn percent(text: &str) -> Result<u32, BadQuantity> {
     let number = text.strip_suffix('%').ok_or_else(|| BadQuantity::NoPercent(text.into()))?.trim_end();
     let (whole, decimals) = number.split_once('.').map_or((number, None), |(whole, part)| (whole, Some(part)));
     if whole.contains(',') {

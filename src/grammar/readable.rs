@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Prints a duration for people, rounded to the millisecond: `0s`, `250ms`, `12m 3.2s`, `1h 5s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Readable(pub Duration);
+pub(crate) struct Readable(pub Duration);
 
 impl fmt::Display for Readable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -135,7 +135,7 @@ impl Problem {
     }
 
     /// Says `label` at the first place.
-    pub fn label(mut self, label: impl Into<String>) -> Self {
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         if let Some(first) = self.labels.first_mut() {
             first.set_label(Some(label.into()));
         }
@@ -149,7 +149,7 @@ impl Problem {
     }
 
     /// Says what would be right.
-    pub fn advice(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn advice(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
         self
     }

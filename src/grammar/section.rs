@@ -81,7 +81,7 @@ impl<'t> Section<'t> {
     }
 
     /// What `read` makes of the entry; a missing one is a problem, `example` what it would look like.
-    pub fn required<T>(
+    pub(crate) fn required<T>(
         &mut self,
         name: &'static str,
         example: &str,
@@ -159,7 +159,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The problem of a value of the wrong type; `form` goes after "write".
-    pub fn mistyped(&self, form: &str) -> Problem {
+    pub(crate) fn mistyped(&self, form: &str) -> Problem {
         let found = match self.value.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -201,7 +201,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a number within a range; `otherwise` tells in a help what else it may be.
-    pub fn number_or(&self, range: RangeInclusive<u32>, otherwise: &str) -> Result<u32, Problem> {
+    pub(crate) fn number_or(&self, range: RangeInclusive<u32>, otherwise: &str) -> Result<u32, Problem> {
         let form = format!("a whole number from {} to {}{otherwise}", range.start(), range.end());
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(&form)) };
         // What is out of a u32's range is out of every range here.
@@ -213,7 +213,7 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a whole number of either sign within a range.
-    pub fn integer(&self, range: RangeInclusive<i32>) -> Result<i32, Problem> {
+    pub(crate) fn integer(&self, range: RangeInclusive<i32>) -> Result<i32, Problem> {
         let form = format!("a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(&form)) };
         let number = i32::from_str_radix(integer.as_str(), integer.radix()).ok();
@@ -240,7 +240,11 @@ impl<'t> Entry<'t> {
     }
 
     /// The value as a quantity that `read` understands; `form` goes after "write".
-    pub fn quantity<T>(&self, form: &str, read: impl FnOnce(&str) -> Result<T, BadQuantity>) -> Result<T, Problem> {
+    pub(crate) fn quantity<T>(
+        &self,
+        form: &str,
+        read: impl FnOnce(&str) -> Result<T, BadQuantity>,
+    ) -> Result<T, Problem> {
         let text = self.value.get_ref().as_str().ok_or_else(|| self.mistyped(form))?;
         read(text).map_err(|error| {
             let problem = self.problem(format!("`{}`: {error}", self.key));
@@ -277,7 +281,7 @@ impl<'t> Entry<'t> {
     }
 
     /// What the value stands for, one of some words; `what` names their kind.
-    pub fn choice<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
+    pub(crate) fn choice<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Result<T, Problem> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let word = self.word(what, &words)?;
         let chosen = choices.iter().find(|(name, _)| *name == word);
@@ -285,7 +289,7 @@ impl<'t> Entry<'t> {
     }
 
     /// What each of a list of words stands for; each wrong one is noted by itself.
-    pub fn choices<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Result<Vec<T>, Problem> {
+    pub(crate) fn choices<T: Copy>(&self, what: &str, choices: &[(&str, T)]) -> Result<Vec<T>, Problem> {
         let elements = self.elements(&format!("an array of strings, each a {what}"))?;
         Ok(elements.iter().filter_map(|element| self.notes.keep(element.choice(what, choices))).collect())
     }
@@ -312,7 +316,7 @@ impl<'t> Entry<'t> {
 }
 
 /// The problem of two values that exclude each other; a default among them has no place to show.
-pub fn excluded<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>, message: String) -> Problem {
+pub(crate) fn excluded<A, B>(key: &str, one: &Found<A>, label: &str, other: &Found<B>, message: String) -> Problem {
     match (&one.span, &other.span) {
         (Some(one), Some(other)) => {
             Problem::new(key, one.clone(), message).label(label).also(other.clone(), "the limit")

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// A checkpoint stands after each so many events: close enough to find a first difference, far enough
 /// apart to cost nothing.
-pub const CHECKPOINT_EVERY: u64 = 1024;
+pub(crate) const CHECKPOINT_EVERY: u64 = 1024;
 
 /// 128 bits, printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,9 +11,11 @@ mod recorder;
 mod words;
 
 pub use crate::cast::HostName;
-pub use digest::{CHECKPOINT_EVERY, Checkpoint, Digest, DigestParseError};
+pub(crate) use digest::CHECKPOINT_EVERY;
+pub use digest::{Checkpoint, Digest, DigestParseError};
 pub use event::{Beat, CloseReason, EndCause, Event, Fate, TapStream, Terms};
 pub use frame::{SubjectFrame, TappedFrame, Words};
 pub use record::{History, RawEvent, Record};
-pub use recorder::{Now, Recorder, key_of};
-pub use words::{positions, some};
+pub use recorder::{Recorder, key_of};
+pub(crate) use words::positions;
+pub use words::some;

@@ -79,7 +79,7 @@ impl History {
     ///
     /// # Panics
     /// If `at` lies before the last record: an observer with a wrong clock is our bug.
-    pub fn append(&mut self, at: Duration, host: &HostName, event: Event) {
+    pub(crate) fn append(&mut self, at: Duration, host: &HostName, event: Event) {
         let last = self.records.last().map_or(Duration::ZERO, |record| record.at);
         assert!(at >= last, "history runs backwards: {event:?} at {at:?} comes after {last:?}");
         self.scratch.clear();

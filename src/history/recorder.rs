@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::history::{Event, History, HostName};
 
 /// Reads the trial's clock.
-pub type Now = Arc<dyn Fn() -> Duration + Send + Sync>;
+pub(crate) type Now = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// Appends what one observer sees on one host.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Recorder {
 
     /// The process on this host has died: it does not speak any more, though its destructors run. They run in an
     /// order that depends on the whole program (tokio drops tasks by a program-wide number).
-    pub fn end_life(&self) {
+    pub(crate) fn end_life(&self) {
         if let Some(life) = self.lock().lives.remove(&self.host) {
             life.store(false, Ordering::Relaxed);
         }

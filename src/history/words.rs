@@ -72,7 +72,7 @@ fn describe(event: &Event) -> String {
 
 /// Where a reader is, or resumes from.
 #[must_use]
-pub fn positions(positions: &[Position]) -> String {
+pub(crate) fn positions(positions: &[Position]) -> String {
     some(positions.iter().map(|at| format!("{} {}", at.channel, at.cursor)), positions.len())
 }
 

@@ -12,7 +12,9 @@ mod timeline;
 
 pub use explain::{explain, keys};
 pub use paint::Paint;
-pub use replayed::{describe_stretch, replayed, replayed_json};
-pub use shell::shell_word;
-pub use text::{Reproduction, list, list_json, outcome, outcome_json, sweep_json, sweep_progress, sweep_summary};
+pub use replayed::replayed;
+pub(crate) use replayed::replayed_json;
+pub(crate) use shell::shell_word;
+pub use text::{Reproduction, list, outcome};
+pub(crate) use text::{list_json, outcome_json, sweep_json, sweep_progress, sweep_summary};
 pub use timeline::timeline;

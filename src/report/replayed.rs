@@ -24,7 +24,7 @@ pub fn replayed(replayed: &Replayed, again: &str, paint: Paint) -> String {
 
 /// What the replays of a case came to, for machines.
 #[must_use]
-pub fn replayed_json(replayed: &Replayed) -> String {
+pub(crate) fn replayed_json(replayed: &Replayed) -> String {
     serde_json::to_string_pretty(replayed).expect("plain data") + "\n"
 }
 
@@ -94,7 +94,7 @@ fn write_parting(text: &mut String, parting: &Parting, replayed: &Replayed) -> s
 
 /// Between which checkpoints two plays part, in one line.
 #[must_use]
-pub fn describe_stretch(stretch: &Stretch) -> String {
+pub(crate) fn describe_stretch(stretch: &Stretch) -> String {
     let first = stretch.agreed.saturating_add(1);
     let agreed = match stretch.agreed {
         0 => "no checkpoint agrees".to_owned(),

@@ -115,7 +115,7 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
 
 /// An outcome for machines: the case, in one JSON object.
 #[must_use]
-pub fn outcome_json(outcome: &Outcome) -> String {
+pub(crate) fn outcome_json(outcome: &Outcome) -> String {
     Case::of(outcome).json()
 }
 
@@ -133,7 +133,7 @@ pub fn list(sims: &[(String, SimFile)]) -> String {
 
 /// The sims of a folder for machines.
 #[must_use]
-pub fn list_json(sims: &[(String, SimFile)]) -> String {
+pub(crate) fn list_json(sims: &[(String, SimFile)]) -> String {
     let entries: Vec<_> = sims
         .iter()
         .map(
@@ -145,7 +145,7 @@ pub fn list_json(sims: &[(String, SimFile)]) -> String {
 
 /// Where a sweep stands, after its bar.
 #[must_use]
-pub fn sweep_progress(progress: &Progress<'_>) -> String {
+pub(crate) fn sweep_progress(progress: &Progress<'_>) -> String {
     let tally = progress.tally;
     match tally.played() - tally.pass {
         0 => format!("{} seed {}", progress.sim, progress.seed),
@@ -155,7 +155,7 @@ pub fn sweep_progress(progress: &Progress<'_>) -> String {
 
 /// What a sweep found, for people.
 #[must_use]
-pub fn sweep_summary(summary: &Summary, folder: &str, paint: Paint) -> String {
+pub(crate) fn sweep_summary(summary: &Summary, folder: &str, paint: Paint) -> String {
     let mut text = String::new();
     write_summary(&mut text, summary, folder, paint).expect(INFALLIBLE);
     text
@@ -163,7 +163,7 @@ pub fn sweep_summary(summary: &Summary, folder: &str, paint: Paint) -> String {
 
 /// What a sweep found, for machines.
 #[must_use]
-pub fn sweep_json(summary: &Summary) -> String {
+pub(crate) fn sweep_json(summary: &Summary) -> String {
     serde_json::to_string_pretty(summary).expect("a summary is plain data") + "\n"
 }
 

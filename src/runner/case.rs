@@ -184,7 +184,7 @@ impl Case {
 
     /// Whether the plan is not the one that the seed makes of the sim: somebody has edited it.
     #[must_use]
-    pub fn is_edited(&self, subjects: Subjects) -> bool {
+    pub(crate) fn is_edited(&self, subjects: Subjects) -> bool {
         self.unplanned(subjects).is_ok_and(|sim| self.read_plan(&sim).is_ok_and(|plan| plan != sim.plan_of(self.seed)))
     }
 

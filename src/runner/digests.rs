@@ -109,7 +109,7 @@ impl Digests {
     /// # Errors
     /// It cannot be written.
     #[expect(clippy::disallowed_types, reason = "a file of the user's, outside of every trial")]
-    pub fn try_writing(path: &Path) -> Result<(), DigestsError> {
+    pub(crate) fn try_writing(path: &Path) -> Result<(), DigestsError> {
         let opened = fs::OpenOptions::new().append(true).create(true).open(path);
         opened.map(drop).map_err(|error| DigestsError::Io { verb: "write", path: path.to_owned(), error })
     }
@@ -134,7 +134,7 @@ impl Digests {
     ///
     /// # Errors
     /// One is not; the error names it and the file, which was read from `path`.
-    pub fn cover(&self, path: &Path, sims: &[SimFile], seeds: Range<u64>) -> Result<(), DigestsError> {
+    pub(crate) fn cover(&self, path: &Path, sims: &[SimFile], seeds: Range<u64>) -> Result<(), DigestsError> {
         for seed in seeds {
             if let Some(sim) = sims.iter().find(|sim| self.get(&sim.name, seed).is_none()) {
                 return Err(DigestsError::Missing { path: path.to_owned(), sim: sim.name.clone(), seed });

@@ -15,7 +15,7 @@ use crate::sim::SimFile;
 use crate::trial::{EngineKind, PlayError, record};
 
 /// So many plays at once: more than the processors of a small machine, so that its kernel switches between them.
-pub const PLAYS_AT_ONCE: u32 = 4;
+pub(crate) const PLAYS_AT_ONCE: u32 = 4;
 
 /// What one play left, as one process tells another: a line of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

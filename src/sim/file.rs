@@ -60,7 +60,7 @@ impl SimFile {
 
     /// The faults of the trial with that seed: those of the file, and what the seed draws where the sim has a storm.
     #[must_use]
-    pub fn plan_of(&self, seed: u64) -> Plan {
+    pub(crate) fn plan_of(&self, seed: u64) -> Plan {
         match &self.storm {
             Some(storm) => add_storm(&self.plan, storm, self.cast(), self.calm_begins(), seed),
             None => self.plan.clone(),
@@ -71,7 +71,7 @@ impl SimFile {
     ///
     /// # Errors
     /// Every independent problem, with its line and what would be right.
-    pub fn read_plan(&self, name: &str, text: &str) -> Result<Plan, Refusal> {
+    pub(crate) fn read_plan(&self, name: &str, text: &str) -> Result<Plan, Refusal> {
         let frame = PlanFrame {
             cast: Some(self.cast().clone()),
             duration: Some(self.duration),

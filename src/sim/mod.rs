@@ -9,5 +9,6 @@ mod setting;
 
 pub use file::{LinkSettings, Promise, Promised, SimFile};
 pub use keys::tables;
-pub use read::{read, read_with};
+pub use read::read;
+pub(crate) use read::read_with;
 pub use setting::{BadSetting, Setting};

@@ -49,7 +49,7 @@ pub fn read(name: &str, text: &str, subjects: Subjects) -> Result<SimFile, Refus
 ///
 /// # Errors
 /// As for [`read`]; where only the settings are wrong, the refusal names the flag instead of a line.
-pub fn read_with(name: &str, text: &str, settings: &[Setting], subjects: Subjects) -> Result<SimFile, Refusal> {
+pub(crate) fn read_with(name: &str, text: &str, settings: &[Setting], subjects: Subjects) -> Result<SimFile, Refusal> {
     let original = read(name, text, subjects)?;
     if settings.is_empty() {
         return Ok(original);

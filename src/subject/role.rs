@@ -2,7 +2,6 @@
 //!
 //! Refuses to know the engine: a role makes programs, and whoever stages the trial puts them on hosts.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -92,14 +91,6 @@ pub struct Seat {
     pub preparation: Preparation,
     /// The control of the proxy that the host runs, if it is one: by it the plan's lies are told.
     pub control: Option<Control>,
-}
-
-impl Seat {
-    /// The name of the host at that address.
-    #[must_use]
-    pub fn name_of(&self, ip: IpAddr) -> Option<HostName> {
-        self.names.get()?.get(&ip).cloned()
-    }
 }
 
 /// Counts what must be ready before the hosts of [`Entrance::Prepared`] enter.

@@ -41,13 +41,13 @@ impl EngineKind {
 
     /// Whether it is the one that plays unless another is asked for.
     #[must_use]
-    pub fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         *self == EngineKind::default()
     }
 
     /// Why the engine cannot play a sim with this plan, a sentence for each reason; empty where it can.
     #[must_use]
-    pub fn cannot_play(self, sim: &SimFile, plan: &Plan) -> Vec<String> {
+    pub(crate) fn cannot_play(self, sim: &SimFile, plan: &Plan) -> Vec<String> {
         match self {
             EngineKind::Leap => Vec::new(),
             EngineKind::Turmoil => inexpressible(sim, plan),

@@ -30,7 +30,7 @@ impl HostId {
 pub type Program = Box<dyn Fn(Env) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>>;
 
 /// Is told of each death as it happens, before the first destructor of the process runs.
-pub type CrashObserver = Arc<dyn Fn(&str, Death) + Send + Sync>;
+pub(crate) type CrashObserver = Arc<dyn Fn(&str, Death) + Send + Sync>;
 
 /// A world of hosts, and the passing of its time.
 pub trait Engine {

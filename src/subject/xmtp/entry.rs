@@ -19,7 +19,7 @@ use crate::subject::xmtp::{MILESTONES, checker, spec};
 use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, SubjectTeller, Subjects, TrialTimes};
 
 /// The subject `xmtp`: a node, its clients and publishers, and the proxies between them.
-pub struct Xmtp;
+pub(crate) struct Xmtp;
 
 /// The subjects of pulseless itself.
 pub const SUBJECTS: Subjects = Subjects::new(&[&Xmtp]);

@@ -12,7 +12,7 @@ use crate::subject::xmtp::wire::{MutateId, Tag};
 
 /// See the module. Its words are its `Display`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum XmtpFrame {
+pub(crate) enum XmtpFrame {
     /// A client changed its topics.
     Mutate {
         /// The wave's name.

@@ -15,7 +15,7 @@ use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wire::Tag;
 
 /// Every milestone.
-pub const MILESTONES: &[&Milestone] = &[
+pub(crate) const MILESTONES: &[&Milestone] = &[
     &RECONNECT_BY_WATCHDOG,
     &REPLAY_ACROSS_DEAD_WINDOW,
     &KEEPALIVE_ANSWERED_WHILE_DEAD,

@@ -21,6 +21,6 @@ mod tap;
 pub mod wire;
 pub mod workload;
 
-pub use entry::{SUBJECTS, Xmtp, XmtpSetup};
-pub use milestone::MILESTONES;
+pub use entry::{SUBJECTS, XmtpSetup};
+pub(crate) use milestone::MILESTONES;
 pub use quirk::UnknownQuirk;

@@ -17,8 +17,7 @@ use crate::subject::xmtp::node;
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
-pub(crate) use read::read_settings;
-pub use read::{INTERVAL_MAX, WATCHDOG_RANGE};
+pub(crate) use read::{INTERVAL_MAX, WATCHDOG_RANGE, read_settings};
 
 /// The words of the roles.
 const NODE: &str = "node";
@@ -56,7 +55,7 @@ impl XmtpSettings {
 
     /// The topics that the node behind that proxy holds.
     #[must_use]
-    pub fn topics_behind(&self, proxy: u32) -> Vec<Topic> {
+    pub(crate) fn topics_behind(&self, proxy: u32) -> Vec<Topic> {
         let nodes = self.fleet.nodes as usize;
         let node = self.fleet.node_behind(proxy) as usize;
         self.topics().into_iter().skip(node - 1).step_by(nodes).collect()
@@ -123,13 +122,13 @@ impl Fleet {
 
     /// The number of the proxy that the client or publisher of that number uses.
     #[must_use]
-    pub fn proxy_of(self, number: u32) -> u32 {
+    pub(crate) fn proxy_of(self, number: u32) -> u32 {
         (number - 1) % self.proxies + 1
     }
 
     /// The number of the node that stands behind the proxy of that number.
     #[must_use]
-    pub fn node_behind(self, proxy: u32) -> u32 {
+    pub(crate) fn node_behind(self, proxy: u32) -> u32 {
         (proxy - 1) % self.nodes + 1
     }
 }

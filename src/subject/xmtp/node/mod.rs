@@ -31,4 +31,4 @@ pub use notice::{NodeCloseReason, NodeNotice, NodeObserver};
 pub use quirk::NodeQuirk;
 pub(crate) use service::STORE;
 pub use service::{NodeError, serve};
-pub use store_error::StoreError;
+pub(crate) use store_error::StoreError;

@@ -8,7 +8,7 @@ use crate::subject::xmtp::wire::{MessageId, MessageKind};
 
 /// Why the log cannot be used. Each fits after "failed to".
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// There is no such disk.
     #[error("open the disk of the message log: {0}")]
     Disk(#[source] std::io::Error),

@@ -22,12 +22,12 @@ const PROXIES_MAX: u32 = 100;
 /// Publishers only add up to a rate; more hosts than these add nothing to it.
 const PUBLISHERS_MAX: u32 = 100;
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
-pub const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// N of C2, in a sim and on the command line: with one interval the node's Ping, due after just that, would
 /// always come too late (S6); 2 to 3 are recommended; ten are enough to show what waiting longer costs.
-pub const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
+pub(crate) const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
 /// The topics of one `Mutate` of a gateway.
 const TOPICS_MAX: u32 = 1_000;
 /// A history keeps every delivery in memory, for each client; more messages at once would not fit there.

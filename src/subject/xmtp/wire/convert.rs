@@ -72,7 +72,7 @@ impl Request {
     ///
     /// # Errors
     /// As [`Request::from_proto`], or the bytes are no protobuf message.
-    pub fn decode(bytes: Bytes) -> Result<Self, Malformed> {
+    pub(crate) fn decode(bytes: Bytes) -> Result<Self, Malformed> {
         Request::from_proto(proto::SubscribeRequest::decode(bytes)?)
     }
 
@@ -130,7 +130,7 @@ impl Response {
     ///
     /// # Errors
     /// As [`Response::from_proto`], or the bytes are no protobuf message.
-    pub fn decode(bytes: Bytes) -> Result<(Self, Vec<Malformed>), Malformed> {
+    pub(crate) fn decode(bytes: Bytes) -> Result<(Self, Vec<Malformed>), Malformed> {
         Response::from_proto(proto::SubscribeResponse::decode(bytes)?)
     }
 
@@ -229,7 +229,7 @@ impl Message {
     ///
     /// # Errors
     /// It has no known version.
-    pub fn from_welcome(message: proto::WelcomeMessage) -> Result<Self, Malformed> {
+    pub(crate) fn from_welcome(message: proto::WelcomeMessage) -> Result<Self, Malformed> {
         let proto::welcome_message::Version::V1(v1) =
             message.version.ok_or(Malformed::Version { frame: "WelcomeMessage" })?;
         let envelope = Envelope::Welcome {
@@ -243,7 +243,7 @@ impl Message {
 
     /// The message in the shape of a group message; a welcome's own fields have no place there.
     #[must_use]
-    pub fn into_group(self) -> proto::GroupMessage {
+    pub(crate) fn into_group(self) -> proto::GroupMessage {
         let group_id = self.draft.topic.rest();
         let (sender_hmac, should_push, is_commit) = match self.draft.envelope {
             Envelope::Group { sender_hmac, should_push, is_commit } => (sender_hmac, should_push, is_commit),
@@ -263,7 +263,7 @@ impl Message {
 
     /// The message in the shape of a welcome; a group message's own fields have no place there.
     #[must_use]
-    pub fn into_welcome(self) -> proto::WelcomeMessage {
+    pub(crate) fn into_welcome(self) -> proto::WelcomeMessage {
         let installation_key = self.draft.topic.rest();
         let (hpke_public_key, wrapper_algorithm, welcome_metadata) = match self.draft.envelope {
             Envelope::Welcome { hpke_public_key, wrapper_algorithm, welcome_metadata } => {
@@ -289,7 +289,7 @@ impl Draft {
     ///
     /// # Errors
     /// No known version, or the data is no MLS message.
-    pub fn from_group_input(input: proto::GroupMessageInput) -> Result<Self, Malformed> {
+    pub(crate) fn from_group_input(input: proto::GroupMessageInput) -> Result<Self, Malformed> {
         let proto::group_message_input::Version::V1(v1) =
             input.version.ok_or(Malformed::Version { frame: "GroupMessageInput" })?;
         let header = GroupHeader::read(&v1.data)?;
@@ -305,7 +305,7 @@ impl Draft {
     ///
     /// # Errors
     /// No known version.
-    pub fn from_welcome_input(input: proto::WelcomeMessageInput) -> Result<Self, Malformed> {
+    pub(crate) fn from_welcome_input(input: proto::WelcomeMessageInput) -> Result<Self, Malformed> {
         let proto::welcome_message_input::Version::V1(v1) =
             input.version.ok_or(Malformed::Version { frame: "WelcomeMessageInput" })?;
         let envelope = Envelope::Welcome {
@@ -318,7 +318,7 @@ impl Draft {
 
     /// The draft as a group message to publish.
     #[must_use]
-    pub fn into_group_input(self) -> proto::GroupMessageInput {
+    pub(crate) fn into_group_input(self) -> proto::GroupMessageInput {
         let (sender_hmac, should_push) = match self.envelope {
             Envelope::Group { sender_hmac, should_push, .. } => (sender_hmac, should_push),
             Envelope::Welcome { .. } => (Bytes::new(), false),
@@ -329,7 +329,7 @@ impl Draft {
 
     /// The draft as a welcome to publish.
     #[must_use]
-    pub fn into_welcome_input(self) -> proto::WelcomeMessageInput {
+    pub(crate) fn into_welcome_input(self) -> proto::WelcomeMessageInput {
         let installation_key = self.topic.rest();
         let (hpke_public_key, wrapper_algorithm, welcome_metadata) = match self.envelope {
             Envelope::Welcome { hpke_public_key, wrapper_algorithm, welcome_metadata } => {

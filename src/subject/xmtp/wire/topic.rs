@@ -22,7 +22,7 @@ impl MessageKind {
 
     /// The first byte of the kind's topics.
     #[must_use]
-    pub fn prefix(self) -> u8 {
+    pub(crate) fn prefix(self) -> u8 {
         match self {
             MessageKind::Group => 0,
             MessageKind::Welcome => 1,

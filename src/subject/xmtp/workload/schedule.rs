@@ -50,7 +50,7 @@ impl Schedule {
     }
 
     /// How many messages are due by `now`: they go out together. At most `most` are taken at once.
-    pub fn take_due(&mut self, now: Duration, most: usize) -> usize {
+    pub(crate) fn take_due(&mut self, now: Duration, most: usize) -> usize {
         let mut due = 0;
         while let Some(next) = self.next
             && next <= now
