@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use pulseless::checker::Verdict;
 use pulseless::fault::kinds::Partition;
-use pulseless::fault::{Between, Clause, Origin};
+use pulseless::fault::{Between, Clause, Kind, Origin};
 use pulseless::grammar::spell;
 use pulseless::history::{Digest, Event, Record};
 use pulseless::runner::{find_sims, read_sim};
@@ -147,7 +147,7 @@ fn a_partition_that_heals_is_felt_and_survived_on_turmoil() {
         number: 1,
         at: Duration::from_secs(120),
         lasts: Duration::from_secs(300),
-        fault: Partition { between }.into(),
+        fault: Partition.on(between),
         origin: Origin::File,
     }];
     let outcome = outcome(&sim, SEED, EngineKind::Turmoil);

@@ -12,7 +12,6 @@ use crate::cast::HostName;
 use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::kinds::BitRot;
 use crate::fault::{Clause, Fault};
 use crate::history::{Event, History, Record, Terms};
 
@@ -153,8 +152,8 @@ impl<'h> DurabilityBook<'h> {
             Event::LogOpened { heads } => self.open_log(index, record, heads)?,
             Event::InboxOpened { cursors } => self.open_inbox(index, record, cursors)?,
             Event::Opened { resume, .. } => self.resume(index, record, resume)?,
-            Event::FaultBegan(Clause { number, fault: Fault::BitRot(BitRot { on, .. }), .. }) => {
-                self.rot.insert(*number, (index, on));
+            Event::FaultBegan(Clause { number, fault: Fault::BitRot(rot), .. }) => {
+                self.rot.insert(*number, (index, &rot.place));
             }
             Event::FaultEnded { clause, felt: true } => self.end_rot(index, record, *clause)?,
             _ => {}
@@ -314,7 +313,9 @@ fn compare(
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, Script, add, alpha, beta, host};
+    use crate::fault::Kind;
     use crate::fault::Origin;
+    use crate::fault::kinds::BitRot;
     use crate::subject::xmtp::checker::DURABILITY;
 
     fn log(group: u64) -> Event {
@@ -403,7 +404,7 @@ mod tests {
 
     #[test]
     fn rot_that_was_felt_and_not_reported_is_condemned() {
-        let fault = BitRot { on: host(NODE), basis_points: 10 }.into();
+        let fault = BitRot { basis_points: 10 }.on(host(NODE));
         let clause = Clause {
             number: 1,
             at: Duration::from_secs(4),

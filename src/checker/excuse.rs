@@ -129,7 +129,7 @@ mod tests {
         BacklogFull, BitRot, ClockStep, DiskLost, IdleDrop, NameDead, PowerOff, ProcessKill, ProxySilence, RestartLoop,
         SlowLink, SlowSync, SynLoss,
     };
-    use crate::fault::{Expired, Unsynced};
+    use crate::fault::{Expired, Kind, Unsynced};
     use crate::grammar::Latency;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -201,41 +201,41 @@ mod tests {
     #[test]
     fn power_disturbs_and_a_killed_process_does_not() {
         let on = || host("proxy");
-        assert!(disturbs(PowerOff { on: on(), point: None, unsynced: Unsynced::Lost }.into(), CLIENT));
-        assert!(!disturbs(ProcessKill { on: on(), point: None }.into(), CLIENT));
-        assert!(!disturbs(DiskLost { on: on() }.into(), CLIENT));
-        assert!(!disturbs(RestartLoop { on: on(), up: SECOND, down: SECOND }.into(), CLIENT));
+        assert!(disturbs(PowerOff { point: None, unsynced: Unsynced::Lost }.on(on()), CLIENT));
+        assert!(!disturbs(ProcessKill { point: None }.on(on()), CLIENT));
+        assert!(!disturbs(DiskLost.on(on()), CLIENT));
+        assert!(!disturbs(RestartLoop { up: SECOND, down: SECOND }.on(on()), CLIENT));
     }
 
     #[test]
     fn what_harms_only_new_connections_or_labels_excuses_nobody() {
         for on in [host("proxy"), host(CLIENT)] {
-            let name = NameDead { on: on.clone(), name: "proxy".into() };
-            let step = ClockStep { on: on.clone(), by_ms: 9 };
-            for fault in [BacklogFull { on: on.clone() }.into(), name.into(), step.into()] {
+            let name = NameDead { name: "proxy".into() }.on(on.clone());
+            let step = ClockStep { by_ms: 9 }.on(on.clone());
+            for fault in [BacklogFull.on(on.clone()), name, step] {
                 assert!(!disturbs(fault, CLIENT));
             }
-            assert!(!stalls_client(ClockStep { on, by_ms: 9 }.into()));
+            assert!(!stalls_client(ClockStep { by_ms: 9 }.on(on)));
         }
-        assert!(!disturbs(SynLoss { between: link(CLIENT, "proxy"), basis_points: 9 }.into(), CLIENT));
-        let silence = Fault::from(ProxySilence { on: host(CLIENT), way: None, path: None });
+        assert!(!disturbs(SynLoss { basis_points: 9 }.on(link(CLIENT, "proxy")), CLIENT));
+        let silence = ProxySilence { way: None, path: None }.on(host(CLIENT));
         assert!(!disturbs(silence.clone(), CLIENT) && !stalls_client(silence));
     }
 
     #[test]
     fn a_slow_disk_stalls_until_the_last_sync_is_done() {
-        let history = struck(SlowSync { on: host(CLIENT), takes: seconds(7) }.into());
+        let history = struck(SlowSync { takes: seconds(7) }.on(host(CLIENT)));
         assert_eq!(Excuses::read(&history).running_since(CLIENT, seconds(150), seconds(400)), seconds(207));
-        assert!(!stalls_client(BitRot { on: host(CLIENT), basis_points: 1 }.into()));
+        assert!(!stalls_client(BitRot { basis_points: 1 }.on(host(CLIENT))));
     }
 
     #[test]
     fn a_long_latency_holds_up_what_comes_after_it() {
-        let slow = SlowLink { between: link(CLIENT, "proxy"), latency: Latency::uniform(SECOND, seconds(40)) };
-        let history = struck(slow.into());
+        let slow = SlowLink { latency: Latency::uniform(SECOND, seconds(40)) }.on(link(CLIENT, "proxy"));
+        let history = struck(slow);
         assert!(Excuses::read(&history).disturbed(CLIENT, seconds(359), seconds(400)));
         assert!(!Excuses::read(&history).disturbed(CLIENT, seconds(360), seconds(400)));
-        let idle = IdleDrop { between: link(CLIENT, "proxy"), after: SECOND, then: Expired::Drop };
-        assert!(disturbs(idle.into(), CLIENT));
+        let idle = IdleDrop { after: SECOND, then: Expired::Drop }.on(link(CLIENT, "proxy"));
+        assert!(disturbs(idle, CLIENT));
     }
 }

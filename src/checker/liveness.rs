@@ -318,6 +318,7 @@ mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition, pause, suspend};
     use crate::fault::Fault;
+    use crate::fault::Kind;
     use crate::fault::kinds::ProcessKill;
     use crate::subject::xmtp::checker::LIVENESS;
     use crate::subject::xmtp::frame::XmtpFrame;
@@ -475,7 +476,7 @@ mod tests {
 
     #[test]
     fn neither_a_partition_nor_anything_that_befalls_others_excuses_a_client_that_notices_nothing() {
-        let killed = ProcessKill { on: host("proxy"), point: None }.into();
+        let killed = ProcessKill { point: None }.on(host("proxy"));
         for fault in [cut(), killed, pause("proxy"), suspend("client-2")] {
             assert_eq!(struck(fault).condemned_by(&LIVENESS).at, Duration::from_millis(181_150));
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cast::Cast;
 use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::{Checker, Evidence, Verdict};
+use crate::fault::Kind;
 use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
 use crate::fault::{Between, Clause, Fault, Origin, Way};
 use crate::history::{Beat, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
@@ -53,17 +54,17 @@ pub(crate) fn link(one: &str, other: &str) -> Between {
 
 /// A host's process is paused.
 pub(crate) fn pause(name: &str) -> Fault {
-    Pause { on: host(name) }.into()
+    Pause.on(host(name))
 }
 
 /// A host is suspended.
 pub(crate) fn suspend(name: &str) -> Fault {
-    Suspend { on: host(name) }.into()
+    Suspend.on(host(name))
 }
 
 /// Nothing passes between two hosts.
 pub(crate) fn partition(one: &str, other: &str) -> Fault {
-    Partition { between: link(one, other) }.into()
+    Partition.on(link(one, other))
 }
 
 /// Enough of each role for every test; nodes and proxies carry the streams of all.
@@ -182,7 +183,7 @@ impl Script {
 
     /// Clause 1 begins: `client-1` is silenced both ways for 300 s.
     pub(crate) fn silence_begins(self) -> Self {
-        self.fault_begins(1, ProxySilence { on: host(CLIENT), way: None, path: None }.into())
+        self.fault_begins(1, ProxySilence { way: None, path: None }.on(host(CLIENT)))
     }
 
     pub(crate) fn silence_ends(self) -> Self {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::fault::Way;
-use crate::fault::words::Hosts;
+use crate::fault::words::told_hosts;
 use crate::grammar::Latency;
 
 /// A harm, by who carries it out.
@@ -99,7 +99,7 @@ pub struct Between {
 
 impl fmt::Display for Between {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (Hosts(&self.from), Hosts(&self.to));
+        let (from, to) = (told_hosts(&self.from), told_hosts(&self.to));
         if self.one_way {
             write!(formatter, "from {from} to {to}")
         } else {

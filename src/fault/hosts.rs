@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use globset::{Glob, GlobSet};
 
 use crate::cast::{HostName, Member};
+use crate::fault::kind::{Hosts, Key, Place, Target};
 use crate::fault::read::Scene;
+use crate::fault::words::told_hosts;
+use crate::fault::write;
 use crate::grammar::refusal::{Problem, listed};
 use crate::grammar::section::{Entry, Section};
 
@@ -15,7 +18,7 @@ use crate::grammar::section::{Entry, Section};
 const PATTERN_MAX: usize = 200;
 
 /// Whom a fault may fall on.
-pub(crate) struct Reach {
+pub struct Reach {
     can: fn(&Member) -> bool,
     /// How a help begins that lists them.
     told: &'static str,
@@ -44,6 +47,27 @@ pub(crate) fn read_hosts(
 ) -> Option<BTreeSet<HostName>> {
     let entry = section.required(name, &format!("{name} = \"client-*\""), |entry| Ok(entry.clone()))?.value;
     match_hosts(section, &entry, scene, reach)
+}
+
+/// The key `on`.
+impl Place for Hosts {
+    type Reach = Reach;
+
+    fn read(section: &mut Section<'_>, scene: &Scene<'_>, reach: &Reach) -> Option<Self> {
+        read_hosts(section, "on", scene, reach)
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        vec![("on", write::hosts(self))]
+    }
+
+    fn told(&self) -> String {
+        told_hosts(self)
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::Hosts(self)
+    }
 }
 
 /// The hosts that a key's patterns match.
@@ -104,11 +128,6 @@ pub(crate) fn compile(entry: &Entry<'_>, text: &str) -> Result<GlobSet, Problem>
 
 fn names<'m>(members: impl Iterator<Item = &'m Member>) -> Vec<HostName> {
     members.map(|member| member.name.clone()).collect()
-}
-
-/// Reads `on`.
-pub(crate) fn read_on(section: &mut Section<'_>, scene: &Scene<'_>, reach: &Reach) -> Option<BTreeSet<HostName>> {
-    read_hosts(section, "on", scene, reach)
 }
 
 /// A host by its name, not by a pattern; only hosts of whom `can` holds are right.

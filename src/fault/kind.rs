@@ -6,35 +6,146 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use toml_edit::Value;
+
 use crate::cast::HostName;
 use crate::fault::draw::Draw;
+use crate::fault::read::Scene;
 use crate::fault::{Between, Death, Family, Fault, Harm};
+use crate::grammar::Section;
 
-/// One kind of fault with its particulars. Its words are its `Display`.
-pub trait Kind: fmt::Display {
-    /// On whom it falls.
-    fn target(&self) -> Target<'_>;
+/// One kind of fault with its particulars, apart from whom it falls on.
+pub trait Kind: Clone + fmt::Debug + Eq + Sized {
+    /// What it falls on: hosts, or links.
+    type Place: Place;
 
-    /// What is done, and by whom.
-    fn harm(&self) -> Harm;
-
-    /// Its keys besides those that every fault has, as a sim file writes them.
-    fn keys(&self) -> Vec<(&'static str, toml_edit::Value)>;
-
-    /// Whose lateness it excuses.
-    fn excuse(&self) -> Excuse;
-
-    /// Why the turmoil engine cannot do it where it lasts so long; none where it can. There is no default.
-    fn obstacle(&self, lasts: Duration) -> Option<&'static str>;
-
-    /// What it takes hold of, so that no second fault can at the same time.
-    fn hold(&self) -> Hold<'_> {
-        Hold::Nothing
-    }
+    /// Everything about it.
+    const ABOUT: About<Self>;
 
     /// What happens besides its begin and its end, for a clause that lasts from `at` to `end`.
     fn steps(&self, _at: Duration, _end: Duration) -> Vec<(Duration, Step)> {
         Vec::new()
+    }
+
+    /// The fault of this kind that falls there.
+    #[must_use]
+    fn on(self, place: Self::Place) -> Fault
+    where
+        Fault: From<At<Self>>,
+    {
+        At { place, kind: self }.into()
+    }
+}
+
+/// The hosts that a fault falls on.
+pub type Hosts = BTreeSet<HostName>;
+
+/// A key and its value, as a sim file writes them.
+pub(crate) type Key = (&'static str, Value);
+
+/// Everything about a kind. There is no default: who adds one decides each of these.
+pub struct About<K: Kind> {
+    /// The keys of a good one besides those that every fault has, in a sim with a `node`, a `proxy` and a `client-1`.
+    pub(crate) example: &'static str,
+    /// On which hosts or links it may fall; without particulars where these have a problem of their own.
+    pub(crate) falls_on: fn(Option<&K>) -> <K::Place as Place>::Reach,
+    /// Reads its particulars.
+    pub(crate) read: fn(&mut Section<'_>, &Scene<'_>) -> Option<K>,
+    /// Its particulars, as a sim file writes them.
+    pub(crate) keys: fn(&K) -> Vec<Key>,
+    /// The fault in words, given the words for its place.
+    pub(crate) told: fn(&K, &str) -> String,
+    /// What is done, and by whom.
+    pub(crate) harm: fn(&K, K::Place) -> Harm,
+    /// Whose lateness it excuses.
+    pub(crate) excuse: fn(&K) -> Excuse,
+    /// What it takes hold of, so that no second fault can at the same time.
+    pub(crate) hold: fn(&K) -> Hold<'_>,
+    /// Why the turmoil engine cannot do it where it lasts so long; none where it can.
+    pub(crate) obstacle: fn(&At<K>, Duration) -> Option<&'static str>,
+    /// How a storm draws it; none where nothing converges after it, or another row draws it.
+    pub(crate) drawn: Option<Drawn>,
+}
+
+/// What a fault falls on.
+pub trait Place: Clone + fmt::Debug + Eq {
+    /// Which of them a kind may fall on.
+    type Reach;
+
+    /// Reads the keys that name it.
+    fn read(section: &mut Section<'_>, scene: &Scene<'_>, reach: &Self::Reach) -> Option<Self>;
+
+    /// The keys that name it.
+    fn keys(&self) -> Vec<Key>;
+
+    /// In words.
+    fn told(&self) -> String;
+
+    /// Either of the two.
+    fn target(&self) -> Target<'_>;
+}
+
+/// A kind of fault, and on whom it falls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At<K: Kind> {
+    /// On whom.
+    pub place: K::Place,
+    /// What.
+    pub kind: K,
+}
+
+impl<K: Kind> At<K> {
+    /// Reads its keys besides those that every fault has.
+    pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {
+        let kind = (K::ABOUT.read)(section, scene);
+        let place = K::Place::read(section, scene, &(K::ABOUT.falls_on)(kind.as_ref()));
+        Some(At { place: place?, kind: kind? })
+    }
+}
+
+/// What can be asked of any fault.
+pub(crate) trait Placed {
+    fn target(&self) -> Target<'_>;
+    fn harm(&self) -> Harm;
+    fn keys(&self) -> Vec<Key>;
+    fn told(&self) -> String;
+    fn excuse(&self) -> Excuse;
+    fn hold(&self) -> Hold<'_>;
+    fn obstacle(&self, lasts: Duration) -> Option<&'static str>;
+    fn steps(&self, at: Duration, end: Duration) -> Vec<(Duration, Step)>;
+}
+
+impl<K: Kind> Placed for At<K> {
+    fn target(&self) -> Target<'_> {
+        self.place.target()
+    }
+
+    fn harm(&self) -> Harm {
+        (K::ABOUT.harm)(&self.kind, self.place.clone())
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.place.keys().into_iter().chain((K::ABOUT.keys)(&self.kind)).collect()
+    }
+
+    fn told(&self) -> String {
+        (K::ABOUT.told)(&self.kind, &self.place.told())
+    }
+
+    fn excuse(&self) -> Excuse {
+        (K::ABOUT.excuse)(&self.kind)
+    }
+
+    fn hold(&self) -> Hold<'_> {
+        (K::ABOUT.hold)(&self.kind)
+    }
+
+    fn obstacle(&self, lasts: Duration) -> Option<&'static str> {
+        (K::ABOUT.obstacle)(self, lasts)
+    }
+
+    fn steps(&self, at: Duration, end: Duration) -> Vec<(Duration, Step)> {
+        self.kind.steps(at, end)
     }
 }
 
@@ -109,10 +220,8 @@ pub enum Step {
 pub(crate) struct Drawn {
     /// With whom.
     pub(crate) family: Family,
-    /// How long it lasts at least, in milliseconds.
-    pub(crate) lasts_min_ms: u64,
-    /// How long it lasts at most, in milliseconds.
-    pub(crate) lasts_max_ms: u64,
-    /// Its particulars.
+    /// How long it lasts at least and at most, in milliseconds.
+    pub(crate) lasts_ms: (u64, u64),
+    /// Its place and particulars.
     pub(crate) fault: fn(&mut Draw<'_>) -> Fault,
 }

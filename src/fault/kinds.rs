@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::fault::Harm;
-use crate::fault::kind::{Drawn, Excuse, Hold, Kind, Step, Target};
+use crate::fault::kind::{At, Drawn, Excuse, Hold, Key, Kind, Placed, Step, Target};
 use crate::fault::read::Scene;
 use crate::grammar::Section;
 
@@ -38,19 +38,19 @@ mod suspend;
 mod syn_loss;
 mod sync_fails;
 
-/// Makes the modules of all kinds, the type of any of them, and the table.
+/// Makes the type of any fault, and the table.
 macro_rules! kinds {
     ($($name:literal => $module:ident::$kind:ident,)+) => {
         $(pub use $module::$kind;)+
 
-        /// One kind of fault with its particulars.
+        /// One fault: a kind with its particulars, and on whom it falls.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Fault {
-            $(#[doc = concat!("`", $name, "`.")] $kind($kind),)+
+            $(#[doc = concat!("`", $name, "`.")] $kind(At<$kind>),)+
         }
 
-        $(impl From<$kind> for Fault {
-            fn from(fault: $kind) -> Fault {
+        $(impl From<At<$kind>> for Fault {
+            fn from(fault: At<$kind>) -> Fault {
                 Fault::$kind(fault)
             }
         })+
@@ -64,7 +64,7 @@ macro_rules! kinds {
                 }
             }
 
-            fn kind(&self) -> &dyn Kind {
+            fn placed(&self) -> &dyn Placed {
                 match self {
                     $(Fault::$kind(fault) => fault,)+
                 }
@@ -75,9 +75,9 @@ macro_rules! kinds {
         pub const KINDS: &[Row] = &[
             $(Row {
                 name: $name,
-                example: $kind::EXAMPLE,
-                read: |section, scene| Some($kind::read(section, scene)?.into()),
-                drawn: $kind::DRAWN,
+                example: $kind::ABOUT.example,
+                read: |section, scene| Some(At::<$kind>::read(section, scene)?.into()),
+                drawn: $kind::ABOUT.drawn,
             },)+
         ];
     };
@@ -127,39 +127,39 @@ impl Fault {
     /// On whom it falls.
     #[must_use]
     pub fn target(&self) -> Target<'_> {
-        self.kind().target()
+        self.placed().target()
     }
 
     /// What is done, and by whom.
     #[must_use]
     pub fn harm(&self) -> Harm {
-        self.kind().harm()
+        self.placed().harm()
     }
 
     /// Whose lateness it excuses.
     #[must_use]
     pub fn excuse(&self) -> Excuse {
-        self.kind().excuse()
+        self.placed().excuse()
     }
 
     /// Why the turmoil engine cannot do it where it lasts so long; none where it can.
     #[must_use]
     pub fn obstacle(&self, lasts: Duration) -> Option<&'static str> {
-        self.kind().obstacle(lasts)
+        self.placed().obstacle(lasts)
     }
 
     /// What happens besides its begin and its end.
     #[must_use]
     pub fn steps(&self, at: Duration, end: Duration) -> Vec<(Duration, Step)> {
-        self.kind().steps(at, end)
+        self.placed().steps(at, end)
     }
 
-    pub(crate) fn keys(&self) -> Vec<(&'static str, toml_edit::Value)> {
-        self.kind().keys()
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.placed().keys()
     }
 
     pub(crate) fn hold(&self) -> Hold<'_> {
-        self.kind().hold()
+        self.placed().hold()
     }
 
     /// The hosts that it harms; links have none of their own.
@@ -183,6 +183,6 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind().fmt(formatter)
+        formatter.write_str(&self.placed().told())
     }
 }

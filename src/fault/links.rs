@@ -4,18 +4,42 @@
 
 use std::collections::BTreeSet;
 
-use toml_edit::Value;
-
 use crate::cast::HostName;
 use crate::fault::Between;
 use crate::fault::draw::Draw;
 use crate::fault::hosts::{EVERYBODY, match_hosts, read_hosts};
+use crate::fault::kind::{Key, Place, Target};
 use crate::fault::read::Scene;
 use crate::fault::write;
 use crate::grammar::{Entry, Section};
 
-/// Reads `from`, `to` and `one-way`.
-pub(crate) fn read_between(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Between> {
+/// Every link.
+pub struct AnyLink;
+
+/// The keys `from`, `to` and `one-way`.
+impl Place for Between {
+    type Reach = AnyLink;
+
+    fn read(section: &mut Section<'_>, scene: &Scene<'_>, _reach: &AnyLink) -> Option<Self> {
+        read_between(section, scene)
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let ends = [("from", write::hosts(&self.from)), ("to", write::hosts(&self.to))];
+        let one_way = self.one_way.then(|| ("one-way", true.into()));
+        ends.into_iter().chain(one_way).collect()
+    }
+
+    fn told(&self) -> String {
+        self.to_string()
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target::Links(self)
+    }
+}
+
+fn read_between(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Between> {
     let from = read_hosts(section, "from", scene, &EVERYBODY);
     let named = section.entry("to");
     let one_way = section.optional("one-way", false, Entry::boolean);
@@ -55,12 +79,5 @@ impl Between {
         let to = draw.cast.others(&from);
         let one_way = draw.one_in(3);
         Between { from, to, one_way }
-    }
-
-    /// Its keys, and then those of what is done.
-    pub(crate) fn keys(&self, harm: Vec<(&'static str, Value)>) -> Vec<(&'static str, Value)> {
-        let ends = [("from", write::hosts(&self.from)), ("to", write::hosts(&self.to))];
-        let one_way = self.one_way.then(|| ("one-way", true.into()));
-        ends.into_iter().chain(one_way).chain(harm).collect()
     }
 }

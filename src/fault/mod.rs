@@ -25,7 +25,7 @@ pub use harm::{
     Answer, Between, ClockHarm, Death, DiskHarm, Expired, Harm, KernelHarm, Landmark, LinkHarm, Moment, Point,
     ProcessHarm, ProxyHarm, Unsynced,
 };
-pub use kind::{Excuse, Kind, Step, Target};
+pub use kind::{At, Excuse, Hosts, Kind, Place, Step, Target};
 pub use kinds::{Fault, KINDS, Row};
 pub use plan::{Clause, Origin, Plan, Way};
 pub(crate) use read::{PlanFrame, read_plan, read_plan_text};

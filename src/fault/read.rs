@@ -28,7 +28,7 @@ pub(crate) struct PlanFrame {
 }
 
 /// What matters to one fault: the rest of the file, and the fault's times.
-pub(crate) struct Scene<'s> {
+pub struct Scene<'s> {
     /// The rest of the file.
     pub(crate) frame: &'s PlanFrame,
     /// The fault's times.

@@ -76,9 +76,10 @@ fn kinds(family: Family) -> Vec<Drawn> {
 /// whom the drawn kind could fall.
 fn draw_clause(mut draw: Draw<'_>, family: Family, begins: Duration, end: Duration) -> Option<Clause> {
     let kind = *draw.one_of(&kinds(family));
+    let (least_ms, most_ms) = kind.lasts_ms;
     let begins = whole_ticks(begins + Duration::from_millis(TICK_MS - 1));
     let room = whole_ticks(end).saturating_sub(begins).max(1);
-    let lasts = (draw.spread(kind.lasts_min_ms, kind.lasts_max_ms) / TICK_MS).clamp(1, room);
+    let lasts = (draw.spread(least_ms, most_ms) / TICK_MS).clamp(1, room);
     let at = begins + draw.dice.random_range(0..=room - lasts);
     draw.at = Duration::from_millis(at * TICK_MS);
     let fault = (kind.fault)(&mut draw);

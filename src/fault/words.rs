@@ -1,23 +1,21 @@
-//! Hosts in words, as reports tell them.
+//! Hosts and choices in words, as reports and sim files tell them.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use crate::cast::HostName;
 
 /// Hosts, one after the other.
-pub(crate) struct Hosts<'f>(pub(crate) &'f BTreeSet<HostName>);
-
-impl fmt::Display for Hosts<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// More are counted: a sentence stays a sentence.
-        const NAMED: usize = 4;
-        for (index, name) in self.0.iter().take(NAMED).enumerate() {
-            write!(formatter, "{}{name}", if index == 0 { "" } else { ", " })?;
-        }
-        match self.0.len().saturating_sub(NAMED) {
-            0 => Ok(()),
-            more => write!(formatter, " and {more} more"),
-        }
+pub(crate) fn told_hosts(hosts: &BTreeSet<HostName>) -> String {
+    /// More are counted: a sentence stays a sentence.
+    const NAMED: usize = 4;
+    let named = hosts.iter().take(NAMED).map(|name| &**name).collect::<Vec<_>>().join(", ");
+    match hosts.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
+}
+
+/// The word that a sim file has for one of some choices.
+pub(crate) fn word<T: PartialEq>(choices: &[(&'static str, T)], chosen: T) -> &'static str {
+    choices.iter().find(|(_, choice)| *choice == chosen).map_or("", |(word, _)| word)
 }

@@ -1,19 +1,12 @@
 //! `clock-step`: a wall clock jumps, and jumps back when the fault ends.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
-use toml_edit::Value;
-
-use crate::cast::HostName;
-use crate::fault::hosts::{EVERYBODY, read_on};
-use crate::fault::kind::{Drawn, Excuse, Hold, Kind, Target};
-use crate::fault::read::Scene;
-use crate::fault::words::Hosts;
-use crate::fault::{ClockHarm, Family, Harm, write};
+use crate::fault::hosts::EVERYBODY;
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::{ClockHarm, Family, Harm};
 use crate::grammar::quantity::{STEP_FORM, step};
-use crate::grammar::{Entry, Problem, Section, spell, spell_step};
+use crate::grammar::{Entry, Problem, spell, spell_step};
 
 /// A year: further off, no certificate and no token is valid, which nothing here has.
 const STEP_MAX_MS: i64 = 365 * 24 * 3_600 * 1_000;
@@ -21,31 +14,41 @@ const STEP_MAX_MS: i64 = 365 * 24 * 3_600 * 1_000;
 /// Nothing is timed by a wall clock: it labels messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockStep {
-    /// The hosts.
-    pub on: BTreeSet<HostName>,
     /// How far, in milliseconds; negative is into the past.
     pub by_ms: i64,
 }
 
-impl ClockStep {
-    pub(crate) const EXAMPLE: &'static str = "on = \"node\"\nby = \"-5m\"";
-    pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
-        family: Family::Clocks,
-        lasts_min_ms: 1000,
-        lasts_max_ms: 240000,
-        fault: |draw| {
-            const HOUR_MS: u64 = 3_600_000;
-            let far = i64::try_from(draw.spread(1_000, HOUR_MS)).expect("an hour fits");
-            let by_ms = if draw.coin() { far } else { -far };
-            ClockStep { on: draw.hosts(|_| true), by_ms }.into()
-        },
-    });
+impl Kind for ClockStep {
+    type Place = Hosts;
 
-    pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {
-        let by = section.required("by", "by = \"+5m\"", read_by);
-        let on = read_on(section, scene, &EVERYBODY);
-        Some(ClockStep { on: on?, by_ms: by?.value })
-    }
+    const ABOUT: About<Self> = About {
+        example: "on = \"node\"\nby = \"-5m\"",
+        falls_on: |_| EVERYBODY,
+        read: |section, _| {
+            let by = section.required("by", "by = \"+5m\"", read_by);
+            Some(ClockStep { by_ms: by?.value })
+        },
+        keys: |step| vec![("by", spell_step(step.by_ms).into())],
+        told: |step, hosts| {
+            let direction = if step.by_ms < 0 { "back" } else { "ahead" };
+            let by = Duration::from_millis(step.by_ms.unsigned_abs());
+            format!("the wall clock of {hosts} jumps {} {direction}", spell(by))
+        },
+        harm: |step, on| Harm::Clock { on, harm: ClockHarm::Step { by_ms: step.by_ms } },
+        excuse: |_| Excuse::Nobody,
+        hold: |_| Hold::Clock,
+        obstacle: |_, _| Some("turmoil 0.7 has one clock for all hosts: none can be wrong"),
+        drawn: Some(Drawn {
+            family: Family::Clocks,
+            lasts_ms: (1_000, 240_000),
+            fault: |draw| {
+                const HOUR_MS: u64 = 3_600_000;
+                let far = i64::try_from(draw.spread(1_000, HOUR_MS)).expect("an hour fits");
+                let by_ms = if draw.coin() { far } else { -far };
+                ClockStep { by_ms }.on(draw.hosts(|_| true))
+            },
+        }),
+    };
 }
 
 fn read_by(entry: &Entry<'_>) -> Result<i64, Problem> {
@@ -58,38 +61,4 @@ fn read_by(entry: &Entry<'_>) -> Result<i64, Problem> {
         return Err(entry.outside(&spell_step(by_ms), &spell_step(-STEP_MAX_MS), &spell_step(STEP_MAX_MS)));
     }
     Ok(by_ms)
-}
-
-impl Kind for ClockStep {
-    fn target(&self) -> Target<'_> {
-        Target::Hosts(&self.on)
-    }
-
-    fn harm(&self) -> Harm {
-        Harm::Clock { on: self.on.clone(), harm: ClockHarm::Step { by_ms: self.by_ms } }
-    }
-
-    fn keys(&self) -> Vec<(&'static str, Value)> {
-        vec![("on", write::hosts(&self.on)), ("by", spell_step(self.by_ms).into())]
-    }
-
-    fn excuse(&self) -> Excuse {
-        Excuse::Nobody
-    }
-
-    fn obstacle(&self, _lasts: Duration) -> Option<&'static str> {
-        Some("turmoil 0.7 has one clock for all hosts: none can be wrong")
-    }
-
-    fn hold(&self) -> Hold<'_> {
-        Hold::Clock
-    }
-}
-
-impl fmt::Display for ClockStep {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let direction = if self.by_ms < 0 { "back" } else { "ahead" };
-        let by = Duration::from_millis(self.by_ms.unsigned_abs());
-        write!(formatter, "the wall clock of {} jumps {} {direction}", Hosts(&self.on), spell(by))
-    }
 }

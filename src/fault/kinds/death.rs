@@ -2,15 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use toml_edit::Value;
-
 use crate::cast::HostName;
 use crate::fault::draw::Draw;
-use crate::fault::hosts::{EVERYBODY, WITH_DISK, read_on};
-use crate::fault::kind::Hold;
-use crate::fault::read::Scene;
-use crate::fault::{Landmark, Moment, Point, write};
-use crate::grammar::{Entry, Found, Problem, Section};
+use crate::fault::hosts::{EVERYBODY, Reach, WITH_DISK};
+use crate::fault::kind::{Hold, Key};
+use crate::fault::{Landmark, Moment, Point};
+use crate::grammar::Section;
 
 /// What a point of a process's life looks like; goes after "write".
 const POINT_FORM: &str = "a point such as \"before durable-write 3\" or \"after frame 10\"";
@@ -22,26 +19,25 @@ pub(crate) const KILLS: Hold<'_> = Hold::Life { deed: "kills", state: "dead" };
 /// Why turmoil cannot.
 pub(crate) const KILLS_AT_A_POINT: &str = "turmoil 0.7 kills a process between two ticks, not at a point of its life";
 
-/// Reads who dies, and at which point.
-pub(crate) fn read_mortals(
-    section: &mut Section<'_>,
-    scene: &Scene<'_>,
-) -> Option<(BTreeSet<HostName>, Option<Point>)> {
-    let point = section.optional("point", None, |entry| read_point(entry).map(Some));
-    let writes =
-        |point: &Found<Option<Point>>| point.value.is_some_and(|point| point.landmark == Landmark::DurableWrite);
-    // Who has no disk never writes to it.
-    let reach = if point.as_ref().is_some_and(writes) { WITH_DISK } else { EVERYBODY };
-    let on = read_on(section, scene, &reach);
-    Some((on?, point?.value))
+/// Reads `point`.
+pub(crate) fn read_point(section: &mut Section<'_>) -> Option<Option<Point>> {
+    let point = section.optional("point", None, |entry| {
+        let text = entry.text(POINT_FORM)?;
+        let point = parse_point(text).ok_or_else(|| {
+            let problem = entry.problem(format!("`{}`: `{text}` is not a point of a process's life", entry.key()));
+            problem.label("not a point").advice(format!("write {POINT_FORM}, counted from 1 to {EVENT_MAX}"))
+        });
+        point.map(Some)
+    });
+    Some(point?.value)
 }
 
-fn read_point(entry: &Entry<'_>) -> Result<Point, Problem> {
-    let text = entry.text(POINT_FORM)?;
-    parse_point(text).ok_or_else(|| {
-        let problem = entry.problem(format!("`{}`: `{text}` is not a point of a process's life", entry.key()));
-        problem.label("not a point").advice(format!("write {POINT_FORM}, counted from 1 to {EVENT_MAX}"))
-    })
+/// Who can come to that point: who has no disk never writes to it.
+pub(crate) fn mortals(point: Option<Point>) -> Reach {
+    match point.map(|point| point.landmark) {
+        Some(Landmark::DurableWrite) => WITH_DISK,
+        Some(Landmark::Frame) | None => EVERYBODY,
+    }
 }
 
 fn parse_point(text: &str) -> Option<Point> {
@@ -84,10 +80,9 @@ pub(crate) fn draw_point(draw: &mut Draw<'_>, on: &BTreeSet<HostName>) -> Option
     Some(Point { landmark, nth: draw.number(1, 20), moment })
 }
 
-/// The keys of who dies, and at which point.
-pub(crate) fn keys(on: &BTreeSet<HostName>, point: Option<Point>) -> Vec<(&'static str, Value)> {
-    let point = point.map(|point| ("point", spell_point(point).into()));
-    [("on", write::hosts(on))].into_iter().chain(point).collect()
+/// The key of the point at which it dies.
+pub(crate) fn keys(point: Option<Point>) -> Vec<Key> {
+    point.map(|point| ("point", spell_point(point).into())).into_iter().collect()
 }
 
 /// The point in a sentence, after a blank.

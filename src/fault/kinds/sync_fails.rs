@@ -1,64 +1,32 @@
 //! `sync-fails`: fsync(2) fails with EIO, and what it should have kept is forgotten.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::time::Duration;
 
-use toml_edit::Value;
-
-use crate::cast::HostName;
-use crate::fault::hosts::{WITH_DISK, read_on};
-use crate::fault::kind::{Drawn, Excuse, Kind, Target};
-use crate::fault::read::Scene;
-use crate::fault::words::Hosts;
-use crate::fault::{DiskHarm, Family, Harm, write};
-use crate::grammar::Section;
+use crate::fault::hosts::WITH_DISK;
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::{DiskHarm, Family, Harm};
 
 /// A process may try again before it says that it cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncFails {
-    /// The hosts.
-    pub on: BTreeSet<HostName>,
-}
-
-impl SyncFails {
-    pub(crate) const EXAMPLE: &'static str = "on = \"node\"";
-    pub(crate) const DRAWN: Option<Drawn> = Some(Drawn {
-        family: Family::Disks,
-        lasts_min_ms: 1000,
-        lasts_max_ms: 60000,
-        fault: |draw| SyncFails { on: draw.hosts(|host| host.abilities.stores) }.into(),
-    });
-
-    pub(crate) fn read(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Self> {
-        Some(SyncFails { on: read_on(section, scene, &WITH_DISK)? })
-    }
-}
+pub struct SyncFails;
 
 impl Kind for SyncFails {
-    fn target(&self) -> Target<'_> {
-        Target::Hosts(&self.on)
-    }
+    type Place = Hosts;
 
-    fn harm(&self) -> Harm {
-        Harm::Disk { on: self.on.clone(), harm: DiskHarm::SyncFails }
-    }
-
-    fn keys(&self) -> Vec<(&'static str, Value)> {
-        vec![("on", write::hosts(&self.on))]
-    }
-
-    fn excuse(&self) -> Excuse {
-        Excuse::Standstill { after: Duration::ZERO }
-    }
-
-    fn obstacle(&self, _lasts: Duration) -> Option<&'static str> {
-        None
-    }
-}
-
-impl fmt::Display for SyncFails {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the disk of {} fails to sync", Hosts(&self.on))
-    }
+    const ABOUT: About<Self> = About {
+        example: r#"on = "node""#,
+        falls_on: |_| WITH_DISK,
+        read: |_, _| Some(SyncFails),
+        keys: |_| vec![],
+        told: |_, hosts| format!("the disk of {hosts} fails to sync"),
+        harm: |_, on| Harm::Disk { on, harm: DiskHarm::SyncFails },
+        excuse: |_| Excuse::Standstill { after: Duration::ZERO },
+        hold: |_| Hold::Nothing,
+        obstacle: |_, _| None,
+        drawn: Some(Drawn {
+            family: Family::Disks,
+            lasts_ms: (1_000, 60_000),
+            fault: |draw| SyncFails.on(draw.hosts(|host| host.abilities.stores)),
+        }),
+    };
 }

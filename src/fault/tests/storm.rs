@@ -166,7 +166,7 @@ fn nodes_never_lose_their_disks() {
             assert!(fault.hosts().all(|host| host.role() == "client"), "{fault:?}");
         }
         if let Fault::DiskRestored(restored) = &fault {
-            assert!(restored.from < at, "restored from {:?} at {at:?}", restored.from);
+            assert!(restored.kind.from < at, "restored from {:?} at {at:?}", restored.kind.from);
         }
     }
 }

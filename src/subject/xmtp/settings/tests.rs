@@ -8,6 +8,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use crate::cast::HostName;
 use crate::checker::milestone::RECONNECT_BY_WATCHDOG;
 use crate::env::TcpOptions;
+use crate::fault::Kind;
 use crate::fault::kinds::{ProcessKill, ProxySilence};
 use crate::fault::{Clause, Origin, Way};
 use crate::grammar::Latency;
@@ -156,18 +157,15 @@ fn every_key_is_read() {
 
 #[test]
 fn faults_are_numbered_by_time_and_their_patterns_expanded() {
-    let silence = ProxySilence {
-        on: hosts(&["client-1", "client-2", "client-3", "publisher-2"]),
-        way: Some(Way::ToNode),
-        path: Some("*/Subscribe".into()),
-    };
+    let silence = ProxySilence { way: Some(Way::ToNode), path: Some("*/Subscribe".into()) };
+    let silence = silence.on(hosts(&["client-1", "client-2", "client-3", "publisher-2"]));
     let expected = [
-        Clause { number: 1, at: secs(120), lasts: secs(600), fault: silence.into(), origin: Origin::File },
+        Clause { number: 1, at: secs(120), lasts: secs(600), fault: silence, origin: Origin::File },
         Clause {
             number: 2,
             at: secs(300),
             lasts: secs(60),
-            fault: ProcessKill { on: hosts(&["node"]), point: None }.into(),
+            fault: ProcessKill { point: None }.on(hosts(&["node"])),
             origin: Origin::File,
         },
     ];
