@@ -1,4 +1,4 @@
-//! ActiveLinkHarm on links: one fault of a plan, and what it does to each packet that meets it.
+//! Harms on links: one fault of a plan, and what it does to each packet that meets it.
 //!
 //! Refuses to know connections; a middlebox that forgets them asks to be told when each was last used.
 
