@@ -8,7 +8,7 @@ use globset::{Glob, GlobSet};
 
 use crate::cast::{HostName, Member};
 use crate::fault::kind::{Hosts, Key, Place, Target};
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::fault::words::told_hosts;
 use crate::fault::write;
 use crate::grammar::refusal::{Problem, listed};

@@ -10,7 +10,7 @@ use toml_edit::Value;
 
 use crate::cast::HostName;
 use crate::fault::draw::Draw;
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::fault::{Between, Death, Family, Fault, Harm};
 use crate::grammar::Section;
 

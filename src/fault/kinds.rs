@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cast::HostName;
 use crate::fault::Harm;
 use crate::fault::kind::{At, Drawn, Excuse, Hold, Key, Kind, Placed, Step, Target};
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::grammar::Section;
 
 // Named here, where the formatter sees them.

@@ -9,7 +9,7 @@ use crate::fault::Between;
 use crate::fault::draw::Draw;
 use crate::fault::hosts::{EVERYBODY, match_hosts, read_hosts};
 use crate::fault::kind::{Key, Place, Target};
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::fault::write;
 use crate::grammar::{Entry, Section};
 

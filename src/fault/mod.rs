@@ -13,10 +13,10 @@ pub mod kinds;
 mod links;
 mod plan;
 mod read;
+mod scene;
 mod storm;
 #[cfg(test)]
 mod tests;
-mod times;
 mod words;
 mod write;
 
@@ -28,5 +28,6 @@ pub use harm::{
 pub use kind::{At, Excuse, Hosts, Kind, Place, Step, Target};
 pub use kinds::{Fault, KINDS, Row};
 pub use plan::{Clause, Origin, Plan, Way};
-pub(crate) use read::{PlanFrame, read_plan, read_plan_text};
+pub(crate) use read::{read_plan, read_plan_text};
+pub(crate) use scene::PlanFrame;
 pub(crate) use storm::{HEALING, WINDOW_MIN, add_storm};

@@ -3,37 +3,15 @@
 //! Refuses to know the keys of a kind.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::cast::Cast;
 use crate::fault::contradiction::note_contradictions;
 use crate::fault::plan::{DraftClause, FAULTS_MAX};
-use crate::fault::times::ClauseTimes;
+use crate::fault::scene::{ClauseTimes, PlanFrame, Scene};
 use crate::fault::{Clause, KINDS, Origin, Plan};
 use crate::grammar::refusal::{Notes, Problem, Refusal};
 use crate::grammar::{Entry, Section};
-
-/// What the rest of the file says that matters to faults; none where that part has a problem of its own.
-pub(crate) struct PlanFrame {
-    /// Who takes part.
-    pub(crate) cast: Option<Cast>,
-    /// How long the trial lasts.
-    pub(crate) duration: Option<Duration>,
-    /// When the calm begins, since the trial's start.
-    pub(crate) calm_begins: Option<Duration>,
-    /// The longest duration that makes sense.
-    pub(crate) longest: Duration,
-}
-
-/// What matters to one fault: the rest of the file, and the fault's times.
-pub struct Scene<'s> {
-    /// The rest of the file.
-    pub(crate) frame: &'s PlanFrame,
-    /// The fault's times.
-    pub(crate) times: &'s ClauseTimes,
-}
 
 /// Reads the plan `name` from a text of `[[fault]]` tables and nothing else.
 ///

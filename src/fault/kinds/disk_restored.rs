@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::fault::hosts::WITH_DISK;
 use crate::fault::kind::{About, Drawn, Excuse, Hosts, Kind, Step};
 use crate::fault::kinds::death::KILLS;
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::fault::{Death, Family, Harm, ProcessHarm};
 use crate::grammar::{Found, Problem, Section, spell};
 

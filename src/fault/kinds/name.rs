@@ -2,7 +2,7 @@
 
 use crate::cast::{HostName, Member};
 use crate::fault::hosts::host_named;
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::grammar::Section;
 
 /// Why turmoil cannot.

@@ -4,7 +4,7 @@ use crate::cast::HostName;
 use crate::fault::hosts::{DIALING, host_named};
 use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
 use crate::fault::kinds::name::{self, TURMOIL_NAMES};
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::fault::{Answer, Harm, KernelHarm};
 use crate::grammar::Section;
 

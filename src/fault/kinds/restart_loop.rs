@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::fault::hosts::EVERYBODY;
 use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind, Step};
-use crate::fault::read::Scene;
+use crate::fault::scene::Scene;
 use crate::fault::{Death, Family, Harm, ProcessHarm};
 use crate::grammar::{Found, Problem, Section, spell};
 

@@ -1,13 +1,34 @@
-//! When a fault begins and how long it lasts, and which times make no sense.
+//! What matters to one fault of the text around it: the rest of the file, and when the fault begins and how long it
+//! lasts.
 //!
 //! Refuses to know what the fault is.
 
 use std::time::Duration;
 
-use crate::fault::PlanFrame;
+use crate::cast::Cast;
 use crate::grammar::quantity::spell;
 use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Found, Section};
+
+/// What the rest of the file says that matters to faults; none where that part has a problem of its own.
+pub(crate) struct PlanFrame {
+    /// Who takes part.
+    pub(crate) cast: Option<Cast>,
+    /// How long the trial lasts.
+    pub(crate) duration: Option<Duration>,
+    /// When the calm begins, since the trial's start.
+    pub(crate) calm_begins: Option<Duration>,
+    /// The longest duration that makes sense.
+    pub(crate) longest: Duration,
+}
+
+/// What matters to one fault: the rest of the file, and the fault's times.
+pub struct Scene<'s> {
+    /// The rest of the file.
+    pub(crate) frame: &'s PlanFrame,
+    /// The fault's times.
+    pub(crate) times: &'s ClauseTimes,
+}
 
 /// When a fault begins and how long it lasts; none where the file does not say so properly.
 pub(crate) struct ClauseTimes {
