@@ -5,32 +5,45 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Where messages are stored and followed, such as a topic. Channels of one sequence share their ids.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+///
+/// One text, `sequence:name`: judges compare channels for every message.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Channel {
-    sequence: Arc<str>,
-    name: Arc<str>,
+    text: Arc<str>,
+    sequence_bytes: usize,
 }
 
 impl Channel {
     /// The channel of that name whose ids come from that sequence.
     #[must_use]
-    pub fn new(sequence: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
-        Channel { sequence: sequence.into(), name: name.into() }
+    pub fn new(sequence: &str, name: &str) -> Self {
+        Channel { text: format!("{sequence}:{name}").into(), sequence_bytes: sequence.len() }
     }
 
     /// The sequence from which its ids come, one on each host that stores it.
     #[must_use]
     pub fn sequence(&self) -> &str {
-        &self.sequence
+        &self.text[..self.sequence_bytes]
+    }
+}
+
+/// For the digest of a history: the sequence, then the name.
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut channel = serializer.serialize_struct("Channel", 2)?;
+        channel.serialize_field("sequence", self.sequence())?;
+        channel.serialize_field("name", &self.text[self.sequence_bytes + 1..])?;
+        channel.end()
     }
 }
 
 impl fmt::Display for Channel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.sequence, self.name)
+        formatter.write_str(&self.text)
     }
 }
 
@@ -75,7 +88,7 @@ impl fmt::Display for Cursor {
 }
 
 /// How far a reader of a channel is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Position {
     /// The channel.
     pub channel: Channel,

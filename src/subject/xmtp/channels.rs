@@ -32,5 +32,5 @@ impl Channels {
 pub(crate) fn channel_of(topic: &Topic) -> Channel {
     let told = topic.to_string();
     let name = told.split_once(':').map_or(told.as_str(), |(_, name)| name);
-    Channel::new(topic.kind().to_string(), name)
+    Channel::new(&topic.kind().to_string(), name)
 }
