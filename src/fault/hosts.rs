@@ -2,8 +2,6 @@
 //!
 //! Refuses to know which fault they belong to.
 
-use std::collections::BTreeSet;
-
 use globset::{Glob, GlobSet};
 
 use crate::cast::{HostName, Member};
@@ -44,7 +42,7 @@ pub(crate) fn read_hosts(
     name: &'static str,
     scene: &Scene<'_>,
     reach: &Reach,
-) -> Option<BTreeSet<HostName>> {
+) -> Option<Hosts> {
     let entry = section.required(name, &format!("{name} = \"client-*\""), |entry| Ok(entry.clone()))?.value;
     match_hosts(section, &entry, scene, reach)
 }
@@ -71,12 +69,7 @@ impl Place for Hosts {
 }
 
 /// The hosts that a key's patterns match.
-pub(crate) fn match_hosts(
-    section: &Section<'_>,
-    entry: &Entry<'_>,
-    scene: &Scene<'_>,
-    reach: &Reach,
-) -> Option<BTreeSet<HostName>> {
+pub(crate) fn match_hosts(section: &Section<'_>, entry: &Entry<'_>, scene: &Scene<'_>, reach: &Reach) -> Option<Hosts> {
     const FORM: &str = "a pattern over host names or an array of them: \"client-*\", or [\"node\", \"client-1\"]";
     let entries = match entry.is_string() {
         true => vec![entry.clone()],
@@ -88,7 +81,7 @@ pub(crate) fn match_hosts(
         return None;
     }
     let hosts = scene.frame.cast.as_ref().map(|cast| names(cast.those(reach.can)));
-    let mut matched = BTreeSet::new();
+    let mut matched = Hosts::new();
     for entry in entries {
         let text = section.keep(entry.text(FORM))?;
         let matcher = section.keep(compile(&entry, text))?;

@@ -153,7 +153,7 @@ impl<K: Kind> Placed for At<K> {
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'f> {
     /// On hosts.
-    Hosts(&'f BTreeSet<HostName>),
+    Hosts(&'f Hosts),
     /// On links.
     Links(&'f Between),
 }

@@ -1,11 +1,9 @@
 //! What the kinds share by which a process dies: the point of its life, and what a host is meanwhile.
 
-use std::collections::BTreeSet;
-
 use crate::cast::HostName;
 use crate::fault::draw::Draw;
 use crate::fault::hosts::{EVERYBODY, Reach, WITH_DISK};
-use crate::fault::kind::{Hold, Key};
+use crate::fault::kind::{Hold, Hosts, Key};
 use crate::fault::{Landmark, Moment, Point};
 use crate::grammar::Section;
 
@@ -69,7 +67,7 @@ fn spell_point(point: Point) -> String {
 }
 
 /// Draws a point that the hosts come to soon, in one case of two: who has no disk never writes to it.
-pub(crate) fn draw_point(draw: &mut Draw<'_>, on: &BTreeSet<HostName>) -> Option<Point> {
+pub(crate) fn draw_point(draw: &mut Draw<'_>, on: &Hosts) -> Option<Point> {
     if !draw.coin() {
         return None;
     }

@@ -18,7 +18,7 @@ pub struct ClientConfig {
     pub node: Address,
     /// What to follow, and from where if the inbox knows nothing of the topic.
     pub topics: Vec<Add>,
-    /// One Mutate adds at most so many of them; more is split over several waves. At most 1,000 (S8).
+    /// One Mutate adds at most so many of them; more is split over several waves. At most 1,000 (protocol, section 4).
     pub topics_per_mutate: usize,
     /// N of C2: after so many silent intervals the stream is dead. 2 or 3; less is read as 2. None: no watchdog.
     pub watchdog: Option<u32>,
