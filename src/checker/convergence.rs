@@ -74,7 +74,7 @@ struct OwedMessage<'h> {
 struct DebtLedger<'h> {
     bound: Duration,
     stored: BTreeMap<&'h Channel, BTreeMap<MessageId, OwedMessage<'h>>>,
-    committed: BTreeMap<(&'h str, &'h Channel), BTreeMap<MessageId, Commit>>,
+    committed: BTreeMap<&'h str, BTreeMap<&'h Channel, BTreeMap<MessageId, Commit>>>,
     /// Hosts whose disks were replaced: such a node gives ids a second time.
     replaced: BTreeSet<&'h str>,
 }
@@ -118,8 +118,9 @@ impl<'h> DebtLedger<'h> {
                 self.stored.entry(topic).or_default().insert(*id, stored);
             }
             Event::Delivered { messages, .. } => {
+                let channels = self.committed.entry(host).or_default();
                 for (topic, id, _) in messages {
-                    let commits = self.committed.entry((host, topic)).or_default();
+                    let commits = channels.entry(topic).or_default();
                     commits.entry(*id).or_insert((record.at, index));
                 }
             }
@@ -135,7 +136,7 @@ impl<'h> DebtLedger<'h> {
 
     /// An id is given a second time: whoever has committed it has the first message, and is owed this one.
     fn give_again(&mut self, topic: &'h Channel, id: MessageId) {
-        for (_, commits) in self.committed.iter_mut().filter(|((_, of), _)| *of == topic) {
+        for commits in self.committed.values_mut().filter_map(|channels| channels.get_mut(topic)) {
             commits.remove(&id);
         }
     }
@@ -143,7 +144,7 @@ impl<'h> DebtLedger<'h> {
     /// What an inbox holds beyond what was said was committed before a death that kept it from being said.
     fn believe_inbox(&mut self, index: usize, record: &'h Record, topic: &'h Channel, cursor: Cursor) {
         let Some(stored) = self.stored.get(topic) else { return };
-        let commits = self.committed.entry((&record.host, topic)).or_default();
+        let commits = self.committed.entry(&record.host).or_default().entry(topic).or_default();
         let last = commits.last_key_value().map_or(0, |(id, _)| id.0);
         if last < cursor.0 {
             let unsaid = stored.range(MessageId(last + 1)..=MessageId(cursor.0));
@@ -156,7 +157,7 @@ impl<'h> DebtLedger<'h> {
         for messages in self.stored.values_mut() {
             messages.retain(|_, stored| stored.node != host || stored.at < as_of);
         }
-        for (_, commits) in self.committed.iter_mut().filter(|((of, _), _)| *of == host) {
+        for commits in self.committed.get_mut(host).into_iter().flat_map(BTreeMap::values_mut) {
             commits.retain(|_, (at, _)| *at < as_of);
         }
     }
@@ -173,7 +174,7 @@ impl<'h> DebtLedger<'h> {
 
     fn add_up(&self, host: &'h str, topic: &'h Channel, cursor: Cursor, sum: &mut Sum<'h>) {
         let Some(stored) = self.stored.get(topic) else { return };
-        let commits = self.committed.get(&(host, topic));
+        let commits = self.committed.get(host).and_then(|channels| channels.get(topic));
         for (id, message) in stored.iter().filter(|(id, _)| cursor.is_before(**id)) {
             sum.owed += 1;
             let commit = commits.and_then(|commits| commits.get(id)).copied();

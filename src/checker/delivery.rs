@@ -94,6 +94,21 @@ struct Hand {
     attempt: u64,
 }
 
+/// What is wrong with a commit.
+struct Breach {
+    requirement: Requirement,
+    what: String,
+    /// The message that is missing, where it is not the one committed.
+    missed: Option<MessageId>,
+    records: Vec<usize>,
+}
+
+impl Breach {
+    fn new(requirement: Requirement, what: impl Into<String>, records: impl IntoIterator<Item = usize>) -> Self {
+        Breach { requirement, what: what.into(), missed: None, records: records.into_iter().collect() }
+    }
+}
+
 struct DeliveryBook<'h> {
     laws: &'h Delivery,
     shelves: BTreeMap<&'h Channel, ChannelLog<'h>>,
@@ -101,7 +116,7 @@ struct DeliveryBook<'h> {
     /// A node has opened its log again, after its death or a failure: what it stored last it may not have said.
     reopened: bool,
     logs: BTreeSet<&'h str>,
-    followers: BTreeMap<(&'h str, &'h Channel), Follower>,
+    followers: BTreeMap<&'h str, BTreeMap<&'h Channel, Follower>>,
     /// How many processes each host has begun: attempts are numbered anew in each.
     lives: BTreeMap<&'h str, u32>,
     stored: u64,
@@ -111,12 +126,12 @@ struct DeliveryBook<'h> {
 
 impl<'h> DeliveryBook<'h> {
     fn new(laws: &'h Delivery, terms: &'h Terms) -> Self {
-        let mut followers: BTreeMap<_, Follower> = BTreeMap::new();
+        let mut followers: BTreeMap<&str, BTreeMap<&Channel, Follower>> = BTreeMap::new();
         for (host, positions) in &terms.followers {
+            let channels = followers.entry(host).or_default();
             for add in positions {
-                let follower = followers
-                    .entry((&**host, &add.channel))
-                    .or_insert(Follower { cursor: add.cursor, taken: Vec::new() });
+                let fresh = || Follower { cursor: add.cursor, taken: Vec::new() };
+                let follower = channels.entry(&add.channel).or_insert_with(fresh);
                 follower.cursor = follower.cursor.min(add.cursor);
             }
         }
@@ -146,12 +161,7 @@ impl<'h> DeliveryBook<'h> {
             Event::InboxOpened { cursors } => self.believe_inbox(index, record, cursors),
             Event::DiskReplaced { as_of } => self.replace_disk(&record.host, *as_of),
             Event::Acknowledged { channel: topic, key } => self.acknowledge(index, record, topic, *key)?,
-            Event::Delivered { attempt, messages } => {
-                let life = self.lives.get(&*record.host).copied().unwrap_or_default();
-                for (topic, id, key) in messages {
-                    self.commit(index, record, topic, (*id, *key), Hand { life, attempt: *attempt })?;
-                }
-            }
+            Event::Delivered { attempt, messages } => self.deliver(index, record, *attempt, messages)?,
             _ => {}
         }
         Ok(())
@@ -202,56 +212,47 @@ impl<'h> DeliveryBook<'h> {
         Err(Box::new(Evidence::new(index, record, self.laws.stored, what).about(topic, None)))
     }
 
-    fn commit(
+    fn deliver(
         &mut self,
         index: usize,
         record: &'h Record,
-        topic: &'h Channel,
-        (id, key): (MessageId, u64),
-        hand: Hand,
+        attempt: u64,
+        messages: &'h [(Channel, MessageId, u64)],
     ) -> Result<(), Box<Evidence>> {
-        let breach = |requirement, what: String| {
-            let what = format!("{} committed {id} of {topic} {what}", record.host);
-            Evidence::new(index, record, requirement, what).about(topic, Some(id))
-        };
-        let Some(follower) = self.followers.get_mut(&(&*record.host, topic)) else {
-            return Err(Box::new(breach(self.laws.start, "and does not follow that topic".to_owned())));
-        };
-        let shelf = self.shelves.entry(topic).or_default();
-        let stored = match shelf.messages.get(&id) {
-            Some(stored) if stored.key == key => Some(stored.index),
-            Some(_) | None if shelf.gone.contains(&(id, key)) => None,
-            Some(stored) => {
-                let what = format!("with other data: key {key:016x}, but the node stored {:016x}", stored.key);
-                return Err(Box::new(breach(self.laws.order, what).with([stored.index])));
-            }
-            // It was durable before it could be said: the node died, or its store failed, in between.
-            None if self.reopened && shelf.unsaid.contains(&key) => None,
-            None => return Err(Box::new(breach(self.laws.order, "which the node never stored".to_owned()))),
-        };
-        if !follower.cursor.is_before(id) {
-            let what = format!("though it asked only for what comes {}", follower.cursor);
-            return Err(Box::new(breach(self.laws.start, what).with(stored)));
+        let laws = self.laws;
+        let hand = Hand { life: self.life(&record.host), attempt };
+        let followed = self.followers.entry(&record.host).or_default();
+        for (topic, id, key) in messages {
+            let breach = |breach: Breach| {
+                let what = format!("{} committed {id} of {topic} {}", record.host, breach.what);
+                let evidence = Evidence::new(index, record, breach.requirement, what);
+                Box::new(evidence.about(topic, Some(breach.missed.unwrap_or(*id))).with(breach.records))
+            };
+            let Some(follower) = followed.get_mut(topic) else {
+                return Err(breach(Breach::new(laws.start, "and does not follow that topic", [])));
+            };
+            let shelf = self.shelves.entry(topic).or_default();
+            let stored = shelf
+                .find(*id, *key, self.reopened)
+                .map_err(|(what, first)| breach(Breach::new(laws.order, what, first)))?;
+            let taken = Taken { id: *id, index, at: record.at, hand };
+            follower.take(laws, shelf, taken, stored).map_err(breach)?;
+            self.committed += 1;
         }
-        if let Some((requirement, what, first)) = follower.repeats(self.laws, id, hand) {
-            return Err(Box::new(breach(requirement, what).with([first])));
-        }
-        if let Some((missed, at)) = follower.misses(shelf, id) {
-            let what = format!("without {missed}, which the node had stored before it and the follower has not seen");
-            let last = follower.taken.last().map(|taken| taken.index);
-            let evidence = Evidence { id: Some(missed), ..breach(follower.blame(self.laws, hand), what) };
-            return Err(Box::new(evidence.with([at]).with(stored).with(last)));
-        }
-        follower.taken.push(Taken { id, index, at: record.at, hand });
-        self.committed += 1;
         Ok(())
+    }
+
+    /// Which of its processes a host is in.
+    fn life(&self, host: &str) -> u32 {
+        self.lives.get(host).copied().unwrap_or_default()
     }
 
     /// What an inbox holds was committed, whether or not its process lived to say so.
     fn believe_inbox(&mut self, index: usize, record: &'h Record, cursors: &'h [Position]) {
-        let life = self.lives.get(&*record.host).copied().unwrap_or_default();
+        let life = self.life(&record.host);
+        let Some(followed) = self.followers.get_mut(&*record.host) else { return };
         for Position { channel: topic, cursor } in cursors {
-            let Some(follower) = self.followers.get_mut(&(&*record.host, topic)) else { continue };
+            let Some(follower) = followed.get_mut(topic) else { continue };
             let id = MessageId(cursor.0);
             if follower.known() < id {
                 follower.taken.push(Taken { id, index, at: record.at, hand: Hand { life, attempt: 0 } });
@@ -262,7 +263,7 @@ impl<'h> DeliveryBook<'h> {
     /// A disk is as it was at that time: what a node stored later may be gone, and its ids may be given again; what
     /// a follower committed later comes again.
     fn replace_disk(&mut self, host: &'h str, as_of: Duration) {
-        for ((_, _), follower) in self.followers.iter_mut().filter(|((of, _), _)| *of == host) {
+        for follower in self.followers.get_mut(host).into_iter().flat_map(BTreeMap::values_mut) {
             follower.taken.truncate(follower.taken.partition_point(|taken| taken.at < as_of));
         }
         for ((_, sequence), newest) in self.newest.iter_mut().filter(|((of, _), _)| *of == host) {
@@ -290,14 +291,58 @@ impl<'h> DeliveryBook<'h> {
                 "commits: {}, by pairs of follower and topic: {}, ascending without gap or repetition; \
                     acknowledged: {}, all stored",
                 self.committed,
-                self.followers.values().filter(|follower| !follower.taken.is_empty()).count(),
+                self.followers
+                    .values()
+                    .flat_map(BTreeMap::values)
+                    .filter(|follower| !follower.taken.is_empty())
+                    .count(),
                 self.acknowledged
             ),
         }
     }
 }
 
+impl ChannelLog<'_> {
+    /// The record that stored a committed message, none if it was stored unsaid; or what is wrong, and whose record shows it.
+    fn find(&self, id: MessageId, key: u64, reopened: bool) -> Result<Option<usize>, (String, Option<usize>)> {
+        match self.messages.get(&id) {
+            Some(stored) if stored.key == key => Ok(Some(stored.index)),
+            Some(_) | None if self.gone.contains(&(id, key)) => Ok(None),
+            Some(stored) => {
+                let what = format!("with other data: key {key:016x}, but the node stored {:016x}", stored.key);
+                Err((what, Some(stored.index)))
+            }
+            // It was durable before it could be said: the node died, or its store failed, in between.
+            None if reopened && self.unsaid.contains(&key) => Ok(None),
+            None => Err(("which the node never stored".to_owned(), None)),
+        }
+    }
+}
+
 impl Follower {
+    /// Takes a commit of what record `stored` stored, or says what is wrong with it.
+    fn take(&mut self, laws: &Delivery, shelf: &ChannelLog, taken: Taken, stored: Option<usize>) -> Result<(), Breach> {
+        let (id, hand) = (taken.id, taken.hand);
+        if !self.cursor.is_before(id) {
+            return Err(Breach::new(
+                laws.start,
+                format!("though it asked only for what comes {}", self.cursor),
+                stored,
+            ));
+        }
+        if let Some((requirement, what, first)) = self.repeats(laws, id, hand) {
+            return Err(Breach::new(requirement, what, [first]));
+        }
+        if let Some((missed, at)) = self.misses(shelf, id) {
+            let what = format!("without {missed}, which the node had stored before it and the follower has not seen");
+            let last = self.taken.last().map(|taken| taken.index);
+            let breach = Breach::new(self.blame(laws, hand), what, [at].into_iter().chain(stored).chain(last));
+            return Err(Breach { missed: Some(missed), ..breach });
+        }
+        self.taken.push(taken);
+        Ok(())
+    }
+
     /// Whether `id` was committed before, or comes after a greater one, in words and with the earlier record.
     fn repeats(&self, laws: &Delivery, id: MessageId, hand: Hand) -> Option<(Requirement, String, usize)> {
         let last = self.taken.last()?;

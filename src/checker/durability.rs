@@ -111,7 +111,7 @@ struct DurabilityBook<'h> {
     configured: BTreeMap<(&'h str, &'h Channel), Cursor>,
     hosts: BTreeMap<&'h str, StoreHost<'h>>,
     stored: BTreeMap<(&'h str, &'h str), Ids>,
-    committed: BTreeMap<(&'h str, &'h Channel), Ids>,
+    committed: BTreeMap<&'h str, BTreeMap<&'h Channel, Ids>>,
     /// Bit rot that has begun: the record, and whose disks.
     rot: BTreeMap<u32, (usize, &'h BTreeSet<HostName>)>,
     acknowledged: u64,
@@ -141,9 +141,10 @@ impl<'h> DurabilityBook<'h> {
             Event::Stored { channel: topic, id, .. } => self.store(index, record, topic, *id)?,
             Event::Acknowledged { .. } => self.acknowledged += 1,
             Event::Delivered { messages, .. } => {
+                let channels = self.committed.entry(host).or_default();
                 for (topic, id, _) in messages {
                     // An id that does not ascend is delivery's to judge.
-                    self.committed.entry((host, topic)).or_default().add(*id, record.at, index).ok();
+                    channels.entry(topic).or_default().add(*id, record.at, index).ok();
                     self.messages_committed += 1;
                 }
             }
@@ -184,7 +185,7 @@ impl<'h> DurabilityBook<'h> {
     /// What was said before that time is there again, what was said at that time may be, the rest is gone.
     fn replace(&mut self, host: &'h str, as_of: Duration) {
         self.stored.iter_mut().filter(|((of, _), _)| *of == host).for_each(|(_, ids)| ids.cut(as_of));
-        self.committed.iter_mut().filter(|((of, _), _)| *of == host).for_each(|(_, ids)| ids.cut(as_of));
+        self.committed.get_mut(host).into_iter().flat_map(BTreeMap::values_mut).for_each(|ids| ids.cut(as_of));
     }
 
     fn open_log(
@@ -206,10 +207,11 @@ impl<'h> DurabilityBook<'h> {
         let host: &'h str = &record.host;
         let again = self.open(host);
         let held = |topic: &Channel| cursor_of(cursors, topic).map_or(MessageId(0), |cursor| MessageId(cursor.0));
+        let committed = self.committed.entry(host).or_default();
         for add in cursors {
-            self.committed.entry((host, &add.channel)).or_default();
+            committed.entry(&add.channel).or_default();
         }
-        for ((_, topic), ids) in self.committed.iter_mut().filter(|((of, _), _)| *of == host) {
+        for (topic, ids) in committed {
             let found = held(topic);
             let what = format!("{host} opened its inbox and found messages of {topic} up to {found}");
             compare(ids, found, again, (index, record, self.laws.inbox, what))

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what is true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -50,9 +50,13 @@ pub(crate) fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// `client` of a heading ``## `[client]` ``.
-pub(crate) fn table_of_heading(heading: &str) -> Option<&str> {
-    heading.strip_prefix("## `[")?.strip_suffix("]`").filter(|table| !table.starts_with('['))
+/// The heading above the keys of a table of a sim; the file as a whole has no name.
+pub(crate) fn heading_of_table(table: &str) -> String {
+    match table {
+        "" => "## The file".to_owned(),
+        "fault" => "## `[[fault]]`".to_owned(),
+        table => format!("## `[{table}]`"),
+    }
 }
 
 /// How GitHub names the place of a heading.
@@ -95,6 +99,26 @@ impl Page {
             outputs += 1;
         }
         (text, outputs)
+    }
+
+    /// The page with these rows below the heads of its tables, each table by the heading above it.
+    pub(crate) fn with_tables(&self, tables: &BTreeMap<String, Vec<Vec<String>>>) -> String {
+        let (mut text, mut lines) = (String::new(), self.text.lines().peekable());
+        let mut left: BTreeSet<&String> = tables.keys().collect();
+        let mut rows = None;
+        while let Some(line) = lines.next() {
+            text += &format!("{line}\n");
+            if let Some((heading, table)) = tables.get_key_value(line) {
+                rows = Some(table);
+                left.remove(heading);
+            }
+            if line.starts_with("|---") && let Some(rows) = rows.take() {
+                text.extend(rows.iter().map(|cells| format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |")));
+                while lines.next_if(|line| line.starts_with('|')).is_some() {}
+            }
+        }
+        assert!(left.is_empty(), "{}: no heading {left:?}", self.name);
+        text
     }
 
     /// The lines, each with the language of the block that it is in; "" outside of blocks.
@@ -184,11 +208,6 @@ impl Page {
         path.exists() && (place.is_empty() || headings.any(|heading| anchor(heading) == place))
     }
 
-    /// The headings of the second level.
-    pub(crate) fn headings(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().filter(|line| line.starts_with("## "))
-    }
-
     /// What follows each heading that begins so, up to the next heading.
     pub(crate) fn sections(&self, begin: &str) -> Vec<(String, String)> {
         let parts = self.text.split("\n#").skip(1).map(|part| format!("#{part}"));
@@ -248,7 +267,10 @@ mod tests {
     #[test]
     fn tables_and_outputs_are_found() {
         let page = sample();
-        assert_eq!(page.headings().filter_map(table_of_heading).collect::<Vec<_>>(), ["table"]);
+        let rows = vec![vec!["`new`".to_owned(), String::new()]];
+        let tables = BTreeMap::from([(heading_of_table("table"), rows)]);
+        let real = PAGE.replace("| `one` | a `word` |\n| `two` | |\n", "| `new` | |\n");
+        assert_eq!(page.with_tables(&tables), real);
         assert_eq!(page.first_cells("## `[table]`"), BTreeSet::from(["one".to_owned(), "two".to_owned()]));
         assert_eq!(page.row("## `[table]`", "one"), "`one` | a `word`");
         let (text, outputs) = page.with_outputs(|command| format!("{command}\nab\nc\nb\n"));

@@ -15,13 +15,13 @@ pub struct UnknownQuirk {
     pub known: &'static [&'static str],
 }
 
-/// An enum of an actor's quirks, each with the name that a sim file uses.
+/// An enum of an actor's quirks, each with the name that a sim file uses, and what it does in the words of its comment.
 macro_rules! quirks {
-    ($(#[$docs:meta])* $quirks:ident of $actor:literal { $($(#[$doc:meta])* $quirk:ident = $name:literal,)+ }) => {
+    ($(#[$docs:meta])* $quirks:ident of $actor:literal { $($(#[doc = $doc:literal])+ $quirk:ident = $name:literal,)+ }) => {
         $(#[$docs])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $quirks {
-            $($(#[$doc])* $quirk,)+
+            $($(#[doc = $doc])+ $quirk,)+
         }
 
         impl $quirks {
@@ -33,6 +33,14 @@ macro_rules! quirks {
             pub fn name(self) -> &'static str {
                 match self {
                     $($quirks::$quirk => $name,)+
+                }
+            }
+
+            /// What goes wrong with it, in one sentence.
+            #[must_use]
+            pub fn sentence(self) -> &'static str {
+                match self {
+                    $($quirks::$quirk => concat!($($doc),+).trim_ascii(),)+
                 }
             }
         }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::env::Dice;
 use crate::history::{Event, Recorder, key_of};
-use crate::subject::xmtp::channels::channel_of;
+use crate::subject::xmtp::channels::Channels;
 use crate::subject::xmtp::client::Publisher;
 use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 use crate::subject::xmtp::workload::Schedule;
@@ -72,7 +72,8 @@ pub async fn publish(
     recorder: Recorder,
 ) {
     let origin = Instant::now() - recorder.now();
-    send(&mut publisher, &mut payloads, first, &recorder).await;
+    let channels = Channels::default();
+    send(&mut publisher, &mut payloads, first, &recorder, &channels).await;
     ready();
     while let Some(next) = schedule.next() {
         sleep_until(origin + next).await;
@@ -80,11 +81,17 @@ pub async fn publish(
         // host that slept has a monotonic clock that stood still.
         let now = recorder.now().max(origin.elapsed());
         let due = schedule.take_due(now, MESSAGES_PER_REQUEST);
-        send(&mut publisher, &mut payloads, due, &recorder).await;
+        send(&mut publisher, &mut payloads, due, &recorder, &channels).await;
     }
 }
 
-async fn send(publisher: &mut Publisher, payloads: &mut Payloads, mut count: usize, recorder: &Recorder) {
+async fn send(
+    publisher: &mut Publisher,
+    payloads: &mut Payloads,
+    mut count: usize,
+    recorder: &Recorder,
+    channels: &Channels,
+) {
     while count > 0 {
         let part = count.min(MESSAGES_PER_REQUEST);
         count -= part;
@@ -93,14 +100,14 @@ async fn send(publisher: &mut Publisher, payloads: &mut Payloads, mut count: usi
         for kind in MessageKind::ALL {
             let drafts: Vec<_> = drafts.iter().filter(|draft| draft.topic.kind() == kind).cloned().collect();
             if !drafts.is_empty() {
-                send_one_kind(publisher, drafts, recorder).await;
+                send_one_kind(publisher, drafts, recorder, channels).await;
             }
         }
     }
 }
 
-async fn send_one_kind(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: &Recorder) {
-    let sent: Vec<_> = drafts.iter().map(|draft| (channel_of(&draft.topic), key_of(&draft.data))).collect();
+async fn send_one_kind(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: &Recorder, channels: &Channels) {
+    let sent: Vec<_> = drafts.iter().map(|draft| (channels.of(&draft.topic), key_of(&draft.data))).collect();
     for (channel, key) in sent.iter().cloned() {
         recorder.record(Event::Produced { channel, key });
     }
