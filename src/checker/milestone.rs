@@ -41,19 +41,19 @@ pub const KEEPALIVE_ANSWERED_WHILE_DEAD: Milestone = Milestone {
 /// A follower's process was restarted.
 pub const CLIENT_RESTARTED: Milestone = Milestone {
     name: "client-restarted",
-    sentence: "A follower's process was restarted.",
+    sentence: "A client's process was restarted.",
     happened: |history| restarted(history, &followers(history)),
 };
 /// A process was restarted on a host that stores or serves.
 pub const NODE_RESTARTED: Milestone = Milestone {
     name: "node-restarted",
-    sentence: "The node's process was restarted.",
+    sentence: "A node's process was restarted.",
     happened: |history| restarted(history, &servers(history)),
 };
 /// The proxy's process was restarted and carried a stream again.
 pub const PROXY_RESTARTED: Milestone = Milestone {
     name: "proxy-restarted",
-    sentence: "The proxy's process was restarted and carried a stream again.",
+    sentence: "A proxy's process was restarted and carried a stream again.",
     happened: carried_again,
 };
 /// Somebody produced a message in a channel whose follower was silenced.
@@ -65,7 +65,7 @@ pub const PUBLISHED_INTO_DEAD_WINDOW: Milestone = Milestone {
 /// A server closed a stream for want of a Pong.
 pub const NODE_REAPED_A_STREAM: Milestone = Milestone {
     name: "node-reaped-a-stream",
-    sentence: "The node closed a stream for want of a Pong.",
+    sentence: "A node closed a stream for want of a Pong.",
     happened: |history| closed(history, &CloseReason::Reaped),
 };
 /// A client waited before it dialed again.
@@ -77,7 +77,7 @@ pub const BACKED_OFF: Milestone = Milestone {
 /// A server closed a stream because its consumer was too slow.
 pub const SLOW_CONSUMER: Milestone = Milestone {
     name: "slow-consumer",
-    sentence: "The node closed a stream because its consumer was too slow.",
+    sentence: "A node closed a stream because its consumer was too slow.",
     happened: |history| closed(history, &CloseReason::TooSlow),
 };
 

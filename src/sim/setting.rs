@@ -94,6 +94,9 @@ fn set(root: &mut Item, setting: &Setting) -> Result<(), Problem> {
     let mut told = String::new();
     for (depth, name) in setting.path.iter().enumerate() {
         let refuse = |why: Refused| setting.problem(&told, why.told(&told, name));
+        if is_missing_array(item, name) {
+            return Err(refuse(Refused::NoElement(0)));
+        }
         if depth + 1 == setting.path.len() {
             return put(item, name, setting.value()).map_err(refuse);
         }
@@ -101,6 +104,11 @@ fn set(root: &mut Item, setting: &Setting) -> Result<(), Problem> {
         told = if depth == 0 { name.clone() } else { format!("{told}.{name}") };
     }
     Ok(())
+}
+
+/// Whether the name is the number of an element, where the file has no such array.
+fn is_missing_array(item: &Item, name: &str) -> bool {
+    item.as_table_like().is_some_and(|table| table.is_empty()) && name.parse::<usize>().is_ok()
 }
 
 /// Why there is no place for a value.
@@ -217,6 +225,7 @@ mod tests {
             ("title.x.y=1", "setting `title.x.y=1`: `title` is not a table, so it has no `x`"),
             ("fault.2.at=1m", "setting `fault.2.at=1m`: `fault` has the elements 1 to 1, and no `2`"),
             ("fault.0.at=1m", "setting `fault.0.at=1m`: `fault` has the elements 1 to 1, and no `0`"),
+            ("storm.1.at=1m", "setting `storm.1.at=1m`: `storm` is empty, so it has no `1`"),
             ("list.x=1", "setting `list.x=1`: `list` has the elements 1 to 2, and no `x`"),
             ("fault.1=7", "setting `fault.1=7`: `fault.1` is a table; set one of its keys"),
         ];

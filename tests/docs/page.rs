@@ -112,7 +112,9 @@ impl Page {
                 rows = Some(table);
                 left.remove(heading);
             }
-            if line.starts_with("|---") && let Some(rows) = rows.take() {
+            if line.starts_with("|---")
+                && let Some(rows) = rows.take()
+            {
                 text.extend(rows.iter().map(|cells| format!("| {} |\n", cells.join(" | ")).replace("|  |", "| |")));
                 while lines.next_if(|line| line.starts_with('|')).is_some() {}
             }

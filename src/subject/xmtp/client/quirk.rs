@@ -15,7 +15,7 @@ quirks! {
         WatchdogCountsConsumer = "watchdog-counts-consumer",
         /// Pings of the node stay unanswered (against C1).
         PongWithheld = "pong-withheld",
-        /// Each delay before a reconnect is the whole step: clients that fell together return together.
+        /// Each delay before a reconnect is the whole step: clients that fell together return together (against C5).
         BackoffWithoutJitter = "backoff-without-jitter",
         /// A reconnect does not ask for its last topic again, as if it still followed it (against C3).
         TopicLeftBehind = "topic-left-behind",
