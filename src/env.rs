@@ -194,7 +194,8 @@ impl fmt::Debug for Socket {
 
 /// Accepts connections.
 pub trait Accept: Send + Unpin {
-    /// The next accepted connection.
+    /// The next accepted connection. One whose peer is gone is passed over: a failure is the listener's, or of what the
+    /// system lacks, and comes again at once.
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>>;
 }
 

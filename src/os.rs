@@ -124,9 +124,26 @@ struct OsListener(TcpListener);
 
 impl Accept for OsListener {
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
-        let (stream, _) = ready!(self.0.poll_accept(context))?;
-        Poll::Ready(wrap(stream))
+        loop {
+            let accepted = ready!(self.0.poll_accept(context));
+            match accepted.map(|(stream, _)| wrap(stream)) {
+                Ok(Ok(socket)) => return Poll::Ready(Ok(socket)),
+                // Its peer has reset it already; the next one waits behind it.
+                Ok(Err(error)) => tracing::debug!(%error, "a connection was gone when it was accepted"),
+                Err(error) if is_of_one_connection(&error) => {
+                    tracing::debug!(%error, "a connection was gone when it was to be accepted");
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
     }
+}
+
+/// Whether a failed accept tells of the one connection that it would have been: Linux hands out what has happened to
+/// it while it waited (accept(2), error handling). Any other failure is of the listener, or of what the system lacks.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown, NetworkUnreachable};
+    [ConnectionAborted, ConnectionReset, HostUnreachable, NetworkDown, NetworkUnreachable].contains(&error.kind())
 }
 
 fn open_store(folder: &Path, store: &str) -> io::Result<Disk> {
@@ -209,6 +226,29 @@ mod tests {
         let address = Address::new(LOOPBACK, socket.local_addr().expect("it is bound").port());
         let error = Os::default().dial(&address).await.expect_err("nobody listens");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn connections_that_were_reset_before_they_were_accepted_keep_nobody_out() {
+        let os = Os::default();
+        let mut listener = os.listen(0).await.expect("a free port");
+        for _ in 0..50 {
+            let stream = connect(listener.local(), TcpOptions::default()).await.expect("somebody listens");
+            // Without lingering, the end of a connection is a reset (socket(7), SO_LINGER).
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("an option of Linux and others");
+        }
+        let last = connect(listener.local(), TcpOptions::default()).await.expect("somebody listens");
+        let accepted = listener.accept().await.expect("a connection waits");
+        assert_eq!(accepted.peer(), last.local_addr().expect("it is connected"));
+    }
+
+    #[test]
+    fn a_failed_accept_is_the_systems_or_one_connections() {
+        let told = |kind: io::ErrorKind| is_of_one_connection(&kind.into());
+        assert!(told(io::ErrorKind::ConnectionAborted) && told(io::ErrorKind::ConnectionReset));
+        assert!(!told(io::ErrorKind::OutOfMemory) && !told(io::ErrorKind::InvalidInput));
+        // EMFILE: the process has no descriptor left.
+        assert!(!is_of_one_connection(&io::Error::from_raw_os_error(24)));
     }
 
     #[tokio::test]

@@ -62,5 +62,5 @@ pub(crate) const SLOT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Connections that one stream tries when they die while it waits for a slot: the one it found and a fresh one.
 pub(crate) const LINK_TRIES_MAX: u32 = 2;
 
-/// Pause after a failed accept, which is mostly the system out of descriptors: retrying at once would spin.
+/// Pause after a failed accept, which is the system out of descriptors or memory: retrying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
