@@ -51,7 +51,7 @@ fn a_guest_has_its_digest_its_storm_and_its_verdicts() {
     assert!(!one.plan.clauses.is_empty(), "a storm without wind");
     assert_eq!(one.conclusion, Conclusion::Pass, "{}", told(&one));
     let names: Vec<&str> = one.judgements.iter().map(|judgement| judgement.checker.as_str()).collect();
-    assert_eq!(names, ["delivery", "liveness"]);
+    assert_eq!(names, ["stability", "delivery", "liveness"]);
     assert!(one.judgements.iter().all(|judgement| matches!(judgement.verdict, Verdict::Pass { .. })));
 }
 

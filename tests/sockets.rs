@@ -314,7 +314,34 @@ fn a_task_that_never_waits_is_told_instead_of_hanging_the_trial() {
         })
     })
     .to_string();
-    assert!(error.contains("host culprit never goes idle"), "{error}");
+    assert!(error.contains("host culprit loops: it took 2000000 steps at one instant"), "{error}");
+}
+
+#[test]
+fn a_task_that_dials_without_waiting_is_told_though_it_never_yields() {
+    let error = break_down(|env, _| {
+        Box::pin(async move {
+            loop {
+                // Nobody has that name, which the resolver of this world says at once.
+                drop(env.dial(&Address::new("nobody", 1)).await);
+            }
+        })
+    })
+    .to_string();
+    assert!(error.contains("host culprit loops"), "{error}");
+}
+
+#[test]
+fn a_task_that_opens_its_store_without_waiting_is_told_though_it_never_awaits() {
+    let error = break_down(|env, _| {
+        Box::pin(async move {
+            loop {
+                drop(env.disk("store"));
+            }
+        })
+    })
+    .to_string();
+    assert!(error.contains("host culprit loops"), "{error}");
 }
 
 #[test]

@@ -175,8 +175,17 @@ impl<'h> WaitBook<'h> {
 
     fn dial(&mut self, index: usize, record: &'h Record, attempt: u64) -> Result<(), Box<Evidence>> {
         let client = self.clients.entry(&record.host).or_default();
-        (client.started, client.ended) = (None, None);
-        let Some((until, waited)) = client.waits.take() else { return Ok(()) };
+        let ended = client.ended.take();
+        client.started = None;
+        let Some((until, waited)) = client.waits.take() else {
+            return match ended {
+                Some(_) if attempt > 1 => {
+                    let what = format!("{} dialed for attempt {attempt} without any wait after the last", record.host);
+                    Err(Box::new(Evidence::new(index, record, self.requirement, what)))
+                }
+                Some(_) | None => Ok(()),
+            };
+        };
         if record.at + TICK >= until {
             return Ok(());
         }
@@ -299,6 +308,18 @@ mod tests {
     fn a_history_without_waits_is_acquitted_and_one_without_terms_is_unknown() {
         assert_eq!(Script::new().acquitted_by(&BACKOFF), "no wait whose step is known");
         assert_eq!(BACKOFF.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    #[test]
+    fn a_dial_without_a_wait_is_condemned_unless_another_process_dials() {
+        let again = |attempt| failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt });
+        again(3)
+            .ended(3)
+            .event(CLIENT, Event::ProcessKilled)
+            .event(CLIENT, Event::Dialing { attempt: 1 })
+            .acquitted_by(&BACKOFF);
+        let evidence = again(3).ended(3).event(CLIENT, Event::Dialing { attempt: 4 }).condemned_by(&BACKOFF);
+        assert_eq!(evidence.what, "client-1 dialed for attempt 4 without any wait after the last");
     }
 
     #[test]

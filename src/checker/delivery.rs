@@ -95,7 +95,7 @@ struct Hand {
 }
 
 /// What is wrong with a commit.
-struct Breach {
+struct BadCommit {
     requirement: Requirement,
     what: String,
     /// The message that is missing, where it is not the one committed.
@@ -103,9 +103,9 @@ struct Breach {
     records: Vec<usize>,
 }
 
-impl Breach {
+impl BadCommit {
     fn new(requirement: Requirement, what: impl Into<String>, records: impl IntoIterator<Item = usize>) -> Self {
-        Breach { requirement, what: what.into(), missed: None, records: records.into_iter().collect() }
+        BadCommit { requirement, what: what.into(), missed: None, records: records.into_iter().collect() }
     }
 }
 
@@ -223,18 +223,18 @@ impl<'h> DeliveryBook<'h> {
         let hand = Hand { life: self.life(&record.host), attempt };
         let followed = self.followers.entry(&record.host).or_default();
         for (topic, id, key) in messages {
-            let breach = |breach: Breach| {
+            let breach = |breach: BadCommit| {
                 let what = format!("{} committed {id} of {topic} {}", record.host, breach.what);
                 let evidence = Evidence::new(index, record, breach.requirement, what);
                 Box::new(evidence.about(topic, Some(breach.missed.unwrap_or(*id))).with(breach.records))
             };
             let Some(follower) = followed.get_mut(topic) else {
-                return Err(breach(Breach::new(laws.start, "and does not follow that topic", [])));
+                return Err(breach(BadCommit::new(laws.start, "and does not follow that topic", [])));
             };
             let shelf = self.shelves.entry(topic).or_default();
             let stored = shelf
                 .find(*id, *key, self.reopened)
-                .map_err(|(what, first)| breach(Breach::new(laws.order, what, first)))?;
+                .map_err(|(what, first)| breach(BadCommit::new(laws.order, what, first)))?;
             let taken = Taken { id: *id, index, at: record.at, hand };
             follower.take(laws, shelf, taken, stored).map_err(breach)?;
             self.committed += 1;
@@ -321,23 +321,29 @@ impl ChannelLog<'_> {
 
 impl Follower {
     /// Takes a commit of what record `stored` stored, or says what is wrong with it.
-    fn take(&mut self, laws: &Delivery, shelf: &ChannelLog, taken: Taken, stored: Option<usize>) -> Result<(), Breach> {
+    fn take(
+        &mut self,
+        laws: &Delivery,
+        shelf: &ChannelLog,
+        taken: Taken,
+        stored: Option<usize>,
+    ) -> Result<(), BadCommit> {
         let (id, hand) = (taken.id, taken.hand);
         if !self.cursor.is_before(id) {
-            return Err(Breach::new(
+            return Err(BadCommit::new(
                 laws.start,
                 format!("though it asked only for what comes {}", self.cursor),
                 stored,
             ));
         }
         if let Some((requirement, what, first)) = self.repeats(laws, id, hand) {
-            return Err(Breach::new(requirement, what, [first]));
+            return Err(BadCommit::new(requirement, what, [first]));
         }
         if let Some((missed, at)) = self.misses(shelf, id) {
             let what = format!("without {missed}, which the node had stored before it and the follower has not seen");
             let last = self.taken.last().map(|taken| taken.index);
-            let breach = Breach::new(self.blame(laws, hand), what, [at].into_iter().chain(stored).chain(last));
-            return Err(Breach { missed: Some(missed), ..breach });
+            let breach = BadCommit::new(self.blame(laws, hand), what, [at].into_iter().chain(stored).chain(last));
+            return Err(BadCommit { missed: Some(missed), ..breach });
         }
         self.taken.push(taken);
         Ok(())

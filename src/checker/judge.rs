@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::checker::{Evidence, Requirement, Verdict};
+use crate::checker::stability::until_failure;
+use crate::checker::{Evidence, Requirement, Stability, Verdict};
 use crate::history::{Event, History, Terms};
 
 /// Why a history without its head cannot be judged.
@@ -29,12 +30,20 @@ pub struct Judgement {
     pub verdict: Verdict,
 }
 
-/// Lets these judges speak.
+/// Who judges: stability, which judges any subject, and then a subject's own.
+pub fn bench<'c>(of_subject: &'c [&'static dyn Checker]) -> impl Iterator<Item = &'static dyn Checker> + 'c {
+    let stability: &'static dyn Checker = &Stability;
+    std::iter::once(stability).chain(of_subject.iter().copied())
+}
+
+/// Lets stability and these judges speak.
 #[must_use]
-pub fn judge(history: &History, checkers: &[&dyn Checker]) -> Vec<Judgement> {
-    let speak =
-        |checker: &&dyn Checker| Judgement { checker: checker.name().to_owned(), verdict: checker.judge(history) };
-    checkers.iter().map(speak).collect()
+pub fn judge(history: &History, of_subject: &[&'static dyn Checker]) -> Vec<Judgement> {
+    let speak = |checker: &'static dyn Checker| {
+        let verdict = until_failure(history, checker.judge(history));
+        Judgement { checker: checker.name().to_owned(), verdict }
+    };
+    bench(of_subject).map(speak).collect()
 }
 
 /// The failure whose evidence is the earliest; among equals the one that stands first.
@@ -65,7 +74,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::checker::script::{STREAM, Script, alpha, beta};
+    use crate::checker::script::{CLIENT, STREAM, Script, alpha, beta};
     use crate::subject::xmtp::checker::ALL;
 
     fn failed(checker: &str, seconds: u64) -> Judgement {
@@ -83,7 +92,8 @@ mod tests {
 
     /// A lawful trial in which so many messages go live, one each 5 ms, and the client hears a beat each 10 s.
     fn lawful(messages: u64) -> History {
-        let script = Script::new().at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1);
+        let began = Event::ProcessBegan { incarnation: 1 };
+        let script = Script::new().event(CLIENT, began).at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1);
         let script = script.mutate(1, &[(alpha(), 0), (beta(), 0)], &[]).topics_live(&[alpha(), beta()]).complete(1);
         let sent = (1..=messages).fold(script, |script, id| {
             let topic = if id % 2 == 0 { alpha() } else { beta() };
@@ -97,7 +107,7 @@ mod tests {
     fn a_lawful_trial_passes_every_judge_by_its_name() {
         let judgements = judge(&lawful(100), ALL);
         let names: Vec<_> = judgements.iter().map(|judgement| judgement.checker.as_str()).collect();
-        assert_eq!(names, ["delivery", "durability", "liveness", "waves", "convergence", "backoff"]);
+        assert_eq!(names, ["stability", "delivery", "durability", "liveness", "waves", "convergence", "backoff"]);
         assert_eq!(first_to_speak(&judgements), None);
         assert!(judgements.iter().all(|one| matches!(one.verdict, Verdict::Pass { .. })), "{judgements:?}");
     }

@@ -14,6 +14,7 @@ pub mod milestone;
 mod requirement;
 #[cfg(test)]
 pub(crate) mod script;
+mod stability;
 mod suspicion;
 mod verdict;
 
@@ -21,8 +22,9 @@ pub use backoff::BackoffCheck;
 pub use convergence::Convergence;
 pub use delivery::Delivery;
 pub use durability::Durability;
-pub use judge::{Checker, Judgement, first_to_speak, judge};
+pub use judge::{Checker, Judgement, bench, first_to_speak, judge};
 pub use liveness::Liveness;
 pub use milestone::Milestone;
 pub use requirement::Requirement;
+pub use stability::Stability;
 pub use verdict::{Evidence, Verdict};

@@ -12,7 +12,6 @@ use crate::fault::{Between, Clause, Fault, Origin, Way};
 use crate::history::{Beat, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::settings::Fleet;
-use crate::subject::xmtp::spec;
 use crate::subject::xmtp::wire::{MutateId, SUBSCRIBE_PATH, Tag};
 
 /// The one follower.
@@ -209,7 +208,7 @@ impl Script {
         let verdict = checker.judge(&self.history);
         if let Verdict::Fail(evidence) = &verdict {
             let cited = checker.cites().iter().any(|requirement| requirement.number == evidence.requirement);
-            assert!(cited && spec::find(&evidence.requirement).is_some(), "{evidence:?} cites nothing known");
+            assert!(cited, "{evidence:?} cites nothing known");
             assert!(evidence.records.is_sorted() && !evidence.records.is_empty(), "{evidence:?} is not proved");
             assert!(evidence.records.iter().all(|index| *index < self.history.records().len()), "{evidence:?}");
             assert!(evidence.what.contains(&evidence.host), "{evidence:?} does not name its host");

@@ -103,7 +103,7 @@ pub(crate) struct RunArguments {
     /// The sim file
     pub(crate) sim: PathBuf,
     /// The seed, such as 7 or 0x2a
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub(crate) seed: Option<Seed>,
     /// Change a value of the sim, such as client.watchdog=off
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -127,10 +127,10 @@ pub(crate) struct ReplayArguments {
     #[arg(long, value_name = "leap|turmoil")]
     pub(crate) engine: Option<EngineKind>,
     /// Play it so many times in each process, half of them on several threads at once, and compare all digests
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=TIMES_MAX))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=TIMES_MAX))]
     pub(crate) times: Option<u32>,
     /// Play it in so many fresh processes, and compare all digests
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=PROCESSES_MAX))]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=PROCESSES_MAX))]
     pub(crate) processes: Option<u32>,
     /// Print the whole timeline before the verdict
     #[arg(long, short, conflicts_with_all = ["times", "processes"])]
@@ -151,13 +151,13 @@ pub(crate) struct SweepArguments {
     /// A sim file, or a folder of them
     pub(crate) sims: PathBuf,
     /// How many seeds, each played with every sim
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) seeds: u64,
     /// The first seed
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "1", allow_negative_numbers = true)]
     pub(crate) from: Seed,
     /// Trials at a time; as many as there are processors unless given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
     /// What plays the trials: leap, or turmoil for a second opinion; sims that it cannot express are skipped
     #[arg(long, value_name = "leap|turmoil", default_value_t)]

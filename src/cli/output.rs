@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
+use crate::cli::Exit;
 use crate::report::Paint;
 
 /// Color on a terminal, unless `NO_COLOR` is set (no-color.org).
@@ -21,10 +22,17 @@ pub(crate) fn colors_errors() -> bool {
     io::stderr().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints text on standard output. A reader that has gone, as in `pulseless list | head`, is no error.
+/// Prints text on standard output. A reader that has gone, as in `pulseless list | head`, is no error; a disk that is full
+/// ends the program, because what it was asked for is lost.
 pub(crate) fn print(text: &str) {
-    if try_print(text).is_err() {
+    match try_print(text) {
         // Nobody reads any more; the exit code still tells the verdict.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            complain(&format!("failed to write to standard output: {error}"));
+            std::process::exit(Exit::Usage.code().into());
+        }
+        Ok(()) => {}
     }
 }
 

@@ -34,7 +34,13 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
     }
     match (arguments.times, arguments.processes) {
         (None, None) => replay_once(&case, &sim, arguments),
-        (times, processes) => replay_often(&case, times.unwrap_or(1), processes.unwrap_or(1), arguments),
+        (times, processes) => {
+            let case = match comparable(case, &sim, arguments) {
+                Ok(case) => case,
+                Err(exit) => return exit,
+            };
+            replay_often(&case, times.unwrap_or(1), processes.unwrap_or(1), arguments)
+        }
     }
 }
 
@@ -61,8 +67,7 @@ pub(crate) fn refuse_case(path: &Path, error: &CaseError) -> Exit {
 
 fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
     let engine = arguments.engine.unwrap_or(case.engine);
-    let asked = arguments.engine.map(|engine| format!(" --engine {engine}")).unwrap_or_default();
-    let again = format!("{}{asked}", again(&arguments.case));
+    let again = format!("{}{}", again(&arguments.case), engine_asked(arguments));
     let outcome = match trial::play_on(sim, case.seed, engine) {
         Ok(outcome) => outcome,
         Err(error) => return break_down(&case.sim, &error, &again),
@@ -81,6 +86,21 @@ fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit 
     }
 }
 
+/// The case, or, where another plan or another engine is played than it was recorded with, that of a first play.
+fn comparable(case: Case, sim: &SimFile, arguments: &ReplayArguments) -> Result<Case, Exit> {
+    let engine = arguments.engine.unwrap_or(case.engine);
+    let why = match (engine == case.engine, case.is_edited(SUBJECTS)) {
+        (true, false) => return Ok(case),
+        (false, _) => format!("{engine} plays, and {} recorded the case", case.engine),
+        (true, true) => "the plan is not the one that was recorded".to_owned(),
+    };
+    if arguments.format == Format::Text {
+        print(&format!("{why}: a first play takes the case's place\n"));
+    }
+    let played = trial::play_on(sim, case.seed, engine);
+    played.map(|outcome| Case::of(&outcome)).map_err(|error| break_down(&case.sim, &error, &again(&arguments.case)))
+}
+
 fn replay_often(case: &Case, times: u32, processes: u32, arguments: &ReplayArguments) -> Exit {
     let start = |keep_after: Option<u64>| {
         let mut command = Command::new(THIS_PROGRAM);
@@ -94,7 +114,8 @@ fn replay_often(case: &Case, times: u32, processes: u32, arguments: &ReplayArgum
         bar.set_position(plays);
     });
     bar.finish_and_clear();
-    let again = format!("{} --times {times} --processes {processes}", again(&arguments.case));
+    let asked = engine_asked(arguments);
+    let again = format!("{}{asked} --times {times} --processes {processes}", again(&arguments.case));
     match replayed {
         Ok(replayed) => {
             print(&match arguments.format {
@@ -128,6 +149,11 @@ fn work(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
             Exit::OurBug
         }
     }
+}
+
+/// The flag that asked for an engine, after a blank.
+fn engine_asked(arguments: &ReplayArguments) -> String {
+    arguments.engine.map(|engine| format!(" --engine {engine}")).unwrap_or_default()
 }
 
 fn again(case: &Path) -> String {

@@ -7,6 +7,7 @@ use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{LibraryError, read_sim};
 use crate::subject::xmtp::SUBJECTS;
 use crate::trial::{self, EngineKind, Outcome, PlayError};
+use crate::world::EngineError;
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
     let sim = match read_sim(SUBJECTS, &arguments.sim, &arguments.settings) {
@@ -45,12 +46,17 @@ pub(crate) fn engine_flag(engine: EngineKind) -> String {
     if engine.is_default() { String::new() } else { format!(" --engine {engine}") }
 }
 
-/// Says that a trial could not be played: the engine cannot express it, or it is our bug; then also how to see it again.
+/// Says that a trial could not be played: the engine cannot express it, the machine is too small, or it is
+/// our bug; then also how to see it again.
 pub(crate) fn break_down(sim: &str, error: &PlayError, again: &str) -> Exit {
     match error {
         PlayError::Inexpressible { engine, reasons } => {
             complain(&format!("failed to play {sim}: {engine} cannot express it"));
             reasons.iter().for_each(|reason| complain(&format!("  {reason}")));
+            Exit::Usage
+        }
+        PlayError::Engine(EngineError::NoRoom { .. }) => {
+            complain(&format!("failed to play {sim}: {error}"));
             Exit::Usage
         }
         PlayError::Engine(_) | PlayError::Panic(_) => {
@@ -84,6 +90,8 @@ pub(crate) fn refuse(error: &LibraryError) -> Exit {
         LibraryError::Unreadable { .. }
         | LibraryError::Folder { .. }
         | LibraryError::NotText { .. }
+        | LibraryError::TooLarge { .. }
+        | LibraryError::Case { .. }
         | LibraryError::SameName { .. } => {
             complain(&error.to_string());
             Exit::Usage

@@ -96,6 +96,9 @@ fn shared_way<'c>(one: &'c Between, other: &'c Between) -> Option<FaultPlace<'c>
 /// Notes every fault that contradicts one before it; the drafts are in the order in which they begin.
 pub(crate) fn note_contradictions(root: &Section<'_>, drafts: &[DraftClause]) {
     for (index, later) in drafts.iter().enumerate() {
+        if root.has_enough_problems() {
+            return;
+        }
         let earlier = drafts[..index].iter().filter_map(|earlier| {
             let contradiction = contradiction(&earlier.clause, &later.clause)?;
             Some((earlier, contradiction))

@@ -8,9 +8,12 @@ use std::ops::Range;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+/// More problems at once help nobody: so many are told, the first by place, and the others counted.
+pub(crate) const PROBLEMS_TOLD: usize = 20;
+
 /// Why a sim file is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("read {what} `{name}`{}{first}{}", if .first.line().is_some() { ", " } else { " with " }, others(.rest))]
+#[error("read {what} `{name}`{}{first}{}", if .first.line().is_some() { ", " } else { " with " }, others(.rest, *.untold))]
 pub struct Refusal {
     /// What was to be read: a sim, or a plan.
     what: &'static str,
@@ -18,21 +21,25 @@ pub struct Refusal {
     source_code: Box<NamedSource<String>>,
     first: Box<Problem>,
     rest: Vec<Problem>,
+    /// How many problems more there are.
+    untold: usize,
 }
 
 impl Refusal {
     /// The refusal of the sim `name`, whose text is `text`; problems are told in the order of their places.
     pub(crate) fn new(name: &str, text: &str, first: Problem, rest: Vec<Problem>) -> Self {
         let mut problems: Vec<Problem> = std::iter::once(first).chain(rest).collect();
+        problems.sort_by_key(Problem::start);
+        let untold = problems.len().saturating_sub(PROBLEMS_TOLD);
+        problems.truncate(PROBLEMS_TOLD);
         for problem in &mut problems {
             if let SettingPlace::Line(number) = &mut problem.place {
                 *number = line(text, problem.labels.first().map_or(0, LabeledSpan::offset));
             }
         }
-        problems.sort_by_key(Problem::start);
         let first = Box::new(problems.remove(0));
         let source_code = Box::new(NamedSource::new(format!("{name}.toml"), text.to_string()));
-        Refusal { what: "sim", name: name.into(), source_code, first, rest: problems }
+        Refusal { what: "sim", name: name.into(), source_code, first, rest: problems, untold }
     }
 
     /// The same of a plan.
@@ -40,7 +47,7 @@ impl Refusal {
         Refusal { what: "plan", ..self }
     }
 
-    /// Every problem, in the order of the lines.
+    /// Every problem that is told, in the order of the lines.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         std::iter::once(&*self.first).chain(&self.rest)
     }
@@ -56,11 +63,12 @@ impl Refusal {
 }
 
 /// The tail of a message that tells one problem of several.
-fn others(rest: &[Problem]) -> String {
-    match rest.len() {
-        0 => String::new(),
-        1 => " (and 1 more problem)".into(),
-        more => format!(" (and {more} more problems)"),
+fn others(rest: &[Problem], untold: usize) -> String {
+    match (rest.len() + untold, untold) {
+        (0, _) => String::new(),
+        (1, _) => " (and 1 more problem)".into(),
+        (more, 0) => format!(" (and {more} more problems)"),
+        (more, _) => format!(" (and {more} more problems, of which {} are told)", rest.len()),
     }
 }
 
@@ -212,6 +220,11 @@ impl Notes {
         result.map_err(|problem| self.add(problem)).ok()
     }
 
+    /// How many problems are noted.
+    pub(crate) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     /// Every problem noted.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.0.into_inner()
@@ -293,6 +306,14 @@ mod tests {
         let refusal = Refusal::new("x", text, Problem::new("b", 8..13, "late"), vec![Problem::new("a", 4..7, "early")]);
         assert_eq!(refusal.to_string(), "read sim `x`, line 2: early (and 1 more problem)");
         assert_eq!(refusal.problems().map(Problem::line).collect::<Vec<_>>(), [Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn of_many_problems_the_first_are_told_and_the_others_counted() {
+        let wrong = |number: usize| Problem::new("a", number..number, number.to_string());
+        let refusal = Refusal::new("x", "", wrong(50), (0..50).map(wrong).collect());
+        assert_eq!(refusal.to_string(), "read sim `x`, line 1: 0 (and 50 more problems, of which 19 are told)");
+        assert_eq!(refusal.problems().count(), PROBLEMS_TOLD);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::grammar::quantity::{self, BadQuantity};
-use crate::grammar::refusal::{Notes, Problem, did_you_mean, listed};
+use crate::grammar::refusal::{Notes, PROBLEMS_TOLD, Problem, did_you_mean, listed};
 use crate::grammar::spell;
 
 /// A value that was read, and where it stands; a default stands nowhere.
@@ -44,6 +44,11 @@ impl<'t> Section<'t> {
     /// The table's full name; empty for the whole file.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// Whether more problems than anybody is told are noted already: what takes long to find need not be found.
+    pub(crate) fn has_enough_problems(&self) -> bool {
+        self.notes.count() > PROBLEMS_TOLD
     }
 
     /// Notes a problem.
@@ -191,6 +196,11 @@ impl<'t> Entry<'t> {
                 .problem(format!("`{}` is empty", self.key))
                 .label("empty")
                 .advice(format!("write {form}")));
+        }
+        if text.contains(char::is_control) {
+            // A terminal would obey it, and a reader of a report would be deceived.
+            let problem = self.problem(format!("`{}` has a control character, such as a line break", self.key));
+            return Err(problem.label("not printable").advice(format!("write {form} in one line")));
         }
         Ok(text)
     }

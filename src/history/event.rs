@@ -54,6 +54,17 @@ pub enum CloseReason {
     Failed(Words),
 }
 
+/// How a program failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ProgramFailure {
+    /// One of its tasks panicked.
+    Panicked,
+    /// It returned an error.
+    Exited,
+    /// It went on at one instant, and waited for nothing.
+    Looped,
+}
+
 /// Why a client's attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum EndCause {
@@ -305,6 +316,13 @@ pub enum Event {
     /// A process reported that its store failed or is corrupt (host: its own).
     StoreFailed {
         /// What it said.
+        words: Words,
+    },
+    /// The program on the host failed; the trial ends here (host: its own).
+    ProgramFailed {
+        /// How.
+        how: ProgramFailure,
+        /// In words.
         words: Words,
     },
 }

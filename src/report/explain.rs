@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::checker::bench;
 use crate::fault::{Plan, Storm};
 use crate::grammar::{KeyHelp, count, spell, spell_percent, spell_size};
 use crate::sim::{LinkSettings, Promised, SimFile, tables};
@@ -76,7 +77,7 @@ fn write_promise(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     writeln!(text, "\nThe promise")?;
     match &sim.promise.verdict {
         Promised::Pass => {
-            for checker in sim.subject.checkers() {
+            for checker in bench(sim.subject.checkers()) {
                 writeln!(text, "  {}: {}", checker.name(), checker.promises())?;
             }
         }

@@ -14,7 +14,11 @@ use crate::trial::Outcome;
 /// So many clients are followed one by one; the others are counted.
 const CLIENTS_FOLLOWED: usize = 3;
 
+/// More lines at one instant are cut: only a program that loops has more to tell, and it tells the same.
+const LINES_OF_AN_INSTANT: usize = 40;
+
 /// One line of a story.
+#[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) at: Duration,
     pub(crate) text: String,
@@ -26,7 +30,18 @@ pub(crate) fn tell(outcome: &Outcome) -> Vec<Line> {
     outcome.history.records().iter().for_each(|record| teller.hear(record));
     teller.finish();
     teller.lines.sort_by_key(|line| line.at);
-    teller.lines
+    teller.lines.chunk_by(|line, next| line.at == next.at).flat_map(tell_instant).collect()
+}
+
+/// The lines of one instant, cut where a program loops.
+fn tell_instant(lines: &[Line]) -> Vec<Line> {
+    if lines.len() <= LINES_OF_AN_INSTANT {
+        return lines.to_vec();
+    }
+    let (first, rest) = lines.split_at(LINES_OF_AN_INSTANT / 2);
+    let (left_out, last) = rest.split_at(rest.len() - LINES_OF_AN_INSTANT / 2);
+    let text = format!("(left out here: {}, all at this instant)", count(left_out.len() as u64, "line"));
+    [first, &[Line { at: first[0].at, text }], last].concat()
 }
 
 /// A fault that lasts, and what happened meanwhile.
@@ -213,7 +228,12 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn finish(&mut self) {
-        let end = self.outcome.sim.duration;
+        let last = self.outcome.history.records().last();
+        let failed = last.filter(|last| matches!(last.event, Event::ProgramFailed { .. }));
+        let end = failed.map_or(self.outcome.sim.duration, |failed| failed.at);
+        if let Some(failed) = failed {
+            self.say(end, format!("{} {}", failed.host, failed.event));
+        }
         if let Some((first, _)) = self.followers().get(CLIENTS_FOLLOWED) {
             let more = self.followers().len() - CLIENTS_FOLLOWED;
             self.say(end, format!("{more} more {}s are not told one by one", first.role()));

@@ -1,7 +1,7 @@
 //! A case file: everything that it takes to play one trial again, and what came of it the first time.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use crate::trial::{Conclusion, EngineKind, Outcome};
 
 /// The format that this version writes and reads.
 const FORMAT: u32 = 3;
+/// Far more than the checkpoints of the longest trial take.
+const BYTES_MAX: u64 = 1 << 30;
 
 /// One trial, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +138,12 @@ impl Case {
     /// # Errors
     /// It cannot be read, is truncated, is no case file, or has another format.
     pub fn read(path: &Path) -> Result<Self, CaseError> {
-        let bytes = fs::read(path).map_err(|error| CaseError::Io { verb: "read", path: path.to_owned(), error })?;
+        let failed = |error| CaseError::Io { verb: "read", path: path.to_owned(), error };
+        let mut bytes = Vec::new();
+        File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
+        if bytes.len() as u64 > BYTES_MAX {
+            return Err(failed(io::Error::other(format!("it has more than {} MiB", BYTES_MAX >> 20))));
+        }
         let misread = |error| unreadable(path, error);
         // The head first: another version's layout is no reason to call its file foreign.
         let Head { format, pulseless } = serde_json::from_slice(&bytes).map_err(misread)?;

@@ -48,7 +48,7 @@ const TABLES: &[KeyTable] = &[
             key(
                 "number",
                 "1 to 1,000, each once",
-                "its place in the file",
+                "the lowest that no other has",
                 "how a trial names it; its dice follow from it, so it stays when others are taken out",
             ),
             key("drawn", "true or false", "false", "a storm drew it: it may miss"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::checker::bench;
 use crate::fault::{Family, HEALING, PlanFrame, Storm, WINDOW_MIN, read_plan};
 use crate::grammar::measure::{read_bandwidth, read_latency, read_percent};
 use crate::grammar::quantity::{Latency, spell};
@@ -204,7 +205,7 @@ fn read_promise(
     calm: Option<&Found<Duration>>,
     subject: &'static dyn Subject,
 ) -> Option<Promise> {
-    let checkers: Vec<&'static str> = subject.checkers().iter().map(|checker| checker.name()).collect();
+    let checkers: Vec<&'static str> = bench(subject.checkers()).map(|checker| checker.name()).collect();
     let milestones: Vec<_> = subject.milestones().iter().map(|milestone| (milestone.name, *milestone)).collect();
     if !section.exists() {
         let problem = section.problem("the required table `promise` is missing").label("has no `promise`");

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::fault::{Clause, Death, Fault, Harm, Plan, ProcessHarm, ProxyHarm, Step, Way};
-use crate::history::{Event, History};
+use crate::history::{Event, History, ProgramFailure};
 use crate::proxy::{Direction, Silence};
 use crate::sim::SimFile;
 use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
-use crate::world::{Engine, EngineError, Leap, LinkBase, TrialPanic, Turmoil, on_trial_thread};
+use crate::world::{Engine, EngineError, Leap, LinkBase, ProgramError, TrialPanic, Turmoil, on_trial_thread};
 
-/// Why a trial could not be played to its end. Only one reason lies in the sim; the others are bugs of pulseless.
+/// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
+/// fails is a finding: its trial ends there, and is judged.)
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
     /// The engine cannot express the sim.
@@ -24,7 +25,7 @@ pub enum PlayError {
         /// What of the sim, and why.
         reasons: Vec<String>,
     },
-    /// A host broke down or time stood still.
+    /// A host cannot be played.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The engine, an observer or a checker panicked.
@@ -121,6 +122,22 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
     let mut stage = Stage::build(sim, world);
     stage.recorder.keep(kept);
     stage.recorder.record(Event::Began(terms(sim)));
+    match play_plan(&mut stage, plan, sim.duration) {
+        Err(EngineError::Program { host, error, at: _ }) => {
+            let how = match error {
+                ProgramError::Panicked(_) => ProgramFailure::Panicked,
+                ProgramError::Exited(_) => ProgramFailure::Exited,
+                ProgramError::NeverIdle | ProgramError::Livelock => ProgramFailure::Looped,
+            };
+            let words = error.to_string().into();
+            stage.recorder.on(&host.as_str().into()).record(Event::ProgramFailed { how, words });
+        }
+        ended => ended?,
+    }
+    Ok(stage.recorder.take())
+}
+
+fn play_plan(stage: &mut Stage, plan: &Plan, duration: Duration) -> Result<(), EngineError> {
     stage.enter()?;
     let mut felt = BTreeSet::new();
     for (at, step, clause) in timeline(plan) {
@@ -128,25 +145,24 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
         match step {
             Step::Begin => {
                 stage.recorder.record(Event::FaultBegan(clause.clone()));
-                if begin(&mut stage, clause)? {
+                if begin(stage, clause)? {
                     felt.insert(clause.number);
                 }
             }
             Step::Down(death) => {
-                if halt(&mut stage, &clause.fault, death) {
+                if halt(stage, &clause.fault, death) {
                     felt.insert(clause.number);
                 }
             }
-            Step::Up => start(&mut stage, &clause.fault),
+            Step::Up => start(stage, &clause.fault),
             Step::BackUp => clause.fault.hosts().for_each(|host| stage.world.back_up(stage.hosts[host])),
             Step::End => {
-                let felt = end(&mut stage, clause)? || felt.contains(&clause.number);
+                let felt = end(stage, clause)? || felt.contains(&clause.number);
                 stage.recorder.record(Event::FaultEnded { clause: clause.number, felt });
             }
         }
     }
-    stage.world.run_until(sim.duration)?;
-    Ok(stage.recorder.take())
+    stage.world.run_until(duration)
 }
 
 /// Begins a clause; whether it harmed anybody at once. The proxies are the play's to harm, and so is a host that dies

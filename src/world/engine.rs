@@ -83,30 +83,59 @@ pub trait Engine {
     fn run_until(&mut self, end: Duration) -> Result<(), EngineError>;
 }
 
+/// A host that takes so many steps at one instant will never stop. A poll of a task is one step; a second or two of
+/// CPU time, where each does little.
+pub(crate) const STEPS_AT_ONE_INSTANT_MAX: u32 = 2_000_000;
+
 /// So many turns at one instant are a loop without time: 1,000 hosts that talk on loopback take 50 µs each
 /// way, and no chain of wake-ups within an instant is longer than the hosts and their sockets are many.
 pub(crate) const TURNS_AT_ONE_INSTANT_MAX: u32 = 1_000_000;
 
+/// How a program failed: each is a bug of the code under test, never of the world.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProgramError {
+    /// A task panicked.
+    #[error("panicked: {0}")]
+    Panicked(String),
+    /// The program returned an error.
+    #[error("ended with an error: {0}")]
+    Exited(String),
+    /// Its tasks went on at one instant and never waited for anything.
+    #[error("loops: it took {STEPS_AT_ONE_INSTANT_MAX} steps at one instant and waited for nothing")]
+    NeverIdle,
+    /// Hosts went on waking each other without time passing; this one was the last.
+    #[error("loops: the hosts woke each other {TURNS_AT_ONE_INSTANT_MAX} times at one instant, and it was the last")]
+    Livelock,
+}
+
 /// Why a trial cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The program of a host broke down: a bug in the code that the host runs.
+    /// The program of a host failed.
+    #[error("host {host} {error} (simulated time {at:?})")]
+    Program {
+        /// The host's name.
+        host: String,
+        /// How.
+        error: ProgramError,
+        /// When.
+        at: Duration,
+    },
+    /// The machine has no room for a host.
+    #[error("host {host} found no room for its runtime: {why}")]
+    NoRoom {
+        /// The host's name.
+        host: String,
+        /// What is missing.
+        why: String,
+    },
+    /// A host cannot be played: it reached around the engine.
     #[error("host {host} {what} (simulated time {at:?})")]
     Host {
         /// The host's name.
         host: String,
         /// What happened.
         what: String,
-        /// When.
-        at: Duration,
-    },
-    /// Hosts went on waking each other without time passing.
-    #[error(
-        "the hosts ran {TURNS_AT_ONE_INSTANT_MAX} turns at one instant, simulated time {at:?}; the last was of {host}"
-    )]
-    Livelock {
-        /// The host of the last turn.
-        host: String,
         /// When.
         at: Duration,
     },

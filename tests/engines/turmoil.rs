@@ -7,7 +7,7 @@ use std::time::Duration;
 use pulseless::env::{Address, Env};
 use pulseless::fault::Death;
 use pulseless::grammar::Latency;
-use pulseless::world::{Clock, Engine, EngineError, Program, Turmoil, on_trial_thread};
+use pulseless::world::{Clock, Engine, EngineError, Program, ProgramError, Turmoil, on_trial_thread};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -140,8 +140,8 @@ fn a_program_that_ends_with_an_error_names_its_host() {
         world.start(host);
         world.run_until(WHILE * 2)
     });
-    let what = "ended with an error: out of luck".to_owned();
-    assert_eq!(ended, Err(EngineError::Host { host: "unlucky".into(), what, at: WHILE }));
+    let error = ProgramError::Exited("out of luck".to_owned());
+    assert_eq!(ended, Err(EngineError::Program { host: "unlucky".into(), error, at: WHILE }));
 }
 
 #[test]

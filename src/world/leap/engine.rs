@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
-use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program, TURNS_AT_ONE_INSTANT_MAX};
+use crate::world::engine::{
+    CrashObserver, Engine, EngineError, HostId, Program, ProgramError, TURNS_AT_ONE_INSTANT_MAX,
+};
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
 use crate::world::net::{LinkBase, Net};
@@ -76,7 +78,7 @@ impl Leap {
                 self.take_turn(host, || ())?;
                 turns += 1;
                 if turns > TURNS_AT_ONE_INSTANT_MAX {
-                    return Err(EngineError::Livelock { host: self.hosts[host.index()].name.to_string(), at: now });
+                    return Err(Breakdown::Failed(ProgramError::Livelock).of(&self.hosts[host.index()], now));
                 }
             }
         }
@@ -86,7 +88,7 @@ impl Leap {
         let now = self.clock.now();
         let host_state = &mut self.hosts[host.index()];
         let before = host_state.wakes_at();
-        host_state.take_turn(now, order).map_err(|what| break_down(host_state, &what, now))?;
+        host_state.take_turn(now, order).map_err(|what| what.of(host_state, now))?;
         let after = host_state.wakes_at();
         if before != after {
             self.expect_timer(host, after);
@@ -189,7 +191,7 @@ impl Engine for Leap {
                 self.harms.note_start(host_state.standstill.sleeps());
                 self.fresh.insert(host);
             }
-            Err(what) => self.broken = Some(break_down(host_state, &what, now)),
+            Err(what) => self.broken = Some(what.of(host_state, now)),
         }
     }
 
@@ -252,8 +254,4 @@ impl Drop for Leap {
     fn drop(&mut self) {
         self.hosts.iter_mut().for_each(LeapHost::abandon);
     }
-}
-
-fn break_down(host: &LeapHost, what: &Breakdown, at: Duration) -> EngineError {
-    EngineError::Host { host: host.name.to_string(), what: what.to_string(), at }
 }

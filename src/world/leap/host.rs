@@ -10,7 +10,6 @@
 //! ```
 //! While it is up it runs in turns, unless something holds it: see `standstill`.
 
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -26,7 +25,7 @@ use crate::env::Env;
 use crate::fault::Death;
 use crate::world::clock::WallClock;
 use crate::world::disk::Disks;
-use crate::world::engine::{CrashObserver, HostId, Program};
+use crate::world::engine::{CrashObserver, EngineError, HostId, Program, ProgramError, STEPS_AT_ONE_INSTANT_MAX};
 use crate::world::leap::crash::CrashHandler;
 use crate::world::leap::standstill::Standstill;
 use crate::world::leap::surroundings::LeapEnv;
@@ -44,12 +43,8 @@ const REAL_EVENTS: usize = 1;
 /// Why a host could not go on: each is a bug of the program or of ours, or a machine too small, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Breakdown {
-    /// A task panicked.
-    Panicked(String),
-    /// The program returned an error.
-    Exited(String),
-    /// Tasks went on at one instant and never waited for anything.
-    NeverIdle,
+    /// The program failed.
+    Failed(ProgramError),
     /// The program reached around the engine.
     Offended(Offence),
     /// The machine has no file descriptors left.
@@ -69,6 +64,8 @@ pub(crate) struct LeapHost {
     incarnation: u32,
     is_off: bool,
     running: Option<LeapProcess>,
+    /// The instant of its last turn, and the steps that are left to it then.
+    steps_left: (Duration, u32),
 }
 
 struct LeapProcess {
@@ -98,6 +95,7 @@ impl LeapHost {
             incarnation: 0,
             is_off: false,
             running: None,
+            steps_left: (Duration::ZERO, STEPS_AT_ONE_INSTANT_MAX),
         }
     }
 
@@ -239,7 +237,9 @@ impl LeapHost {
             fabric.take_wakers(self.id)
         };
         interpose::set_readings(readings);
-        let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, order))));
+        let steps = if self.steps_left.0 == now { self.steps_left.1 } else { STEPS_AT_ONE_INSTANT_MAX };
+        let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, steps, order))));
+        self.steps_left = (now, interpose::steps_left());
         interpose::set_now(now);
         if interpose::take_wall_clock_read() {
             self.wall_clock.note_read();
@@ -294,10 +294,10 @@ fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
 /// How long a host rests after its turn, until its next timer.
 fn idle_until(turn: std::thread::Result<HostTurn>) -> Result<Option<Duration>, Breakdown> {
     match turn {
-        Err(panic) => Err(Breakdown::Panicked(describe_panic(&*panic))),
+        Err(panic) => Err(Breakdown::Failed(ProgramError::Panicked(describe_panic(&*panic)))),
         Ok(HostTurn::Idle(rest)) => Ok(rest),
-        Ok(HostTurn::Panicked) => Err(Breakdown::Panicked(take_task_panic())),
-        Ok(HostTurn::Running | HostTurn::Stuck | HostTurn::Dead) => Err(Breakdown::NeverIdle),
+        Ok(HostTurn::Panicked) => Err(Breakdown::Failed(ProgramError::Panicked(take_task_panic()))),
+        Ok(HostTurn::Running | HostTurn::Stuck | HostTurn::Dead) => Err(Breakdown::Failed(ProgramError::NeverIdle)),
     }
 }
 
@@ -309,21 +309,21 @@ impl LeapProcess {
         self.main = None;
         match ended {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Breakdown::Exited(error)),
-            Err(error) => Err(Breakdown::Panicked(error.to_string())),
+            Ok(Err(error)) => Err(Breakdown::Failed(ProgramError::Exited(error))),
+            Err(error) => Err(Breakdown::Failed(ProgramError::Panicked(error.to_string()))),
         }
     }
 }
 
 /// Wakes whom the network woke, then waits until nothing is left to run.
-async fn until_idle(wakers: Vec<Waker>, order: impl FnOnce()) -> HostTurn {
+async fn until_idle(wakers: Vec<Waker>, steps: u32, order: impl FnOnce()) -> HostTurn {
     order();
     wakers.into_iter().for_each(Waker::wake);
     let mut begun = false;
     poll_fn(|context| {
         if !begun {
             begun = true;
-            interpose::begin_turn(context.waker().clone());
+            interpose::begin_turn(context.waker().clone(), steps);
             return Poll::Pending;
         }
         match interpose::turn() {
@@ -334,14 +334,15 @@ async fn until_idle(wakers: Vec<Waker>, order: impl FnOnce()) -> HostTurn {
     .await
 }
 
-impl fmt::Display for Breakdown {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Breakdown::Panicked(text) => write!(formatter, "panicked: {text}"),
-            Breakdown::Exited(error) => write!(formatter, "ended with an error: {error}"),
-            Breakdown::NeverIdle => formatter.write_str("never goes idle: a task runs for ever without waiting"),
-            Breakdown::Offended(offence) => offence.fmt(formatter),
-            Breakdown::NoRuntime(why) => write!(formatter, "found no room for its runtime: {why}"),
-        }
+impl Breakdown {
+    /// What the engine says of it.
+    pub(crate) fn of(self, host: &LeapHost, at: Duration) -> EngineError {
+        let host = host.name.to_string();
+        let what = match self {
+            Breakdown::Failed(error) => return EngineError::Program { host, error, at },
+            Breakdown::Offended(offence) => offence.to_string(),
+            Breakdown::NoRuntime(why) => return EngineError::NoRoom { host, why },
+        };
+        EngineError::Host { host, what, at }
     }
 }

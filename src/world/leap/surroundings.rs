@@ -25,6 +25,18 @@ pub(crate) struct LeapEnv {
     pub(crate) dice_drawn: AtomicU64,
 }
 
+/// Steps of a connection or a listener: far more than a poll, and nobody has many at one instant.
+const SOCKET_STEPS: u32 = 100;
+/// Steps of opening a store.
+const DISK_STEPS: u32 = 1_000;
+
+/// Ready at once, unless the process loops: then it waits for ever, and so loops no more.
+async fn take_steps(steps: u32) {
+    if !interpose::take_steps(steps) {
+        std::future::pending::<()>().await;
+    }
+}
+
 fn check_alive(process: &Process) -> io::Result<()> {
     if process.is_alive() { Ok(()) } else { Err(io::Error::other("the process that asks is dead")) }
 }
@@ -33,6 +45,7 @@ impl Surroundings for LeapEnv {
     fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
         let (net, host, address, process) = (self.net.clone(), self.host, address.clone(), self.process.clone());
         Box::pin(async move {
+            take_steps(SOCKET_STEPS).await;
             check_alive(&process)?;
             net::dial(net, host, address, options, process).await
         })
@@ -41,6 +54,7 @@ impl Surroundings for LeapEnv {
     fn listen(&self, port: u16) -> Asked<Listener> {
         let (net, host, process) = (self.net.clone(), self.host, self.process.clone());
         Box::pin(async move {
+            take_steps(SOCKET_STEPS).await;
             check_alive(&process)?;
             net::listen(net, host, port, process)
         })
@@ -53,6 +67,10 @@ impl Surroundings for LeapEnv {
 
     fn disk(&self, name: &str) -> io::Result<Disk> {
         check_alive(&self.process)?;
+        // Nothing can wait here, so only unwinding ends the loop. Its destructors may open stores, too.
+        if !interpose::take_steps(DISK_STEPS) && !std::thread::panicking() {
+            std::panic::resume_unwind(Box::new("the process opens its store again and again"));
+        }
         self.disks.lock().unwrap_or_else(PoisonError::into_inner).open(name, &self.process)
     }
 

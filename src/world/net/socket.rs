@@ -19,6 +19,7 @@ use crate::world::net::frames::DataFrames;
 use crate::world::net::segment::TcpSide;
 use crate::world::net::traffic::ConnectionId;
 use crate::world::process::Process;
+use crate::world::sandbox::interpose;
 
 /// connect(2), from a host to an address of the same world.
 pub(crate) async fn dial(
@@ -151,6 +152,9 @@ impl AsyncRead for TcpSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !interpose::take_steps(1) {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         if self.process.counts_frames() {
             self.read_by_frames(buffer)?;
@@ -192,6 +196,9 @@ impl AsyncWrite for TcpSocket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if !interpose::take_steps(1) {
+            return Poll::Pending;
+        }
         let mut fabric = self.alive()?;
         let end = fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side);
         let Some(written) = end.write(slices) else {

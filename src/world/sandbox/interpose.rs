@@ -23,9 +23,6 @@ use crate::world::sandbox::offence::{self, Offence};
 
 /// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
-/// A host that polls so often at one instant without going idle will never stop: tokio looks for events
-/// every 61 polls, so this is about 6 million polls.
-const POLLS_WITHOUT_IDLING_MAX: u32 = 100_000;
 /// What getentropy(3) gives at one time.
 const ENTROPY_MAX: usize = 256;
 
@@ -35,7 +32,7 @@ thread_local! {
     static WALL_CLOCK_READ: Cell<bool> = const { Cell::new(false) };
     static ENTROPY: RefCell<Option<Dice>> = const { RefCell::new(None) };
     static TURN: Cell<HostTurn> = const { Cell::new(HostTurn::Running) };
-    static POLLS: Cell<u32> = const { Cell::new(0) };
+    static STEPS_LEFT: Cell<u32> = const { Cell::new(0) };
     static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
 }
 
@@ -118,11 +115,27 @@ pub(crate) fn take_wall_clock_read() -> bool {
     WALL_CLOCK_READ.replace(false)
 }
 
-/// Begins a host's turn; `root` is woken when the host goes idle.
-pub(crate) fn begin_turn(root: Waker) {
+/// Begins a host's turn of at most so many steps; `root` is woken when the host goes idle.
+pub(crate) fn begin_turn(root: Waker, steps: u32) {
     TURN.set(HostTurn::Running);
-    POLLS.set(0);
+    STEPS_LEFT.set(steps);
     ROOT.set(Some(root));
+}
+
+/// The host takes so many steps; whether they are left to it. Where they are not, it is stuck: its turn ends as soon as
+/// a task waits for something.
+pub(crate) fn take_steps(steps: u32) -> bool {
+    let left = STEPS_LEFT.get().checked_sub(steps);
+    STEPS_LEFT.set(left.unwrap_or(0));
+    if left.is_none() {
+        end_turn(HostTurn::Stuck);
+    }
+    left.is_some()
+}
+
+/// How many steps are left to the host.
+pub(crate) fn steps_left() -> u32 {
+    STEPS_LEFT.get()
 }
 
 pub(crate) fn turn() -> HostTurn {
@@ -143,11 +156,6 @@ pub(crate) fn end_turn(turn: HostTurn) {
 fn simulated_wait(timeout_ms: c_int) -> c_int {
     if timeout_ms != 0 {
         end_turn(HostTurn::Idle(u64::try_from(timeout_ms).ok().map(Duration::from_millis)));
-    } else {
-        POLLS.set(POLLS.get() + 1);
-        if POLLS.get() == POLLS_WITHOUT_IDLING_MAX {
-            end_turn(HostTurn::Stuck);
-        }
     }
     0
 }

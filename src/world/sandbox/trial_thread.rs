@@ -56,6 +56,7 @@ pub(crate) fn describe_panic(panic: &(dyn Any + Send)) -> String {
 /// A task is about to be polled: a panic that was caught before is nobody's any more.
 pub(crate) fn begin_poll() {
     PANIC.set(None);
+    interpose::take_steps(1);
 }
 
 /// A task has ended. If it was by a panic, nothing else of its host shall run.

@@ -13,7 +13,7 @@ use crate::fault::{Between, Death, Harm, LinkHarm};
 use crate::grammar::Latency;
 use crate::world::clock::{Clock, WALL_CLOCK_START};
 use crate::world::disk::Disks;
-use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program};
+use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program, ProgramError};
 use crate::world::sandbox::interpose;
 use crate::world::turmoil::host::{Exited, TurmoilHost};
 
@@ -115,7 +115,7 @@ impl Turmoil {
         let at = self.clock.now();
         match error.downcast_ref::<Exited>() {
             Some(Exited { host, why }) => {
-                EngineError::Host { host: host.clone(), what: format!("ended with an error: {why}"), at }
+                EngineError::Program { host: host.clone(), error: ProgramError::Exited(why.clone()), at }
             }
             None => EngineError::Host { host: "of turmoil".to_owned(), what: format!("broke down: {error}"), at },
         }

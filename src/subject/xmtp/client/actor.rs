@@ -118,7 +118,7 @@ impl Actor {
         let opening = async move { client.subscribe(request(ReceiverStream::new(outbound))).await };
         let now = Instant::now();
         Actor {
-            watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, now)),
+            watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, settings.advertised, now)),
             settings,
             inbound: Inbound::Opening(Box::pin(opening)),
             wire: BackloggedSender::new(wire, BACKLOG_MAX),

@@ -28,5 +28,7 @@ quirks! {
         /// The inbox stores the cursors before the messages, in a transaction of their own: a crash in between loses the
         /// messages (against C3).
         CursorFirst = "cursor-first",
+        /// Where its inbox does not open, the client tries again at once, for ever, and waits for nothing.
+        SpinsWithoutInbox = "spins-without-inbox",
     }
 }

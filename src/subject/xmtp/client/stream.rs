@@ -16,6 +16,8 @@ pub struct StreamSettings {
     pub attempt: u64,
     /// N of C2; none: no watchdog.
     pub watchdog: Option<u32>,
+    /// What the node advertised on the stream before, if there was one: the way to the first frame is watched by it.
+    pub advertised: Option<Duration>,
     /// A planted bug.
     pub quirk: Option<ClientQuirk>,
     /// Who watches.

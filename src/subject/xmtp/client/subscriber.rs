@@ -28,7 +28,7 @@ use crate::subject::xmtp::client::connection::ClientConnection;
 use crate::subject::xmtp::client::inbox::{Inbox, InboxError};
 use crate::subject::xmtp::client::ledger::{ClientLedger, MutateIds, split};
 use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent, StreamSettings};
-use crate::subject::xmtp::client::{Cause, ClientConfig, ClientNotice, ClientObserver};
+use crate::subject::xmtp::client::{Cause, ClientConfig, ClientNotice, ClientObserver, ClientQuirk};
 use crate::subject::xmtp::wire::{Add, Message};
 
 /// How many events go into one batch, that is, into one call of the application and one transaction: a quarter
@@ -119,7 +119,7 @@ impl<A: Application> Subscriber<A> {
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
             application,
-            settings: StreamSettings { attempt: 0, watchdog, quirk, observer },
+            settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk, observer },
         })
     }
 
@@ -182,11 +182,21 @@ impl<A: Application> Subscriber<A> {
             if events.is_empty() {
                 return Ok(connection.ending().await);
             }
+            self.remember_interval(&events);
             let fresh = sift(events, &mut kept.ledger);
             if !fresh.is_empty() {
                 self.digest(fresh, &mut kept.inbox).await?;
             }
         }
+    }
+
+    /// What this node advertises holds for the next attempt too, until it says otherwise.
+    fn remember_interval(&mut self, events: &[ClientEvent]) {
+        let started = events.iter().find_map(|event| match event {
+            ClientEvent::Started { keepalive } => Some(*keepalive),
+            ClientEvent::Delivery(_) | ClientEvent::TopicsLive(_) | ClientEvent::CatchupComplete(_) => None,
+        });
+        self.settings.advertised = started.unwrap_or(self.settings.advertised);
     }
 
     /// C3: persisted as it is processed, before anything else is taken.
@@ -200,6 +210,9 @@ impl<A: Application> Subscriber<A> {
     }
 
     async fn back_off(&mut self, uptime: Duration) {
+        if self.settings.quirk == Some(ClientQuirk::SpinsWithoutInbox) && self.kept.is_none() {
+            return;
+        }
         let delay = self.backoff.next_delay(uptime, &mut self.dice);
         self.notice(ClientNotice::BackingOff { attempt: self.settings.attempt, delay });
         sleep(delay).await;

@@ -19,6 +19,12 @@ use tokio::time::Instant;
 
 /// The interval where the node has advertised none (C2).
 pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
+/// An interval below this is taken for this: the link's own delay would pass for silence, and the client would dial for
+/// ever. A node may advertise 1 ms.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// The shortest interval by which a stream that is being opened is watched: dialing through a proxy takes a few round
+/// trips, and nothing is heard before their end.
+const OPENING_MIN: Duration = Duration::from_secs(5);
 /// N is 2 to 3 (C2); with 1, the question would be asked at once and without end.
 const INTERVALS_MIN: u32 = 2;
 /// What silence is at most waited for, so that no advertised interval can overflow the clock. A node may
@@ -53,12 +59,13 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Begins to listen; the way to the first frame is watched too.
+    /// Begins to listen; the way to the first frame is watched too, by what the node advertised `before`, on another
+    /// stream: else each attempt that opens into a silence takes 30 s intervals, whatever the node's are.
     #[must_use]
-    pub(crate) fn new(intervals: u32, now: Instant) -> Self {
+    pub(crate) fn new(intervals: u32, before: Option<Duration>, now: Instant) -> Self {
         Watchdog {
             intervals: intervals.max(INTERVALS_MIN),
-            interval: DEFAULT_INTERVAL,
+            interval: before.map_or(DEFAULT_INTERVAL, |interval| interval.clamp(OPENING_MIN, DEFAULT_INTERVAL)),
             heard_at: now,
             asked: false,
             stopped: false,
@@ -67,7 +74,7 @@ impl Watchdog {
 
     /// Takes the interval that the node advertised in `Started`; none leaves 30 s.
     pub(crate) fn advertise(&mut self, interval: Option<Duration>) {
-        self.interval = interval.unwrap_or(DEFAULT_INTERVAL);
+        self.interval = interval.map_or(DEFAULT_INTERVAL, |interval| interval.max(INTERVAL_MIN));
     }
 
     /// A frame of any kind arrived.
@@ -121,7 +128,7 @@ mod tests {
     #[test]
     fn silence_is_asked_about_at_two_intervals_and_ends_the_stream_at_three() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(3, start);
+        let mut watchdog = Watchdog::new(3, None, start);
         assert_eq!(watchdog.check(start + 60 * SECOND - MOMENT), None);
         assert_eq!(watchdog.due(), Some(start + 60 * SECOND));
         assert_eq!(watchdog.check(start + 60 * SECOND), Some(Alarm::Ping));
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn the_advertised_interval_replaces_thirty_seconds() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(2, start);
+        let mut watchdog = Watchdog::new(2, None, start);
         watchdog.advertise(Some(5 * SECOND));
         assert_eq!(watchdog.due(), Some(start + 5 * SECOND));
         watchdog.advertise(None);
@@ -145,7 +152,7 @@ mod tests {
     #[test]
     fn every_frame_begins_a_new_silence() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(3, start);
+        let mut watchdog = Watchdog::new(3, None, start);
         assert_eq!(watchdog.check(start + 60 * SECOND), Some(Alarm::Ping));
         watchdog.hear(start + 89 * SECOND);
         assert_eq!(watchdog.check(start + 90 * SECOND), None);
@@ -156,7 +163,7 @@ mod tests {
     #[test]
     fn it_stands_still_while_nobody_reads() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(3, start);
+        let mut watchdog = Watchdog::new(3, None, start);
         watchdog.stop();
         assert_eq!((watchdog.due(), watchdog.check(start + 900 * SECOND)), (None, None));
         watchdog.resume(start + 900 * SECOND);
@@ -167,7 +174,7 @@ mod tests {
     #[test]
     fn a_late_check_after_a_suspension_finds_the_stream_dead() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(3, start);
+        let mut watchdog = Watchdog::new(3, None, start);
         let dead = Alarm::Dead { silent_for: 3600 * SECOND };
         assert_eq!(watchdog.check(start + 3600 * SECOND), Some(dead));
     }
@@ -175,9 +182,26 @@ mod tests {
     #[test]
     fn absurd_settings_neither_overflow_nor_spin() {
         let start = Instant::now();
-        let mut watchdog = Watchdog::new(u32::MAX, start);
+        let mut watchdog = Watchdog::new(u32::MAX, None, start);
         watchdog.advertise(Some(Duration::MAX));
         assert_eq!(watchdog.due(), Some(start + SILENCE_MAX));
-        assert_eq!(Watchdog::new(0, start).due(), Some(start + 30 * SECOND));
+        assert_eq!(Watchdog::new(0, None, start).due(), Some(start + 30 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_opened_by_the_interval_that_was_advertised_before() {
+        let start = Instant::now();
+        let due =
+            |before: u64| Watchdog::new(2, Some(Duration::from_millis(before)), start).due().map(|due| due - start);
+        assert_eq!(due(7_000), Some(7 * SECOND));
+        assert_eq!((due(1), due(60_000)), (Some(OPENING_MIN), Some(DEFAULT_INTERVAL)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_absurdly_short_interval_is_bounded() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new(2, None, start);
+        watchdog.advertise(Some(Duration::from_millis(1)));
+        assert_eq!(watchdog.due(), Some(start + INTERVAL_MIN));
     }
 }

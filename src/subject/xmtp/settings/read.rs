@@ -32,6 +32,8 @@ pub(crate) const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
 const TOPICS_MAX: u32 = 1_000;
 /// A history keeps every delivery in memory, for each client; more messages at once would not fit there.
 const MESSAGES_MAX: u32 = 1_000_000;
+/// Node, clients and what travels hold a message several times over: so much at once still fits into memory.
+const BYTES_AT_ONCE_MAX: u64 = 1 << 30;
 /// At this rate per second ten seconds publish `MESSAGES_MAX`.
 const PER_PERIOD_MAX: u32 = 100_000;
 /// A payload far below the client's message limit of 25 MiB, so that a frame of several still passes.
@@ -202,6 +204,11 @@ fn read_workload(mut section: Section<'_>) -> Option<Workload> {
     }
     let size = section.optional("size", 200, read_size);
     let history = section.optional("history", 0, |entry| entry.number(0..=MESSAGES_MAX));
+    for (key, messages) in [("history", &history), ("burst", &burst)] {
+        if let (Some(messages), Some(size)) = (messages, &size) {
+            note_bytes(&section, key, messages, size.value);
+        }
+    }
     section.finish();
     Some(Workload {
         kind: kind?.value,
@@ -212,6 +219,21 @@ fn read_workload(mut section: Section<'_>) -> Option<Workload> {
         size_bytes: size?.value,
         history: history?.value,
     })
+}
+
+/// Notes messages that together would not fit into a trial's memory.
+fn note_bytes(section: &Section<'_>, key: &str, messages: &Found<u32>, size: usize) {
+    let bytes = u64::from(messages.value) * size as u64;
+    if let Some(span) = messages.span.clone().filter(|_| bytes > BYTES_AT_ONCE_MAX) {
+        let message = format!(
+            "`workload.{key}` is {}, and each message has {size} bytes: {} MiB at once",
+            messages.value,
+            bytes >> 20
+        );
+        let most = BYTES_AT_ONCE_MAX / size as u64;
+        let problem = Problem::new(format!("workload.{key}"), span, message).label("too much for a trial's memory");
+        section.note(problem.advice(format!("write at most {most}, or a smaller `size`")));
+    }
 }
 
 fn read_workload_kind(entry: &Entry<'_>) -> Result<WorkloadKind, Problem> {

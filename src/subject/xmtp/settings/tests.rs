@@ -539,26 +539,3 @@ fn a_sim_may_name_its_seed_in_both_forms() {
         assert!(text.contains("line 1") && text.contains("such as 42 or 0x2a"), "{text}");
     }
 }
-
-/// The keys that a refusal of an unknown one lists for a table.
-fn keys_of(table: &str) -> Vec<String> {
-    let text = match table {
-        "" => format!("zzzzzz = 1\n{SMALL}"),
-        // The sim without a promise of its own: one table stands once.
-        "promise" => format!("{}zzzzzz = 1\n", SMALL),
-        other => format!("{SMALL}[{other}]\nzzzzzz = 1\n"),
-    };
-    let refusal = read("x", &text, SUBJECTS).expect_err("an unknown key");
-    let unknown = refusal.problems().find(|problem| problem.message().starts_with("unknown key"));
-    let help = unknown.and_then(miette::Diagnostic::help).expect("it lists the right ones").to_string();
-    let (_, keys) = help.rsplit_once(" are ").expect("a list");
-    keys.split(", ").map(str::to_owned).collect()
-}
-
-#[test]
-fn the_tables_in_words_have_the_keys_that_are_read() {
-    for table in crate::sim::tables(SUBJECTS.first()) {
-        let told: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
-        assert_eq!(told, keys_of(table.name), "table `{}`", table.name);
-    }
-}

@@ -225,7 +225,7 @@ impl ScriptedNode {
 
     /// The settings of a first attempt with a watchdog of 3 intervals.
     pub(super) fn settings(&self) -> StreamSettings {
-        StreamSettings { attempt: 1, watchdog: Some(3), quirk: None, observer: self.witness.clone() }
+        StreamSettings { attempt: 1, watchdog: Some(3), advertised: None, quirk: None, observer: self.witness.clone() }
     }
 
     /// Opens a connection that begins with one empty Mutate.
