@@ -50,7 +50,7 @@ const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
 Where plays differ, all is played once more to show the first event that does.";
 const TAIL_EXIT_CODES: &str = "\
-Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more; 64 the command line is wrong, or the data \
+Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more; 1 the node rejects the subscription; 64 the command line is wrong, or the data \
 folder cannot be used. A node that cannot be reached is no error: the tail dials again for ever. A message \
 is printed once it is stored: what a kill cuts off in between is never printed.";
 const PUBLISH_EXIT_CODES: &str = "\

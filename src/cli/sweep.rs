@@ -82,10 +82,18 @@ fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
     let stop = Arc::new(AtomicBool::new(false));
     let interrupt = stop.clone();
     // Without a handler Ctrl-C would lose what was found; with none to be had the sweep still runs.
+    let mut interrupts = 0;
     let on_interrupt = move || {
-        if !interrupt.swap(true, Ordering::Relaxed) {
-            complain("interrupted: the trials under way are played to their end, then the summary is written");
+        interrupts += 1;
+        if interrupts > 1 {
+            complain("interrupted again: the trials under way are cut off, and no summary is written");
+            std::process::exit(Exit::Unknown.code().into());
         }
+        interrupt.store(true, Ordering::Relaxed);
+        complain(
+            "interrupted: the trials under way are played to their end, then the summary is written; a second interrupt \
+             ends at once",
+        );
     };
     if let Err(error) = ctrlc::set_handler(on_interrupt) {
         complain(&format!("failed to catch Ctrl-C ({error}): an interrupt will lose the summary"));

@@ -43,9 +43,12 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
             () = reader_gone.notified() => Exit::Pass,
             failed = client::subscribe(env, config, Consumer { time: Duration::ZERO }, teller) => match failed {
                 Ok(never) => match never {},
-                Err(error @ ClientError::Node(_)) => {
+                Err(error) => {
                     complain(&format!("failed to {error}"));
-                    Exit::Usage
+                    match error {
+                        ClientError::Node(_) => Exit::Usage,
+                        ClientError::Rejected { .. } => Exit::Fail,
+                    }
                 }
             },
         }

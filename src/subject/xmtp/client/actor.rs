@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::channel::{explain, request};
@@ -215,6 +215,9 @@ impl Actor {
 
     fn blame(&self, status: &Status) -> Cause {
         let why = format!("{:?}: {}", status.code(), explain_status(status));
+        if [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated].contains(&status.code()) {
+            return Cause::Rejected(why);
+        }
         if self.started_at.is_some() { Cause::StreamFailed(why) } else { Cause::Refused(why) }
     }
 

@@ -127,6 +127,9 @@ pub enum Cause {
     DialFailed(String),
     /// The stream failed with a status before `Started`.
     Refused(String),
+    /// The node rejects what it is asked for (INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED): the same request
+    /// can never succeed.
+    Rejected(String),
     /// Nothing arrived for N intervals (C2).
     Watchdog,
     /// The inbox failed.
@@ -146,6 +149,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::DialFailed(why) => write!(formatter, "dial failed: {why}"),
             Cause::Refused(why) => write!(formatter, "refused: {why}"),
+            Cause::Rejected(why) => write!(formatter, "rejected: {why}"),
             Cause::Watchdog => formatter.write_str("watchdog"),
             Cause::Inbox(why) => write!(formatter, "inbox: {why}"),
             Cause::BacklogFull => formatter.write_str("backlog full"),

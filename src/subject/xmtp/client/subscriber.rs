@@ -43,18 +43,24 @@ pub trait Application: Send + 'static {
     fn process(&mut self, messages: &[Message]) -> impl Future<Output = ()> + Send;
 }
 
-/// Why a subscriber cannot go on. Nothing that a peer or a disk does is among it.
+/// Why a subscriber cannot go on. No failure of a peer, a network or a disk is among it: those pass.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The configured address is none.
     #[error(transparent)]
     Node(#[from] BadNode),
+    /// The node rejects the subscription: asking again for the same would go on for ever.
+    #[error("follow the topics: the node rejects the subscription for good: {why}")]
+    Rejected {
+        /// The status, and what it says.
+        why: String,
+    },
 }
 
 /// Follows the configured topics for ever, over as many connections as it takes.
 ///
 /// # Errors
-/// The address is malformed.
+/// The address is malformed, or a node rejects the subscription.
 pub async fn subscribe<A: Application>(
     env: Env,
     config: ClientConfig,
@@ -63,7 +69,10 @@ pub async fn subscribe<A: Application>(
 ) -> Result<Infallible, ClientError> {
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
     loop {
-        let uptime = subscriber.attempt().await;
+        let ClientEnding { cause, uptime } = subscriber.attempt().await;
+        if let Cause::Rejected(why) = cause {
+            return Err(ClientError::Rejected { why });
+        }
         subscriber.back_off(uptime).await;
     }
 }
@@ -127,12 +136,12 @@ impl<A: Application> Subscriber<A> {
         self.settings.observer.notice(notice);
     }
 
-    /// One attempt, from its beginning to its end. Returns how long its stream was up.
-    async fn attempt(&mut self) -> Duration {
+    /// One attempt, from its beginning to its end.
+    async fn attempt(&mut self) -> ClientEnding {
         self.settings.attempt += 1;
         let attempt = self.settings.attempt;
         self.notice(ClientNotice::Dialing { attempt });
-        let ClientEnding { cause, uptime } = match self.connect().await {
+        let ending = match self.connect().await {
             Ok(ending) => ending,
             Err(error) => {
                 let why = format!("failed to {error}");
@@ -140,9 +149,9 @@ impl<A: Application> Subscriber<A> {
                 ClientEnding { cause: Cause::Inbox(why), uptime: Duration::ZERO }
             }
         };
-        tracing::info!(attempt, %cause, ?uptime, "the subscription ended");
-        self.notice(ClientNotice::Ended { attempt, cause });
-        uptime
+        tracing::info!(attempt, cause = %ending.cause, uptime = ?ending.uptime, "the subscription ended");
+        self.notice(ClientNotice::Ended { attempt, cause: ending.cause.clone() });
+        ending
     }
 
     /// One connection, where there is an inbox for what it brings.

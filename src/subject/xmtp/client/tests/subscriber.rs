@@ -181,6 +181,31 @@ async fn failures_are_told_and_the_next_attempt_comes() {
     assert_eq!(count(|notice| matches!(notice, ClientNotice::BackingOff { .. })), ended);
 }
 
+/// Else the client sends the same poison for ever.
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_rejected_ends_and_one_that_is_refused_for_now_does_not() {
+    for status in [Status::invalid_argument("no"), Status::permission_denied("no"), Status::unauthenticated("no")] {
+        let script = ScriptedNode::refusing(Some(status));
+        let mut running = start(&script, config(None), Duration::ZERO);
+        let ended = timeout(100 * SECOND, &mut running.0).await.expect("it ends").expect("no panic");
+        assert!(matches!(ended, Err(ClientError::Rejected { why }) if why.ends_with("no")), "{:?}", causes(&script));
+        assert_eq!(causes(&script).len(), 1);
+    }
+    for status in [Status::unavailable("no"), Status::resource_exhausted("no"), Status::unimplemented("no")] {
+        let script = ScriptedNode::refusing(Some(status));
+        let mut running = start(&script, config(None), Duration::ZERO);
+        assert!(timeout(100 * SECOND, &mut running.0).await.is_err(), "it gave up");
+        assert!(causes(&script).len() > 3);
+    }
+    // In mid-stream it is the same.
+    let mut script = ScriptedNode::new();
+    let mut running = start(&script, config(None), Duration::ZERO);
+    let (visit, ..) = take_call(&mut script).await;
+    visit.fail(Status::permission_denied("not yours any more"));
+    let ended = timeout(100 * SECOND, &mut running.0).await.expect("it ends").expect("no panic");
+    assert!(matches!(ended, Err(ClientError::Rejected { .. })));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_nobody_answers_ends_after_the_connect_timeout() {
     let script = ScriptedNode::new();
