@@ -7,7 +7,7 @@ mod backoff;
 mod convergence;
 mod delivery;
 mod durability;
-mod excuse;
+pub(crate) mod excuse;
 pub(crate) mod judge;
 mod liveness;
 pub mod milestone;

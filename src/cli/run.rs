@@ -90,7 +90,6 @@ pub(crate) fn refuse(error: &LibraryError) -> Exit {
         LibraryError::Unreadable { .. }
         | LibraryError::Folder { .. }
         | LibraryError::NotText { .. }
-        | LibraryError::TooLarge { .. }
         | LibraryError::Case { .. }
         | LibraryError::SameName { .. } => {
             complain(&error.to_string());

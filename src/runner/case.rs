@@ -1,7 +1,7 @@
 //! A case file: everything that it takes to play one trial again, and what came of it the first time.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use crate::fault::Plan;
 use crate::grammar::Refusal;
 use crate::history::{Checkpoint, Digest};
 use crate::runner::Trace;
+use crate::runner::bounded::read_at_most;
 use crate::sim::{self, SimFile};
 use crate::subject::Subjects;
 use crate::trial::{Conclusion, EngineKind, Outcome};
@@ -19,7 +20,7 @@ use crate::trial::{Conclusion, EngineKind, Outcome};
 /// The format that this version writes and reads.
 const FORMAT: u32 = 3;
 /// Far more than the checkpoints of the longest trial take.
-const BYTES_MAX: u64 = 1 << 30;
+const MEBIBYTES_MAX: u64 = 1024;
 
 /// One trial, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,11 +140,7 @@ impl Case {
     /// It cannot be read, is truncated, is no case file, or has another format.
     pub fn read(path: &Path) -> Result<Self, CaseError> {
         let failed = |error| CaseError::Io { verb: "read", path: path.to_owned(), error };
-        let mut bytes = Vec::new();
-        File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
-        if bytes.len() as u64 > BYTES_MAX {
-            return Err(failed(io::Error::other(format!("it has more than {} MiB", BYTES_MAX >> 20))));
-        }
+        let bytes = read_at_most(MEBIBYTES_MAX, path).map_err(failed)?;
         let misread = |error| unreadable(path, error);
         // The head first: another version's layout is no reason to call its file foreign.
         let Head { format, pulseless } = serde_json::from_slice(&bytes).map_err(misread)?;

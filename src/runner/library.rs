@@ -1,18 +1,19 @@
 //! Finds sims on disk and reads them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::grammar::Refusal;
+use crate::runner::bounded::read_at_most;
 use crate::sim::{self, Setting, SimFile};
 use crate::subject::Subjects;
 
 /// Folders are searched so deep: `sims/`, its `negative/` and `corpus/`, and one below.
 const DEPTH: usize = 3;
 /// A plan of 1,000 faults takes a tenth of this.
-const BYTES_MAX: u64 = 4 << 20;
+const MEBIBYTES_MAX: u64 = 4;
 
 /// Why sims could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +41,6 @@ pub enum LibraryError {
     /// A file of something else.
     #[error("failed to read {}: it is not text, and a sim is a TOML file", path.display())]
     NotText {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file that is no sim, or that nobody could have written.
-    #[error("failed to read {}: it has more than {} MiB, and a sim is a page or two", path.display(), BYTES_MAX >> 20)]
-    TooLarge {
         /// The file.
         path: PathBuf,
     },
@@ -107,23 +102,13 @@ fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), 
 /// # Errors
 /// The file cannot be read, or is refused.
 pub fn read_sim(subjects: Subjects, path: &Path, settings: &[Setting]) -> Result<SimFile, LibraryError> {
-    let text = read_text(path)?;
+    let bytes = read_at_most(MEBIBYTES_MAX, path).map_err(|error| unreadable(path, error))?;
+    let text = String::from_utf8(bytes).map_err(|_| LibraryError::NotText { path: path.to_owned() })?;
     if text.starts_with('{') {
         return Err(LibraryError::Case { path: path.to_owned() });
     }
     sim::read_with(&name_of(path), &text, settings, subjects)
         .map_err(|refusal| LibraryError::Refused { path: path.to_owned(), refusal: Box::new(refusal) })
-}
-
-/// The text of a file, which may be a pipe.
-fn read_text(path: &Path) -> Result<String, LibraryError> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| unreadable(path, error))?;
-    file.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| unreadable(path, error))?;
-    if text.len() as u64 > BYTES_MAX {
-        return Err(LibraryError::TooLarge { path: path.to_owned() });
-    }
-    Ok(text)
 }
 
 /// Reads the sims at `paths`, of those subjects, each with `settings` on top, for one sweep.

@@ -2,6 +2,7 @@
 //!
 //! Refuses to know how anything is printed: it tells progress as data and leaves files behind.
 
+mod bounded;
 mod case;
 mod digests;
 mod library;

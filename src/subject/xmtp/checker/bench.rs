@@ -1,7 +1,7 @@
 //! The bench of this subject: who judges its trials, and by which requirements.
 
 use crate::checker::{BackoffCheck, Checker, Convergence, Delivery, Durability, Liveness};
-use crate::subject::xmtp::checker::Waves;
+use crate::subject::xmtp::checker::{Heartbeat, Waves};
 use crate::subject::xmtp::spec::{C1, C2, C3, C5, S2, S4, S6, T8};
 
 /// Ids ascend on a stream (S4), and a resumed one goes on from where it was (C3).
@@ -16,4 +16,5 @@ pub const CONVERGENCE: Convergence = Convergence { cites: &[T8, C3], owed: T8 };
 pub const BACKOFF: BackoffCheck = BackoffCheck { cites: &[C5] };
 
 /// Every judge, in the order in which they are told.
-pub const ALL: &[&'static dyn Checker] = &[&DELIVERY, &DURABILITY, &LIVENESS, &Waves, &CONVERGENCE, &BACKOFF];
+pub const ALL: &[&'static dyn Checker] =
+    &[&DELIVERY, &DURABILITY, &LIVENESS, &Heartbeat, &Waves, &CONVERGENCE, &BACKOFF];

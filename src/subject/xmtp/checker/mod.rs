@@ -1,9 +1,11 @@
-//! The judges of this subject: the generic ones with its requirements, and one of its own.
+//! The judges of this subject: the generic ones with its requirements, and two of its own.
 
 mod bench;
+mod heartbeat;
 mod stream_model;
 mod topic_state;
 mod waves;
 
 pub use bench::{ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, LIVENESS};
+pub use heartbeat::Heartbeat;
 pub use waves::Waves;

@@ -24,5 +24,11 @@ quirks! {
         /// The last id given is written down after the messages and not synced: a crash takes it back, and the id is
         /// given again (against S4).
         ReusesIds = "reuses-ids",
+        /// No idle stream is ever pinged (against S6).
+        NeverPings = "never-pings",
+        /// What is sent does not put a Ping off (against S6).
+        PingsInSpiteOfTraffic = "pings-in-spite-of-traffic",
+        /// No Pong is taken for the answer to a Ping: healthy streams are closed (against S6).
+        PongUnheard = "pong-unheard",
     }
 }

@@ -256,7 +256,9 @@ impl StreamTask {
                 self.session.push_control(Response::Pong(nonce));
                 Ok(())
             }
-            Request::Pong(nonce) if self.liveness.pong(nonce) => Ok(()),
+            Request::Pong(nonce) if self.config.quirk != Some(NodeQuirk::PongUnheard) && self.liveness.pong(nonce) => {
+                Ok(())
+            }
             // A late or foreign Pong means nothing, but a flood of them is a flood of pings (S8).
             Request::Pong(_) => self.count_ping(),
         }
@@ -286,6 +288,10 @@ impl StreamTask {
     }
 
     fn keep_time(&mut self) -> Result<(), NodeEnding> {
+        if self.config.quirk == Some(NodeQuirk::NeverPings) {
+            self.liveness.sent(Instant::now());
+            return Ok(());
+        }
         match self.liveness.poll(Instant::now(), || Nonce(self.dice.random())) {
             None => Ok(()),
             Some(Action::Ping(nonce)) => {
@@ -301,7 +307,9 @@ impl StreamTask {
     fn send_next(&mut self) -> Result<(), NodeEnding> {
         let Some(frame) = self.next_frame()? else { return Ok(()) };
         self.frames.try_send(frame.into_proto()).map_err(|_| NodeEnding::PeerGone)?;
-        self.liveness.sent(Instant::now());
+        if self.config.quirk != Some(NodeQuirk::PingsInSpiteOfTraffic) {
+            self.liveness.sent(Instant::now());
+        }
         Ok(())
     }
 

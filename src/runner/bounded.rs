@@ -1,0 +1,34 @@
+//! Reads what a user names, which may be a pipe, and may have no end.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+/// The bytes of a file that has at most so many MiB.
+///
+/// # Errors
+/// It cannot be read, or has more.
+#[expect(clippy::disallowed_types, reason = "a file that a user names, outside of any trial")]
+pub(crate) fn read_at_most(mebibytes: u64, path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take((mebibytes << 20) + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > mebibytes << 20 {
+        let why = format!("it has more than {mebibytes} MiB");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_refused_and_one_at_the_bound_is_read() {
+        let error = read_at_most(1, Path::new("/dev/zero")).expect_err("it has no end");
+        assert_eq!(error.to_string(), "it has more than 1 MiB");
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = folder.path().join("file");
+        std::fs::write(&path, vec![7; 1 << 20]).expect("the folder takes files");
+        assert_eq!(read_at_most(1, &path).expect("it fits").len(), 1 << 20);
+    }
+}

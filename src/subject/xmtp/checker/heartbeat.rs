@@ -1,0 +1,337 @@
+//! Judges the node's heartbeat (S6): an idle stream is pinged in time and not before, and none is closed for want of a
+//! Pong that came.
+//!
+//! Refuses to know the node's own times: it sees what the tap saw, so it leaves half an interval for what a lost segment
+//! may take, and excuses what a fault may have made late. A stream of which the proxy swallowed anything is not judged,
+//! nor is a silence after a delivery: a client that does not read holds up the node's Pings, too.
+//!
+//! Which of the tap's streams a node closed nobody says. So a close for want of a Pong is judged as long as nothing has
+//! happened that leaves a node with a stream whose client is gone: then some client must owe a Pong.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::checker::excuse::Excuses;
+use crate::checker::judge::{NO_TERMS, terms};
+use crate::checker::{Checker, Evidence, Requirement, Verdict};
+use crate::fault::Way;
+use crate::grammar::Readable;
+use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
+use crate::subject::xmtp::frame::XmtpFrame;
+use crate::subject::xmtp::spec::{S6, T2, T3, T4};
+
+/// What a short interval leaves for the way, beyond half of it.
+const SLACK: Duration = Duration::from_secs(1);
+/// The least that a long way may take beyond the interval: a segment that is lost a few times in a row.
+const LATE_MIN: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct Heartbeat;
+
+impl Checker for Heartbeat {
+    fn name(&self) -> &'static str {
+        "heartbeat"
+    }
+
+    fn promises(&self) -> &'static str {
+        "A node pings an idle stream in time and not before, and closes none for want of a Pong that came."
+    }
+
+    fn cites(&self) -> &'static [Requirement] {
+        &[S6, T2, T3, T4]
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
+        let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
+        let mut book = HeartbeatBook::new(terms, Excuses::read(history));
+        for (index, record) in history.records().iter().enumerate() {
+            if let Err(evidence) = book.take(index, record) {
+                return Verdict::Fail(*evidence);
+            }
+        }
+        book.close(history.records())
+    }
+}
+
+/// A frame that went on to the client.
+#[derive(Clone, Copy)]
+struct Sent {
+    at: Duration,
+    index: usize,
+    is_delivery: bool,
+}
+
+/// An open stream.
+struct HeardStream<'h> {
+    host: &'h str,
+    /// The last frame that went on to the client.
+    last: Option<Sent>,
+    /// When the last Ping went on to the client, unless a Pong came back since.
+    unanswered: Option<Duration>,
+}
+
+struct HeartbeatBook<'h> {
+    terms: &'h Terms,
+    excuses: Excuses<'h>,
+    streams: BTreeMap<TapStream, HeardStream<'h>>,
+    /// A node may have a stream whose client is gone, or is about to.
+    bereft: bool,
+    opened: u64,
+    pings: u64,
+    reaped: u64,
+}
+
+impl<'h> HeartbeatBook<'h> {
+    fn new(terms: &'h Terms, excuses: Excuses<'h>) -> Self {
+        let streams = BTreeMap::new();
+        HeartbeatBook { terms, excuses, streams, bereft: false, opened: 0, pings: 0, reaped: 0 }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
+    fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        match &record.event {
+            Event::TapOpened { stream, .. } => {
+                self.opened += 1;
+                self.streams.insert(*stream, HeardStream { host: &record.host, last: None, unanswered: None });
+            }
+            Event::TapClosed { stream } => return self.end(index, record, |(at, _)| at == stream),
+            Event::Ended { .. } => {
+                self.bereft = true;
+                return self.end(index, record, |(_, held)| *held.host == *record.host);
+            }
+            Event::ProcessKilled | Event::PowerFailed => {
+                self.bereft = true;
+                let carries = self.terms.cast.carries_streams(&record.host);
+                self.streams.retain(|_, held| !carries && *held.host != *record.host);
+            }
+            Event::FaultBegan(_) => self.bereft = true,
+            Event::StreamClosed { reason: CloseReason::Reaped, .. } => return self.reap(index, record),
+            Event::Tapped { stream, way, fate, frame } => {
+                let is_delivery = matches!(XmtpFrame::of(frame), Some(XmtpFrame::Delivery { .. }));
+                return self.pass(index, record, *stream, (*way, *fate), is_delivery);
+            }
+            Event::Beat { beat: Beat::Ping { stream, way, fate }, .. } => {
+                if (*way, *fate) == (Way::ToClient, Fate::Passed) {
+                    self.ping(index, record, *stream)?;
+                }
+                return self.pass(index, record, *stream, (*way, *fate), false);
+            }
+            Event::Beat { beat: Beat::Pong { stream, way, fate }, .. } => {
+                if let Some(held) = self.streams.get_mut(stream).filter(|_| *way == Way::ToNode) {
+                    // Pings of one stream never overlap: the last Pong answers the last Ping that is not younger.
+                    held.unanswered = held.unanswered.filter(|at| *at > record.until);
+                }
+                return self.pass(index, record, *stream, (*way, *fate), false);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A frame passed, or was swallowed.
+    fn pass(
+        &mut self,
+        index: usize,
+        record: &'h Record,
+        stream: TapStream,
+        (way, fate): (Way, Fate),
+        is_delivery: bool,
+    ) -> Result<(), Box<Evidence>> {
+        if fate == Fate::Swallowed {
+            self.bereft = true;
+            self.streams.remove(&stream);
+            return Ok(());
+        }
+        if way == Way::ToClient
+            && let Some(held) = self.streams.get(&stream)
+        {
+            self.check_silence(index, stream, held, record.at)?;
+            let last = Some(Sent { at: record.until, index, is_delivery });
+            self.streams.entry(stream).and_modify(|held| held.last = last);
+        }
+        Ok(())
+    }
+
+    /// A Ping, or a run of them, went on to the client.
+    fn ping(&mut self, index: usize, record: &'h Record, stream: TapStream) -> Result<(), Box<Evidence>> {
+        self.pings += record.count;
+        let Some(held) = self.streams.get_mut(&stream) else { return Ok(()) };
+        held.unanswered = Some(record.until);
+        let Some(last) = held.last else { return Ok(()) };
+        let between = record.count.saturating_sub(1).try_into().ok().filter(|between| *between > 0);
+        let apart = between.map(|between: u32| (record.until - record.at) / between);
+        let gap = apart.unwrap_or(Duration::MAX).min(record.at.saturating_sub(last.at));
+        if gap + self.terms.travel * 2 + SLACK >= self.terms.keepalive / 2
+            || self.excuses.disturbed(held.host, last.at, record.until)
+        {
+            return Ok(());
+        }
+        let what = format!(
+            "{} was pinged on {stream} {} after the frame before; a node pings when nothing was sent for {}",
+            held.host,
+            Readable(gap),
+            Readable(self.terms.keepalive)
+        );
+        Err(Box::new(Evidence::new(index, record, T3, what).with([last.index])))
+    }
+
+    /// Streams of that kind have ended; nothing may have been missing before.
+    fn end(
+        &mut self,
+        index: usize,
+        record: &'h Record,
+        ends: impl Fn((&TapStream, &HeardStream<'h>)) -> bool,
+    ) -> Result<(), Box<Evidence>> {
+        for (stream, held) in self.streams.iter().filter(|(stream, held)| ends((stream, held))) {
+            self.check_silence(index, *stream, held, record.at)?;
+        }
+        self.streams.retain(|stream, held| !ends((stream, held)));
+        Ok(())
+    }
+
+    /// The stream still stands at `now`: was the silence before too long?
+    fn check_silence(
+        &self,
+        index: usize,
+        stream: TapStream,
+        held: &HeardStream<'h>,
+        now: Duration,
+    ) -> Result<(), Box<Evidence>> {
+        let Some(last) = held.last.filter(|last| !last.is_delivery) else { return Ok(()) };
+        let keepalive = self.terms.keepalive;
+        let allowed = keepalive + LATE_MIN.max(keepalive / 2) + self.terms.travel * 2;
+        let silent = now.saturating_sub(last.at);
+        if silent <= allowed || self.excuses.disturbed(held.host, last.at, now) {
+            return Ok(());
+        }
+        let what = format!(
+            "nothing came to {} on {stream} from {} on for {}; a node pings when nothing was sent for {}",
+            held.host,
+            Readable(last.at),
+            Readable(silent),
+            Readable(keepalive)
+        );
+        let evidence = Evidence {
+            at: last.at + allowed,
+            requirement: S6.number.to_owned(),
+            host: held.host.to_owned(),
+            topic: None,
+            id: None,
+            what,
+            records: vec![last.index],
+        };
+        Err(Box::new(evidence.with([index])))
+    }
+
+    /// A node closed a stream for want of a Pong: somebody must owe one.
+    fn reap(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        self.reaped += 1;
+        if self.bereft || self.streams.values().any(|held| held.unanswered.is_some()) {
+            return Ok(());
+        }
+        let what = format!(
+            "{} closed a stream for want of a Pong, and every Ping that had gone on to a client was answered",
+            record.host
+        );
+        Err(Box::new(Evidence::new(index, record, T4, what)))
+    }
+
+    fn close(self, records: &[Record]) -> Verdict {
+        let last = records.len().saturating_sub(1);
+        for (stream, held) in &self.streams {
+            if let Err(evidence) = self.check_silence(last, *stream, held, self.terms.end) {
+                return Verdict::Fail(*evidence);
+            }
+        }
+        match self.opened {
+            0 => Verdict::unknown("no client opened a stream"),
+            opened => Verdict::Pass {
+                seen: format!(
+                    "streams: {opened}, Pings to clients: {}, none early or missing; closed for want of a Pong: {}",
+                    self.pings, self.reaped
+                ),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, partition};
+
+    const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+    const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };
+
+    /// A stream that started at 1 s and whose first wave is complete.
+    fn running() -> Script {
+        Script::new().at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1).complete(1)
+    }
+
+    /// Pinged every 30 s, and answered, until the end at 700 s.
+    fn beaten(script: Script, from: u32) -> Script {
+        (from..=23).fold(script, |script, n| {
+            let at = 1.0 + f64::from(n) * 30.0;
+            script.at(at).beat(CLIENT, PING).at(at + 0.04).beat(CLIENT, PONG)
+        })
+    }
+
+    fn reaped(script: Script) -> Script {
+        script.event(NODE, Event::StreamClosed { stream: 1, reason: CloseReason::Reaped })
+    }
+
+    #[test]
+    fn a_stream_that_is_pinged_in_each_interval_is_acquitted() {
+        let seen = beaten(running(), 1).acquitted_by(&Heartbeat);
+        assert_eq!(seen, "streams: 1, Pings to clients: 23, none early or missing; closed for want of a Pong: 0");
+    }
+
+    #[test]
+    fn a_history_without_streams_is_unknown() {
+        assert_eq!(Script::new().puzzles(&Heartbeat), "no client opened a stream");
+        assert_eq!(Heartbeat.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    #[test]
+    fn an_idle_stream_without_a_ping_is_condemned() {
+        let evidence = running().condemned_by(&Heartbeat);
+        assert_eq!((evidence.requirement.as_str(), evidence.host.as_str()), ("S6", CLIENT));
+        assert!((46..47).contains(&evidence.at.as_secs()), "{evidence:?}");
+        // Those that come later do not mend it.
+        beaten(running(), 20).condemned_by(&Heartbeat);
+    }
+
+    #[test]
+    fn a_silence_after_a_delivery_may_be_the_readers() {
+        running().at(2.0).live(&[(alpha(), 1)]).acquitted_by(&Heartbeat);
+    }
+
+    #[test]
+    fn a_ping_in_spite_of_traffic_is_condemned() {
+        let script = running().at(20.0).live(&[(alpha(), 1)]).at(31.0).beat(CLIENT, PING);
+        let evidence = script.condemned_by(&Heartbeat);
+        assert_eq!((evidence.requirement.as_str(), evidence.at.as_secs()), ("T3", 31));
+        // A run of Pings tells how far they lie apart.
+        let run = (0..10).fold(running().at(31.0), |script, n| script.at(31.0 + f64::from(n)).beat(CLIENT, PING));
+        run.condemned_by(&Heartbeat);
+    }
+
+    #[test]
+    fn a_stream_that_is_closed_though_its_pong_came_is_condemned() {
+        let answered = || running().at(31.0).beat(CLIENT, PING).at(31.1).beat(CLIENT, PONG).at(61.0);
+        let evidence = reaped(answered()).condemned_by(&Heartbeat);
+        assert_eq!((evidence.requirement.as_str(), evidence.host.as_str()), ("T4", NODE));
+        reaped(running().at(31.0).beat(CLIENT, PING).at(61.0)).ended(1).acquitted_by(&Heartbeat);
+        // Somebody has left before: the node may not know it yet.
+        reaped(answered().ended(1)).acquitted_by(&Heartbeat);
+    }
+
+    #[test]
+    fn what_a_fault_makes_late_and_what_a_proxy_swallows_is_excused() {
+        let cut = running().at(20.0).fault_begins(1, partition(CLIENT, "proxy")).at(320.0).fault_ends(1);
+        beaten(cut.at(440.0), 15).acquitted_by(&Heartbeat);
+        let swallowed = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Swallowed };
+        running().at(31.0).beat(CLIENT, swallowed).acquitted_by(&Heartbeat);
+        running().at(20.0).event(NODE, Event::ProcessKilled).acquitted_by(&Heartbeat);
+    }
+}
