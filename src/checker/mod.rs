@@ -4,6 +4,7 @@
 //! keeps its state in ordered maps. Having seen nothing is `Unknown`, never `Pass`.
 
 mod backoff;
+mod bench;
 mod convergence;
 mod delivery;
 mod durability;
@@ -19,10 +20,11 @@ mod suspicion;
 mod verdict;
 
 pub use backoff::BackoffCheck;
+pub use bench::{Judgement, bench, first_to_speak, judge};
 pub use convergence::Convergence;
 pub use delivery::Delivery;
 pub use durability::Durability;
-pub use judge::{Checker, Judgement, bench, first_to_speak, judge};
+pub use judge::Checker;
 pub use liveness::Liveness;
 pub use milestone::Milestone;
 pub use requirement::Requirement;

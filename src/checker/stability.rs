@@ -86,7 +86,7 @@ pub(crate) fn until_failure(history: &History, verdict: Verdict) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::judge::judge;
+    use crate::checker::bench::judge;
     use crate::checker::script::{CLIENT, Script, alpha};
     use crate::history::ProgramFailure;
     use crate::subject::xmtp::checker::ALL;
