@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checker::{Checker, Stability};
 use crate::env::TcpOptions;
 use crate::fault::Plan;
-use crate::sim::SimFile;
+use crate::sim::{Promised, SimFile};
 
 /// In each tick turmoil looks at every link once for each of its two hosts and more, and every pair of hosts has a link:
 /// with 95 hosts a busy minute took 13 s of CPU time (debug build), thirty times as long as with 7.
@@ -85,7 +86,14 @@ pub fn inexpressible(sim: &SimFile, plan: &Plan) -> Vec<String> {
         let reason = clause.fault.obstacle(clause.lasts)?;
         Some(format!("fault {}, {}: {reason}", clause.number, clause.fault.name()))
     });
-    crowd.into_iter().chain(settings(sim)).chain(clauses).collect()
+    crowd.into_iter().chain(loops(sim)).chain(settings(sim)).chain(clauses).collect()
+}
+
+/// A program that is to loop would loop for ever.
+fn loops(sim: &SimFile) -> Option<String> {
+    let promised = Promised::Fail { checker: Stability.name() };
+    let why = "turmoil 0.7 has no bound on what a program does at one instant";
+    (sim.promise.verdict == promised).then(|| format!("promise.checker, {}: {why}", Stability.name()))
 }
 
 /// What the sim says of its links and sockets that turmoil does not know.
