@@ -36,7 +36,8 @@ impl Checker for Stability {
 
     fn judge(&self, history: &History) -> Verdict {
         let records = history.records();
-        if let Some((index, failed)) = failure(history) {
+        if let Some(failed) = history.failure() {
+            let index = records.len() - 1;
             let mut what = format!("{} {}", failed.host, failed.event);
             let last = last_words(&records[..index], failed);
             if !last.is_empty() {
@@ -50,12 +51,6 @@ impl Checker for Stability {
             began => Verdict::Pass { seen: format!("processes: {began}; each ran until it was halted") },
         }
     }
-}
-
-/// The record of a program's failure: the last of its history.
-fn failure(history: &History) -> Option<(usize, &Record)> {
-    let (index, last) = history.records().iter().enumerate().next_back()?;
-    matches!(last.event, Event::ProgramFailed { .. }).then_some((index, last))
 }
 
 /// What the host did last, in order; what it did again and again is told once.
@@ -73,7 +68,7 @@ fn last_words(records: &[Record], failed: &Record) -> Vec<String> {
 
 /// What another judge can say of a trial that a program's failure has ended: what it has seen broken until then.
 pub(crate) fn until_failure(history: &History, verdict: Verdict) -> Verdict {
-    let Some((_, failed)) = failure(history) else { return verdict };
+    let Some(failed) = history.failure() else { return verdict };
     let seen = |at: Duration| at <= failed.at;
     match verdict {
         Verdict::Fail(evidence) if seen(evidence.at) => Verdict::Fail(evidence),

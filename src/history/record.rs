@@ -126,6 +126,12 @@ impl History {
         &self.records
     }
 
+    /// The record of a program's failure: it ends a history.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Record> {
+        self.records.last().filter(|last| matches!(last.event, Event::ProgramFailed { .. }))
+    }
+
     /// The fingerprint of everything that was appended, each beat by itself.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -228,8 +228,7 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn finish(&mut self) {
-        let last = self.outcome.history.records().last();
-        let failed = last.filter(|last| matches!(last.event, Event::ProgramFailed { .. }));
+        let failed = self.outcome.history.failure();
         let end = failed.map_or(self.outcome.sim.duration, |failed| failed.at);
         if let Some(failed) = failed {
             self.say(end, format!("{} {}", failed.host, failed.event));

@@ -137,7 +137,6 @@ fn unreadable(path: &Path, error: io::Error) -> LibraryError {
     let path = path.to_owned();
     match error.kind() {
         io::ErrorKind::IsADirectory => LibraryError::Folder { path },
-        io::ErrorKind::InvalidData => LibraryError::NotText { path },
         _ => LibraryError::Unreadable { path, error },
     }
 }

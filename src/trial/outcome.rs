@@ -118,7 +118,7 @@ fn broken_fail(promised: &str, judgements: &[Judgement]) -> Option<String> {
 
 fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &[Judgement]) -> Option<String> {
     // Where a program failed the trial ended there, and the rest never had its time.
-    if history.records().last().is_some_and(|last| matches!(last.event, Event::ProgramFailed { .. })) {
+    if history.failure().is_some() {
         return None;
     }
     // What a storm draws may find nobody to harm; what the file names must be felt.
