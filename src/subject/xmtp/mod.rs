@@ -18,6 +18,7 @@ pub mod settings;
 pub mod spec;
 mod story;
 mod tap;
+mod wave_milestones;
 pub mod wire;
 pub mod workload;
 
