@@ -6,6 +6,7 @@
 mod channels;
 pub mod checker;
 pub mod client;
+pub mod conformance;
 mod entry;
 mod explain;
 pub mod frame;

@@ -1,0 +1,119 @@
+//! The conformance suite judges our node: in trials, on real TCP, and with each of its planted bugs.
+
+#[path = "conformance/bench.rs"]
+mod bench;
+
+use std::collections::BTreeSet;
+
+use bench::{bounded, in_trial, on_tcp, verdicts};
+use pulseless::subject::xmtp::conformance::{Conformance, RowResult, requirements};
+use pulseless::subject::xmtp::node::{NodeConfig, NodeQuirk};
+use pulseless::subject::xmtp::spec;
+
+/// Which requirement's row finds a planted bug; none where no raw peer can see it, and why.
+const FOUND_BY: &[(NodeQuirk, Result<&str, &str>)] = &[
+    (NodeQuirk::LiveBeforeCatchup, Ok("T18")),
+    (NodeQuirk::MixedTags, Ok("T15")),
+    (NodeQuirk::SkipsMidWave, Ok("T18")),
+    (NodeQuirk::UnsortedReplay, Ok("T16")),
+    (NodeQuirk::CompletesTwice, Ok("T9")),
+    (NodeQuirk::AcksUnstored, Ok("S4")),
+    (NodeQuirk::AcksUnsynced, Err("it shows only in a crash of the node")),
+    (NodeQuirk::ReusesIds, Err("it shows only in a crash of the node")),
+    (NodeQuirk::NeverPings, Ok("T2")),
+    (NodeQuirk::PingsInSpiteOfTraffic, Ok("T3")),
+    (NodeQuirk::PongUnheard, Ok("S6")),
+];
+
+/// Requirements of a node that have no row of their own, and why.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("T8", "it is about a client"),
+    ("T11", "it is about a client"),
+    ("S3", "T15 and T19 judge it"),
+    ("S10", "T14 judges it"),
+];
+
+/// The rows with that result, by their requirements.
+fn with(judged: &Conformance, result: RowResult) -> BTreeSet<&'static str> {
+    judged.rows.iter().filter(|row| row.result == result).map(|row| row.requirement).collect()
+}
+
+fn assert_conforms(judged: &Conformance) {
+    let (broken, open) = (with(judged, RowResult::Violation), with(judged, RowResult::NotJudged));
+    // No topic is refused to anybody by a node that authorizes everybody.
+    assert_eq!((broken, open), (BTreeSet::new(), BTreeSet::from(["S7"])), "{}", verdicts(judged));
+}
+
+#[test]
+fn our_node_conforms_in_a_trial() {
+    assert_conforms(&in_trial(bounded(None)));
+}
+
+#[tokio::test]
+async fn our_node_conforms_on_real_tcp() {
+    assert_conforms(&on_tcp(bounded(None)).await);
+}
+
+#[test]
+fn a_trial_of_the_suite_finds_the_same_twice() {
+    assert_eq!(in_trial(bounded(None)), in_trial(bounded(None)));
+}
+
+/// Each with a test of its own, so that one failure hides no other.
+macro_rules! each_is_found {
+    ($($test:ident: $quirk:ident,)+) => {
+        $(
+            #[test]
+            fn $test() {
+                assert_found(NodeQuirk::$quirk);
+            }
+        )+
+
+        const TESTED: &[NodeQuirk] = &[$(NodeQuirk::$quirk),+];
+    };
+}
+
+each_is_found! {
+    live_before_catchup_is_found_by_its_row_alone: LiveBeforeCatchup,
+    mixed_tags_are_found_by_their_row_alone: MixedTags,
+    what_is_skipped_in_mid_wave_is_found_by_its_row_alone: SkipsMidWave,
+    an_unsorted_replay_is_found_by_its_row_alone: UnsortedReplay,
+    a_second_acknowledgment_is_found_by_its_row_alone: CompletesTwice,
+    what_is_acknowledged_and_not_stored_is_found_by_its_row_alone: AcksUnstored,
+    missing_pings_are_found_by_their_row_alone: NeverPings,
+    pings_in_spite_of_traffic_are_found_by_their_row_alone: PingsInSpiteOfTraffic,
+    an_unheard_pong_is_found_by_its_row_alone: PongUnheard,
+}
+
+fn assert_found(quirk: NodeQuirk) {
+    let judged = in_trial(bounded(Some(quirk)));
+    let (_, row) = FOUND_BY.iter().find(|(one, _)| *one == quirk).expect("the table has every quirk");
+    let expected = BTreeSet::from([row.expect("a raw peer sees it")]);
+    assert_eq!(with(&judged, RowResult::Violation), expected, "{quirk}:\n{}", verdicts(&judged));
+}
+
+#[test]
+fn every_quirk_of_a_node_has_its_row_or_its_reason() {
+    let listed: Vec<NodeQuirk> = FOUND_BY.iter().map(|(quirk, _)| *quirk).collect();
+    assert_eq!(listed, NodeQuirk::ALL);
+    let visible: Vec<NodeQuirk> = FOUND_BY.iter().filter(|(_, row)| row.is_ok()).map(|(quirk, _)| *quirk).collect();
+    assert_eq!(visible, TESTED);
+}
+
+#[test]
+fn every_requirement_of_a_node_has_a_row() {
+    let numbers = spec::ALL.iter().map(|requirement| requirement.number);
+    let of_nodes: BTreeSet<&str> = numbers.filter(|number| !number.starts_with('C')).collect();
+    let judged: BTreeSet<&str> =
+        requirements().into_iter().chain(ELSEWHERE.iter().map(|(number, _)| *number)).collect();
+    assert_eq!(judged, of_nodes);
+}
+
+#[test]
+fn a_node_without_an_interval_is_not_judged_by_it() {
+    let config = NodeConfig { keepalive: std::time::Duration::ZERO, ..bounded(None) };
+    let judged = in_trial(config);
+    assert_eq!(with(&judged, RowResult::Violation), BTreeSet::new(), "{}", verdicts(&judged));
+    let open = with(&judged, RowResult::NotJudged);
+    assert_eq!(open, BTreeSet::from(["T2", "T3", "T4", "S1", "S6", "S7", "S11"]), "{}", verdicts(&judged));
+}
