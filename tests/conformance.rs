@@ -10,19 +10,24 @@ use pulseless::subject::xmtp::conformance::{Conformance, RowResult, requirements
 use pulseless::subject::xmtp::node::{NodeConfig, NodeQuirk};
 use pulseless::subject::xmtp::spec;
 
-/// Which requirement's row finds a planted bug; none where no raw peer can see it, and why.
-const FOUND_BY: &[(NodeQuirk, Result<&str, &str>)] = &[
-    (NodeQuirk::LiveBeforeCatchup, Ok("T18")),
-    (NodeQuirk::MixedTags, Ok("T15")),
-    (NodeQuirk::SkipsMidWave, Ok("T18")),
-    (NodeQuirk::UnsortedReplay, Ok("T16")),
-    (NodeQuirk::CompletesTwice, Ok("T9")),
-    (NodeQuirk::AcksUnstored, Ok("S4")),
+/// Which requirements' rows find a planted bug; none where no raw peer can see it, and why.
+const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
+    (NodeQuirk::LiveBeforeCatchup, Ok(&["T18"])),
+    (NodeQuirk::MixedTags, Ok(&["T15"])),
+    (NodeQuirk::SkipsMidWave, Ok(&["T18"])),
+    (NodeQuirk::UnsortedReplay, Ok(&["T16"])),
+    (NodeQuirk::CompletesTwice, Ok(&["T9"])),
+    (NodeQuirk::AcksUnstored, Ok(&["S4"])),
     (NodeQuirk::AcksUnsynced, Err("it shows only in a crash of the node")),
     (NodeQuirk::ReusesIds, Err("it shows only in a crash of the node")),
-    (NodeQuirk::NeverPings, Ok("T2")),
-    (NodeQuirk::PingsInSpiteOfTraffic, Ok("T3")),
-    (NodeQuirk::PongUnheard, Ok("S6")),
+    (NodeQuirk::NeverPings, Ok(&["T2"])),
+    (NodeQuirk::PingsInSpiteOfTraffic, Ok(&["T3"])),
+    (NodeQuirk::PongUnheard, Ok(&["S6"])),
+    // In mid-wave and when live: each has a row.
+    (NodeQuirk::KeepsRemovedTopics, Ok(&["T7", "S5"])),
+    (NodeQuirk::ResetIgnored, Ok(&["S5"])),
+    (NodeQuirk::StaysInWave, Ok(&["S5"])),
+    (NodeQuirk::BoundedGoesLive, Ok(&["S11"])),
 ];
 
 /// Requirements of a node that have no row of their own, and why.
@@ -83,12 +88,16 @@ each_is_found! {
     missing_pings_are_found_by_their_row_alone: NeverPings,
     pings_in_spite_of_traffic_are_found_by_their_row_alone: PingsInSpiteOfTraffic,
     an_unheard_pong_is_found_by_its_row_alone: PongUnheard,
+    a_remove_that_removes_nothing_is_found_by_its_rows_alone: KeepsRemovedTopics,
+    a_reset_that_resets_nothing_is_found_by_its_row_alone: ResetIgnored,
+    a_topic_that_stays_in_its_wave_is_found_by_its_row_alone: StaysInWave,
+    a_bounded_catch_up_that_goes_live_is_found_by_its_row_alone: BoundedGoesLive,
 }
 
 fn assert_found(quirk: NodeQuirk) {
     let judged = in_trial(bounded(Some(quirk)));
     let (_, row) = FOUND_BY.iter().find(|(one, _)| *one == quirk).expect("the table has every quirk");
-    let expected = BTreeSet::from([row.expect("a raw peer sees it")]);
+    let expected = BTreeSet::from_iter(row.expect("a raw peer sees it").iter().copied());
     assert_eq!(with(&judged, RowResult::Violation), expected, "{quirk}:\n{}", verdicts(&judged));
 }
 
