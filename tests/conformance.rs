@@ -24,9 +24,9 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::PingsInSpiteOfTraffic, Ok(&["T3"])),
     (NodeQuirk::PongUnheard, Ok(&["S6"])),
     // In mid-wave and when live: each has a row.
-    (NodeQuirk::KeepsRemovedTopics, Ok(&["T7", "S5"])),
+    (NodeQuirk::KeepsRemovedTopics, Ok(&["T7", "T12", "S5"])),
     (NodeQuirk::ResetIgnored, Ok(&["S5"])),
-    (NodeQuirk::StaysInWave, Ok(&["S5"])),
+    (NodeQuirk::StaysInWave, Ok(&["T12", "S5"])),
     (NodeQuirk::BoundedGoesLive, Ok(&["S11"])),
 ];
 
@@ -90,7 +90,7 @@ each_is_found! {
     an_unheard_pong_is_found_by_its_row_alone: PongUnheard,
     a_remove_that_removes_nothing_is_found_by_its_rows_alone: KeepsRemovedTopics,
     a_reset_that_resets_nothing_is_found_by_its_row_alone: ResetIgnored,
-    a_topic_that_stays_in_its_wave_is_found_by_its_row_alone: StaysInWave,
+    a_topic_that_stays_in_its_wave_is_found_by_its_rows_alone: StaysInWave,
     a_bounded_catch_up_that_goes_live_is_found_by_its_row_alone: BoundedGoesLive,
 }
 

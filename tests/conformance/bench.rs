@@ -15,7 +15,7 @@ use pulseless::world::{Engine, Leap, on_trial_thread};
 const NODE: &str = "node";
 const HOST: &str = "127.0.0.1";
 /// What a node advertises on real TCP: 30 s at a scale that a test can wait for.
-const KEEPALIVE: Duration = Duration::from_millis(500);
+const KEEPALIVE: Duration = Duration::from_secs(3);
 /// A trial is long enough for every row: four intervals of 30 s, and what is lost waits its bounds.
 const TRIAL: Duration = Duration::from_secs(600);
 const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(5));

@@ -14,8 +14,6 @@ use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
 
 /// Messages of a small history.
 const FEW: usize = 3;
-/// An id that no node comes to, and that a store of signed numbers still holds.
-const AHEAD: u64 = u64::MAX >> 2;
 
 /// A topic with a few messages, which the node holds; its ids ascend.
 async fn few(peer: &mut RawPeer) -> Result<(RawTopic, Vec<Letter>, Vec<Arrival>), Unmet> {
@@ -136,9 +134,9 @@ pub(crate) async fn re_adds(node: Arc<NodeUnderTest>) -> Finding {
     peer.publish(&fresh).await?;
     let live = arrivals(&stream.until_all(&fresh).await?);
     exactly(&peer, &fresh, &live, "live after a reset").await?;
-    reset_ahead(&mut peer, &mut stream, &topic).await?;
+    reset_at_floor(&mut peer, &mut stream, (&topic, live[0].id)).await?;
     Ok(format!(
-        "re-add at the floor: {}; from #{first}: {}; reset: {}; live: {}; reset to #{AHEAD}: none",
+        "re-add at the floor: {}; from #{first}: {}; reset: {}; live: {}; reset at the floor: none",
         spell_ids(&at_floor),
         spell_ids(&below),
         spell_ids(&reset),
@@ -146,17 +144,19 @@ pub(crate) async fn re_adds(node: Arc<NodeUnderTest>) -> Finding {
     ))
 }
 
-/// A topic that is reset to a cursor far ahead delivers nothing below that cursor (S2).
-async fn reset_ahead(peer: &mut RawPeer, stream: &mut RawStream, topic: &RawTopic) -> Result<(), Unmet> {
-    let other = peer.group();
-    stream.mutate(change(5, &[(topic, AHEAD), (&other, 0)], &[topic])).await;
-    stream.until_complete(5).await?;
-    // The live flow ascends by id: when the second has come, the first would have come.
-    let (unheard, heard) = (peer.letters_for(&[topic]), peer.letters_for(&[&other]));
-    peer.publish(&unheard).await?;
-    peer.publish(&heard).await?;
-    let came = arrivals(&stream.until_all(&heard).await?);
-    exactly(peer, &heard, &came, "after a reset to a cursor ahead of it").await
+/// A topic that is reset to where it is replays nothing, and goes on live.
+async fn reset_at_floor(
+    peer: &mut RawPeer,
+    stream: &mut RawStream,
+    (topic, floor): (&RawTopic, u64),
+) -> Result<(), Unmet> {
+    stream.mutate(change(5, &[(topic, floor)], &[topic])).await;
+    let replayed = arrivals(&stream.until_complete(5).await?);
+    exactly(peer, &[], &replayed, "after a reset at the floor").await?;
+    let fresh = peer.letters_for(&[topic]);
+    peer.publish(&fresh).await?;
+    let live = arrivals(&stream.until_all(&fresh).await?);
+    exactly(peer, &fresh, &live, "live after a reset at the floor").await
 }
 
 async fn re_add(stream: &mut RawStream, id: u64, topic: &RawTopic, cursor: u64) -> Result<Vec<Arrival>, Unmet> {
