@@ -72,7 +72,7 @@ impl Inbound {
 
 /// One thing that happened to the actor.
 enum ActorTurn {
-    /// A backlog moved on.
+    /// A backlog moved on, or nobody takes frames any more.
     Flushed,
     /// A command; none where every handle is gone, or after a `finish`.
     Ordered(Option<ClientCommand>),
@@ -181,7 +181,7 @@ impl Actor {
             let turn = tokio::select! {
                 biased;
                 () = self.events.flush(), if self.events.is_backlogged() => ActorTurn::Flushed,
-                () = self.wire.flush(), if self.wire.is_backlogged() => ActorTurn::Flushed,
+                () = self.wire.flush(), if !self.wire.is_closed() => ActorTurn::Flushed,
                 () = self.taken.notified(), if counts_consumer => ActorTurn::Taken,
                 command = self.commands.recv(), if self.ordering => ActorTurn::Ordered(command),
                 heard = self.inbound.next(), if self.reading => ActorTurn::Heard(heard),

@@ -3,6 +3,7 @@
 //! Refuses to know our real node: what the script says is all that there is on the other side.
 
 mod connection;
+mod promises;
 mod publisher;
 mod sample;
 mod script;
