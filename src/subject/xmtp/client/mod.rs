@@ -10,11 +10,13 @@
 mod actor;
 mod backlogged_sender;
 mod backoff;
+mod catch_up;
 mod channel;
 mod config;
 mod connection;
 mod half_read;
 mod inbox;
+mod intake;
 mod ledger;
 mod notice;
 mod probe;
@@ -27,6 +29,7 @@ mod watchdog;
 #[cfg(test)]
 mod tests;
 
+pub use catch_up::{CATCH_UP_PATIENCE, CatchUpError, catch_up};
 pub use channel::{BadNode, ClientLink, DialError, Dialer};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};
 pub use connection::{ClientConnection, ClientHandle, Closed, TrySubmitError};
