@@ -24,6 +24,7 @@ mod publisher;
 mod quirk;
 mod stream;
 mod subscriber;
+mod transport;
 mod watchdog;
 
 #[cfg(test)]
@@ -42,3 +43,6 @@ pub use publisher::{PublishError, Publisher, PublisherConfig};
 pub use quirk::ClientQuirk;
 pub use stream::{ClientEnding, ClientEvent, StreamSettings};
 pub use subscriber::{Application, ClientError, subscribe};
+pub use transport::{
+    CallCounts, CountedTransport, Inbound, Opening, Outbound, SubscribeTransport, Transport, TransportError,
+};

@@ -9,6 +9,7 @@ mod publisher;
 mod sample;
 mod script;
 mod subscriber;
+mod transport;
 mod world;
 
 pub(crate) use sample::{add, message, topic};
