@@ -26,6 +26,7 @@ mod stream;
 mod subscriber;
 mod transport;
 mod watchdog;
+mod watchdog_stream;
 
 #[cfg(test)]
 mod tests;
@@ -46,3 +47,4 @@ pub use subscriber::{Application, ClientError, subscribe};
 pub use transport::{
     CallCounts, CountedTransport, Inbound, Opening, Outbound, SubscribeTransport, Transport, TransportError,
 };
+pub use watchdog_stream::{ResubscribeConfig, StreamStale, WatchdogStream, resubscribe};
