@@ -54,7 +54,8 @@ const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
 Where plays differ, all is played once more to show the first event that does.";
 const TAIL_EXIT_CODES: &str = "\
-Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more; 1 the node rejects the subscription; 64 the command line is wrong, or the data \
+Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more, or --until-now has printed everything; 1 the node \
+rejects the subscription, or --until-now has not; 64 the command line is wrong, or the data \
 folder cannot be used. A node that cannot be reached is no error: the tail dials again for ever. A message \
 is printed once it is stored: what a kill cuts off in between is never printed.";
 const CONFORM_EXIT_CODES: &str = "\
@@ -292,6 +293,9 @@ pub(crate) struct TailArguments {
     /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
     #[arg(long, value_name = "N|off", default_value = "3")]
     pub(crate) watchdog: Patience,
+    /// Print what is stored there now, and end: one attempt, given up where nothing new comes for 30s
+    #[arg(long)]
+    pub(crate) until_now: bool,
 }
 
 #[cfg(test)]
