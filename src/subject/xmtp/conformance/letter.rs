@@ -109,7 +109,7 @@ fn mls_message(group_id: &[u8], payload: &[u8]) -> Bytes {
 
 /// A message that was delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival {
+pub(crate) struct Delivered {
     /// The wave that delivered it; 0 is the live flow.
     pub(crate) tag: u64,
     pub(crate) id: u64,
@@ -117,7 +117,7 @@ pub(crate) struct Arrival {
     pub(crate) data: Bytes,
 }
 
-impl Arrival {
+impl Delivered {
     /// Whether this is that letter.
     pub(crate) fn is(&self, letter: &Letter) -> bool {
         self.data == letter.data && self.topic == letter.topic
@@ -125,28 +125,28 @@ impl Arrival {
 }
 
 /// Every message in these frames, in order; groups before welcomes within a frame. One of no known version is none.
-pub(crate) fn arrivals<'a>(frames: impl IntoIterator<Item = &'a Arm>) -> Vec<Arrival> {
+pub(crate) fn arrivals<'a>(frames: impl IntoIterator<Item = &'a Arm>) -> Vec<Delivered> {
     frames.into_iter().flat_map(arrivals_of).collect()
 }
 
-fn arrivals_of(frame: &Arm) -> Vec<Arrival> {
+fn arrivals_of(frame: &Arm) -> Vec<Delivered> {
     let Arm::Messages(messages) = frame else { return Vec::new() };
     let tag = messages.mutate_id;
     let groups = messages.group_messages.iter().filter_map(|message| {
         let proto::group_message::Version::V1(v1) = message.version.as_ref()?;
         let topic = RawTopic { kind: LetterKind::Group, id: v1.group_id.clone() };
-        Some(Arrival { tag, id: v1.id, topic, data: v1.data.clone() })
+        Some(Delivered { tag, id: v1.id, topic, data: v1.data.clone() })
     });
     let welcomes = messages.welcome_messages.iter().filter_map(|message| {
         let proto::welcome_message::Version::V1(v1) = message.version.as_ref()?;
         let topic = RawTopic { kind: LetterKind::Welcome, id: v1.installation_key.clone() };
-        Some(Arrival { tag, id: v1.id, topic, data: v1.data.clone() })
+        Some(Delivered { tag, id: v1.id, topic, data: v1.data.clone() })
     });
     groups.chain(welcomes).collect()
 }
 
 /// Ids as evidence names them: `#3 #5`, shortened where there are many.
-pub(crate) fn spell_ids(arrivals: &[Arrival]) -> String {
+pub(crate) fn spell_ids(arrivals: &[Delivered]) -> String {
     const SPELLED_MAX: usize = 8;
     if arrivals.is_empty() {
         return "none".into();
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn many_ids_are_shortened() {
-        let arrival = |id| Arrival {
+        let arrival = |id| Delivered {
             tag: 0,
             id,
             topic: RawTopic { kind: LetterKind::Group, id: Bytes::new() },
@@ -182,7 +182,7 @@ mod tests {
         };
         assert_eq!(spell_ids(&[]), "none");
         assert_eq!(spell_ids(&[arrival(3), arrival(5)]), "#3 #5");
-        let many: Vec<Arrival> = (1..=10).map(arrival).collect();
+        let many: Vec<Delivered> = (1..=10).map(arrival).collect();
         assert_eq!(spell_ids(&many), "#1 #2 #3 #4 #5 #6 #7 #8 and 2 more");
     }
 }

@@ -15,4 +15,4 @@ mod suite;
 
 pub use finding::{RowReport, RowResult};
 pub use settings::{Bound, ConformSettings, PATIENCE};
-pub use suite::{Conformance, Row, Unjudgeable, conform, requirements};
+pub use suite::{Conformance, SuiteRow, Unjudgeable, conform, requirements};

@@ -19,7 +19,7 @@ use tonic::{Request, Status};
 use crate::env::{Dice, Env};
 use crate::grammar::Readable;
 use crate::subject::xmtp::conformance::finding::{Unmet, ended_early, not_judged, spell_status, violation};
-use crate::subject::xmtp::conformance::letter::{Arrival, Letter, LetterKind, RawTopic, arrivals};
+use crate::subject::xmtp::conformance::letter::{Delivered, Letter, LetterKind, RawTopic, arrivals};
 use crate::subject::xmtp::conformance::raw_codec::RawCodec;
 use crate::subject::xmtp::conformance::raw_stream::{RawStream, change, is_complete};
 use crate::subject::xmtp::conformance::settings::{ANSWER_MAX, ConformSettings, REPLAY_MAX};
@@ -248,7 +248,7 @@ impl RawPeer {
     ///
     /// # Errors
     /// The replay does not complete.
-    pub(crate) async fn stored(&self, topic: &RawTopic) -> Result<Vec<Arrival>, Unmet> {
+    pub(crate) async fn stored(&self, topic: &RawTopic) -> Result<Vec<Delivered>, Unmet> {
         let mut stream = self.open().await?;
         stream.mutate(change(1, &[(topic, 0)], &[])).await;
         let mut stored = arrivals(&stream.until_complete(1).await?);
@@ -271,9 +271,9 @@ impl RawPeer {
     ///
     /// # Errors
     /// One came twice, or did not come. One that the node does not even hold is no matter of this row.
-    pub(crate) async fn account(&self, letters: &[Letter], came: &[Arrival], place: &str) -> Result<(), Unmet> {
+    pub(crate) async fn account(&self, letters: &[Letter], came: &[Delivered], place: &str) -> Result<(), Unmet> {
         for letter in letters {
-            let copies: Vec<&Arrival> = came.iter().filter(|arrival| arrival.is(letter)).collect();
+            let copies: Vec<&Delivered> = came.iter().filter(|arrival| arrival.is(letter)).collect();
             match copies.as_slice() {
                 [_] => {}
                 [] => return self.missing(letter, place).await,

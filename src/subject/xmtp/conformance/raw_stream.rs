@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, Streaming};
 
 use crate::grammar::Readable;
-use crate::subject::xmtp::conformance::finding::code_name;
-use crate::subject::xmtp::conformance::finding::{Finding, Unmet, ended_early, overdue, spell_status, violation};
-use crate::subject::xmtp::conformance::letter::{Arrival, Letter, RawTopic, arrivals};
+use crate::subject::xmtp::conformance::finding::{
+    Finding, Unmet, code_name, ended_early, overdue, spell_status, violation,
+};
+use crate::subject::xmtp::conformance::letter::{Delivered, Letter, RawTopic, arrivals};
 use crate::subject::xmtp::conformance::settings::ANSWER_MAX;
 use crate::subject::xmtp::wire::proto;
 use crate::subject::xmtp::wire::proto::subscribe_request::v1::{Mutate, Request as Ask, mutate::Subscription};
@@ -255,6 +256,6 @@ pub(crate) fn completed(frames: &[Arm]) -> Vec<u64> {
 }
 
 /// The messages of one topic in these frames.
-pub(crate) fn of_topic(frames: &[Arm], topic: &RawTopic) -> Vec<Arrival> {
+pub(crate) fn of_topic(frames: &[Arm], topic: &RawTopic) -> Vec<Delivered> {
     arrivals(frames).into_iter().filter(|arrival| arrival.topic == *topic).collect()
 }

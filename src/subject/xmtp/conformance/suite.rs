@@ -33,18 +33,18 @@ const ROW_MAX: Duration = Duration::from_secs(240);
 pub(crate) type Judging = Pin<Box<dyn Future<Output = Finding> + Send>>;
 
 /// One row.
-pub struct Row {
+pub struct SuiteRow {
     /// The requirement that it judges, such as `T9`.
     pub requirement: &'static str,
     /// What it asks, in a few words.
     pub title: &'static str,
-    pub(crate) pace: Pace,
+    pub(crate) pace: RowPace,
     pub(crate) judge: fn(Arc<NodeUnderTest>) -> Judging,
 }
 
 /// How long a row takes: rows that wait for the node's interval begin first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Pace {
+pub(crate) enum RowPace {
     /// Intervals.
     Slow,
     /// As fast as the node answers.
@@ -163,10 +163,10 @@ async fn run(node: &Arc<NodeUnderTest>, mut chosen: Vec<usize>) -> Vec<RowReport
 }
 
 async fn judge(at: usize, node: Arc<NodeUnderTest>) -> (usize, RowReport) {
-    let Row { requirement, title, pace, judge } = &ROWS[at];
+    let SuiteRow { requirement, title, pace, judge } = &ROWS[at];
     let most = match pace {
-        Pace::Slow => ROW_MAX + node.settings.patience,
-        Pace::Quick => ROW_MAX,
+        RowPace::Slow => ROW_MAX + node.settings.patience,
+        RowPace::Quick => ROW_MAX,
     };
     let began = Instant::now();
     let judged = timeout(most, judge(node)).await;

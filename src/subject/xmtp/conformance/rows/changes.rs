@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::grammar::Readable;
 use crate::subject::xmtp::conformance::finding::{Finding, Unmet, not_judged, violation};
-use crate::subject::xmtp::conformance::letter::{Arrival, Letter, RawTopic, arrivals, spell_ids};
+use crate::subject::xmtp::conformance::letter::{Delivered, Letter, RawTopic, arrivals, spell_ids};
 use crate::subject::xmtp::conformance::raw_peer::{NodeUnderTest, RawPeer};
 use crate::subject::xmtp::conformance::raw_stream::{RawStream, change, completed, of_topic};
 use crate::subject::xmtp::conformance::settings::AT_ONCE;
@@ -16,7 +16,7 @@ use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
 const FEW: usize = 3;
 
 /// A topic with a few messages, which the node holds; its ids ascend.
-async fn few(peer: &mut RawPeer) -> Result<(RawTopic, Vec<Letter>, Vec<Arrival>), Unmet> {
+async fn few(peer: &mut RawPeer) -> Result<(RawTopic, Vec<Letter>, Vec<Delivered>), Unmet> {
     let topic = peer.group();
     let letters = peer.letters(&topic, FEW, 0);
     peer.publish(&letters).await?;
@@ -30,7 +30,7 @@ async fn few(peer: &mut RawPeer) -> Result<(RawTopic, Vec<Letter>, Vec<Arrival>)
 }
 
 /// These letters and no others of their topic came, once each.
-async fn exactly(peer: &RawPeer, letters: &[Letter], came: &[Arrival], place: &str) -> Result<(), Unmet> {
+async fn exactly(peer: &RawPeer, letters: &[Letter], came: &[Delivered], place: &str) -> Result<(), Unmet> {
     if let Some(strange) = came.iter().find(|arrival| !letters.iter().any(|letter| arrival.is(letter))) {
         return violation(format!("message #{} came {place}, where nobody asked for it", strange.id));
     }
@@ -100,7 +100,7 @@ pub(crate) async fn remove_and_add(node: Arc<NodeUnderTest>) -> Finding {
     if acknowledged != [1, 2, 3] {
         return violation(format!("acknowledged in the order {acknowledged:?}"));
     }
-    let third: Vec<Arrival> = arrivals(&frames).into_iter().filter(|arrival| arrival.tag == 3).collect();
+    let third: Vec<Delivered> = arrivals(&frames).into_iter().filter(|arrival| arrival.tag == 3).collect();
     exactly(&peer, &letters, &third, "in the wave of the second add").await?;
     Ok(format!("acknowledged {acknowledged:?}; the second add replayed {}", spell_ids(&third)))
 }
@@ -159,7 +159,7 @@ async fn reset_at_floor(
     exactly(peer, &fresh, &live, "live after a reset at the floor").await
 }
 
-async fn re_add(stream: &mut RawStream, id: u64, topic: &RawTopic, cursor: u64) -> Result<Vec<Arrival>, Unmet> {
+async fn re_add(stream: &mut RawStream, id: u64, topic: &RawTopic, cursor: u64) -> Result<Vec<Delivered>, Unmet> {
     stream.mutate(change(id, &[(topic, cursor)], &[])).await;
     let frames: Vec<Arm> = stream.until_complete(id).await?;
     Ok(arrivals(&frames))

@@ -3,16 +3,16 @@
 //! T8 and T11 are about a client and have no row here. S3 is judged by T15 and T19, S10 by T14.
 
 use crate::subject::xmtp::conformance::rows::{bounded, bounds, changes, liveness, opening, order, seam};
-use crate::subject::xmtp::conformance::suite::{Pace, Row};
+use crate::subject::xmtp::conformance::suite::{RowPace, SuiteRow};
 
-use Pace::{Quick, Slow};
+use RowPace::{Quick, Slow};
 
 /// A row: its number, its pace, its title, and the function that judges.
 macro_rules! rows {
     ($($number:literal $pace:ident $title:literal => $judge:path,)+) => {
         /// Every row.
-        pub(crate) const ROWS: &[Row] = &[
-            $(Row { requirement: $number, title: $title, pace: $pace, judge: |node| Box::pin($judge(node)) },)+
+        pub(crate) const ROWS: &[SuiteRow] = &[
+            $(SuiteRow { requirement: $number, title: $title, pace: $pace, judge: |node| Box::pin($judge(node)) },)+
         ];
     };
 }

@@ -13,6 +13,7 @@ use crate::grammar::Readable;
 use crate::subject::xmtp::conformance::finding::{
     Finding, Unmet, ended_early, not_judged, overdue, spell_status, violation,
 };
+use crate::subject::xmtp::conformance::letter::arrivals;
 use crate::subject::xmtp::conformance::raw_peer::NodeUnderTest;
 use crate::subject::xmtp::conformance::raw_stream::{Heard, Manners, RawStream, change};
 use crate::subject::xmtp::conformance::settings::{ANSWER_MAX, AT_ONCE};
@@ -92,7 +93,7 @@ async fn after_message(node: &NodeUnderTest) -> Finding {
     let letters = peer.letters(&topic, 1, 0);
     let published = peer.publish(&letters).await?;
     let came = stream.until_all(&letters).await?;
-    peer.account(&letters, &crate::subject::xmtp::conformance::letter::arrivals(&came), "live").await?;
+    peer.account(&letters, &arrivals(&came), "live").await?;
     put_off(&mut stream, published, "a published message", interval).await
 }
 

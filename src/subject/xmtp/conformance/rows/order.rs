@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::subject::xmtp::conformance::finding::{Finding, Unmet, violation};
-use crate::subject::xmtp::conformance::letter::{Arrival, LetterKind, RawTopic, arrivals, spell_ids};
+use crate::subject::xmtp::conformance::letter::{Delivered, Letter, LetterKind, RawTopic, arrivals, spell_ids};
 use crate::subject::xmtp::conformance::raw_peer::NodeUnderTest;
 use crate::subject::xmtp::conformance::raw_stream::{change, completed, of_topic};
 use crate::subject::xmtp::conformance::settings::ANSWER_MAX;
 use crate::subject::xmtp::wire::proto::Pong;
-use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
+use crate::subject::xmtp::wire::proto::subscribe_response::v1::{CatchupComplete, Response as Arm};
 
 /// Rounds of publishing in the rows about order.
 const ROUNDS: usize = 6;
@@ -42,7 +42,7 @@ pub(crate) async fn markers(node: Arc<NodeUnderTest>) -> Finding {
 }
 
 fn complete(id: u64) -> Arm {
-    Arm::CatchupComplete(crate::subject::xmtp::wire::proto::subscribe_response::v1::CatchupComplete { mutate_id: id })
+    Arm::CatchupComplete(CatchupComplete { mutate_id: id })
 }
 
 /// Replay, then TopicsLive for each topic, then one CatchupComplete.
@@ -102,10 +102,7 @@ pub(crate) async fn live(node: Arc<NodeUnderTest>) -> Finding {
     Ok(format!("{} messages of 4 topics ascend by id in each kind", came.len()))
 }
 
-async fn publish_singly(
-    node: &NodeUnderTest,
-    topic: &RawTopic,
-) -> Result<Vec<crate::subject::xmtp::conformance::letter::Letter>, Unmet> {
+async fn publish_singly(node: &NodeUnderTest, topic: &RawTopic) -> Result<Vec<Letter>, Unmet> {
     let mut peer = node.dial().await?;
     let letters = peer.letters(topic, ROUNDS, 0);
     for letter in &letters {
@@ -115,7 +112,7 @@ async fn publish_singly(
 }
 
 /// Ids ascend within each kind.
-fn check_ascent(came: &[Arrival], place: &str) -> Result<(), Unmet> {
+fn check_ascent(came: &[Delivered], place: &str) -> Result<(), Unmet> {
     let mut heads: BTreeMap<LetterKind, u64> = BTreeMap::new();
     for arrival in came {
         let before = heads.insert(arrival.topic.kind, arrival.id);

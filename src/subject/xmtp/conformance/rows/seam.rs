@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tonic::Code;
 
 use crate::subject::xmtp::conformance::finding::{Finding, Unmet, violation};
-use crate::subject::xmtp::conformance::letter::{Arrival, Letter, RawTopic, arrivals, spell_ids};
+use crate::subject::xmtp::conformance::letter::{Delivered, Letter, RawTopic, arrivals, spell_ids};
 use crate::subject::xmtp::conformance::raw_peer::{NodeUnderTest, RawPeer};
 use crate::subject::xmtp::conformance::raw_stream::{RawStream, change, completed, is_complete, of_topic};
 use crate::subject::xmtp::conformance::settings::{ANSWER_MAX, REPLAY_MAX};
@@ -88,7 +88,7 @@ pub(crate) async fn tags(node: Arc<NodeUnderTest>) -> Finding {
             0 => of_live += came.len(),
             2 if at < end => {
                 of_wave += came.len();
-                let strangers: Vec<Arrival> = came
+                let strangers: Vec<Delivered> = came
                     .into_iter()
                     .filter(|arrival| arrival.topic != seam.large && arrival.topic != seam.folded)
                     .collect();
@@ -109,7 +109,7 @@ pub(crate) async fn tags(node: Arc<NodeUnderTest>) -> Finding {
 pub(crate) async fn no_gap(node: Arc<NodeUnderTest>) -> Finding {
     let seam = Seam::play(&node).await?;
     let (in_wave, after) = seam.frames.split_at(seam.end());
-    let too_early: Vec<Arrival> = arrivals(in_wave)
+    let too_early: Vec<Delivered> = arrivals(in_wave)
         .into_iter()
         .filter(|arrival| arrival.tag == 0 && (arrival.topic == seam.folded || arrival.topic == seam.large))
         .collect();
@@ -119,7 +119,7 @@ pub(crate) async fn no_gap(node: Arc<NodeUnderTest>) -> Finding {
     let came = arrivals(&seam.frames);
     seam.peer.account(&seam.to_folded, &came, "across the seam").await?;
     seam.peer.account(&seam.to_live, &came, "on a topic that was live all the time").await?;
-    let late: Vec<Arrival> = of_topic(after, &seam.live);
+    let late: Vec<Delivered> = of_topic(after, &seam.live);
     if late.len() > 1 {
         return violation(format!(
             "a live topic stood still during another's wave: {} came after it",
