@@ -5,7 +5,7 @@ mod bench;
 
 use std::collections::BTreeSet;
 
-use bench::{bounded, in_trial, on_tcp, verdicts};
+use bench::{bounded, command, in_trial, on_tcp, start, verdicts};
 use pulseless::subject::xmtp::conformance::{Conformance, RowResult, requirements};
 use pulseless::subject::xmtp::node::{NodeConfig, NodeQuirk};
 use pulseless::subject::xmtp::spec;
@@ -57,6 +57,33 @@ fn our_node_conforms_in_a_trial() {
 #[tokio::test]
 async fn our_node_conforms_on_real_tcp() {
     assert_conforms(&on_tcp(bounded(None)).await);
+}
+
+#[tokio::test]
+async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
+    let good = start(bounded(None)).await;
+    let url = format!("http://{}", good.address);
+    let (told, exit) = command(&[&url, "--only", "T1,t9", "--bound", "adds=40"]).await;
+    assert_eq!(exit, Some(0), "{told}");
+    assert!(told.contains("T9  pass") && told.contains("2 rows: 2 pass"), "{told}");
+    let (told, exit) = command(&[&url, "--only", "T1,S7", "--format", "json"]).await;
+    assert_eq!(exit, Some(2), "{told}");
+    assert!(told.contains(r#""result": "not-judged""#), "{told}");
+    let bad = start(bounded(Some(NodeQuirk::CompletesTwice))).await;
+    let (told, exit) = command(&[&bad.address.to_string(), "--only", "T9"]).await;
+    assert_eq!(exit, Some(1), "{told}");
+    assert!(told.contains("1 row: 0 pass, 1 violated (T9)"), "{told}");
+    drop(bad);
+    for (arguments, exit, part) in [
+        (["127.0.0.1:1", "--only", "T1"], 2, "failed to judge 127.0.0.1:1: failed to dial"),
+        (["https://127.0.0.1:1", "--only", "T1"], 64, "write http://HOST:PORT"),
+        ([&url, "--only", "T8"], 64, "`T8` is about a client"),
+        ([&url, "--bound", "adds"], 64, "write NAME=N"),
+    ] {
+        let (told, code) = command(&arguments).await;
+        assert_eq!(code, Some(exit), "{arguments:?}: {told}");
+        assert!(told.contains(part), "{arguments:?}: {told}");
+    }
 }
 
 #[test]

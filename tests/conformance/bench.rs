@@ -2,6 +2,7 @@
 //!
 //! Refuses to judge: the tests do.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,8 +10,12 @@ use pulseless::env::{Address, Env, Surroundings};
 use pulseless::grammar::Latency;
 use pulseless::os::Os;
 use pulseless::subject::xmtp::conformance::{Bound, ConformSettings, Conformance, RowReport, conform};
-use pulseless::subject::xmtp::node::{NodeConfig, NodeLimits, NodeNotice, NodeObserver, NodeQuirk, RateLimit, serve};
+use pulseless::subject::xmtp::node::{
+    NodeConfig, NodeError, NodeLimits, NodeNotice, NodeObserver, NodeQuirk, RateLimit, serve,
+};
 use pulseless::world::{Engine, Leap, on_trial_thread};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 const NODE: &str = "node";
 const HOST: &str = "127.0.0.1";
@@ -97,22 +102,51 @@ pub fn in_trial(config: NodeConfig) -> Conformance {
     .expect("no panic")
 }
 
-/// Runs the suite on real TCP, against a node whose interval a test can wait for.
-pub async fn on_tcp(config: NodeConfig) -> Conformance {
+/// A node on real TCP, until it is dropped.
+pub struct TcpNode {
+    /// Where it listens.
+    pub address: Address,
+    serving: JoinHandle<Result<(), NodeError>>,
+    _folder: TempDir,
+}
+
+impl Drop for TcpNode {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Starts a node on real TCP, whose interval a test can wait for.
+pub async fn start(config: NodeConfig) -> TcpNode {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let port = Os::default().listen(0).await.expect("a free port").local().port();
     let config = NodeConfig { port, keepalive: KEEPALIVE, pong_deadline: KEEPALIVE, ..config };
     let os = Os::default().with_folder(folder.path());
     let serving = tokio::spawn(serve(Arc::new(os), config, Arc::new(Deaf)));
+    let address = Address::new(HOST, port);
     let listening = async {
-        while Os::default().dial(&Address::new(HOST, port)).await.is_err() {
+        while Os::default().dial(&address).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(30), listening).await.expect("the node listens");
-    let judged = conform(Arc::new(Os::default()), settings(Address::new(HOST, port)), &[], |_, _| ()).await;
-    serving.abort();
+    TcpNode { address, serving, _folder: folder }
+}
+
+/// Runs the suite on real TCP.
+pub async fn on_tcp(config: NodeConfig) -> Conformance {
+    let node = start(config).await;
+    let judged = conform(Arc::new(Os::default()), settings(node.address.clone()), &[], |_, _| ()).await;
     judged.expect("a node that can be judged")
+}
+
+/// What `pulseless conform` with these arguments prints, and its exit code.
+pub async fn command(arguments: &[&str]) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulseless"));
+    command.arg("conform").args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
+    let told = [output.stdout, output.stderr].concat();
+    (String::from_utf8(told).expect("text"), output.status.code())
 }
 
 /// What the rows found, a line each.
