@@ -141,6 +141,7 @@ pub async fn on_tcp(config: NodeConfig) -> Conformance {
 }
 
 /// What `pulseless conform` with these arguments prints, and its exit code.
+#[expect(clippy::disallowed_methods, reason = "a program of its own beside the node, on real TCP")]
 pub async fn command(arguments: &[&str]) -> (String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pulseless"));
     command.arg("conform").args(arguments);
