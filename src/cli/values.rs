@@ -56,6 +56,15 @@ pub(crate) fn judged_requirement(text: &str) -> Result<String, String> {
     })
 }
 
+/// Reads the number of a requirement that a client can be judged by.
+pub(crate) fn judged_requirement_of_a_client(text: &str) -> Result<String, String> {
+    let (number, known) = (text.trim().to_ascii_uppercase(), conformance::client_requirements());
+    if known.contains(&number.as_str()) {
+        return Ok(number);
+    }
+    Err(format!("no row judges a client by `{number}`; write some of {}", known.join(",")))
+}
+
 /// Reads a bound of a node and its value, such as `adds=5000`.
 pub(crate) fn bound(text: &str) -> Result<(Bound, usize), String> {
     let form = || {
@@ -141,6 +150,12 @@ mod tests {
         assert_eq!(judged_requirement("s6"), Ok("S6".to_owned()));
         assert!(judged_requirement("T8").expect_err("a client's").contains("about a client"));
         assert!(judged_requirement("S99").expect_err("unknown").contains("T1,T2"));
+    }
+
+    #[test]
+    fn a_requirement_of_a_client_is_one_that_it_is_judged_by() {
+        assert_eq!(judged_requirement_of_a_client("c2"), Ok("C2".to_owned()));
+        assert!(judged_requirement_of_a_client("C5").expect_err("no row").contains("C1,C2,C3,C4,C6"));
     }
 
     #[test]

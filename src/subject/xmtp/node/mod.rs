@@ -11,7 +11,6 @@
 mod budget;
 mod by_kind;
 mod config;
-mod connection;
 mod hub;
 mod liveness;
 mod log;

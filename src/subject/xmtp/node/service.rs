@@ -10,8 +10,8 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::env::Env;
+use crate::grpc::Incoming;
 use crate::subject::xmtp::node::budget::{Budget, weight};
-use crate::subject::xmtp::node::connection::Incoming;
 use crate::subject::xmtp::node::hub::Hub;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
