@@ -19,6 +19,7 @@ mod inbox;
 mod intake;
 mod ledger;
 mod notice;
+mod older_calls;
 mod probe;
 mod publisher;
 mod quirk;
@@ -47,4 +48,4 @@ pub use subscriber::{Application, ClientError, subscribe};
 pub use transport::{
     CallCounts, CountedTransport, Inbound, Opening, Outbound, SubscribeTransport, Transport, TransportError,
 };
-pub use watchdog_stream::{ResubscribeConfig, StreamStale, WatchdogStream, resubscribe};
+pub use watchdog_stream::{Resubscribe, ResubscribeConfig, StreamStale, WatchdogStream, resubscribe};

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::env::{Dice, Env};
 use crate::subject::xmtp::client::backoff::ClientBackoff;
@@ -34,6 +34,10 @@ use crate::subject::xmtp::wire::Message;
 /// How many events go into one batch, that is, into one call of the application and one transaction: a quarter
 /// of what the event channel holds, so that a replay costs few transactions and a crash repeats little.
 pub(crate) const BATCH_EVENTS_MAX: usize = 256;
+
+/// How long a node that does not serve Subscribe is followed by the older calls before Subscribe is tried again (C6):
+/// nodes are replaced by newer ones within a deployment, and an attempt in vain costs one round trip.
+const OLDER_CALLS_FOR: Duration = Duration::from_secs(600);
 
 /// What a subscriber delivers to.
 pub trait Application: Send + 'static {
@@ -73,6 +77,9 @@ pub async fn subscribe<A: Application>(
         if let Cause::Rejected(why) = cause {
             return Err(ClientError::Rejected { why });
         }
+        if subscriber.falls_back(&cause) {
+            continue;
+        }
         subscriber.back_off(uptime).await;
     }
 }
@@ -84,8 +91,12 @@ pub(crate) struct Subscriber<A> {
     pub(crate) topics_per_mutate: usize,
     pub(crate) ids: MutateIds,
     backoff: ClientBackoff,
-    dice: Dice,
+    pub(crate) dice: Dice,
     pub(crate) settings: StreamSettings,
+    /// Until when the node is taken for one that does not serve Subscribe (C6).
+    older_until: Option<Instant>,
+    /// An attempt has begun and not ended.
+    pub(crate) attempting: bool,
 }
 
 impl<A: Application> Subscriber<A> {
@@ -117,6 +128,8 @@ impl<A: Application> Subscriber<A> {
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
             settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk, observer },
+            older_until: None,
+            attempting: false,
         })
     }
 
@@ -127,11 +140,13 @@ impl<A: Application> Subscriber<A> {
     /// The next attempt begins.
     pub(crate) fn begin(&mut self) {
         self.settings.attempt += 1;
+        self.attempting = true;
         self.notice(ClientNotice::Dialing { attempt: self.settings.attempt });
     }
 
     /// The attempt is over.
-    pub(crate) fn end(&self, cause: &Cause) {
+    pub(crate) fn end(&mut self, cause: &Cause) {
+        self.attempting = false;
         let attempt = self.settings.attempt;
         tracing::info!(attempt, %cause, "the subscription ended");
         self.notice(ClientNotice::Ended { attempt, cause: cause.clone() });
@@ -146,6 +161,11 @@ impl<A: Application> Subscriber<A> {
 
     /// One attempt, from its beginning to its end.
     async fn attempt(&mut self) -> ClientEnding {
+        match self.older_until {
+            Some(until) if Instant::now() < until => return self.follow_older(until).await,
+            Some(_) => self.older_until = None,
+            None => {}
+        }
         self.begin();
         let followed = self.follow().await;
         let ending = followed.unwrap_or_else(|cause| ClientEnding { cause, uptime: Duration::ZERO });
@@ -171,7 +191,14 @@ impl<A: Application> Subscriber<A> {
 
     /// Takes the messages among the events, and returns how many of them were new.
     pub(crate) async fn take(&mut self, events: Vec<ClientEvent>) -> Result<usize, Cause> {
-        let messages = events.into_iter().flat_map(ClientEvent::into_messages);
+        self.take_messages(events.into_iter().flat_map(ClientEvent::into_messages)).await
+    }
+
+    /// Takes messages, and returns how many of them were new.
+    pub(crate) async fn take_messages(
+        &mut self,
+        messages: impl IntoIterator<Item = Message> + Send,
+    ) -> Result<usize, Cause> {
         let taken = self.intake.take(self.settings.attempt, messages).await;
         taken.map_err(|error| self.blame_inbox(&error))
     }
@@ -183,6 +210,15 @@ impl<A: Application> Subscriber<A> {
             ClientEvent::Delivery(_) | ClientEvent::TopicsLive(_) | ClientEvent::CatchupComplete(_) => None,
         });
         self.settings.advertised = started.unwrap_or(self.settings.advertised);
+    }
+
+    /// C6: whether the next attempt goes to the older calls at once. It is remembered for a while.
+    fn falls_back(&mut self, cause: &Cause) -> bool {
+        let falls_back = matches!(cause, Cause::Unimplemented(_)) && self.older_until.is_none();
+        if falls_back {
+            self.older_until = Some(Instant::now() + OLDER_CALLS_FOR);
+        }
+        falls_back
     }
 
     async fn back_off(&mut self, uptime: Duration) {

@@ -4,6 +4,7 @@
 
 mod catch_up;
 mod connection;
+mod older_calls;
 mod promises;
 mod publisher;
 mod sample;

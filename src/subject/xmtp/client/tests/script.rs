@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
@@ -94,8 +95,17 @@ pub(super) struct Letter {
     pub(super) answer: oneshot::Sender<Result<(), Status>>,
 }
 
+/// One call of the older kind, in the hands of the test.
+pub(super) struct OlderVisit {
+    /// The topics and cursors.
+    pub(super) adds: Vec<(Bytes, u64)>,
+    /// What the client will hear.
+    pub(super) replies: mpsc::Sender<Result<proto::GroupMessage, Status>>,
+}
+
 #[derive(Clone)]
 struct Service {
+    older: mpsc::UnboundedSender<OlderVisit>,
     visits: mpsc::UnboundedSender<Visit>,
     letters: mpsc::UnboundedSender<Letter>,
     mute: Arc<AtomicBool>,
@@ -160,9 +170,13 @@ impl MlsApi for Service {
 
     async fn subscribe_group_messages(
         &self,
-        _: tonic::Request<proto::SubscribeGroupMessagesRequest>,
+        request: tonic::Request<proto::SubscribeGroupMessagesRequest>,
     ) -> RpcReply<Self::SubscribeGroupMessagesStream> {
-        Err(Status::unimplemented("not in the script"))
+        let filters = request.into_inner().filters.into_iter();
+        let adds = filters.map(|filter| (filter.group_id, filter.id_cursor)).collect();
+        let (replies, stream) = mpsc::channel(REPLIES_MAX);
+        self.older.send(OlderVisit { adds, replies }).expect("the test listens");
+        Ok(tonic::Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
     async fn subscribe_welcome_messages(
@@ -181,6 +195,8 @@ pub(super) struct ScriptedNode {
     pub(super) witness: Arc<Witness>,
     /// Publish requests, as they come.
     pub(super) letters: mpsc::UnboundedReceiver<Letter>,
+    /// Calls of the older kind, as they come.
+    pub(super) older: mpsc::UnboundedReceiver<OlderVisit>,
     visits: mpsc::UnboundedReceiver<Visit>,
     mute: Arc<AtomicBool>,
     _node: JoinSet<()>,
@@ -197,15 +213,16 @@ impl ScriptedNode {
         let (pipes, incoming) = mpsc::unbounded_channel();
         let (visit, visits) = mpsc::unbounded_channel();
         let (letter, letters) = mpsc::unbounded_channel();
+        let (older_visit, older) = mpsc::unbounded_channel();
         let mute = Arc::new(AtomicBool::new(false));
-        let service = Service { visits: visit, letters: letter, mute: Arc::clone(&mute), refusal };
+        let service = Service { older: older_visit, visits: visit, letters: letter, mute: Arc::clone(&mute), refusal };
         let incoming = UnboundedReceiverStream::new(incoming).map(Ok::<_, std::io::Error>);
         let server = tonic::transport::Server::builder()
             .max_connection_age(CONNECTION_AGE)
             .add_service(MlsApiServer::new(service));
         let mut node = JoinSet::new();
         node.spawn(async move { server.serve_with_incoming(incoming).await.expect("pipes do not fail") });
-        ScriptedNode { world: World::new(pipes), witness: Arc::default(), letters, visits, mute, _node: node }
+        ScriptedNode { world: World::new(pipes), witness: Arc::default(), letters, older, visits, mute, _node: node }
     }
 
     /// From now on no Subscribe call is answered, not even by headers.
