@@ -52,6 +52,8 @@ pub enum CloseReason {
     TooSlow,
     /// The server could not go on.
     Failed(Words),
+    /// The caller may not have what it asked for (S7).
+    Denied(Words),
 }
 
 /// How a program failed.
@@ -141,6 +143,9 @@ pub struct Terms {
     pub followers: Vec<(HostName, Vec<Position>)>,
     /// Who takes part, and what each can do.
     pub cast: Cast,
+    /// What nobody may follow; it is left out of digests where nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<Channel>,
 }
 
 /// One thing that was seen. The record names the host it happened on.

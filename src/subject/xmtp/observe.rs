@@ -93,6 +93,7 @@ fn close_reason(reason: NodeCloseReason) -> CloseReason {
         NodeCloseReason::PeerGone => CloseReason::PeerGone,
         NodeCloseReason::Reaped => CloseReason::Reaped,
         NodeCloseReason::Refused(why) => CloseReason::Refused(why.into()),
+        NodeCloseReason::Denied(what) => CloseReason::Denied(what.into()),
         NodeCloseReason::TooSlow => CloseReason::TooSlow,
         NodeCloseReason::Failed(why) => CloseReason::Failed(why.into()),
     }
