@@ -55,6 +55,7 @@ fn end_cause(cause: &Cause) -> EndCause {
         Cause::StreamFailed(_) | Cause::Stalled { .. } => EndCause::StreamFailed,
         Cause::StreamEnded => EndCause::StreamEnded,
         Cause::Finished => EndCause::Finished,
+        Cause::FallbackOver => EndCause::FallbackOver,
     }
 }
 

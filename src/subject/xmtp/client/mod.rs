@@ -20,6 +20,7 @@ mod intake;
 mod ledger;
 mod notice;
 mod older_calls;
+mod older_queries;
 mod probe;
 mod publisher;
 mod quirk;
@@ -48,4 +49,4 @@ pub use subscriber::{Application, ClientError, subscribe};
 pub use transport::{
     CallCounts, CountedTransport, Inbound, Opening, Outbound, SubscribeTransport, Transport, TransportError,
 };
-pub use watchdog_stream::{Resubscribe, ResubscribeConfig, StreamStale, WatchdogStream, resubscribe};
+pub use watchdog_stream::{ResubscribeConfig, StreamStale, WatchdogStream, resubscribe};

@@ -37,7 +37,7 @@ pub enum ClientNotice {
         /// Its topics and cursors.
         resume: Vec<Add>,
     },
-    /// The node's first frame arrived (S1).
+    /// The node's first frame arrived (S1), or the headers of the older calls (C6).
     Started {
         /// The attempt.
         attempt: u64,
@@ -147,6 +147,8 @@ pub enum Cause {
     StreamEnded,
     /// The node closed the stream that this side had half-closed.
     Finished,
+    /// The older calls were followed for long enough: Subscribe is tried again (C6).
+    FallbackOver,
     /// Nothing new came on a stream that this side had half-closed.
     Stalled {
         /// For so long.
@@ -185,6 +187,7 @@ impl fmt::Display for Cause {
             Cause::StreamFailed(why) => write!(formatter, "stream failed: {why}"),
             Cause::StreamEnded => formatter.write_str("stream ended"),
             Cause::Finished => formatter.write_str("finished"),
+            Cause::FallbackOver => formatter.write_str("the older calls' time is over"),
             Cause::Stalled { after } => write!(formatter, "nothing new came for {after:?} after the half-close"),
         }
     }

@@ -1,16 +1,14 @@
 //! The fallback to the two older calls, one stream for groups and one for welcomes, where Subscribe is not served (C6).
 //!
-//! Refuses to know when Subscribe is tried again: it is told until when to follow.
+//! Refuses to know when Subscribe is tried again, and when to dial again: it is one attempt, told until when to follow.
 //!
 //! ```text
-//!   making --both streams--> following --an error, idle for 300 s--> waiting --> making
-//!                                |
-//!                                +--a clean end, or the time is up--> ended
+//!   dialing --both streams' headers--> following --an error, an end, idle for 300 s--> ended
+//!                                          +------- the time is up ------------------> ended
 //! ```
 //! Nobody is pinged on these streams and they cannot be asked: only `WatchdogStream` finds a dead one.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_stream::{Stream, StreamExt};
@@ -19,10 +17,8 @@ use tonic::{Status, Streaming};
 use crate::subject::xmtp::client::channel::{ClientLink, request};
 use crate::subject::xmtp::client::stream::ClientEnding;
 use crate::subject::xmtp::client::subscriber::Subscriber;
-use crate::subject::xmtp::client::watchdog_stream::{
-    Resubscribe, ResubscribeConfig, StreamStale, WatchdogStream, resubscribe,
-};
-use crate::subject::xmtp::client::{Application, Cause};
+use crate::subject::xmtp::client::watchdog_stream::{ResubscribeConfig, StreamStale, WatchdogStream};
+use crate::subject::xmtp::client::{Application, Cause, ClientNotice};
 use crate::subject::xmtp::wire::proto::{
     SubscribeGroupMessagesRequest, SubscribeWelcomeMessagesRequest, subscribe_group_messages_request as group,
     subscribe_welcome_messages_request as welcome,
@@ -42,54 +38,31 @@ impl From<StreamStale> for Cause {
 }
 
 impl<A: Application> Subscriber<A> {
-    /// Follows the older calls until that time, or until an attempt fails that no other is to follow at once.
-    pub(crate) async fn follow_older(&mut self, until: Instant) -> ClientEnding {
-        let begun = Instant::now();
-        let followed = timeout_at(until, resubscribe(ResubscribeConfig::default(), self)).await;
-        let cause = match followed {
-            Ok(Err(cause)) => cause,
-            Ok(Ok(())) | Err(_) => Cause::StreamEnded,
-        };
-        // Where the time was up between two attempts, the last one has told its end.
-        if self.attempting {
-            self.end(&cause);
-        }
-        ClientEnding { cause, uptime: begun.elapsed() }
-    }
-
-    async fn open_older(&mut self) -> Result<Messages, Cause> {
-        self.begin();
+    /// Follows the older calls on one connection until they end, or until that time.
+    pub(crate) async fn follow_older(&mut self, until: Instant) -> Result<ClientEnding, Cause> {
         let adds = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
         let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
         // The headers may be as dead as the stream.
         let opening = timeout(ResubscribeConfig::default().idle, open(link, adds)).await;
-        opening.map_err(|_| Cause::Watchdog)?.map_err(|status| Cause::of_error(&status.into(), false))
-    }
-}
-
-impl<A: Application> Resubscribe for Subscriber<A> {
-    type Item = Message;
-    type Error = Cause;
-    type Items = Messages;
-
-    async fn make(&mut self) -> Result<Messages, Cause> {
-        self.open_older().await
+        let opened = opening.map_err(|_| Cause::Watchdog)?;
+        let messages = opened.map_err(|status| Cause::of_error(&status.into(), false))?;
+        self.notice(ClientNotice::Started { attempt: self.settings.attempt, keepalive: None });
+        let begun = Instant::now();
+        let ended = timeout_at(until, self.take_all(messages)).await;
+        Ok(ClientEnding { cause: ended.unwrap_or(Cause::FallbackOver), uptime: begun.elapsed() })
     }
 
-    async fn take(&mut self, message: Message) -> Result<(), Cause> {
-        self.take_messages([message]).await.map(drop)
-    }
-
-    fn failed(&mut self, error: Cause) -> Result<(), Cause> {
-        if matches!(error, Cause::Rejected(_)) {
-            return Err(error);
+    async fn take_all(&mut self, mut messages: Messages) -> Cause {
+        while let Some(message) = messages.next().await {
+            let taken = match message {
+                Ok(message) => self.take_messages([message]).await,
+                Err(cause) => return cause,
+            };
+            if let Err(cause) = taken {
+                return cause;
+            }
         }
-        self.end(&error);
-        Ok(())
-    }
-
-    fn draw(&mut self, most: Duration) -> Duration {
-        self.dice.up_to(most)
+        Cause::StreamEnded
     }
 }
 

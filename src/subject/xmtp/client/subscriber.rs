@@ -77,9 +77,6 @@ pub async fn subscribe<A: Application>(
         if let Cause::Rejected(why) = cause {
             return Err(ClientError::Rejected { why });
         }
-        if subscriber.falls_back(&cause) {
-            continue;
-        }
         subscriber.back_off(uptime).await;
     }
 }
@@ -91,12 +88,10 @@ pub(crate) struct Subscriber<A> {
     pub(crate) topics_per_mutate: usize,
     pub(crate) ids: MutateIds,
     backoff: ClientBackoff,
-    pub(crate) dice: Dice,
+    dice: Dice,
     pub(crate) settings: StreamSettings,
     /// Until when the node is taken for one that does not serve Subscribe (C6).
     older_until: Option<Instant>,
-    /// An attempt has begun and not ended.
-    pub(crate) attempting: bool,
 }
 
 impl<A: Application> Subscriber<A> {
@@ -129,24 +124,21 @@ impl<A: Application> Subscriber<A> {
             dice,
             settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk, observer },
             older_until: None,
-            attempting: false,
         })
     }
 
-    fn notice(&self, notice: ClientNotice) {
+    pub(crate) fn notice(&self, notice: ClientNotice) {
         self.settings.observer.notice(notice);
     }
 
     /// The next attempt begins.
     pub(crate) fn begin(&mut self) {
         self.settings.attempt += 1;
-        self.attempting = true;
         self.notice(ClientNotice::Dialing { attempt: self.settings.attempt });
     }
 
     /// The attempt is over.
-    pub(crate) fn end(&mut self, cause: &Cause) {
-        self.attempting = false;
+    pub(crate) fn end(&self, cause: &Cause) {
         let attempt = self.settings.attempt;
         tracing::info!(attempt, %cause, "the subscription ended");
         self.notice(ClientNotice::Ended { attempt, cause: cause.clone() });
@@ -161,15 +153,18 @@ impl<A: Application> Subscriber<A> {
 
     /// One attempt, from its beginning to its end.
     async fn attempt(&mut self) -> ClientEnding {
-        match self.older_until {
-            Some(until) if Instant::now() < until => return self.follow_older(until).await,
-            Some(_) => self.older_until = None,
-            None => {}
-        }
         self.begin();
-        let followed = self.follow().await;
+        self.older_until = self.older_until.filter(|until| Instant::now() < *until);
+        let followed = match self.older_until {
+            Some(until) => self.follow_older(until).await,
+            None => self.follow().await,
+        };
         let ending = followed.unwrap_or_else(|cause| ClientEnding { cause, uptime: Duration::ZERO });
         self.end(&ending.cause);
+        // C6: it is remembered for a while, whatever becomes of the older calls.
+        if self.older_until.is_none() && matches!(ending.cause, Cause::Unimplemented(_)) {
+            self.older_until = Some(Instant::now() + OLDER_CALLS_FOR);
+        }
         ending
     }
 
@@ -210,15 +205,6 @@ impl<A: Application> Subscriber<A> {
             ClientEvent::Delivery(_) | ClientEvent::TopicsLive(_) | ClientEvent::CatchupComplete(_) => None,
         });
         self.settings.advertised = started.unwrap_or(self.settings.advertised);
-    }
-
-    /// C6: whether the next attempt goes to the older calls at once. It is remembered for a while.
-    fn falls_back(&mut self, cause: &Cause) -> bool {
-        let falls_back = matches!(cause, Cause::Unimplemented(_)) && self.older_until.is_none();
-        if falls_back {
-            self.older_until = Some(Instant::now() + OLDER_CALLS_FOR);
-        }
-        falls_back
     }
 
     async fn back_off(&mut self, uptime: Duration) {

@@ -22,6 +22,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::{Stream, StreamExt};
 
+use crate::env::Dice;
+
 /// An idle limit below this is taken for this: a round trip would pass for death.
 const IDLE_MIN: Duration = Duration::from_secs(1);
 /// No duration that is asked for can overflow the clock: a day is beyond any use.
@@ -116,76 +118,56 @@ where
     }
 }
 
-/// What is subscribed, for [`resubscribe`].
-pub trait Resubscribe: Send {
-    /// What a stream brings.
-    type Item: Send;
-    /// Why a stream fails.
-    type Error: From<StreamStale> + Send;
-    /// A stream.
-    type Items: Stream<Item = Result<Self::Item, Self::Error>> + Send;
-
-    /// Makes a stream, from what is durable.
-    fn make(&mut self) -> impl Future<Output = Result<Self::Items, Self::Error>> + Send;
-
-    /// Makes an item durable.
-    fn take(&mut self, item: Self::Item) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// A stream has failed or is stale, or could not be made, and another will be made.
-    ///
-    /// # Errors
-    /// None is to be made: the error is handed on.
-    fn failed(&mut self, error: Self::Error) -> Result<(), Self::Error>;
-
-    /// Draws a duration from zero to `most`.
-    fn draw(&mut self, most: Duration) -> Duration;
-}
-
 /// Makes a stream and takes what it brings, and makes it anew whenever it fails or is stale, until it ends cleanly.
-/// Dropping the future ends it at any time.
+/// Dropping the future ends it at any time. `make` is to resume from what `take` has made durable.
 ///
 /// # Errors
-/// The first making failed, an item could not be taken, or a failure is one that no other stream mends. A later making
-/// that fails is tried again.
-pub async fn resubscribe<R: Resubscribe>(config: ResubscribeConfig, what: &mut R) -> Result<(), R::Error> {
+/// The first making failed, or `take` did. A later making that fails is tried again.
+pub async fn resubscribe<Make, Making, S, T, E, Take, Taking>(
+    config: ResubscribeConfig,
+    dice: &mut Dice,
+    mut make: Make,
+    mut take: Take,
+) -> Result<(), E>
+where
+    Make: FnMut() -> Making,
+    Making: Future<Output = Result<S, E>>,
+    S: Stream<Item = Result<T, E>>,
+    E: From<StreamStale>,
+    Take: FnMut(T) -> Taking,
+    Taking: Future<Output = Result<(), E>>,
+{
     let ResubscribeConfig { idle, floor, jitter } = config.clamped();
     let mut made_at = Instant::now();
-    let mut made = Some(what.make().await?);
+    let mut made = Some(make().await?);
     loop {
         if let Some(stream) = made.take() {
             let mut watched = WatchdogStream::over(stream, idle);
             loop {
                 match watched.next().await {
                     None => return Ok(()),
-                    Some(Ok(item)) => what.take(item).await?,
-                    Some(Err(error)) => {
-                        what.failed(error)?;
-                        break;
-                    }
+                    Some(Ok(item)) => take(item).await?,
+                    Some(Err(_)) => break,
                 }
             }
         }
         // Counted from the last making: after a long life it costs nothing.
-        sleep_until(made_at + floor + what.draw(jitter)).await;
+        sleep_until(made_at + floor + dice.up_to(jitter)).await;
         made_at = Instant::now();
-        made = match what.make().await {
-            Ok(stream) => Some(stream),
-            Err(error) => {
-                what.failed(error)?;
-                None
-            }
-        };
+        made = make().await.ok();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+
     use tokio::sync::mpsc;
     use tokio::time::timeout;
     use tokio_stream::wrappers::ReceiverStream;
 
     use super::*;
-    use crate::env::{Dice, Die};
+    use crate::env::Die;
 
     const SECOND: Duration = Duration::from_secs(1);
     const IDLE: Duration = Duration::from_secs(300);
@@ -194,7 +176,6 @@ mod tests {
     enum Failure {
         Stale,
         Broken,
-        Fatal,
     }
 
     impl From<StreamStale> for Failure {
@@ -239,43 +220,22 @@ mod tests {
         assert_eq!((absurd.idle, absurd.floor, absurd.jitter), (IDLE_MIN, DURATION_MAX, DURATION_MAX));
     }
 
-    /// Gives the makings of a script, and remembers when each was asked for, and what was taken.
-    struct Scripted {
-        start: Instant,
-        script: std::vec::IntoIter<Result<Items, Failure>>,
-        makings: Vec<Duration>,
-        taken: Vec<u64>,
-        taking: Result<(), Failure>,
-    }
-
-    impl Resubscribe for Scripted {
-        type Item = u64;
-        type Error = Failure;
-        type Items = Items;
-
-        fn make(&mut self) -> impl Future<Output = Result<Items, Failure>> + Send {
-            self.makings.push(self.start.elapsed());
-            std::future::ready(self.script.next().expect("the loop has ended before"))
-        }
-
-        fn take(&mut self, item: u64) -> impl Future<Output = Result<(), Failure>> + Send {
-            self.taken.push(item);
-            std::future::ready(std::mem::replace(&mut self.taking, Ok(())))
-        }
-
-        fn failed(&mut self, error: Failure) -> Result<(), Failure> {
-            if error == Failure::Fatal { Err(error) } else { Ok(()) }
-        }
-
-        fn draw(&mut self, most: Duration) -> Duration {
-            Dice::named(self.makings.len() as u64, &Die::Test("resubscribe")).up_to(most)
-        }
-    }
-
-    async fn play(script: Vec<Result<Items, Failure>>, taking: Result<(), Failure>) -> (Result<(), Failure>, Scripted) {
-        let (makings, taken) = (Vec::new(), Vec::new());
-        let mut scripted = Scripted { start: Instant::now(), script: script.into_iter(), makings, taken, taking };
-        (resubscribe(ResubscribeConfig::default(), &mut scripted).await, scripted)
+    /// Plays the loop over the makings that `script` gives, and tells when each was asked for.
+    async fn play(script: Vec<Result<Items, Failure>>) -> (Result<(), Failure>, Vec<Duration>, Vec<u64>) {
+        let (start, script) = (Instant::now(), RefCell::new(script.into_iter()));
+        let (makings, taken) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+        let make = || {
+            makings.borrow_mut().push(start.elapsed());
+            let next = script.borrow_mut().next();
+            async { next.expect("the loop has ended before") }
+        };
+        let take = |item| {
+            taken.borrow_mut().push(item);
+            async { Ok(()) }
+        };
+        let mut dice = Dice::named(1, &Die::Test("resubscribe"));
+        let outcome = resubscribe(ResubscribeConfig::default(), &mut dice, make, take).await;
+        (outcome, makings.into_inner(), taken.into_inner())
     }
 
     fn over(items: Vec<Result<u64, Failure>>) -> Items {
@@ -292,7 +252,7 @@ mod tests {
             Err(Failure::Broken),
             Ok(over(vec![Ok(2)])),
         ];
-        let (outcome, Scripted { makings, taken, .. }) = play(script, Ok(())).await;
+        let (outcome, makings, taken) = play(script).await;
         assert_eq!((outcome, taken), (Ok(()), vec![1, 2]));
         assert_eq!(makings.len(), 4);
         for pair in makings.windows(2) {
@@ -303,25 +263,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_long_idle_period_costs_no_further_wait() {
         let (sender, silent) = pipe();
-        let (_, played) = play(vec![Ok(silent), Ok(over(vec![]))], Ok(())).await;
-        assert_eq!(played.makings, [Duration::ZERO, IDLE]);
+        let (_, makings, _) = play(vec![Ok(silent), Ok(over(vec![]))]).await;
+        assert_eq!(makings, [Duration::ZERO, IDLE]);
         drop(sender);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_failure_and_a_failure_to_take_are_the_callers() {
-        let (outcome, played) = play(vec![Err(Failure::Broken)], Ok(())).await;
-        assert_eq!((outcome, played.makings.len()), (Err(Failure::Broken), 1));
-        let (outcome, played) = play(vec![Ok(over(vec![Ok(1), Ok(2)]))], Err(Failure::Broken)).await;
-        assert_eq!((outcome, played.taken), (Err(Failure::Broken), vec![1]));
-        let (outcome, _) = play(vec![Ok(over(vec![Err(Failure::Broken)])), Err(Failure::Fatal)], Ok(())).await;
-        assert_eq!(outcome, Err(Failure::Fatal), "and so is what no other stream mends");
+        let (outcome, makings, _) = play(vec![Err(Failure::Broken)]).await;
+        assert_eq!((outcome, makings.len()), (Err(Failure::Broken), 1));
+        let calls = Cell::new(0);
+        let make = || async { Ok(over(vec![Ok(1), Ok(2)])) };
+        let take = |_| {
+            calls.set(calls.get() + 1);
+            async { Err(Failure::Broken) }
+        };
+        let mut dice = Dice::named(1, &Die::Test("resubscribe"));
+        let outcome = resubscribe(ResubscribeConfig::default(), &mut dice, make, take).await;
+        assert_eq!((outcome, calls.get()), (Err(Failure::Broken), 1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_canceled_loop_ends_its_stream() {
         let (sender, silent) = pipe();
-        assert!(timeout(SECOND, play(vec![Ok(silent)], Ok(()))).await.is_err());
+        assert!(timeout(SECOND, play(vec![Ok(silent)])).await.is_err());
         assert!(sender.is_closed());
     }
 }

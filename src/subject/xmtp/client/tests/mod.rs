@@ -13,4 +13,4 @@ mod subscriber;
 mod transport;
 mod world;
 
-pub(crate) use sample::{add, message, topic};
+pub(crate) use sample::{add, message, topic, welcome};

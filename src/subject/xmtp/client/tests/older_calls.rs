@@ -3,25 +3,28 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
-use crate::subject::xmtp::client::tests::message;
 use crate::subject::xmtp::client::tests::script::{OlderVisit, ScriptedNode};
-use crate::subject::xmtp::client::tests::subscriber::{causes, committed, config, start};
-use crate::subject::xmtp::client::{Cause, ClientError};
+use crate::subject::xmtp::client::tests::subscriber::{Slow, causes, committed, config, start, stored};
+use crate::subject::xmtp::client::tests::{add, message, welcome};
+use crate::subject::xmtp::client::{Cause, ClientConfig, ClientError, ClientNotice, catch_up};
+use crate::subject::xmtp::wire::proto::GroupMessage;
+use crate::subject::xmtp::wire::{Add, Cursor};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The next call of the older kind, and its cursor.
-async fn take_older(script: &mut ScriptedNode) -> (OlderVisit, u64) {
+async fn take_older(script: &mut ScriptedNode) -> (OlderVisit<GroupMessage>, u64) {
     let visit = timeout(900 * SECOND, script.older.recv()).await.expect("it falls back").expect("the node lives");
     assert_eq!(visit.adds.len(), 1);
     let cursor = visit.adds[0].1;
     (visit, cursor)
 }
 
-async fn say(visit: &OlderVisit, id: u64) {
+async fn say(visit: &OlderVisit<GroupMessage>, id: u64) {
     visit.replies.try_send(Ok(message("a", id).into_group())).expect("room for replies");
     sleep(SECOND).await;
 }
@@ -61,28 +64,75 @@ async fn unimplemented_in_trailers_after_the_headers_falls_back_too_and_keeps_th
     assert_eq!(cursor, 4);
 }
 
+/// Each attempt is told with the wait before it, as any other.
 #[tokio::test(start_paused = true)]
-async fn the_fallback_is_remembered_and_subscribe_is_tried_again_after_a_time() {
+async fn the_fallback_waits_between_attempts_is_remembered_and_ends_after_a_time() {
     let mut script = ScriptedNode::new();
     let _running = start(&script, config(None), Duration::ZERO);
     script.visit().await.fail(Status::unimplemented("no such call"));
     let begun = Instant::now();
-    let talking = async {
-        let mut calls = 0;
-        loop {
-            let (visit, _) = take_older(&mut script).await;
-            calls += 1;
-            visit.replies.send(Err(Status::unavailable("bye"))).await.expect("the client listens");
-            if begun.elapsed() > 300 * SECOND {
-                return calls;
-            }
-        }
-    };
-    assert!(talking.await >= 150, "the older calls are made again and again, a second or two apart");
+    while begun.elapsed() < 300 * SECOND {
+        let (visit, _) = take_older(&mut script).await;
+        visit.replies.send(Err(Status::unavailable("bye"))).await.expect("the client listens");
+    }
+    let (held, _) = take_older(&mut script).await;
     let mut visit = timeout(900 * SECOND, script.visit()).await.expect("Subscribe is tried again");
     assert!(begun.elapsed().abs_diff(600 * SECOND) < 3 * SECOND, "{:?}", begun.elapsed());
+    assert_eq!((held.replies.is_closed(), causes(&script).pop()), (true, Some(Cause::FallbackOver)));
     visit.hear_mutate().await;
     visit.start(10);
+    let count = |is: fn(&ClientNotice) -> bool| script.witness.notices().iter().filter(|(_, told)| is(told)).count();
+    let dialed = count(|told| matches!(told, ClientNotice::Dialing { .. }));
+    let waited = count(|told| matches!(told, ClientNotice::BackingOff { .. }));
+    assert_eq!(dialed, waited + 1, "no attempt without a wait");
+    assert!((12..60).contains(&dialed), "the waits grow: {dialed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_kinds_are_followed_on_one_connection_and_one_end_ends_both() {
+    let mut script = ScriptedNode::refusing(Some(Status::unimplemented("no such call")));
+    let welcomes = Add { topic: welcome("w", 1).topic().clone(), cursor: Cursor(4) };
+    let both = ClientConfig { topics: vec![add("a", 0), welcomes], ..config(None) };
+    let _running = start(&script, both, Duration::ZERO);
+    let (groups, _) = take_older(&mut script).await;
+    let calling = timeout(SECOND, script.older_welcomes.recv()).await;
+    let mut installations = calling.expect("both are called").expect("the node lives");
+    assert_eq!(installations.adds, [(Bytes::from_static(b"w"), 4)]);
+    assert_eq!(script.world.dials.load(Ordering::SeqCst), 2, "one for Subscribe, one for both");
+    say(&groups, 1).await;
+    for id in [4, 5] {
+        installations.replies.try_send(Ok(welcome("w", id).into_welcome())).expect("room for replies");
+        sleep(SECOND).await;
+    }
+    assert_eq!(committed(&script), [1, 5], "a welcome at the cursor is none");
+    // Groups that talk on do not hide that the welcomes are dead.
+    let begun = Instant::now();
+    for id in 2..40 {
+        if groups.replies.is_closed() {
+            break;
+        }
+        say(&groups, id).await;
+        sleep(9 * SECOND).await;
+    }
+    assert!(begun.elapsed().abs_diff(300 * SECOND) <= 10 * SECOND, "{:?}", begun.elapsed());
+    assert_eq!(causes(&script).pop(), Some(Cause::Watchdog));
+    installations = script.older_welcomes.recv().await.expect("the node lives");
+    assert_eq!(installations.adds, [(Bytes::from_static(b"w"), 5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_catch_up_without_subscribe_asks_page_by_page_up_to_the_newest() {
+    let script = ScriptedNode::refusing(Some(Status::unimplemented("no such call")));
+    let welcomes = Add { topic: welcome("w", 1).topic().clone(), cursor: Cursor(0) };
+    let both = ClientConfig { topics: vec![add("a", 1), add("b", 0), welcomes], ..config(None) };
+    let group = (1..=6).map(|id| message("a", id));
+    script.shelf.lock().expect("no panic").extend(group.chain([welcome("w", 1)]));
+    for fresh in [6, 0] {
+        let told = script.witness.clone();
+        let caught = catch_up(script.env(), both.clone(), Slow(Duration::ZERO), told, 20 * SECOND).await;
+        assert_eq!(caught.expect("caught up"), fresh);
+    }
+    assert_eq!(stored(&script), [2, 3, 4, 5, 6, 1]);
 }
 
 #[tokio::test(start_paused = true)]
