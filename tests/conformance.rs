@@ -9,7 +9,7 @@ mod served;
 
 use std::collections::BTreeSet;
 
-use bench::{bounded, command, in_trial, on_tcp, start, verdicts};
+use bench::{DENIED, bounded, command, in_trial, on_tcp, start, verdicts};
 use pulseless::subject::xmtp::conformance::{Conformance, RowResult, requirements};
 use pulseless::subject::xmtp::node::{NodeConfig, NodeQuirk};
 use pulseless::subject::xmtp::spec;
@@ -32,6 +32,7 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::ResetIgnored, Ok(&["S5"])),
     (NodeQuirk::StaysInWave, Ok(&["T12", "S5"])),
     (NodeQuirk::BoundedGoesLive, Ok(&["S11"])),
+    (NodeQuirk::DeniesOnlyAtOpen, Ok(&["S7"])),
 ];
 
 /// Requirements of a node that have no row of their own, and why.
@@ -49,8 +50,7 @@ fn with(judged: &Conformance, result: RowResult) -> BTreeSet<&'static str> {
 
 fn assert_conforms(judged: &Conformance) {
     let (broken, open) = (with(judged, RowResult::Violation), with(judged, RowResult::NotJudged));
-    // No topic is refused to anybody by a node that authorizes everybody.
-    assert_eq!((broken, open), (BTreeSet::new(), BTreeSet::from(["S7"])), "{}", verdicts(judged));
+    assert_eq!((broken, open), (BTreeSet::new(), BTreeSet::new()), "{}", verdicts(judged));
 }
 
 #[test]
@@ -73,6 +73,8 @@ async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
     let (told, exit) = command(&["conform", &url, "--only", "T1,S7", "--format", "json"]).await;
     assert_eq!(exit, Some(2), "{told}");
     assert!(told.contains(r#""result": "not-judged""#), "{told}");
+    let (told, exit) = command(&["conform", &url, "--only", "S7", "--refused-topic", &format!("group:{DENIED}")]).await;
+    assert_eq!(exit, Some(0), "{told}");
     let bad = start(bounded(Some(NodeQuirk::CompletesTwice))).await;
     let (told, exit) = command(&["conform", &bad.address.to_string(), "--only", "T9"]).await;
     assert_eq!(exit, Some(1), "{told}");
@@ -123,6 +125,7 @@ each_is_found! {
     a_reset_that_resets_nothing_is_found_by_its_row_alone: ResetIgnored,
     a_topic_that_stays_in_its_wave_is_found_by_its_rows_alone: StaysInWave,
     a_bounded_catch_up_that_goes_live_is_found_by_its_row_alone: BoundedGoesLive,
+    a_hook_that_is_forgotten_in_mid_stream_is_found_by_its_row_alone: DeniesOnlyAtOpen,
 }
 
 fn assert_found(quirk: NodeQuirk) {
@@ -155,5 +158,5 @@ fn a_node_without_an_interval_is_not_judged_by_it() {
     let judged = in_trial(config);
     assert_eq!(with(&judged, RowResult::Violation), BTreeSet::new(), "{}", verdicts(&judged));
     let open = with(&judged, RowResult::NotJudged);
-    assert_eq!(open, BTreeSet::from(["T2", "T3", "T4", "S1", "S6", "S7", "S11"]), "{}", verdicts(&judged));
+    assert_eq!(open, BTreeSet::from(["T2", "T3", "T4", "S1", "S6", "S11"]), "{}", verdicts(&judged));
 }

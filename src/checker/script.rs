@@ -92,6 +92,7 @@ impl Script {
             end: Duration::from_secs(700),
             followers: vec![(CLIENT.into(), adds)],
             cast: cast(),
+            denied: Vec::new(),
         })
     }
 

@@ -234,6 +234,9 @@ pub(crate) struct NodeArguments {
     /// Ping a stream after so long without a frame, and close it if no pong comes within as long again
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::keepalive)]
     pub(crate) keepalive: Duration,
+    /// Let nobody read topics such as group:NAME or welcome:*; whoever adds one loses the stream (S7)
+    #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
+    pub(crate) denies: Vec<String>,
 }
 
 #[derive(Debug, Args)]

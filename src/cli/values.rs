@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::env::{Address, BadAddress};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
+use crate::subject::xmtp::node::DeniedTopics;
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
@@ -87,6 +88,12 @@ pub(crate) fn topic(text: &str) -> Result<Topic, String> {
         Some(Topic::new(kind, name.as_bytes()))
     });
     named.next().ok_or_else(|| format!("`{text}` is no topic; write group:NAME or welcome:NAME"))
+}
+
+/// Reads a pattern over topics as they are printed.
+pub(crate) fn pattern(text: &str) -> Result<String, String> {
+    let bad = |error| format!("`{text}` is no pattern ({error}); write group:NAME, or welcome:* for all welcomes");
+    DeniedTopics::matching([text]).map(|_| text.to_owned()).map_err(|error| bad(error.kind().to_string()))
 }
 
 /// After how many silent keepalive intervals a stream is dead (C2); `None` is never.
@@ -173,6 +180,12 @@ mod tests {
         for bad in ["news", "group:", ""] {
             assert!(topic(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_says_what_would_be_one() {
+        assert_eq!(pattern("welcome:*"), Ok("welcome:*".to_owned()));
+        assert!(pattern("group:[").expect_err("not closed").contains("write group:NAME"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::{Cast, HostName};
-use crate::channel::Position;
+use crate::channel::{Channel, Position};
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
@@ -116,6 +116,8 @@ pub struct Expectations {
     pub intervals: u32,
     /// Who follows what, and from where.
     pub follows: Vec<(HostName, Vec<Position>)>,
+    /// What nobody may follow.
+    pub denied: Vec<Channel>,
 }
 
 /// A subject's part of a sim in words, a line each.

@@ -1,6 +1,7 @@
 //! The judges of this subject: the generic ones with its requirements, and two of its own.
 
 mod bench;
+mod denials;
 mod heartbeat;
 mod shelf;
 mod stream_model;

@@ -162,7 +162,7 @@ impl ClientUnderTest {
     /// None comes, or another call does.
     async fn next_stream(&mut self, patience: Duration) -> Result<UnansweredStream, Unmet> {
         match self.next_call(patience).await {
-            Some(ClientCall::Subscribe(call)) => Ok(call),
+            Some(ClientCall::Subscribe(call)) => Ok(*call),
             Some(ClientCall::Older(_)) => not_judged("the client calls the older calls without having tried Subscribe"),
             None => not_judged(format!("the client opened no Subscribe stream within {}", Readable(patience))),
         }

@@ -33,7 +33,7 @@ type Answer<T> = oneshot::Sender<Result<Frames<T>, Status>>;
 /// A call of the client under test.
 pub(crate) enum ClientCall {
     /// A stream that changes.
-    Subscribe(UnansweredStream),
+    Subscribe(Box<UnansweredStream>),
     /// One of the two older calls.
     Older(OlderCall),
 }
@@ -141,7 +141,7 @@ impl MlsApi for Script {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let (answer, answered) = oneshot::channel();
         let call = UnansweredStream { at: Instant::now(), answer, requests: request.into_inner() };
-        self.hand_over(ClientCall::Subscribe(call))?;
+        self.hand_over(ClientCall::Subscribe(Box::new(call)))?;
         let answer = answered.await.unwrap_or_else(|_| Err(Status::unavailable("the script has ended")));
         answer.map(Response::new)
     }

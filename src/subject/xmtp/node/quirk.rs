@@ -38,5 +38,7 @@ quirks! {
         StaysInWave = "stays-in-wave",
         /// What was to be caught up only goes on live (against S11).
         BoundedGoesLive = "bounded-goes-live",
+        /// Only the first Mutate of a stream is asked about: what is denied at open is had in mid-stream (against S7).
+        DeniesOnlyAtOpen = "denies-only-at-open",
     }
 }
