@@ -86,6 +86,8 @@ pub enum EndCause {
     StreamEnded,
     /// The server closed a stream that this side had half-closed.
     Finished,
+    /// The client left a fallback, to try again what it had fallen back from.
+    FallbackOver,
 }
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a

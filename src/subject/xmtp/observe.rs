@@ -48,13 +48,14 @@ impl ClientObserver for ClientHistory {
 fn end_cause(cause: &Cause) -> EndCause {
     match cause {
         Cause::DialFailed(_) => EndCause::DialFailed,
-        Cause::Refused(_) | Cause::Rejected(_) => EndCause::Refused,
+        Cause::Refused(_) | Cause::Rejected(_) | Cause::Unimplemented(_) => EndCause::Refused,
         Cause::Watchdog => EndCause::Watchdog,
         Cause::Inbox(_) => EndCause::StoreFailed,
         Cause::BacklogFull => EndCause::BacklogFull,
         Cause::StreamFailed(_) | Cause::Stalled { .. } => EndCause::StreamFailed,
         Cause::StreamEnded => EndCause::StreamEnded,
         Cause::Finished => EndCause::Finished,
+        Cause::FallbackOver => EndCause::FallbackOver,
     }
 }
 

@@ -13,6 +13,8 @@ mod budget;
 mod by_kind;
 mod config;
 mod connection;
+#[cfg(test)]
+mod fuzz;
 mod hub;
 mod liveness;
 mod log;
