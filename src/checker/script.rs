@@ -109,6 +109,22 @@ impl Script {
         self
     }
 
+    /// A process begins on each host, and those that have a store tell that it is empty.
+    pub(crate) fn all_begin(self) -> Self {
+        cast().members().iter().fold(self, |script, member| {
+            let script = script.event(&member.name, Event::ProcessBegan { incarnation: 1 });
+            match (member.abilities.stores, member.abilities.carries) {
+                (true, true) => script.event(&member.name, Event::LogOpened { heads: Vec::new() }),
+                (true, false) => script.event(&member.name, Event::InboxOpened { cursors: Vec::new() }),
+                (false, _) => script,
+            }
+        })
+    }
+
+    pub(crate) fn dialing(self, attempt: u64) -> Self {
+        self.event(CLIENT, Event::Dialing { attempt })
+    }
+
     pub(crate) fn stored(self, topic: Channel, id: u64) -> Self {
         self.event(NODE, Event::Stored { channel: topic, id: MessageId(id), key: key(id) })
     }
