@@ -65,6 +65,17 @@ pub enum ProgramFailure {
     Looped,
 }
 
+/// What an examiner found of a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Examined {
+    /// It is kept.
+    Kept,
+    /// It is broken.
+    Broken,
+    /// Nobody can tell.
+    Open,
+}
+
 /// Why a client's attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum EndCause {
@@ -141,6 +152,9 @@ pub struct Terms {
     pub followers: Vec<(HostName, Vec<Position>)>,
     /// Who takes part, and what each can do.
     pub cast: Cast,
+    /// How long an application takes for each batch.
+    #[serde(skip_serializing_if = "Duration::is_zero")]
+    pub consume: Duration,
 }
 
 /// One thing that was seen. The record names the host it happened on.
@@ -322,6 +336,24 @@ pub enum Event {
     ProgramFailed {
         /// How.
         how: ProgramFailure,
+        /// In words.
+        words: Words,
+    },
+    /// The producer was told that the message is not stored, or never sent it (host: its producer).
+    ProduceRefused {
+        /// The channel.
+        channel: Channel,
+        /// A hash of the message's data.
+        key: u64,
+        /// Why, in words.
+        words: Words,
+    },
+    /// An examiner looked at what a server does (host: the examiner).
+    Examined {
+        /// The number of the requirement.
+        requirement: String,
+        /// What it found.
+        found: Examined,
         /// In words.
         words: Words,
     },

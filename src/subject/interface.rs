@@ -116,6 +116,8 @@ pub struct Expectations {
     pub intervals: u32,
     /// Who follows what, and from where.
     pub follows: Vec<(HostName, Vec<Position>)>,
+    /// How long an application takes for each batch of what it reads.
+    pub consume: Duration,
 }
 
 /// A subject's part of a sim in words, a line each.

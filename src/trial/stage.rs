@@ -139,6 +139,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         end: sim.duration,
         followers: expectations.follows,
         cast: sim.cast().clone(),
+        consume: expectations.consume,
     }
 }
 

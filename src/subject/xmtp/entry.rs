@@ -92,6 +92,7 @@ impl Setup for XmtpSetup {
         Expectations {
             keepalive: self.0.node.keepalive,
             intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
+            consume: self.0.client.consume,
             follows: (1..=fleet.clients).map(|number| (fleet.client(number), follows(number))).collect(),
         }
     }

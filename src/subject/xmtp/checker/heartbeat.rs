@@ -17,6 +17,7 @@ use crate::checker::{Checker, Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
+use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S6, T2, T3, T4};
 
@@ -94,7 +95,9 @@ struct HeartbeatBook<'h> {
 impl<'h> HeartbeatBook<'h> {
     fn new(terms: &'h Terms, excuses: Excuses<'h>) -> Self {
         let streams = BTreeMap::new();
-        HeartbeatBook { terms, excuses, streams, bereft: false, opened: 0, judged: 0, pings: 0, reaped: 0 }
+        // An examiner lets streams die on purpose, and no tap tells of them.
+        let bereft = !terms.cast.of_role(EXAMINER).is_empty();
+        HeartbeatBook { terms, excuses, streams, bereft, opened: 0, judged: 0, pings: 0, reaped: 0 }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
