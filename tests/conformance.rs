@@ -7,7 +7,7 @@ mod served;
 
 use std::collections::BTreeSet;
 
-use bench::{bounded, command, in_trial, on_tcp, start, verdicts};
+use bench::{DENIED, bounded, command, in_trial, on_tcp, start, verdicts};
 use pulseless::subject::xmtp::conformance::{Conformance, RowResult, requirements};
 use pulseless::subject::xmtp::node::{NodeConfig, NodeQuirk};
 use pulseless::subject::xmtp::spec;
@@ -38,6 +38,7 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::StoresTwice, Ok(&["T3", "T7", "T9", "T10", "T16", "T17", "T18", "T19", "S4", "S5", "S11"])),
     (NodeQuirk::HoldsBackLive, Ok(&["T3", "T7", "S5", "S11"])),
     (NodeQuirk::KeepsDeadStreams, Err("no peer sees what a node keeps of it")),
+    (NodeQuirk::DeniesOnlyAtOpen, Ok(&["S7"])),
 ];
 
 /// Requirements of a node that have no row of their own, and why.
@@ -55,8 +56,7 @@ fn with(judged: &Conformance, result: RowResult) -> BTreeSet<&'static str> {
 
 fn assert_conforms(judged: &Conformance) {
     let (broken, open) = (with(judged, RowResult::Violation), with(judged, RowResult::NotJudged));
-    // No topic is refused to anybody by a node that authorizes everybody.
-    assert_eq!((broken, open), (BTreeSet::new(), BTreeSet::from(["S7"])), "{}", verdicts(judged));
+    assert_eq!((broken, open), (BTreeSet::new(), BTreeSet::new()), "{}", verdicts(judged));
 }
 
 #[test]
@@ -79,6 +79,8 @@ async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
     let (told, exit) = command(&[&url, "--only", "T1,S7", "--format", "json"]).await;
     assert_eq!(exit, Some(2), "{told}");
     assert!(told.contains(r#""result": "not-judged""#), "{told}");
+    let (told, exit) = command(&[&url, "--only", "S7", "--refused-topic", &format!("group:{DENIED}")]).await;
+    assert_eq!(exit, Some(0), "{told}");
     let bad = start(bounded(Some(NodeQuirk::CompletesTwice))).await;
     let (told, exit) = command(&[&bad.address.to_string(), "--only", "T9"]).await;
     assert_eq!(exit, Some(1), "{told}");
@@ -135,6 +137,7 @@ each_is_found! {
     a_bound_that_is_named_a_rule_is_found_by_its_rows_alone: MisnamesBounds,
     what_is_stored_twice_is_found_by_its_rows_alone: StoresTwice,
     a_live_message_that_is_held_back_is_found_by_its_rows_alone: HoldsBackLive,
+    a_hook_that_is_forgotten_in_mid_stream_is_found_by_its_row_alone: DeniesOnlyAtOpen,
 }
 
 fn assert_found(quirk: NodeQuirk) {
@@ -167,5 +170,5 @@ fn a_node_without_an_interval_is_not_judged_by_it() {
     let judged = in_trial(config);
     assert_eq!(with(&judged, RowResult::Violation), BTreeSet::new(), "{}", verdicts(&judged));
     let open = with(&judged, RowResult::NotJudged);
-    assert_eq!(open, BTreeSet::from(["T2", "T3", "T4", "S1", "S6", "S7", "S11"]), "{}", verdicts(&judged));
+    assert_eq!(open, BTreeSet::from(["T2", "T3", "T4", "S1", "S6", "S11"]), "{}", verdicts(&judged));
 }

@@ -18,7 +18,7 @@ use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
-use crate::history::{Beat, Event, History, Record};
+use crate::history::{Beat, EndCause, Event, History, Record};
 
 /// The first step, the longest, and the uptime after which a client begins anew: the protocol's gateway (section 4).
 const FLOOR: Duration = Duration::from_millis(100);
@@ -68,6 +68,7 @@ impl Checker for BackoffCheck {
             groups: BTreeMap::new(),
             steps: StepSum::default(),
             dials: 0,
+            denies: !terms.denied.is_empty(),
         };
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = bench.take(index, record) {
@@ -189,6 +190,8 @@ struct WaitBook<'h> {
     groups: BTreeMap<Duration, Group>,
     steps: StepSum,
     dials: u64,
+    /// Nobody may follow some of the channels.
+    denies: bool,
 }
 
 impl<'h> WaitBook<'h> {
@@ -203,10 +206,12 @@ impl<'h> WaitBook<'h> {
             Event::Beat { beat: Beat::Heard { .. }, .. } => {
                 self.clients.entry(&record.host).or_default().heard = record.until;
             }
-            Event::Ended { attempt, .. } => {
+            Event::Ended { attempt, cause, .. } => {
                 let client = self.clients.entry(&record.host).or_default();
                 client.ended = Some(record.at);
-                client.idle = Some((Idle::Ended(*attempt), record.at, index));
+                // Where something is denied, who asked for it need not ask again.
+                let final_word = *cause == EndCause::Refused && self.denies;
+                client.idle = (!final_word).then_some((Idle::Ended(*attempt), record.at, index));
             }
             Event::BackingOff { delay, .. } => return self.wait(index, record, *delay),
             // Its successor counts from the beginning.
@@ -363,7 +368,6 @@ fn told(failures: u32) -> String {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, Script, suspend};
-    use crate::history::EndCause;
     use crate::subject::xmtp::checker::BACKOFF;
 
     fn waits(script: Script, host: &str, attempt: u64, millis: u64) -> Script {

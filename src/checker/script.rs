@@ -93,6 +93,7 @@ impl Script {
             followers: vec![(CLIENT.into(), adds)],
             cast: cast(),
             consume: Duration::ZERO,
+            denied: Vec::new(),
         })
     }
 

@@ -151,7 +151,9 @@ impl<'h> UpkeepBook<'h> {
         let client = self.clients.entry(&record.host).or_default();
         client.open = None;
         let Some((dialed, began)) = client.dialed.take() else { return Ok(()) };
-        if cause == EndCause::Finished || !self.excuses.is_calm(dialed, record.at) {
+        // Who asks for what nobody may follow is refused.
+        let denied = cause == EndCause::Refused && !self.terms.denied.is_empty();
+        if cause == EndCause::Finished || denied || !self.excuses.is_calm(dialed, record.at) {
             return Ok(());
         }
         let what = format!("attempt {attempt} of {} ended, and nothing was wrong since it began: {words}", record.host);
@@ -172,9 +174,10 @@ impl<'h> UpkeepBook<'h> {
         let why = match reason {
             CloseReason::Finished | CloseReason::PeerGone => return Ok(()),
             CloseReason::Reaped | CloseReason::Refused(_) | CloseReason::TooSlow if self.has_lawless => return Ok(()),
+            CloseReason::Denied(_) if !self.terms.denied.is_empty() => return Ok(()),
             CloseReason::Reaped => "for want of a Pong".to_owned(),
             CloseReason::TooSlow => "because its consumer was too slow".to_owned(),
-            CloseReason::Refused(why) | CloseReason::Failed(why) => why.to_string(),
+            CloseReason::Refused(why) | CloseReason::Denied(why) | CloseReason::Failed(why) => why.to_string(),
         };
         let what = format!(
             "{} closed stream {stream}, open since {}, and nothing was wrong meanwhile: {why}",

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
 use crate::env::Address;
+use crate::grammar::Rate;
 use crate::sim::Setting;
 use crate::subject::xmtp::conformance::Bound;
 use crate::subject::xmtp::wire::Topic;
@@ -31,8 +32,8 @@ pub(crate) struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  every promise was kept (a sim in sims/negative/ promises a failure);
-      a node conforms; a publish was stored; Ctrl-C ended a node, a proxy or
-      a tail
+      a node conforms; a publish was stored; Ctrl-C or SIGTERM ended a node, a
+      proxy or a tail
    1  a promise was broken; a node does not conform; a publish was refused or
       never sent
    2  unknown: a trial shows too little, such as a fault that never fired;
@@ -48,22 +49,23 @@ A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED,
 which beats the sim's own seed, which beats a draw.
 PULSELESS_LOG=info (or debug, or pulseless::subject::xmtp::node=trace) makes node, proxy, publish and tail log to standard error.";
 
-const SERVER_EXIT_CODES: &str =
-    "Exit codes: 0 ended by Ctrl-C; 64 the command line is wrong, or a port or folder that it names cannot be used.";
+const SERVER_EXIT_CODES: &str = "Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 the command line is wrong, or a port or folder that it names cannot be used.";
 const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
 Where plays differ, all is played once more to show the first event that does.";
 const TAIL_EXIT_CODES: &str = "\
-Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more, or --until-now has printed everything; 1 the node \
-rejects the subscription, or --until-now has not; 64 the command line is wrong, or the data \
-folder cannot be used. A node that cannot be reached is no error: the tail dials again for ever. A message \
-is printed once it is stored: what a kill cuts off in between is never printed.";
+Exit codes: 0 ended by Ctrl-C or SIGTERM, or nobody reads the output any more, or --until-now has printed everything; 1 \
+the node rejects the subscription, or --until-now has not; 64 the command line is wrong, or the inbox's folder cannot \
+be used, or standard output fails. A node that cannot be reached is no error: the tail dials again for ever. A message \
+is printed once it is stored, and never twice: after a crash in between, the next start says what may not have been \
+printed (with --at-least-once: what may be printed a second time).";
 const CONFORM_EXIT_CODES: &str = "\
 Exit codes: 0 every row passes; 1 a row is violated; 2 a row, or the whole node, could not be judged; 64 the command \
 line is wrong. Rows publish to random topics of their own, and need about four intervals of the node.";
 const PUBLISH_EXIT_CODES: &str = "\
-Exit codes: 0 everything is stored; 1 nothing is stored; 2 nobody knows, because the answer did not come; 64 the \
-command line is wrong. One attempt is made, never a second: a second could store a second copy.";
+Exit codes: 0 everything is stored; 1 it is not; 2 nobody knows, because the answer did not come; 64 the command line \
+is wrong. One attempt is made, never a second: a second could store a second copy. Lines are stored one by one, and the \
+first that is not ends it; Ctrl-C or SIGTERM ends it once the line in flight is stored.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CliCommand {
@@ -78,19 +80,19 @@ pub(crate) enum CliCommand {
     List(ListArguments),
     /// Say in words what a sim does and which requirements it cites
     Explain(ExplainArguments),
-    /// Run the node on real TCP, until Ctrl-C
+    /// Run the node on real TCP, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Node(NodeArguments),
-    /// Run the lying proxy on real TCP in front of any gRPC server, until Ctrl-C
+    /// Run the lying proxy on real TCP in front of any gRPC server, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Proxy(ProxyArguments),
     /// Judge a node by the protocol, over real TCP, row by row: any node, ours or another
     #[command(after_help = CONFORM_EXIT_CODES)]
     Conform(ConformArguments),
-    /// Publish texts to a topic, over real TCP
+    /// Publish texts, or the lines of standard input, to a topic, over real TCP
     #[command(after_help = PUBLISH_EXIT_CODES)]
     Publish(PublishArguments),
-    /// Follow topics over real TCP and print each message once, until Ctrl-C
+    /// Follow topics over real TCP and print each message once, until Ctrl-C or SIGTERM
     #[command(after_help = TAIL_EXIT_CODES)]
     Tail(TailArguments),
 }
@@ -223,6 +225,9 @@ pub(crate) struct NodeArguments {
     /// Ping a stream after so long without a frame, and close it if no pong comes within as long again
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::keepalive)]
     pub(crate) keepalive: Duration,
+    /// Let nobody read topics such as group:NAME or welcome:*; whoever adds one loses the stream (S7)
+    #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
+    pub(crate) denies: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -274,8 +279,11 @@ pub(crate) struct PublishArguments {
     /// The group that the texts are published to
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) topic: String,
-    /// The texts: one message each, all stored or none
-    #[arg(required = true, value_name = "TEXT")]
+    /// Publish at most so many lines of standard input in a second, a minute or an hour, such as 50/s
+    #[arg(long, value_name = "N/s", value_parser = values::rate, conflicts_with = "texts")]
+    pub(crate) rate: Option<Rate>,
+    /// The texts: one message each, all stored or none. Where there is none, each line of standard input is a message
+    #[arg(value_name = "TEXT")]
     pub(crate) texts: Vec<String>,
 }
 
@@ -284,12 +292,21 @@ pub(crate) struct TailArguments {
     /// The node, or a proxy in front of it
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) from: Address,
-    /// The groups to follow, each from its beginning or from where this folder's inbox is
+    /// The groups to follow, each from where this inbox is or else from --from-cursor
     #[arg(long = "topic", value_name = "NAME", required = true, num_args = 1.., value_parser = NonEmptyStringValueParser::new())]
     pub(crate) topics: Vec<String>,
     /// The folder of its inbox, made if it is not there; a restart goes on from it; one tail at a time
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data: PathBuf,
+    #[arg(long, value_name = "FOLDER", visible_alias = "data")]
+    pub(crate) inbox: PathBuf,
+    /// Follow from behind this id, 0 being the beginning; where the inbox is further on, from there
+    #[arg(long, value_name = "ID", default_value_t = 0)]
+    pub(crate) from_cursor: u64,
+    /// Print each message as a JSON object on a line: topic, id, created, and text or (in hexadecimal) data
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print a message before it is stored, not after: a crash in between prints it a second time
+    #[arg(long)]
+    pub(crate) at_least_once: bool,
     /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
     #[arg(long, value_name = "N|off", default_value = "3")]
     pub(crate) watchdog: Patience,

@@ -1,4 +1,5 @@
-//! Runs one actor on the real surroundings, in the foreground, until it ends or Ctrl-C does.
+//! Runs one actor on the real surroundings, in the foreground, until it ends or is interrupted: by Ctrl-C, or by the
+//! SIGTERM of whoever runs it.
 //!
 //! Refuses to know which actor it is.
 
@@ -25,30 +26,13 @@ const LOG_VARIABLE: &str = "PULSELESS_LOG";
 pub(crate) enum Ended {
     /// By itself, or it could not begin.
     Alone(Exit),
-    /// By Ctrl-C.
+    /// By Ctrl-C or SIGTERM.
     Interrupted,
 }
 
-/// Runs the actor on a runtime of its own.
+/// Runs the actor on a runtime of its own. An interrupt drops it.
 pub(crate) fn run(actor: impl Future<Output = Exit>) -> Ended {
-    if let Err(why) = start_log() {
-        complain(&why);
-        return Ended::Alone(Exit::Usage);
-    }
-    let runtime = match Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            complain(&format!("failed to start a runtime: {error}"));
-            return Ended::Alone(Exit::Usage);
-        }
-    };
-    let interrupt = Arc::new(Notify::new());
-    let interrupted = interrupt.clone();
-    // Without a handler Ctrl-C still ends the process, only less politely.
-    if let Err(error) = ctrlc::set_handler(move || interrupt.notify_one()) {
-        complain(&format!("failed to catch Ctrl-C ({error}): an interrupt will not end in exit code 0"));
-    }
-    let ended = runtime.block_on(async {
+    let ended = run_to_end(|interrupted| async move {
         tokio::select! {
             biased;
             // First, and it starves nobody: it is ready once.
@@ -56,9 +40,35 @@ pub(crate) fn run(actor: impl Future<Output = Exit>) -> Ended {
             exit = actor => Ended::Alone(exit),
         }
     });
-    // A name that is still being resolved, on a thread of tokio's, is not waited for.
+    ended.unwrap_or_else(Ended::Alone)
+}
+
+/// Runs an actor that is told of an interrupt, and ends by itself.
+///
+/// # Errors
+/// It could not begin.
+pub(crate) fn run_to_end<T, A: Future<Output = T>>(begin: impl FnOnce(Arc<Notify>) -> A) -> Result<T, Exit> {
+    if let Err(why) = start_log() {
+        complain(&why);
+        return Err(Exit::Usage);
+    }
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("failed to start a runtime: {error}"));
+            return Err(Exit::Usage);
+        }
+    };
+    let interrupt = Arc::new(Notify::new());
+    let interrupted = Arc::clone(&interrupt);
+    // Without a handler Ctrl-C still ends the process, only less politely.
+    if let Err(error) = ctrlc::set_handler(move || interrupt.notify_one()) {
+        complain(&format!("failed to catch Ctrl-C ({error}): an interrupt will not end in exit code 0"));
+    }
+    let ended = runtime.block_on(begin(interrupted));
+    // What waits on a thread of tokio's, such as a name that is still being resolved, is not waited for.
     runtime.shutdown_background();
-    ended
+    Ok(ended)
 }
 
 /// Logs to standard error what [`LOG_VARIABLE`] asks for: nothing where it is not set.

@@ -9,21 +9,24 @@ use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::complain;
 use crate::env::Surroundings;
 use crate::os::Os;
-use crate::subject::xmtp::node::{self, NodeConfig, NodeError, NodeNotice, NodeObserver};
+use crate::subject::xmtp::node::{self, DeniedTopics, NodeConfig, NodeError, NodeHooks, NodeNotice, NodeObserver};
 
 pub(crate) fn node(arguments: &NodeArguments) -> Exit {
-    let NodeArguments { listen, data, keepalive } = arguments;
+    let NodeArguments { listen, data, keepalive, denies } = arguments;
     let os = Os::default().with_folder(data).listening_on(&listen.host);
     let env = Arc::new(Announced { who: "node", os });
     let config =
         NodeConfig { port: listen.port, keepalive: *keepalive, pong_deadline: *keepalive, ..NodeConfig::default() };
+    let denied = DeniedTopics::matching(denies.iter().map(String::as_str)).expect("checked when they were read");
+    let observer = Arc::new(NodeLogger { folder: data.clone() });
+    let hooks = NodeHooks { authorizer: Arc::new(denied), ..NodeHooks::new(observer) };
     // Who cannot have a store now has made a mistake; a store that fails later is the node's to mend.
     if let Err(error) = env.disk(node::STORE) {
         complain(&format!("failed to open the disk {} of the node: {error}", node::STORE));
         return Exit::Usage;
     }
     let serving = async {
-        match node::serve(env, config, Arc::new(NodeLogger { folder: data.clone() })).await {
+        match node::serve_with(env, config, hooks).await {
             Ok(()) => Exit::Pass,
             Err(error) => refuse(&error),
         }

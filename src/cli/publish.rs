@@ -1,26 +1,45 @@
-//! `pulseless publish`: texts into a group's topic, by one request.
+//! `pulseless publish`: texts into a group's topic by one request, or the lines of standard input by one for each.
+//!
+//! Refuses to try again: a second attempt could store a second copy.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader, stdin};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 use crate::cli::Exit;
 use crate::cli::arguments::PublishArguments;
-use crate::cli::foreground::{Ended, run};
+use crate::cli::foreground::{Ended, run, run_to_end};
 use crate::cli::output::{complain, print};
+use crate::grammar::Rate;
 use crate::os::Os;
 use crate::subject::xmtp::client::{PublishError, Publisher, PublisherConfig};
 use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 
+/// A longer line is refused before it fills the memory: a node of ours takes 24 MiB in one message, another may take
+/// less.
+const LINE_MAX: u64 = 16 << 20;
+
 pub(crate) fn publish(arguments: &PublishArguments) -> Exit {
-    let PublishArguments { to, topic, texts } = arguments;
-    let topic = Topic::new(MessageKind::Group, topic.as_bytes());
-    let drafts = texts.iter().map(|text| draft(&topic, text)).collect();
+    if arguments.texts.is_empty() {
+        run_to_end(|interrupted| publish_lines(arguments, interrupted)).unwrap_or_else(|exit| exit)
+    } else {
+        publish_texts(arguments)
+    }
+}
+
+fn publish_texts(arguments: &PublishArguments) -> Exit {
+    let PublishArguments { topic, texts, .. } = arguments;
+    let topic = group(topic);
+    let drafts = texts.iter().map(|text| draft(&topic, text.as_bytes())).collect();
     let publishing = async {
-        let mut publisher = Publisher::new(Arc::new(Os::default()), to.clone(), PublisherConfig::default());
-        match publisher.publish(drafts).await {
+        match publisher(arguments).publish(drafts).await {
             Ok(()) => {
-                texts.iter().for_each(|text| print(&format!("stored in {topic}: {text}\n")));
+                texts.iter().for_each(|text| tell_stored(&topic, text.as_bytes()));
                 Exit::Pass
             }
             Err(error) => refuse(&error),
@@ -35,12 +54,73 @@ pub(crate) fn publish(arguments: &PublishArguments) -> Exit {
     }
 }
 
-fn draft(topic: &Topic, text: &str) -> Draft {
+/// Publishes line by line, each when the one before it is stored. An interrupt waits for the line in flight, which has
+/// a deadline of its own.
+async fn publish_lines(arguments: &PublishArguments, interrupted: Arc<Notify>) -> Exit {
+    let (topic, mut publisher) = (group(&arguments.topic), publisher(arguments));
+    let gap = arguments.rate.map_or(Duration::ZERO, Rate::gap);
+    let (mut reader, mut due) = (BufReader::new(stdin()), Instant::now());
+    for number in 1_u64.. {
+        let next = async {
+            sleep_until(due).await;
+            read_line(&mut reader).await
+        };
+        let line = tokio::select! {
+            biased;
+            // First, and it starves nobody: it is ready once.
+            () = interrupted.notified() => return Exit::Pass,
+            line = next => line,
+        };
+        let line = match line {
+            Ok(Some(line)) => line,
+            Ok(None) => return Exit::Pass,
+            Err(error) => {
+                complain(&format!("failed to read line {number} of standard input: {error}"));
+                return Exit::Usage;
+            }
+        };
+        due = Instant::now() + gap;
+        if let Err(error) = publisher.publish(vec![draft(&topic, &line)]).await {
+            complain(&format!("line {number} of standard input is not known to be stored, and ends it:"));
+            return refuse(&error);
+        }
+        tell_stored(&topic, &line);
+    }
+    Exit::Pass
+}
+
+/// The next line without its end; none at the end of the input.
+async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if reader.take(LINE_MAX + 1).read_until(b'\n', &mut line).await? == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else if line.len() as u64 > LINE_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {LINE_MAX} bytes")));
+    }
+    Ok(Some(line))
+}
+
+fn group(name: &str) -> Topic {
+    Topic::new(MessageKind::Group, name.as_bytes())
+}
+
+fn publisher(arguments: &PublishArguments) -> Publisher {
+    Publisher::new(Arc::new(Os::default()), arguments.to.clone(), PublisherConfig::default())
+}
+
+fn draft(topic: &Topic, text: &[u8]) -> Draft {
     Draft {
         topic: topic.clone(),
-        data: application_message(&topic.rest(), text.as_bytes()),
+        data: application_message(&topic.rest(), text),
         envelope: Envelope::Group { sender_hmac: Bytes::new(), should_push: true, is_commit: false },
     }
+}
+
+fn tell_stored(topic: &Topic, text: &[u8]) {
+    print(&format!("stored in {topic}: {}\n", String::from_utf8_lossy(text)));
 }
 
 fn refuse(error: &PublishError) -> Exit {
@@ -49,5 +129,27 @@ fn refuse(error: &PublishError) -> Exit {
         PublishError::Node(_) => Exit::Usage,
         PublishError::Unsent(_) | PublishError::Refused { .. } => Exit::Fail,
         PublishError::Unknown { .. } => Exit::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_come_one_by_one_and_the_last_needs_no_end() {
+        let mut input: &[u8] = b"one\n\ntwo\r\nthree";
+        let mut lines = Vec::new();
+        while let Some(line) = read_line(&mut input).await.expect("short lines") {
+            lines.push(String::from_utf8(line).expect("text"));
+        }
+        assert_eq!(lines, ["one", "", "two\r", "three"]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_refused() {
+        let endless = vec![b'x'; usize::try_from(LINE_MAX).expect("it fits") + 2];
+        let error = read_line(&mut endless.as_slice()).await.expect_err("too long");
+        assert!(error.to_string().contains("longer than 16777216 bytes"), "{error}");
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! Refuses to know how the client heals itself: it tells what the client did.
 
-use std::fmt::{self, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+mod line;
+mod print_record;
 
-use bytes::Bytes;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use tokio::sync::Notify;
 
 use crate::cli::Exit;
@@ -15,35 +16,44 @@ use crate::cli::arguments::TailArguments;
 use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, try_print};
 use crate::cli::values::Patience;
-use crate::env::{Address, Env, Surroundings};
+use crate::env::{Address, Env};
 use crate::grammar::Readable;
 use crate::os::Os;
 use crate::subject::xmtp::client::{
-    self, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX,
+    self, Application, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX,
 };
-use crate::subject::xmtp::wire::{Add, Cursor, MessageId, MessageKind, Topic, application_message};
-use crate::subject::xmtp::workload::Consumer;
+use crate::subject::xmtp::wire::{Add, Cursor, Message, MessageKind, Topic};
+use line::{LineForm, lines};
+use print_record::{Doubt, DoubtKind, PrintRecord};
 
 pub(crate) fn tail(arguments: &TailArguments) -> Exit {
-    let TailArguments { from, topics, data, watchdog: Patience(watchdog), until_now } = arguments;
-    let from_the_beginning =
-        |name: &String| Add { topic: Topic::new(MessageKind::Group, name.as_bytes()), cursor: Cursor(0) };
-    let adds = topics.iter().map(from_the_beginning).collect();
-    let config = ClientConfig { watchdog: *watchdog, ..ClientConfig::new(from.clone(), adds) };
-    let env = Arc::new(Os::default().with_folder(data));
+    let TailArguments { from, topics, inbox, watchdog: Patience(watchdog), .. } = arguments;
+    let add = |name: &String| Add {
+        topic: Topic::new(MessageKind::Group, name.as_bytes()),
+        cursor: Cursor(arguments.from_cursor),
+    };
+    let config =
+        ClientConfig { watchdog: *watchdog, ..ClientConfig::new(from.clone(), topics.iter().map(add).collect()) };
+    let env: Env = Arc::new(Os::default().with_folder(inbox));
     // Who cannot have a store now has made a mistake; a store that fails later is the client's to mend.
     if let Err(error) = env.disk(INBOX) {
         complain(&format!("failed to open the store {INBOX}: {error}"));
         return Exit::Usage;
     }
-    let reader_gone = Arc::new(Notify::new());
-    let teller = Arc::new(TailPrinter { from: from.clone(), folder: data.clone(), reader_gone: reader_gone.clone() });
+    let record = match PrintRecord::open(Arc::clone(&env)) {
+        Ok(record) => record,
+        Err(error) => {
+            complain(&format!("failed to {error}"));
+            return Exit::Usage;
+        }
+    };
+    let printer = Arc::new(TailPrinter::new(arguments, record));
     let following = async {
         tokio::select! {
             biased;
             // First, and it starves nobody: it is ready once. What nobody reads must not count as processed.
-            () = reader_gone.notified() => Exit::Pass,
-            exit = follow(env, config, teller, *until_now) => exit,
+            () = printer.stopped.notified() => printer.lock().exit,
+            exit = follow(env, config, Arc::clone(&printer), arguments.until_now) => exit,
         }
     };
     match run(following) {
@@ -52,16 +62,16 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     }
 }
 
-async fn follow(env: Env, config: ClientConfig, teller: Arc<TailPrinter>, until_now: bool) -> Exit {
-    let printing = Consumer { time: Duration::ZERO };
+async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, until_now: bool) -> Exit {
+    let printing = Printing(Arc::clone(&printer));
     let (why, exit) = if until_now {
-        match client::catch_up(env, config, printing, teller, CATCH_UP_PATIENCE).await {
+        match client::catch_up(env, config, printing, printer, CATCH_UP_PATIENCE).await {
             Ok(_) => return Exit::Pass,
             Err(error @ CatchUpError::Node(_)) => (error.to_string(), Exit::Usage),
             Err(error @ CatchUpError::Ended(_)) => (error.to_string(), Exit::Fail),
         }
     } else {
-        match client::subscribe(env, config, printing, teller).await {
+        match client::subscribe(env, config, printing, printer).await {
             Ok(never) => match never {},
             Err(error @ ClientError::Node(_)) => (error.to_string(), Exit::Usage),
             Err(error @ ClientError::Rejected { .. }) => (error.to_string(), Exit::Fail),
@@ -71,21 +81,124 @@ async fn follow(env: Env, config: ClientConfig, teller: Arc<TailPrinter>, until_
     exit
 }
 
+/// When a message is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PrintOrder {
+    /// Once the inbox holds it: never twice, and a crash in between leaves it unprinted.
+    AfterCommit,
+    /// Before the inbox holds it: at least once, and a crash in between prints it a second time.
+    BeforeCommit,
+}
+
 /// Prints messages on standard output, and what happens to the connection on standard error.
 struct TailPrinter {
     from: Address,
     folder: PathBuf,
-    reader_gone: Arc<Notify>,
+    order: PrintOrder,
+    form: LineForm,
+    /// Nobody reads, or standard output failed.
+    stopped: Notify,
+    progress: Mutex<PrintProgress>,
+}
+
+struct PrintProgress {
+    record: PrintRecord,
+    /// What waits for its commit.
+    uncommitted: Vec<Message>,
+    /// How the tail ends when it is stopped.
+    exit: Exit,
 }
 
 impl TailPrinter {
-    fn print(&self, messages: &[(Topic, MessageId, Bytes)]) {
-        let mut lines = String::new();
-        for (topic, id, data) in messages {
-            writeln!(lines, "{id} {topic} {}", Payload { topic, data }).expect("a string takes everything");
+    fn new(arguments: &TailArguments, record: PrintRecord) -> Self {
+        TailPrinter {
+            from: arguments.from.clone(),
+            folder: arguments.inbox.clone(),
+            order: if arguments.at_least_once { PrintOrder::BeforeCommit } else { PrintOrder::AfterCommit },
+            form: if arguments.json { LineForm::Json } else { LineForm::Text },
+            stopped: Notify::new(),
+            progress: Mutex::new(PrintProgress { record, uncommitted: Vec::new(), exit: Exit::Pass }),
         }
-        if try_print(&lines).is_err() {
-            self.reader_gone.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PrintProgress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints, or stops the tail.
+    fn print(&self, progress: &mut PrintProgress, messages: &[Message]) -> io::Result<()> {
+        let printed = try_print(&lines(self.form, messages));
+        if let Err(error) = &printed {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                complain(&format!("failed to write to standard output: {error}"));
+                progress.exit = Exit::Usage;
+            }
+            self.stopped.notify_one();
+        }
+        printed
+    }
+
+    /// A record that fails is no reason to stop: what it would have told is told now.
+    fn note(&self, progress: &mut PrintProgress, messages: &[Message]) {
+        let printed = messages.iter().map(|message| (message.topic(), Cursor::from(message.id)));
+        if let Err(error) = progress.record.note(printed) {
+            let last = messages.last().map(|message| format!(" of what goes up to {}", message.id)).unwrap_or_default();
+            let doubt = match self.order {
+                PrintOrder::AfterCommit => "it may tell that it was not printed",
+                PrintOrder::BeforeCommit => "it may be printed a second time, and not be told",
+            };
+            let folder = self.folder.display();
+            complain(&format!("failed to {error} (in {folder}): after a crash,{last} {doubt}"));
+        }
+    }
+
+    /// The application has these messages, and the inbox does not yet. Returns whether it may store them.
+    fn process(&self, messages: &[Message]) -> bool {
+        let mut progress = self.lock();
+        match self.order {
+            PrintOrder::AfterCommit => {
+                progress.uncommitted = messages.to_vec();
+                true
+            }
+            PrintOrder::BeforeCommit => {
+                self.note(&mut progress, messages);
+                self.print(&mut progress, messages).is_ok()
+            }
+        }
+    }
+
+    /// The inbox has what was processed last.
+    fn committed(&self) {
+        let mut progress = self.lock();
+        let messages = std::mem::take(&mut progress.uncommitted);
+        if self.order == PrintOrder::AfterCommit && self.print(&mut progress, &messages).is_ok() {
+            self.note(&mut progress, &messages);
+        }
+    }
+
+    /// Says what a crash, or a failure of the inbox, has left open. What is said of a message once is not said again.
+    fn tell_doubts(&self, held: &[Add]) {
+        let mut progress = self.lock();
+        let doubts = progress.record.doubts(held);
+        doubts.iter().for_each(|doubt| complain(&doubt.to_string()));
+        let missing: Vec<&Doubt> = doubts.iter().filter(|doubt| doubt.kind == DoubtKind::Missing).collect();
+        if missing.is_empty() {
+            return;
+        }
+        if let Err(error) = progress.record.note(missing.iter().map(|doubt| (&doubt.topic, doubt.up_to))) {
+            complain(&format!("failed to {error} (in {}): that may be said again", self.folder.display()));
+        }
+    }
+}
+
+/// The tail as the application of its subscriber.
+struct Printing(Arc<TailPrinter>);
+
+impl Application for Printing {
+    async fn process(&mut self, messages: &[Message]) {
+        if !self.0.process(messages) {
+            // What nobody has read must not be stored as processed, and the tail ends.
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -93,7 +206,8 @@ impl TailPrinter {
 impl ClientObserver for TailPrinter {
     fn notice(&self, notice: ClientNotice) {
         match notice {
-            ClientNotice::Committed { messages, .. } => self.print(&messages),
+            ClientNotice::InboxOpened { cursors } => self.tell_doubts(&cursors),
+            ClientNotice::Committed { .. } => self.committed(),
             // The store itself does not know where it is.
             ClientNotice::StoreFailed { why } => complain(&format!("{why} (in {})", self.folder.display())),
             ClientNotice::Started { attempt, .. } => {
@@ -105,53 +219,9 @@ impl ClientObserver for TailPrinter {
             ClientNotice::Ended { attempt, cause } => complain(&format!("connection {attempt}: ended: {cause}")),
             ClientNotice::BackingOff { delay, .. } => complain(&format!("dialing again in {}", Readable(delay))),
             ClientNotice::Dialing { .. }
-            | ClientNotice::InboxOpened { .. }
             | ClientNotice::Opened { .. }
             | ClientNotice::Heard { .. }
             | ClientNotice::WatchdogPinged { .. } => {}
         }
-    }
-}
-
-/// The payload of a group message, on one line: as text where it is text that pulseless published, else in
-/// hexadecimal. What a peer wrote must not move the terminal's cursor, so control characters are escaped.
-struct Payload<'a> {
-    topic: &'a Topic,
-    data: &'a Bytes,
-}
-
-impl fmt::Display for Payload<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = application_message(&self.topic.rest(), b"");
-        let text = self.data.strip_prefix(header.as_ref()).and_then(|payload| std::str::from_utf8(payload).ok());
-        let Some(text) = text else {
-            formatter.write_str("0x")?;
-            return self.data.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"));
-        };
-        text.chars().try_for_each(|c| {
-            if c.is_control() { write!(formatter, "{}", c.escape_default()) } else { formatter.write_char(c) }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(data: Bytes) -> String {
-        Payload { topic: &Topic::new(MessageKind::Group, b"news"), data: &data }.to_string()
-    }
-
-    #[test]
-    fn what_was_published_is_shown_on_one_line_and_cannot_move_the_cursor() {
-        assert_eq!(shown(application_message(b"news", "héllo \"world\"".as_bytes())), "héllo \"world\"");
-        assert_eq!(shown(application_message(b"news", b"a\nb\x1b[2J")), "a\\nb\\u{1b}[2J");
-        assert_eq!(shown(application_message(b"news", b"")), "");
-    }
-
-    #[test]
-    fn what_is_not_text_is_shown_in_hexadecimal() {
-        assert!(shown(application_message(b"news", b"\xff")).starts_with("0x0001"));
-        assert_eq!(shown(Bytes::from_static(b"\x00\x01\xfe")), "0x0001fe");
     }
 }

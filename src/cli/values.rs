@@ -6,8 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::env::{Address, BadAddress};
-use crate::grammar::{self, DURATION_FORM, spell};
+use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
+use crate::subject::xmtp::node::DeniedTopics;
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
@@ -23,6 +24,16 @@ pub(crate) fn keepalive(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is no keepalive interval; write one from 1ms to {}", spell(INTERVAL_MAX)));
     }
     Ok(interval)
+}
+
+/// Reads how often something is done, in the words of a sim file.
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    let bad = |why: String| format!("{why}; write a number and a period, such as 50/s");
+    let rate: Rate = text.parse().map_err(|error: BadQuantity| bad(error.to_string()))?;
+    if rate.count == 0 {
+        return Err(bad(format!("`{text}` is never")));
+    }
+    Ok(rate)
 }
 
 /// Reads where a node is: `http://HOST:PORT`, or without its scheme.
@@ -70,6 +81,12 @@ pub(crate) fn topic(text: &str) -> Result<Topic, String> {
     named.next().ok_or_else(|| format!("`{text}` is no topic; write group:NAME or welcome:NAME"))
 }
 
+/// Reads a pattern over topics as they are printed.
+pub(crate) fn pattern(text: &str) -> Result<String, String> {
+    let bad = |error| format!("`{text}` is no pattern ({error}); write group:NAME, or welcome:* for all welcomes");
+    DeniedTopics::matching([text]).map(|_| text.to_owned()).map_err(|error| bad(error.kind().to_string()))
+}
+
 /// After how many silent keepalive intervals a stream is dead (C2); `None` is never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patience(pub(crate) Option<u32>);
@@ -100,6 +117,14 @@ mod tests {
         assert_eq!(duration("20s"), Ok(Duration::from_secs(20)));
         let error = duration("20").expect_err("no unit");
         assert!(error.contains("`20` has no unit; write a duration with the units"), "{error}");
+    }
+
+    #[test]
+    fn a_rate_is_more_than_nothing() {
+        assert_eq!(rate("50/s").map(Rate::gap), Ok(Duration::from_millis(20)));
+        for bad in ["0/s", "50", "50/d", "-1/s"] {
+            assert!(rate(bad).expect_err(bad).contains("such as 50/s"), "{bad}");
+        }
     }
 
     #[test]
@@ -140,6 +165,12 @@ mod tests {
         for bad in ["news", "group:", ""] {
             assert!(topic(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_says_what_would_be_one() {
+        assert_eq!(pattern("welcome:*"), Ok("welcome:*".to_owned()));
+        assert!(pattern("group:[").expect_err("not closed").contains("write group:NAME"));
     }
 
     #[test]

@@ -1,19 +1,15 @@
-//! The hosts that a fault names: patterns over names, and whom a fault may fall on. Patterns over paths besides.
+//! The hosts that a fault names: patterns over names, and whom a fault may fall on.
 //!
 //! Refuses to know which fault they belong to.
-
-use globset::{Glob, GlobSet};
 
 use crate::cast::{HostName, Member};
 use crate::fault::kind::{Hosts, Key, Place, Target};
 use crate::fault::scene::Scene;
 use crate::fault::words::told_hosts;
 use crate::fault::write;
+use crate::grammar::pattern;
 use crate::grammar::refusal::{Problem, listed};
 use crate::grammar::section::{Entry, Section};
-
-/// Far longer than a host name or a path; a pattern's length bounds the size of what it compiles to.
-const PATTERN_MAX: usize = 200;
 
 /// Whom a fault may fall on.
 pub struct Reach {
@@ -84,7 +80,7 @@ pub(crate) fn match_hosts(section: &Section<'_>, entry: &Entry<'_>, scene: &Scen
     let mut matched = Hosts::new();
     for entry in entries {
         let text = section.keep(entry.text(FORM))?;
-        let matcher = section.keep(compile(&entry, text))?;
+        let matcher = section.keep(pattern(&entry, text))?;
         // Without a cast nobody can say whom a pattern misses.
         let Some(hosts) = &hosts else { continue };
         let mut found = hosts.iter().filter(|host| matcher.is_match(&***host)).peekable();
@@ -104,19 +100,6 @@ fn no_host(entry: &Entry<'_>, text: &str, hosts: &[HostName], reach: &Reach) -> 
         false => format!("{} {}", reach.told, listed(hosts)),
     };
     problem.label("matches no host").advice(help)
-}
-
-/// Compiles a pattern.
-pub(crate) fn compile(entry: &Entry<'_>, text: &str) -> Result<GlobSet, Problem> {
-    if text.len() > PATTERN_MAX {
-        let problem = entry.problem(format!("`{}` is {} bytes long", entry.key(), text.len()));
-        return Err(problem.label("too long").advice(format!("write a pattern of at most {PATTERN_MAX} bytes")));
-    }
-    let compiled = Glob::new(text).and_then(|glob| GlobSet::new([glob]));
-    compiled.map_err(|error| {
-        let problem = entry.problem(format!("`{}`: {}", entry.key(), error.kind()));
-        problem.label("not a pattern").advice("in a pattern, `*` stands for any text, `?` for one character")
-    })
 }
 
 fn names<'m>(members: impl Iterator<Item = &'m Member>) -> Vec<HostName> {

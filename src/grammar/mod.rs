@@ -4,12 +4,14 @@
 
 mod keys;
 pub(crate) mod measure;
+mod pattern;
 pub(crate) mod quantity;
 mod readable;
 pub(crate) mod refusal;
 pub(crate) mod section;
 
 pub use keys::{KeyHelp, KeyTable, key};
+pub(crate) use pattern::pattern;
 pub use quantity::{BadQuantity, Latency, Rate, Shape, count, duration, spell};
 pub(crate) use quantity::{DURATION_FORM, spell_percent, spell_size, spell_step};
 pub(crate) use readable::Readable;

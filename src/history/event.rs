@@ -52,6 +52,8 @@ pub enum CloseReason {
     TooSlow,
     /// The server could not go on.
     Failed(Words),
+    /// The caller may not have what it asked for (S7).
+    Denied(Words),
 }
 
 /// How a program failed.
@@ -95,6 +97,8 @@ pub enum EndCause {
     StreamEnded,
     /// The server closed a stream that this side had half-closed.
     Finished,
+    /// The client left a fallback, to try again what it had fallen back from.
+    FallbackOver,
 }
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
@@ -155,6 +159,9 @@ pub struct Terms {
     /// How long an application takes for each batch.
     #[serde(skip_serializing_if = "Duration::is_zero")]
     pub consume: Duration,
+    /// What nobody may follow; it is left out of digests where nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<Channel>,
 }
 
 /// One thing that was seen. The record names the host it happened on.

@@ -131,5 +131,6 @@ fn close_reason(reason: &CloseReason) -> String {
         CloseReason::Refused(why) => format!("a request is refused: {why}"),
         CloseReason::TooSlow => "the consumer is too slow".to_owned(),
         CloseReason::Failed(why) => format!("the node cannot go on: {why}"),
+        CloseReason::Denied(what) => format!("a request is denied: {what}"),
     }
 }

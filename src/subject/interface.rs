@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::{Cast, HostName};
-use crate::channel::Position;
+use crate::channel::{Channel, Position};
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
@@ -118,6 +118,8 @@ pub struct Expectations {
     pub follows: Vec<(HostName, Vec<Position>)>,
     /// How long an application takes for each batch of what it reads.
     pub consume: Duration,
+    /// What nobody may follow.
+    pub denied: Vec<Channel>,
 }
 
 /// A subject's part of a sim in words, a line each.

@@ -140,6 +140,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         followers: expectations.follows,
         cast: sim.cast().clone(),
         consume: expectations.consume,
+        denied: expectations.denied,
     }
 }
 

@@ -11,8 +11,10 @@ use pulseless::grammar::Latency;
 use pulseless::os::Os;
 use pulseless::subject::xmtp::conformance::{Bound, ConformSettings, Conformance, RowReport, conform};
 use pulseless::subject::xmtp::node::{
-    NodeConfig, NodeError, NodeLimits, NodeNotice, NodeObserver, NodeQuirk, RateLimit, serve,
+    DeniedTopics, NodeConfig, NodeError, NodeHooks, NodeLimits, NodeNotice, NodeObserver, NodeQuirk, RateLimit,
+    serve_with,
 };
+use pulseless::subject::xmtp::wire::{MessageKind, Topic};
 use pulseless::world::{Engine, Leap, on_trial_thread};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -20,6 +22,8 @@ use tokio::task::JoinHandle;
 use crate::served::Listening;
 
 const NODE: &str = "node";
+/// The group that the node denies to everybody (S7).
+pub const DENIED: &str = "denied";
 /// What a node advertises on real TCP: 30 s at a scale that a test can wait for.
 const KEEPALIVE: Duration = Duration::from_secs(3);
 /// A trial is long enough for every row: four intervals of 30 s, and what is lost waits its bounds.
@@ -60,7 +64,14 @@ pub fn bounded(quirk: Option<NodeQuirk>) -> NodeConfig {
 }
 
 fn settings(node: Address) -> ConformSettings {
-    ConformSettings { bounds: BOUNDS.to_vec(), ..ConformSettings::new(node) }
+    let refused_topic = Some(Topic::new(MessageKind::Group, DENIED.as_bytes()).bytes().to_vec());
+    ConformSettings { bounds: BOUNDS.to_vec(), refused_topic, ..ConformSettings::new(node) }
+}
+
+/// Nobody hears what the node tells, and one topic is denied to everybody.
+fn hooks() -> NodeHooks {
+    let denied = DeniedTopics::matching([format!("group:{DENIED}").as_str()]).expect("a good pattern");
+    NodeHooks { authorizer: Arc::new(denied), ..NodeHooks::new(Arc::new(Deaf)) }
 }
 
 struct Deaf;
@@ -77,7 +88,7 @@ pub fn in_trial(config: NodeConfig) -> Conformance {
         let node = leap.add_host(
             NODE,
             Box::new(move |env: Env| {
-                let serving = serve(env, config.clone(), Arc::new(Deaf));
+                let serving = serve_with(env, config.clone(), hooks());
                 Box::pin(async move { serving.await.map_err(|error| error.to_string()) })
             }),
         );
@@ -122,7 +133,7 @@ pub async fn start(config: NodeConfig) -> TcpNode {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let (env, address) = Listening::new(Os::default().with_folder(folder.path())).await;
     let config = NodeConfig { port: address.port, keepalive: KEEPALIVE, pong_deadline: KEEPALIVE, ..config };
-    let serving = tokio::spawn(serve(Arc::new(env), config, Arc::new(Deaf)));
+    let serving = tokio::spawn(serve_with(Arc::new(env), config, hooks()));
     TcpNode { address, serving, _folder: folder }
 }
 

@@ -79,7 +79,7 @@ impl Setup for EchoSetup {
     fn expectations(&self) -> Expectations {
         let follows = |name: &HostName| (name.clone(), vec![Position { channel: lines(name), cursor: Cursor(0) }]);
         let follows = self.cast.of_role("caller").into_iter().map(follows).collect();
-        Expectations { keepalive: PATIENCE / 3, intervals: 3, follows, consume: Duration::ZERO }
+        Expectations { keepalive: PATIENCE / 3, intervals: 3, follows, denied: Vec::new(), consume: Duration::ZERO }
     }
 }
 

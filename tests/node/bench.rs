@@ -11,7 +11,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
-use pulseless::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeLimits, NodeNotice, NodeObserver, serve};
+use pulseless::subject::xmtp::node::{
+    AllowAll, Authorizer, NodeCloseReason, NodeConfig, NodeHooks, NodeLimits, NodeNotice, NodeObserver, serve_with,
+};
 use pulseless::subject::xmtp::wire::{
     Add, Cursor, MessageKind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto,
 };
@@ -21,8 +23,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Status, Streaming};
+use tonic::{Extensions, Status, Streaming};
 
 pub type Client = proto::mls_api_client::MlsApiClient<Channel>;
 
@@ -154,11 +157,16 @@ impl Bench {
     }
 
     pub async fn start_on(disk: KeptDisk, config: NodeConfig) -> Self {
+        Bench::start_with(disk, config, Arc::new(AllowAll)).await
+    }
+
+    pub async fn start_with(disk: KeptDisk, config: NodeConfig, authorizer: Arc<dyn Authorizer>) -> Self {
         let (dialed, arrivals) = mpsc::channel(4);
         let pipes = Arc::new(Pipes { disk, arrivals: Mutex::new(Some(arrivals)) });
         let notices = Arc::new(Notices::default());
         let observer: Arc<dyn NodeObserver> = Arc::clone(&notices) as Arc<dyn NodeObserver>;
-        let node = tokio::spawn(async move { serve(pipes, config, observer).await.expect("a good start") });
+        let hooks = NodeHooks { authorizer, ..NodeHooks::new(observer) };
+        let node = tokio::spawn(async move { serve_with(pipes, config, hooks).await.expect("a good start") });
         let connector = tower::service_fn(move |_: Uri| {
             let (near, far) = tokio::io::duplex(64 << 10);
             let dialed = dialed.clone();
@@ -216,8 +224,14 @@ impl Bench {
     }
 
     pub async fn subscribe_raw(&self) -> Wire {
+        self.subscribe_as(MetadataMap::new()).await
+    }
+
+    /// A stream of a caller with these headers.
+    pub async fn subscribe_as(&self, headers: MetadataMap) -> Wire {
         let (requests, outbound) = mpsc::channel(2_000);
-        let responses = self.client.clone().subscribe(ReceiverStream::new(outbound)).await.expect("headers");
+        let call = tonic::Request::from_parts(headers, Extensions::default(), ReceiverStream::new(outbound));
+        let responses = self.client.clone().subscribe(call).await.expect("headers");
         Wire { requests: Some(requests), responses: responses.into_inner() }
     }
 

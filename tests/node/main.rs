@@ -3,6 +3,7 @@
 //! T8, T11, T15 and T17 need a network that lies, a clock that stops or a judge of whole histories; they
 //! are sims. The clock is paused: idle time passes at once.
 
+mod authorization;
 mod bench;
 
 use bench::{Bench, KeptDisk, MOMENT, SECOND, address, limited, mutate, show, topic};

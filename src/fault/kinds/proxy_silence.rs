@@ -1,10 +1,10 @@
 //! `proxy-silence-upstream`: the proxy answers HTTP/2 PING and keeps streams open, but passes nothing.
 
-use crate::fault::hosts::{STREAMING, compile};
+use crate::fault::hosts::STREAMING;
 use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
 use crate::fault::words::word;
 use crate::fault::{Family, Harm, ProxyHarm, Way};
-use crate::grammar::{Entry, Problem};
+use crate::grammar::{Entry, Problem, pattern};
 
 const WAYS: [(&str, Way); 2] = [("to-node", Way::ToNode), ("to-client", Way::ToClient)];
 
@@ -61,6 +61,6 @@ impl Kind for ProxySilence {
 
 fn read_path(entry: &Entry<'_>) -> Result<String, Problem> {
     let text = entry.text("a pattern over paths, such as \"*/Subscribe\"")?;
-    compile(entry, text)?;
+    pattern(entry, text)?;
     Ok(text.into())
 }

@@ -86,7 +86,9 @@ impl Setup for XmtpSetup {
     fn expectations(&self) -> Expectations {
         let fleet = self.0.fleet;
         let follows = |number| {
+            // Who asks for a topic that is denied gets none (S7), and is owed nothing.
             let topics = self.0.topics_behind(fleet.proxy_of(number));
+            let topics = if self.0.denies_any_of(&topics) { Vec::new() } else { topics };
             topics.iter().map(|topic| Position { channel: channel_of(topic), cursor: Cursor(0) }).collect()
         };
         Expectations {
@@ -94,6 +96,7 @@ impl Setup for XmtpSetup {
             intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
             consume: self.0.client.consume,
             follows: (1..=fleet.clients).map(|number| (fleet.client(number), follows(number))).collect(),
+            denied: self.0.denied().iter().map(channel_of).collect(),
         }
     }
 

@@ -44,6 +44,9 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     if !client.consume.is_zero() {
         told.push(format!("their application takes {} for each batch", spell(client.consume)));
     }
+    if !node.denies.is_empty() {
+        told.push(format!("nobody may follow {}: PERMISSION_DENIED (S7)", node.denies.join(", ")));
+    }
     let quirks = [node.quirk.map(|quirk| quirk.to_string()), client.quirk.map(|quirk| quirk.to_string())];
     told.extend(quirks.into_iter().flatten().map(|quirk| format!("planted bug: {quirk}")));
     told

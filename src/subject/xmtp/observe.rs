@@ -48,13 +48,14 @@ impl ClientObserver for ClientHistory {
 fn end_cause(cause: &Cause) -> EndCause {
     match cause {
         Cause::DialFailed(_) => EndCause::DialFailed,
-        Cause::Refused(_) | Cause::Rejected(_) => EndCause::Refused,
+        Cause::Refused(_) | Cause::Rejected(_) | Cause::Unimplemented(_) => EndCause::Refused,
         Cause::Watchdog => EndCause::Watchdog,
         Cause::Inbox(_) => EndCause::StoreFailed,
         Cause::BacklogFull => EndCause::BacklogFull,
         Cause::StreamFailed(_) | Cause::Stalled { .. } => EndCause::StreamFailed,
         Cause::StreamEnded => EndCause::StreamEnded,
         Cause::Finished => EndCause::Finished,
+        Cause::FallbackOver => EndCause::FallbackOver,
     }
 }
 
@@ -93,6 +94,7 @@ fn close_reason(reason: NodeCloseReason) -> CloseReason {
         NodeCloseReason::PeerGone => CloseReason::PeerGone,
         NodeCloseReason::Reaped => CloseReason::Reaped,
         NodeCloseReason::Refused(why) => CloseReason::Refused(why.into()),
+        NodeCloseReason::Denied(what) => CloseReason::Denied(what.into()),
         NodeCloseReason::TooSlow => CloseReason::TooSlow,
         NodeCloseReason::Failed(why) => CloseReason::Failed(why.into()),
     }

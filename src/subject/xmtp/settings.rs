@@ -3,6 +3,7 @@
 //! Refuses to know TOML, and how a trial is staged.
 
 mod keys;
+mod node_keys;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
-use crate::subject::xmtp::node;
+use crate::subject::xmtp::node::{self, DeniedTopics};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
@@ -50,11 +51,21 @@ impl XmtpSettings {
     /// The topics of the workload: groups `topic-1`…, then welcomes `welcome-1`….
     #[must_use]
     pub fn topics(&self) -> Vec<Topic> {
-        let groups = self.workload.topics.saturating_sub(self.workload.welcomes);
-        let groups = (1..=groups).map(|number| Topic::new(MessageKind::Group, format!("topic-{number}").as_bytes()));
-        let welcomes = 1..=self.workload.welcomes;
-        let welcomes = welcomes.map(|number| Topic::new(MessageKind::Welcome, format!("welcome-{number}").as_bytes()));
-        groups.chain(welcomes).collect()
+        self.workload.all_topics()
+    }
+
+    /// Those that the nodes deny to everybody.
+    #[must_use]
+    pub(crate) fn denied(&self) -> Vec<Topic> {
+        let denied = self.node.authorizer();
+        self.topics().into_iter().filter(|topic| denied.denies(topic)).collect()
+    }
+
+    /// Whether the nodes deny one of these topics to everybody.
+    #[must_use]
+    pub(crate) fn denies_any_of(&self, topics: &[Topic]) -> bool {
+        let denied = self.node.authorizer();
+        topics.iter().any(|topic| denied.denies(topic))
     }
 
     /// The topics that the node behind that proxy holds.
@@ -163,8 +174,18 @@ pub struct NodeSettings {
     pub keepalive: Duration,
     /// How long it waits for the matching pong; never above the interval (S6).
     pub pong_deadline: Duration,
+    /// Patterns over the names of topics that it denies to everybody (S7).
+    pub denies: Vec<String>,
     /// The planted bug, if any.
     pub quirk: Option<node::NodeQuirk>,
+}
+
+impl NodeSettings {
+    /// The hook that denies what it denies.
+    pub(crate) fn authorizer(&self) -> DeniedTopics {
+        let patterns = self.denies.iter().map(String::as_str);
+        DeniedTopics::matching(patterns).expect("the patterns of a sim are checked when it is read")
+    }
 }
 
 /// How each client behaves.
@@ -201,6 +222,17 @@ pub struct Workload {
     pub size_bytes: usize,
     /// How many messages are in the node's log before the clients come.
     pub history: u32,
+}
+
+impl Workload {
+    /// Its topics: groups `topic-1`…, then welcomes `welcome-1`….
+    pub(crate) fn all_topics(&self) -> Vec<Topic> {
+        let groups = self.topics.saturating_sub(self.welcomes);
+        let groups = (1..=groups).map(|number| Topic::new(MessageKind::Group, format!("topic-{number}").as_bytes()));
+        let welcomes = 1..=self.welcomes;
+        let welcomes = welcomes.map(|number| Topic::new(MessageKind::Welcome, format!("welcome-{number}").as_bytes()));
+        groups.chain(welcomes).collect()
+    }
 }
 
 /// The pattern of a workload.

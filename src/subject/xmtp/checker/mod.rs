@@ -1,6 +1,7 @@
 //! The judges of this subject: the generic ones with its requirements, and three of its own.
 
 mod bench;
+mod denials;
 mod heartbeat;
 mod latency;
 mod shelf;

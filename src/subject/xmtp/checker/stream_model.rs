@@ -33,11 +33,11 @@ pub(crate) struct Breach {
 }
 
 impl Breach {
-    fn new(requirement: Requirement, what: String) -> Box<Self> {
+    pub(crate) fn new(requirement: Requirement, what: String) -> Box<Self> {
         Box::new(Breach { requirement, topic: None, id: None, what, proof: Vec::new() })
     }
 
-    fn about(mut self: Box<Self>, topic: &Channel, id: Option<MessageId>) -> Box<Self> {
+    pub(crate) fn about(mut self: Box<Self>, topic: &Channel, id: Option<MessageId>) -> Box<Self> {
         (self.topic, self.id) = (Some(topic.clone()), id);
         self
     }

@@ -9,10 +9,11 @@ use crate::checker::judge::Checker;
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, History, Record, TapStream};
+use crate::subject::xmtp::checker::denials::Denials;
 use crate::subject::xmtp::checker::shelf::Shelf;
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged, StreamModel};
 use crate::subject::xmtp::frame::XmtpFrame;
-use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18};
+use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S7, S9, S10, T9, T12, T15, T16, T17, T18};
 use crate::subject::xmtp::wire::Tag;
 
 /// The judge of waves.
@@ -29,7 +30,7 @@ impl Checker for Waves {
     }
 
     fn cites(&self) -> &'static [Requirement] {
-        &[S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18]
+        &[S1, S2, S3, S4, S5, S7, S9, S10, T9, T12, T15, T16, T17, T18]
     }
 
     fn judge(&self, history: &History) -> Verdict {
@@ -47,6 +48,7 @@ impl Checker for Waves {
 struct WaveBook<'h> {
     streams: BTreeMap<TapStream, StreamModel<'h>>,
     shelf: Shelf<'h>,
+    denials: Denials<'h>,
     mutates: u64,
     waves: u64,
     live: u64,
@@ -57,6 +59,7 @@ impl<'h> WaveBook<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         self.shelf.take(index, record);
+        self.denials.take(record);
         let (stream, judged) = match &record.event {
             Event::Tapped { stream, way, fate, frame } => {
                 let Some(frame) = XmtpFrame::of(frame) else { return Ok(()) };
@@ -85,6 +88,7 @@ impl<'h> WaveBook<'h> {
     }
 
     fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
+        self.denials.check(stream, (way, fate), frame)?;
         let model = self.streams.entry(stream).or_default();
         match (way, fate) {
             (Way::ToNode, Fate::Swallowed) => return Ok(()),
@@ -111,10 +115,14 @@ impl<'h> WaveBook<'h> {
         if self.waves + self.live == 0 {
             return Verdict::unknown("the proxy saw no message on any stream");
         }
+        let denied = match self.denials.asked() {
+            0 => String::new(),
+            asked => format!(", for what is denied: {asked}"),
+        };
         Verdict::Pass {
             seen: format!(
-                "streams: {}, Mutates: {} (completed: {}), messages in waves: {}, live: {}; all in their place and \
-                    order",
+                "streams: {}, Mutates: {} (completed: {}{denied}), messages in waves: {}, live: {}; all in their \
+                    place and order",
                 self.streams.len(),
                 self.mutates,
                 self.completions,
@@ -138,7 +146,9 @@ fn evidence(index: usize, record: &Record, stream: TapStream, breach: Breach) ->
 mod tests {
     use super::*;
     use crate::channel::{Channel, MessageId};
+    use crate::checker::judge::terms;
     use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta};
+    use crate::history::Terms;
     use crate::subject::xmtp::wire::MutateId;
 
     fn gamma() -> Channel {
@@ -223,6 +233,25 @@ mod tests {
         let what = "on stream 1.1.1 of client-1, the node sent #3 of group:alpha as live before the CatchupComplete \
             of the wave of mutate 1";
         assert_eq!(evidence.what, what);
+    }
+
+    /// Alpha is live; beta is denied to everybody, and was asked for.
+    fn denied() -> Script {
+        let history = Script::new().history();
+        let terms = terms(&history).expect("a script has terms").clone();
+        let script = Script::on(Terms { denied: vec![beta()], ..terms });
+        let live = script.at(1.0).node_starts().mutate(1, &[(alpha(), 0)], &[]).topics_live(&[alpha()]).complete(1);
+        live.mutate(2, &[(beta(), 0)], &[])
+    }
+
+    #[test]
+    fn what_is_denied_is_neither_sent_nor_acknowledged() {
+        let seen = denied().live(&[(alpha(), 1)]).acquitted_by(&Waves);
+        assert!(seen.contains("Mutates: 2 (completed: 1, for what is denied: 1)"), "{seen}");
+        let evidence = breaks(denied().wave(2, &[(beta(), 1)]), "S7", "#1 of group:beta as wave of mutate 2");
+        assert_eq!((evidence.topic.as_deref(), evidence.id), (Some("group:beta"), Some(MessageId(1))));
+        breaks(denied().topics_live(&[beta()]), "S7", "TopicsLive for group:beta");
+        breaks(denied().complete(2), "S7", "the node acknowledged mutate 2, which asked for a topic that nobody");
     }
 
     #[test]

@@ -23,9 +23,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status};
 
-use crate::grpc::explain;
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::channel::request;
 use crate::subject::xmtp::client::probe::Probes;
@@ -199,22 +197,13 @@ impl Actor {
             }
             ActorTurn::Heard(Ok(Some(frame))) => self.hear(frame, now),
             ActorTurn::Heard(Ok(None)) => Err(if self.finishing { Cause::Finished } else { Cause::StreamEnded }),
-            ActorTurn::Heard(Err(error)) => Err(self.blame(&error)),
+            ActorTurn::Heard(Err(error)) => Err(Cause::of_error(&error, self.started_at.is_some())),
             ActorTurn::Taken => {
                 self.feed_watchdog(now);
                 Ok(())
             }
             ActorTurn::Rang => self.watch(now),
         }
-    }
-
-    fn blame(&self, error: &TransportError) -> Cause {
-        let TransportError::Refused(status) = error else { return Cause::Refused(error.to_string()) };
-        let why = format!("{:?}: {}", status.code(), explain_status(status));
-        if [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated].contains(&status.code()) {
-            return Cause::Rejected(why);
-        }
-        if self.started_at.is_some() { Cause::StreamFailed(why) } else { Cause::Refused(why) }
     }
 
     fn obey(&mut self, command: ClientCommand, now: Instant) -> Result<(), Cause> {
@@ -353,12 +342,5 @@ impl Actor {
             self.alarm.as_mut().reset(due);
         }
         true
-    }
-}
-
-fn explain_status(status: &Status) -> String {
-    match std::error::Error::source(status) {
-        None => status.message().to_owned(),
-        Some(source) => format!("{}: {}", status.message(), explain(source)),
     }
 }

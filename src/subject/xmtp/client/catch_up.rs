@@ -42,6 +42,7 @@ pub enum CatchUpError {
 
 /// Brings the application and the inbox all that the node has stored by now on the configured topics and they have not,
 /// and returns how many messages that were. One attempt on one connection: after an error, the next goes on from there.
+/// Only where Subscribe is not served there is a second one at once, by the queries of older nodes (C6).
 ///
 /// `patience` is how long nothing new may come; the application's own time does not count.
 ///
@@ -56,8 +57,13 @@ pub async fn catch_up<A: Application>(
 ) -> Result<u64, CatchUpError> {
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
     subscriber.begin();
-    let outcome = subscriber.catch_up(patience).await;
+    let mut outcome = subscriber.catch_up(patience).await;
     subscriber.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
+    if matches!(outcome, Err(Cause::Unimplemented(_))) {
+        subscriber.begin();
+        outcome = subscriber.query_all(patience).await;
+        subscriber.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
+    }
     outcome.map_err(CatchUpError::Ended)
 }
 

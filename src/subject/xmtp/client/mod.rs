@@ -19,6 +19,8 @@ mod inbox;
 mod intake;
 mod ledger;
 mod notice;
+mod older_calls;
+mod older_queries;
 mod probe;
 mod publisher;
 mod quirk;

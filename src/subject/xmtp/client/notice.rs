@@ -6,7 +6,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tonic::Code;
 
+use crate::grpc::explain;
+use crate::subject::xmtp::client::TransportError;
 use crate::subject::xmtp::wire::{Add, MessageId, Response, Tag, Topic};
 
 /// Something that a subscriber did or saw. `attempt` counts the connections of one process, from 1.
@@ -34,7 +37,7 @@ pub enum ClientNotice {
         /// Its topics and cursors.
         resume: Vec<Add>,
     },
-    /// The node's first frame arrived (S1).
+    /// The node's first frame arrived (S1), or the headers of the older calls (C6).
     Started {
         /// The attempt.
         attempt: u64,
@@ -130,7 +133,9 @@ pub enum Cause {
     /// The node rejects what it is asked for (INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED): the same request
     /// can never succeed.
     Rejected(String),
-    /// Nothing arrived for N intervals (C2).
+    /// The node does not serve what was called (UNIMPLEMENTED), or the transport cannot carry it.
+    Unimplemented(String),
+    /// Nothing arrived for N intervals (C2), or for too long on a stream of the older calls (C6).
     Watchdog,
     /// The inbox failed.
     Inbox(String),
@@ -142,11 +147,31 @@ pub enum Cause {
     StreamEnded,
     /// The node closed the stream that this side had half-closed.
     Finished,
+    /// The older calls were followed for long enough: Subscribe is tried again (C6).
+    FallbackOver,
     /// Nothing new came on a stream that this side had half-closed.
     Stalled {
         /// For so long.
         after: Duration,
     },
+}
+
+impl Cause {
+    /// What a stream's error means, before the node's first frame or after it.
+    pub(crate) fn of_error(error: &TransportError, started: bool) -> Self {
+        let TransportError::Refused(status) = error else { return Cause::Unimplemented(error.to_string()) };
+        let source = std::error::Error::source(status).map(|source| format!(": {}", explain(source)));
+        let why = format!("{:?}: {}{}", status.code(), status.message(), source.unwrap_or_default());
+        if [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated].contains(&status.code()) {
+            Cause::Rejected(why)
+        } else if started {
+            Cause::StreamFailed(why)
+        } else if status.code() == Code::Unimplemented {
+            Cause::Unimplemented(why)
+        } else {
+            Cause::Refused(why)
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -155,12 +180,14 @@ impl fmt::Display for Cause {
             Cause::DialFailed(why) => write!(formatter, "dial failed: {why}"),
             Cause::Refused(why) => write!(formatter, "refused: {why}"),
             Cause::Rejected(why) => write!(formatter, "rejected: {why}"),
+            Cause::Unimplemented(why) => write!(formatter, "unimplemented: {why}"),
             Cause::Watchdog => formatter.write_str("watchdog"),
             Cause::Inbox(why) => write!(formatter, "inbox: {why}"),
             Cause::BacklogFull => formatter.write_str("backlog full"),
             Cause::StreamFailed(why) => write!(formatter, "stream failed: {why}"),
             Cause::StreamEnded => formatter.write_str("stream ended"),
             Cause::Finished => formatter.write_str("finished"),
+            Cause::FallbackOver => formatter.write_str("the older calls' time is over"),
             Cause::Stalled { after } => write!(formatter, "nothing new came for {after:?} after the half-close"),
         }
     }

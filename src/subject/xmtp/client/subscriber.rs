@@ -38,6 +38,10 @@ pub(crate) const BATCH_EVENTS_MAX: usize = 256;
 /// The quirk `leaves-healthy-streams` gives a stream so long.
 const HEALTHY_FOR: Duration = Duration::from_secs(60);
 
+/// How long a node that does not serve Subscribe is followed by the older calls before Subscribe is tried again (C6):
+/// nodes are replaced by newer ones within a deployment, and an attempt in vain costs one round trip.
+const OLDER_CALLS_FOR: Duration = Duration::from_secs(600);
+
 /// What a subscriber delivers to.
 pub trait Application: Send + 'static {
     /// Processes messages, each new, ascending by id within a topic. It may be slow. A message counts as
@@ -89,6 +93,8 @@ pub(crate) struct Subscriber<A> {
     backoff: ClientBackoff,
     dice: Dice,
     pub(crate) settings: StreamSettings,
+    /// Until when the node is taken for one that does not serve Subscribe (C6).
+    older_until: Option<Instant>,
 }
 
 impl<A: Application> Subscriber<A> {
@@ -120,10 +126,11 @@ impl<A: Application> Subscriber<A> {
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
             settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk, observer },
+            older_until: None,
         })
     }
 
-    fn notice(&self, notice: ClientNotice) {
+    pub(crate) fn notice(&self, notice: ClientNotice) {
         self.settings.observer.notice(notice);
     }
 
@@ -150,9 +157,17 @@ impl<A: Application> Subscriber<A> {
     /// One attempt, from its beginning to its end.
     async fn attempt(&mut self) -> ClientEnding {
         self.begin();
-        let followed = self.follow().await;
+        self.older_until = self.older_until.filter(|until| Instant::now() < *until);
+        let followed = match self.older_until {
+            Some(until) => self.follow_older(until).await,
+            None => self.follow().await,
+        };
         let ending = followed.unwrap_or_else(|cause| ClientEnding { cause, uptime: Duration::ZERO });
         self.end(&ending.cause);
+        // C6: it is remembered for a while, whatever becomes of the older calls.
+        if self.older_until.is_none() && matches!(ending.cause, Cause::Unimplemented(_)) {
+            self.older_until = Some(Instant::now() + OLDER_CALLS_FOR);
+        }
         ending
     }
 
@@ -186,7 +201,14 @@ impl<A: Application> Subscriber<A> {
 
     /// Takes the messages among the events, and returns how many of them were new.
     pub(crate) async fn take(&mut self, events: Vec<ClientEvent>) -> Result<usize, Cause> {
-        let messages = events.into_iter().flat_map(ClientEvent::into_messages);
+        self.take_messages(events.into_iter().flat_map(ClientEvent::into_messages)).await
+    }
+
+    /// Takes messages, and returns how many of them were new.
+    pub(crate) async fn take_messages(
+        &mut self,
+        messages: impl IntoIterator<Item = Message> + Send,
+    ) -> Result<usize, Cause> {
         let taken = self.intake.take(self.settings.attempt, messages).await;
         taken.map_err(|error| self.blame_inbox(&error))
     }

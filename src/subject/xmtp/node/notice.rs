@@ -59,6 +59,8 @@ pub enum NodeCloseReason {
     Reaped,
     /// The client broke a rule or a bound; the text is the status message.
     Refused(String),
+    /// The caller may not have a topic that it asked for: PERMISSION_DENIED (S7); the text is the status message.
+    Denied(String),
     /// The client did not read what waited for it: ABORTED.
     TooSlow,
     /// The node could not go on: UNAVAILABLE, or the whole node was stopped.

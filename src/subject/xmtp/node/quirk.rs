@@ -52,5 +52,7 @@ quirks! {
         HoldsBackLive = "holds-back-live",
         /// A stream whose client is gone is kept for ever (against S6).
         KeepsDeadStreams = "keeps-dead-streams",
+        /// Only the first Mutate of a stream is asked about: what is denied at open is had in mid-stream (against S7).
+        DeniesOnlyAtOpen = "denies-only-at-open",
     }
 }

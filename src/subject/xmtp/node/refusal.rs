@@ -24,6 +24,9 @@ pub(crate) enum NodeRefusal {
     /// S11: one bounded catch-up of a topic at a time.
     #[error("topic {0} has a history_only catch-up in flight")]
     HistoryInFlight(Topic),
+    /// S7.
+    #[error("topic {0} is denied to this caller")]
+    Denied(Topic),
     /// S8.
     #[error("a Mutate has {count} adds; at most {most} are accepted")]
     TooManyAdds { count: usize, most: usize },
@@ -51,7 +54,8 @@ pub(crate) enum NodeRefusal {
 }
 
 impl NodeRefusal {
-    /// The gRPC code: the rules are INVALID_ARGUMENT, the bounds are RESOURCE_EXHAUSTED (S8).
+    /// The gRPC code: the rules are INVALID_ARGUMENT, the bounds are RESOURCE_EXHAUSTED (S8), and what the
+    /// caller may not have is PERMISSION_DENIED (S7).
     pub(crate) fn code(&self) -> Code {
         match self {
             NodeRefusal::Malformed(_)
@@ -59,6 +63,7 @@ impl NodeRefusal {
             | NodeRefusal::IdInFlight(_)
             | NodeRefusal::HistoryOfSubscribed(_)
             | NodeRefusal::HistoryInFlight(_) => Code::InvalidArgument,
+            NodeRefusal::Denied(_) => Code::PermissionDenied,
             NodeRefusal::TooManyAdds { .. }
             | NodeRefusal::TooManySubscriptions { .. }
             | NodeRefusal::TooManyWaves { .. }

@@ -10,13 +10,14 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::env::Env;
+use crate::subject::xmtp::node::authorization::CallerGate;
 use crate::subject::xmtp::node::budget::{Budget, weight};
 use crate::subject::xmtp::node::connection::Incoming;
 use crate::subject::xmtp::node::hub::Hub;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::stream::{Lent, Opened, ResponseFrames, open, unavailable};
-use crate::subject::xmtp::node::{NodeConfig, NodeNotice, NodeObserver, NodeQuirk, StoreError};
+use crate::subject::xmtp::node::{AllowAll, Authorizer, NodeConfig, NodeNotice, NodeObserver, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{Draft, Malformed, Message, MessageKind, Page, Paging, Topic, proto};
 
@@ -52,12 +53,37 @@ pub enum NodeError {
     },
 }
 
+/// What a user of the node brings besides its configuration.
+#[derive(Clone)]
+pub struct NodeHooks {
+    /// Is told what happens.
+    pub observer: Arc<dyn NodeObserver>,
+    /// Says who may have what (S7).
+    pub authorizer: Arc<dyn Authorizer>,
+}
+
+impl NodeHooks {
+    /// An observer; and everybody may have everything.
+    pub fn new(observer: Arc<dyn NodeObserver>) -> Self {
+        NodeHooks { observer, authorizer: Arc::new(AllowAll) }
+    }
+}
+
+/// Runs a node that lets everybody have everything; otherwise as [`serve_with`].
+///
+/// # Errors
+/// As [`serve_with`].
+pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>) -> Result<(), NodeError> {
+    serve_with(env, config, NodeHooks::new(observer)).await
+}
+
 /// Runs a node: opens its log, listens, and serves until it is dropped, which ends all its connections.
 ///
 /// # Errors
 /// The port is taken. Once it listens, it goes on: a failed accept or a failed disk costs the calls that need it,
 /// and a log that does not open is tried again when it is needed.
-pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>) -> Result<(), NodeError> {
+pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Result<(), NodeError> {
+    let NodeHooks { observer, authorizer } = hooks;
     let log = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
     // Whether it opens is told to the observer; the calls find out for themselves.
     log.with(|_| Ok(())).ok();
@@ -68,6 +94,7 @@ pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>
         env,
         config,
         observer,
+        authorizer,
         log: Arc::new(log),
         hub: Arc::new(hub),
         publishing: Mutex::new(()),
@@ -84,6 +111,7 @@ struct Node {
     env: Env,
     config: NodeConfig,
     observer: Arc<dyn NodeObserver>,
+    authorizer: Arc<dyn Authorizer>,
     log: Arc<ReopeningLog>,
     hub: Arc<Hub>,
     /// Held from the commit to the hub, so that the hub sees ids in their order.
@@ -143,7 +171,13 @@ impl Node {
         Ok(())
     }
 
-    fn page(&self, topic: &Topic, asked: Option<proto::PagingInfo>) -> Result<Page, Status> {
+    /// Whether the caller may have what it asks for (S7).
+    fn gate<T>(&self, call: &Request<T>) -> CallerGate {
+        CallerGate::new(&self.authorizer, self.config.quirk, call)
+    }
+
+    fn page(&self, mut gate: CallerGate, topic: &Topic, asked: Option<proto::PagingInfo>) -> Result<Page, Status> {
+        gate.check([topic]).map_err(|refusal| Status::from(&refusal))?;
         let limits = &self.config.limits;
         let mut paging = Paging::from_proto(asked).map_err(refused)?;
         let most = u32::try_from(limits.page_messages).unwrap_or(u32::MAX).max(1);
@@ -189,8 +223,8 @@ impl MlsApi for Node {
         &self,
         request: Request<proto::QueryGroupMessagesRequest>,
     ) -> Result<Response<proto::QueryGroupMessagesResponse>, Status> {
-        let asked = request.into_inner();
-        let page = self.page(&Topic::new(MessageKind::Group, &asked.group_id), asked.paging_info)?;
+        let (gate, asked) = (self.gate(&request), request.into_inner());
+        let page = self.page(gate, &Topic::new(MessageKind::Group, &asked.group_id), asked.paging_info)?;
         Ok(Response::new(proto::QueryGroupMessagesResponse {
             messages: page.messages.into_iter().map(Message::into_group).collect(),
             paging_info: Some(page.next.into_proto()),
@@ -201,8 +235,8 @@ impl MlsApi for Node {
         &self,
         request: Request<proto::QueryWelcomeMessagesRequest>,
     ) -> Result<Response<proto::QueryWelcomeMessagesResponse>, Status> {
-        let asked = request.into_inner();
-        let page = self.page(&Topic::new(MessageKind::Welcome, &asked.installation_key), asked.paging_info)?;
+        let (gate, asked) = (self.gate(&request), request.into_inner());
+        let page = self.page(gate, &Topic::new(MessageKind::Welcome, &asked.installation_key), asked.paging_info)?;
         Ok(Response::new(proto::QueryWelcomeMessagesResponse {
             messages: page.messages.into_iter().map(Message::into_welcome).collect(),
             paging_info: Some(page.next.into_proto()),
@@ -231,6 +265,7 @@ impl MlsApi for Node {
         let lent = Lent {
             log: Arc::clone(&self.log),
             interest: self.hub.open(stream),
+            gate: self.gate(&request),
             dice: self.env.dice(),
             opened: Opened::new(Arc::clone(&self.observer), stream, request.remote_addr()),
         };

@@ -18,6 +18,7 @@ use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
 use crate::env::Dice;
+use crate::subject::xmtp::node::authorization::CallerGate;
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::hub::{Interest, QueueState};
 use crate::subject::xmtp::node::liveness::{Action, StreamLiveness};
@@ -27,7 +28,7 @@ use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::session::Session;
 use crate::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeNotice, NodeObserver, NodeQuirk, StoreError};
-use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response, proto};
+use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response, Topic, proto};
 
 /// What a stream needs of its node.
 pub(crate) struct Lent {
@@ -35,6 +36,8 @@ pub(crate) struct Lent {
     pub(crate) log: Arc<ReopeningLog>,
     /// The stream's queue of fresh messages.
     pub(crate) interest: Interest,
+    /// Whether the caller may have what it asks for (S7).
+    pub(crate) gate: CallerGate,
     /// For the nonces of Pings.
     pub(crate) dice: Dice,
     /// The stream's number and who is told of its end.
@@ -60,6 +63,7 @@ pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::S
         config: config.clone(),
         log: lent.log,
         interest: lent.interest,
+        gate: lent.gate,
         dice: lent.dice,
         requests,
         frames,
@@ -154,6 +158,7 @@ impl NodeEnding {
             NodeEnding::PeerGone => NodeCloseReason::PeerGone,
             NodeEnding::Reaped => NodeCloseReason::Reaped,
             NodeEnding::TooSlow => NodeCloseReason::TooSlow,
+            NodeEnding::Refused(denied @ NodeRefusal::Denied(_)) => NodeCloseReason::Denied(denied.to_string()),
             NodeEnding::Refused(refusal) => NodeCloseReason::Refused(refusal.to_string()),
             NodeEnding::Unreadable(status) => NodeCloseReason::Refused(status.message().into()),
             NodeEnding::Failed(error) => NodeCloseReason::Failed(format!("failed to {error}")),
@@ -174,6 +179,7 @@ struct StreamTask {
     config: NodeConfig,
     log: Arc<ReopeningLog>,
     interest: Interest,
+    gate: CallerGate,
     dice: Dice,
     requests: Streaming<proto::SubscribeRequest>,
     frames: mpsc::Sender<proto::SubscribeResponse>,
@@ -288,7 +294,10 @@ impl StreamTask {
         if !self.mutates.admit(Instant::now()) {
             return Err(NodeRefusal::MutatesTooFast { burst: rate.burst, per_second: rate.per_second }.into());
         }
+        let asked: Vec<Topic> = mutate.adds.iter().map(|add| add.topic.clone()).collect();
         let change = self.session.plan(mutate)?;
+        // Once the plan has found that they are not too many (S8), and before anything of it is applied (S7).
+        self.gate.check(&asked)?;
         change.leaves().for_each(|topic| self.interest.leave(topic));
         change.joins().for_each(|topic| self.interest.join(topic));
         // After the joins: a message stored from here on reaches the queue, and all before is below the

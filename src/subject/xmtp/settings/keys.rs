@@ -38,6 +38,12 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "as `keepalive`",
                 "how long it waits for the Pong (S6)",
             ),
+            key(
+                "denies",
+                "pattern over topics such as `group:topic-1`, or an array of them",
+                "none",
+                "topics that nobody may follow: whoever adds one loses the stream (S7)",
+            ),
             key("quirk", "a quirk of a node", "none", "a planted bug"),
         ],
     },

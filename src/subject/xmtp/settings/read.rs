@@ -6,13 +6,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::env::TcpOptions;
-use crate::grammar::quantity::{self, Rate, spell};
+use crate::grammar::quantity::{self, Rate};
 use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::subject::tcp_keys::{INTERVAL_MIN, OFF, read_tcp};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
-use crate::subject::xmtp::node;
-use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::settings::node_keys::read_node;
+use crate::subject::xmtp::settings::{ClientSettings, Fleet, Workload, WorkloadKind, XmtpSettings};
 
 /// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
 const CLIENTS_MAX: u32 = 1_000;
@@ -31,8 +31,6 @@ const VISITS_EVERY: Duration = Duration::from_secs(5);
 const VISITS_EVERY_MIN: Duration = Duration::from_millis(100);
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
 pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
-/// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// N of C2, in a sim and on the command line: with one interval the node's Ping, due after just that, would
 /// always come too late (S6); 2 to 3 are recommended; ten are enough to show what waiting longer costs.
 pub(crate) const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
@@ -50,9 +48,9 @@ const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 /// What the subject makes of a sim file, and who is cast even where another part has a problem.
 pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<XmtpSettings>) {
     let cast = read_fleet(file.section("cast"));
-    let node = read_node(file.section("node"));
-    let client = read_client(file.section("client"));
     let workload = read_workload(file.section("workload"));
+    let node = read_node(file.section("node"), workload.as_ref());
+    let client = read_client(file.section("client"));
     let (fleet, proxy_tcp, sharers) = cast;
     let visits_every = read_visitor(file.section("visitor"), fleet);
     if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
@@ -106,33 +104,6 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
         Some(Fleet { nodes, proxies, clients, publishers, visitors, examiners })
     };
     (fleet(), tcp, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
-}
-
-fn read_node(mut section: Section<'_>) -> Option<NodeSettings> {
-    let interval = INTERVAL_MIN..=INTERVAL_MAX;
-    let keepalive = section.optional("keepalive", KEEPALIVE, |entry| entry.duration(interval));
-    let usual = keepalive.as_ref().map_or(KEEPALIVE, |keepalive| keepalive.value);
-    let shortest = Duration::from_millis(1);
-    let deadline = section.optional("pong-deadline", usual, |entry| entry.duration(shortest..=INTERVAL_MAX));
-    if let (Some(keepalive), Some(deadline)) = (&keepalive, &deadline) {
-        note_deadline(&section, keepalive, deadline);
-    }
-    let quirks = node::NodeQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
-    let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a node", &quirks).map(Some));
-    section.finish();
-    Some(NodeSettings { keepalive: keepalive?.value, pong_deadline: deadline?.value, quirk: quirk?.value })
-}
-
-/// Notes a deadline above the interval, which S6 forbids.
-fn note_deadline(section: &Section<'_>, keepalive: &Found<Duration>, deadline: &Found<Duration>) {
-    if deadline.value <= keepalive.value {
-        return;
-    }
-    let (deadline_told, keepalive_told) = (spell(deadline.value), spell(keepalive.value));
-    let message =
-        format!("the pong deadline, {deadline_told}, is longer than the keepalive interval, {keepalive_told}");
-    let problem = excluded("node.pong-deadline", deadline, "too long", keepalive, message);
-    section.note(problem.advice(format!("the deadline is at most the interval (S6): write at most {keepalive_told}")));
 }
 
 fn read_client(mut section: Section<'_>) -> Option<ClientSettings> {

@@ -20,6 +20,7 @@ use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
 use crate::subject::xmtp::{node, spec};
 
 mod network;
+mod node_keys;
 mod storm;
 
 const FULL: &str = r#"title = "The proxy keeps answering; its upstream is gone"
@@ -39,7 +40,7 @@ latency = "1ms..20ms"
 keepalive = "20s"
 pong-deadline = "10s"
 quirk = "mixed-tags"
-
+denies = ["welcome:*"]
 [client]
 watchdog = 2
 http2-keepalive = { interval = "15s", timeout = "6s" }
@@ -126,7 +127,12 @@ fn every_key_is_read() {
     let settings = settings(&file);
     assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2, visitors: 0, examiners: 0 });
     assert_eq!(settings.proxy_tcp, TcpOptions::default());
-    let node = NodeSettings { keepalive: secs(20), pong_deadline: secs(10), quirk: Some(node::NodeQuirk::MixedTags) };
+    let node = NodeSettings {
+        keepalive: secs(20),
+        pong_deadline: secs(10),
+        denies: vec!["welcome:*".to_owned()],
+        quirk: Some(node::NodeQuirk::MixedTags),
+    };
     assert_eq!(settings.node, node);
     let client = ClientSettings {
         watchdog: Some(2),
@@ -190,7 +196,10 @@ fn what_a_sim_leaves_out_has_its_default() {
     assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1, visitors: 0, examiners: 0 });
     let latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
     assert_eq!(file.link, LinkSettings { latency, bandwidth_bytes_per_second: None, loss_basis_points: None });
-    assert_eq!(settings.node, NodeSettings { keepalive: secs(30), pong_deadline: secs(30), quirk: None });
+    assert_eq!(
+        settings.node,
+        NodeSettings { keepalive: secs(30), pong_deadline: secs(30), denies: Vec::new(), quirk: None }
+    );
     let http2_keepalive = Some(Http2Keepalive { interval: secs(10), timeout: secs(5) });
     assert_eq!(
         settings.client,

@@ -5,6 +5,8 @@
 
 mod convert;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod group_header;
 mod message;
 mod tap;

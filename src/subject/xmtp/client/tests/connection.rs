@@ -255,7 +255,7 @@ async fn everything_that_arrived_before_the_end_is_delivered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_before_started_is_a_refusal_and_after_it_a_failure() {
-    let script = ScriptedNode::refusing(Some(Status::unimplemented("not here")));
+    let script = ScriptedNode::refusing(Some(Status::unavailable("not here")));
     let mut connection = script.open(script.settings()).await;
     assert_eq!(connection.next().await, None);
     assert!(matches!(connection.ending().await.cause, Cause::Refused(why) if why.contains("not here")));

@@ -4,6 +4,7 @@
 
 mod catch_up;
 mod connection;
+mod older_calls;
 mod promises;
 mod publisher;
 mod sample;
@@ -12,4 +13,4 @@ mod subscriber;
 mod transport;
 mod world;
 
-pub(crate) use sample::{add, message, topic};
+pub(crate) use sample::{add, message, topic, welcome};

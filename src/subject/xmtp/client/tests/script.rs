@@ -1,10 +1,11 @@
 //! A node that does what the test says, and nothing of its own accord.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
@@ -16,7 +17,7 @@ use crate::subject::xmtp::client::tests::world::{Witness, World};
 use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, StreamSettings};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{
-    DeliveryFrame, Draft, Message, Mutate, MutateId, Nonce, Request, Response, Tag, proto,
+    DeliveryFrame, Draft, Message, MessageKind, Mutate, MutateId, Nonce, Paging, Request, Response, Tag, Topic, proto,
 };
 
 type RpcReply<T> = Result<tonic::Response<T>, Status>;
@@ -94,8 +95,28 @@ pub(super) struct Letter {
     pub(super) answer: oneshot::Sender<Result<(), Status>>,
 }
 
+/// One call of the older kind, in the hands of the test.
+pub(super) struct OlderVisit<M> {
+    /// The topics and cursors.
+    pub(super) adds: Vec<(Bytes, u64)>,
+    /// What the client will hear.
+    pub(super) replies: mpsc::Sender<Result<M, Status>>,
+}
+
+impl<M: Send + 'static> OlderVisit<M> {
+    /// Puts the call into the test's hands, and answers it.
+    fn hand_over(adds: Vec<(Bytes, u64)>, to: &mpsc::UnboundedSender<Self>) -> RpcReply<Replies<M>> {
+        let (replies, stream) = mpsc::channel(REPLIES_MAX);
+        to.send(OlderVisit { adds, replies }).expect("the test listens");
+        Ok(tonic::Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
 #[derive(Clone)]
 struct Service {
+    older: mpsc::UnboundedSender<OlderVisit<proto::GroupMessage>>,
+    older_welcomes: mpsc::UnboundedSender<OlderVisit<proto::WelcomeMessage>>,
+    shelf: Arc<Mutex<Vec<Message>>>,
     visits: mpsc::UnboundedSender<Visit>,
     letters: mpsc::UnboundedSender<Letter>,
     mute: Arc<AtomicBool>,
@@ -110,6 +131,18 @@ impl Service {
             Ok(outcome) => outcome.map(tonic::Response::new),
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// A page of what lies on the shelf, of two messages at most.
+    fn page(&self, topic: &Topic, asked: Option<proto::PagingInfo>) -> Vec<Message> {
+        let Paging { descending, limit, cursor } = Paging::from_proto(asked).expect("well formed");
+        let mut found = self.shelf.lock().expect("no panic").clone();
+        found.retain(|message| message.topic() == topic && (descending || cursor.is_before(message.id)));
+        if descending {
+            found.reverse();
+        }
+        found.truncate(limit.min(2) as usize);
+        found
     }
 }
 
@@ -146,30 +179,39 @@ impl MlsApi for Service {
 
     async fn query_group_messages(
         &self,
-        _: tonic::Request<proto::QueryGroupMessagesRequest>,
+        request: tonic::Request<proto::QueryGroupMessagesRequest>,
     ) -> RpcReply<proto::QueryGroupMessagesResponse> {
-        Err(Status::unimplemented("not in the script"))
+        let asked = request.into_inner();
+        let page = self.page(&Topic::new(MessageKind::Group, &asked.group_id), asked.paging_info);
+        let messages = page.into_iter().map(Message::into_group).collect();
+        Ok(tonic::Response::new(proto::QueryGroupMessagesResponse { messages, paging_info: None }))
     }
 
     async fn query_welcome_messages(
         &self,
-        _: tonic::Request<proto::QueryWelcomeMessagesRequest>,
+        request: tonic::Request<proto::QueryWelcomeMessagesRequest>,
     ) -> RpcReply<proto::QueryWelcomeMessagesResponse> {
-        Err(Status::unimplemented("not in the script"))
+        let asked = request.into_inner();
+        let page = self.page(&Topic::new(MessageKind::Welcome, &asked.installation_key), asked.paging_info);
+        let messages = page.into_iter().map(Message::into_welcome).collect();
+        Ok(tonic::Response::new(proto::QueryWelcomeMessagesResponse { messages, paging_info: None }))
     }
 
     async fn subscribe_group_messages(
         &self,
-        _: tonic::Request<proto::SubscribeGroupMessagesRequest>,
+        request: tonic::Request<proto::SubscribeGroupMessagesRequest>,
     ) -> RpcReply<Self::SubscribeGroupMessagesStream> {
-        Err(Status::unimplemented("not in the script"))
+        let filters = request.into_inner().filters.into_iter();
+        OlderVisit::hand_over(filters.map(|filter| (filter.group_id, filter.id_cursor)).collect(), &self.older)
     }
 
     async fn subscribe_welcome_messages(
         &self,
-        _: tonic::Request<proto::SubscribeWelcomeMessagesRequest>,
+        request: tonic::Request<proto::SubscribeWelcomeMessagesRequest>,
     ) -> RpcReply<Self::SubscribeWelcomeMessagesStream> {
-        Err(Status::unimplemented("not in the script"))
+        let filters = request.into_inner().filters.into_iter();
+        let adds = filters.map(|filter| (filter.installation_key, filter.id_cursor)).collect();
+        OlderVisit::hand_over(adds, &self.older_welcomes)
     }
 }
 
@@ -181,6 +223,12 @@ pub(super) struct ScriptedNode {
     pub(super) witness: Arc<Witness>,
     /// Publish requests, as they come.
     pub(super) letters: mpsc::UnboundedReceiver<Letter>,
+    /// Calls of the older kind, as they come.
+    pub(super) older: mpsc::UnboundedReceiver<OlderVisit<proto::GroupMessage>>,
+    /// And those for welcomes.
+    pub(super) older_welcomes: mpsc::UnboundedReceiver<OlderVisit<proto::WelcomeMessage>>,
+    /// What the queries find, ascending by id.
+    pub(super) shelf: Arc<Mutex<Vec<Message>>>,
     visits: mpsc::UnboundedReceiver<Visit>,
     mute: Arc<AtomicBool>,
     _node: JoinSet<()>,
@@ -197,15 +245,26 @@ impl ScriptedNode {
         let (pipes, incoming) = mpsc::unbounded_channel();
         let (visit, visits) = mpsc::unbounded_channel();
         let (letter, letters) = mpsc::unbounded_channel();
-        let mute = Arc::new(AtomicBool::new(false));
-        let service = Service { visits: visit, letters: letter, mute: Arc::clone(&mute), refusal };
+        let (older_visit, older) = mpsc::unbounded_channel();
+        let (welcome_visit, older_welcomes) = mpsc::unbounded_channel();
+        let (mute, shelf) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Vec<Message>>>::default());
+        let service = Service {
+            older: older_visit,
+            older_welcomes: welcome_visit,
+            shelf: Arc::clone(&shelf),
+            visits: visit,
+            letters: letter,
+            mute: Arc::clone(&mute),
+            refusal,
+        };
         let incoming = UnboundedReceiverStream::new(incoming).map(Ok::<_, std::io::Error>);
         let server = tonic::transport::Server::builder()
             .max_connection_age(CONNECTION_AGE)
             .add_service(MlsApiServer::new(service));
         let mut node = JoinSet::new();
         node.spawn(async move { server.serve_with_incoming(incoming).await.expect("pipes do not fail") });
-        ScriptedNode { world: World::new(pipes), witness: Arc::default(), letters, visits, mute, _node: node }
+        let (world, witness) = (World::new(pipes), Arc::default());
+        ScriptedNode { world, witness, letters, older, older_welcomes, shelf, visits, mute, _node: node }
     }
 
     /// From now on no Subscribe call is answered, not even by headers.

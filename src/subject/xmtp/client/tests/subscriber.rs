@@ -33,7 +33,7 @@ pub(super) fn config(quirk: Option<ClientQuirk>) -> ClientConfig {
 }
 
 /// Dropping it kills the subscriber as a crash would.
-struct RunningSubscriber(JoinHandle<Result<Infallible, ClientError>>);
+pub(super) struct RunningSubscriber(pub(super) JoinHandle<Result<Infallible, ClientError>>);
 
 impl Drop for RunningSubscriber {
     fn drop(&mut self) {
@@ -41,7 +41,7 @@ impl Drop for RunningSubscriber {
     }
 }
 
-fn start(script: &ScriptedNode, config: ClientConfig, pace: Duration) -> RunningSubscriber {
+pub(super) fn start(script: &ScriptedNode, config: ClientConfig, pace: Duration) -> RunningSubscriber {
     RunningSubscriber(tokio::spawn(subscribe(script.env(), config, Slow(pace), script.witness.clone())))
 }
 
@@ -191,7 +191,7 @@ async fn a_subscription_that_is_rejected_ends_and_one_that_is_refused_for_now_do
         assert!(matches!(ended, Err(ClientError::Rejected { why }) if why.ends_with("no")), "{:?}", causes(&script));
         assert_eq!(causes(&script).len(), 1);
     }
-    for status in [Status::unavailable("no"), Status::resource_exhausted("no"), Status::unimplemented("no")] {
+    for status in [Status::unavailable("no"), Status::resource_exhausted("no")] {
         let script = ScriptedNode::refusing(Some(status));
         let mut running = start(&script, config(None), Duration::ZERO);
         assert!(timeout(100 * SECOND, &mut running.0).await.is_err(), "it gave up");

@@ -56,7 +56,7 @@ async fn a_transport_without_streams_says_so_and_ends_the_attempt() {
         "open a stream to /xmtp.mls.api.v1.MlsApi/Subscribe: bidirectional streams are not supported by this transport";
     assert_eq!(error.to_string(), words);
     let mut connection = ClientConnection::open(NoStreams, vec![mutate(1)], ScriptedNode::new().settings());
-    assert_eq!((connection.next().await, connection.ending().await.cause), (None, Cause::Refused(words.into())));
+    assert_eq!((connection.next().await, connection.ending().await.cause), (None, Cause::Unimplemented(words.into())));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,117 @@
+//! What a node costs as it grows, on real TCP: `cargo bench --bench node`.
+//!
+//! The node is a process of its own, so its CPU time and its peak memory are its own; the clients are raw streams of
+//! this process. CPU time, not wall time: it survives a noisy machine.
+
+#![expect(clippy::print_stdout, reason = "the product of a bench is its table")]
+
+mod peer;
+mod process;
+
+use std::time::Duration;
+
+use crate::peer::{Client, Stream};
+use crate::process::NodeProcess;
+
+/// Subscribe streams on one connection: below the limits of common servers (100 is RFC 9113's recommended minimum).
+const STREAMS_PER_CONNECTION: usize = 100;
+/// How many messages a Send request brings to a log that is filled.
+const FILL: usize = 5_000;
+
+/// How much is measured.
+struct Amount {
+    streams: &'static [usize],
+    subscriptions: &'static [usize],
+    live_messages: usize,
+    history: usize,
+}
+
+const WHOLE: Amount = Amount {
+    streams: &[10, 100, 1_000, 10_000],
+    subscriptions: &[10, 100, 1_000, 10_000],
+    live_messages: 1_000,
+    history: 1_000_000,
+};
+
+/// `cargo test --benches` asks for a quick look, not for figures.
+const GLANCE: Amount = Amount { streams: &[10], subscriptions: &[10], live_messages: 10, history: 10_000 };
+
+fn main() {
+    let measured = std::env::args().any(|argument| argument == "--bench");
+    let amount = if measured { WHOLE } else { GLANCE };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        idle_streams(&amount).await;
+        subscriptions(&amount).await;
+        catch_up(&amount).await;
+    });
+}
+
+/// One stream hears every message; all others wait for topics of their own.
+async fn idle_streams(amount: &Amount) {
+    println!("one live message, by the number of idle streams on the node");
+    println!("  {:>8} {:>20} {:>24}", "streams", "CPU µs a message", "peak KiB an idle stream");
+    let bare = NodeProcess::start().await.end();
+    for &count in amount.streams {
+        let node = NodeProcess::start().await;
+        let mut idle = Vec::with_capacity(count);
+        for first in (0..count).step_by(STREAMS_PER_CONNECTION) {
+            let mut client = Client::connect(&node.address).await;
+            for number in first..count.min(first + STREAMS_PER_CONNECTION) {
+                idle.push(client.subscribe(&[format!("idle-{number}")]).await);
+            }
+        }
+        let each = cost_of_live(&node, amount.live_messages, &["live".to_owned()]).await;
+        let peak = (node.end() - bare) * 1024.0 / count as f64;
+        println!("  {count:>8} {:>20.1} {peak:>24.1}", micros(each));
+    }
+    println!();
+}
+
+/// One stream with many topics hears every message.
+async fn subscriptions(amount: &Amount) {
+    println!("one stream, by the number of its subscriptions");
+    println!("  {:>8} {:>20} {:>20}", "topics", "CPU µs to add one", "CPU µs a message");
+    for &count in amount.subscriptions {
+        let node = NodeProcess::start().await;
+        let topics: Vec<String> = (0..count).map(|number| format!("topic-{number}")).collect();
+        let before = node.cpu_time();
+        drop(Client::connect(&node.address).await.subscribe(&topics).await);
+        let add = (node.cpu_time() - before) / u32::try_from(count).expect("a small number");
+        let each = cost_of_live(&node, amount.live_messages, &topics).await;
+        node.end();
+        println!("  {count:>8} {:>20.1} {:>20.1}", micros(add), micros(each));
+    }
+    println!();
+}
+
+/// What one message costs the node, from the publisher's request to the one stream that hears it.
+async fn cost_of_live(node: &NodeProcess, messages: usize, topics: &[String]) -> Duration {
+    let mut client = Client::connect(&node.address).await;
+    let mut stream: Stream = client.subscribe(topics).await;
+    let before = node.cpu_time();
+    for topic in topics.iter().cycle().take(messages) {
+        client.publish(topic, 1).await;
+        stream.hear(1).await;
+    }
+    (node.cpu_time() - before) / u32::try_from(messages).expect("a small number")
+}
+
+async fn catch_up(amount: &Amount) {
+    let node = NodeProcess::start().await;
+    let mut client = Client::connect(&node.address).await;
+    for _ in 0..amount.history / FILL {
+        client.publish("history", FILL).await;
+    }
+    let stored = node.peak_memory();
+    let before = node.cpu_time();
+    client.open(&["history".to_owned()]).await.hear(amount.history).await;
+    let taken = (node.cpu_time() - before).as_secs_f64();
+    println!("a catch-up of {} messages of 100 bytes", amount.history);
+    println!("  {:.0} messages per CPU-second of the node", amount.history as f64 / taken);
+    println!("  peak memory {:.1} MiB, and {stored:.1} MiB before it", node.end());
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}

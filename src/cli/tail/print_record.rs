@@ -1,0 +1,204 @@
+//! The print record: how far each topic has been printed, in a store beside the inbox.
+//!
+//! Refuses to know how messages look. Compared with what the inbox holds, it tells after a crash what may be missing in
+//! print, and what may come twice.
+//!
+//! ```text
+//!   after the commit:   commit --> print --> note      a crash in between: the inbox is ahead, and print may lack it
+//!   at least once:      note --> print --> commit      a crash in between: the record is ahead, and print may repeat it
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+
+use bytes::Bytes;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::env::{Env, begin_write};
+use crate::subject::xmtp::wire::{Add, Cursor, Topic};
+
+/// The store's name in the surroundings.
+const STORE: &str = "printed.redb";
+/// A row for each topic is all that it holds.
+const CACHE_BYTES: usize = 1 << 20;
+const PRINTED: TableDefinition<'static, &'static [u8], u64> = TableDefinition::new("printed");
+
+/// Why the record failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// The surroundings have no such store for us.
+    #[error("open the store {STORE}: {0}")]
+    Disk(io::Error),
+    /// The store cannot be read or written.
+    #[error("use the store {STORE}: {0}")]
+    Store(Box<redb::Error>),
+}
+
+fn refine(error: impl Into<redb::Error>) -> RecordError {
+    RecordError::Store(Box::new(error.into()))
+}
+
+/// How far each topic has been printed.
+pub(crate) struct PrintRecord {
+    env: Env,
+    /// None after it has failed: redb answers nothing until it is opened anew (redb 4.5, `StorageError::PreviousIo`).
+    database: Option<Database>,
+    printed: BTreeMap<Topic, Cursor>,
+}
+
+impl PrintRecord {
+    /// Opens the record of these surroundings, or begins one.
+    ///
+    /// # Errors
+    /// The store cannot be opened or read.
+    pub(crate) fn open(env: Env) -> Result<Self, RecordError> {
+        let database = open(&env)?;
+        let printed = read(&database)?;
+        Ok(PrintRecord { env, database: Some(database), printed })
+    }
+
+    /// Notes durably that what was printed, or is printed next, goes up to these ids.
+    ///
+    /// # Errors
+    /// The store failed. The next note opens it again.
+    pub(crate) fn note<'a>(&mut self, printed: impl Iterator<Item = (&'a Topic, Cursor)>) -> Result<(), RecordError> {
+        for (topic, to) in printed {
+            let cursor = self.printed.entry(topic.clone()).or_default();
+            *cursor = to.max(*cursor);
+        }
+        let database = self.database.take().map_or_else(|| open(&self.env), Ok)?;
+        write(&database, &self.printed)?;
+        self.database = Some(database);
+        Ok(())
+    }
+
+    /// What a crash has left open, by what the inbox holds.
+    pub(crate) fn doubts(&self, held: &[Add]) -> Vec<Doubt> {
+        let held: BTreeMap<&Topic, Cursor> = held.iter().map(|add| (&add.topic, add.cursor)).collect();
+        let mut topics: Vec<&Topic> = self.printed.keys().chain(held.keys().copied()).collect();
+        topics.sort();
+        topics.dedup();
+        let doubt = |topic: &Topic| {
+            let printed = self.printed.get(topic).copied().unwrap_or_default();
+            let held = held.get(topic).copied().unwrap_or_default();
+            let of = |kind, above, up_to| Some(Doubt { kind, topic: topic.clone(), above, up_to });
+            match printed.cmp(&held) {
+                std::cmp::Ordering::Less => of(DoubtKind::Missing, printed, held),
+                std::cmp::Ordering::Greater => of(DoubtKind::Repeated, held, printed),
+                std::cmp::Ordering::Equal => None,
+            }
+        };
+        topics.into_iter().filter_map(doubt).collect()
+    }
+}
+
+/// What nobody knows of the messages of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    pub(crate) kind: DoubtKind,
+    pub(crate) topic: Topic,
+    above: Cursor,
+    pub(crate) up_to: Cursor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DoubtKind {
+    /// They are stored; the process ended before it was known that they were printed.
+    Missing,
+    /// They were to be printed; the process ended before they were stored, and they come again.
+    Repeated,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (topic, above, up_to) = (&self.topic, self.above.0, self.up_to.0);
+        match self.kind {
+            DoubtKind::Missing => write!(
+                formatter,
+                "may not have been printed: {topic} above #{above} up to #{up_to} (--from-cursor {above} with another \
+                 --inbox prints it)"
+            ),
+            DoubtKind::Repeated => {
+                write!(formatter, "may be printed a second time: {topic} above #{above} up to #{up_to}")
+            }
+        }
+    }
+}
+
+fn open(env: &Env) -> Result<Database, RecordError> {
+    let disk = env.disk(STORE).map_err(RecordError::Disk)?;
+    let database = disk.database(STORE, Database::builder().set_cache_size(CACHE_BYTES)).map_err(refine)?;
+    let transaction = begin_write(&database).map_err(refine)?;
+    transaction.open_table(PRINTED).map_err(refine)?;
+    transaction.commit().map_err(refine)?;
+    Ok(database)
+}
+
+fn read(database: &Database) -> Result<BTreeMap<Topic, Cursor>, RecordError> {
+    let transaction = database.begin_read().map_err(refine)?;
+    let table = transaction.open_table(PRINTED).map_err(refine)?;
+    let mut printed = BTreeMap::new();
+    for row in table.iter().map_err(refine)? {
+        let (topic, cursor) = row.map_err(refine)?;
+        let topic = Topic::parse(Bytes::copy_from_slice(topic.value()))
+            .map_err(|malformed| refine(redb::Error::Corrupted(malformed.to_string())))?;
+        printed.insert(topic, Cursor(cursor.value()));
+    }
+    Ok(printed)
+}
+
+fn write(database: &Database, printed: &BTreeMap<Topic, Cursor>) -> Result<(), RecordError> {
+    let transaction = begin_write(database).map_err(refine)?;
+    {
+        let mut table = transaction.open_table(PRINTED).map_err(refine)?;
+        for (topic, cursor) in printed {
+            table.insert(topic.bytes().as_ref(), cursor.0).map_err(refine)?;
+        }
+    }
+    transaction.commit().map_err(refine)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::os::Os;
+    use crate::subject::xmtp::wire::MessageKind;
+
+    fn topic(name: &str) -> Topic {
+        Topic::new(MessageKind::Group, name.as_bytes())
+    }
+
+    fn held(name: &str, cursor: u64) -> Add {
+        Add { topic: topic(name), cursor: Cursor(cursor) }
+    }
+
+    fn spelled(record: &PrintRecord, held: &[Add]) -> Vec<String> {
+        record.doubts(held).iter().map(|doubt| doubt.to_string()).collect()
+    }
+
+    #[test]
+    fn a_record_survives_its_process_and_tells_what_is_missing_and_what_repeats() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let env: Env = Arc::new(Os::default().with_folder(folder.path()));
+        let mut record = PrintRecord::open(Arc::clone(&env)).expect("a new record");
+        assert_eq!(spelled(&record, &[]), Vec::<String>::new());
+        record.note([(&topic("a"), Cursor(5)), (&topic("b"), Cursor(6))].into_iter()).expect("stored");
+        // What comes a second time does not lower it.
+        record.note([(&topic("a"), Cursor(3))].into_iter()).expect("stored");
+        drop(record);
+        let record = PrintRecord::open(env).expect("the same record");
+        assert_eq!(spelled(&record, &[held("a", 5), held("b", 6)]), Vec::<String>::new());
+        let doubts = spelled(&record, &[held("a", 7), held("b", 2), held("c", 1)]);
+        let missing = |name, above, up_to| {
+            format!(
+                "may not have been printed: group:{name} above #{above} up to #{up_to} (--from-cursor {above} with \
+                 another --inbox prints it)"
+            )
+        };
+        let repeated = "may be printed a second time: group:b above #2 up to #6".to_owned();
+        assert_eq!(doubts, [missing("a", 5, 7), repeated, missing("c", 0, 1)]);
+    }
+}

@@ -1,0 +1,69 @@
+//! What nobody may follow, and who asked for it: it is neither sent nor acknowledged (S7).
+//!
+//! Refuses to know with which status a node refuses: its stream ends, and what it sent before counts.
+
+use std::collections::BTreeSet;
+
+use crate::channel::{Channel, MessageId};
+use crate::fault::Way;
+use crate::history::{Event, Fate, Record, TapStream};
+use crate::subject::xmtp::checker::stream_model::{Breach, Judged};
+use crate::subject::xmtp::frame::XmtpFrame;
+use crate::subject::xmtp::spec::S7;
+use crate::subject::xmtp::wire::MutateId;
+
+/// The topics of a trial that are denied to everybody, and the Mutates that asked for one.
+#[derive(Default)]
+pub(crate) struct Denials<'h> {
+    topics: BTreeSet<&'h Channel>,
+    asked: BTreeSet<(TapStream, MutateId)>,
+}
+
+impl<'h> Denials<'h> {
+    /// Takes note of the terms.
+    pub(crate) fn take(&mut self, record: &'h Record) {
+        if let Event::Began(terms) = &record.event {
+            self.topics.extend(&terms.denied);
+        }
+    }
+
+    /// So many Mutates that reached a node asked for what is denied.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Judges a frame. What a client sent counts only where it reached the node.
+    pub(crate) fn check(&mut self, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
+        match (way, frame) {
+            (Way::ToNode, XmtpFrame::Mutate { id, adds, .. }) => {
+                if fate == Fate::Passed && adds.iter().any(|add| self.topics.contains(&add.channel)) {
+                    self.asked.insert((stream, *id));
+                }
+                Ok(())
+            }
+            (Way::ToClient, XmtpFrame::Delivery { tag, messages }) => {
+                let denied = messages.iter().find(|(topic, _)| self.topics.contains(topic));
+                denied.map_or(Ok(()), |(topic, id)| {
+                    Err(breach(format!("the node sent {id} of {topic} as {tag}"), Some((topic, Some(*id)))))
+                })
+            }
+            (Way::ToClient, XmtpFrame::TopicsLive(topics)) => {
+                let denied = topics.iter().find(|topic| self.topics.contains(topic));
+                denied.map_or(Ok(()), |topic| {
+                    Err(breach(format!("the node sent TopicsLive for {topic}"), Some((topic, None))))
+                })
+            }
+            (Way::ToClient, XmtpFrame::CatchupComplete(id)) if self.asked.contains(&(stream, *id)) => {
+                Err(breach(format!("the node acknowledged {id}"), None))
+            }
+            (Way::ToNode | Way::ToClient, _) => Ok(()),
+        }
+    }
+}
+
+fn breach(what: String, about: Option<(&Channel, Option<MessageId>)>) -> Box<Breach> {
+    match about {
+        Some((topic, id)) => Breach::new(S7, format!("{what}, which nobody may follow")).about(topic, id),
+        None => Breach::new(S7, format!("{what}, which asked for a topic that nobody may follow")),
+    }
+}

@@ -1,0 +1,84 @@
+//! The keys of a sim's `[node]`.
+//!
+//! Refuses to know what a node makes of them.
+
+use std::time::Duration;
+
+use crate::grammar::quantity::spell;
+use crate::grammar::section::{Entry, Found, Section, excluded};
+use crate::grammar::{Problem, pattern};
+use crate::subject::tcp_keys::INTERVAL_MIN;
+use crate::subject::xmtp::node;
+use crate::subject::xmtp::settings::read::INTERVAL_MAX;
+use crate::subject::xmtp::settings::{NodeSettings, Workload};
+
+/// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Reads `[node]`; what it denies is held against the topics of the workload, where there is one.
+pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -> Option<NodeSettings> {
+    let interval = INTERVAL_MIN..=INTERVAL_MAX;
+    let keepalive = section.optional("keepalive", KEEPALIVE, |entry| entry.duration(interval));
+    let usual = keepalive.as_ref().map_or(KEEPALIVE, |keepalive| keepalive.value);
+    let shortest = Duration::from_millis(1);
+    let deadline = section.optional("pong-deadline", usual, |entry| entry.duration(shortest..=INTERVAL_MAX));
+    if let (Some(keepalive), Some(deadline)) = (&keepalive, &deadline) {
+        note_deadline(&section, keepalive, deadline);
+    }
+    let denies = read_denies(&mut section, workload);
+    let quirks = node::NodeQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
+    let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a node", &quirks).map(Some));
+    section.finish();
+    Some(NodeSettings {
+        keepalive: keepalive?.value,
+        pong_deadline: deadline?.value,
+        denies: denies?,
+        quirk: quirk?.value,
+    })
+}
+
+/// Notes a deadline above the interval, which S6 forbids.
+fn note_deadline(section: &Section<'_>, keepalive: &Found<Duration>, deadline: &Found<Duration>) {
+    if deadline.value <= keepalive.value {
+        return;
+    }
+    let (deadline_told, keepalive_told) = (spell(deadline.value), spell(keepalive.value));
+    let message =
+        format!("the pong deadline, {deadline_told}, is longer than the keepalive interval, {keepalive_told}");
+    let problem = excluded("node.pong-deadline", deadline, "too long", keepalive, message);
+    section.note(problem.advice(format!("the deadline is at most the interval (S6): write at most {keepalive_told}")));
+}
+
+/// Reads the topics that a node denies (S7): a pattern, or an array of them.
+fn read_denies(section: &mut Section<'_>, workload: Option<&Workload>) -> Option<Vec<String>> {
+    const FORM: &str = "a pattern over topics or an array of them: \"group:topic-1\", or [\"welcome:*\"]";
+    let Some(entry) = section.entry("denies") else { return Some(Vec::new()) };
+    let entries = if entry.is_string() { vec![entry] } else { section.keep(entry.elements(FORM))? };
+    let topics = workload.map(|workload| workload.all_topics().iter().map(ToString::to_string).collect::<Vec<_>>());
+    let read = |entry: &Entry<'_>| section.keep(read_denied(entry, FORM, topics.as_deref()));
+    // Each that is wrong is noted.
+    let read: Vec<Option<String>> = entries.iter().map(read).collect();
+    read.into_iter().collect()
+}
+
+fn read_denied(entry: &Entry<'_>, form: &str, topics: Option<&[String]>) -> Result<String, Problem> {
+    let text = entry.text(form)?;
+    let matcher = pattern(entry, text)?;
+    match topics {
+        Some(topics) if !topics.iter().any(|topic| matcher.is_match(topic)) => {
+            let problem = entry.problem(format!("`{}`: `{text}` matches no topic of the workload", entry.key()));
+            Err(problem.label("denies nothing").advice(format!("the topics are {}", span(topics))))
+        }
+        Some(_) | None => Ok(text.into()),
+    }
+}
+
+/// The topics, without naming each of many.
+fn span(topics: &[String]) -> String {
+    let kind = |kind: &str| {
+        let mut of_kind = topics.iter().filter(|topic| topic.starts_with(kind));
+        let first = of_kind.next()?;
+        Some(of_kind.next_back().map_or_else(|| first.clone(), |last| format!("{first} to {last}")))
+    };
+    ["group:", "welcome:"].into_iter().filter_map(kind).collect::<Vec<_>>().join(", and ")
+}

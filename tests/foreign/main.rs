@@ -1,0 +1,153 @@
+//! Peers of another stack: a client and a node in Python, written with grpcio from the .proto alone.
+//!
+//! They need a Python with the packages of `requirements.txt` in the target folder, where `.ci/run` puts it. Without it
+//! a test is skipped, and says so; where `CI` is set, it fails.
+
+#[path = "../running/process.rs"]
+mod process;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use process::{BINARY, Running, free_address};
+use tempfile::TempDir;
+
+/// A scratch folder with the code that gRPC's own generator makes of our .proto.
+struct Foreign {
+    folder: TempDir,
+    python: PathBuf,
+}
+
+impl Foreign {
+    /// None where there is no such Python.
+    fn new() -> Option<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Beside the binary's profile: wherever cargo was told to build.
+        let target = Path::new(BINARY).ancestors().nth(2).expect("a binary is in a folder of a profile");
+        let python = target.join("foreign-venv/bin/python");
+        if !python.exists() {
+            skip(&python);
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let proto = root.join("proto");
+        let mut generate = Command::new(&python);
+        generate.args(["-m", "grpc_tools.protoc", "--python_out=.", "--grpc_python_out=."]);
+        generate.arg("-I").arg(&proto).arg(proto.join("xmtp/mls/api/v1/mls.proto")).current_dir(folder.path());
+        assert!(generate.status().expect("Python runs").success(), "gRPC's generator takes our .proto");
+        Some(Foreign { folder, python })
+    }
+
+    fn start(&self, name: &str, program: &str, arguments: &[&str]) -> Running {
+        Running::start(self.folder.path(), name, program, arguments, Stdio::null())
+    }
+
+    /// Starts one of our scripts.
+    fn script(&self, name: &str, arguments: &[&str]) -> Running {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/foreign/{name}.py"));
+        // The generated code is in the folder that it runs in; what it says is wanted at once.
+        let launch = "import runpy, sys; sys.path[0] = '.'; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])";
+        let script = script.to_str().expect("a path of text");
+        let python = self.python.to_str().expect("a path of text");
+        self.start(name, python, &[&["-u", "-c", launch, script][..], arguments].concat())
+    }
+}
+
+/// Says so past the capture of the test's output, or fails.
+fn skip(python: &Path) {
+    let told = format!(
+        "tests/foreign: there is no {python}: python3 -m venv {venv} && {venv}/bin/pip install -r \
+         tests/foreign/requirements.txt",
+        python = python.display(),
+        venv = python.ancestors().nth(2).expect("it is in a venv").display()
+    );
+    assert!(std::env::var_os("CI").is_none(), "{told}");
+    writeln!(std::io::stderr(), "SKIPPED {told}").expect("standard error is open");
+}
+
+#[tokio::test]
+async fn a_foreign_client_subscribes_mutates_pings_and_half_closes_at_our_node() {
+    let Some(foreign) = Foreign::new() else { return };
+    let address = free_address().await;
+    let arguments = ["node", "--listen", &address, "--data", "node-data", "--keepalive", "1s"];
+    let mut node = foreign.start("node", BINARY, &arguments);
+    node.says("node listens on").await;
+    let mut client = foreign.script("client", &[&address]);
+    client.exits(0).await;
+    let told = client.out();
+    let kept: Vec<&str> = told.lines().collect();
+    let expected = [
+        "started before any request",
+        "a wave from a cursor",
+        "live",
+        "a mutate in place",
+        "a ping is answered",
+        "an idle stream is pinged, and lives on pongs",
+        "a half-closed stream finishes its waves and ends with OK",
+        "refusals have their status",
+    ];
+    assert_eq!(kept[..kept.len() - 1], expected);
+    // The older calls (C6), where the node serves them.
+    assert!(kept[kept.len() - 1].starts_with("the older call"), "{kept:?}");
+    node.signal("TERM");
+    node.exits(0).await;
+}
+
+/// What a tail prints of messages 1 to `last`.
+fn texts(last: u64) -> String {
+    (1..=last).map(|id| format!("#{id} group:news text {id}\n")).collect()
+}
+
+/// A foreign node in one of its moods, and our tail that follows it.
+struct Followed {
+    tail: Running,
+    last: u64,
+}
+
+impl Followed {
+    async fn new(foreign: &Foreign, nodes: &mut Running, mood: &str, last: u64) -> Self {
+        let listens = format!("{mood} listens on ");
+        nodes.says(&listens).await;
+        let told = nodes.out();
+        let address = told.lines().find_map(|line| line.strip_prefix(&listens)).expect("it was just said");
+        let tail = foreign.start(mood, BINARY, &["tail", "--from", address, "--topic", "news", "--inbox", mood]);
+        Followed { tail, last }
+    }
+
+    /// It prints each message once and nothing else, and then still lives.
+    async fn prints_everything_once(mut self) {
+        self.tail.says(&format!("#{} ", self.last)).await;
+        self.tail.signal("TERM");
+        self.tail.exits(0).await;
+        assert_eq!(self.tail.out(), texts(self.last), "{}", self.tail.err());
+    }
+}
+
+#[tokio::test]
+async fn our_tail_bears_a_foreign_node_in_every_mood() {
+    let Some(foreign) = Foreign::new() else { return };
+    let mut nodes = foreign.script("node", &[]);
+    let mut rejected = Followed::new(&foreign, &mut nodes, "invalid_argument", 0).await;
+    let mut unserved = Followed::new(&foreign, &mut nodes, "unimplemented", 0).await;
+    let mut forgotten = Followed::new(&foreign, &mut nodes, "forgetful", 4).await;
+    let mut followed = Vec::new();
+    for mood in ["good", "long_interval", "short_interval", "no_start"] {
+        followed.push(Followed::new(&foreign, &mut nodes, mood, 6).await);
+    }
+    for each in followed {
+        each.prints_everything_once().await;
+    }
+    for seen in ["a stream begins above 0 with wave", "pong 7", "pong 18446744073709551615", "asked for a sign of life"]
+    {
+        nodes.says(&format!("good: {seen}")).await;
+    }
+    rejected.tail.exits(1).await;
+    assert!(rejected.tail.err().contains("rejects the subscription for good"), "{}", rejected.tail.err());
+    unserved.tail.says("Unimplemented: no such subscription here").await;
+    forgotten.tail.says("nothing heard for 15").await;
+    forgotten.prints_everything_once().await;
+    for seen in ["a stream begins above 2 with wave", "the silent stream was given up"] {
+        nodes.says(&format!("forgetful: {seen}")).await;
+    }
+}
