@@ -32,6 +32,14 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::ResetIgnored, Ok(&["S5"])),
     (NodeQuirk::StaysInWave, Ok(&["T12", "S5"])),
     (NodeQuirk::BoundedGoesLive, Ok(&["S11"])),
+    (NodeQuirk::AdvertisesAnotherInterval, Ok(&["T3"])),
+    (NodeQuirk::SkipsStarted, Ok(&["T1"])),
+    (NodeQuirk::ForgetsWave, Ok(&["T9", "S8"])),
+    (NodeQuirk::MisnamesBounds, Ok(&["S8"])),
+    // Whatever is published and read again shows it, and what waits for a live message shows the next.
+    (NodeQuirk::StoresTwice, Ok(&["T3", "T7", "T9", "T10", "T16", "T17", "T18", "T19", "S4", "S5", "S11"])),
+    (NodeQuirk::HoldsBackLive, Ok(&["T3", "T7", "S5", "S11"])),
+    (NodeQuirk::KeepsDeadStreams, Err("no peer sees what a node keeps of it")),
     (NodeQuirk::DeniesOnlyAtOpen, Ok(&["S7"])),
 ];
 
@@ -125,6 +133,12 @@ each_is_found! {
     a_reset_that_resets_nothing_is_found_by_its_row_alone: ResetIgnored,
     a_topic_that_stays_in_its_wave_is_found_by_its_rows_alone: StaysInWave,
     a_bounded_catch_up_that_goes_live_is_found_by_its_row_alone: BoundedGoesLive,
+    another_interval_than_the_one_kept_is_found_by_its_row_alone: AdvertisesAnotherInterval,
+    a_stream_without_started_is_found_by_its_row_alone: SkipsStarted,
+    a_forgotten_wave_is_found_by_its_rows_alone: ForgetsWave,
+    a_bound_that_is_named_a_rule_is_found_by_its_rows_alone: MisnamesBounds,
+    what_is_stored_twice_is_found_by_its_rows_alone: StoresTwice,
+    a_live_message_that_is_held_back_is_found_by_its_rows_alone: HoldsBackLive,
     a_hook_that_is_forgotten_in_mid_stream_is_found_by_its_row_alone: DeniesOnlyAtOpen,
 }
 

@@ -61,6 +61,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "xmtp::channels",
             "xmtp::checker",
             "xmtp::client",
+            "xmtp::conformance",
             "xmtp::frame",
             "xmtp::node",
             "xmtp::spec",

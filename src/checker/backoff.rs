@@ -18,7 +18,7 @@ use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
-use crate::history::{Beat, Event, History, Record};
+use crate::history::{Beat, EndCause, Event, History, Record};
 
 /// The first step, the longest, and the uptime after which a client begins anew: the protocol's gateway (section 4).
 const FLOOR: Duration = Duration::from_millis(100);
@@ -34,6 +34,9 @@ const CHANCE: f64 = 1e-12;
 
 /// Where a group is condemned, so many of its last waits are shown.
 const SHOWN: usize = 8;
+
+/// What a client has to do at once it does within this time, also on a busy host or by a drifting clock.
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// The judge of backoff, and what of a subject a breach is against.
 pub struct BackoffCheck {
@@ -57,21 +60,22 @@ impl Checker for BackoffCheck {
 
     fn judge(&self, history: &History) -> Verdict {
         let Some(requirement) = self.cites.first().copied() else { return Verdict::unknown("it cites nothing") };
-        if terms(history).is_none() {
-            return Verdict::unknown(NO_TERMS);
-        }
+        let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
         let mut bench = WaitBook {
             requirement,
             excuses: Excuses::read(history),
             clients: BTreeMap::new(),
             groups: BTreeMap::new(),
+            steps: StepSum::default(),
+            dials: 0,
+            denies: !terms.denied.is_empty(),
         };
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = bench.take(index, record) {
                 return Verdict::Fail(*evidence);
             }
         }
-        bench.close()
+        bench.close(terms.end)
     }
 }
 
@@ -107,6 +111,17 @@ struct DialingClient {
     ended: Option<Duration>,
     /// It must not dial before then; and the record of its wait.
     waits: Option<(Duration, usize)>,
+    /// What it did last, and since when it has done nothing else.
+    idle: Option<(Idle, Duration, usize)>,
+}
+
+/// After what a client is to do the next thing at once, or when its wait is over.
+#[derive(Clone, Copy)]
+enum Idle {
+    /// An attempt of that number ended: it is to wait.
+    Ended(u64),
+    /// It waits: it is to dial.
+    Waits,
 }
 
 /// The waits whose step is known, and the same.
@@ -142,12 +157,41 @@ impl Group {
     }
 }
 
+/// How short the waits of known steps are, taken together.
+#[derive(Default)]
+struct StepSum {
+    count: u32,
+    /// Of each wait −ln(wait / step).
+    sum: f64,
+}
+
+impl StepSum {
+    fn add(&mut self, delay: Duration, step: Duration) {
+        self.count += 1;
+        // A wait of zero is drawn once in so many nanoseconds.
+        let part = delay.max(Duration::from_nanos(1)).as_secs_f64() / step.as_secs_f64();
+        self.sum -= part.min(1.0).ln();
+    }
+
+    /// Whether waits drawn evenly from zero to their steps are as short as these less often than [`CHANCE`]. The sum
+    /// of n such logarithms follows a gamma distribution, whose tail beyond x > n is at most e^(n − x)·(x/n)ⁿ
+    /// (Chernoff).
+    fn is_no_accident(&self) -> bool {
+        let n = f64::from(self.count);
+        self.sum > n && n - self.sum + n * (self.sum / n).ln() < CHANCE.ln()
+    }
+}
+
 struct WaitBook<'h> {
     requirement: Requirement,
     excuses: Excuses<'h>,
     clients: BTreeMap<&'h str, DialingClient>,
     /// By step.
     groups: BTreeMap<Duration, Group>,
+    steps: StepSum,
+    dials: u64,
+    /// Nobody may follow some of the channels.
+    denies: bool,
 }
 
 impl<'h> WaitBook<'h> {
@@ -162,7 +206,13 @@ impl<'h> WaitBook<'h> {
             Event::Beat { beat: Beat::Heard { .. }, .. } => {
                 self.clients.entry(&record.host).or_default().heard = record.until;
             }
-            Event::Ended { .. } => self.clients.entry(&record.host).or_default().ended = Some(record.at),
+            Event::Ended { attempt, cause, .. } => {
+                let client = self.clients.entry(&record.host).or_default();
+                client.ended = Some(record.at);
+                // Where something is denied, who asked for it need not ask again.
+                let final_word = *cause == EndCause::Refused && self.denies;
+                client.idle = (!final_word).then_some((Idle::Ended(*attempt), record.at, index));
+            }
             Event::BackingOff { delay, .. } => return self.wait(index, record, *delay),
             // Its successor counts from the beginning.
             Event::ProcessKilled => {
@@ -174,17 +224,21 @@ impl<'h> WaitBook<'h> {
     }
 
     fn dial(&mut self, index: usize, record: &'h Record, attempt: u64) -> Result<(), Box<Evidence>> {
+        self.dials += 1;
         let client = self.clients.entry(&record.host).or_default();
         let ended = client.ended.take();
         client.started = None;
+        client.idle = None;
         let Some((until, waited)) = client.waits.take() else {
-            return match ended {
-                Some(_) if attempt > 1 => {
-                    let what = format!("{} dialed for attempt {attempt} without any wait after the last", record.host);
-                    Err(Box::new(Evidence::new(index, record, self.requirement, what)))
-                }
-                Some(_) | None => Ok(()),
+            let lacks = match ended {
+                Some(_) => "without any wait after the last",
+                None => "and had not told the end of the last",
             };
+            if attempt <= 1 {
+                return Ok(());
+            }
+            let what = format!("{} dialed for attempt {attempt} {lacks}", record.host);
+            return Err(Box::new(Evidence::new(index, record, self.requirement, what)));
         };
         if record.at + TICK >= until {
             return Ok(());
@@ -202,6 +256,7 @@ impl<'h> WaitBook<'h> {
         let failures = count(client, &self.excuses, record);
         client.failures = failures;
         client.waits = Some((record.at + delay, index));
+        client.idle = Some((Idle::Waits, record.at + delay, index));
         let (least, most) = (step(failures.least), step(failures.most));
         if delay > most {
             let what = format!(
@@ -216,30 +271,74 @@ impl<'h> WaitBook<'h> {
         if least != most {
             return Ok(());
         }
+        self.steps.add(delay, most);
+        if self.steps.is_no_accident() {
+            let what = format!(
+                "{} waited {} where the step is {}, and {} waits of known steps are far shorter than chance makes \
+                    them: the step does not double with each failure",
+                record.host,
+                Readable(delay),
+                Readable(most),
+                self.steps.count
+            );
+            return Err(Box::new(Evidence::new(index, record, self.requirement, what)));
+        }
         let group = self.groups.entry(most).or_default();
         group.add(delay, index);
         if !group.is_no_accident(most) {
             return Ok(());
         }
+        let apart = Readable(group.most - group.least);
+        // Drawn by chance, but from a step that failures in a row had left behind.
+        let lags = group.most <= most / 2 && !group.is_no_accident(group.most.max(FLOOR));
+        let why = match lags {
+            true => "the step does not double with each failure",
+            false => "clients that fall together return together",
+        };
         let what = format!(
-            "{} waited {}, and all {} waits that were to be drawn from zero to {} lie within {}: clients that fall \
-                together return together",
+            "{} waited {}, and all {} waits that were to be drawn from zero to {} lie within {apart}: {why}",
             record.host,
             Readable(delay),
             group.records.len(),
             Readable(most),
-            Readable(group.most - group.least)
         );
         let shown = group.records.iter().rev().take(SHOWN).copied();
         Err(Box::new(Evidence::new(index, record, self.requirement, what).with(shown)))
     }
 
-    fn close(self) -> Verdict {
+    /// A client that was to do something since `idle`, and by its own clock has done nothing for too long at `now`.
+    fn dead_loop(&self, host: &str, idle: Option<(Idle, Duration, usize)>, now: Duration) -> Option<Box<Evidence>> {
+        let (idle, since, index) = idle?;
+        let since = self.excuses.running_since(host, since, now);
+        if now.saturating_sub(since) <= PROMPT {
+            return None;
+        }
+        let what = match idle {
+            Idle::Ended(attempt) => format!("{host} neither waits nor dials since its attempt {attempt} ended"),
+            Idle::Waits => format!("{host} does not dial again, though its wait is over since {}", Readable(since)),
+        };
+        Some(Box::new(Evidence {
+            at: since + PROMPT,
+            requirement: self.requirement.number.to_owned(),
+            host: host.to_owned(),
+            topic: None,
+            id: None,
+            what,
+            records: vec![index],
+        }))
+    }
+
+    fn close(self, end: Duration) -> Verdict {
+        let dead = self.clients.iter().find_map(|(host, client)| self.dead_loop(host, client.idle, end));
+        if let Some(evidence) = dead {
+            return Verdict::Fail(*evidence);
+        }
         let waits: usize = self.groups.values().map(|group| group.records.len()).sum();
         // With fewer than three of one step nothing that they could have been would have been condemned.
         let told = self.groups.values().filter(|group| group.records.len() > 2).count();
         let seen = match (waits, told) {
-            (0, _) => "no wait whose step is known".to_owned(),
+            (0, _) if self.dials == 0 => return Verdict::unknown("no client dialed"),
+            (0, _) => format!("dials: {}, and no wait whose step is known", self.dials),
             (_, 0) => format!("waits: {waits}, all within their steps; too few of any step to tell whether by chance"),
             _ => format!("waits: {waits}, all within their steps, and by chance (steps with enough waits: {told})"),
         };
@@ -269,11 +368,15 @@ fn told(failures: u32) -> String {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, Script, suspend};
-    use crate::history::EndCause;
     use crate::subject::xmtp::checker::BACKOFF;
 
     fn waits(script: Script, host: &str, attempt: u64, millis: u64) -> Script {
         script.event(host, Event::BackingOff { attempt, delay: Duration::from_millis(millis) })
+    }
+
+    /// Every client is killed, so that none has to go on.
+    fn over(script: Script) -> Script {
+        (1..=60).fold(script, |script, number| script.event(&format!("client-{number}"), Event::ProcessKilled))
     }
 
     /// `client-1` fails to connect again and again, and waits so long each time.
@@ -300,13 +403,16 @@ mod tests {
 
     #[test]
     fn delays_within_doubling_steps_are_acquitted() {
-        let seen = failing(&[100, 200, 3, 800, 1_600, 900, 6_400, 1, 25_600, 30_000, 29_999]).acquitted_by(&BACKOFF);
+        let seen =
+            over(failing(&[100, 200, 3, 800, 1_600, 900, 6_400, 1, 25_600, 30_000, 29_999])).acquitted_by(&BACKOFF);
         assert_eq!(seen, "waits: 11, all within their steps; too few of any step to tell whether by chance");
     }
 
     #[test]
-    fn a_history_without_waits_is_acquitted_and_one_without_terms_is_unknown() {
-        assert_eq!(Script::new().acquitted_by(&BACKOFF), "no wait whose step is known");
+    fn without_a_wait_the_dials_are_told_and_without_dials_or_terms_it_is_unknown() {
+        let dialed = Script::new().event(CLIENT, Event::Dialing { attempt: 1 });
+        assert_eq!(dialed.acquitted_by(&BACKOFF), "dials: 1, and no wait whose step is known");
+        assert_eq!(Script::new().puzzles(&BACKOFF), "no client dialed");
         assert_eq!(BACKOFF.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 
@@ -337,7 +443,7 @@ mod tests {
             script.at(100.0 + uptime).heard(3).ended(3)
         };
         assert!(waits(then(10.0), CLIENT, 3, 101).condemned_by(&BACKOFF).what.contains("after 1 failure in a row"));
-        waits(then(9.9), CLIENT, 3, 400).acquitted_by(&BACKOFF);
+        over(waits(then(9.9), CLIENT, 3, 400)).acquitted_by(&BACKOFF);
         waits(then(9.9), CLIENT, 3, 401).condemned_by(&BACKOFF);
     }
 
@@ -345,12 +451,12 @@ mod tests {
     fn a_stream_that_may_have_been_stable_allows_both_counts() {
         // Started, then silent until the watchdog trips: the client does not count the silence.
         let silent = || failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(190.0);
-        assert!(waits(silent().ended(3), CLIENT, 3, 400).acquitted_by(&BACKOFF).starts_with("waits: 2,"));
+        assert!(over(waits(silent().ended(3), CLIENT, 3, 400)).acquitted_by(&BACKOFF).starts_with("waits: 2,"));
         waits(silent().ended(3), CLIENT, 3, 401).condemned_by(&BACKOFF);
         // Suspended meanwhile: by its own clock the stream was up for a second.
         let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(101.0);
         let script = script.fault_begins(1, suspend(CLIENT)).at(200.0).fault_ends(1).heard(3).ended(3);
-        waits(script, CLIENT, 3, 400).acquitted_by(&BACKOFF);
+        over(waits(script, CLIENT, 3, 400)).acquitted_by(&BACKOFF);
     }
 
     #[test]
@@ -370,7 +476,7 @@ mod tests {
 
     #[test]
     fn clients_that_return_together_are_condemned_from_the_third_on() {
-        assert!(falling(&[100, 100]).acquitted_by(&BACKOFF).contains("too few"));
+        assert!(over(falling(&[100, 100])).acquitted_by(&BACKOFF).contains("too few"));
         let evidence = falling(&[100, 100, 100]).condemned_by(&BACKOFF);
         assert_eq!((evidence.host.as_str(), evidence.records.len()), ("client-3", 3));
         assert!(evidence.what.contains("all 3 waits"), "{}", evidence.what);
@@ -379,8 +485,36 @@ mod tests {
 
     #[test]
     fn clients_that_return_one_by_one_are_acquitted() {
-        let seen = falling(&[81, 3, 44, 97, 45, 12, 60, 29]).acquitted_by(&BACKOFF);
+        let seen = over(falling(&[81, 3, 44, 97, 45, 12, 60, 29])).acquitted_by(&BACKOFF);
         assert_eq!(seen, "waits: 8, all within their steps, and by chance (steps with enough waits: 1)");
+    }
+
+    #[test]
+    fn steps_that_do_not_double_are_told_as_such() {
+        // Drawn by chance, each from zero to the floor.
+        let short: Vec<u64> = (0..16).map(|n| 3 + n * 37 % 97).collect();
+        let evidence = failing(&short).condemned_by(&BACKOFF);
+        assert!(evidence.what.ends_with("the step does not double with each failure"), "{}", evidence.what);
+        let doubling: Vec<u64> = (0..12).map(|n| (100 << n).min(30_000) * (3 + n * 37 % 97) / 100).collect();
+        over(failing(&doubling)).acquitted_by(&BACKOFF);
+    }
+
+    #[test]
+    fn a_client_that_never_dials_again_is_condemned() {
+        let ended = || failing(&[10, 20]).at(200.0).event(CLIENT, Event::Dialing { attempt: 3 }).ended(3);
+        let evidence = ended().condemned_by(&BACKOFF);
+        assert_eq!(evidence.what, "client-1 neither waits nor dials since its attempt 3 ended");
+        assert_eq!(evidence.at, Duration::from_secs(205));
+        assert!(waits(ended(), CLIENT, 3, 40).condemned_by(&BACKOFF).what.contains("does not dial again"));
+        ended().event(CLIENT, Event::ProcessKilled).acquitted_by(&BACKOFF);
+        waits(ended(), CLIENT, 3, 40).fault_begins(1, suspend(CLIENT)).acquitted_by(&BACKOFF);
+    }
+
+    #[test]
+    fn a_dial_after_an_end_that_nobody_told_is_condemned() {
+        let script = Script::new().at(1.0).event(CLIENT, Event::Dialing { attempt: 1 }).at(9.0);
+        let evidence = script.event(CLIENT, Event::Dialing { attempt: 2 }).condemned_by(&BACKOFF);
+        assert!(evidence.what.ends_with("had not told the end of the last"), "{}", evidence.what);
     }
 
     #[test]
@@ -388,6 +522,6 @@ mod tests {
         let half: Vec<u64> = (0..60).map(|n| 50 + n * 37 % 50).collect();
         falling(&half).condemned_by(&BACKOFF);
         let whole: Vec<u64> = (0..60).map(|n| n * 37 % 101).collect();
-        falling(&whole).acquitted_by(&BACKOFF);
+        over(falling(&whole)).acquitted_by(&BACKOFF);
     }
 }

@@ -49,6 +49,10 @@ impl Checker for Convergence {
         match &sum.first {
             Some(debt) => Verdict::Fail(sum.evidence(self, debt, terms, bound)),
             None if sum.owed == 0 => Verdict::unknown("none of the stored messages is owed to a follower"),
+            None if sum.creditless.is_some() => Verdict::unknown(format!(
+                "none of the stored messages is owed to {}, so nothing was judged of it",
+                sum.creditless.unwrap_or_default()
+            )),
             None => Verdict::Pass {
                 seen: format!(
                     "messages owed: {}, followers: {}, all committed by {}",
@@ -93,6 +97,8 @@ struct Sum<'h> {
     owed: u64,
     late: u64,
     missing: u64,
+    /// The first follower to whom nothing is owed.
+    creditless: Option<&'h str>,
     first: Option<Debt<'h>>,
 }
 
@@ -165,8 +171,12 @@ impl<'h> DebtLedger<'h> {
     fn sum(&self, terms: &'h Terms) -> Sum<'h> {
         let mut sum = Sum::default();
         for (host, adds) in &terms.followers {
+            let before = sum.owed;
             for (topic, cursor) in lowest_cursors(adds) {
                 self.add_up(host, topic, cursor, &mut sum);
+            }
+            if sum.owed == before {
+                sum.creditless.get_or_insert(host);
             }
         }
         sum
@@ -288,6 +298,11 @@ mod tests {
         let other = Channel::new("welcome", "other");
         assert!(Script::new().stored(other, 1).puzzles(&CONVERGENCE).contains("owed to a follower"));
         assert_eq!(CONVERGENCE.judge(&History::default()), Verdict::unknown(NO_TERMS));
+        let history = Script::new().history();
+        let mut terms = terms(&history).expect("a script has terms").clone();
+        terms.followers.push(("client-2".into(), Vec::new()));
+        let script = Script::on(terms).stored(alpha(), 1).committed(1, &[(alpha(), 1)]);
+        assert!(script.puzzles(&CONVERGENCE).contains("owed to client-2"));
     }
 
     fn replaced(as_of: u64) -> Event {

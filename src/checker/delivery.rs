@@ -120,6 +120,7 @@ struct DeliveryBook<'h> {
     /// How many processes each host has begun: attempts are numbered anew in each.
     lives: BTreeMap<&'h str, u32>,
     stored: u64,
+    published: u64,
     acknowledged: u64,
     committed: u64,
 }
@@ -144,6 +145,7 @@ impl<'h> DeliveryBook<'h> {
             followers,
             lives: BTreeMap::new(),
             stored: 0,
+            published: 0,
             acknowledged: 0,
             committed: 0,
         }
@@ -154,6 +156,7 @@ impl<'h> DeliveryBook<'h> {
         match &record.event {
             Event::ProcessBegan { .. } => *self.lives.entry(&record.host).or_default() += 1,
             Event::Produced { channel: topic, key } => {
+                self.published += 1;
                 self.shelves.entry(topic).or_default().unsaid.insert(*key);
             }
             Event::Stored { channel: topic, id, key } => self.store(index, record, topic, (*id, *key))?,
@@ -285,6 +288,13 @@ impl<'h> DeliveryBook<'h> {
         }
         if self.committed == 0 {
             return Verdict::unknown(format!("nobody committed anything; stored messages: {}", self.stored));
+        }
+        if self.published > 0 && self.acknowledged == 0 {
+            let published = self.published;
+            return Verdict::unknown(format!(
+                "of {published} published messages none was acknowledged, so nothing was judged of what acknowledged \
+                    messages are owed"
+            ));
         }
         Verdict::Pass {
             seen: format!(
@@ -422,6 +432,13 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_that_was_published_is_acknowledged_nothing_is_known_of_acknowledgments() {
+        let script = || published(three_stored(), 1).committed(1, &[(alpha(), 1)]);
+        assert!(script().puzzles(&DELIVERY).contains("none was acknowledged"));
+        script().acknowledged(alpha(), 1).acquitted_by(&DELIVERY);
+    }
+
+    #[test]
     fn a_message_twice_on_one_stream_is_condemned() {
         let script = three_stored().at(2.0).committed(1, &[(alpha(), 1), (alpha(), 1)]);
         let evidence = script.condemned_by(&DELIVERY);
@@ -520,7 +537,7 @@ mod tests {
 
     #[test]
     fn a_message_that_was_durable_before_its_node_could_say_so_is_a_message() {
-        let script = || published(three_stored().event(NODE, log_opened()), 4);
+        let script = || published(three_stored().event(NODE, log_opened()), 4).acknowledged(alpha(), 1);
         let reopened = || script().event(NODE, Event::ProcessKilled).event(NODE, log_opened());
         let all = [(alpha(), 1), (alpha(), 3), (alpha(), 4)];
         reopened().committed(1, &all).acquitted_by(&DELIVERY);

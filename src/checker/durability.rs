@@ -13,7 +13,11 @@ use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::{Clause, Fault};
+use crate::grammar::Readable;
 use crate::history::{Event, History, Record, Terms};
+
+/// A process opens its store when it begins; a disk that makes it wait takes seconds.
+const OPENING_MAX: Duration = Duration::from_secs(60);
 
 /// The judge of durability, and what of a subject each breach is against.
 pub struct Durability {
@@ -47,7 +51,7 @@ impl Checker for Durability {
                 return Verdict::Fail(*evidence);
             }
         }
-        book.close()
+        book.close(terms)
     }
 }
 
@@ -100,6 +104,8 @@ impl Ids {
 struct StoreHost<'h> {
     /// How often its store was opened.
     openings: u64,
+    /// The record of a process that began and has not told yet what it found in its store.
+    untold: Option<(usize, Duration)>,
     /// What the inbox held when it was opened again, until the client says from where it resumes.
     held: Option<(usize, &'h [Position])>,
     /// Records of failures of its store.
@@ -138,9 +144,12 @@ impl<'h> DurabilityBook<'h> {
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         let host: &'h str = &record.host;
         match &record.event {
+            Event::ProcessBegan { .. } => self.host(host).untold = Some((index, record.at)),
+            Event::ProcessKilled => self.host(host).untold = None,
             Event::Stored { channel: topic, id, .. } => self.store(index, record, topic, *id)?,
             Event::Acknowledged { .. } => self.acknowledged += 1,
             Event::Delivered { messages, .. } => {
+                self.needs_opening(index, record, self.laws.inbox, "committed messages")?;
                 let channels = self.committed.entry(host).or_default();
                 for (topic, id, _) in messages {
                     // An id that does not ascend is delivery's to judge.
@@ -148,7 +157,11 @@ impl<'h> DurabilityBook<'h> {
                     self.messages_committed += 1;
                 }
             }
-            Event::StoreFailed { .. } => self.host(host).failures.push(index),
+            Event::StoreFailed { .. } => {
+                let host = self.host(host);
+                host.failures.push(index);
+                host.untold = None;
+            }
             Event::DiskReplaced { as_of } => self.replace(host, *as_of),
             Event::LogOpened { heads } => self.open_log(index, record, heads)?,
             Event::InboxOpened { cursors } => self.open_inbox(index, record, cursors)?,
@@ -166,6 +179,19 @@ impl<'h> DurabilityBook<'h> {
         self.hosts.entry(host).or_default()
     }
 
+    /// A process that keeps anything must have told what it found in its store: else a loss would show nowhere.
+    fn needs_opening(
+        &mut self,
+        index: usize,
+        record: &'h Record,
+        requirement: Requirement,
+        did: &str,
+    ) -> Result<(), Box<Evidence>> {
+        let Some((began, _)) = self.host(&record.host).untold else { return Ok(()) };
+        let what = format!("{} {did} and had not told what it found in its store when it opened it", record.host);
+        Err(Box::new(Evidence::new(index, record, requirement, what).with([began])))
+    }
+
     fn store(
         &mut self,
         index: usize,
@@ -173,6 +199,7 @@ impl<'h> DurabilityBook<'h> {
         topic: &'h Channel,
         id: MessageId,
     ) -> Result<(), Box<Evidence>> {
+        self.needs_opening(index, record, self.laws.log, "stored a message")?;
         self.messages_stored += 1;
         let ids = self.stored.entry((&record.host, topic.sequence())).or_default();
         let last = ids.last();
@@ -227,6 +254,7 @@ impl<'h> DurabilityBook<'h> {
     fn open(&mut self, host: &'h str) -> bool {
         let host = self.host(host);
         host.openings += 1;
+        host.untold = None;
         host.openings > 1
     }
 
@@ -239,8 +267,8 @@ impl<'h> DurabilityBook<'h> {
             let most = cursor_of(held, topic).max(configured).unwrap_or(Cursor(0));
             if *cursor > most {
                 let what = format!(
-                    "{host} resumes {topic} after {}, but its inbox holds nothing beyond {}: cursors were kept and \
-                        messages lost",
+                    "{host} resumes {topic} after {}, but its inbox holds nothing beyond {}: what lies between \
+                        would never come",
                     MessageId(cursor.0),
                     MessageId(most.0)
                 );
@@ -270,14 +298,22 @@ impl<'h> DurabilityBook<'h> {
         Err(Box::new(evidence))
     }
 
-    fn close(self) -> Verdict {
+    fn close(self, terms: &Terms) -> Verdict {
         if self.acknowledged + self.messages_stored + self.messages_committed == 0 {
             return Verdict::unknown("nothing was acknowledged or committed");
         }
+        let keeps = |host: &str| terms.cast.find(host).is_some_and(|member| member.abilities.stores);
+        let silent = self.hosts.iter().find_map(|(host, kept)| Some((*host, kept.untold?.1)));
+        if let Some((host, began)) = silent.filter(|(host, began)| keeps(host) && *began + OPENING_MAX < terms.end) {
+            let since = Readable(began);
+            return Verdict::unknown(format!("{host} has run since {since} and never told what its store holds"));
+        }
         let openings: u64 = self.hosts.values().map(|host| host.openings).sum();
+        let again: u64 = self.hosts.values().map(|host| host.openings.saturating_sub(1)).sum();
         Verdict::Pass {
             seen: format!(
-                "messages stored: {}, commits: {}, stores opened: {openings}; nothing that was said was lost",
+                "messages stored: {}, commits: {}, stores opened: {openings} (again: {again}); nothing that was said \
+                    was lost",
                 self.messages_stored, self.messages_committed
             ),
         }
@@ -344,7 +380,7 @@ mod tests {
     fn what_was_said_and_is_found_is_acquitted() {
         let script = deaths().event(NODE, log(3)).event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(1, 2));
         let seen = script.stored(alpha(), 4).committed(1, &[(alpha(), 3)]).acquitted_by(&DURABILITY);
-        assert!(seen.starts_with("messages stored: 4, commits: 3, stores opened: 4"), "{seen}");
+        assert!(seen.starts_with("messages stored: 4, commits: 3, stores opened: 4 (again: 2)"), "{seen}");
     }
 
     #[test]
@@ -378,7 +414,7 @@ mod tests {
     #[test]
     fn a_cursor_beyond_what_the_inbox_holds_is_condemned() {
         let evidence = deaths().event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(3, 2)).condemned_by(&DURABILITY);
-        assert!(evidence.what.ends_with("cursors were kept and messages lost"), "{}", evidence.what);
+        assert!(evidence.what.ends_with("what lies between would never come"), "{}", evidence.what);
     }
 
     #[test]
@@ -420,6 +456,17 @@ mod tests {
         began().event("world", ended(false)).acquitted_by(&DURABILITY);
         let failed = Event::StoreFailed { words: "its block 3 does not match".into() };
         began().event(NODE, failed).event("world", ended(true)).acquitted_by(&DURABILITY);
+    }
+
+    #[test]
+    fn a_process_that_keeps_messages_and_tells_of_no_opening_is_condemned() {
+        let began = |host: &str| Script::new().event(host, Event::ProcessBegan { incarnation: 1 });
+        assert_eq!(began(NODE).stored(alpha(), 1).condemned_by(&DURABILITY).requirement, "S4");
+        assert_eq!(began(CLIENT).committed(1, &[(alpha(), 1)]).condemned_by(&DURABILITY).requirement, "C3");
+        began(NODE).event(NODE, log(0)).stored(alpha(), 1).acquitted_by(&DURABILITY);
+        // The second process tells nothing, and keeps nothing either.
+        let again = deaths().event(NODE, Event::ProcessBegan { incarnation: 2 });
+        assert_eq!(again.puzzles(&DURABILITY), "node has run since 4s and never told what its store holds");
     }
 
     #[test]

@@ -90,6 +90,18 @@ impl<'h> Excuses<'h> {
         })
     }
 
+    /// Whether no fault of any kind, whomever it befell, can have had an effect between the two times: none began before
+    /// the second, or all were over long enough before the first for TCP to have tried again.
+    pub(crate) fn is_calm(&self, from: Duration, to: Duration) -> bool {
+        self.windows.iter().all(|window| {
+            let after = match window.fault.excuse() {
+                Excuse::Standstill { after } | Excuse::Late { after } => after,
+                Excuse::Nobody => Duration::ZERO,
+            };
+            window.began >= to || window.ended.saturating_add(after).saturating_add(RECOVERY) <= from
+        })
+    }
+
     /// How long after its end the fault still makes late what is under way between `client` and a node; none where it
     /// never does. Which proxy and which node are the client's is not known: each is taken for it.
     fn lag(&self, fault: &Fault, client: &str) -> Option<Duration> {
@@ -170,6 +182,14 @@ mod tests {
         assert!(excuses.disturbed(CLIENT, seconds(50), seconds(101)));
         assert!(excuses.disturbed(CLIENT, seconds(319), seconds(400)));
         assert!(!excuses.disturbed(CLIENT, seconds(320), seconds(400)));
+    }
+
+    #[test]
+    fn it_is_calm_before_every_fault_and_some_time_after_it() {
+        let history = struck(ProcessKill { point: None }.on(host("client-2")));
+        let excuses = Excuses::read(&history);
+        assert!(excuses.is_calm(seconds(10), seconds(100)) && excuses.is_calm(seconds(320), seconds(400)));
+        assert!(!excuses.is_calm(seconds(10), seconds(101)) && !excuses.is_calm(seconds(319), seconds(400)));
     }
 
     #[test]

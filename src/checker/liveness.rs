@@ -87,6 +87,9 @@ struct Attempt {
 #[derive(Default)]
 struct WatchedClient {
     attempt: Option<Attempt>,
+    /// A stream of its was opened, and one was welcomed.
+    opened: bool,
+    started: bool,
     /// The newest subscription that the tap knows of this host.
     stream: Option<TapStream>,
     /// The last thing that the tap passed to the client on it, by the tap's time.
@@ -191,12 +194,14 @@ impl<'h> Watch<'h> {
         self.opened += 1;
         let client = self.clients.entry(&record.host).or_default();
         let last = Sign { at: record.at, index };
+        client.opened = true;
         client.attempt = Some(Attempt { number, opened: index, started: false, last, condemned: false });
     }
 
     fn start(&mut self, index: usize, record: &'h Record, number: u64) {
         self.hear(index, record, Some(number), Duration::ZERO);
         let client = self.clients.entry(&record.host).or_default();
+        client.started = true;
         if let Some(attempt) = client.attempt.as_mut().filter(|attempt| attempt.number == number) {
             attempt.started = true;
         }
@@ -287,13 +292,15 @@ impl<'h> Watch<'h> {
         for host in hosts {
             self.check_silence(last, host, self.terms.end);
         }
+        let unseen = self.unseen();
         if let Some(evidence) = self.suspicion.close() {
             keep_earlier(&mut self.first, evidence);
         }
-        match self.first {
-            Some(evidence) => Verdict::Fail(evidence),
-            None if self.opened == 0 => Verdict::unknown("no client opened a stream"),
-            None => Verdict::Pass {
+        match (self.first, unseen) {
+            (Some(evidence), _) => Verdict::Fail(evidence),
+            (None, _) if self.opened == 0 => Verdict::unknown("no client opened a stream"),
+            (None, Some(unseen)) => Verdict::unknown(unseen),
+            (None, None) => Verdict::Pass {
                 seen: format!(
                     "streams opened: {}, longest silence: {}, given up by a watchdog: {} (healthy: 0), closed for \
                         want of a Pong: {} (the client's fault: 0)",
@@ -304,6 +311,20 @@ impl<'h> Watch<'h> {
                 ),
             },
         }
+    }
+}
+
+impl Watch<'_> {
+    /// What of the evidence never arrived, of any follower.
+    fn unseen(&self) -> Option<String> {
+        self.terms.followers.iter().find_map(|(host, _)| {
+            let client = self.clients.get(&**host).filter(|client| client.opened);
+            let Some(client) = client else { return Some(format!("{host} never opened a stream")) };
+            let tapped = self.terms.cast.find(host).is_some_and(|member| member.abilities.streams);
+            (tapped && client.started && client.stream.is_none()).then(|| {
+                format!("the proxy saw no stream of {host}, so nothing was judged of its Pongs and of healthy streams")
+            })
+        })
     }
 }
 
@@ -367,6 +388,17 @@ mod tests {
     }
 
     #[test]
+    fn a_client_of_which_nothing_was_seen_leaves_it_unknown() {
+        let history = Script::new().history();
+        let mut terms = terms(&history).expect("a script has terms").clone();
+        terms.followers.push(("client-2".into(), Vec::new()));
+        let idle = Script::on(terms).at(1.0).opened(1).tap_opened(STREAM).at(80.0).ended(1);
+        assert_eq!(idle.puzzles(&LIVENESS), "client-2 never opened a stream");
+        let untapped = Script::new().at(1.0).opened(1).started(1).at(80.0).ended(1);
+        assert!(untapped.puzzles(&LIVENESS).starts_with("the proxy saw no stream of client-1"));
+    }
+
+    #[test]
     fn a_dead_stream_that_is_held_to_the_end_is_condemned_when_the_bound_ran_out() {
         let evidence = beaten(running(), 1, 4).condemned_by(&LIVENESS);
         // Last passed at 90 s; travel 50 ms, three intervals of 30 s, 1.1 s of slack.
@@ -409,7 +441,7 @@ mod tests {
         let history = Script::new().history();
         let mut terms = terms(&history).expect("a script has terms").clone();
         terms.keepalive = Duration::from_secs(5);
-        let script = || Script::on(terms.clone()).at(1.0).opened(1);
+        let script = || Script::on(terms.clone()).at(1.0).opened(1).tap_opened(STREAM);
         script().at(91.0).ended(1).acquitted_by(&LIVENESS);
         assert_eq!(script().at(95.0).ended(1).condemned_by(&LIVENESS).at, Duration::from_millis(92_100));
         script().at(1.5).started(1).at(17.0).ended(1).acquitted_by(&LIVENESS);

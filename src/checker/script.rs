@@ -9,7 +9,7 @@ use crate::checker::{Checker, Evidence, Verdict};
 use crate::fault::Kind;
 use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
 use crate::fault::{Between, Clause, Fault, Origin, Way};
-use crate::history::{Beat, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
+use crate::history::{Beat, Bounds, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::settings::Fleet;
 use crate::subject::xmtp::wire::{MutateId, SUBSCRIBE_PATH, Tag};
@@ -68,8 +68,8 @@ pub(crate) fn partition(one: &str, other: &str) -> Fault {
 
 /// Enough of each role for every test; nodes and proxies carry the streams of all.
 fn cast() -> Cast {
-    let one = Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 1, visitors: 1 }.cast();
-    let many = Fleet { nodes: 3, proxies: 3, clients: 0, publishers: 0, visitors: 0 }.cast();
+    let one = Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 1, visitors: 1, examiners: 0 }.cast();
+    let many = Fleet { nodes: 3, proxies: 3, clients: 0, publishers: 0, visitors: 0, examiners: 0 }.cast();
     Cast::new(one.members().iter().chain(many.members()).cloned().collect())
 }
 
@@ -92,6 +92,8 @@ impl Script {
             end: Duration::from_secs(700),
             followers: vec![(CLIENT.into(), adds)],
             cast: cast(),
+            bounds: Bounds::Usual,
+            consume: Duration::ZERO,
             denied: Vec::new(),
         })
     }
@@ -108,6 +110,22 @@ impl Script {
     pub(crate) fn event(mut self, host: &str, event: Event) -> Self {
         self.history.append(self.now, &HostName::from(host), event);
         self
+    }
+
+    /// A process begins on each host, and those that have a store tell that it is empty.
+    pub(crate) fn all_begin(self) -> Self {
+        cast().members().iter().fold(self, |script, member| {
+            let script = script.event(&member.name, Event::ProcessBegan { incarnation: 1 });
+            match (member.abilities.stores, member.abilities.carries) {
+                (true, true) => script.event(&member.name, Event::LogOpened { heads: Vec::new() }),
+                (true, false) => script.event(&member.name, Event::InboxOpened { cursors: Vec::new() }),
+                (false, _) => script,
+            }
+        })
+    }
+
+    pub(crate) fn dialing(self, attempt: u64) -> Self {
+        self.event(CLIENT, Event::Dialing { attempt })
     }
 
     pub(crate) fn stored(self, topic: Channel, id: u64) -> Self {

@@ -3,9 +3,10 @@
 //! Refuses to know what it runs. It judges any subject: a trial whose program has failed ends there, and what the other
 //! judges would have seen later nobody knows.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::checker::judge::Checker;
+use crate::checker::judge::{Checker, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
 use crate::history::{Event, History, Record};
@@ -45,10 +46,14 @@ impl Checker for Stability {
             }
             return Verdict::Fail(Evidence::new(index, failed, RUNS, what));
         }
-        let began = records.iter().filter(|record| matches!(record.event, Event::ProcessBegan { .. })).count();
-        match began {
-            0 => Verdict::unknown("no process began"),
-            began => Verdict::Pass { seen: format!("processes: {began}; each ran until it was halted") },
+        let began = || records.iter().filter(|record| matches!(record.event, Event::ProcessBegan { .. }));
+        let hosts: BTreeSet<&str> = began().map(|record| &*record.host).collect();
+        let cast = terms(history).map(|terms| &terms.cast);
+        let absent = cast.and_then(|cast| cast.those(|member| !hosts.contains(&*member.name)).next());
+        match (began().count(), absent) {
+            (0, _) => Verdict::unknown("no process began"),
+            (_, Some(absent)) => Verdict::unknown(format!("no process began on {}", absent.name)),
+            (began, None) => Verdict::Pass { seen: format!("processes: {began}; each ran until it was halted") },
         }
     }
 }
@@ -96,13 +101,15 @@ mod tests {
 
     #[test]
     fn programs_that_ran_until_they_were_halted_are_acquitted() {
-        assert_eq!(began().acquitted_by(&Stability), "processes: 1; each ran until it was halted");
-        began().event(CLIENT, Event::ProcessKilled).acquitted_by(&Stability);
+        let all = Script::new().all_begin();
+        assert_eq!(all.acquitted_by(&Stability), "processes: 12; each ran until it was halted");
+        Script::new().all_begin().event(CLIENT, Event::ProcessKilled).acquitted_by(&Stability);
     }
 
     #[test]
     fn a_history_without_a_process_is_unknown() {
         assert_eq!(Script::new().puzzles(&Stability), "no process began");
+        assert_eq!(began().puzzles(&Stability), "no process began on node");
     }
 
     #[test]

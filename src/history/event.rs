@@ -67,6 +67,17 @@ pub enum ProgramFailure {
     Looped,
 }
 
+/// What an examiner found of a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Examined {
+    /// It is kept.
+    Kept,
+    /// It is broken.
+    Broken,
+    /// Nobody can tell.
+    Open,
+}
+
 /// Why a client's attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum EndCause {
@@ -126,6 +137,22 @@ pub enum Beat {
     },
 }
 
+/// What the servers of a trial grant to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Bounds {
+    /// As much as they do by default.
+    Usual,
+    /// Less, in some of their bounds.
+    Lowered,
+}
+
+impl Bounds {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn are_usual(&self) -> bool {
+        *self == Bounds::Usual
+    }
+}
+
 /// The terms on which a trial is judged: the head of every history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Terms {
@@ -145,6 +172,12 @@ pub struct Terms {
     pub followers: Vec<(HostName, Vec<Position>)>,
     /// Who takes part, and what each can do.
     pub cast: Cast,
+    /// The servers grant less than they usually do: a stream may end at a bound.
+    #[serde(skip_serializing_if = "Bounds::are_usual")]
+    pub bounds: Bounds,
+    /// How long an application takes for each batch.
+    #[serde(skip_serializing_if = "Duration::is_zero")]
+    pub consume: Duration,
     /// What nobody may follow; it is left out of digests where nothing is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<Channel>,
@@ -329,6 +362,24 @@ pub enum Event {
     ProgramFailed {
         /// How.
         how: ProgramFailure,
+        /// In words.
+        words: Words,
+    },
+    /// The producer was told that the message is not stored, or never sent it (host: its producer).
+    ProduceRefused {
+        /// The channel.
+        channel: Channel,
+        /// A hash of the message's data.
+        key: u64,
+        /// Why, in words.
+        words: Words,
+    },
+    /// An examiner looked at what a server does (host: the examiner).
+    Examined {
+        /// The number of the requirement.
+        requirement: String,
+        /// What it found.
+        found: Examined,
         /// In words.
         words: Words,
     },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::channel::Position;
 use crate::fault::Way;
 use crate::grammar::Readable;
-use crate::history::{Beat, CloseReason, Event, Fate};
+use crate::history::{Beat, CloseReason, Event, Examined, Fate};
 
 /// So many topics or messages are named before the rest is counted: a line stays a line.
 const NAMED: usize = 4;
@@ -44,6 +44,10 @@ fn describe(event: &Event) -> String {
         Event::ProduceFailed { channel, key, words } => {
             format!("does not know what became of {key:016x} for {channel}: {words}")
         }
+        Event::ProduceRefused { channel, key, words } => {
+            format!("is told that {key:016x} is not stored in {channel}: {words}")
+        }
+        Event::Examined { requirement, found, words } => format!("finds {requirement} {}: {words}", finding(*found)),
         Event::Stored { channel, id, key } => format!("stores {channel} {id} ({key:016x})"),
         Event::StreamOpened { stream } => format!("opens subscription {stream}"),
         Event::StreamClosed { stream, reason } => format!("closes subscription {stream}: {}", close_reason(reason)),
@@ -68,6 +72,14 @@ fn describe(event: &Event) -> String {
         Event::Ended { attempt, words, .. } => format!("attempt {attempt} ends: {words}"),
         Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),
         Event::Beat { beat, .. } => describe_beat(*beat),
+    }
+}
+
+fn finding(found: Examined) -> &'static str {
+    match found {
+        Examined::Kept => "kept",
+        Examined::Broken => "broken",
+        Examined::Open => "not to be judged",
     }
 }
 

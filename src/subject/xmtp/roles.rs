@@ -9,8 +9,10 @@ use tokio::time::Instant;
 
 use crate::cast::HostName;
 use crate::env::{Address, Env};
+use crate::history::{Event, Examined};
 use crate::subject::xmtp::client::{self, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig};
-use crate::subject::xmtp::node::{self, NodeConfig, NodeHooks};
+use crate::subject::xmtp::conformance::{self, Bound, ConformSettings, RowResult};
+use crate::subject::xmtp::node::{self, NodeConfig, NodeHooks, NodeLimits, RateLimit};
 use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
@@ -33,6 +35,7 @@ pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<
         Box::new(publishers),
         Box::new(ClientRole(settings.clone())),
         Box::new(VisitorRole { settings: settings.clone(), times }),
+        Box::new(ExaminerRole(settings.clone())),
     ]
 }
 
@@ -57,7 +60,7 @@ impl Role for NodeRole {
             port: NODE_PORT,
             keepalive: self.0.node.keepalive,
             pong_deadline: self.0.node.pong_deadline,
-            limits: self.0.node.limits.clone(),
+            limits: limits(&self.0),
             quirk: self.0.node.quirk,
         };
         let authorizer = Arc::new(self.0.node.authorizer());
@@ -199,6 +202,72 @@ impl Role for VisitorRole {
             }
         })
     }
+}
+
+struct ExaminerRole(Arc<XmtpSettings>);
+
+impl Role for ExaminerRole {
+    fn hosts(&self) -> Vec<HostName> {
+        (1..=self.0.fleet.examiners).map(|number| self.0.fleet.examiner(number)).collect()
+    }
+
+    fn entrance(&self) -> Entrance {
+        Entrance::Prepared
+    }
+
+    fn program(&self, number: u32, seat: &mut Seat) -> Program {
+        let proxy = self.0.fleet.proxy(self.0.fleet.proxy_of(number));
+        let address = Address::new(&*proxy, PROXY_PORT);
+        let bounds = EXAMINED_BOUNDS.iter().map(|(bound, most)| (*bound, usize::from(*most))).collect();
+        let settings = ConformSettings { bounds, ..ConformSettings::new(address) };
+        let recorder = seat.recorder.clone();
+        program(move |env: Env| {
+            let (settings, recorder) = (settings.clone(), recorder.begin_life());
+            async move {
+                let judged = conformance::conform(env, settings, &examined(), |_, _| ()).await;
+                for row in judged.map_err(|error| format!("failed to {error}"))?.rows {
+                    let found = match row.result {
+                        RowResult::Pass => Examined::Kept,
+                        RowResult::NotJudged => Examined::Open,
+                        RowResult::Violation => Examined::Broken,
+                    };
+                    let words = format!("{}: {}", row.title, row.evidence).into();
+                    recorder.record(Event::Examined { requirement: row.requirement.to_owned(), found, words });
+                }
+                Ok(())
+            }
+        })
+    }
+}
+
+/// Everything but S7: nodes of a trial refuse no topic to anybody.
+fn examined() -> Vec<String> {
+    conformance::requirements().into_iter().filter(|number| *number != "S7").map(str::to_owned).collect()
+}
+
+/// The bounds of a node that is examined: so low that an examiner goes over each in a moment.
+const EXAMINED_BOUNDS: &[(Bound, u16)] = &[
+    (Bound::Adds, 40),
+    (Bound::Topics, 100),
+    (Bound::Waves, 8),
+    (Bound::Mutates, 64),
+    (Bound::Pings, 16),
+    (Bound::Pending, 512),
+];
+
+fn limits(settings: &XmtpSettings) -> NodeLimits {
+    let usual = settings.node.limits.clone();
+    if settings.fleet.examiners == 0 {
+        return usual;
+    }
+    EXAMINED_BOUNDS.iter().fold(usual, |limits, (bound, most)| match bound {
+        Bound::Adds => NodeLimits { adds: (*most).into(), ..limits },
+        Bound::Topics => NodeLimits { subscriptions: (*most).into(), ..limits },
+        Bound::Waves => NodeLimits { waves: (*most).into(), ..limits },
+        Bound::Mutates => NodeLimits { mutates: RateLimit { burst: (*most).into(), per_second: 10 }, ..limits },
+        Bound::Pings => NodeLimits { client_pings: RateLimit { burst: (*most).into(), per_second: 4 }, ..limits },
+        Bound::Pending => NodeLimits { pending_messages: (*most).into(), ..limits },
+    })
 }
 
 /// What one publisher does.

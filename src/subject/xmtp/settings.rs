@@ -14,6 +14,8 @@ use std::time::Duration;
 use crate::cast::{Abilities, Cast, HostName, Member};
 use crate::env::TcpOptions;
 use crate::grammar::Rate;
+use crate::history::Bounds;
+use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
@@ -55,6 +57,12 @@ impl XmtpSettings {
         self.workload.all_topics()
     }
 
+    /// What the nodes grant to a stream.
+    #[must_use]
+    pub(crate) fn bounds(&self) -> Bounds {
+        if self.node.limits == NodeLimits::default() { Bounds::Usual } else { Bounds::Lowered }
+    }
+
     /// Those that the nodes deny to everybody.
     #[must_use]
     pub(crate) fn denied(&self) -> Vec<Topic> {
@@ -92,6 +100,8 @@ pub struct Fleet {
     pub publishers: u32,
     /// How many hosts keep nothing, and change their topics in mid-stream.
     pub visitors: u32,
+    /// How many hosts examine a node.
+    pub examiners: u32,
 }
 
 impl Fleet {
@@ -102,7 +112,7 @@ impl Fleet {
         let node = Abilities { stores: true, accepts: true, carries: true, ..plain };
         let proxy = Abilities { accepts: true, carries: true, ..plain };
         let client = Abilities { stores: true, recovers: true, streams: true, ..plain };
-        let publisher = Abilities { streams: true, ..plain }; // and a visitor
+        let publisher = Abilities { streams: true, ..plain }; // and a visitor, and an examiner
         let member =
             |name, abilities, dials: Option<HostName>| Member { name, abilities, dials: dials.into_iter().collect() };
         let behind = |number| Some(self.proxy(self.proxy_of(number)));
@@ -112,7 +122,9 @@ impl Fleet {
         let clients = (1..=self.clients).map(|number| member(self.client(number), client, behind(number)));
         let publishers = (1..=self.publishers).map(|number| member(self.publisher(number), publisher, behind(number)));
         let visitors = (1..=self.visitors).map(|number| member(self.visitor(number), publisher, behind(number)));
-        Cast::new(nodes.chain(proxies).chain(clients).chain(publishers).chain(visitors).collect())
+        let examiners = (1..=self.examiners).map(|number| member(self.examiner(number), publisher, behind(number)));
+        let people = clients.chain(publishers).chain(visitors).chain(examiners);
+        Cast::new(nodes.chain(proxies).chain(people).collect())
     }
 
     /// The name of a node: the only one has no number.
@@ -143,6 +155,12 @@ impl Fleet {
     #[must_use]
     pub fn visitor(self, number: u32) -> HostName {
         HostName::numbered(VISITOR, number)
+    }
+
+    /// The name of an examiner.
+    #[must_use]
+    pub fn examiner(self, number: u32) -> HostName {
+        HostName::numbered(EXAMINER, number)
     }
 
     /// The number of the proxy that the client, publisher or visitor of that number uses.

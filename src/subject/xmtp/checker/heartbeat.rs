@@ -17,13 +17,19 @@ use crate::checker::{Checker, Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
+use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::frame::XmtpFrame;
-use crate::subject::xmtp::spec::{S6, T2, T3, T4};
+use crate::subject::xmtp::spec::{S1, S6, T2, T3, T4};
 
 /// What a short interval leaves for the way, beyond half of it.
 const SLACK: Duration = Duration::from_secs(1);
 /// The least that a long way may take beyond the interval: a segment that is lost a few times in a row.
 const LATE_MIN: Duration = Duration::from_secs(5);
+
+/// How long the first frame of a stream may take on a healthy way: dialing through a proxy, a lost segment or two.
+const WELCOME_MAX: Duration = Duration::from_secs(10);
+/// Intervals go over the wire in milliseconds.
+const WIRE_UNIT: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub struct Heartbeat;
@@ -34,11 +40,12 @@ impl Checker for Heartbeat {
     }
 
     fn promises(&self) -> &'static str {
-        "A node pings an idle stream in time and not before, and closes none for want of a Pong that came."
+        "A node welcomes a stream at once with the interval that it keeps, pings an idle one in time and not before, \
+            and closes none for want of a Pong that came."
     }
 
     fn cites(&self) -> &'static [Requirement] {
-        &[S6, T2, T3, T4]
+        &[S1, S6, T2, T3, T4]
     }
 
     fn judge(&self, history: &History) -> Verdict {
@@ -64,6 +71,8 @@ struct Sent {
 /// An open stream.
 struct HeardStream<'h> {
     host: &'h str,
+    /// When the tap saw it open, and its record.
+    opened: (Duration, usize),
     /// The last frame that went on to the client.
     last: Option<Sent>,
     /// When the last Ping went on to the client, unless a Pong came back since.
@@ -77,6 +86,8 @@ struct HeartbeatBook<'h> {
     /// A node may have a stream whose client is gone, or is about to.
     bereft: bool,
     opened: u64,
+    /// Silences that were measured.
+    judged: u64,
     pings: u64,
     reaped: u64,
 }
@@ -84,7 +95,9 @@ struct HeartbeatBook<'h> {
 impl<'h> HeartbeatBook<'h> {
     fn new(terms: &'h Terms, excuses: Excuses<'h>) -> Self {
         let streams = BTreeMap::new();
-        HeartbeatBook { terms, excuses, streams, bereft: false, opened: 0, pings: 0, reaped: 0 }
+        // An examiner lets streams die on purpose, and no tap tells of them.
+        let bereft = !terms.cast.of_role(EXAMINER).is_empty();
+        HeartbeatBook { terms, excuses, streams, bereft, opened: 0, judged: 0, pings: 0, reaped: 0 }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
@@ -92,7 +105,8 @@ impl<'h> HeartbeatBook<'h> {
         match &record.event {
             Event::TapOpened { stream, .. } => {
                 self.opened += 1;
-                self.streams.insert(*stream, HeardStream { host: &record.host, last: None, unanswered: None });
+                let opened = (record.at, index);
+                self.streams.insert(*stream, HeardStream { host: &record.host, opened, last: None, unanswered: None });
             }
             Event::TapClosed { stream } => return self.end(index, record, |(at, _)| at == stream),
             Event::Ended { .. } => {
@@ -108,6 +122,9 @@ impl<'h> HeartbeatBook<'h> {
             Event::StreamClosed { reason: CloseReason::Reaped, .. } => return self.reap(index, record),
             Event::Tapped { stream, way, fate, frame } => {
                 let is_delivery = matches!(XmtpFrame::of(frame), Some(XmtpFrame::Delivery { .. }));
+                if let Some(XmtpFrame::Started { keepalive }) = XmtpFrame::of(frame) {
+                    self.check_interval(index, record, *stream, *keepalive)?;
+                }
                 return self.pass(index, record, *stream, (*way, *fate), is_delivery);
             }
             Event::Beat { beat: Beat::Ping { stream, way, fate }, .. } => {
@@ -146,6 +163,7 @@ impl<'h> HeartbeatBook<'h> {
             && let Some(held) = self.streams.get(&stream)
         {
             self.check_silence(index, stream, held, record.at)?;
+            self.judged += u64::from(held.last.is_some());
             let last = Some(Sent { at: record.until, index, is_delivery });
             self.streams.entry(stream).and_modify(|held| held.last = last);
         }
@@ -197,7 +215,10 @@ impl<'h> HeartbeatBook<'h> {
         held: &HeardStream<'h>,
         now: Duration,
     ) -> Result<(), Box<Evidence>> {
-        let Some(last) = held.last.filter(|last| !last.is_delivery) else { return Ok(()) };
+        let Some(last) = held.last else { return self.check_welcome(index, stream, held, now) };
+        if last.is_delivery {
+            return Ok(());
+        }
         let keepalive = self.terms.keepalive;
         let allowed = keepalive + LATE_MIN.max(keepalive / 2) + self.terms.travel * 2;
         let silent = now.saturating_sub(last.at);
@@ -223,6 +244,58 @@ impl<'h> HeartbeatBook<'h> {
         Err(Box::new(evidence.with([index])))
     }
 
+    /// Nothing has come on a stream yet: its first frame goes out at once (S1), on whatever way is free of faults.
+    fn check_welcome(
+        &self,
+        index: usize,
+        stream: TapStream,
+        held: &HeardStream<'h>,
+        now: Duration,
+    ) -> Result<(), Box<Evidence>> {
+        let (opened, record) = held.opened;
+        let allowed = WELCOME_MAX + self.terms.travel * 4;
+        if now.saturating_sub(opened) <= allowed || !self.excuses.is_calm(opened, opened + allowed) {
+            return Ok(());
+        }
+        let what = format!(
+            "nothing came to {} on {stream} within {} of its opening; a node sends Started at once",
+            held.host,
+            Readable(allowed)
+        );
+        let evidence = Evidence {
+            at: opened + allowed,
+            requirement: S1.number.to_owned(),
+            host: held.host.to_owned(),
+            topic: None,
+            id: None,
+            what,
+            records: vec![record],
+        };
+        Err(Box::new(evidence.with([index])))
+    }
+
+    /// Started names the interval that the node keeps (S1); below the wire's unit it keeps none.
+    fn check_interval(
+        &self,
+        index: usize,
+        record: &Record,
+        stream: TapStream,
+        advertised: Option<Duration>,
+    ) -> Result<(), Box<Evidence>> {
+        let keeps = self.terms.keepalive;
+        let told = advertised.unwrap_or_default();
+        if told <= keeps && keeps - told < WIRE_UNIT {
+            return Ok(());
+        }
+        let what = format!(
+            "the node told {} on {stream} that it pings every {}, and its interval is {}",
+            record.host,
+            Readable(told),
+            Readable(keeps)
+        );
+        Err(Box::new(Evidence::new(index, record, S1, what)))
+    }
+
     /// A node closed a stream for want of a Pong: somebody must owe one.
     fn reap(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         self.reaped += 1;
@@ -245,6 +318,9 @@ impl<'h> HeartbeatBook<'h> {
         }
         match self.opened {
             0 => Verdict::unknown("no client opened a stream"),
+            opened if self.judged == 0 => {
+                Verdict::unknown(format!("of {opened} streams none brought two frames that could be compared"))
+            }
             opened => Verdict::Pass {
                 seen: format!(
                     "streams: {opened}, Pings to clients: {}, none early or missing; closed for want of a Pong: {}",
@@ -290,6 +366,27 @@ mod tests {
     fn a_history_without_streams_is_unknown() {
         assert_eq!(Script::new().puzzles(&Heartbeat), "no client opened a stream");
         assert_eq!(Heartbeat.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    #[test]
+    fn a_stream_on_which_nothing_comes_is_condemned_unless_there_is_a_fault() {
+        let opened = || Script::new().at(1.0).opened(1).tap_opened(STREAM).at(30.0);
+        let evidence = opened().ended(1).condemned_by(&Heartbeat);
+        assert_eq!((evidence.requirement.as_str(), evidence.at), ("S1", Duration::from_millis(11_200)));
+        let cut = Script::new().fault_begins(1, partition(CLIENT, "proxy")).at(1.0).opened(1).tap_opened(STREAM);
+        assert!(cut.at(30.0).ended(1).puzzles(&Heartbeat).contains("none brought two frames"));
+        assert!(opened().node_starts().condemned_by(&Heartbeat).what.contains("at once"));
+    }
+
+    #[test]
+    fn a_node_that_tells_another_interval_than_its_own_is_condemned() {
+        for keepalive in [None, Some(Duration::from_secs(60)), Some(Duration::from_secs(10))] {
+            let started =
+                Script::new().at(1.0).opened(1).tap_opened(STREAM).node_sends(XmtpFrame::Started { keepalive });
+            let evidence = started.condemned_by(&Heartbeat);
+            assert_eq!(evidence.requirement, "S1");
+            assert!(evidence.what.starts_with("the node told client-1"), "{}", evidence.what);
+        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! The judges of this subject: the generic ones with its requirements, and two of its own.
+//! The judges of this subject: the generic ones with its requirements, and three of its own.
 
 mod bench;
 mod denials;
 mod heartbeat;
+mod latency;
 mod shelf;
 mod stream_model;
 mod topic_state;
 mod waves;
 
-pub use bench::{ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, LIVENESS};
+pub use bench::{ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, EXAMINATION, EXAMINER, LIVENESS, PUBLISHING, UPKEEP};
 pub use heartbeat::Heartbeat;
+pub use latency::Latency;
 pub use waves::Waves;

@@ -77,7 +77,13 @@ pub(crate) struct StreamModel<'h> {
     completed: BTreeMap<MutateId, usize>,
     topics: BTreeMap<&'h Channel, TopicState>,
     live: Newest<'h>,
+    /// Pings since the last other frame: each tells of an interval in which the node had nothing to send.
+    rests: u64,
 }
+
+/// A node that owes a wave and pings so often with nothing in between has forgotten it. A Ping may overtake the frames
+/// that wait for a slow reader, and the next may be due before they are read: two prove nothing.
+const RESTS_MAX: u64 = 3;
 
 impl<'h> StreamModel<'h> {
     /// The client sent a frame, and the proxy passed it on.
@@ -100,6 +106,7 @@ impl<'h> StreamModel<'h> {
 
     /// The node, which has stored what is on the shelf, sent a frame, whether or not the proxy passed it on.
     pub(crate) fn response(&mut self, index: usize, frame: &'h XmtpFrame, shelf: &Shelf<'h>) -> Judged {
+        self.rests = 0;
         if let XmtpFrame::Started { .. } = frame {
             return match self.started.replace(index) {
                 None => Ok(()),
@@ -118,6 +125,21 @@ impl<'h> StreamModel<'h> {
                 Err(Breach::new(S10, "the node sent a frame that only a client may send".to_owned()))
             }
             XmtpFrame::Started { .. } => Ok(()),
+        }
+    }
+
+    /// The node sent so many Pings: it was idle for as many intervals.
+    pub(crate) fn rest(&mut self, pings: u64) -> Judged {
+        self.rests += pings;
+        match self.open.first() {
+            Some(owed) if self.rests >= RESTS_MAX => {
+                let what = format!(
+                    "the node pinged {} times and sent nothing else though {} is unanswered",
+                    self.rests, owed.id
+                );
+                Err(Breach::new(S9, what).with([owed.index]))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -143,6 +165,7 @@ impl<'h> StreamModel<'h> {
             let what = format!("the client sent {id} while the wave of that id was in flight");
             return Err(Breach::new(S3, what).with([held.index]));
         }
+        self.rests = 0;
         self.mutates += 1;
         let serial = self.mutates;
         for (topic, (removes, adds)) in changes(adds, removes) {

@@ -66,7 +66,7 @@ impl<'h> WaveBook<'h> {
                 (*stream, self.tap(index, *stream, (*way, *fate), frame))
             }
             Event::Beat { beat, .. } => match beat {
-                Beat::Ping { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Ping")),
+                Beat::Ping { stream, way: Way::ToClient, .. } => (*stream, self.ping(*stream, record.count)),
                 Beat::Pong { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Pong")),
                 Beat::Ping { way: Way::ToNode, .. }
                 | Beat::Pong { way: Way::ToNode, .. }
@@ -80,6 +80,11 @@ impl<'h> WaveBook<'h> {
 
     fn beat(&mut self, stream: TapStream, what: &str) -> Judged {
         self.streams.entry(stream).or_default().needs_started(what)
+    }
+
+    fn ping(&mut self, stream: TapStream, count: u64) -> Judged {
+        self.beat(stream, "a Ping")?;
+        self.streams.entry(stream).or_default().rest(count)
     }
 
     fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
@@ -103,6 +108,12 @@ impl<'h> WaveBook<'h> {
     fn close(self) -> Verdict {
         if self.mutates == 0 {
             return Verdict::unknown("no Mutate reached the node");
+        }
+        if self.completions == 0 {
+            return Verdict::unknown(format!("of {} Mutates the proxy saw none answered", self.mutates));
+        }
+        if self.waves + self.live == 0 {
+            return Verdict::unknown("the proxy saw no message on any stream");
         }
         let denied = match self.denials.asked() {
             0 => String::new(),
@@ -178,6 +189,25 @@ mod tests {
     fn a_history_without_a_mutate_is_unknown() {
         assert_eq!(Waves.judge(&History::default()), Verdict::unknown("no Mutate reached the node"));
         assert!(Script::new().node_starts().puzzles(&Waves).contains("no Mutate"));
+    }
+
+    #[test]
+    fn without_an_answer_or_a_message_it_is_unknown() {
+        assert!(replaying().puzzles(&Waves).contains("none answered"));
+        let empty = replaying().topics_live(&[alpha()]).complete(1);
+        assert!(empty.puzzles(&Waves).contains("no message"));
+    }
+
+    #[test]
+    fn a_node_that_rests_though_it_owes_a_wave_is_condemned() {
+        let ping = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+        let pinged = |script: Script, times: u32| {
+            (0..times).fold(script, |script, n| script.at(f64::from(n) * 30.0 + 40.0).beat(CLIENT, ping))
+        };
+        let evidence = breaks(pinged(replaying().wave(1, &[(alpha(), 3)]), 3), "S9", "though mutate 1 is unanswered");
+        assert_eq!(evidence.records, [2, 4]);
+        pinged(replaying().wave(1, &[(alpha(), 3)]), 2).topics_live(&[alpha()]).complete(1).acquitted_by(&Waves);
+        pinged(live(), 20).acquitted_by(&Waves);
     }
 
     #[test]
@@ -348,7 +378,7 @@ mod tests {
     #[test]
     fn duplicate_adds_start_from_the_lowest_cursor() {
         let script = Script::new().node_starts().mutate(1, &[(alpha(), 5), (alpha(), 2)], &[]);
-        script.wave(1, &[(alpha(), 3)]).acquitted_by(&Waves);
+        script.wave(1, &[(alpha(), 3)]).topics_live(&[alpha()]).complete(1).acquitted_by(&Waves);
     }
 
     #[test]

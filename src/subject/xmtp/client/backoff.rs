@@ -31,7 +31,7 @@ impl ClientBackoff {
     /// The delay after an attempt whose stream was up for `uptime`: drawn from zero to the step, both
     /// included, so that clients that fell together do not return together.
     pub(crate) fn next_delay(&mut self, uptime: Duration, dice: &mut Dice) -> Duration {
-        if uptime >= self.config.stable_after {
+        if uptime >= self.config.stable_after || self.quirk == Some(ClientQuirk::BackoffWithoutDoubling) {
             self.step = self.config.floor.min(self.config.ceiling);
         }
         let step = self.step;

@@ -30,5 +30,15 @@ quirks! {
         CursorFirst = "cursor-first",
         /// Where its inbox does not open, the client tries again at once, for ever, and waits for nothing.
         SpinsWithoutInbox = "spins-without-inbox",
+        /// Every delay before a reconnect is drawn from the first step, however many attempts have failed (against C5).
+        BackoffWithoutDoubling = "backoff-without-doubling",
+        /// When its first stream has ended, the client dials no more (against C3).
+        StopsAfterEnding = "stops-after-ending",
+        /// A stream is given up after a minute, however healthy (against C4).
+        LeavesHealthyStreams = "leaves-healthy-streams",
+        /// Each attempt opens a second stream beside the first (against C4).
+        OpensTwice = "opens-twice",
+        /// What has arrived is processed when the next thing arrives (against C3).
+        ProcessesLate = "processes-late",
     }
 }

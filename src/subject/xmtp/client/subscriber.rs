@@ -35,6 +35,9 @@ use crate::subject::xmtp::wire::Message;
 /// of what the event channel holds, so that a replay costs few transactions and a crash repeats little.
 pub(crate) const BATCH_EVENTS_MAX: usize = 256;
 
+/// The quirk `leaves-healthy-streams` gives a stream so long.
+const HEALTHY_FOR: Duration = Duration::from_secs(60);
+
 /// How long a node that does not serve Subscribe is followed by the older calls before Subscribe is tried again (C6):
 /// nodes are replaced by newer ones within a deployment, and an attempt in vain costs one round trip.
 const OLDER_CALLS_FOR: Duration = Duration::from_secs(600);
@@ -173,14 +176,26 @@ impl<A: Application> Subscriber<A> {
         let resume = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
         let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
         let initial = split(resume, self.topics_per_mutate, &mut self.ids);
+        let _second = match self.settings.quirk {
+            Some(ClientQuirk::OpensTwice) => Some(link.client().subscribe(tokio_stream::pending()).await),
+            _ => None,
+        };
         let mut connection = ClientConnection::open(link, initial, self.settings.clone());
+        let opened = Instant::now();
+        let mut late = Vec::new();
         loop {
-            let events = connection.next_batch(BATCH_EVENTS_MAX).await;
+            let mut events = connection.next_batch(BATCH_EVENTS_MAX).await;
             if events.is_empty() {
                 return Ok(connection.ending().await);
             }
             self.remember_interval(&events);
+            if self.settings.quirk == Some(ClientQuirk::ProcessesLate) {
+                std::mem::swap(&mut late, &mut events);
+            }
             self.take(events).await?;
+            if self.settings.quirk == Some(ClientQuirk::LeavesHealthyStreams) && opened.elapsed() > HEALTHY_FOR {
+                return Ok(ClientEnding { cause: Cause::StreamEnded, uptime: opened.elapsed() });
+            }
         }
     }
 
@@ -210,6 +225,9 @@ impl<A: Application> Subscriber<A> {
     async fn back_off(&mut self, uptime: Duration) {
         if self.settings.quirk == Some(ClientQuirk::SpinsWithoutInbox) && !self.intake.is_open() {
             return;
+        }
+        if self.settings.quirk == Some(ClientQuirk::StopsAfterEnding) {
+            std::future::pending::<()>().await;
         }
         let delay = self.backoff.next_delay(uptime, &mut self.dice);
         self.notice(ClientNotice::BackingOff { attempt: self.settings.attempt, delay });

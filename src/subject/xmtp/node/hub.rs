@@ -153,6 +153,11 @@ impl Interest {
         self.wake.notified().await;
     }
 
+    /// Whether exactly one message waits.
+    pub(crate) fn has_one(&self) -> bool {
+        self.hub.routes().queues.get(&self.stream).is_some_and(|queue| queue.waiting.len() == 1)
+    }
+
     /// Takes the oldest messages that wait, as far as the budget goes, in the order of publication.
     pub(crate) fn take(&self, mut budget: Budget) -> Vec<Arc<Message>> {
         let mut routes = self.hub.routes();

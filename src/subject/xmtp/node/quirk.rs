@@ -38,6 +38,20 @@ quirks! {
         StaysInWave = "stays-in-wave",
         /// What was to be caught up only goes on live (against S11).
         BoundedGoesLive = "bounded-goes-live",
+        /// Started names twice the interval that the node keeps (against S1).
+        AdvertisesAnotherInterval = "advertises-another-interval",
+        /// No Started is sent: a stream begins with what comes first (against S1).
+        SkipsStarted = "skips-started",
+        /// A Mutate that adds topics while a wave is in flight is taken and forgotten (against S9).
+        ForgetsWave = "forgets-wave",
+        /// What is over a bound is refused as if it broke a rule (against S8).
+        MisnamesBounds = "misnames-bounds",
+        /// Each message is stored a second time, under an id of its own.
+        StoresTwice = "stores-twice",
+        /// A live message is held back until the next one comes (against S2).
+        HoldsBackLive = "holds-back-live",
+        /// A stream whose client is gone is kept for ever (against S6).
+        KeepsDeadStreams = "keeps-dead-streams",
         /// Only the first Mutate of a stream is asked about: what is denied at open is had in mid-stream (against S7).
         DeniesOnlyAtOpen = "denies-only-at-open",
     }

@@ -129,6 +129,10 @@ impl Node {
         }
         let created_ns = u64::try_from(self.env.wall_clock().as_nanos()).unwrap_or(u64::MAX);
         let _order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let drafts = match self.config.quirk {
+            Some(NodeQuirk::StoresTwice) => [drafts.clone(), drafts].concat(),
+            _ => drafts,
+        };
         let appended = self.log.with(|log| log.append(drafts, created_ns));
         let stored = appended.map_err(|error| {
             if !matches!(error, StoreError::Resting(_)) {

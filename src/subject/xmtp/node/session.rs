@@ -173,6 +173,9 @@ impl Session {
             self.controls.push_back(Response::CatchupComplete(id));
             return;
         }
+        if self.quirk == Some(NodeQuirk::ForgetsWave) && !self.waves.is_empty() {
+            return;
+        }
         self.places.extend(starts.keys().map(|topic| (topic.clone(), TopicPlace::Wave(id))));
         let merge = if self.quirk == Some(NodeQuirk::UnsortedReplay) { Merge::ByTopic } else { Merge::ById };
         self.waves.insert(id, Wave::new(id, history_only, merge, starts, heads));

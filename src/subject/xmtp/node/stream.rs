@@ -4,6 +4,7 @@
 //! liveness's. It keeps reading when the consumer is slow, because a Pong must be heard (S6), and it
 //! ends, which frees its topics, as soon as the response stream is dropped.
 
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -48,8 +49,11 @@ pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::S
     let limits = config.limits.clone();
     let liveness = StreamLiveness::new(config.keepalive, config.pong_deadline, limits.stall, Instant::now());
     let (frames, receiver) = mpsc::channel(limits.frames.max(1));
-    let started = Response::Started { keepalive: liveness.advertised() };
-    frames.try_send(started.into_proto()).expect("a fresh channel has room and a receiver");
+    let told = if config.quirk == Some(NodeQuirk::AdvertisesAnotherInterval) { 2 } else { 1 };
+    let started = Response::Started { keepalive: liveness.advertised().map(|interval| interval * told) };
+    if config.quirk != Some(NodeQuirk::SkipsStarted) {
+        frames.try_send(started.into_proto()).expect("a fresh channel has room and a receiver");
+    }
     let (status, ending) = oneshot::channel();
     let task = StreamTask {
         session: Session::new(limits, config.quirk),
@@ -186,8 +190,14 @@ struct StreamTask {
 impl StreamTask {
     async fn run(mut self, mut opened: Opened, status: oneshot::Sender<Status>) {
         let ending = self.serve().await;
+        if self.config.quirk == Some(NodeQuirk::KeepsDeadStreams) && matches!(ending, NodeEnding::PeerGone) {
+            pending::<()>().await;
+        }
         opened.reason = ending.reason();
-        if let Some(told) = ending.status() {
+        if let Some(mut told) = ending.status() {
+            if self.config.quirk == Some(NodeQuirk::MisnamesBounds) && told.code() == Code::ResourceExhausted {
+                told = Status::invalid_argument(told.message());
+            }
             // Nobody is left to be told if the response stream was dropped meanwhile.
             status.send(told).ok();
         }
@@ -210,7 +220,8 @@ impl StreamTask {
             if self.half_closed && !self.session.has_output() {
                 return NodeEnding::Finished;
             }
-            let sendable = self.session.has_output() || backlog == QueueState::Waiting;
+            let held_back = self.config.quirk == Some(NodeQuirk::HoldsBackLive) && self.interest.has_one();
+            let sendable = self.session.has_output() || (backlog == QueueState::Waiting && !held_back);
             let due = self.liveness.next_deadline();
             // Requests come before the timer, so that a Pong of the last moment counts, and before
             // sending, so that a long replay cannot hide it; the rate limiters keep them from starving the rest.

@@ -18,6 +18,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "how many hosts publish",
             ),
             key("visitors", "0 to 100", "0", "how many hosts change their topics in mid-stream, and keep nothing"),
+            key("examiners", "0 to 100", "0", "how many hosts put a node to the rows of the conformance suite"),
             key("proxy", "table", "", "how each proxy behaves"),
         ],
     },

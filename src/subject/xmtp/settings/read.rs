@@ -23,6 +23,8 @@ const PROXIES_MAX: u32 = 100;
 const PUBLISHERS_MAX: u32 = 100;
 /// Each has a stream that changes all the time: a few show what many would.
 const VISITORS_MAX: u32 = 100;
+/// Each asks for everything once; a second one finds what the first did.
+const EXAMINERS_MAX: u32 = 100;
 /// A stream that changes so often has waves in flight most of the time, and stays below a node's rates (S8).
 const VISITS_EVERY: Duration = Duration::from_secs(5);
 /// Three changes at once, so often, stay below the hundred a second that a node allows (S8).
@@ -90,14 +92,16 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
     let clients = section.optional("clients", 1, |entry| entry.number(1..=CLIENTS_MAX));
     let publishers = section.optional("publishers", 1, |entry| entry.number(0..=PUBLISHERS_MAX));
     let visitors = section.optional("visitors", 0, |entry| entry.number(0..=VISITORS_MAX));
+    let examiners = section.optional("examiners", 0, |entry| entry.number(0..=EXAMINERS_MAX));
     let mut proxy = section.section("proxy");
     let tcp = read_tcp(&mut proxy);
     proxy.finish();
     section.finish();
     let fleet = || {
         let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);
-        let (proxies, clients, visitors) = (proxies?.value, clients?.value, visitors?.value);
-        Some(Fleet { nodes, proxies, clients, publishers, visitors })
+        let (proxies, clients) = (proxies?.value, clients?.value);
+        let (visitors, examiners) = (visitors?.value, examiners?.value);
+        Some(Fleet { nodes, proxies, clients, publishers, visitors, examiners })
     };
     (fleet(), tcp, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }

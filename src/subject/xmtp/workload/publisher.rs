@@ -111,11 +111,12 @@ async fn send_one_kind(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: 
     for (channel, key) in sent.iter().cloned() {
         recorder.record(Event::Produced { channel, key });
     }
-    let outcome = publisher.publish(drafts).await.map_err(|error| error.to_string());
+    let outcome = publisher.publish(drafts).await.map_err(|error| (error.may_be_stored(), error.to_string()));
     for (channel, key) in sent {
         recorder.record(match &outcome {
             Ok(()) => Event::Acknowledged { channel, key },
-            Err(error) => Event::ProduceFailed { channel, key, words: error.clone().into() },
+            Err((true, error)) => Event::ProduceFailed { channel, key, words: error.clone().into() },
+            Err((false, error)) => Event::ProduceRefused { channel, key, words: error.clone().into() },
         });
     }
 }

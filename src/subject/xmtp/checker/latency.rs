@@ -1,0 +1,351 @@
+//! Judges latency: where nothing is wrong, a message that is stored while its topic is live on a stream comes at once, and
+//! is committed at once.
+//!
+//! Refuses to know waves: a topic that is in one is not live, and whatever else its stream replays meanwhile holds up no
+//! other (T18). What a fault may have delayed, now or a while ago, is not judged, nor is a stream of which the proxy
+//! swallowed anything.
+//!
+//! ```text
+//!   per topic of a stream:  absent --add--> in a wave --its CatchupComplete--> live --remove--> absent
+//!   per message:            stored while live --passed in time--> on its way --committed in time--> done
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::channel::{Channel, MessageId, Position};
+use crate::checker::excuse::Excuses;
+use crate::checker::judge::{NO_TERMS, terms};
+use crate::checker::{Checker, Evidence, Requirement, Verdict};
+use crate::fault::Way;
+use crate::grammar::Readable;
+use crate::history::{Event, Fate, History, Record, TapStream, Terms};
+use crate::subject::xmtp::frame::XmtpFrame;
+use crate::subject::xmtp::spec::{C3, S2, T18};
+use crate::subject::xmtp::wire::{MutateId, Tag};
+
+/// On a healthy way a message takes its travel; the rest is for a burst of megabytes that shares a stream's window.
+const PROMPT: Duration = Duration::from_secs(10);
+/// A message may arrive in the middle of one batch, wait for it, and be in the next; one more for what arrived before.
+const BATCHES: u32 = 3;
+/// Where so many wait, the application is behind, and says nothing about the client.
+const BEHIND: usize = 200;
+
+/// See the module.
+pub struct Latency;
+
+impl Checker for Latency {
+    fn name(&self) -> &'static str {
+        "latency"
+    }
+
+    fn promises(&self) -> &'static str {
+        "Where nothing is wrong, a message is sent at once to every stream on which its topic is live, whatever else is \
+            replayed there, and a client commits it at once."
+    }
+
+    fn cites(&self) -> &'static [Requirement] {
+        &[S2, C3, T18]
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
+        let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
+        let mut book = LatencyBook::new(terms, Excuses::read(history));
+        for (index, record) in history.records().iter().enumerate() {
+            if let Err(evidence) = book.take(index, record).and_then(|()| book.look(record.at)) {
+                return Verdict::Fail(*evidence);
+            }
+        }
+        book.close()
+    }
+}
+
+/// A message that is to arrive somewhere.
+#[derive(Clone, Copy)]
+struct Due<'h> {
+    topic: &'h Channel,
+    id: MessageId,
+    since: Duration,
+    index: usize,
+}
+
+/// An open stream.
+struct LiveStream<'h> {
+    host: &'h str,
+    /// Where each topic stands: in the wave of that id, or live.
+    topics: BTreeMap<&'h Channel, Option<MutateId>>,
+    /// Stored while live and not passed yet, in the order of storing.
+    due: VecDeque<Due<'h>>,
+}
+
+struct LatencyBook<'h> {
+    terms: &'h Terms,
+    excuses: Excuses<'h>,
+    followers: BTreeSet<&'h str>,
+    /// Followers whose attempt was welcomed.
+    started: BTreeSet<&'h str>,
+    streams: BTreeMap<TapStream, LiveStream<'h>>,
+    /// Live messages that were passed to a follower and that it has not committed yet.
+    uncommitted: BTreeMap<&'h str, VecDeque<Due<'h>>>,
+    passed: u64,
+    committed: u64,
+    longest: Duration,
+}
+
+impl<'h> LatencyBook<'h> {
+    fn new(terms: &'h Terms, excuses: Excuses<'h>) -> Self {
+        LatencyBook {
+            terms,
+            excuses,
+            followers: terms.followers.iter().map(|(host, _)| &**host).collect(),
+            started: BTreeSet::new(),
+            streams: BTreeMap::new(),
+            uncommitted: BTreeMap::new(),
+            passed: 0,
+            committed: 0,
+            longest: Duration::ZERO,
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
+    fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        let host: &'h str = &record.host;
+        match &record.event {
+            Event::TapOpened { stream, .. } => {
+                let fresh = LiveStream { host, topics: BTreeMap::new(), due: VecDeque::new() };
+                self.streams.insert(*stream, fresh);
+            }
+            Event::TapClosed { stream } | Event::Tapped { stream, fate: Fate::Swallowed, .. } => {
+                self.streams.remove(stream);
+            }
+            Event::Tapped { stream, way, fate: Fate::Passed, frame } => {
+                if let Some(frame) = XmtpFrame::of(frame) {
+                    self.tap(index, record, *stream, (*way, frame));
+                }
+            }
+            Event::Stored { channel, id, .. } => {
+                let due = Due { topic: channel, id: *id, since: record.at, index };
+                for stream in self.streams.values_mut() {
+                    if stream.topics.get(channel) == Some(&None) {
+                        stream.due.push_back(due);
+                    }
+                }
+            }
+            Event::Delivered { messages, .. } => {
+                if let Some(uncommitted) = self.uncommitted.get_mut(host) {
+                    for (topic, id, _) in messages {
+                        self.committed += u64::from(settle(uncommitted, topic, *id).is_some());
+                    }
+                }
+            }
+            Event::Started { .. } => {
+                self.started.insert(host);
+            }
+            Event::Ended { .. } => self.leave(host),
+            Event::ProcessKilled => match self.terms.cast.carries_streams(host) {
+                true => {
+                    self.streams.clear();
+                    self.uncommitted.clear();
+                    self.started.clear();
+                }
+                false => self.leave(host),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A client has let go of its streams.
+    fn leave(&mut self, host: &str) {
+        self.streams.retain(|_, stream| stream.host != host);
+        self.uncommitted.remove(host);
+        self.started.remove(host);
+    }
+
+    /// The followers that are connected and have one stream, and whoever else has one. A proxy that stood still accepts
+    /// what was given up long before: of several streams nobody says which one their host still has.
+    fn at_ease(&self) -> BTreeSet<&'h str> {
+        let (mut once, mut again) = (BTreeSet::new(), BTreeSet::new());
+        for stream in self.streams.values() {
+            if !once.insert(stream.host) {
+                again.insert(stream.host);
+            }
+        }
+        let here = |host: &&str| !self.followers.contains(*host) || self.started.contains(*host);
+        once.into_iter().filter(|host| !again.contains(host)).filter(here).collect()
+    }
+
+    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, frame): (Way, &'h XmtpFrame)) {
+        let Some(held) = self.streams.get_mut(&stream) else { return };
+        match (way, frame) {
+            (Way::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
+                let added = adds.iter().filter(|_| !history_only).map(|Position { channel, .. }| channel);
+                for topic in removes.iter().chain(adds.iter().map(|add| &add.channel)) {
+                    held.topics.remove(topic);
+                    held.due.retain(|due| due.topic != topic);
+                }
+                held.topics.extend(added.map(|topic| (topic, Some(*id))));
+            }
+            (Way::ToClient, XmtpFrame::CatchupComplete(id)) => {
+                held.topics.values_mut().filter(|place| **place == Some(*id)).for_each(|place| *place = None);
+            }
+            (Way::ToClient, XmtpFrame::Delivery { tag: Tag::Live, messages }) => {
+                let follows = self.followers.contains(held.host);
+                for (topic, id) in messages {
+                    let Some(due) = settle(&mut held.due, topic, *id) else { continue };
+                    self.passed += 1;
+                    self.longest = self.longest.max(record.at.saturating_sub(due.since));
+                    if follows {
+                        let due = Due { since: record.at, index, ..due };
+                        self.uncommitted.entry(held.host).or_default().push_back(due);
+                    }
+                }
+            }
+            (Way::ToNode | Way::ToClient, _) => {}
+        }
+    }
+
+    /// Looks for what is overdue by `now`.
+    fn look(&mut self, now: Duration) -> Result<(), Box<Evidence>> {
+        let at_ease = self.at_ease();
+        let allowed = PROMPT + self.terms.travel * 4;
+        for (name, stream) in &mut self.streams {
+            let Some(due) = overdue(&mut stream.due, allowed, now) else { continue };
+            if at_ease.contains(stream.host) && self.excuses.is_calm(due.since, due.since + allowed) {
+                let what = format!(
+                    "{} of {} was not sent to {} on {name} within {} of its being stored, though the topic is live there \
+                        and nothing was wrong",
+                    due.id,
+                    due.topic,
+                    stream.host,
+                    Readable(allowed)
+                );
+                return Err(evidence(S2, stream.host, due, allowed, what));
+            }
+        }
+        let allowed = allowed + self.terms.consume * BATCHES;
+        for (host, uncommitted) in &mut self.uncommitted {
+            let behind = uncommitted.len() >= BEHIND;
+            let Some(due) = overdue(uncommitted, allowed, now) else { continue };
+            if !behind && at_ease.contains(host) && self.excuses.is_calm(due.since, due.since + allowed) {
+                let what = format!(
+                    "{host} had not committed {} of {} {} after it had been sent to it, and nothing was wrong",
+                    due.id,
+                    due.topic,
+                    Readable(allowed)
+                );
+                return Err(evidence(C3, host, due, allowed, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn close(mut self) -> Verdict {
+        if let Err(evidence) = self.look(self.terms.end) {
+            return Verdict::Fail(*evidence);
+        }
+        match self.streams.is_empty() && self.passed == 0 {
+            true => Verdict::unknown("the proxy saw no open stream at the end and no live message"),
+            false => Verdict::Pass {
+                seen: format!(
+                    "messages that were stored while live and came: {}, the slowest after {}; committed: {}",
+                    self.passed,
+                    Readable(self.longest),
+                    self.committed
+                ),
+            },
+        }
+    }
+}
+
+/// Takes a message off those that are due.
+fn settle<'h>(due: &mut VecDeque<Due<'h>>, topic: &Channel, id: MessageId) -> Option<Due<'h>> {
+    let at = due.iter().position(|due| due.id == id && due.topic == topic)?;
+    due.remove(at)
+}
+
+/// The first that has been due for longer than that, which is due no more.
+fn overdue<'h>(due: &mut VecDeque<Due<'h>>, allowed: Duration, now: Duration) -> Option<Due<'h>> {
+    due.pop_front_if(|first| now.saturating_sub(first.since) > allowed)
+}
+
+fn evidence(requirement: Requirement, host: &str, due: Due<'_>, allowed: Duration, what: String) -> Box<Evidence> {
+    Box::new(Evidence {
+        at: due.since + allowed,
+        requirement: requirement.number.to_owned(),
+        host: host.to_owned(),
+        topic: Some(due.topic.to_string()),
+        id: Some(due.id),
+        what,
+        records: vec![due.index],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::script::{CLIENT, STREAM, Script, alpha, beta, partition};
+
+    /// Alpha is live from 2 s on.
+    fn live(script: Script) -> Script {
+        let script = script.at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1);
+        script.mutate(1, &[(alpha(), 0)], &[]).at(2.0).topics_live(&[alpha()]).complete(1)
+    }
+
+    fn cut() -> Script {
+        Script::new().fault_begins(1, partition(CLIENT, "proxy"))
+    }
+
+    #[test]
+    fn what_comes_and_is_committed_at_once_is_acquitted() {
+        let script = live(Script::new()).at(3.0).stored(alpha(), 1).at(3.1).live(&[(alpha(), 1)]);
+        let seen = script.at(3.2).committed(1, &[(alpha(), 1)]).acquitted_by(&Latency);
+        assert!(seen.ends_with("the slowest after 100ms; committed: 1"), "{seen}");
+    }
+
+    #[test]
+    fn a_history_without_a_stream_is_unknown() {
+        assert!(Script::new().puzzles(&Latency).contains("no open stream"));
+        assert_eq!(Latency.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    #[test]
+    fn what_is_not_sent_in_time_is_condemned_and_names_the_message() {
+        let evidence = live(Script::new()).at(3.0).stored(alpha(), 1).condemned_by(&Latency);
+        assert_eq!((evidence.requirement.as_str(), evidence.at), ("S2", Duration::from_millis(13_200)));
+        assert!(evidence.what.starts_with("#1 of group:alpha was not sent to client-1"), "{}", evidence.what);
+        live(cut()).at(3.0).stored(alpha(), 1).acquitted_by(&Latency);
+        live(Script::new()).at(3.0).stored(beta(), 1).acquitted_by(&Latency);
+    }
+
+    #[test]
+    fn another_wave_holds_up_no_topic_and_its_own_is_not_live() {
+        let again = |topic| live(Script::new()).mutate(2, &[(topic, 0)], &[]).at(3.0).stored(alpha(), 1);
+        again(beta()).condemned_by(&Latency);
+        again(alpha()).acquitted_by(&Latency);
+    }
+
+    #[test]
+    fn of_a_host_with_two_streams_nothing_is_known() {
+        let other = TapStream { stream: 3, ..STREAM };
+        live(Script::new()).at(3.0).stored(alpha(), 1).tap_opened(other).acquitted_by(&Latency);
+    }
+
+    #[test]
+    fn a_topic_that_is_removed_is_owed_nothing() {
+        let script = live(Script::new()).at(3.0).stored(alpha(), 1);
+        script.mutate(0, &[], &[alpha()]).at(4.0).stored(alpha(), 2).acquitted_by(&Latency);
+    }
+
+    #[test]
+    fn what_is_not_committed_in_time_is_condemned_unless_the_application_is_slow() {
+        let sent = |script| live(script).at(3.0).stored(alpha(), 1).live(&[(alpha(), 1)]);
+        let evidence = sent(Script::new()).condemned_by(&Latency);
+        assert_eq!((evidence.requirement.as_str(), evidence.host.as_str()), ("C3", CLIENT));
+        sent(cut()).acquitted_by(&Latency);
+        sent(Script::new()).at(5.0).ended(1).acquitted_by(&Latency);
+        let history = Script::new().history();
+        let slow = Terms { consume: Duration::from_secs(9), ..terms(&history).expect("a script has terms").clone() };
+        sent(Script::on(slow)).at(39.0).committed(1, &[(alpha(), 1)]).acquitted_by(&Latency);
+    }
+}
