@@ -14,6 +14,7 @@ use crate::env::Address;
 use crate::grammar::Rate;
 use crate::sim::Setting;
 use crate::subject::xmtp::conformance::Bound;
+use crate::subject::xmtp::node::Serves;
 use crate::subject::xmtp::wire::Topic;
 use crate::trial::EngineKind;
 
@@ -234,6 +235,9 @@ pub(crate) struct NodeArguments {
     /// Ping a stream after so long without a frame, and close it if no pong comes within as long again
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::keepalive)]
     pub(crate) keepalive: Duration,
+    /// Be an old node, whose Subscribe is UNIMPLEMENTED: at once, or in trailers after the headers (C6)
+    #[arg(long, value_name = "everything|older-calls|older-calls-late", default_value = "everything", value_parser = values::serves)]
+    pub(crate) serves: Serves,
     /// Let nobody read topics such as group:NAME or welcome:*; whoever adds one loses the stream (S7)
     #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
     pub(crate) denies: Vec<String>,

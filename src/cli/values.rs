@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::env::{Address, BadAddress};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
-use crate::subject::xmtp::node::DeniedTopics;
+use crate::subject::xmtp::node::{DeniedTopics, Serves};
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
@@ -88,6 +88,13 @@ pub(crate) fn topic(text: &str) -> Result<Topic, String> {
         Some(Topic::new(kind, name.as_bytes()))
     });
     named.next().ok_or_else(|| format!("`{text}` is no topic; write group:NAME or welcome:NAME"))
+}
+
+/// Reads which calls a node serves.
+pub(crate) fn serves(text: &str) -> Result<Serves, String> {
+    let named = Serves::ALL.into_iter().find(|serves| serves.name() == text);
+    let names = || Serves::ALL.map(Serves::name).join(", ");
+    named.ok_or_else(|| format!("`{text}` is no set of calls; write one of {}", names()))
 }
 
 /// Reads a pattern over topics as they are printed.
@@ -180,6 +187,12 @@ mod tests {
         for bad in ["news", "group:", ""] {
             assert!(topic(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_set_of_calls_is_one_that_a_node_can_serve() {
+        assert_eq!(serves("older-calls"), Ok(Serves::OlderCalls));
+        assert!(serves("all").expect_err("unknown").contains("everything, older-calls, older-calls-late"));
     }
 
     #[test]

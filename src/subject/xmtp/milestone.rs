@@ -12,6 +12,7 @@ use crate::checker::milestone::{
 };
 use crate::fault::Way;
 use crate::history::{Event, Fate, History};
+use crate::subject::xmtp::fallback_milestones::{FELL_BACK, SUBSCRIBED_AGAIN};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wave_milestones::{
     BOUNDED_CATCH_UP, HALF_CLOSED_STREAM_FINISHED, TOPIC_LEFT_ITS_WAVE, WAVES_TAKE_TURNS,
@@ -38,6 +39,8 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &TOPIC_LEFT_ITS_WAVE,
     &BOUNDED_CATCH_UP,
     &HALF_CLOSED_STREAM_FINISHED,
+    &FELL_BACK,
+    &SUBSCRIBED_AGAIN,
 ];
 
 /// A wave brought a client what was stored while the proxy kept its streams silent.

@@ -17,7 +17,7 @@ use crate::grammar::Rate;
 use crate::history::Bounds;
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
-use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits};
+use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits, Serves};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
@@ -183,6 +183,10 @@ pub struct NodeSettings {
     pub keepalive: Duration,
     /// How long it waits for the matching pong; never above the interval (S6).
     pub pong_deadline: Duration,
+    /// Which calls it serves.
+    pub serves: Serves,
+    /// Processes that begin from then on serve everything.
+    pub upgraded_at: Option<Duration>,
     /// Patterns over the names of topics that it denies to everybody (S7).
     pub denies: Vec<String>,
     /// Its bounds (S8).
@@ -192,6 +196,14 @@ pub struct NodeSettings {
 }
 
 impl NodeSettings {
+    /// Which calls a process serves that begins at that time of the trial.
+    pub(crate) fn serves_at(&self, now: Duration) -> Serves {
+        match self.upgraded_at {
+            Some(upgrade) if now >= upgrade => Serves::Everything,
+            Some(_) | None => self.serves,
+        }
+    }
+
     /// The hook that denies what it denies.
     pub(crate) fn authorizer(&self) -> DeniedTopics {
         let patterns = self.denies.iter().map(String::as_str);

@@ -40,6 +40,18 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "how long it waits for the Pong (S6)",
             ),
             key(
+                "serves",
+                "`everything`, `older-calls` or `older-calls-late`",
+                "`everything`",
+                "an old node answers Subscribe with UNIMPLEMENTED: at once, or in trailers after the headers (C6)",
+            ),
+            key(
+                "upgraded-at",
+                "1ms to 168h, only with `serves`",
+                "never",
+                "its processes that begin from then on serve everything",
+            ),
+            key(
                 "denies",
                 "pattern over topics such as `group:topic-1`, or an array of them",
                 "none",

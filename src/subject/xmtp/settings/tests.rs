@@ -130,6 +130,8 @@ fn every_key_is_read() {
     let node = NodeSettings {
         keepalive: secs(20),
         pong_deadline: secs(10),
+        serves: node::Serves::Everything,
+        upgraded_at: None,
         denies: vec!["welcome:*".to_owned()],
         limits: node::NodeLimits::default(),
         quirk: Some(node::NodeQuirk::MixedTags),
@@ -202,6 +204,8 @@ fn what_a_sim_leaves_out_has_its_default() {
         NodeSettings {
             keepalive: secs(30),
             pong_deadline: secs(30),
+            serves: node::Serves::Everything,
+            upgraded_at: None,
             denies: Vec::new(),
             limits: node::NodeLimits::default(),
             quirk: None
