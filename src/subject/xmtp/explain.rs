@@ -2,7 +2,7 @@
 
 use crate::env::TcpOptions;
 use crate::grammar::quantity::{count, spell};
-use crate::subject::xmtp::settings::{Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::settings::{Workload, WorkloadKind, XmtpSettings, told_limits};
 use crate::subject::{Explanation, TrialTimes};
 
 /// Who is cast, how they behave, and what the applications do.
@@ -46,6 +46,10 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     }
     if !node.denies.is_empty() {
         told.push(format!("nobody may follow {}: PERMISSION_DENIED (S7)", node.denies.join(", ")));
+    }
+    let limits = told_limits(&node.limits);
+    if !limits.is_empty() {
+        told.push(format!("limits that are not the usual ones (S8): {}", limits.join(", ")));
     }
     let quirks = [node.quirk.map(|quirk| quirk.to_string()), client.quirk.map(|quirk| quirk.to_string())];
     told.extend(quirks.into_iter().flatten().map(|quirk| format!("planted bug: {quirk}")));

@@ -57,8 +57,8 @@ impl Role for NodeRole {
             port: NODE_PORT,
             keepalive: self.0.node.keepalive,
             pong_deadline: self.0.node.pong_deadline,
+            limits: self.0.node.limits.clone(),
             quirk: self.0.node.quirk,
-            ..NodeConfig::default()
         };
         let authorizer = Arc::new(self.0.node.authorizer());
         let recorder = seat.recorder.clone();

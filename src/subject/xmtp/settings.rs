@@ -3,6 +3,7 @@
 //! Refuses to know TOML, and how a trial is staged.
 
 mod keys;
+mod limit_keys;
 mod node_keys;
 mod read;
 #[cfg(test)]
@@ -14,10 +15,11 @@ use crate::cast::{Abilities, Cast, HostName, Member};
 use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
-use crate::subject::xmtp::node::{self, DeniedTopics};
+use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
+pub(crate) use limit_keys::told_limits;
 pub(crate) use read::{INTERVAL_MAX, WATCHDOG_RANGE, read_settings};
 
 /// The words of the roles.
@@ -165,6 +167,8 @@ pub struct NodeSettings {
     pub pong_deadline: Duration,
     /// Patterns over the names of topics that it denies to everybody (S7).
     pub denies: Vec<String>,
+    /// Its bounds (S8).
+    pub limits: NodeLimits,
     /// The planted bug, if any.
     pub quirk: Option<node::NodeQuirk>,
 }

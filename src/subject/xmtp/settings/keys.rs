@@ -1,6 +1,7 @@
 //! The keys of this subject in words.
 
 use crate::grammar::{KeyTable, key};
+use crate::subject::xmtp::settings::limit_keys::LIMIT_KEYS;
 
 /// The tables that a sim of this subject has besides those of every sim.
 pub(crate) const TABLES: &[KeyTable] = &[
@@ -43,9 +44,11 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "none",
                 "topics that nobody may follow: whoever adds one loses the stream (S7)",
             ),
+            key("limits", "table", "", "what it grants to one stream or one call"),
             key("quirk", "a quirk of a node", "none", "a planted bug"),
         ],
     },
+    KeyTable { name: "node.limits", keys: LIMIT_KEYS },
     KeyTable {
         name: "client",
         keys: &[

@@ -9,6 +9,7 @@ use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::grammar::{Problem, pattern};
 use crate::subject::tcp_keys::INTERVAL_MIN;
 use crate::subject::xmtp::node;
+use crate::subject::xmtp::settings::limit_keys::read_limits;
 use crate::subject::xmtp::settings::read::INTERVAL_MAX;
 use crate::subject::xmtp::settings::{NodeSettings, Workload};
 
@@ -26,6 +27,7 @@ pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -
         note_deadline(&section, keepalive, deadline);
     }
     let denies = read_denies(&mut section, workload);
+    let limits = read_limits(section.section("limits"));
     let quirks = node::NodeQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a node", &quirks).map(Some));
     section.finish();
@@ -33,6 +35,7 @@ pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -
         keepalive: keepalive?.value,
         pong_deadline: deadline?.value,
         denies: denies?,
+        limits: limits?,
         quirk: quirk?.value,
     })
 }
