@@ -19,7 +19,7 @@ use crate::subject::xmtp::conformance::letter::{LetterKind, RawTopic};
 use crate::subject::xmtp::conformance::scripted_node::{
     ClientCall, OlderCall, OlderReplies, ScriptedNode, UnansweredStream,
 };
-use crate::subject::xmtp::conformance::served_stream::{Asked, ServedStream, half_closed};
+use crate::subject::xmtp::conformance::served_stream::{ClientAct, ServedStream, half_closed};
 use crate::subject::xmtp::wire::proto;
 use crate::subject::xmtp::wire::proto::subscribe_request::v1::{Mutate, Request as Ask};
 use crate::subject::xmtp::wire::proto::subscribe_response::v1::{Messages, Response as Arm};
@@ -255,11 +255,11 @@ pub(crate) async fn first_mutate(stream: &mut ServedStream) -> Result<Mutate, Un
     let deadline = Instant::now() + REQUEST_MAX;
     loop {
         match stream.next_until(deadline).await? {
-            Asked::Request(Ask::Mutate(mutate)) if !mutate.adds.is_empty() => return Ok(mutate),
-            Asked::Request(_) => {}
-            Asked::HalfClosed => return half_closed(),
-            Asked::Left => return not_judged("the client left before it had asked for a topic"),
-            Asked::Nothing => {
+            ClientAct::Request(Ask::Mutate(mutate)) if !mutate.adds.is_empty() => return Ok(mutate),
+            ClientAct::Request(_) => {}
+            ClientAct::HalfClosed => return half_closed(),
+            ClientAct::Left => return not_judged("the client left before it had asked for a topic"),
+            ClientAct::Nothing => {
                 return not_judged(format!("the client asked for no topic within {}", Readable(REQUEST_MAX)));
             }
         }

@@ -28,7 +28,7 @@ const MESSAGE_MAX: usize = 25 << 20;
 
 type Frames<T> = ReceiverStream<Result<T, Status>>;
 /// How a row answers a call: with what it says, or with a status in the place of the headers.
-type Answer<T> = oneshot::Sender<Result<Frames<T>, Status>>;
+type StreamAnswer<T> = oneshot::Sender<Result<Frames<T>, Status>>;
 
 /// A call of the client under test.
 pub(crate) enum ClientCall {
@@ -54,7 +54,7 @@ impl ClientCall {
 /// A Subscribe call whose headers have not been sent.
 pub(crate) struct UnansweredStream {
     pub(crate) at: Instant,
-    answer: Answer<proto::SubscribeResponse>,
+    answer: StreamAnswer<proto::SubscribeResponse>,
     requests: Streaming<proto::SubscribeRequest>,
 }
 

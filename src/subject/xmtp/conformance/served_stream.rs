@@ -27,7 +27,7 @@ const RESET_MAX: Duration = Duration::from_millis(200);
 
 /// One thing that the client did.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum ClientAct {
     /// A request.
     Request(Ask),
     /// It ended its half.
@@ -102,23 +102,23 @@ impl ServedStream {
     ///
     /// # Errors
     /// A frame that is no request of version 1.
-    pub(crate) async fn next_until(&mut self, deadline: Instant) -> Result<Asked, Unmet> {
+    pub(crate) async fn next_until(&mut self, deadline: Instant) -> Result<ClientAct, Unmet> {
         loop {
             let heard = tokio::select! {
                 biased;
                 // What was asked before the client left counts, so the requests come first; they end with it.
                 heard = self.requests.message(), if !self.is_half_closed => heard,
-                () = self.says.closed() => return Ok(Asked::Left),
-                () = sleep_until(deadline) => return Ok(Asked::Nothing),
+                () = self.says.closed() => return Ok(ClientAct::Left),
+                () = sleep_until(deadline) => return Ok(ClientAct::Nothing),
             };
             let request = match heard {
                 Ok(Some(request)) => request,
                 Ok(None) => {
                     self.is_half_closed = true;
                     let left = timeout(RESET_MAX, self.says.closed()).await.is_ok();
-                    return Ok(if left { Asked::Left } else { Asked::HalfClosed });
+                    return Ok(if left { ClientAct::Left } else { ClientAct::HalfClosed });
                 }
-                Err(_) => return Ok(Asked::Left),
+                Err(_) => return Ok(ClientAct::Left),
             };
             let ask = match request.version {
                 Some(proto::subscribe_request::Version::V1(v1)) => v1.request,
@@ -131,7 +131,7 @@ impl ServedStream {
                         self.say(Arm::Pong(proto::Pong { nonce: ping.nonce })).await;
                     }
                 }
-                Some(ask) => return Ok(Asked::Request(ask)),
+                Some(ask) => return Ok(ClientAct::Request(ask)),
                 None => return violation("the client sent a frame that is no request of version 1"),
             }
         }
@@ -144,10 +144,10 @@ impl ServedStream {
     pub(crate) async fn keep_until(&mut self, deadline: Instant, meanwhile: &str) -> Result<(), Unmet> {
         loop {
             match self.next_until(deadline).await? {
-                Asked::Nothing => return Ok(()),
-                Asked::Request(_) => {}
-                Asked::HalfClosed => return half_closed(),
-                Asked::Left => return violation(format!("the client gave its stream up {meanwhile}")),
+                ClientAct::Nothing => return Ok(()),
+                ClientAct::Request(_) => {}
+                ClientAct::HalfClosed => return half_closed(),
+                ClientAct::Left => return violation(format!("the client gave its stream up {meanwhile}")),
             }
         }
     }
@@ -161,14 +161,14 @@ impl ServedStream {
         let began = self.said_at;
         loop {
             match self.next_until(began + patience).await? {
-                Asked::Request(Ask::Pong(pong)) if pong.nonce == nonce => return Ok(Some(began.elapsed())),
-                Asked::Request(Ask::Pong(pong)) => {
+                ClientAct::Request(Ask::Pong(pong)) if pong.nonce == nonce => return Ok(Some(began.elapsed())),
+                ClientAct::Request(Ask::Pong(pong)) => {
                     return violation(format!("a Ping with nonce {nonce} was answered with {}", pong.nonce));
                 }
-                Asked::Request(Ask::Mutate(_) | Ask::Ping(_)) => {}
-                Asked::Nothing => return Ok(None),
-                Asked::HalfClosed => return half_closed(),
-                Asked::Left => return not_judged("the client left before it had answered a Ping"),
+                ClientAct::Request(Ask::Mutate(_) | Ask::Ping(_)) => {}
+                ClientAct::Nothing => return Ok(None),
+                ClientAct::HalfClosed => return half_closed(),
+                ClientAct::Left => return not_judged("the client left before it had answered a Ping"),
             }
         }
     }

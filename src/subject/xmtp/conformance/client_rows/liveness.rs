@@ -8,7 +8,7 @@ use crate::grammar::Readable;
 use crate::subject::xmtp::conformance::client_suite::{Begun, ClientUnderTest, RETURN_MAX};
 use crate::subject::xmtp::conformance::finding::{Finding, Unmet, not_judged, overdue, violation};
 use crate::subject::xmtp::conformance::scripted_node::ClientCall;
-use crate::subject::xmtp::conformance::served_stream::{Asked, NodeManners, half_closed};
+use crate::subject::xmtp::conformance::served_stream::{ClientAct, NodeManners, half_closed};
 use crate::subject::xmtp::conformance::settings::AT_ONCE;
 use crate::subject::xmtp::wire::proto;
 use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
@@ -71,10 +71,10 @@ pub(crate) async fn silence_is_given_up(client: &mut ClientUnderTest) -> Finding
     let (began, most) = (stream.said_at, client.interval * INTERVALS_MAX + GRACE);
     loop {
         match stream.next_until(began + most).await? {
-            Asked::Left => break,
-            Asked::Request(_) => {}
-            Asked::HalfClosed => return half_closed(),
-            Asked::Nothing => {
+            ClientAct::Left => break,
+            ClientAct::Request(_) => {}
+            ClientAct::HalfClosed => return half_closed(),
+            ClientAct::Nothing => {
                 let told = (Readable(most), Readable(client.interval));
                 return violation(format!(
                     "the client still holds a stream that was silent for {} of {}",
@@ -115,16 +115,16 @@ pub(crate) async fn pongs_keep_the_stream(client: &mut ClientUnderTest) -> Findi
     let until = Instant::now() + client.interval * (KEPT_INTERVALS + 1);
     loop {
         match stream.next_until(until).await? {
-            Asked::Nothing => break,
-            Asked::Request(_) => {}
-            Asked::HalfClosed => return half_closed(),
-            Asked::Left if stream.pings > 0 => {
+            ClientAct::Nothing => break,
+            ClientAct::Request(_) => {}
+            ClientAct::HalfClosed => return half_closed(),
+            ClientAct::Left if stream.pings > 0 => {
                 return violation(format!(
                     "the client gave its stream up although {} Pings were answered",
                     stream.pings
                 ));
             }
-            Asked::Left => return not_judged("the client asks for no sign of life before it gives a stream up"),
+            ClientAct::Left => return not_judged("the client asks for no sign of life before it gives a stream up"),
         }
     }
     Ok(format!("kept, because {} Pings of the client were answered", stream.pings))
@@ -154,17 +154,19 @@ pub(crate) async fn one_stream(client: &mut ClientUnderTest) -> Finding {
 pub(crate) async fn half_closed_stream(client: &mut ClientUnderTest) -> Finding {
     let mut begun = client.begin().await?;
     let asked = begun.stream.next_until(Instant::now() + HALF_CLOSE_MAX).await?;
-    if !matches!(asked, Asked::HalfClosed) {
+    if !matches!(asked, ClientAct::HalfClosed) {
         return not_judged(format!(
-            "the client did not half-close within {}: give it a bounded catch-up, with --only C4",
+            "the client did not half-close within {}: a bounded catch-up is judged by C4 alone",
             Readable(HALF_CLOSE_MAX)
         ));
     }
     let silence = client.interval * KEPT_INTERVALS;
     match begun.stream.next_until(Instant::now() + silence).await? {
-        Asked::Nothing => {}
-        Asked::Left => return violation("the client gave a half-closed stream up before its wave was complete"),
-        Asked::Request(_) | Asked::HalfClosed => return violation("the client spoke on a half that it had closed"),
+        ClientAct::Nothing => {}
+        ClientAct::Left => return violation("the client gave a half-closed stream up before its wave was complete"),
+        ClientAct::Request(_) | ClientAct::HalfClosed => {
+            return violation("the client spoke on a half that it had closed");
+        }
     }
     let names = begun.names();
     begun.stream.complete(begun.mutate_id, &names).await;
