@@ -176,7 +176,7 @@ impl<'h> DebtLedger<'h> {
                 self.add_up(host, topic, cursor, &mut sum);
             }
             // Who follows nothing but what is denied is owed nothing, and that is right.
-            let denied = !adds.is_empty() && adds.iter().all(|add| terms.denied.contains(&add.channel));
+            let denied = !terms.denied.is_empty() && adds.iter().all(|add| terms.denied.contains(&add.channel));
             if sum.owed == before && !denied {
                 sum.creditless.get_or_insert(host);
             }
