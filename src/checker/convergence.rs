@@ -175,7 +175,9 @@ impl<'h> DebtLedger<'h> {
             for (topic, cursor) in lowest_cursors(adds) {
                 self.add_up(host, topic, cursor, &mut sum);
             }
-            if sum.owed == before {
+            // Who follows nothing but what is denied is owed nothing, and that is right.
+            let denied = !terms.denied.is_empty() && adds.iter().all(|add| terms.denied.contains(&add.channel));
+            if sum.owed == before && !denied {
                 sum.creditless.get_or_insert(host);
             }
         }

@@ -32,9 +32,9 @@ const BATCHES: u32 = 3;
 const BEHIND: usize = 200;
 
 /// See the module.
-pub struct Latency;
+pub struct LatencyCheck;
 
-impl Checker for Latency {
+impl Checker for LatencyCheck {
     fn name(&self) -> &'static str {
         "latency"
     }
@@ -299,53 +299,53 @@ mod tests {
     #[test]
     fn what_comes_and_is_committed_at_once_is_acquitted() {
         let script = live(Script::new()).at(3.0).stored(alpha(), 1).at(3.1).live(&[(alpha(), 1)]);
-        let seen = script.at(3.2).committed(1, &[(alpha(), 1)]).acquitted_by(&Latency);
+        let seen = script.at(3.2).committed(1, &[(alpha(), 1)]).acquitted_by(&LatencyCheck);
         assert!(seen.ends_with("the slowest after 100ms; committed: 1"), "{seen}");
     }
 
     #[test]
     fn a_history_without_a_stream_is_unknown() {
-        assert!(Script::new().puzzles(&Latency).contains("no open stream"));
-        assert_eq!(Latency.judge(&History::default()), Verdict::unknown(NO_TERMS));
+        assert!(Script::new().puzzles(&LatencyCheck).contains("no open stream"));
+        assert_eq!(LatencyCheck.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 
     #[test]
     fn what_is_not_sent_in_time_is_condemned_and_names_the_message() {
-        let evidence = live(Script::new()).at(3.0).stored(alpha(), 1).condemned_by(&Latency);
+        let evidence = live(Script::new()).at(3.0).stored(alpha(), 1).condemned_by(&LatencyCheck);
         assert_eq!((evidence.requirement.as_str(), evidence.at), ("S2", Duration::from_millis(13_200)));
         assert!(evidence.what.starts_with("#1 of group:alpha was not sent to client-1"), "{}", evidence.what);
-        live(cut()).at(3.0).stored(alpha(), 1).acquitted_by(&Latency);
-        live(Script::new()).at(3.0).stored(beta(), 1).acquitted_by(&Latency);
+        live(cut()).at(3.0).stored(alpha(), 1).acquitted_by(&LatencyCheck);
+        live(Script::new()).at(3.0).stored(beta(), 1).acquitted_by(&LatencyCheck);
     }
 
     #[test]
     fn another_wave_holds_up_no_topic_and_its_own_is_not_live() {
         let again = |topic| live(Script::new()).mutate(2, &[(topic, 0)], &[]).at(3.0).stored(alpha(), 1);
-        again(beta()).condemned_by(&Latency);
-        again(alpha()).acquitted_by(&Latency);
+        again(beta()).condemned_by(&LatencyCheck);
+        again(alpha()).acquitted_by(&LatencyCheck);
     }
 
     #[test]
     fn of_a_host_with_two_streams_nothing_is_known() {
         let other = TapStream { stream: 3, ..STREAM };
-        live(Script::new()).at(3.0).stored(alpha(), 1).tap_opened(other).acquitted_by(&Latency);
+        live(Script::new()).at(3.0).stored(alpha(), 1).tap_opened(other).acquitted_by(&LatencyCheck);
     }
 
     #[test]
     fn a_topic_that_is_removed_is_owed_nothing() {
         let script = live(Script::new()).at(3.0).stored(alpha(), 1);
-        script.mutate(0, &[], &[alpha()]).at(4.0).stored(alpha(), 2).acquitted_by(&Latency);
+        script.mutate(0, &[], &[alpha()]).at(4.0).stored(alpha(), 2).acquitted_by(&LatencyCheck);
     }
 
     #[test]
     fn what_is_not_committed_in_time_is_condemned_unless_the_application_is_slow() {
         let sent = |script| live(script).at(3.0).stored(alpha(), 1).live(&[(alpha(), 1)]);
-        let evidence = sent(Script::new()).condemned_by(&Latency);
+        let evidence = sent(Script::new()).condemned_by(&LatencyCheck);
         assert_eq!((evidence.requirement.as_str(), evidence.host.as_str()), ("C3", CLIENT));
-        sent(cut()).acquitted_by(&Latency);
-        sent(Script::new()).at(5.0).ended(1).acquitted_by(&Latency);
+        sent(cut()).acquitted_by(&LatencyCheck);
+        sent(Script::new()).at(5.0).ended(1).acquitted_by(&LatencyCheck);
         let history = Script::new().history();
         let slow = Terms { consume: Duration::from_secs(9), ..terms(&history).expect("a script has terms").clone() };
-        sent(Script::on(slow)).at(39.0).committed(1, &[(alpha(), 1)]).acquitted_by(&Latency);
+        sent(Script::on(slow)).at(39.0).committed(1, &[(alpha(), 1)]).acquitted_by(&LatencyCheck);
     }
 }

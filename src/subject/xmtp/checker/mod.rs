@@ -11,5 +11,5 @@ mod waves;
 
 pub use bench::{ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, EXAMINATION, EXAMINER, LIVENESS, PUBLISHING, UPKEEP};
 pub use heartbeat::Heartbeat;
-pub use latency::Latency;
+pub use latency::LatencyCheck;
 pub use waves::Waves;
