@@ -9,6 +9,7 @@ pub mod client;
 mod entry;
 mod explain;
 pub mod frame;
+pub mod gateway;
 mod milestone;
 pub mod node;
 mod observe;

@@ -17,7 +17,7 @@ use crate::subject::xmtp::wire::{Add, Cursor, Message, Mutate, MutateId, Topic};
 /// How many topics one Mutate may add at most; a larger set is split (protocol, section 4).
 pub(crate) const ADDS_MAX: usize = 1_000;
 /// How many bytes of topics one Mutate may add (protocol, section 4).
-const ADDS_BYTES_MAX: usize = 16 << 20;
+pub(crate) const ADDS_BYTES_MAX: usize = 16 << 20;
 
 /// The floors of one process.
 #[derive(Clone, Debug)]

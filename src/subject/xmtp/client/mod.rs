@@ -25,14 +25,14 @@ mod subscriber;
 mod watchdog;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use channel::{BadNode, ClientLink, DialError, Dialer};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};
 pub use connection::{ClientConnection, ClientHandle, Closed, TrySubmitError};
 pub(crate) use inbox::INBOX;
 pub use inbox::{Inbox, InboxEntry, InboxError};
-pub(crate) use ledger::ADDS_MAX;
+pub(crate) use ledger::{ADDS_BYTES_MAX, ADDS_MAX, MutateIds};
 pub use notice::{Cause, ClientFrame, ClientNotice, ClientObserver};
 pub use probe::ProbeError;
 pub use publisher::{PublishError, Publisher, PublisherConfig};

@@ -1,0 +1,329 @@
+//! The ledger of leases: which topics are on the wire, which wave serves which lease, and what of each frame each gets.
+//!
+//! Refuses to know connections, tasks, buffers and clocks: it is told what was asked and what arrived, and says what to
+//! ask the node and what to hand to whom.
+//!
+//! A *share* is one topic of one lease. A *flow* is a topic on the wire of this connection: the newest Mutate that
+//! (re)started it, and the floor that the node has reached in it as far as was seen.
+//!
+//! ```text
+//!            lease, at or above the flow's floor
+//!          +-------------------------------------------------+
+//!          |                                                 v   CatchupComplete of the flow
+//!   (none) +--lease, below it, or no flow--> waiting --Mutate--> joined ----------------> caught up
+//!      ^                                       |   ^                |                         |
+//!      |                                       |   +------ flap ----+-------------------------+
+//!      +----------------- leave ---------------+-------- (from any) -----------------------+
+//! ```
+//!
+//! Why each lease gets each message above its own floor once and in order:
+//! - A share takes a message only from a wave that is not older than the one that it joined, or from the live flow after
+//!   that wave (S4). What comes sooner comes again in that wave, because a Mutate that restarts a topic does so from the
+//!   lowest floor of all that wait for it (S5), and a share that joins without one is at or above the flow's floor.
+//! - It takes only what is above its floor, and its floor is never below that of a flow that it has joined. So a sibling
+//!   that restarts the topic lower rewinds the wire and not the share.
+//! - After a flap nothing is joined: the topic is asked for anew from the lowest floor of its shares (C3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::subject::xmtp::client::MutateIds;
+use crate::subject::xmtp::gateway::GatewayQuirk;
+use crate::subject::xmtp::gateway::mutate_room::MutateRoom;
+use crate::subject::xmtp::wire::{Add, Cursor, Message, MessageId, Mutate, MutateId, Tag, Topic};
+
+/// How many Mutates may wait for their CatchupComplete. What is asked for meanwhile goes together into the next, so that
+/// a thousand leases at once cost a node few waves. Half of what a connection's queue of commands holds: it never fills.
+pub(crate) const MUTATES_IN_FLIGHT_MAX: usize = 32;
+
+/// Names a lease of one gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaseId(pub u64);
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "lease {}", self.0)
+    }
+}
+
+/// What a lease is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseEvent {
+    /// A message above the lease's floor of its topic; the floor is now there.
+    Message(Arc<Message>),
+    /// What the topic had when it was asked for is delivered. Told once for each topic.
+    Live(Topic),
+    /// All topics of the lease are live. Told once.
+    CaughtUp,
+}
+
+/// What is to be handed to whom, in this order.
+pub(crate) type Handouts = Vec<(LeaseId, LeaseEvent)>;
+
+/// The state of one gateway.
+#[derive(Debug)]
+pub(crate) struct LeaseLedger {
+    leases: BTreeMap<LeaseId, Leased>,
+    topics: BTreeMap<Topic, SharedTopic>,
+    /// Topics with a share that waits.
+    wanted: BTreeSet<Topic>,
+    /// Topics on the wire whose last lease has left.
+    unwanted: BTreeSet<Topic>,
+    /// Mutates without their CatchupComplete, and what each added.
+    in_flight: BTreeMap<MutateId, BTreeSet<Topic>>,
+    ids: MutateIds,
+    quirk: Option<GatewayQuirk>,
+}
+
+#[derive(Debug)]
+struct Leased {
+    topics: BTreeSet<Topic>,
+    /// How many of them are not caught up.
+    behind: usize,
+}
+
+/// A topic that somebody leases.
+#[derive(Debug, Default)]
+struct SharedTopic {
+    flow: Option<Flow>,
+    shares: BTreeMap<LeaseId, Share>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flow {
+    wave: MutateId,
+    floor: Cursor,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    /// What was asked for.
+    asked: Cursor,
+    /// What is delivered.
+    floor: Cursor,
+    /// The wave that it joined; none: it waits for a Mutate.
+    joined: Option<MutateId>,
+    caught_up: bool,
+}
+
+impl LeaseLedger {
+    /// Without leases, and not connected.
+    pub(crate) fn new(quirk: Option<GatewayQuirk>) -> Self {
+        LeaseLedger {
+            leases: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            ids: MutateIds::default(),
+            quirk,
+        }
+    }
+
+    /// Whether nobody leases any topic.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// A new lease. Of two cursors for one topic the lower counts, as on the wire (S5).
+    ///
+    /// # Panics
+    /// If a lease of that name is there.
+    pub(crate) fn lease(&mut self, id: LeaseId, adds: Vec<Add>) -> Handouts {
+        let mut cursors: BTreeMap<Topic, Cursor> = BTreeMap::new();
+        for add in adds {
+            let cursor = cursors.entry(add.topic).or_insert(add.cursor);
+            *cursor = add.cursor.min(*cursor);
+        }
+        let leased = Leased { topics: cursors.keys().cloned().collect(), behind: cursors.len() };
+        assert!(self.leases.insert(id, leased).is_none(), "a lease's name is given once");
+        let mut handouts = Handouts::new();
+        for (topic, cursor) in cursors {
+            if self.share(id, &topic, cursor) {
+                self.catch_up(id, topic, &mut handouts);
+            }
+        }
+        if self.leases[&id].topics.is_empty() {
+            handouts.push((id, LeaseEvent::CaughtUp));
+        }
+        handouts
+    }
+
+    /// Shares a topic; whether what it had is delivered already.
+    fn share(&mut self, id: LeaseId, topic: &Topic, cursor: Cursor) -> bool {
+        let shared = self.topics.entry(topic.clone()).or_default();
+        // S5: a re-add at or above the floor would be a no-op.
+        let joined = shared.flow.filter(|flow| cursor >= flow.floor).map(|flow| flow.wave);
+        let caught_up = joined.is_some_and(|wave| !self.in_flight.contains_key(&wave));
+        shared.shares.insert(id, Share { asked: cursor, floor: cursor, joined, caught_up: false });
+        if joined.is_none() {
+            self.wanted.insert(topic.clone());
+        }
+        caught_up
+    }
+
+    /// A lease is over. Removes are counted: a topic leaves the wire with its last lease.
+    pub(crate) fn leave(&mut self, id: LeaseId) {
+        for topic in self.leases.remove(&id).into_iter().flat_map(|leased| leased.topics) {
+            let shared = self.topics.get_mut(&topic).expect("a leased topic is shared");
+            shared.shares.remove(&id);
+            if shared.shares.values().all(|share| share.joined.is_some()) {
+                self.wanted.remove(&topic);
+            }
+            if shared.shares.is_empty() {
+                let on_wire = shared.flow.is_some();
+                self.topics.remove(&topic);
+                if on_wire && self.quirk != Some(GatewayQuirk::TopicOutlivesLeases) {
+                    self.unwanted.insert(topic);
+                }
+            }
+        }
+    }
+
+    /// The next change of the wire, if there is one and not too many are in flight. It counts as sent.
+    pub(crate) fn take_mutate(&mut self) -> Option<Mutate> {
+        let nothing = self.wanted.is_empty() && self.unwanted.is_empty();
+        if nothing || self.in_flight.len() >= MUTATES_IN_FLIGHT_MAX {
+            return None;
+        }
+        let id = self.ids.fresh();
+        let mut room = MutateRoom::default();
+        let removes = pop_fitting(&mut self.unwanted, &mut room);
+        // A topic that is removed and wanted again is removed first, in this Mutate or an earlier one (S5).
+        let fitting = if self.unwanted.is_empty() { pop_fitting(&mut self.wanted, &mut room) } else { Vec::new() };
+        let adds: Vec<Add> = fitting.into_iter().map(|topic| self.start(id, topic)).collect();
+        self.in_flight.insert(id, adds.iter().map(|add| add.topic.clone()).collect());
+        Some(Mutate { adds, removes, history_only: false, id })
+    }
+
+    /// Starts a topic anew from the lowest floor of the shares that wait for it.
+    fn start(&mut self, wave: MutateId, topic: Topic) -> Add {
+        let shared = self.topics.get_mut(&topic).expect("a wanted topic is shared");
+        let waiting = shared.shares.values_mut().filter(|share| share.joined.is_none());
+        let mut cursor = Cursor(u64::MAX);
+        for share in waiting {
+            share.joined = Some(wave);
+            cursor = cursor.min(share.floor);
+        }
+        if self.quirk == Some(GatewayQuirk::SiblingRewinds) {
+            shared.shares.values_mut().for_each(|share| share.floor = share.floor.min(cursor));
+        }
+        shared.flow = Some(Flow { wave, floor: cursor });
+        Add { topic, cursor }
+    }
+
+    /// A frame of messages arrived.
+    pub(crate) fn deliver(&mut self, tag: Tag, messages: Vec<Message>) -> Handouts {
+        let mut handouts = Handouts::new();
+        for message in messages {
+            // S5: what was removed may still arrive.
+            let Some(shared) = self.topics.get_mut(message.topic()) else { continue };
+            let source = match tag {
+                Tag::Live => None,
+                // A wave that was not asked for this topic cannot bring it.
+                Tag::Wave(id) if self.in_flight.get(&id).is_some_and(|adds| adds.contains(message.topic())) => Some(id),
+                Tag::Wave(_) => continue,
+            };
+            let in_flight = &self.in_flight;
+            let reaches = |joined: MutateId| match source {
+                Some(wave) => wave >= joined,
+                None => !in_flight.contains_key(&joined),
+            };
+            if let Some(flow) = shared.flow.as_mut().filter(|flow| reaches(flow.wave)) {
+                flow.floor = flow.floor.max(Cursor::from(message.id));
+            }
+            let early = self.quirk == Some(GatewayQuirk::LiveBeforeWave) && tag == Tag::Live;
+            let message = Arc::new(message);
+            for (id, share) in &mut shared.shares {
+                if (early || share.joined.is_some_and(reaches)) && share.take(message.id) {
+                    handouts.push((*id, LeaseEvent::Message(Arc::clone(&message))));
+                }
+            }
+        }
+        handouts
+    }
+
+    /// A Mutate is acknowledged: its wave has ended, and those of its topics that no later Mutate restarted are live.
+    pub(crate) fn complete(&mut self, wave: MutateId) -> Handouts {
+        let mut handouts = Handouts::new();
+        for topic in self.in_flight.remove(&wave).into_iter().flatten() {
+            let Some(shared) = self.topics.get(&topic) else { continue };
+            if shared.flow.is_none_or(|flow| flow.wave != wave) {
+                continue;
+            }
+            let is_new = |(_, share): &(&LeaseId, &Share)| share.joined.is_some() && !share.caught_up;
+            let news: Vec<LeaseId> = shared.shares.iter().filter(is_new).map(|(id, _)| *id).collect();
+            for id in news {
+                self.catch_up(id, topic.clone(), &mut handouts);
+            }
+        }
+        handouts
+    }
+
+    fn catch_up(&mut self, id: LeaseId, topic: Topic, handouts: &mut Handouts) {
+        let share = self.topics.get_mut(&topic).and_then(|shared| shared.shares.get_mut(&id));
+        share.expect("who catches up has a share").caught_up = true;
+        let leased = self.leases.get_mut(&id).expect("a share is a lease's");
+        leased.behind -= 1;
+        handouts.push((id, LeaseEvent::Live(topic)));
+        if leased.behind == 0 {
+            handouts.push((id, LeaseEvent::CaughtUp));
+        }
+    }
+
+    /// The connection is gone, and with it all that was on the wire. The next one is asked for everything, from what
+    /// each lease has.
+    pub(crate) fn disconnect(&mut self) {
+        for shared in self.topics.values_mut() {
+            shared.flow = None;
+            for share in shared.shares.values_mut() {
+                share.joined = None;
+                if self.quirk == Some(GatewayQuirk::FlapRedelivers) {
+                    share.floor = share.asked;
+                }
+            }
+        }
+        self.in_flight.clear();
+        self.unwanted.clear();
+        self.wanted = self.topics.keys().cloned().collect();
+    }
+
+    /// The node rejects this connection's requests for good: the leases to blame, which it ends. Those that no node has
+    /// served yet are blamed before those that were served, and what was acknowledged before what was not.
+    pub(crate) fn reject(&mut self) -> Vec<LeaseId> {
+        let asking: BTreeSet<&Topic> = self.in_flight.values().flatten().collect();
+        let asks = |leased: &Leased| leased.topics.iter().any(|topic| asking.contains(topic));
+        let those = |blame: &dyn Fn(&Leased) -> bool| -> Vec<LeaseId> {
+            self.leases.iter().filter(|(_, leased)| blame(leased)).map(|(id, _)| *id).collect()
+        };
+        let rounds = [
+            those(&|leased| leased.behind > 0 && asks(leased)),
+            those(&|leased| asks(leased)),
+            those(&|leased| !leased.topics.is_empty()),
+        ];
+        let blamed = rounds.into_iter().find(|blamed| !blamed.is_empty()).unwrap_or_default();
+        blamed.iter().for_each(|id| self.leave(*id));
+        blamed
+    }
+}
+
+impl Share {
+    /// Whether the message is above the floor; if so it is now delivered.
+    fn take(&mut self, id: MessageId) -> bool {
+        let fresh = self.floor.is_before(id);
+        if fresh {
+            self.floor = Cursor::from(id);
+        }
+        fresh
+    }
+}
+
+/// Takes the first topics, as far as there is room.
+fn pop_fitting(topics: &mut BTreeSet<Topic>, room: &mut MutateRoom) -> Vec<Topic> {
+    let mut taken = Vec::new();
+    while topics.first().is_some_and(|topic| room.admit(topic)) {
+        taken.extend(topics.pop_first());
+    }
+    taken
+}

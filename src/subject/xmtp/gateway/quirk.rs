@@ -1,0 +1,21 @@
+//! The bugs that can be planted in the gateway.
+//!
+//! Refuses to know how a bug is done: each lives in a line or two at its place, under its name here.
+
+use crate::subject::xmtp::quirk::quirks;
+
+quirks! {
+    /// A bug that can be planted in the gateway.
+    GatewayQuirk of "gateway" {
+        /// A sibling that asks for older messages of a topic takes the others back with it: they get them twice
+        /// (against S2).
+        SiblingRewinds = "sibling-rewinds",
+        /// A new connection forgets what each lease has: it gets everything from its first cursor again (against C3).
+        FlapRedelivers = "flap-redelivers",
+        /// A lease takes live messages of a topic before the wave that brings the older ones: those are lost (against
+        /// S4).
+        LiveBeforeWave = "live-before-wave",
+        /// A topic stays on the wire when its last lease has left (against C4).
+        TopicOutlivesLeases = "topic-outlives-leases",
+    }
+}

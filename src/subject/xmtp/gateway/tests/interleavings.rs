@@ -1,0 +1,183 @@
+//! The ledger against the simplest model that could be right, over whatever leases, waves, live frames, flaps and
+//! leaves chance puts in a row.
+//!
+//! The same rows in every run: the generator has a fixed seed, and no file of past failures is kept. A failure is
+//! shrunk, and printed as the steps that show it.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use proptest::collection::vec;
+use proptest::prop_oneof;
+use proptest::strategy::{Just, Strategy};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+
+use crate::subject::xmtp::client::tests::add;
+use crate::subject::xmtp::gateway::ledger::{Handouts, LeaseLedger};
+use crate::subject::xmtp::gateway::tests::right_node::{PublishedLog, RightNode};
+use crate::subject::xmtp::gateway::tests::simple_model::SimpleModel;
+use crate::subject::xmtp::gateway::{GatewayQuirk, LeaseId};
+use crate::subject::xmtp::wire::{Mutate, Response, Topic};
+
+/// Few topics, so that leases meet on them.
+const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
+/// Rows of steps in each run, and the longest row: a second or two of a debug build.
+const ROWS: u32 = 3_000;
+const STEPS_MAX: usize = 120;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Topics, and by how much each cursor lies behind the end of the log; below 0 it lies ahead.
+    Lease(Vec<(usize, i64)>),
+    Leave(usize),
+    Publish(usize),
+    /// The gateway sends a Mutate.
+    Ask,
+    /// The node reads one.
+    Apply,
+    Replay {
+        which: usize,
+        page: usize,
+    },
+    Flow(usize),
+    /// The gateway reads a frame.
+    Hear,
+    Flap,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => vec((0..TOPICS.len(), -2..12_i64), 0..4).prop_map(Step::Lease),
+        2 => (0..9_usize).prop_map(Step::Leave),
+        5 => (0..TOPICS.len()).prop_map(Step::Publish),
+        4 => Just(Step::Ask),
+        4 => Just(Step::Apply),
+        5 => (0..4_usize, 1..4_usize).prop_map(|(which, page)| Step::Replay { which, page }),
+        4 => (1..4_usize).prop_map(Step::Flow),
+        8 => Just(Step::Hear),
+        1 => Just(Step::Flap),
+    ];
+    vec(step, 0..STEPS_MAX)
+}
+
+/// Ledger, node and model, and what is on its way to the node.
+struct Play {
+    ledger: LeaseLedger,
+    node: RightNode,
+    model: SimpleModel,
+    log: PublishedLog,
+    asked: VecDeque<Mutate>,
+    leases: u64,
+}
+
+impl Play {
+    fn new(quirk: Option<GatewayQuirk>) -> Self {
+        Play {
+            ledger: LeaseLedger::new(quirk),
+            node: RightNode::default(),
+            model: SimpleModel::default(),
+            log: PublishedLog::default(),
+            asked: VecDeque::new(),
+            leases: 0,
+        }
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), String> {
+        match step {
+            Step::Lease(topics) => return self.lease(&topics),
+            Step::Leave(which) => {
+                let Some(id) = self.model.nth(which) else { return Ok(()) };
+                self.model.leave(id);
+                self.ledger.leave(id);
+            }
+            Step::Publish(which) => {
+                let id = self.log.publish(TOPICS[which]);
+                self.node.announce(id);
+            }
+            Step::Ask => self.asked.extend(self.ledger.take_mutate()),
+            Step::Apply => {
+                let Some(mutate) = self.asked.pop_front() else { return Ok(()) };
+                self.node.apply(mutate, &self.log)?;
+            }
+            Step::Replay { which, page } => self.node.replay(which, page, &self.log),
+            Step::Flow(most) => self.node.flow(most, &self.log),
+            Step::Hear => return self.hear(),
+            Step::Flap => {
+                self.asked.clear();
+                self.node = RightNode::default();
+                self.ledger.disconnect();
+            }
+        }
+        Ok(())
+    }
+
+    fn lease(&mut self, topics: &[(usize, i64)]) -> Result<(), String> {
+        self.leases += 1;
+        let id = LeaseId(self.leases);
+        let cursor = |behind: i64| self.log.len().saturating_add_signed(-behind);
+        let adds: Vec<_> = topics.iter().map(|(which, behind)| add(TOPICS[*which], cursor(*behind))).collect();
+        self.model.lease(id, &adds, &self.log);
+        let handouts = self.ledger.lease(id, adds);
+        self.hand_out(handouts)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the model node sends nothing else")]
+    fn hear(&mut self) -> Result<(), String> {
+        let handouts = match self.node.sent.pop_front() {
+            Some(Response::Delivery(delivery)) => self.ledger.deliver(delivery.tag, delivery.messages),
+            Some(Response::CatchupComplete(id)) => self.ledger.complete(id),
+            _ => return Ok(()),
+        };
+        self.hand_out(handouts)
+    }
+
+    fn hand_out(&mut self, handouts: Handouts) -> Result<(), String> {
+        handouts.iter().try_for_each(|(id, event)| self.model.take(*id, event, &self.log))
+    }
+
+    /// Lets everything that is on its way arrive, and asks what is missing or left over.
+    fn settle(mut self) -> Result<(), String> {
+        loop {
+            while let Some(mutate) = self.ledger.take_mutate() {
+                self.asked.push_back(mutate);
+            }
+            if self.asked.is_empty() && self.node.is_done() {
+                break;
+            }
+            for step in [Step::Apply, Step::Replay { which: 0, page: 3 }, Step::Flow(3), Step::Hear] {
+                self.take(step)?;
+            }
+        }
+        let on_wire: BTreeSet<&Topic> = self.node.topics().collect();
+        if on_wire != self.model.topics() {
+            return Err(format!("on the wire: {on_wire:?}, leased: {:?}", self.model.topics()));
+        }
+        self.model.close(&self.log)
+    }
+}
+
+fn play(steps: Vec<Step>, quirk: Option<GatewayQuirk>) -> Result<(), TestCaseError> {
+    let mut play = Play::new(quirk);
+    let played = steps.into_iter().try_for_each(|step| play.take(step));
+    played.and_then(|()| play.settle()).map_err(TestCaseError::fail)
+}
+
+fn run(quirk: Option<GatewayQuirk>) -> Result<(), String> {
+    let config = Config { cases: ROWS, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    runner.run(&steps(), |steps| play(steps, quirk)).map_err(|failure| failure.to_string())
+}
+
+#[test]
+fn each_lease_gets_what_it_would_get_alone() {
+    if let Err(failure) = run(None) {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn every_planted_bug_of_the_ledger_is_found() {
+    for quirk in GatewayQuirk::ALL {
+        let failure = run(Some(*quirk)).expect_err("the bug is not found");
+        assert!(!failure.is_empty(), "{quirk}");
+    }
+}
