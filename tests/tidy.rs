@@ -29,6 +29,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (2, "world", &["cast", "env", "fault", "grammar", "http2"]),
     (2, "xmtp::channels", &["channel", "xmtp::wire"]),
     (2, "xmtp::client", &["env", "http2", "xmtp::quirk", "xmtp::wire"]),
+    (2, "xmtp::conformance", &["env", "grammar", "xmtp::wire"]),
     (2, "xmtp::node", &["env", "xmtp::quirk", "xmtp::wire"]),
     (3, "checker", &["cast", "channel", "fault", "grammar", "history"]),
     (3, "xmtp::gateway", &["env", "xmtp::client", "xmtp::quirk", "xmtp::wire"]),
@@ -89,6 +90,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "world",
             "xmtp",
             "xmtp::client",
+            "xmtp::conformance",
             "xmtp::node",
             "xmtp::wire",
             "xmtp::workload",
@@ -181,6 +183,36 @@ fn modules_import_only_from_floors_below() {
             ("src/sim/read.rs", "#[cfg(test)]\nmod tests { use crate::subject::xmtp::SUBJECTS; }"),
             ("src/env.rs", "/// Not [`crate::sim`].\nconst TEXT: &str = \"crate::cli\"; // crate::cli"),
             ("src/lib.rs", "use crate::cli::main;"),
+        ],
+    );
+}
+
+/// The suite would not find a misreading of the wire that it shares with node and client.
+#[test]
+fn the_conformance_suite_shares_the_generated_wire_and_nothing_else() {
+    let law = |source: &Source| {
+        let names = source.find("wire : :").filter(|_| source.is_in("src/subject/xmtp/conformance/"));
+        let ours = names.filter(|at| source.words.get(at + 3).is_none_or(|word| word.text != "proto"));
+        let breaches = ours.map(|at| source.breach(source.words[at].line, "only `wire::proto` is nobody's reading"));
+        breaches.collect()
+    };
+    hold(
+        law,
+        &[
+            (
+                "src/subject/xmtp/conformance/a.rs",
+                "use crate::subject::xmtp::wire::Topic;",
+                "1: only `wire::proto` is nobody's reading",
+            ),
+            (
+                "src/subject/xmtp/conformance/a.rs",
+                "\nuse crate::subject::xmtp::wire::{Topic, proto};",
+                "2: only `wire::proto` is nobody's reading",
+            ),
+        ],
+        &[
+            ("src/subject/xmtp/conformance/a.rs", "use crate::subject::xmtp::wire::proto::Ping;"),
+            ("src/subject/xmtp/node/a.rs", "use crate::subject::xmtp::wire::Topic;"),
         ],
     );
 }

@@ -12,6 +12,8 @@ use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
 use crate::env::Address;
 use crate::sim::Setting;
+use crate::subject::xmtp::conformance::Bound;
+use crate::subject::xmtp::wire::Topic;
 use crate::trial::EngineKind;
 
 /// Deterministic network fault injection for streaming gRPC clients.
@@ -29,10 +31,12 @@ pub(crate) struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  every promise was kept (a sim in sims/negative/ promises a failure);
-      a publish was stored; Ctrl-C ended a node, a proxy or a tail
-   1  a promise was broken; a publish was refused or never sent
+      a node conforms; a publish was stored; Ctrl-C ended a node, a proxy or
+      a tail
+   1  a promise was broken; a node does not conform; a publish was refused or
+      never sent
    2  unknown: a trial shows too little, such as a fault that never fired;
-      nobody knows whether a publish was stored
+      a node could not be judged; nobody knows whether a publish was stored
    3  not reproducible: the same seed gave another digest
    4  nothing was played
   64  the command line, a sim or a case file is wrong, or the port or the
@@ -50,9 +54,13 @@ const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
 Where plays differ, all is played once more to show the first event that does.";
 const TAIL_EXIT_CODES: &str = "\
-Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more; 1 the node rejects the subscription; 64 the command line is wrong, or the data \
+Exit codes: 0 ended by Ctrl-C, or nobody reads the output any more, or --until-now has printed everything; 1 the node \
+rejects the subscription, or --until-now has not; 64 the command line is wrong, or the data \
 folder cannot be used. A node that cannot be reached is no error: the tail dials again for ever. A message \
 is printed once it is stored: what a kill cuts off in between is never printed.";
+const CONFORM_EXIT_CODES: &str = "\
+Exit codes: 0 every row passes; 1 a row is violated; 2 a row, or the whole node, could not be judged; 64 the command \
+line is wrong. Rows publish to random topics of their own, and need about four intervals of the node.";
 const PUBLISH_EXIT_CODES: &str = "\
 Exit codes: 0 everything is stored; 1 nothing is stored; 2 nobody knows, because the answer did not come; 64 the \
 command line is wrong. One attempt is made, never a second: a second could store a second copy.";
@@ -76,6 +84,9 @@ pub(crate) enum CliCommand {
     /// Run the lying proxy on real TCP in front of any gRPC server, until Ctrl-C
     #[command(after_help = SERVER_EXIT_CODES)]
     Proxy(ProxyArguments),
+    /// Judge a node by the protocol, over real TCP, row by row: any node, ours or another
+    #[command(after_help = CONFORM_EXIT_CODES)]
+    Conform(ConformArguments),
     /// Publish texts to a topic, over real TCP
     #[command(after_help = PUBLISH_EXIT_CODES)]
     Publish(PublishArguments),
@@ -231,6 +242,31 @@ pub(crate) struct ProxyArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ConformArguments {
+    /// The node, as http://HOST:PORT or HOST:PORT (HTTP/2 in the clear)
+    #[arg(value_name = "NODE", value_parser = values::node)]
+    pub(crate) node: Address,
+    /// Only the rows of these requirements, such as S6,T9
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = values::judged_requirement)]
+    pub(crate) only: Vec<String>,
+    /// The node's keepalive interval, if it advertises none
+    #[arg(long, value_name = "DURATION", value_parser = values::keepalive)]
+    pub(crate) interval: Option<Duration>,
+    /// How long a row may wait for the interval; rows that need longer are not judged
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = values::duration)]
+    pub(crate) patience: Duration,
+    /// A bound of the node (S8), so that a row can go over it: adds, topics, waves, mutates, pings or pending
+    #[arg(long = "bound", value_name = "NAME=N", value_parser = values::bound)]
+    pub(crate) bounds: Vec<(Bound, usize)>,
+    /// A topic that the node refuses to this client (S7), such as group:NAME or welcome:NAME
+    #[arg(long, value_name = "TOPIC", value_parser = values::topic)]
+    pub(crate) refused_topic: Option<Topic>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PublishArguments {
     /// The node, or a proxy in front of it
     #[arg(long, value_name = "HOST:PORT")]
@@ -257,6 +293,9 @@ pub(crate) struct TailArguments {
     /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
     #[arg(long, value_name = "N|off", default_value = "3")]
     pub(crate) watchdog: Patience,
+    /// Print what is stored there now, and end: one attempt, given up where nothing new comes for 30s
+    #[arg(long)]
+    pub(crate) until_now: bool,
 }
 
 #[cfg(test)]

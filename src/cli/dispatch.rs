@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
-use crate::cli::{Exit, explain, list, node, proxy, publish, replay, run, sweep, tail};
+use crate::cli::{Exit, conform, explain, list, node, proxy, publish, replay, run, sweep, tail};
 
 /// Runs the command line of this process.
 #[must_use]
@@ -24,6 +24,7 @@ pub fn main() -> ExitCode {
         CliCommand::Explain(arguments) => explain::explain(&arguments),
         CliCommand::Node(arguments) => node::node(&arguments),
         CliCommand::Proxy(arguments) => proxy::proxy(&arguments),
+        CliCommand::Conform(arguments) => conform::conform(&arguments),
         CliCommand::Publish(arguments) => publish::publish(&arguments),
         CliCommand::Tail(arguments) => tail::tail(&arguments),
     };

@@ -1,6 +1,7 @@
 //! The command line: subcommands, arguments, exit codes.
 
 mod arguments;
+mod conform;
 mod dispatch;
 mod exit;
 mod explain;

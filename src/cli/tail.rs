@@ -15,15 +15,17 @@ use crate::cli::arguments::TailArguments;
 use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, try_print};
 use crate::cli::values::Patience;
-use crate::env::{Address, Surroundings};
+use crate::env::{Address, Env, Surroundings};
 use crate::grammar::Readable;
 use crate::os::Os;
-use crate::subject::xmtp::client::{self, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX};
+use crate::subject::xmtp::client::{
+    self, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX,
+};
 use crate::subject::xmtp::wire::{Add, Cursor, MessageId, MessageKind, Topic, application_message};
 use crate::subject::xmtp::workload::Consumer;
 
 pub(crate) fn tail(arguments: &TailArguments) -> Exit {
-    let TailArguments { from, topics, data, watchdog: Patience(watchdog) } = arguments;
+    let TailArguments { from, topics, data, watchdog: Patience(watchdog), until_now } = arguments;
     let from_the_beginning =
         |name: &String| Add { topic: Topic::new(MessageKind::Group, name.as_bytes()), cursor: Cursor(0) };
     let adds = topics.iter().map(from_the_beginning).collect();
@@ -41,22 +43,32 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
             biased;
             // First, and it starves nobody: it is ready once. What nobody reads must not count as processed.
             () = reader_gone.notified() => Exit::Pass,
-            failed = client::subscribe(env, config, Consumer { time: Duration::ZERO }, teller) => match failed {
-                Ok(never) => match never {},
-                Err(error) => {
-                    complain(&format!("failed to {error}"));
-                    match error {
-                        ClientError::Node(_) => Exit::Usage,
-                        ClientError::Rejected { .. } => Exit::Fail,
-                    }
-                }
-            },
+            exit = follow(env, config, teller, *until_now) => exit,
         }
     };
     match run(following) {
         Ended::Alone(exit) => exit,
         Ended::Interrupted => Exit::Pass,
     }
+}
+
+async fn follow(env: Env, config: ClientConfig, teller: Arc<TailPrinter>, until_now: bool) -> Exit {
+    let printing = Consumer { time: Duration::ZERO };
+    let (why, exit) = if until_now {
+        match client::catch_up(env, config, printing, teller, CATCH_UP_PATIENCE).await {
+            Ok(_) => return Exit::Pass,
+            Err(error @ CatchUpError::Node(_)) => (error.to_string(), Exit::Usage),
+            Err(error @ CatchUpError::Ended(_)) => (error.to_string(), Exit::Fail),
+        }
+    } else {
+        match client::subscribe(env, config, printing, teller).await {
+            Ok(never) => match never {},
+            Err(error @ ClientError::Node(_)) => (error.to_string(), Exit::Usage),
+            Err(error @ ClientError::Rejected { .. }) => (error.to_string(), Exit::Fail),
+        }
+    };
+    complain(&format!("failed to {why}"));
+    exit
 }
 
 /// Prints messages on standard output, and what happens to the connection on standard error.

@@ -5,8 +5,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::env::{Address, BadAddress};
 use crate::grammar::{self, DURATION_FORM, spell};
+use crate::subject::xmtp::conformance::{self, Bound};
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
+use crate::subject::xmtp::wire::{MessageKind, Topic};
 
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -20,6 +23,51 @@ pub(crate) fn keepalive(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is no keepalive interval; write one from 1ms to {}", spell(INTERVAL_MAX)));
     }
     Ok(interval)
+}
+
+/// Reads where a node is: `http://HOST:PORT`, or without its scheme.
+pub(crate) fn node(text: &str) -> Result<Address, String> {
+    if text.starts_with("https://") {
+        return Err(format!("`{text}` asks for TLS, which is not spoken; write http://HOST:PORT"));
+    }
+    let address = text.strip_prefix("http://").unwrap_or(text);
+    address.strip_suffix('/').unwrap_or(address).parse().map_err(|error: BadAddress| error.to_string())
+}
+
+/// Reads the number of a requirement that a node can be judged by.
+pub(crate) fn judged_requirement(text: &str) -> Result<String, String> {
+    let (number, known) = (text.trim().to_ascii_uppercase(), conformance::requirements());
+    if known.contains(&number.as_str()) {
+        return Ok(number);
+    }
+    Err(match number.as_str() {
+        "T8" | "T11" => format!("`{number}` is about a client; no node can be judged by it"),
+        _ => format!("no row judges `{number}`; write some of {}", known.join(",")),
+    })
+}
+
+/// Reads a bound of a node and its value, such as `adds=5000`.
+pub(crate) fn bound(text: &str) -> Result<(Bound, usize), String> {
+    let form = || {
+        let names: Vec<&str> = Bound::ALL.iter().map(|bound| bound.name()).collect();
+        format!("`{text}` is no bound; write NAME=N, where NAME is one of {} and N at least 1", names.join(", "))
+    };
+    let (name, number) = text.split_once('=').ok_or_else(form)?;
+    let bound = Bound::ALL.iter().find(|bound| bound.name() == name).ok_or_else(form)?;
+    let number = number.parse().ok().filter(|number| (1..=BOUND_MAX).contains(number)).ok_or_else(form)?;
+    Ok((*bound, number))
+}
+
+/// A row goes over each bound: with more than this the row itself would need gigabytes.
+const BOUND_MAX: usize = 1_000_000;
+
+/// Reads a topic as it is printed: its kind, a colon and its name.
+pub(crate) fn topic(text: &str) -> Result<Topic, String> {
+    let mut named = MessageKind::ALL.into_iter().filter_map(|kind| {
+        let name = text.strip_prefix(&format!("{kind}:")).filter(|name| !name.is_empty())?;
+        Some(Topic::new(kind, name.as_bytes()))
+    });
+    named.next().ok_or_else(|| format!("`{text}` is no topic; write group:NAME or welcome:NAME"))
 }
 
 /// After how many silent keepalive intervals a stream is dead (C2); `None` is never.
@@ -58,6 +106,39 @@ mod tests {
     fn a_keepalive_is_neither_nothing_nor_for_ever() {
         for (text, is_good) in [("0", false), ("1ms", true), ("1h", true), ("1h1ms", false)] {
             assert_eq!(keepalive(text).is_ok(), is_good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_named_with_or_without_its_scheme() {
+        for good in ["http://host:1", "host:1", "http://host:1/"] {
+            assert_eq!(node(good).map(|address| address.to_string()), Ok("host:1".to_owned()), "{good}");
+        }
+        assert!(node("https://host:1").expect_err("TLS").contains("http://HOST:PORT"));
+        assert!(node("http://host").is_err());
+    }
+
+    #[test]
+    fn a_requirement_is_one_that_a_node_is_judged_by() {
+        assert_eq!(judged_requirement("s6"), Ok("S6".to_owned()));
+        assert!(judged_requirement("T8").expect_err("a client's").contains("about a client"));
+        assert!(judged_requirement("S99").expect_err("unknown").contains("T1,T2"));
+    }
+
+    #[test]
+    fn a_bound_has_a_name_and_a_number() {
+        assert_eq!(bound("adds=40"), Ok((Bound::Adds, 40)));
+        for bad in ["adds", "adds=0", "adds=x", "frames=4", "adds=1000001", ""] {
+            assert!(bound(bad).expect_err(bad).contains("write NAME=N"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_topic_is_named_as_it_is_printed() {
+        assert_eq!(topic("group:news").map(|topic| topic.to_string()), Ok("group:news".to_owned()));
+        assert_eq!(topic("welcome:key").map(|topic| topic.to_string()), Ok("welcome:key".to_owned()));
+        for bad in ["news", "group:", ""] {
+            assert!(topic(bad).is_err(), "{bad}");
         }
     }
 

@@ -12,6 +12,9 @@ use crate::checker::milestone::{
 use crate::fault::Way;
 use crate::history::{Event, Fate, History};
 use crate::subject::xmtp::frame::XmtpFrame;
+use crate::subject::xmtp::wave_milestones::{
+    BOUNDED_CATCH_UP, HALF_CLOSED_STREAM_FINISHED, TOPIC_LEFT_ITS_WAVE, WAVES_TAKE_TURNS,
+};
 use crate::subject::xmtp::wire::Tag;
 
 /// Every milestone.
@@ -28,6 +31,10 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &LIVE_DELIVERY,
     &WAVE_DELIVERY,
     &SLOW_CONSUMER,
+    &WAVES_TAKE_TURNS,
+    &TOPIC_LEFT_ITS_WAVE,
+    &BOUNDED_CATCH_UP,
+    &HALF_CLOSED_STREAM_FINISHED,
 ];
 
 /// A wave brought a client what was stored while the proxy kept its streams silent.

@@ -6,6 +6,7 @@
 mod channels;
 pub mod checker;
 pub mod client;
+pub mod conformance;
 mod entry;
 mod explain;
 pub mod frame;
@@ -19,6 +20,7 @@ pub mod settings;
 pub mod spec;
 mod story;
 mod tap;
+mod wave_milestones;
 pub mod wire;
 pub mod workload;
 

@@ -52,7 +52,7 @@ fn end_cause(cause: &Cause) -> EndCause {
         Cause::Watchdog => EndCause::Watchdog,
         Cause::Inbox(_) => EndCause::StoreFailed,
         Cause::BacklogFull => EndCause::BacklogFull,
-        Cause::StreamFailed(_) => EndCause::StreamFailed,
+        Cause::StreamFailed(_) | Cause::Stalled { .. } => EndCause::StreamFailed,
         Cause::StreamEnded => EndCause::StreamEnded,
         Cause::Finished => EndCause::Finished,
     }

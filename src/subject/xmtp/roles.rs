@@ -5,15 +5,17 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use tokio::time::Instant;
+
 use crate::cast::HostName;
 use crate::env::{Address, Env};
-use crate::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
+use crate::subject::xmtp::client::{self, ClientConfig, Dialer, Publisher, PublisherConfig};
 use crate::subject::xmtp::node::{self, NodeConfig};
 use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
-use crate::subject::xmtp::workload::{self, Consumer, Pace, Payloads, Schedule};
+use crate::subject::xmtp::workload::{self, Consumer, Pace, Payloads, Repertoire, Schedule};
 use crate::subject::{Entrance, ProxyRole, Role, Seat, TrialTimes, program};
 use crate::world::Program;
 
@@ -30,6 +32,7 @@ pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<
         Box::new(proxies(settings)),
         Box::new(publishers),
         Box::new(ClientRole(settings.clone())),
+        Box::new(VisitorRole { settings: settings.clone(), times }),
     ]
 }
 
@@ -142,6 +145,45 @@ impl Role for PublisherRole {
                     }
                 };
                 workload::publish(publisher, payloads, schedule, first, ready, recorder).await;
+                Ok(())
+            }
+        })
+    }
+}
+
+struct VisitorRole {
+    settings: Arc<XmtpSettings>,
+    times: TrialTimes,
+}
+
+impl Role for VisitorRole {
+    fn hosts(&self) -> Vec<HostName> {
+        (1..=self.settings.fleet.visitors).map(|number| self.settings.fleet.visitor(number)).collect()
+    }
+
+    fn entrance(&self) -> Entrance {
+        Entrance::Prepared
+    }
+
+    fn program(&self, number: u32, seat: &mut Seat) -> Program {
+        let proxy = self.settings.fleet.proxy_of(number);
+        let address = Address::new(&*self.settings.fleet.proxy(proxy), PROXY_PORT);
+        let client = &self.settings.client;
+        let config = ClientConfig {
+            http2_keepalive: client.http2_keepalive,
+            tcp: client.tcp,
+            ..ClientConfig::new(address, Vec::new())
+        };
+        let (topics, every) = (self.settings.topics_behind(proxy), self.settings.visits_every);
+        let (recorder, end) = (seat.recorder.clone(), self.times.calm);
+        program(move |env: Env| {
+            let (config, topics, recorder) = (config.clone(), topics.clone(), recorder.begin_life());
+            async move {
+                let repertoire = Repertoire::new(topics, env.dice());
+                let dialer = Dialer::new(env, config.node, config.http2_keepalive, config.connect_timeout);
+                let dialer = dialer.map_err(|error| error.to_string())?.with_tcp(config.tcp);
+                let end = Instant::now() + end.saturating_sub(recorder.now());
+                workload::visit(dialer, repertoire, every, end).await;
                 Ok(())
             }
         })

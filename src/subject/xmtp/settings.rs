@@ -24,6 +24,7 @@ const NODE: &str = "node";
 const PROXY: &str = "proxy";
 const CLIENT: &str = "client";
 const PUBLISHER: &str = "publisher";
+const VISITOR: &str = "visitor";
 
 /// One sim's settings of this subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct XmtpSettings {
     pub node: NodeSettings,
     /// How each client behaves.
     pub client: ClientSettings,
+    /// How often a visitor asks for something, on average.
+    pub visits_every: Duration,
     /// What the applications do.
     pub workload: Workload,
 }
@@ -62,8 +65,8 @@ impl XmtpSettings {
     }
 }
 
-/// How many hosts play which role. Proxies are dealt out to the nodes in turn, and clients and publishers to the
-/// proxies; topics are dealt out to the nodes, each of which holds its own.
+/// How many hosts play which role. Proxies are dealt out to the nodes in turn, and clients, publishers and visitors to
+/// the proxies; topics are dealt out to the nodes, each of which holds its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fleet {
     /// How many nodes serve.
@@ -74,6 +77,8 @@ pub struct Fleet {
     pub clients: u32,
     /// How many hosts publish.
     pub publishers: u32,
+    /// How many hosts keep nothing, and change their topics in mid-stream.
+    pub visitors: u32,
 }
 
 impl Fleet {
@@ -84,7 +89,7 @@ impl Fleet {
         let node = Abilities { stores: true, accepts: true, carries: true, ..plain };
         let proxy = Abilities { accepts: true, carries: true, ..plain };
         let client = Abilities { stores: true, recovers: true, streams: true, ..plain };
-        let publisher = Abilities { streams: true, ..plain };
+        let publisher = Abilities { streams: true, ..plain }; // and a visitor
         let member =
             |name, abilities, dials: Option<HostName>| Member { name, abilities, dials: dials.into_iter().collect() };
         let behind = |number| Some(self.proxy(self.proxy_of(number)));
@@ -93,7 +98,8 @@ impl Fleet {
             .map(|number| member(self.proxy(number), proxy, Some(self.node(self.node_behind(number)))));
         let clients = (1..=self.clients).map(|number| member(self.client(number), client, behind(number)));
         let publishers = (1..=self.publishers).map(|number| member(self.publisher(number), publisher, behind(number)));
-        Cast::new(nodes.chain(proxies).chain(clients).chain(publishers).collect())
+        let visitors = (1..=self.visitors).map(|number| member(self.visitor(number), publisher, behind(number)));
+        Cast::new(nodes.chain(proxies).chain(clients).chain(publishers).chain(visitors).collect())
     }
 
     /// The name of a node: the only one has no number.
@@ -120,7 +126,13 @@ impl Fleet {
         HostName::numbered(PUBLISHER, number)
     }
 
-    /// The number of the proxy that the client or publisher of that number uses.
+    /// The name of a visitor.
+    #[must_use]
+    pub fn visitor(self, number: u32) -> HostName {
+        HostName::numbered(VISITOR, number)
+    }
+
+    /// The number of the proxy that the client, publisher or visitor of that number uses.
     #[must_use]
     pub(crate) fn proxy_of(self, number: u32) -> u32 {
         (number - 1) % self.proxies + 1

@@ -2,6 +2,7 @@
 
 mod bench;
 mod heartbeat;
+mod shelf;
 mod stream_model;
 mod topic_state;
 mod waves;

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::Requirement;
-use crate::subject::xmtp::checker::topic_state::{Change, Presence, Serial, TopicRefusal, TopicState};
+use crate::subject::xmtp::checker::shelf::Shelf;
+use crate::subject::xmtp::checker::topic_state::{Change, Presence, Serial, TopicRefusal, TopicState, Unfinished};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10};
 use crate::subject::xmtp::wire::{MutateId, Tag};
@@ -97,8 +98,8 @@ impl<'h> StreamModel<'h> {
         }
     }
 
-    /// The node sent a frame, whether or not the proxy passed it on.
-    pub(crate) fn response(&mut self, index: usize, frame: &'h XmtpFrame) -> Judged {
+    /// The node, which has stored what is on the shelf, sent a frame, whether or not the proxy passed it on.
+    pub(crate) fn response(&mut self, index: usize, frame: &'h XmtpFrame, shelf: &Shelf<'h>) -> Judged {
         if let XmtpFrame::Started { .. } = frame {
             return match self.started.replace(index) {
                 None => Ok(()),
@@ -107,9 +108,9 @@ impl<'h> StreamModel<'h> {
         }
         self.needs_started("a frame of the subscription")?;
         match frame {
-            XmtpFrame::Delivery { tag, messages } => self.deliver(index, *tag, messages),
+            XmtpFrame::Delivery { tag, messages } => self.deliver(index, (*tag, messages), shelf),
             XmtpFrame::TopicsLive(topics) => self.tell(topics),
-            XmtpFrame::CatchupComplete(id) => self.complete(index, *id),
+            XmtpFrame::CatchupComplete(id) => self.complete(index, *id, shelf),
             XmtpFrame::Unreadable(why) => {
                 Err(Breach::new(S10, format!("the node sent a frame that cannot be read: {why}")))
             }
@@ -161,22 +162,33 @@ impl<'h> StreamModel<'h> {
         Ok(())
     }
 
-    fn deliver(&mut self, index: usize, tag: Tag, messages: &'h [(Channel, MessageId)]) -> Judged {
+    fn deliver(
+        &mut self,
+        index: usize,
+        (tag, messages): (Tag, &'h [(Channel, MessageId)]),
+        shelf: &Shelf<'h>,
+    ) -> Judged {
         match tag {
-            Tag::Live => self.deliver_live(index, messages),
-            Tag::Wave(id) => self.deliver_wave(index, id, messages),
+            Tag::Live => self.deliver_live(index, messages, shelf),
+            Tag::Wave(id) => self.deliver_wave(index, (id, messages), shelf),
         }
     }
 
-    fn deliver_live(&mut self, index: usize, messages: &'h [(Channel, MessageId)]) -> Judged {
+    fn deliver_live(&mut self, index: usize, messages: &'h [(Channel, MessageId)], shelf: &Shelf<'h>) -> Judged {
         for (topic, id) in messages {
-            self.place(Presence::Live, topic, *id).map_err(|refusal| self.explain(Tag::Live, (topic, *id), refusal))?;
+            self.place(Presence::Live, (topic, *id), shelf)
+                .map_err(|refusal| self.explain(Tag::Live, (topic, *id), refusal))?;
             ascend(&mut self.live, index, Tag::Live, (topic, *id))?;
         }
         Ok(())
     }
 
-    fn deliver_wave(&mut self, index: usize, id: MutateId, messages: &'h [(Channel, MessageId)]) -> Judged {
+    fn deliver_wave(
+        &mut self,
+        index: usize,
+        (id, messages): (MutateId, &'h [(Channel, MessageId)]),
+        shelf: &Shelf<'h>,
+    ) -> Judged {
         let tag = Tag::Wave(id);
         let Some(position) = self.open.iter().position(|open| open.id == id && !open.adds.is_empty()) else {
             return Err(match self.completed.get(&id) {
@@ -191,7 +203,7 @@ impl<'h> StreamModel<'h> {
         let OpenMutate { serial, index: started, history_only, .. } = self.open[position];
         let place = if history_only { Presence::History(serial) } else { Presence::Wave(serial) };
         for (topic, message) in messages {
-            self.place(place, topic, *message)
+            self.place(place, (topic, *message), shelf)
                 .map_err(|refusal| self.explain(tag, (topic, *message), refusal).with([started]))?;
             ascend(&mut self.open[position].newest, index, tag, (topic, *message))?;
         }
@@ -212,8 +224,14 @@ impl<'h> StreamModel<'h> {
         }
     }
 
-    fn place(&mut self, place: Presence, topic: &Channel, id: MessageId) -> Result<(), TopicRefusal> {
-        self.topics.get_mut(topic).map_or(Err(TopicRefusal::NotSubscribed), |state| state.deliver(place, id))
+    fn place(
+        &mut self,
+        place: Presence,
+        (topic, id): (&Channel, MessageId),
+        shelf: &Shelf<'h>,
+    ) -> Result<(), TopicRefusal> {
+        let state = self.topics.get_mut(topic).ok_or(TopicRefusal::NotSubscribed)?;
+        state.deliver(place, id, shelf.of(topic))
     }
 
     fn explain(&self, tag: Tag, (topic, id): (&Channel, MessageId), refusal: TopicRefusal) -> Box<Breach> {
@@ -231,6 +249,9 @@ impl<'h> StreamModel<'h> {
             TopicRefusal::Elsewhere(_) => (S3, "though that topic is not in that wave".to_owned()),
             TopicRefusal::Told => (S9, "after TopicsLive had ended the topic's replay".to_owned()),
             TopicRefusal::BelowCursor(cursor) => (S2, format!("though the client asked for what comes {cursor}")),
+            TopicRefusal::Skipped(missing) => {
+                (S4, format!("and had never sent {missing} of that topic, which it holds"))
+            }
             TopicRefusal::Repeated(last) if last == id => (S4, "a second time".to_owned()),
             TopicRefusal::Repeated(last) => (S4, format!("after it had sent {last}")),
         };
@@ -247,7 +268,7 @@ impl<'h> StreamModel<'h> {
         Ok(())
     }
 
-    fn complete(&mut self, index: usize, id: MutateId) -> Judged {
+    fn complete(&mut self, index: usize, id: MutateId, shelf: &Shelf<'h>) -> Judged {
         let Some(position) = self.open.iter().position(|open| open.id == id) else {
             return Err(match self.completed.get(&id) {
                 Some(first) => {
@@ -268,10 +289,16 @@ impl<'h> StreamModel<'h> {
         let named: BTreeSet<&Channel> = done.adds.iter().map(|add| &add.channel).chain(done.removes).collect();
         for topic in named {
             let Some(state) = self.topics.get_mut(topic) else { continue };
-            if state.complete(done.serial) {
-                let what = format!("the node sent CatchupComplete of {id} without TopicsLive for {topic}");
-                return Err(Breach::new(S9, what).about(topic, None).with([done.index]));
-            }
+            let said = format!("the node sent CatchupComplete of {id}");
+            let breach = match state.complete(done.serial, done.index, shelf.of(topic)) {
+                None => continue,
+                Some(Unfinished::Untold) => Breach::new(S9, format!("{said} without TopicsLive for {topic}")),
+                Some(Unfinished::Undelivered(missing)) => {
+                    let what = format!("{said} without {missing} of {topic}, which it held when it was asked");
+                    Breach::new(S4, what)
+                }
+            };
+            return Err(breach.about(topic, None).with([done.index]));
         }
         Ok(())
     }

@@ -14,6 +14,9 @@
 //!    └────────────────────────┴──────────────── remove ──────────────────────┘
 //! ```
 
+use std::ops::Bound;
+
+use crate::subject::xmtp::checker::shelf::TopicShelf;
 use crate::subject::xmtp::wire::{Cursor, MessageId};
 
 /// The place of a Mutate in the order in which the tap saw them on one stream, from 1.
@@ -68,6 +71,17 @@ pub(crate) enum TopicRefusal {
     BelowCursor(Cursor),
     /// The id lies at or below one that was delivered.
     Repeated(MessageId),
+    /// A stored message, which is owed too, lies below the id and was not delivered.
+    Skipped(MessageId),
+}
+
+/// What was amiss when a wave was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// TopicsLive had to come before.
+    Untold,
+    /// That message was stored before the Mutate was sent, and the wave did not bring it.
+    Undelivered(MessageId),
 }
 
 /// Every standing that one topic may have.
@@ -91,7 +105,7 @@ impl Standing {
         self.last.map_or(self.cursor, Cursor::from)
     }
 
-    fn refuses(self, place: Presence, id: MessageId) -> Option<TopicRefusal> {
+    fn refuses(self, place: Presence, id: MessageId, shelf: &TopicShelf) -> Option<TopicRefusal> {
         if self.place == Presence::Gone {
             return Some(TopicRefusal::NotSubscribed);
         }
@@ -104,7 +118,31 @@ impl Standing {
         if !self.cursor.is_before(id) {
             return Some(TopicRefusal::BelowCursor(self.cursor));
         }
-        self.told.then_some(TopicRefusal::Told)
+        if self.told {
+            return Some(TopicRefusal::Told);
+        }
+        self.owes(id, shelf).map(TopicRefusal::Skipped)
+    }
+
+    /// The first stored message below `end` that should have been delivered by now.
+    fn owes(self, end: MessageId, shelf: &TopicShelf) -> Option<MessageId> {
+        let first = Bound::Excluded(MessageId(self.floor().0));
+        (MessageId(self.floor().0) < end).then(|| shelf.range((first, Bound::Excluded(end))).next())?.map(|(id, _)| *id)
+    }
+
+    /// What the end of that wave, which a Mutate of that record began, finds amiss.
+    fn lacks(self, serial: Serial, asked: usize, shelf: &TopicShelf) -> Option<Unfinished> {
+        let bounded = match self.place {
+            Presence::Wave(wave) if wave == serial => false,
+            Presence::History(wave) if wave == serial => true,
+            Presence::Gone | Presence::Wave(_) | Presence::History(_) | Presence::Live => return None,
+        };
+        if !self.told && !bounded {
+            return Some(Unfinished::Untold);
+        }
+        let above = (Bound::Excluded(MessageId(self.floor().0)), Bound::Unbounded);
+        let missing = shelf.range(above).find(|(_, stored)| **stored < asked);
+        missing.map(|(id, _)| Unfinished::Undelivered(*id))
     }
 
     /// What `change` makes of it (S5): removes first, then adds. The second is a re-add that may or may not
@@ -150,14 +188,14 @@ impl TopicState {
         }
     }
 
-    /// A message of `id` appeared in `place`.
-    pub(crate) fn deliver(&mut self, place: Presence, id: MessageId) -> Result<(), TopicRefusal> {
+    /// A message of `id` appeared in `place`, when the node had stored what is on the shelf.
+    pub(crate) fn deliver(&mut self, place: Presence, id: MessageId, shelf: &TopicShelf) -> Result<(), TopicRefusal> {
         self.unfold();
-        let refusal = self.standings.iter().map(|standing| standing.refuses(place, id)).min_by_key(closeness);
+        let refusal = self.standings.iter().map(|standing| standing.refuses(place, id, shelf)).min_by_key(closeness);
         if let Some(Some(refusal)) = refusal {
             return Err(refusal);
         }
-        self.standings.retain(|standing| standing.refuses(place, id).is_none());
+        self.standings.retain(|standing| standing.refuses(place, id, shelf).is_none());
         self.standings.iter_mut().for_each(|standing| standing.last = Some(id));
         self.merge();
         Ok(())
@@ -180,11 +218,16 @@ impl TopicState {
         self.changes.retain(|change| change.serial > serial);
     }
 
-    /// The Mutate of that serial, which names this topic, is acknowledged: its wave, if any, is over.
-    /// Returns whether TopicsLive had to come before and did not.
-    pub(crate) fn complete(&mut self, serial: Serial) -> bool {
+    /// The Mutate of that serial and record, which names this topic, is acknowledged: its wave, if any, is over.
+    /// Returns what is amiss however the topic stood.
+    pub(crate) fn complete(&mut self, serial: Serial, asked: usize, shelf: &TopicShelf) -> Option<Unfinished> {
         self.confirm(serial);
-        let untold = self.standings.iter().all(|standing| standing.place == Presence::Wave(serial) && !standing.told);
+        let lacks = |standing: &Standing| standing.lacks(serial, asked, shelf);
+        let amiss = if self.standings.iter().all(|standing| lacks(standing).is_some()) {
+            self.standings.first().and_then(lacks)
+        } else {
+            None
+        };
         for standing in &mut self.standings {
             match standing.place {
                 Presence::Wave(wave) if wave == serial => (standing.place, standing.told) = (Presence::Live, false),
@@ -195,7 +238,7 @@ impl TopicState {
             }
         }
         self.merge();
-        untold
+        amiss
     }
 
     fn merge(&mut self) {
@@ -214,10 +257,11 @@ fn closeness(refusal: &Option<TopicRefusal>) -> u8 {
     match refusal {
         None => 0,
         Some(TopicRefusal::Told) => 1,
-        Some(TopicRefusal::Repeated(_)) => 2,
-        Some(TopicRefusal::BelowCursor(_)) => 3,
-        Some(TopicRefusal::Elsewhere(_)) => 4,
-        Some(TopicRefusal::NotSubscribed) => 5,
+        Some(TopicRefusal::Skipped(_)) => 2,
+        Some(TopicRefusal::Repeated(_)) => 3,
+        Some(TopicRefusal::BelowCursor(_)) => 4,
+        Some(TopicRefusal::Elsewhere(_)) => 5,
+        Some(TopicRefusal::NotSubscribed) => 6,
     }
 }
 
@@ -227,19 +271,20 @@ mod tests {
 
     const ADDED: Change = Change { serial: 1, removes: false, adds: Some(Cursor(2)), history_only: false };
     const WAVE: Presence = Presence::Wave(1);
+    const NOTHING: TopicShelf = TopicShelf::new();
 
     fn live_from_two() -> TopicState {
         let mut state = TopicState::default();
         state.expect(ADDED);
         assert!(state.tell());
-        assert!(!state.complete(1));
+        assert_eq!(state.complete(1, 0, &NOTHING), None);
         state
     }
 
     #[test]
     fn a_topic_that_nobody_added_stands_nowhere() {
         let mut state = TopicState::default();
-        assert_eq!(state.deliver(Presence::Live, MessageId(1)), Err(TopicRefusal::NotSubscribed));
+        assert_eq!(state.deliver(Presence::Live, MessageId(1), &NOTHING), Err(TopicRefusal::NotSubscribed));
         assert!(!state.tell());
     }
 
@@ -247,12 +292,12 @@ mod tests {
     fn a_refusal_is_the_one_that_came_closest() {
         let mut state = TopicState::default();
         state.expect(ADDED);
-        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Err(TopicRefusal::Elsewhere(WAVE)));
-        assert_eq!(state.deliver(WAVE, MessageId(2)), Err(TopicRefusal::BelowCursor(Cursor(2))));
-        assert_eq!(state.deliver(WAVE, MessageId(3)), Ok(()));
-        assert_eq!(state.deliver(WAVE, MessageId(3)), Err(TopicRefusal::Repeated(MessageId(3))));
+        assert_eq!(state.deliver(Presence::Live, MessageId(3), &NOTHING), Err(TopicRefusal::Elsewhere(WAVE)));
+        assert_eq!(state.deliver(WAVE, MessageId(2), &NOTHING), Err(TopicRefusal::BelowCursor(Cursor(2))));
+        assert_eq!(state.deliver(WAVE, MessageId(3), &NOTHING), Ok(()));
+        assert_eq!(state.deliver(WAVE, MessageId(3), &NOTHING), Err(TopicRefusal::Repeated(MessageId(3))));
         assert!(state.tell());
-        assert_eq!(state.deliver(WAVE, MessageId(4)), Err(TopicRefusal::Told));
+        assert_eq!(state.deliver(WAVE, MessageId(4), &NOTHING), Err(TopicRefusal::Told));
     }
 
     #[test]
@@ -261,13 +306,19 @@ mod tests {
         let mut state = live_from_two();
         state.expect(again);
         state.confirm(2);
-        assert_eq!(state.deliver(Presence::Wave(2), MessageId(3)), Ok(()));
-        assert_eq!(state.deliver(Presence::Live, MessageId(4)), Err(TopicRefusal::Elsewhere(Presence::Wave(2))));
+        assert_eq!(state.deliver(Presence::Wave(2), MessageId(3), &NOTHING), Ok(()));
+        assert_eq!(
+            state.deliver(Presence::Live, MessageId(4), &NOTHING),
+            Err(TopicRefusal::Elsewhere(Presence::Wave(2)))
+        );
         let mut state = live_from_two();
         state.expect(again);
         state.confirm(2);
-        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Ok(()));
-        assert_eq!(state.deliver(Presence::Wave(2), MessageId(4)), Err(TopicRefusal::Elsewhere(Presence::Live)));
+        assert_eq!(state.deliver(Presence::Live, MessageId(3), &NOTHING), Ok(()));
+        assert_eq!(
+            state.deliver(Presence::Wave(2), MessageId(4), &NOTHING),
+            Err(TopicRefusal::Elsewhere(Presence::Live))
+        );
     }
 
     #[test]
@@ -275,8 +326,11 @@ mod tests {
         let mut state = live_from_two();
         state.expect(Change { serial: 2, adds: Some(Cursor(0)), history_only: true, ..ADDED });
         state.confirm(2);
-        assert_eq!(state.deliver(Presence::History(2), MessageId(1)), Err(TopicRefusal::Elsewhere(Presence::Live)));
-        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Ok(()));
+        assert_eq!(
+            state.deliver(Presence::History(2), MessageId(1), &NOTHING),
+            Err(TopicRefusal::Elsewhere(Presence::Live))
+        );
+        assert_eq!(state.deliver(Presence::Live, MessageId(3), &NOTHING), Ok(()));
     }
 
     #[test]
@@ -285,8 +339,42 @@ mod tests {
         for serial in 2..12 {
             state.expect(Change { serial, adds: Some(Cursor(9)), ..ADDED });
         }
-        assert_eq!(state.deliver(Presence::Live, MessageId(3)), Ok(()));
+        assert_eq!(state.deliver(Presence::Live, MessageId(3), &NOTHING), Ok(()));
         state.unfold();
         assert!(state.standings.len() <= 11 * 12 / 2, "{}", state.standings.len());
+    }
+
+    /// Messages 3 to 6 are stored, in records of their numbers.
+    fn shelf() -> TopicShelf {
+        (3..=6).map(|id| (MessageId(id), id as usize)).collect()
+    }
+
+    #[test]
+    fn a_message_that_is_skipped_is_missed_at_the_next_one_in_wave_and_live() {
+        let skipped = Err(TopicRefusal::Skipped(MessageId(3)));
+        let mut state = TopicState::default();
+        state.expect(ADDED);
+        assert_eq!(state.deliver(WAVE, MessageId(4), &shelf()), skipped);
+        assert_eq!(live_from_two().deliver(Presence::Live, MessageId(5), &shelf()), skipped);
+        for id in 3..=6 {
+            assert_eq!(state.deliver(WAVE, MessageId(id), &shelf()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_wave_brings_all_that_was_stored_before_it_was_asked_for() {
+        for (history_only, asked, amiss) in [
+            (false, 4, None),
+            (false, 5, Some(Unfinished::Undelivered(MessageId(4)))),
+            (true, 4, None),
+            (true, 5, Some(Unfinished::Undelivered(MessageId(4)))),
+        ] {
+            let mut state = TopicState::default();
+            state.expect(Change { history_only, ..ADDED });
+            let place = if history_only { Presence::History(1) } else { WAVE };
+            assert_eq!(state.deliver(place, MessageId(3), &shelf()), Ok(()));
+            assert!(state.tell());
+            assert_eq!(state.complete(1, asked, &shelf()), amiss, "asked at {asked}");
+        }
     }
 }

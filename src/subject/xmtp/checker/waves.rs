@@ -9,6 +9,7 @@ use crate::checker::judge::Checker;
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, History, Record, TapStream};
+use crate::subject::xmtp::checker::shelf::Shelf;
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged, StreamModel};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10, T9, T12, T15, T16, T17, T18};
@@ -45,6 +46,7 @@ impl Checker for Waves {
 #[derive(Default)]
 struct WaveBook<'h> {
     streams: BTreeMap<TapStream, StreamModel<'h>>,
+    shelf: Shelf<'h>,
     mutates: u64,
     waves: u64,
     live: u64,
@@ -54,6 +56,7 @@ struct WaveBook<'h> {
 impl<'h> WaveBook<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        self.shelf.take(index, record);
         let (stream, judged) = match &record.event {
             Event::Tapped { stream, way, fate, frame } => {
                 let Some(frame) = XmtpFrame::of(frame) else { return Ok(()) };
@@ -81,7 +84,7 @@ impl<'h> WaveBook<'h> {
         match (way, fate) {
             (Way::ToNode, Fate::Swallowed) => return Ok(()),
             (Way::ToNode, Fate::Passed) => model.request(index, frame)?,
-            (Way::ToClient, Fate::Passed | Fate::Swallowed) => model.response(index, frame)?,
+            (Way::ToClient, Fate::Passed | Fate::Swallowed) => model.response(index, frame, &self.shelf)?,
         }
         match frame {
             XmtpFrame::Mutate { .. } => self.mutates += 1,
@@ -337,6 +340,24 @@ mod tests {
         script.live(&[(alpha(), 5)]).acquitted_by(&Waves);
         let again = XmtpFrame::CatchupComplete(MutateId(1));
         breaks(live().tap(Way::ToClient, Fate::Swallowed, again), "S9", "more often");
+    }
+
+    #[test]
+    fn a_stored_message_that_a_wave_or_the_live_flow_skips_is_condemned() {
+        let stored = || Script::new().stored(alpha(), 3).stored(alpha(), 4).stored(beta(), 5);
+        let asked = || stored().at(1.0).node_starts().mutate(1, &[(alpha(), 2)], &[]);
+        let evidence = breaks(asked().wave(1, &[(alpha(), 4)]), "S4", "had never sent #3 of that topic");
+        assert_eq!((evidence.topic, evidence.id), (Some(alpha().to_string()), Some(MessageId(4))));
+        breaks(asked().wave(1, &[(alpha(), 3)]).topics_live(&[alpha()]).complete(1), "S4", "without #4 of group:alpha");
+        let live = || asked().wave(1, &[(alpha(), 3), (alpha(), 4)]).topics_live(&[alpha()]).complete(1);
+        live().stored(alpha(), 6).stored(alpha(), 7).live(&[(alpha(), 6), (alpha(), 7)]).acquitted_by(&Waves);
+        breaks(live().stored(alpha(), 6).stored(alpha(), 7).live(&[(alpha(), 7)]), "S4", "had never sent #6");
+    }
+
+    #[test]
+    fn what_is_stored_after_the_mutate_was_sent_may_come_live() {
+        let script = Script::new().node_starts().mutate(1, &[(alpha(), 0)], &[]).stored(alpha(), 1);
+        script.topics_live(&[alpha()]).complete(1).live(&[(alpha(), 1)]).acquitted_by(&Waves);
     }
 
     #[test]

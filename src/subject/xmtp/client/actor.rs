@@ -15,22 +15,23 @@
 //! ```
 //! Draining: the request half, the commands and the probes are dropped at once; what had arrived is delivered.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::channel::{explain, request};
 use crate::subject::xmtp::client::probe::Probes;
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
+use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};
 use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, silence};
-use crate::subject::xmtp::client::{Cause, ClientFrame, ClientLink, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
+use crate::subject::xmtp::client::{Cause, ClientFrame, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
 use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
 use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
 
@@ -46,25 +47,19 @@ const FINISH_FLUSH_MAX: Duration = Duration::from_secs(1);
 /// The nonce of the watchdog's own Pings: probes count from 1 and never get there.
 const WATCHDOG_NONCE: Nonce = Nonce(u64::MAX);
 
-type OpeningStream =
-    Pin<Box<dyn Future<Output = Result<tonic::Response<Streaming<SubscribeResponse>>, Status>> + Send>>;
-
 /// The response half, from before its headers.
-enum Inbound {
-    Opening(OpeningStream),
-    Open(Box<Streaming<SubscribeResponse>>),
+enum ResponseHalf {
+    Opening(Opening<SubscribeResponse>),
+    Open(Inbound<SubscribeResponse>),
 }
 
-impl Inbound {
+impl ResponseHalf {
     /// The next frame. Cancel safe. Not to be called again after an error or the end.
-    async fn next(&mut self) -> Result<Option<SubscribeResponse>, Status> {
+    async fn next(&mut self) -> Result<Option<SubscribeResponse>, TransportError> {
         loop {
             match self {
-                Inbound::Opening(opening) => {
-                    let opened = opening.await?.into_inner();
-                    *self = Inbound::Open(Box::new(opened));
-                }
-                Inbound::Open(streaming) => return streaming.message().await,
+                ResponseHalf::Opening(opening) => *self = ResponseHalf::Open(opening.await?.into_inner()),
+                ResponseHalf::Open(inbound) => return Ok(inbound.next().await.transpose()?),
             }
         }
     }
@@ -72,12 +67,12 @@ impl Inbound {
 
 /// One thing that happened to the actor.
 enum ActorTurn {
-    /// A backlog moved on.
+    /// A backlog moved on, or nobody takes frames any more.
     Flushed,
     /// A command; none where every handle is gone, or after a `finish`.
     Ordered(Option<ClientCommand>),
     /// A frame, or the end of the stream.
-    Heard(Result<Option<SubscribeResponse>, Status>),
+    Heard(Result<Option<SubscribeResponse>, TransportError>),
     /// The application took events.
     Taken,
     /// Some deadline may have come.
@@ -87,7 +82,7 @@ enum ActorTurn {
 /// The actor.
 pub(crate) struct Actor {
     settings: StreamSettings,
-    inbound: Inbound,
+    inbound: ResponseHalf,
     wire: BackloggedSender<SubscribeRequest>,
     commands: mpsc::Receiver<ClientCommand>,
     ordering: bool,
@@ -102,25 +97,24 @@ pub(crate) struct Actor {
     finishing: bool,
     started_at: Option<Instant>,
     heard_at: Instant,
-    link: ClientLink,
+    transport: Box<dyn Transport>,
 }
 
 impl Actor {
-    /// The actor of a stream that is to be opened on `link`.
+    /// The actor of a stream that is to be opened on `transport`.
     pub(crate) fn new(
-        link: ClientLink,
+        transport: Box<dyn Transport>,
         settings: StreamSettings,
         commands: mpsc::Receiver<ClientCommand>,
         events: mpsc::Sender<ClientEvent>,
     ) -> Self {
         let (wire, outbound) = mpsc::channel(WIRE_MAX);
-        let mut client = link.client();
-        let opening = async move { client.subscribe(request(ReceiverStream::new(outbound))).await };
+        let opening = transport.subscribe_bidi(request(()), Box::pin(ReceiverStream::new(outbound)));
         let now = Instant::now();
         Actor {
             watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, settings.advertised, now)),
             settings,
-            inbound: Inbound::Opening(Box::pin(opening)),
+            inbound: ResponseHalf::Opening(opening),
             wire: BackloggedSender::new(wire, BACKLOG_MAX),
             commands,
             ordering: true,
@@ -134,7 +128,7 @@ impl Actor {
             finishing: false,
             started_at: None,
             heard_at: now,
-            link,
+            transport,
         }
     }
 
@@ -151,8 +145,8 @@ impl Actor {
         };
         let end = if cause == Cause::Watchdog { self.heard_at } else { Instant::now() };
         let uptime = self.started_at.map_or(Duration::ZERO, |start| end.saturating_duration_since(start));
-        let Actor { mut events, inbound, wire, commands, probes, link, .. } = self;
-        drop((inbound, wire, commands, probes, link));
+        let Actor { mut events, inbound, wire, commands, probes, transport, .. } = self;
+        drop((inbound, wire, commands, probes, transport));
         while events.is_backlogged() {
             events.flush().await;
         }
@@ -181,7 +175,7 @@ impl Actor {
             let turn = tokio::select! {
                 biased;
                 () = self.events.flush(), if self.events.is_backlogged() => ActorTurn::Flushed,
-                () = self.wire.flush(), if self.wire.is_backlogged() => ActorTurn::Flushed,
+                () = self.wire.flush(), if !self.wire.is_closed() => ActorTurn::Flushed,
                 () = self.taken.notified(), if counts_consumer => ActorTurn::Taken,
                 command = self.commands.recv(), if self.ordering => ActorTurn::Ordered(command),
                 heard = self.inbound.next(), if self.reading => ActorTurn::Heard(heard),
@@ -204,7 +198,7 @@ impl Actor {
             }
             ActorTurn::Heard(Ok(Some(frame))) => self.hear(frame, now),
             ActorTurn::Heard(Ok(None)) => Err(if self.finishing { Cause::Finished } else { Cause::StreamEnded }),
-            ActorTurn::Heard(Err(status)) => Err(self.blame(&status)),
+            ActorTurn::Heard(Err(error)) => Err(self.blame(&error)),
             ActorTurn::Taken => {
                 self.feed_watchdog(now);
                 Ok(())
@@ -213,7 +207,8 @@ impl Actor {
         }
     }
 
-    fn blame(&self, status: &Status) -> Cause {
+    fn blame(&self, error: &TransportError) -> Cause {
+        let TransportError::Refused(status) = error else { return Cause::Refused(error.to_string()) };
         let why = format!("{:?}: {}", status.code(), explain_status(status));
         if [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated].contains(&status.code()) {
             return Cause::Rejected(why);

@@ -57,14 +57,14 @@ impl<T> BackloggedSender<T> {
         Ok(())
     }
 
-    /// Waits until the channel has room, and moves the oldest of the backlog there. Cancel safe. To be
-    /// called only while [`BackloggedSender::is_backlogged`].
+    /// Waits until the channel has room, and moves the oldest of the backlog there; where there is no backlog, until
+    /// nobody receives any more. Cancel safe.
     pub(crate) async fn flush(&mut self) {
         let Some(channel) = &self.channel else { return };
-        if let Ok(permit) = channel.reserve().await {
-            if let Some(item) = self.backlog.pop_front() {
-                permit.send(item);
-            }
+        if self.backlog.is_empty() {
+            channel.closed().await;
+        } else if let (Ok(permit), Some(item)) = (channel.reserve().await, self.backlog.pop_front()) {
+            permit.send(item);
             return;
         }
         self.close();

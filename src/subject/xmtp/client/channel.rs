@@ -16,15 +16,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use tokio::io::ReadBuf;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Request, Status};
 
 use crate::env::{Address, ByteStream, Env, StreamTap, Tapped, TcpOptions};
 use crate::subject::xmtp::client::half_read::HalfRead;
+use crate::subject::xmtp::client::transport::{BytesCodec, Inbound, Opening, Outbound, Transport};
 use crate::subject::xmtp::client::{ClientQuirk, Http2Keepalive};
 use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
 
@@ -199,9 +204,22 @@ impl ClientLink {
     }
 }
 
+impl Transport for ClientLink {
+    fn bidi_stream(&self, request: Request<()>, path: PathAndQuery, outbound: Outbound<Bytes>) -> Opening<Bytes> {
+        let mut grpc = Grpc::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_MAX)
+            .max_encoding_message_size(MESSAGE_MAX);
+        Box::pin(async move {
+            grpc.ready().await.map_err(|error| Status::unavailable(explain(&error)))?;
+            let response = grpc.streaming(request.map(|()| outbound), path, BytesCodec).await?;
+            Ok(response.map(|streaming| Box::pin(streaming) as Inbound<Bytes>))
+        })
+    }
+}
+
 /// A request with the headers of a libxmtp client.
-pub(crate) fn request<T>(body: T) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(body);
+pub(crate) fn request<T>(body: T) -> Request<T> {
+    let mut request = Request::new(body);
     for name in ["x-app-version", "x-libxmtp-version"] {
         request.metadata_mut().insert(name, MetadataValue::from_static(VERSION));
     }

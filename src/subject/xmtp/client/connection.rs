@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::subject::xmtp::client::actor::Actor;
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
-use crate::subject::xmtp::client::{ClientLink, ClientNotice, ProbeError};
+use crate::subject::xmtp::client::{ClientNotice, ProbeError, Transport};
 use crate::subject::xmtp::wire::Mutate;
 
 /// How many commands may wait for the actor (libxmtp PR 3772).
@@ -124,16 +124,16 @@ pub struct ClientConnection {
 }
 
 impl ClientConnection {
-    /// Opens a stream on `link`, whose first frames are `initial`: one Mutate, or several where one would be
+    /// Opens a stream on `transport`, which it keeps, whose first frames are `initial`: one Mutate, or several where one would be
     /// too large. Returns at once: waiting for the node's headers is a part of the actor's life, so that the
     /// watchdog covers it.
     #[must_use]
-    pub fn open(link: ClientLink, initial: Vec<Mutate>, settings: StreamSettings) -> Self {
+    pub fn open(transport: impl Transport, initial: Vec<Mutate>, settings: StreamSettings) -> Self {
         let (commands, ordered) = mpsc::channel(COMMANDS_MAX);
         let (told, events) = mpsc::channel(EVENTS_MAX);
         let resume = initial.iter().flat_map(|mutate| mutate.adds.iter().cloned()).collect();
         settings.observer.notice(ClientNotice::Opened { attempt: settings.attempt, resume });
-        let actor = Actor::new(link, settings, ordered, told);
+        let actor = Actor::new(Box::new(transport), settings, ordered, told);
         let taken = actor.taken();
         let actor = tokio::spawn(actor.run(initial));
         ClientConnection { handle: ClientHandle { commands, finishing: Arc::default() }, events, taken, actor }

@@ -10,11 +10,13 @@
 mod actor;
 mod backlogged_sender;
 mod backoff;
+mod catch_up;
 mod channel;
 mod config;
 mod connection;
 mod half_read;
 mod inbox;
+mod intake;
 mod ledger;
 mod notice;
 mod probe;
@@ -22,11 +24,14 @@ mod publisher;
 mod quirk;
 mod stream;
 mod subscriber;
+mod transport;
 mod watchdog;
+mod watchdog_stream;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use catch_up::{CATCH_UP_PATIENCE, CatchUpError, catch_up};
 pub use channel::{BadNode, ClientLink, DialError, Dialer};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};
 pub use connection::{ClientConnection, ClientHandle, Closed, TrySubmitError};
@@ -39,3 +44,7 @@ pub use publisher::{PublishError, Publisher, PublisherConfig};
 pub use quirk::ClientQuirk;
 pub use stream::{ClientEnding, ClientEvent, StreamSettings};
 pub use subscriber::{Application, ClientError, subscribe};
+pub use transport::{
+    CallCounts, CountedTransport, Inbound, Opening, Outbound, SubscribeTransport, Transport, TransportError,
+};
+pub use watchdog_stream::{ResubscribeConfig, StreamStale, WatchdogStream, resubscribe};

@@ -142,6 +142,11 @@ pub enum Cause {
     StreamEnded,
     /// The node closed the stream that this side had half-closed.
     Finished,
+    /// Nothing new came on a stream that this side had half-closed.
+    Stalled {
+        /// For so long.
+        after: Duration,
+    },
 }
 
 impl fmt::Display for Cause {
@@ -156,6 +161,7 @@ impl fmt::Display for Cause {
             Cause::StreamFailed(why) => write!(formatter, "stream failed: {why}"),
             Cause::StreamEnded => formatter.write_str("stream ended"),
             Cause::Finished => formatter.write_str("finished"),
+            Cause::Stalled { after } => write!(formatter, "nothing new came for {after:?} after the half-close"),
         }
     }
 }

@@ -7,7 +7,7 @@
 //!              |   ^  \--deadline--> timed out
 //!         stop |   | resume, with the whole allowance again
 //!              v   |
-//!         standing still
+//!         standing still --deadline--> unread
 //! ```
 
 use std::collections::BTreeMap;
@@ -28,6 +28,9 @@ pub enum ProbeError {
     /// No Pong within the deadline; the stream is still there.
     #[error("probe the stream: no pong arrived in time")]
     TimedOut,
+    /// Nothing is proved: the application leaves so many events untaken that the stream is not read.
+    #[error("probe the stream: it is not read before the application has taken its events")]
+    Unread,
     /// The stream is gone, or half-closed.
     #[error("probe the stream: it is closed")]
     Closed,
@@ -76,7 +79,7 @@ impl Probes {
         }
     }
 
-    /// Nobody reads any more, so a missing Pong proves nothing.
+    /// Nobody reads any more, so a missing Pong proves nothing: it is no timeout.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }
@@ -92,17 +95,15 @@ impl Probes {
     /// When [`Probes::expire`] is to be called next.
     #[must_use]
     pub(crate) fn due(&self) -> Option<Instant> {
-        let earliest = self.pending.values().map(|probe| probe.deadline).min();
-        if self.stopped { None } else { earliest }
+        self.pending.values().map(|probe| probe.deadline).min()
     }
 
-    /// Tells those whose deadline has passed.
+    /// Tells those whose deadline has passed. Whoever waits is told in time, also by an application that takes no events
+    /// because it waits here.
     pub(crate) fn expire(&mut self, now: Instant) {
-        if self.stopped {
-            return;
-        }
+        let error = if self.stopped { ProbeError::Unread } else { ProbeError::TimedOut };
         for (_, probe) in self.pending.extract_if(.., |_, probe| probe.deadline <= now) {
-            answer(probe.ack, Err(ProbeError::TimedOut));
+            answer(probe.ack, Err(error));
         }
     }
 }
@@ -150,12 +151,14 @@ mod tests {
     #[test]
     fn no_probe_times_out_while_nobody_reads() {
         let (mut probes, start) = (Probes::default(), Instant::now());
-        let (_, mut answer) = begin(&mut probes, SECOND, start);
+        let (_, mut hasty) = begin(&mut probes, SECOND, start);
+        let (_, mut patient) = begin(&mut probes, 20 * SECOND, start);
         probes.stop();
         probes.expire(start + 9 * SECOND);
-        assert_eq!((probes.due(), answer.try_recv()), (None, Err(oneshot::error::TryRecvError::Empty)));
+        assert_eq!(hasty.try_recv(), Ok(Err(ProbeError::Unread)));
+        assert_eq!(patient.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         probes.resume(start + 9 * SECOND);
-        assert_eq!(probes.due(), Some(start + 10 * SECOND));
+        assert_eq!(probes.due(), Some(start + 29 * SECOND), "the whole allowance again");
     }
 
     #[test]

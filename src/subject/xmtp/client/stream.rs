@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::subject::xmtp::client::probe::Ack;
 use crate::subject::xmtp::client::{Cause, ClientObserver, ClientQuirk};
-use crate::subject::xmtp::wire::{DeliveryFrame, Mutate, MutateId, Topic};
+use crate::subject::xmtp::wire::{DeliveryFrame, Message, Mutate, MutateId, Topic};
 
 /// What a stream is opened with, besides its topics.
 #[derive(Clone)]
@@ -38,6 +38,17 @@ pub enum ClientEvent {
     TopicsLive(Vec<Topic>),
     /// A Mutate is acknowledged.
     CatchupComplete(MutateId),
+}
+
+impl ClientEvent {
+    /// The messages that it brings.
+    #[must_use]
+    pub fn into_messages(self) -> Vec<Message> {
+        match self {
+            ClientEvent::Delivery(delivery) => delivery.messages,
+            ClientEvent::Started { .. } | ClientEvent::TopicsLive(_) | ClientEvent::CatchupComplete(_) => Vec::new(),
+        }
+    }
 }
 
 /// What the handle submits.

@@ -12,7 +12,6 @@
 //!     |  +--failed--> backing off, without an inbox <-----------------failed------------------+
 //!     +-----delay-------+
 //! ```
-//! An inbox that has failed is closed and opened again: what is durable is known only then (C3).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -23,17 +22,18 @@ use tokio::time::sleep;
 
 use crate::env::{Dice, Env};
 use crate::subject::xmtp::client::backoff::ClientBackoff;
-use crate::subject::xmtp::client::channel::{BadNode, ClientLink, Dialer};
+use crate::subject::xmtp::client::channel::{BadNode, Dialer};
 use crate::subject::xmtp::client::connection::ClientConnection;
-use crate::subject::xmtp::client::inbox::{Inbox, InboxError};
-use crate::subject::xmtp::client::ledger::{ClientLedger, MutateIds, split};
+use crate::subject::xmtp::client::inbox::InboxError;
+use crate::subject::xmtp::client::intake::Intake;
+use crate::subject::xmtp::client::ledger::{MutateIds, split};
 use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::{Cause, ClientConfig, ClientNotice, ClientObserver, ClientQuirk};
-use crate::subject::xmtp::wire::{Add, Message};
+use crate::subject::xmtp::wire::Message;
 
 /// How many events go into one batch, that is, into one call of the application and one transaction: a quarter
 /// of what the event channel holds, so that a replay costs few transactions and a crash repeats little.
-const BATCH_EVENTS_MAX: usize = 256;
+pub(crate) const BATCH_EVENTS_MAX: usize = 256;
 
 /// What a subscriber delivers to.
 pub trait Application: Send + 'static {
@@ -77,33 +77,24 @@ pub async fn subscribe<A: Application>(
     }
 }
 
-struct Subscriber<A> {
-    env: Env,
-    dialer: Dialer,
-    topics: Vec<Add>,
-    /// None until it is opened, and after it has failed.
-    kept: Option<OpenInbox>,
-    topics_per_mutate: usize,
-    ids: MutateIds,
+/// What an attempt needs, and what one leaves for the next.
+pub(crate) struct Subscriber<A> {
+    pub(crate) dialer: Dialer,
+    pub(crate) intake: Intake<A>,
+    pub(crate) topics_per_mutate: usize,
+    pub(crate) ids: MutateIds,
     backoff: ClientBackoff,
     dice: Dice,
-    application: A,
-    settings: StreamSettings,
-}
-
-/// What is durable, and what is known of it.
-struct OpenInbox {
-    inbox: Inbox,
-    ledger: ClientLedger,
+    pub(crate) settings: StreamSettings,
 }
 
 impl<A: Application> Subscriber<A> {
-    fn new(
+    pub(crate) fn new(
         env: Env,
         config: ClientConfig,
         application: A,
         observer: Arc<dyn ClientObserver>,
-    ) -> Result<Self, ClientError> {
+    ) -> Result<Self, BadNode> {
         let ClientConfig {
             node,
             topics,
@@ -119,15 +110,12 @@ impl<A: Application> Subscriber<A> {
         let dialer = dialer.with_tcp(tcp).plant(quirk);
         let dice = env.dice();
         Ok(Subscriber {
-            env,
             dialer,
-            topics,
-            kept: None,
+            intake: Intake::new(env, topics, application, quirk, Arc::clone(&observer)),
             topics_per_mutate,
             ids: MutateIds::default(),
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
-            application,
             settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk, observer },
         })
     }
@@ -136,55 +124,40 @@ impl<A: Application> Subscriber<A> {
         self.settings.observer.notice(notice);
     }
 
+    /// The next attempt begins.
+    pub(crate) fn begin(&mut self) {
+        self.settings.attempt += 1;
+        self.notice(ClientNotice::Dialing { attempt: self.settings.attempt });
+    }
+
+    /// The attempt is over.
+    pub(crate) fn end(&self, cause: &Cause) {
+        let attempt = self.settings.attempt;
+        tracing::info!(attempt, %cause, "the subscription ended");
+        self.notice(ClientNotice::Ended { attempt, cause: cause.clone() });
+    }
+
+    /// The inbox has failed, and the attempt ends for that.
+    pub(crate) fn blame_inbox(&self, error: &InboxError) -> Cause {
+        let why = format!("failed to {error}");
+        self.notice(ClientNotice::StoreFailed { why: why.clone() });
+        Cause::Inbox(why)
+    }
+
     /// One attempt, from its beginning to its end.
     async fn attempt(&mut self) -> ClientEnding {
-        self.settings.attempt += 1;
-        let attempt = self.settings.attempt;
-        self.notice(ClientNotice::Dialing { attempt });
-        let ending = match self.connect().await {
-            Ok(ending) => ending,
-            Err(error) => {
-                let why = format!("failed to {error}");
-                self.notice(ClientNotice::StoreFailed { why: why.clone() });
-                ClientEnding { cause: Cause::Inbox(why), uptime: Duration::ZERO }
-            }
-        };
-        tracing::info!(attempt, cause = %ending.cause, uptime = ?ending.uptime, "the subscription ended");
-        self.notice(ClientNotice::Ended { attempt, cause: ending.cause.clone() });
+        self.begin();
+        let followed = self.follow().await;
+        let ending = followed.unwrap_or_else(|cause| ClientEnding { cause, uptime: Duration::ZERO });
+        self.end(&ending.cause);
         ending
     }
 
-    /// One connection, where there is an inbox for what it brings.
-    async fn connect(&mut self) -> Result<ClientEnding, InboxError> {
-        // Taken, so that an error leaves nothing open behind.
-        let mut kept = match self.kept.take() {
-            Some(mut kept) => {
-                kept.ledger.reconnect();
-                kept
-            }
-            None => self.open()?,
-        };
-        let ending = match self.dialer.dial().await {
-            Ok(link) => self.follow(link, &mut kept).await?,
-            Err(error) => ClientEnding { cause: Cause::DialFailed(error.to_string()), uptime: Duration::ZERO },
-        };
-        self.kept = Some(kept);
-        Ok(ending)
-    }
-
-    fn open(&self) -> Result<OpenInbox, InboxError> {
-        let quirk = self.settings.quirk;
-        let inbox = Inbox::open(&self.env, quirk)?;
-        let ledger = ClientLedger::new(&self.topics, &inbox.read_cursors()?, quirk);
-        let held = inbox.read_held(self.topics.iter().map(|add| add.topic.clone()))?;
-        let cursors = held.into_iter().map(|(topic, cursor)| Add { topic, cursor }).collect();
-        self.notice(ClientNotice::InboxOpened { cursors });
-        Ok(OpenInbox { inbox, ledger })
-    }
-
-    /// Takes what the stream brings, until its end.
-    async fn follow(&mut self, link: ClientLink, kept: &mut OpenInbox) -> Result<ClientEnding, InboxError> {
-        let initial = split(kept.ledger.resume(), self.topics_per_mutate, &mut self.ids);
+    /// Dials, where there is an inbox for what comes, and takes what the stream brings, until its end.
+    async fn follow(&mut self) -> Result<ClientEnding, Cause> {
+        let resume = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
+        let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
+        let initial = split(resume, self.topics_per_mutate, &mut self.ids);
         let mut connection = ClientConnection::open(link, initial, self.settings.clone());
         loop {
             let events = connection.next_batch(BATCH_EVENTS_MAX).await;
@@ -192,11 +165,15 @@ impl<A: Application> Subscriber<A> {
                 return Ok(connection.ending().await);
             }
             self.remember_interval(&events);
-            let fresh = sift(events, &mut kept.ledger);
-            if !fresh.is_empty() {
-                self.digest(fresh, &mut kept.inbox).await?;
-            }
+            self.take(events).await?;
         }
+    }
+
+    /// Takes the messages among the events, and returns how many of them were new.
+    pub(crate) async fn take(&mut self, events: Vec<ClientEvent>) -> Result<usize, Cause> {
+        let messages = events.into_iter().flat_map(ClientEvent::into_messages);
+        let taken = self.intake.take(self.settings.attempt, messages).await;
+        taken.map_err(|error| self.blame_inbox(&error))
     }
 
     /// What this node advertises holds for the next attempt too, until it says otherwise.
@@ -208,36 +185,12 @@ impl<A: Application> Subscriber<A> {
         self.settings.advertised = started.unwrap_or(self.settings.advertised);
     }
 
-    /// C3: persisted as it is processed, before anything else is taken.
-    async fn digest(&mut self, messages: Vec<Message>, inbox: &mut Inbox) -> Result<(), InboxError> {
-        self.application.process(&messages).await;
-        inbox.commit(&messages)?;
-        let told = |message: Message| (message.draft.topic, message.id, message.draft.data);
-        let messages = messages.into_iter().map(told).collect();
-        self.notice(ClientNotice::Committed { attempt: self.settings.attempt, messages });
-        Ok(())
-    }
-
     async fn back_off(&mut self, uptime: Duration) {
-        if self.settings.quirk == Some(ClientQuirk::SpinsWithoutInbox) && self.kept.is_none() {
+        if self.settings.quirk == Some(ClientQuirk::SpinsWithoutInbox) && !self.intake.is_open() {
             return;
         }
         let delay = self.backoff.next_delay(uptime, &mut self.dice);
         self.notice(ClientNotice::BackingOff { attempt: self.settings.attempt, delay });
         sleep(delay).await;
     }
-}
-
-/// The new messages of a batch.
-fn sift(events: Vec<ClientEvent>, ledger: &mut ClientLedger) -> Vec<Message> {
-    let mut fresh = Vec::new();
-    for event in events {
-        match event {
-            ClientEvent::Delivery(delivery) => {
-                fresh.extend(delivery.messages.into_iter().filter(|message| ledger.admit(message)));
-            }
-            ClientEvent::Started { .. } | ClientEvent::TopicsLive(_) | ClientEvent::CatchupComplete(_) => {}
-        }
-    }
-    fresh
 }

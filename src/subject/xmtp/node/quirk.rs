@@ -30,5 +30,13 @@ quirks! {
         PingsInSpiteOfTraffic = "pings-in-spite-of-traffic",
         /// No Pong is taken for the answer to a Ping: healthy streams are closed (against S6).
         PongUnheard = "pong-unheard",
+        /// A topic that is removed goes on (against S5).
+        KeepsRemovedTopics = "keeps-removed-topics",
+        /// A topic that one Mutate removes and adds goes on from where it was (against S5).
+        ResetIgnored = "reset-ignored",
+        /// A topic that is removed in mid-wave is replayed to the end (against S5).
+        StaysInWave = "stays-in-wave",
+        /// What was to be caught up only goes on live (against S11).
+        BoundedGoesLive = "bounded-goes-live",
     }
 }

@@ -91,15 +91,20 @@ impl Session {
         if adds.len() > self.limits.adds {
             return Err(NodeRefusal::TooManyAdds { count: adds.len(), most: self.limits.adds });
         }
-        let removes = BTreeSet::from_iter(removes);
+        let removes = match self.quirk {
+            Some(NodeQuirk::KeepsRemovedTopics) => BTreeSet::new(),
+            _ => BTreeSet::from_iter(removes),
+        };
+        let history_only = history_only && self.quirk != Some(NodeQuirk::BoundedGoesLive);
         let mut cursors = BTreeMap::new();
         for add in adds {
             let lowest = cursors.entry(add.topic).or_insert(add.cursor);
             *lowest = add.cursor.min(*lowest);
         }
+        let resets = self.quirk != Some(NodeQuirk::ResetIgnored);
         let mut starts = BTreeMap::new();
         for (topic, cursor) in cursors {
-            if self.starts_anew(&topic, cursor, history_only, removes.contains(&topic))? {
+            if self.starts_anew(&topic, cursor, history_only, resets && removes.contains(&topic))? {
                 starts.insert(topic, cursor);
             }
         }
@@ -154,6 +159,7 @@ impl Session {
         for topic in removes.iter().chain(starts.keys()) {
             if let Some(TopicPlace::Wave(older)) = self.places.remove(topic)
                 && let Some(wave) = self.waves.get_mut(&older)
+                && self.quirk != Some(NodeQuirk::StaysInWave)
             {
                 wave.remove(topic);
             }

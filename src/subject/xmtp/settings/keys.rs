@@ -16,6 +16,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "1",
                 "how many hosts publish",
             ),
+            key("visitors", "0 to 100", "0", "how many hosts change their topics in mid-stream, and keep nothing"),
             key("proxy", "table", "", "how each proxy behaves"),
         ],
     },
@@ -70,6 +71,15 @@ pub(crate) const TABLES: &[KeyTable] = &[
             key("interval", "whole seconds from 1s to 9h6m7s", "1m15s", "from one probe to the next"),
             key("count", "1 to 127", "9", "the connection is dead after so many"),
         ],
+    },
+    KeyTable {
+        name: "visitor",
+        keys: &[key(
+            "every",
+            "100ms to 1h, only with `visitors`",
+            "5s",
+            "how often it changes its topics, asks, half-closes or hangs up, on average",
+        )],
     },
     KeyTable {
         name: "workload",

@@ -21,6 +21,12 @@ const NODES_MAX: u32 = 100;
 const PROXIES_MAX: u32 = 100;
 /// Publishers only add up to a rate; more hosts than these add nothing to it.
 const PUBLISHERS_MAX: u32 = 100;
+/// Each has a stream that changes all the time: a few show what many would.
+const VISITORS_MAX: u32 = 100;
+/// A stream that changes so often has waves in flight most of the time, and stays below a node's rates (S8).
+const VISITS_EVERY: Duration = Duration::from_secs(5);
+/// Three changes at once, so often, stay below the hundred a second that a node allows (S8).
+const VISITS_EVERY_MIN: Duration = Duration::from_millis(100);
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
 pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
@@ -45,6 +51,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
     let node = read_node(file.section("node"));
     let client = read_client(file.section("client"));
     let workload = read_workload(file.section("workload"));
+    let visits_every = read_visitor(file.section("visitor"), cast.0);
     let (fleet, proxy_tcp, sharers) = cast;
     if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
         note_shares(file, sharers, workload);
@@ -57,6 +64,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
             proxy_tcp: proxy_tcp?,
             node: node?,
             client: client?,
+            visits_every: visits_every?,
             workload: workload?,
         })
     };
@@ -83,13 +91,15 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
     }
     let clients = section.optional("clients", 1, |entry| entry.number(1..=CLIENTS_MAX));
     let publishers = section.optional("publishers", 1, |entry| entry.number(0..=PUBLISHERS_MAX));
+    let visitors = section.optional("visitors", 0, |entry| entry.number(0..=VISITORS_MAX));
     let mut proxy = section.section("proxy");
     let tcp = read_tcp(&mut proxy);
     proxy.finish();
     section.finish();
     let fleet = || {
         let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);
-        Some(Fleet { nodes, proxies: proxies?.value, clients: clients?.value, publishers })
+        let (proxies, clients, visitors) = (proxies?.value, clients?.value, visitors?.value);
+        Some(Fleet { nodes, proxies, clients, publishers, visitors })
     };
     (fleet(), tcp, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }
@@ -141,6 +151,17 @@ fn read_client(mut section: Section<'_>) -> Option<ClientSettings> {
         consume: consume?.value,
         quirk: quirk?.value,
     })
+}
+
+/// How often a visitor asks for something; a key of nobody's is a problem.
+fn read_visitor(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<Duration> {
+    let every = section.optional("every", VISITS_EVERY, |entry| entry.duration(VISITS_EVERY_MIN..=INTERVAL_MAX));
+    if let (Some(Fleet { visitors: 0, .. }), Some(Found { span: Some(span), .. })) = (fleet, &every) {
+        let problem = Problem::new("visitor.every", span.clone(), "`visitor.every` is given, but nobody visits");
+        section.note(problem.label("without effect").advice("leave it out, or write `cast.visitors`"));
+    }
+    section.finish();
+    Some(every?.value)
 }
 
 /// Reads `{ interval, timeout }` or "off".

@@ -124,7 +124,7 @@ fn every_key_is_read() {
     assert_eq!(file.cites, [&spec::T8, &spec::C2]);
     assert_eq!((file.duration, file.calm, file.calm_begins()), (secs(1_200), secs(180), secs(1_020)));
     let settings = settings(&file);
-    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2 });
+    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2, visitors: 0 });
     assert_eq!(settings.proxy_tcp, TcpOptions::default());
     let node = NodeSettings { keepalive: secs(20), pong_deadline: secs(10), quirk: Some(node::NodeQuirk::MixedTags) };
     assert_eq!(settings.node, node);
@@ -187,7 +187,7 @@ fn what_a_sim_leaves_out_has_its_default() {
     let file = read("small", SMALL, SUBJECTS).expect("a good sim");
     assert_eq!((file.cites.len(), file.calm, file.plan.clauses.len()), (0, secs(180), 0));
     let settings = settings(&file);
-    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1 });
+    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1, visitors: 0 });
     let latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
     assert_eq!(file.link, LinkSettings { latency, bandwidth_bytes_per_second: None, loss_basis_points: None });
     assert_eq!(settings.node, NodeSettings { keepalive: secs(30), pong_deadline: secs(30), quirk: None });

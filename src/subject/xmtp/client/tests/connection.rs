@@ -20,9 +20,9 @@ use crate::subject::xmtp::wire::{Add, Mutate, MutateId, Nonce, Request, Response
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What the events channel and the parked queue hold together.
-const ROOM: u64 = 1_024 + 1_024;
+pub(super) const ROOM: u64 = 1_024 + 1_024;
 
-async fn count_deliveries(connection: &mut ClientConnection) -> u64 {
+pub(super) async fn count_deliveries(connection: &mut ClientConnection) -> u64 {
     let mut count = 0;
     while let Some(event) = connection.next().await {
         count += u64::from(matches!(event, ClientEvent::Delivery(_)));
@@ -110,12 +110,11 @@ async fn a_consumer_stuck_past_every_bound_loses_nothing_and_trips_nothing() {
         async move { handle.probe_within(5 * SECOND).await }
     });
     sleep(3_600 * SECOND).await;
-    assert!(!probe.is_finished(), "silence proves nothing while nobody reads");
     let start = Instant::now();
     assert_eq!(count_deliveries(&mut connection).await, 2 * ROOM);
     assert_eq!(start.elapsed(), 30 * SECOND, "a fresh idle period");
     assert_eq!(connection.ending().await.cause, Cause::Watchdog);
-    assert_eq!(probe.await.expect("no panic"), Err(ProbeError::TimedOut));
+    assert_eq!(probe.await.expect("no panic"), Err(ProbeError::Unread), "silence proves nothing while nobody reads");
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,31 +203,6 @@ async fn a_wire_that_takes_nothing_ends_the_stream_past_the_backlog() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finish_flushes_what_was_submitted_and_drains_what_comes() {
-    let mut script = ScriptedNode::new();
-    let (mut connection, mut visit) = script.meet(script.settings()).await;
-    visit.start(10);
-    for id in 2..60 {
-        assert_eq!(connection.try_mutate(mutate(id)), Ok(()));
-    }
-    assert_eq!(connection.finish().await, Ok(()));
-    assert_eq!(connection.mutate(mutate(60)).await, Err(Closed));
-    assert_eq!(connection.try_mutate(mutate(60)), Err(TrySubmitError::Closed));
-    assert_eq!(connection.probe().await, Err(ProbeError::Closed));
-    assert_eq!(connection.finish().await, Err(Closed));
-    for id in 2..60 {
-        assert_eq!(visit.hear_mutate().await, mutate(id));
-    }
-    assert_eq!(visit.hear().await, None, "half-closed");
-    sleep(3_600 * SECOND).await; // C4: no watchdog on a half-closed stream
-    visit.deliver([message("a", 1)]);
-    visit.deliver([message("a", 2)]);
-    drop(visit);
-    assert_eq!(count_deliveries(&mut connection).await, 2);
-    assert_eq!(connection.ending().await.cause, Cause::Finished);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
     let mut script = ScriptedNode::new();
     let (connection, mut visit) = script.meet(script.settings()).await;
@@ -245,25 +219,6 @@ async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
         heard += 1;
     }
     assert!((64..200).contains(&heard), "{heard}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_canceled_finish_changes_nothing() {
-    let mut script = ScriptedNode::new();
-    let (connection, mut visit) = script.meet(script.settings()).await;
-    for id in 2..66 {
-        assert_eq!(connection.try_mutate(mutate(id)), Ok(()));
-    }
-    assert_eq!(connection.try_mutate(mutate(66)), Err(TrySubmitError::Full));
-    tokio::select! {
-        biased;
-        outcome = connection.finish() => panic!("there was no room for it: {outcome:?}"),
-        () = std::future::ready(()) => {}
-    }
-    assert_eq!(connection.mutate(mutate(66)).await, Ok(()));
-    for id in 2..67 {
-        assert_eq!(visit.hear_mutate().await, mutate(id));
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,11 +2,14 @@
 //!
 //! Refuses to know our real node: what the script says is all that there is on the other side.
 
+mod catch_up;
 mod connection;
+mod promises;
 mod publisher;
 mod sample;
 mod script;
 mod subscriber;
+mod transport;
 mod world;
 
 pub(crate) use sample::{add, message, topic};

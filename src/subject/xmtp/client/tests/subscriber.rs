@@ -19,7 +19,7 @@ use crate::subject::xmtp::wire::{Message, MutateId};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-struct Slow(Duration);
+pub(super) struct Slow(pub(super) Duration);
 
 impl Application for Slow {
     fn process(&mut self, _: &[Message]) -> impl Future<Output = ()> + Send {
@@ -27,7 +27,7 @@ impl Application for Slow {
     }
 }
 
-fn config(quirk: Option<ClientQuirk>) -> ClientConfig {
+pub(super) fn config(quirk: Option<ClientQuirk>) -> ClientConfig {
     let topics = vec![add("a", 0)];
     ClientConfig { http2_keepalive: None, quirk, ..ClientConfig::new(address(), topics) }
 }
@@ -55,7 +55,7 @@ async fn take_call(script: &mut ScriptedNode) -> (Visit, u64, MutateId) {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
-fn committed(script: &ScriptedNode) -> Vec<u64> {
+pub(super) fn committed(script: &ScriptedNode) -> Vec<u64> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
         ClientNotice::Committed { messages, .. } => Some(messages),
         _ => None,
@@ -63,13 +63,13 @@ fn committed(script: &ScriptedNode) -> Vec<u64> {
     told.flatten().map(|(_, id, _)| id.0).collect()
 }
 
-fn stored(script: &ScriptedNode) -> Vec<u64> {
+pub(super) fn stored(script: &ScriptedNode) -> Vec<u64> {
     let inbox = Inbox::open(&script.env(), None).expect("the inbox opens");
     inbox.journal_from(0, usize::MAX).expect("readable").iter().map(|entry| entry.id.0).collect()
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a test looks at what concerns it")]
-fn causes(script: &ScriptedNode) -> Vec<Cause> {
+pub(super) fn causes(script: &ScriptedNode) -> Vec<Cause> {
     let told = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
         ClientNotice::Ended { cause, .. } => Some(cause),
         _ => None,

@@ -1,0 +1,101 @@
+//! The bounded catch-up: everything that the node has now, and nothing that comes later, as one call (S11, C4).
+//!
+//! Refuses to know when to try again: it is one attempt, and what it has taken is kept by the inbox.
+//!
+//! ```text
+//!   dialing --> waves submitted, history only --half-close--> draining --OK--> caught up
+//!                                                               |  ^
+//!                                                      progress +--+--no progress for the patience--> stalled
+//! ```
+//! There is no watchdog on a stream that this side has half-closed (C4): the node no longer pings it, and a proxy that
+//! answers PING of HTTP/2 would hold the call for ever. So the drain has a time limit of its own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::env::Env;
+use crate::subject::xmtp::client::channel::BadNode;
+use crate::subject::xmtp::client::connection::ClientConnection;
+use crate::subject::xmtp::client::ledger::split;
+use crate::subject::xmtp::client::stream::ClientEvent;
+use crate::subject::xmtp::client::subscriber::{BATCH_EVENTS_MAX, Subscriber};
+use crate::subject::xmtp::client::{Application, Cause, ClientConfig, ClientObserver};
+use crate::subject::xmtp::wire::{Mutate, MutateId};
+
+/// How long a catch-up bears that nothing new comes, unless it is told otherwise: C2's interval where none is
+/// advertised. A node that reads its log sends a page every few milliseconds.
+pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a catch-up is not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum CatchUpError {
+    /// The configured address is none.
+    #[error(transparent)]
+    Node(#[from] BadNode),
+    /// The attempt ended before each wave was acknowledged. What it had taken is stored.
+    #[error("catch up: {0}")]
+    Ended(Cause),
+}
+
+/// Brings the application and the inbox all that the node has stored by now on the configured topics and they have not,
+/// and returns how many messages that were. One attempt on one connection: after an error, the next goes on from there.
+///
+/// `patience` is how long nothing new may come; the application's own time does not count.
+///
+/// # Errors
+/// Each of [`CatchUpError`].
+pub async fn catch_up<A: Application>(
+    env: Env,
+    config: ClientConfig,
+    application: A,
+    observer: Arc<dyn ClientObserver>,
+    patience: Duration,
+) -> Result<u64, CatchUpError> {
+    let mut subscriber = Subscriber::new(env, config, application, observer)?;
+    subscriber.begin();
+    let outcome = subscriber.catch_up(patience).await;
+    subscriber.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
+    outcome.map_err(CatchUpError::Ended)
+}
+
+impl<A: Application> Subscriber<A> {
+    async fn catch_up(&mut self, patience: Duration) -> Result<u64, Cause> {
+        let resume = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
+        let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
+        let waves = split(resume, self.topics_per_mutate, &mut self.ids);
+        let mut awaited: BTreeSet<MutateId> = waves.iter().map(|wave| wave.id).collect();
+        let waves = waves.into_iter().map(|wave| Mutate { history_only: true, ..wave }).collect();
+        let mut connection = ClientConnection::open(link, waves, self.settings.clone());
+        // A stream that is closed already says why below.
+        let _ = connection.finish().await;
+        let mut taken = 0;
+        let mut deadline = Instant::now() + patience;
+        while let Ok(events) = timeout_at(deadline, connection.next_batch(BATCH_EVENTS_MAX)).await {
+            if events.is_empty() {
+                let cause = connection.ending().await.cause;
+                let cause = if cause == Cause::Finished { Cause::StreamEnded } else { cause };
+                return if awaited.is_empty() { Ok(taken) } else { Err(cause) };
+            }
+            let acknowledged = events.iter().filter(|event| is_awaited(event, &mut awaited)).count();
+            let fresh = self.take(events).await?;
+            taken += fresh as u64;
+            // Only progress counts: a node that repeats itself must not hold the call either.
+            if fresh + acknowledged > 0 {
+                deadline = Instant::now() + patience;
+            }
+        }
+        // With each wave acknowledged nothing is missing but the node's OK (S9).
+        if awaited.is_empty() { Ok(taken) } else { Err(Cause::Stalled { after: patience }) }
+    }
+}
+
+/// Whether the event acknowledges one of these waves, which is struck out.
+fn is_awaited(event: &ClientEvent, awaited: &mut BTreeSet<MutateId>) -> bool {
+    match event {
+        ClientEvent::CatchupComplete(id) => awaited.remove(id),
+        ClientEvent::Started { .. } | ClientEvent::Delivery(_) | ClientEvent::TopicsLive(_) => false,
+    }
+}

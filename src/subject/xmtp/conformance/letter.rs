@@ -1,0 +1,188 @@
+//! Topics and messages of the rows' own, and what was delivered, as the wire says it.
+//!
+//! Refuses to know who sends them. Topics are random: whatever else a node holds, nobody uses these.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use rand::RngExt;
+
+use crate::env::Dice;
+use crate::subject::xmtp::wire::proto;
+use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
+
+/// Bytes of a group id, as in MLS clients of XMTP.
+const GROUP_ID: usize = 16;
+/// Bytes of an installation key (Ed25519), and of the other keys of a welcome.
+const KEY: usize = 32;
+/// Bytes of random payload: enough that no two letters are alike.
+const PAYLOAD: usize = 24;
+
+/// The two kinds of topics; each has its own sequence of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LetterKind {
+    Group,
+    Welcome,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RawTopic {
+    pub(crate) kind: LetterKind,
+    /// A group id or an installation key.
+    pub(crate) id: Bytes,
+}
+
+impl RawTopic {
+    /// A group that nobody has.
+    pub(crate) fn group(dice: &mut Dice) -> Self {
+        RawTopic { kind: LetterKind::Group, id: random_bytes(dice, GROUP_ID) }
+    }
+
+    /// An installation that nobody has.
+    pub(crate) fn welcomes(dice: &mut Dice) -> Self {
+        RawTopic { kind: LetterKind::Welcome, id: random_bytes(dice, KEY) }
+    }
+
+    /// The topic as it stands in a Mutate: a byte for its kind, and the rest.
+    pub(crate) fn wire(&self) -> Bytes {
+        let mut bytes = BytesMut::with_capacity(self.id.len() + 1);
+        bytes.put_u8(match self.kind {
+            LetterKind::Group => 0,
+            LetterKind::Welcome => 1,
+        });
+        bytes.put_slice(&self.id);
+        bytes.freeze()
+    }
+
+    /// A message for this topic that is like no other, with so many bytes to it at least.
+    pub(crate) fn letter(&self, dice: &mut Dice, size: usize) -> Letter {
+        let payload = random_bytes(dice, size.max(PAYLOAD));
+        let data = match self.kind {
+            LetterKind::Group => mls_message(&self.id, &payload),
+            LetterKind::Welcome => payload,
+        };
+        Letter { topic: self.clone(), data }
+    }
+}
+
+/// A message to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Letter {
+    pub(crate) topic: RawTopic,
+    pub(crate) data: Bytes,
+}
+
+impl Letter {
+    pub(crate) fn group_input(&self) -> proto::GroupMessageInput {
+        let v1 = proto::group_message_input::V1 { data: self.data.clone(), ..Default::default() };
+        proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) }
+    }
+
+    pub(crate) fn welcome_input(&self) -> proto::WelcomeMessageInput {
+        let v1 = proto::welcome_message_input::V1 {
+            installation_key: self.topic.id.clone(),
+            data: self.data.clone(),
+            // Its bytes mean nothing to a node; a node may insist that they are there.
+            hpke_public_key: self.topic.id.clone(),
+            ..Default::default()
+        };
+        proto::WelcomeMessageInput { version: Some(proto::welcome_message_input::Version::V1(v1)) }
+    }
+}
+
+pub(crate) fn random_bytes(dice: &mut Dice, length: usize) -> Bytes {
+    (0..length).map(|_| dice.random::<u8>()).collect()
+}
+
+/// The public header of a private MLS application message (RFC 9420 section 6): version 1, wire format 2, the group id
+/// as a vector, epoch 0, content type 1; then the payload in the place of the ciphertext.
+fn mls_message(group_id: &[u8], payload: &[u8]) -> Bytes {
+    let mut data = BytesMut::with_capacity(group_id.len() + payload.len() + 14);
+    data.put_slice(&[0, 1, 0, 2]);
+    // A vector of fewer than 64 bytes has its length in one byte; a group id of ours has 16.
+    data.put_u8(u8::try_from(group_id.len()).unwrap_or(u8::MAX) & 0x3f);
+    data.put_slice(group_id);
+    data.put_u64(0);
+    data.put_u8(1);
+    data.put_slice(payload);
+    data.freeze()
+}
+
+/// A message that was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// The wave that delivered it; 0 is the live flow.
+    pub(crate) tag: u64,
+    pub(crate) id: u64,
+    pub(crate) topic: RawTopic,
+    pub(crate) data: Bytes,
+}
+
+impl Delivered {
+    /// Whether this is that letter.
+    pub(crate) fn is(&self, letter: &Letter) -> bool {
+        self.data == letter.data && self.topic == letter.topic
+    }
+}
+
+/// Every message in these frames, in order; groups before welcomes within a frame. One of no known version is none.
+pub(crate) fn arrivals<'a>(frames: impl IntoIterator<Item = &'a Arm>) -> Vec<Delivered> {
+    frames.into_iter().flat_map(arrivals_of).collect()
+}
+
+fn arrivals_of(frame: &Arm) -> Vec<Delivered> {
+    let Arm::Messages(messages) = frame else { return Vec::new() };
+    let tag = messages.mutate_id;
+    let groups = messages.group_messages.iter().filter_map(|message| {
+        let proto::group_message::Version::V1(v1) = message.version.as_ref()?;
+        let topic = RawTopic { kind: LetterKind::Group, id: v1.group_id.clone() };
+        Some(Delivered { tag, id: v1.id, topic, data: v1.data.clone() })
+    });
+    let welcomes = messages.welcome_messages.iter().filter_map(|message| {
+        let proto::welcome_message::Version::V1(v1) = message.version.as_ref()?;
+        let topic = RawTopic { kind: LetterKind::Welcome, id: v1.installation_key.clone() };
+        Some(Delivered { tag, id: v1.id, topic, data: v1.data.clone() })
+    });
+    groups.chain(welcomes).collect()
+}
+
+/// Ids as evidence names them: `#3 #5`, shortened where there are many.
+pub(crate) fn spell_ids(arrivals: &[Delivered]) -> String {
+    const SPELLED_MAX: usize = 8;
+    if arrivals.is_empty() {
+        return "none".into();
+    }
+    let shown: Vec<String> = arrivals.iter().take(SPELLED_MAX).map(|arrival| format!("#{}", arrival.id)).collect();
+    let more = arrivals.len().saturating_sub(SPELLED_MAX);
+    if more == 0 { shown.join(" ") } else { format!("{} and {more} more", shown.join(" ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Die;
+
+    #[test]
+    fn a_letter_to_a_group_has_the_header_that_names_the_group() {
+        let mut dice = Dice::named(1, &Die::Test("letters"));
+        let topic = RawTopic::group(&mut dice);
+        let letter = topic.letter(&mut dice, 0);
+        assert_eq!(letter.data[..5], [0, 1, 0, 2, 16]);
+        assert_eq!(letter.data[5..21], topic.id);
+        assert_eq!(letter.data[21..30], [0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(letter.data.len(), 30 + PAYLOAD);
+    }
+
+    #[test]
+    fn many_ids_are_shortened() {
+        let arrival = |id| Delivered {
+            tag: 0,
+            id,
+            topic: RawTopic { kind: LetterKind::Group, id: Bytes::new() },
+            data: Bytes::new(),
+        };
+        assert_eq!(spell_ids(&[]), "none");
+        assert_eq!(spell_ids(&[arrival(3), arrival(5)]), "#3 #5");
+        let many: Vec<Delivered> = (1..=10).map(arrival).collect();
+        assert_eq!(spell_ids(&many), "#1 #2 #3 #4 #5 #6 #7 #8 and 2 more");
+    }
+}

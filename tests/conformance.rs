@@ -1,0 +1,155 @@
+//! The conformance suite judges our node: in trials, on real TCP, and with each of its planted bugs.
+
+#[path = "conformance/bench.rs"]
+mod bench;
+
+use std::collections::BTreeSet;
+
+use bench::{bounded, command, in_trial, on_tcp, start, verdicts};
+use pulseless::subject::xmtp::conformance::{Conformance, RowResult, requirements};
+use pulseless::subject::xmtp::node::{NodeConfig, NodeQuirk};
+use pulseless::subject::xmtp::spec;
+
+/// Which requirements' rows find a planted bug; none where no raw peer can see it, and why.
+const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
+    (NodeQuirk::LiveBeforeCatchup, Ok(&["T18"])),
+    (NodeQuirk::MixedTags, Ok(&["T15"])),
+    (NodeQuirk::SkipsMidWave, Ok(&["T18"])),
+    (NodeQuirk::UnsortedReplay, Ok(&["T16"])),
+    (NodeQuirk::CompletesTwice, Ok(&["T9"])),
+    (NodeQuirk::AcksUnstored, Ok(&["S4"])),
+    (NodeQuirk::AcksUnsynced, Err("it shows only in a crash of the node")),
+    (NodeQuirk::ReusesIds, Err("it shows only in a crash of the node")),
+    (NodeQuirk::NeverPings, Ok(&["T2"])),
+    (NodeQuirk::PingsInSpiteOfTraffic, Ok(&["T3"])),
+    (NodeQuirk::PongUnheard, Ok(&["S6"])),
+    // In mid-wave and when live: each has a row.
+    (NodeQuirk::KeepsRemovedTopics, Ok(&["T7", "T12", "S5"])),
+    (NodeQuirk::ResetIgnored, Ok(&["S5"])),
+    (NodeQuirk::StaysInWave, Ok(&["T12", "S5"])),
+    (NodeQuirk::BoundedGoesLive, Ok(&["S11"])),
+];
+
+/// Requirements of a node that have no row of their own, and why.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("T8", "it is about a client"),
+    ("T11", "it is about a client"),
+    ("S3", "T15 and T19 judge it"),
+    ("S10", "T14 judges it"),
+];
+
+/// The rows with that result, by their requirements.
+fn with(judged: &Conformance, result: RowResult) -> BTreeSet<&'static str> {
+    judged.rows.iter().filter(|row| row.result == result).map(|row| row.requirement).collect()
+}
+
+fn assert_conforms(judged: &Conformance) {
+    let (broken, open) = (with(judged, RowResult::Violation), with(judged, RowResult::NotJudged));
+    // No topic is refused to anybody by a node that authorizes everybody.
+    assert_eq!((broken, open), (BTreeSet::new(), BTreeSet::from(["S7"])), "{}", verdicts(judged));
+}
+
+#[test]
+fn our_node_conforms_in_a_trial() {
+    assert_conforms(&in_trial(bounded(None)));
+}
+
+#[tokio::test]
+async fn our_node_conforms_on_real_tcp() {
+    assert_conforms(&on_tcp(bounded(None)).await);
+}
+
+#[tokio::test]
+async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
+    let good = start(bounded(None)).await;
+    let url = format!("http://{}", good.address);
+    let (told, exit) = command(&[&url, "--only", "T1,t9", "--bound", "adds=40"]).await;
+    assert_eq!(exit, Some(0), "{told}");
+    assert!(told.contains("T9  pass") && told.contains("2 rows: 2 pass"), "{told}");
+    let (told, exit) = command(&[&url, "--only", "T1,S7", "--format", "json"]).await;
+    assert_eq!(exit, Some(2), "{told}");
+    assert!(told.contains(r#""result": "not-judged""#), "{told}");
+    let bad = start(bounded(Some(NodeQuirk::CompletesTwice))).await;
+    let (told, exit) = command(&[&bad.address.to_string(), "--only", "T9"]).await;
+    assert_eq!(exit, Some(1), "{told}");
+    assert!(told.contains("1 row: 0 pass, 1 violated (T9)"), "{told}");
+    drop(bad);
+    for (arguments, exit, part) in [
+        (["127.0.0.1:1", "--only", "T1"], 2, "failed to judge 127.0.0.1:1: failed to dial"),
+        (["https://127.0.0.1:1", "--only", "T1"], 64, "write http://HOST:PORT"),
+        ([&url, "--only", "T8"], 64, "`T8` is about a client"),
+        ([&url, "--bound", "adds"], 64, "write NAME=N"),
+    ] {
+        let (told, code) = command(&arguments).await;
+        assert_eq!(code, Some(exit), "{arguments:?}: {told}");
+        assert!(told.contains(part), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn a_trial_of_the_suite_finds_the_same_twice() {
+    assert_eq!(in_trial(bounded(None)), in_trial(bounded(None)));
+}
+
+/// Each with a test of its own, so that one failure hides no other.
+macro_rules! each_is_found {
+    ($($test:ident: $quirk:ident,)+) => {
+        $(
+            #[test]
+            fn $test() {
+                assert_found(NodeQuirk::$quirk);
+            }
+        )+
+
+        const TESTED: &[NodeQuirk] = &[$(NodeQuirk::$quirk),+];
+    };
+}
+
+each_is_found! {
+    live_before_catchup_is_found_by_its_row_alone: LiveBeforeCatchup,
+    mixed_tags_are_found_by_their_row_alone: MixedTags,
+    what_is_skipped_in_mid_wave_is_found_by_its_row_alone: SkipsMidWave,
+    an_unsorted_replay_is_found_by_its_row_alone: UnsortedReplay,
+    a_second_acknowledgment_is_found_by_its_row_alone: CompletesTwice,
+    what_is_acknowledged_and_not_stored_is_found_by_its_row_alone: AcksUnstored,
+    missing_pings_are_found_by_their_row_alone: NeverPings,
+    pings_in_spite_of_traffic_are_found_by_their_row_alone: PingsInSpiteOfTraffic,
+    an_unheard_pong_is_found_by_its_row_alone: PongUnheard,
+    a_remove_that_removes_nothing_is_found_by_its_rows_alone: KeepsRemovedTopics,
+    a_reset_that_resets_nothing_is_found_by_its_row_alone: ResetIgnored,
+    a_topic_that_stays_in_its_wave_is_found_by_its_rows_alone: StaysInWave,
+    a_bounded_catch_up_that_goes_live_is_found_by_its_row_alone: BoundedGoesLive,
+}
+
+fn assert_found(quirk: NodeQuirk) {
+    let judged = in_trial(bounded(Some(quirk)));
+    let (_, row) = FOUND_BY.iter().find(|(one, _)| *one == quirk).expect("the table has every quirk");
+    let expected = BTreeSet::from_iter(row.expect("a raw peer sees it").iter().copied());
+    assert_eq!(with(&judged, RowResult::Violation), expected, "{quirk}:\n{}", verdicts(&judged));
+}
+
+#[test]
+fn every_quirk_of_a_node_has_its_row_or_its_reason() {
+    let listed: Vec<NodeQuirk> = FOUND_BY.iter().map(|(quirk, _)| *quirk).collect();
+    assert_eq!(listed, NodeQuirk::ALL);
+    let visible: Vec<NodeQuirk> = FOUND_BY.iter().filter(|(_, row)| row.is_ok()).map(|(quirk, _)| *quirk).collect();
+    assert_eq!(visible, TESTED);
+}
+
+#[test]
+fn every_requirement_of_a_node_has_a_row() {
+    let numbers = spec::ALL.iter().map(|requirement| requirement.number);
+    let of_nodes: BTreeSet<&str> = numbers.filter(|number| !number.starts_with('C')).collect();
+    let judged: BTreeSet<&str> =
+        requirements().into_iter().chain(ELSEWHERE.iter().map(|(number, _)| *number)).collect();
+    assert_eq!(judged, of_nodes);
+}
+
+#[test]
+fn a_node_without_an_interval_is_not_judged_by_it() {
+    let config = NodeConfig { keepalive: std::time::Duration::ZERO, ..bounded(None) };
+    let judged = in_trial(config);
+    assert_eq!(with(&judged, RowResult::Violation), BTreeSet::new(), "{}", verdicts(&judged));
+    let open = with(&judged, RowResult::NotJudged);
+    assert_eq!(open, BTreeSet::from(["T2", "T3", "T4", "S1", "S6", "S7", "S11"]), "{}", verdicts(&judged));
+}

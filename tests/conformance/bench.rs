@@ -1,0 +1,159 @@
+//! Our node under the suite: on hosts of a trial, or on real TCP.
+//!
+//! Refuses to judge: the tests do.
+
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pulseless::env::{Address, Env, Surroundings};
+use pulseless::grammar::Latency;
+use pulseless::os::Os;
+use pulseless::subject::xmtp::conformance::{Bound, ConformSettings, Conformance, RowReport, conform};
+use pulseless::subject::xmtp::node::{
+    NodeConfig, NodeError, NodeLimits, NodeNotice, NodeObserver, NodeQuirk, RateLimit, serve,
+};
+use pulseless::world::{Engine, Leap, on_trial_thread};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+const NODE: &str = "node";
+const HOST: &str = "127.0.0.1";
+/// What a node advertises on real TCP: 30 s at a scale that a test can wait for.
+const KEEPALIVE: Duration = Duration::from_secs(3);
+/// A trial is long enough for every row: four intervals of 30 s, and what is lost waits its bounds.
+const TRIAL: Duration = Duration::from_secs(600);
+const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(5));
+
+/// The bounds of the node under test: lower than ours, so that a row goes over them quickly.
+const BOUNDS: &[(Bound, usize)] = &[
+    (Bound::Adds, 40),
+    (Bound::Topics, 100),
+    (Bound::Waves, 8),
+    (Bound::Mutates, 64),
+    (Bound::Pings, 16),
+    (Bound::Pending, 512),
+];
+
+fn bound(bound: Bound) -> usize {
+    let found = BOUNDS.iter().find(|(one, _)| *one == bound);
+    found.expect("every bound is in the table").1
+}
+
+fn burst(of: Bound, per_second: u32) -> RateLimit {
+    RateLimit { burst: u32::try_from(bound(of)).expect("a small bound"), per_second }
+}
+
+/// A node with these bounds.
+pub fn bounded(quirk: Option<NodeQuirk>) -> NodeConfig {
+    let limits = NodeLimits {
+        adds: bound(Bound::Adds),
+        subscriptions: bound(Bound::Topics),
+        waves: bound(Bound::Waves),
+        mutates: burst(Bound::Mutates, 10),
+        client_pings: burst(Bound::Pings, 4),
+        pending_messages: bound(Bound::Pending),
+        ..NodeLimits::default()
+    };
+    NodeConfig { quirk, limits, ..NodeConfig::default() }
+}
+
+fn settings(node: Address) -> ConformSettings {
+    ConformSettings { bounds: BOUNDS.to_vec(), ..ConformSettings::new(node) }
+}
+
+struct Deaf;
+
+impl NodeObserver for Deaf {
+    fn notice(&self, _: NodeNotice) {}
+}
+
+/// Plays the suite on a host of a trial, against a node on another.
+pub fn in_trial(config: NodeConfig) -> Conformance {
+    on_trial_thread(7, move || {
+        let mut leap = Leap::new(7, LATENCY);
+        let port = config.port;
+        let node = leap.add_host(
+            NODE,
+            Box::new(move |env: Env| {
+                let serving = serve(env, config.clone(), Arc::new(Deaf));
+                Box::pin(async move { serving.await.map_err(|error| error.to_string()) })
+            }),
+        );
+        let found: Arc<Mutex<Option<Conformance>>> = Arc::default();
+        let told = found.clone();
+        let peer = leap.add_host(
+            "peer",
+            Box::new(move |env: Env| {
+                let told = told.clone();
+                Box::pin(async move {
+                    let judged = conform(env, settings(Address::new(NODE, port)), &[], |_, _| ()).await;
+                    *told.lock().expect("not poisoned") = Some(judged.map_err(|error| error.to_string())?);
+                    Ok(())
+                })
+            }),
+        );
+        leap.start(node);
+        leap.run_until(Duration::ZERO).expect("the node listens");
+        leap.start(peer);
+        leap.run_until(TRIAL).expect("nobody breaks down");
+        found.lock().expect("not poisoned").take().expect("the suite ends within the trial")
+    })
+    .expect("no panic")
+}
+
+/// A node on real TCP, until it is dropped.
+pub struct TcpNode {
+    /// Where it listens.
+    pub address: Address,
+    serving: JoinHandle<Result<(), NodeError>>,
+    _folder: TempDir,
+}
+
+impl Drop for TcpNode {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// Starts a node on real TCP, whose interval a test can wait for.
+pub async fn start(config: NodeConfig) -> TcpNode {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let port = Os::default().listen(0).await.expect("a free port").local().port();
+    let config = NodeConfig { port, keepalive: KEEPALIVE, pong_deadline: KEEPALIVE, ..config };
+    let os = Os::default().with_folder(folder.path());
+    let serving = tokio::spawn(serve(Arc::new(os), config, Arc::new(Deaf)));
+    let address = Address::new(HOST, port);
+    let listening = async {
+        while Os::default().dial(&address).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), listening).await.expect("the node listens");
+    TcpNode { address, serving, _folder: folder }
+}
+
+/// Runs the suite on real TCP.
+pub async fn on_tcp(config: NodeConfig) -> Conformance {
+    let node = start(config).await;
+    let judged = conform(Arc::new(Os::default()), settings(node.address.clone()), &[], |_, _| ()).await;
+    judged.expect("a node that can be judged")
+}
+
+/// What `pulseless conform` with these arguments prints, and its exit code.
+#[expect(clippy::disallowed_methods, reason = "a program of its own beside the node, on real TCP")]
+pub async fn command(arguments: &[&str]) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulseless"));
+    command.arg("conform").args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
+    let told = [output.stdout, output.stderr].concat();
+    (String::from_utf8(told).expect("text"), output.status.code())
+}
+
+/// What the rows found, a line each.
+pub fn verdicts(judged: &Conformance) -> String {
+    let line = |row: &RowReport| {
+        format!("{} {:?} {}ms {}: {}", row.requirement, row.result, row.took_ms, row.title, row.evidence)
+    };
+    judged.rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
