@@ -31,6 +31,7 @@ mod watchdog_stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use backoff::ClientBackoff;
 pub use catch_up::{CATCH_UP_PATIENCE, CatchUpError, catch_up};
 pub use channel::{BadNode, ClientLink, DialError, Dialer};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};

@@ -52,7 +52,8 @@ impl fmt::Display for LeaseId {
 pub enum LeaseEvent {
     /// A message above the lease's floor of its topic; the floor is now there.
     Message(Arc<Message>),
-    /// What the topic had when it was asked for is delivered. Told once for each topic.
+    /// What the topic had when the node was asked for it is delivered, and whatever another lease had of it. Told once
+    /// for each topic.
     Live(Topic),
     /// All topics of the lease are live. Told once.
     CaughtUp,

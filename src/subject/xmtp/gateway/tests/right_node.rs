@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::subject::xmtp::client::tests::message;
-use crate::subject::xmtp::wire::{
-    Cursor, DeliveryFrame, Message, MessageId, Mutate, MutateId, Response, Tag, Topic,
-};
+use crate::subject::xmtp::wire::{Cursor, DeliveryFrame, Message, MessageId, Mutate, MutateId, Response, Tag, Topic};
 
 /// Everything that was ever published, in order; ids are places, from 1. It survives each stream.
 #[derive(Debug, Default)]
@@ -164,11 +162,10 @@ impl RightNode {
             let message = log.get(id);
             match self.registered.get_mut(message.topic()) {
                 None => {}
+                Some(Registered::Live { covered, .. }) if id <= *covered => {}
                 Some(Registered::Live { floor, covered }) => {
-                    if id > *covered {
-                        (*floor, *covered) = (Cursor(id), id);
-                        messages.push(message.clone());
-                    }
+                    (*floor, *covered) = (Cursor(id), id);
+                    messages.push(message.clone());
                 }
                 Some(Registered::InWave(wave)) => {
                     let wave = self.waves.get_mut(wave).expect("both change together");
