@@ -14,6 +14,7 @@ pub mod cli;
 pub mod env;
 pub mod fault;
 pub mod grammar;
+mod grpc;
 pub mod history;
 pub mod http2;
 pub mod os;

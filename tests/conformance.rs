@@ -2,6 +2,8 @@
 
 #[path = "conformance/bench.rs"]
 mod bench;
+#[path = "served/listening.rs"]
+mod served;
 
 use std::collections::BTreeSet;
 

@@ -74,10 +74,11 @@ fn table(judged: &Conformance, paint: Paint) -> String {
     let mut text = String::new();
     for row in &judged.rows {
         let took = Readable(Duration::from_millis(row.took_ms)).to_string();
-        let word = format!("{:<9}", word(row.result));
-        let word = paint.verdict(word.trim_end()) + &" ".repeat(word.len() - word.trim_end().len());
         let RowReport { requirement, title, evidence, .. } = row;
-        writeln!(text, "{requirement:<4}{word}  {took:>9}  {title}\n{:26}{evidence}", "")
+        let word = word(row.result);
+        // Padded apart: a color has no width.
+        let (painted, padding) = (paint.verdict(word), 9 - word.len());
+        writeln!(text, "{requirement:<4}{painted}{:padding$}  {took:>9}  {title}\n{:26}{evidence}", "", "")
             .expect("a string takes everything");
     }
     writeln!(text, "\n{}", sum(judged)).expect("a string takes everything");

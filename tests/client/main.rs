@@ -1,13 +1,15 @@
 //! The client as a library, and `tail`, against our own node on real TCP.
 
-use std::io;
+#[path = "../served/listening.rs"]
+mod served;
+
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pulseless::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::env::{Address, Env, TcpOptions};
 use pulseless::os::Os;
 use pulseless::proxy::{self, Control, ProxyConfig, Silence};
 use pulseless::subject::xmtp::client::{
@@ -21,6 +23,8 @@ use pulseless::subject::xmtp::wire::{
 use pulseless::subject::xmtp::workload::Consumer;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+
+use served::Listening;
 
 const HOST: &str = "127.0.0.1";
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,43 +43,6 @@ impl NodeObserver for Unwatched {
 
 impl proxy::ProxyObserver for Unwatched {
     fn notice(&self, _: proxy::ProxyNotice) {}
-}
-
-/// Real surroundings whose port listens already: whoever dials before the server is up is served all the same.
-struct Listening {
-    os: Os,
-    listener: Mutex<Option<Listener>>,
-}
-
-impl Listening {
-    async fn new(os: Os) -> (Self, Address) {
-        let listener = os.listen(0).await.expect("a free port");
-        let address = Address::new(HOST, listener.local().port());
-        (Listening { os, listener: Mutex::new(Some(listener)) }, address)
-    }
-}
-
-impl Surroundings for Listening {
-    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
-        self.os.dial_with(address, options)
-    }
-
-    fn listen(&self, _: u16) -> Asked<Listener> {
-        let listener = self.listener.lock().expect("not poisoned").take().expect("a server listens once");
-        Box::pin(async { Ok(listener) })
-    }
-
-    fn dice(&self) -> Dice {
-        self.os.dice()
-    }
-
-    fn disk(&self, name: &str) -> io::Result<Disk> {
-        self.os.disk(name)
-    }
-
-    fn wall_clock(&self) -> Duration {
-        self.os.wall_clock()
-    }
 }
 
 /// A node, and a proxy before it, for as long as it lives.

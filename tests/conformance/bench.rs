@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pulseless::env::{Address, Env, Surroundings};
+use pulseless::env::{Address, Env};
 use pulseless::grammar::Latency;
 use pulseless::os::Os;
 use pulseless::subject::xmtp::conformance::{Bound, ConformSettings, Conformance, RowReport, conform};
@@ -17,8 +17,9 @@ use pulseless::world::{Engine, Leap, on_trial_thread};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+use crate::served::Listening;
+
 const NODE: &str = "node";
-const HOST: &str = "127.0.0.1";
 /// What a node advertises on real TCP: 30 s at a scale that a test can wait for.
 const KEEPALIVE: Duration = Duration::from_secs(3);
 /// A trial is long enough for every row: four intervals of 30 s, and what is lost waits its bounds.
@@ -119,17 +120,9 @@ impl Drop for TcpNode {
 /// Starts a node on real TCP, whose interval a test can wait for.
 pub async fn start(config: NodeConfig) -> TcpNode {
     let folder = tempfile::tempdir().expect("a scratch folder");
-    let port = Os::default().listen(0).await.expect("a free port").local().port();
-    let config = NodeConfig { port, keepalive: KEEPALIVE, pong_deadline: KEEPALIVE, ..config };
-    let os = Os::default().with_folder(folder.path());
-    let serving = tokio::spawn(serve(Arc::new(os), config, Arc::new(Deaf)));
-    let address = Address::new(HOST, port);
-    let listening = async {
-        while Os::default().dial(&address).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), listening).await.expect("the node listens");
+    let (env, address) = Listening::new(Os::default().with_folder(folder.path())).await;
+    let config = NodeConfig { port: address.port, keepalive: KEEPALIVE, pong_deadline: KEEPALIVE, ..config };
+    let serving = tokio::spawn(serve(Arc::new(env), config, Arc::new(Deaf)));
     TcpNode { address, serving, _folder: folder }
 }
 

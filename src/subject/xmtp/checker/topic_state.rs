@@ -124,10 +124,14 @@ impl Standing {
         self.owes(id, shelf).map(TopicRefusal::Skipped)
     }
 
+    fn above_floor(self) -> Bound<MessageId> {
+        Bound::Excluded(MessageId(self.floor().0))
+    }
+
     /// The first stored message below `end` that should have been delivered by now.
     fn owes(self, end: MessageId, shelf: &TopicShelf) -> Option<MessageId> {
-        let first = Bound::Excluded(MessageId(self.floor().0));
-        (MessageId(self.floor().0) < end).then(|| shelf.range((first, Bound::Excluded(end))).next())?.map(|(id, _)| *id)
+        let owed = shelf.range((self.above_floor(), Bound::Unbounded)).next();
+        owed.map(|(id, _)| *id).filter(|id| *id < end)
     }
 
     /// What the end of that wave, which a Mutate of that record began, finds amiss.
@@ -140,8 +144,7 @@ impl Standing {
         if !self.told && !bounded {
             return Some(Unfinished::Untold);
         }
-        let above = (Bound::Excluded(MessageId(self.floor().0)), Bound::Unbounded);
-        let missing = shelf.range(above).find(|(_, stored)| **stored < asked);
+        let missing = shelf.range((self.above_floor(), Bound::Unbounded)).find(|(_, stored)| **stored < asked);
         missing.map(|(id, _)| Unfinished::Undelivered(*id))
     }
 

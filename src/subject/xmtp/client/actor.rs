@@ -25,8 +25,9 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
+use crate::grpc::explain;
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
-use crate::subject::xmtp::client::channel::{explain, request};
+use crate::subject::xmtp::client::channel::request;
 use crate::subject::xmtp::client::probe::Probes;
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};

@@ -28,8 +28,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Status};
 
 use crate::env::{Address, ByteStream, Env, StreamTap, Tapped, TcpOptions};
+use crate::grpc::{BytesCodec, explain};
 use crate::subject::xmtp::client::half_read::HalfRead;
-use crate::subject::xmtp::client::transport::{BytesCodec, Inbound, Opening, Outbound, Transport};
+use crate::subject::xmtp::client::transport::{Inbound, Opening, Outbound, Transport};
 use crate::subject::xmtp::client::{ClientQuirk, Http2Keepalive};
 use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
 
@@ -151,18 +152,6 @@ fn endpoint(node: &Address, keepalive: Option<Http2Keepalive>) -> Result<Endpoin
             .keep_alive_timeout(keepalive.timeout)
             .keep_alive_while_idle(true),
     })
-}
-
-/// An error with its causes: tonic's own text is "transport error" and no more.
-pub(crate) fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// One connection. Dropping it closes the socket, whatever is still to be written there: a peer that no

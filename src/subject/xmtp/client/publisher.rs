@@ -14,8 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status};
 
 use crate::env::{Address, Env};
+use crate::grpc::explain;
 use crate::subject::xmtp::client::Http2Keepalive;
-use crate::subject::xmtp::client::channel::{BadNode, ClientLink, DialError, Dialer, explain, request};
+use crate::subject::xmtp::client::channel::{BadNode, ClientLink, DialError, Dialer, request};
 use crate::subject::xmtp::wire::proto::{SendGroupMessagesRequest, SendWelcomeMessagesRequest};
 use crate::subject::xmtp::wire::{Draft, MessageKind};
 

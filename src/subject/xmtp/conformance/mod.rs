@@ -6,7 +6,6 @@
 
 mod finding;
 mod letter;
-mod raw_codec;
 mod raw_peer;
 mod raw_stream;
 mod rows;

@@ -18,10 +18,10 @@ use tonic::{Request, Status};
 
 use crate::env::{Dice, Env};
 use crate::grammar::Readable;
+use crate::grpc::{BytesCodec, explain};
 use crate::subject::xmtp::conformance::finding::{Unmet, ended_early, not_judged, spell_status, violation};
 use crate::subject::xmtp::conformance::letter::{Delivered, Letter, LetterKind, RawTopic, arrivals};
-use crate::subject::xmtp::conformance::raw_codec::RawCodec;
-use crate::subject::xmtp::conformance::raw_stream::{RawStream, change, is_complete};
+use crate::subject::xmtp::conformance::raw_stream::{RawStream, advertised, change, is_complete};
 use crate::subject::xmtp::conformance::settings::{ANSWER_MAX, ConformSettings, REPLAY_MAX};
 use crate::subject::xmtp::wire::proto;
 use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
@@ -97,7 +97,7 @@ impl NodeUnderTest {
         let endpoint = Endpoint::from_shared(format!("http://{node}")).map_err(|error| error.to_string())?;
         let endpoint =
             endpoint.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
-        endpoint.connect_with_connector(connector).await.map_err(|error| causes(&error))
+        endpoint.connect_with_connector(connector).await.map_err(|error| explain(&error))
     }
 
     /// A group with a large history, which is published when the first row asks for it. Nobody publishes to it later.
@@ -114,18 +114,6 @@ impl NodeUnderTest {
         }
         Ok(topic)
     }
-}
-
-/// An error with its causes: tonic's own text is "transport error" and no more.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// One connection.
@@ -195,9 +183,9 @@ impl RawPeer {
         let (requests, outbound) = mpsc::channel::<Bytes>(REQUESTS_MAX);
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MESSAGE_MAX);
         let opening = async {
-            grpc.ready().await.map_err(|error| Status::unavailable(causes(&error)))?;
+            grpc.ready().await.map_err(|error| Status::unavailable(explain(&error)))?;
             let request = Request::new(ReceiverStream::new(outbound));
-            grpc.streaming(request, PathAndQuery::from_static(SUBSCRIBE), RawCodec).await
+            grpc.streaming(request, PathAndQuery::from_static(SUBSCRIBE), BytesCodec).await
         };
         let opened = timeout(ANSWER_MAX, opening).await;
         let no_headers = |_| Err(Status::unavailable(format!("no headers within {}", Readable(ANSWER_MAX))));
@@ -214,10 +202,7 @@ impl RawPeer {
         let frames = stream.read_within(ANSWER_MAX, "Started", |_| true).await;
         match frames {
             Ok(frames) => match frames.first() {
-                Some(Arm::Started(started)) => {
-                    let interval = Duration::from_millis(started.keepalive_interval_ms.into());
-                    Ok((stream, Some(interval).filter(|interval| !interval.is_zero())))
-                }
+                Some(Arm::Started(started)) => Ok((stream, advertised(started))),
                 Some(_) | None => not_judged("the first frame is not Started: see T1"),
             },
             Err(Unmet::Violation(why) | Unmet::NotJudged(why)) => not_judged(format!("{why}: see T1")),

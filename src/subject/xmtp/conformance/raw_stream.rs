@@ -19,7 +19,7 @@ use crate::subject::xmtp::conformance::letter::{Delivered, Letter, RawTopic, arr
 use crate::subject::xmtp::conformance::settings::ANSWER_MAX;
 use crate::subject::xmtp::wire::proto;
 use crate::subject::xmtp::wire::proto::subscribe_request::v1::{Mutate, Request as Ask, mutate::Subscription};
-use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
+use crate::subject::xmtp::wire::proto::subscribe_response::v1::{Response as Arm, Started};
 
 /// Whether a peer answers the node's Pings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +226,12 @@ fn read_arm(bytes: Bytes) -> Result<Arm, Unmet> {
         return violation("a frame has no version 1, which was spoken (S10)");
     };
     v1.response.map_or_else(|| violation("a frame says nothing: none of its arms is set"), Ok)
+}
+
+/// The interval that a node advertises; 0 is none.
+pub(crate) fn advertised(started: &Started) -> Option<Duration> {
+    let interval = Duration::from_millis(started.keepalive_interval_ms.into());
+    Some(interval).filter(|interval| !interval.is_zero())
 }
 
 /// A change of the topics: adds from their cursors, and removes.

@@ -17,7 +17,7 @@ use crate::env::Env;
 use crate::grammar::Readable;
 use crate::subject::xmtp::conformance::finding::{Finding, RowReport, RowResult, Unmet, not_judged, spell_status};
 use crate::subject::xmtp::conformance::raw_peer::NodeUnderTest;
-use crate::subject::xmtp::conformance::raw_stream::Heard;
+use crate::subject::xmtp::conformance::raw_stream::{Heard, advertised};
 use crate::subject::xmtp::conformance::rows::ROWS;
 use crate::subject::xmtp::conformance::settings::{ANSWER_MAX, ConformSettings};
 use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
@@ -126,10 +126,7 @@ async fn greet(node: &NodeUnderTest) -> Result<Option<Duration>, String> {
     };
     match stream.next_until(Instant::now() + ANSWER_MAX).await {
         Ok(Heard::Ended(status)) => Err(no_stream(&status)),
-        Ok(Heard::Frame(Arm::Started(started))) => {
-            let interval = Duration::from_millis(started.keepalive_interval_ms.into());
-            Ok(Some(interval).filter(|interval| !interval.is_zero()))
-        }
+        Ok(Heard::Frame(Arm::Started(started))) => Ok(advertised(&started)),
         Ok(Heard::Frame(_) | Heard::Nothing) | Err(_) => Ok(None),
     }
 }

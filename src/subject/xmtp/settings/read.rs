@@ -51,8 +51,8 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
     let node = read_node(file.section("node"));
     let client = read_client(file.section("client"));
     let workload = read_workload(file.section("workload"));
-    let visits_every = read_visitor(file.section("visitor"), cast.0);
     let (fleet, proxy_tcp, sharers) = cast;
+    let visits_every = read_visitor(file.section("visitor"), fleet);
     if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
         note_shares(file, sharers, workload);
     }
