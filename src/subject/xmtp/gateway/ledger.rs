@@ -7,22 +7,25 @@
 //! (re)started it, and the floor that the node has reached in it as far as was seen.
 //!
 //! ```text
-//!            lease, at or above the flow's floor
-//!          +-------------------------------------------------+
-//!          |                                                 v   CatchupComplete of the flow
-//!   (none) +--lease, below it, or no flow--> waiting --Mutate--> joined ----------------> caught up
-//!      ^                                       |   ^                |                         |
-//!      |                                       |   +------ flap ----+-------------------------+
-//!      +----------------- leave ---------------+-------- (from any) -----------------------+
+//!             below the flow's floor, or no flow
+//!          +-------------------------------------> waiting --Mutate--+
+//!   lease -+                                        ^   ^            v
+//!          +-- at or above it --> joined <----------|---|--------- joined
+//!                                  |  ^             |   |
+//!                                  |  |            flap |
+//!                                  |  +--keeps up-- lagging: its buffer is full
+//!                                  +--lags------------^          leave: from any
 //! ```
+//! A joined share is caught up, and its lease is told once, when the Mutate that started the flow is complete.
 //!
 //! Why each lease gets each message above its own floor once and in order:
 //! - A share takes a message only from a wave that is not older than the one that it joined, or from the live flow after
-//!   that wave (S4). What comes sooner comes again in that wave, because a Mutate that restarts a topic does so from the
+//!   that wave or a newer one of its topic (S4). What comes sooner comes again in that wave, because a Mutate that restarts a topic does so from the
 //!   lowest floor of all that wait for it (S5), and a share that joins without one is at or above the flow's floor.
 //! - It takes only what is above its floor, and its floor is never below that of a flow that it has joined. So a sibling
 //!   that restarts the topic lower rewinds the wire and not the share.
-//! - After a flap nothing is joined: the topic is asked for anew from the lowest floor of its shares (C3).
+//! - After a flap nothing is joined: the topic is asked for anew from the lowest floor of its shares (C3). A lease that
+//!   lagged goes on from its floors in the same way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -103,9 +106,18 @@ struct Share {
     asked: Cursor,
     /// What is delivered.
     floor: Cursor,
-    /// The wave that it joined; none: it waits for a Mutate.
-    joined: Option<MutateId>,
+    standing: ShareStanding,
     caught_up: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ShareStanding {
+    /// For a Mutate.
+    Waiting,
+    /// The flow that this Mutate started, and what came after.
+    Joined(MutateId),
+    /// Nothing is for it, until its lease keeps up again.
+    Lagging,
 }
 
 impl LeaseLedger {
@@ -141,9 +153,9 @@ impl LeaseLedger {
         assert!(self.leases.insert(id, leased).is_none(), "a lease's name is given once");
         let mut handouts = Handouts::new();
         for (topic, cursor) in cursors {
-            if self.share(id, &topic, cursor) {
-                self.catch_up(id, topic, &mut handouts);
-            }
+            let share = Share { asked: cursor, floor: cursor, standing: ShareStanding::Waiting, caught_up: false };
+            self.topics.entry(topic.clone()).or_default().shares.insert(id, share);
+            self.enlist(id, topic, &mut handouts);
         }
         if self.leases[&id].topics.is_empty() {
             handouts.push((id, LeaseEvent::CaughtUp));
@@ -151,17 +163,44 @@ impl LeaseLedger {
         handouts
     }
 
-    /// Shares a topic; whether what it had is delivered already.
-    fn share(&mut self, id: LeaseId, topic: &Topic, cursor: Cursor) -> bool {
-        let shared = self.topics.entry(topic.clone()).or_default();
+    /// Lets a share join the flow of its topic, or wait for one that begins low enough.
+    fn enlist(&mut self, id: LeaseId, topic: Topic, handouts: &mut Handouts) {
+        let shared = self.topics.get_mut(&topic).expect("a leased topic is shared");
+        let share = shared.shares.get_mut(&id).expect("a leased topic has a share");
         // S5: a re-add at or above the floor would be a no-op.
-        let joined = shared.flow.filter(|flow| cursor >= flow.floor).map(|flow| flow.wave);
-        let caught_up = joined.is_some_and(|wave| !self.in_flight.contains_key(&wave));
-        shared.shares.insert(id, Share { asked: cursor, floor: cursor, joined, caught_up: false });
-        if joined.is_none() {
-            self.wanted.insert(topic.clone());
+        let Some(flow) = shared.flow.filter(|flow| share.floor >= flow.floor) else {
+            share.standing = ShareStanding::Waiting;
+            self.wanted.insert(topic);
+            return;
+        };
+        share.standing = ShareStanding::Joined(flow.wave);
+        if !share.caught_up && !self.in_flight.contains_key(&flow.wave) {
+            self.catch_up(id, topic, handouts);
         }
-        caught_up
+    }
+
+    /// The buffer of a lease is full: nothing is for it, until it keeps up again.
+    pub(crate) fn lag(&mut self, id: LeaseId) {
+        for topic in self.topics_of(id) {
+            let shared = self.topics.get_mut(&topic).expect("a leased topic is shared");
+            shared.shares.get_mut(&id).expect("a leased topic has a share").standing = ShareStanding::Lagging;
+            if !shared.is_awaited() {
+                self.wanted.remove(&topic);
+            }
+        }
+    }
+
+    /// A lease that lagged has room again: it goes on from what it has, as if it were new.
+    pub(crate) fn keep_up(&mut self, id: LeaseId) -> Handouts {
+        let mut handouts = Handouts::new();
+        for topic in self.topics_of(id) {
+            self.enlist(id, topic, &mut handouts);
+        }
+        handouts
+    }
+
+    fn topics_of(&self, id: LeaseId) -> Vec<Topic> {
+        self.leases.get(&id).into_iter().flat_map(|leased| leased.topics.iter().cloned()).collect()
     }
 
     /// A lease is over. Removes are counted: a topic leaves the wire with its last lease.
@@ -169,7 +208,7 @@ impl LeaseLedger {
         for topic in self.leases.remove(&id).into_iter().flat_map(|leased| leased.topics) {
             let shared = self.topics.get_mut(&topic).expect("a leased topic is shared");
             shared.shares.remove(&id);
-            if shared.shares.values().all(|share| share.joined.is_some()) {
+            if !shared.is_awaited() {
                 self.wanted.remove(&topic);
             }
             if shared.shares.is_empty() {
@@ -201,10 +240,10 @@ impl LeaseLedger {
     /// Starts a topic anew from the lowest floor of the shares that wait for it.
     fn start(&mut self, wave: MutateId, topic: Topic) -> Add {
         let shared = self.topics.get_mut(&topic).expect("a wanted topic is shared");
-        let waiting = shared.shares.values_mut().filter(|share| share.joined.is_none());
+        let waiting = shared.shares.values_mut().filter(|share| share.standing == ShareStanding::Waiting);
         let mut cursor = Cursor(u64::MAX);
         for share in waiting {
-            share.joined = Some(wave);
+            share.standing = ShareStanding::Joined(wave);
             cursor = cursor.min(share.floor);
         }
         if self.quirk == Some(GatewayQuirk::SiblingRewinds) {
@@ -226,10 +265,12 @@ impl LeaseLedger {
                 Tag::Wave(id) if self.in_flight.get(&id).is_some_and(|adds| adds.contains(message.topic())) => Some(id),
                 Tag::Wave(_) => continue,
             };
-            let in_flight = &self.in_flight;
+            let is_complete = |wave: MutateId| !self.in_flight.contains_key(&wave);
+            // A topic that left a wave for a newer one is live when that one is complete.
+            let is_live = shared.flow.is_some_and(|flow| is_complete(flow.wave));
             let reaches = |joined: MutateId| match source {
                 Some(wave) => wave >= joined,
-                None => !in_flight.contains_key(&joined),
+                None => is_live || is_complete(joined),
             };
             if let Some(flow) = shared.flow.as_mut().filter(|flow| reaches(flow.wave)) {
                 flow.floor = flow.floor.max(Cursor::from(message.id));
@@ -237,7 +278,12 @@ impl LeaseLedger {
             let early = self.quirk == Some(GatewayQuirk::LiveBeforeWave) && tag == Tag::Live;
             let message = Arc::new(message);
             for (id, share) in &mut shared.shares {
-                if (early || share.joined.is_some_and(reaches)) && share.take(message.id) {
+                let is_reached = match share.standing {
+                    ShareStanding::Joined(wave) => early || reaches(wave),
+                    ShareStanding::Waiting => early,
+                    ShareStanding::Lagging => false,
+                };
+                if is_reached && share.take(message.id) {
                     handouts.push((*id, LeaseEvent::Message(Arc::clone(&message))));
                 }
             }
@@ -253,7 +299,8 @@ impl LeaseLedger {
             if shared.flow.is_none_or(|flow| flow.wave != wave) {
                 continue;
             }
-            let is_new = |(_, share): &(&LeaseId, &Share)| share.joined.is_some() && !share.caught_up;
+            let has_joined = |share: &Share| matches!(share.standing, ShareStanding::Joined(_));
+            let is_new = |(_, share): &(&LeaseId, &Share)| has_joined(share) && !share.caught_up;
             let news: Vec<LeaseId> = shared.shares.iter().filter(is_new).map(|(id, _)| *id).collect();
             for id in news {
                 self.catch_up(id, topic.clone(), &mut handouts);
@@ -279,7 +326,9 @@ impl LeaseLedger {
         for shared in self.topics.values_mut() {
             shared.flow = None;
             for share in shared.shares.values_mut() {
-                share.joined = None;
+                if let ShareStanding::Joined(_) = share.standing {
+                    share.standing = ShareStanding::Waiting;
+                }
                 if self.quirk == Some(GatewayQuirk::FlapRedelivers) {
                     share.floor = share.asked;
                 }
@@ -287,7 +336,8 @@ impl LeaseLedger {
         }
         self.in_flight.clear();
         self.unwanted.clear();
-        self.wanted = self.topics.keys().cloned().collect();
+        let awaited = self.topics.iter().filter(|(_, shared)| shared.is_awaited());
+        self.wanted = awaited.map(|(topic, _)| topic.clone()).collect();
     }
 
     /// The node rejects this connection's requests for good: the leases to blame, which it ends. Those that no node has
@@ -306,6 +356,12 @@ impl LeaseLedger {
         let blamed = rounds.into_iter().find(|blamed| !blamed.is_empty()).unwrap_or_default();
         blamed.iter().for_each(|id| self.leave(*id));
         blamed
+    }
+}
+
+impl SharedTopic {
+    fn is_awaited(&self) -> bool {
+        self.shares.values().any(|share| share.standing == ShareStanding::Waiting)
     }
 }
 

@@ -20,8 +20,8 @@ use crate::subject::xmtp::wire::{Mutate, Response, Topic};
 
 /// Few topics, so that leases meet on them.
 const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
-/// Rows of steps in each run, and the longest row: a second or two of a debug build.
-const ROWS: u32 = 3_000;
+/// Rows of steps in each run, and the longest row: a few seconds of a debug build.
+const ROWS: u32 = 10_000;
 const STEPS_MAX: usize = 120;
 
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ enum Step {
     /// The gateway reads a frame.
     Hear,
     Flap,
+    Lag(usize),
+    KeepUp(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -55,6 +57,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1..4_usize).prop_map(Step::Flow),
         8 => Just(Step::Hear),
         1 => Just(Step::Flap),
+        2 => (0..9_usize).prop_map(Step::Lag),
+        2 => (0..9_usize).prop_map(Step::KeepUp),
     ];
     vec(step, 0..STEPS_MAX)
 }
@@ -67,6 +71,7 @@ struct Play {
     log: PublishedLog,
     asked: VecDeque<Mutate>,
     leases: u64,
+    lagging: BTreeSet<LeaseId>,
 }
 
 impl Play {
@@ -78,6 +83,7 @@ impl Play {
             log: PublishedLog::default(),
             asked: VecDeque::new(),
             leases: 0,
+            lagging: BTreeSet::new(),
         }
     }
 
@@ -87,7 +93,19 @@ impl Play {
             Step::Leave(which) => {
                 let Some(id) = self.model.nth(which) else { return Ok(()) };
                 self.model.leave(id);
+                self.lagging.remove(&id);
                 self.ledger.leave(id);
+            }
+            Step::Lag(which) => {
+                let Some(id) = self.model.nth(which) else { return Ok(()) };
+                self.lagging.insert(id);
+                self.ledger.lag(id);
+            }
+            Step::KeepUp(which) => {
+                let Some(id) = self.lagging.iter().nth(which % self.lagging.len().max(1)).copied() else {
+                    return Ok(());
+                };
+                return self.keep_up(id);
             }
             Step::Publish(which) => {
                 let id = self.log.publish(TOPICS[which]);
@@ -129,12 +147,24 @@ impl Play {
         self.hand_out(handouts)
     }
 
+    fn keep_up(&mut self, id: LeaseId) -> Result<(), String> {
+        self.lagging.remove(&id);
+        let handouts = self.ledger.keep_up(id);
+        self.hand_out(handouts)
+    }
+
     fn hand_out(&mut self, handouts: Handouts) -> Result<(), String> {
+        if let Some((id, event)) = handouts.iter().find(|(id, _)| self.lagging.contains(id)) {
+            return Err(format!("{id} lags, and gets {event:?}"));
+        }
         handouts.iter().try_for_each(|(id, event)| self.model.take(*id, event, &self.log))
     }
 
     /// Lets everything that is on its way arrive, and asks what is missing or left over.
     fn settle(mut self) -> Result<(), String> {
+        while let Some(id) = self.lagging.first().copied() {
+            self.keep_up(id)?;
+        }
         loop {
             while let Some(mutate) = self.ledger.take_mutate() {
                 self.asked.push_back(mutate);

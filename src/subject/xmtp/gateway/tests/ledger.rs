@@ -74,6 +74,20 @@ fn a_lower_sibling_gets_what_is_older_and_the_others_get_nothing_twice() {
 }
 
 #[test]
+fn a_topic_that_left_a_wave_for_a_newer_one_is_live_while_the_older_goes_on() {
+    let mut ledger = ledger();
+    ledger.lease(ONE, vec![add("a", 0), add("b", 0)]);
+    ask(&mut ledger);
+    assert_eq!(told(ledger.deliver(wave(1), vec![message("a", 1)])), ["1 #1"]);
+    ledger.lease(TWO, vec![add("a", 0)]);
+    ask(&mut ledger);
+    assert_eq!(told(ledger.deliver(wave(2), vec![message("a", 1), message("a", 2)])), ["2 #1", "1 #2", "2 #2"]);
+    assert_eq!(told(ledger.complete(MutateId(2))), ["1 group:a", "2 group:a", "2 caught up"]);
+    assert_eq!(told(ledger.deliver(Tag::Live, vec![message("a", 3)])), ["1 #3", "2 #3"]);
+    assert_eq!(told(ledger.complete(MutateId(1))), ["1 group:b", "1 caught up"]);
+}
+
+#[test]
 fn a_topic_leaves_the_wire_with_its_last_lease() {
     let mut ledger = live_at(1);
     ledger.lease(TWO, vec![add("a", 1)]);
@@ -124,6 +138,31 @@ fn a_set_too_large_for_one_mutate_is_split_and_each_part_has_its_own_wave() {
 }
 
 #[test]
+fn a_topic_that_comes_back_is_never_added_before_its_remove_is_sent() {
+    let mut ledger = ledger();
+    // The first fits, the second has no room beside it, the third has room and must wait for its remove all the same.
+    let names = ["a".repeat(15 << 20), "b".repeat(3 << 20), "c".to_owned()];
+    let all = || names.iter().map(|name| add(name, 0)).collect();
+    ledger.lease(ONE, all());
+    while ledger.take_mutate().is_some() {}
+    ledger.leave(ONE);
+    ledger.lease(TWO, vec![add("c", 0)]);
+    let first = ask(&mut ledger);
+    assert_eq!((first.removes.len(), first.adds.len()), (1, 0));
+    let second = ask(&mut ledger);
+    assert_eq!((second.removes.len(), second.adds), (2, vec![add("c", 0)]));
+}
+
+#[test]
+fn what_was_in_flight_on_a_connection_that_is_gone_holds_nothing_up() {
+    let mut ledger = live_at(1);
+    for _ in 0..=MUTATES_IN_FLIGHT_MAX {
+        ledger.disconnect();
+        assert_eq!(ask(&mut ledger).adds, [add("a", 1)]);
+    }
+}
+
+#[test]
 fn what_is_asked_while_many_mutates_are_in_flight_goes_together_into_the_next() {
     let mut ledger = ledger();
     for number in 0..100 {
@@ -145,6 +184,22 @@ fn duplicate_adds_of_a_lease_coalesce_to_the_lowest_cursor() {
     let mut ledger = ledger();
     ledger.lease(ONE, vec![add("a", 5), add("a", 3), add("a", 4)]);
     assert_eq!(ask(&mut ledger).adds, [add("a", 3)]);
+}
+
+#[test]
+fn a_lease_that_lagged_goes_on_from_what_it_has_and_costs_its_siblings_nothing() {
+    let mut ledger = live_at(1);
+    ledger.lease(TWO, vec![add("a", 1)]);
+    ledger.lag(TWO);
+    assert_eq!(told(ledger.deliver(Tag::Live, vec![message("a", 2), message("a", 3)])), ["1 #2", "1 #3"]);
+    ledger.disconnect();
+    assert_eq!(ask(&mut ledger).adds, [add("a", 3)], "who lags is not waited for");
+    assert_eq!(told(ledger.keep_up(TWO)), [""; 0]);
+    let mutate = ask(&mut ledger);
+    assert_eq!(mutate.adds, [add("a", 1)]);
+    let replay = (2..=4).map(|id| message("a", id)).collect();
+    assert_eq!(told(ledger.deliver(Tag::Wave(mutate.id), replay)), ["2 #2", "2 #3", "1 #4", "2 #4"]);
+    assert_eq!(told(ledger.complete(mutate.id)), [""; 0], "it was told before it lagged");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The gateway's tests: promises of the ledger by hand, and against a model over what chance brings.
+//! The gateway's tests: promises of ledger and desk by hand, and the ledger against a model over what chance brings.
 
+mod desk;
 mod interleavings;
 mod ledger;
 mod right_node;
