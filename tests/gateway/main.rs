@@ -23,7 +23,7 @@ fn open(node: &Address, env: Option<Arc<Cuttable>>) -> (Gateway, Arc<Witness>) {
         Some(env) => env,
         None => Arc::new(Os::default()),
     };
-    let gateway = Gateway::open(&env, GatewayConfig::new(node.clone()), witness.clone());
+    let gateway = Gateway::connect(&env, GatewayConfig::new(node.clone()), witness.clone());
     (gateway.expect("a good address"), witness)
 }
 

@@ -38,7 +38,7 @@ pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS
 pub use connection::{ClientConnection, ClientHandle, Closed, TrySubmitError};
 pub(crate) use inbox::INBOX;
 pub use inbox::{Inbox, InboxEntry, InboxError};
-pub(crate) use ledger::{ADDS_BYTES_MAX, ADDS_MAX, MutateIds};
+pub(crate) use ledger::{ADDS_BYTES_MAX, ADDS_MAX, MutateIds, lowest_cursors};
 pub use notice::{Cause, ClientFrame, ClientNotice, ClientObserver};
 pub use probe::ProbeError;
 pub use publisher::{PublishError, Publisher, PublisherConfig};

@@ -11,24 +11,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::subject::xmtp::client::ClientEvent;
-use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseNews, Outlet};
+use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseNews, LeaseRequest, Outlet};
 use crate::subject::xmtp::gateway::ledger::{Handouts, LeaseLedger};
 use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_STALL_MAX, LeaseError, LeaseId};
-use crate::subject::xmtp::wire::{Add, Mutate};
-
-/// A lease on its way to the desk.
-pub(crate) struct Joining {
-    /// Where it takes what it gets.
-    pub(crate) outlet: Outlet,
-    /// What it asks for.
-    pub(crate) topics: Vec<Add>,
-}
+use crate::subject::xmtp::wire::Mutate;
 
 /// The leases of one gateway.
 pub(crate) struct LeaseDesk {
     ledger: LeaseLedger,
     outlets: BTreeMap<LeaseId, Outlet>,
-    joins: mpsc::Receiver<Joining>,
+    requests: mpsc::Receiver<LeaseRequest>,
     bell: Arc<LeaseBell>,
     /// Leases whose buffer is full.
     lagging: BTreeMap<LeaseId, LeasePatience>,
@@ -43,8 +35,13 @@ struct LeasePatience {
 
 impl LeaseDesk {
     /// Without leases.
-    pub(crate) fn new(joins: mpsc::Receiver<Joining>, bell: Arc<LeaseBell>, quirk: Option<GatewayQuirk>) -> Self {
-        LeaseDesk { ledger: LeaseLedger::new(quirk), outlets: BTreeMap::new(), joins, bell, lagging: BTreeMap::new() }
+    pub(crate) fn new(
+        requests: mpsc::Receiver<LeaseRequest>,
+        bell: Arc<LeaseBell>,
+        quirk: Option<GatewayQuirk>,
+    ) -> Self {
+        let (outlets, lagging) = (BTreeMap::new(), BTreeMap::new());
+        LeaseDesk { ledger: LeaseLedger::new(quirk), outlets, requests, bell, lagging }
     }
 
     /// Whether nobody leases any topic.
@@ -52,7 +49,7 @@ impl LeaseDesk {
         self.ledger.is_idle()
     }
 
-    /// Waits until a lease comes, goes, drains or stalls, and books it. Cancel safe.
+    /// Waits until a lease comes, changes, goes, drains or stalls, and books it. Cancel safe.
     pub(crate) async fn change(&mut self) {
         let patience = self.lagging.values().map(|patience| patience.until).min();
         let stalled = async {
@@ -64,7 +61,7 @@ impl LeaseDesk {
         tokio::select! {
             biased;
             news = self.bell.next() => news.into_iter().for_each(|(id, news)| self.hear(id, news)),
-            Some(joining) = self.joins.recv() => self.join(joining),
+            Some(request) = self.requests.recv() => self.book(request),
             () = stalled => self.drop_stalled(Instant::now()),
         }
     }
@@ -111,13 +108,22 @@ impl LeaseDesk {
         }
     }
 
-    fn join(&mut self, Joining { outlet, topics }: Joining) {
-        // Dropped on its way here: its departure came before it.
-        if outlet.is_abandoned() {
-            return;
-        }
-        let handouts = self.ledger.lease(outlet.id(), topics);
-        self.outlets.insert(outlet.id(), outlet);
+    fn book(&mut self, request: LeaseRequest) {
+        let handouts = match request {
+            // Dropped on its way here: its departure came before it.
+            LeaseRequest::Join { outlet, .. } if outlet.is_abandoned() => return,
+            LeaseRequest::Join { outlet, adds } => {
+                let id = outlet.id();
+                self.outlets.insert(id, outlet);
+                self.ledger.lease(id, adds)
+            }
+            LeaseRequest::Mutate { id, adds, removes } => {
+                // Over meanwhile: its holder finds out when it takes the next event.
+                let Some(outlet) = self.outlets.get_mut(&id) else { return };
+                outlet.change();
+                self.ledger.mutate(id, adds, &removes)
+            }
+        };
         self.hand_out(handouts);
     }
 

@@ -12,7 +12,7 @@
 //!    +---- half of it is free -----+               drop: from any; the lease leaves the ledger
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::subject::xmtp::gateway::{LeaseEvent, LeaseId};
+use crate::subject::xmtp::wire::{Add, Topic};
 
 /// How many events may wait for a lease's holder, and one frame more: minutes of a busy lease, as many as a node lets
 /// wait for a stream.
@@ -79,13 +80,22 @@ impl LeaseGauge {
     }
 }
 
+/// An event on its way to the holder, and how many changes of the lease had been booked before it.
+type Stamped = (u64, LeaseEvent);
+
 /// Some topics, each followed from a cursor. Dropping it gives them up.
 #[derive(Debug)]
 pub struct Lease {
     id: LeaseId,
-    events: mpsc::UnboundedReceiver<LeaseEvent>,
+    events: mpsc::UnboundedReceiver<Stamped>,
     gauge: Arc<LeaseGauge>,
+    requests: mpsc::Sender<LeaseRequest>,
     bell: Arc<LeaseBell>,
+    /// How many changes were asked for.
+    changes: u64,
+    /// The topics of changes that the events have not come to yet, and the last change of each: what comes of them until
+    /// then is of the time before.
+    changing: BTreeMap<Topic, u64>,
 }
 
 /// The gateway's end of a lease.
@@ -93,16 +103,38 @@ pub struct Lease {
 pub(crate) struct Outlet {
     id: LeaseId,
     /// Its bounds are counted beside it, because one frame may go past them and must be put whole.
-    events: mpsc::UnboundedSender<LeaseEvent>,
+    events: mpsc::UnboundedSender<Stamped>,
     gauge: Arc<LeaseGauge>,
+    changes: u64,
+}
+
+/// What leases ask of their gateway.
+#[derive(Debug)]
+pub(crate) enum LeaseRequest {
+    /// A new lease.
+    Join {
+        /// Where it takes what it gets.
+        outlet: Outlet,
+        /// What it asks for.
+        adds: Vec<Add>,
+    },
+    /// A lease changes its topics.
+    Mutate {
+        /// The lease.
+        id: LeaseId,
+        /// What it asks for.
+        adds: Vec<Add>,
+        /// What it gives up, before that.
+        removes: Vec<Topic>,
+    },
 }
 
 /// A lease that nobody knows of yet, and its other end.
-pub(crate) fn lease(id: LeaseId, bell: Arc<LeaseBell>) -> (Outlet, Lease) {
+pub(crate) fn lease(id: LeaseId, requests: mpsc::Sender<LeaseRequest>, bell: Arc<LeaseBell>) -> (Outlet, Lease) {
     let (sender, events) = mpsc::unbounded_channel();
     let gauge = Arc::<LeaseGauge>::default();
-    let outlet = Outlet { id, events: sender, gauge: Arc::clone(&gauge) };
-    (outlet, Lease { id, events, gauge, bell })
+    let outlet = Outlet { id, events: sender, gauge: Arc::clone(&gauge), changes: 0 };
+    (outlet, Lease { id, events, gauge, requests, bell, changes: 0, changing: BTreeMap::new() })
 }
 
 impl Lease {
@@ -112,21 +144,51 @@ impl Lease {
         self.id
     }
 
+    /// Gives topics up, and then asks for topics, each from its cursor: also one that it has, which begins anew there.
+    /// When this has returned, nothing comes of the time before. Waits while many requests wait; canceled, it changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`LeaseError::GatewayEnded`]. A lease that is over for another reason says so at [`Lease::next`].
+    pub async fn mutate(&mut self, adds: Vec<Add>, removes: Vec<Topic>) -> Result<(), LeaseError> {
+        let permit = self.requests.reserve().await.map_err(|_| LeaseError::GatewayEnded { lease: self.id })?;
+        self.changes += 1;
+        let topics = adds.iter().map(|add| &add.topic).chain(&removes).cloned();
+        self.changing.extend(topics.map(|topic| (topic, self.changes)));
+        permit.send(LeaseRequest::Mutate { id: self.id, adds, removes });
+        Ok(())
+    }
+
     /// The next event. Within a topic messages ascend by id, each comes once, and none is missing, whoever shares the
     /// topic and however often the connection is made anew. Cancel safe.
     ///
     /// # Errors
     /// The lease is over; what had arrived before was returned before.
     pub async fn next(&mut self) -> Result<LeaseEvent, LeaseError> {
-        let Some(event) = self.events.recv().await else { return Err(self.over()) };
+        loop {
+            let Some((change, event)) = self.events.recv().await else { return Err(self.over()) };
+            self.free(&event);
+            self.changing.retain(|_, changed| *changed > change);
+            let is_outdated = match &event {
+                LeaseEvent::Message(message) => self.changing.contains_key(message.topic()),
+                LeaseEvent::Live(topic) => self.changing.contains_key(topic),
+                LeaseEvent::CaughtUp => change < self.changes,
+            };
+            if !is_outdated {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// An event was taken out of the buffer.
+    fn free(&self, event: &LeaseEvent) {
         self.gauge.events.fetch_sub(1, Ordering::SeqCst);
-        self.gauge.bytes.fetch_sub(bytes(&event), Ordering::SeqCst);
+        self.gauge.bytes.fetch_sub(bytes(event), Ordering::SeqCst);
         self.gauge.taken.fetch_add(1, Ordering::Relaxed);
         // Half of it free, so that a lease does not lag again at once.
         if !self.gauge.exceeds(2) && self.gauge.lagging.swap(false, Ordering::SeqCst) {
             self.bell.ring(self.id, LeaseNews::Drained);
         }
-        Ok(event)
     }
 
     fn over(&self) -> LeaseError {
@@ -151,13 +213,18 @@ impl Outlet {
         self.events.is_closed()
     }
 
+    /// A change is booked: what is put from here on comes after it.
+    pub(crate) fn change(&mut self) {
+        self.changes += 1;
+    }
+
     /// Puts an event into the buffer.
     pub(crate) fn put(&self, event: LeaseEvent) {
         // Counted before it can be taken, so that no count falls below zero.
         self.gauge.events.fetch_add(1, Ordering::Relaxed);
         self.gauge.bytes.fetch_add(bytes(&event), Ordering::Relaxed);
         // Who has dropped the lease is about to leave the ledger.
-        self.events.send(event).ok();
+        self.events.send((self.changes, event)).ok();
     }
 
     /// Whether more waits than may. If so the lease lags from now on, and rings when it does not any more.

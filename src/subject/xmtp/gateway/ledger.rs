@@ -9,19 +9,21 @@
 //! ```text
 //!             below the flow's floor, or no flow
 //!          +-------------------------------------> waiting --Mutate--+
-//!   lease -+                                        ^   ^            v
+//!   added -+                                        ^   ^            v
 //!          +-- at or above it --> joined <----------|---|--------- joined
 //!                                  |  ^             |   |
 //!                                  |  |            flap |
 //!                                  |  +--keeps up-- lagging: its buffer is full
-//!                                  +--lags------------^          leave: from any
+//!                                  +--lags------------^          removed: from any
 //! ```
-//! A joined share is caught up, and its lease is told once, when the Mutate that started the flow is complete.
+//! A joined share is caught up, and its lease is told once, when the Mutate that started the flow is complete. A lease
+//! is caught up when all its shares are.
 //!
 //! Why each lease gets each message above its own floor once and in order:
 //! - A share takes a message only from a wave that is not older than the one that it joined, or from the live flow after
-//!   that wave or a newer one of its topic (S4). What comes sooner comes again in that wave, because a Mutate that restarts a topic does so from the
-//!   lowest floor of all that wait for it (S5), and a share that joins without one is at or above the flow's floor.
+//!   that wave or a newer one of its topic (S4). What comes sooner comes again in that wave, because a Mutate that
+//!   restarts a topic does so from the lowest floor of all that wait for it (S5), and a share that joins without one is
+//!   at or above the flow's floor.
 //! - It takes only what is above its floor, and its floor is never below that of a flow that it has joined. So a sibling
 //!   that restarts the topic lower rewinds the wire and not the share.
 //! - After a flap nothing is joined: the topic is asked for anew from the lowest floor of its shares (C3). A lease that
@@ -31,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::subject::xmtp::client::MutateIds;
+use crate::subject::xmtp::client::{MutateIds, lowest_cursors};
 use crate::subject::xmtp::gateway::GatewayQuirk;
 use crate::subject::xmtp::gateway::mutate_room::MutateRoom;
 use crate::subject::xmtp::wire::{Add, Cursor, Message, MessageId, Mutate, MutateId, Tag, Topic};
@@ -56,9 +58,9 @@ pub enum LeaseEvent {
     /// A message above the lease's floor of its topic; the floor is now there.
     Message(Arc<Message>),
     /// What the topic had when the node was asked for it is delivered, and whatever another lease had of it. Told once
-    /// for each topic.
+    /// for each topic that was added.
     Live(Topic),
-    /// All topics of the lease are live. Told once.
+    /// All topics of the lease are live. Told once after all that was asked for so far.
     CaughtUp,
 }
 
@@ -80,11 +82,15 @@ pub(crate) struct LeaseLedger {
     quirk: Option<GatewayQuirk>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Leased {
     topics: BTreeSet<Topic>,
     /// How many of them are not caught up.
     behind: usize,
+    /// It is to be told that it is caught up.
+    is_asking: bool,
+    /// Its buffer is full.
+    lags: bool,
 }
 
 /// A topic that somebody leases.
@@ -144,22 +150,27 @@ impl LeaseLedger {
     /// # Panics
     /// If a lease of that name is there.
     pub(crate) fn lease(&mut self, id: LeaseId, adds: Vec<Add>) -> Handouts {
-        let mut cursors: BTreeMap<Topic, Cursor> = BTreeMap::new();
-        for add in adds {
-            let cursor = cursors.entry(add.topic).or_insert(add.cursor);
-            *cursor = add.cursor.min(*cursor);
-        }
-        let leased = Leased { topics: cursors.keys().cloned().collect(), behind: cursors.len() };
-        assert!(self.leases.insert(id, leased).is_none(), "a lease's name is given once");
-        let mut handouts = Handouts::new();
-        for (topic, cursor) in cursors {
-            let share = Share { asked: cursor, floor: cursor, standing: ShareStanding::Waiting, caught_up: false };
+        assert!(self.leases.insert(id, Leased::default()).is_none(), "a lease's name is given once");
+        self.mutate(id, adds, &[])
+    }
+
+    /// A lease changes its topics. Removes come first, and a topic that it has begins anew where it is added again: its
+    /// holder says from where.
+    pub(crate) fn mutate(&mut self, id: LeaseId, adds: Vec<Add>, removes: &[Topic]) -> Handouts {
+        let (adds, mut handouts) = (lowest_cursors(adds), Handouts::new());
+        removes.iter().chain(adds.keys()).for_each(|topic| self.release(id, topic));
+        let Some(leased) = self.leases.get_mut(&id) else { return handouts };
+        leased.topics.extend(adds.keys().cloned());
+        leased.behind += adds.len();
+        leased.is_asking = true;
+        for (topic, cursor) in &adds {
+            let share = Share { asked: *cursor, floor: *cursor, standing: ShareStanding::Lagging, caught_up: false };
             self.topics.entry(topic.clone()).or_default().shares.insert(id, share);
-            self.enlist(id, topic, &mut handouts);
         }
-        if self.leases[&id].topics.is_empty() {
-            handouts.push((id, LeaseEvent::CaughtUp));
+        if !leased.lags {
+            adds.into_keys().for_each(|topic| self.enlist(id, topic, &mut handouts));
         }
+        self.tell(id, &mut handouts);
         handouts
     }
 
@@ -181,7 +192,7 @@ impl LeaseLedger {
 
     /// The buffer of a lease is full: nothing is for it, until it keeps up again.
     pub(crate) fn lag(&mut self, id: LeaseId) {
-        for topic in self.topics_of(id) {
+        for topic in self.hold(id, true) {
             let shared = self.topics.get_mut(&topic).expect("a leased topic is shared");
             shared.shares.get_mut(&id).expect("a leased topic has a share").standing = ShareStanding::Lagging;
             if !shared.is_awaited() {
@@ -193,30 +204,43 @@ impl LeaseLedger {
     /// A lease that lagged has room again: it goes on from what it has, as if it were new.
     pub(crate) fn keep_up(&mut self, id: LeaseId) -> Handouts {
         let mut handouts = Handouts::new();
-        for topic in self.topics_of(id) {
+        for topic in self.hold(id, false) {
             self.enlist(id, topic, &mut handouts);
         }
+        self.tell(id, &mut handouts);
         handouts
     }
 
-    fn topics_of(&self, id: LeaseId) -> Vec<Topic> {
-        self.leases.get(&id).into_iter().flat_map(|leased| leased.topics.iter().cloned()).collect()
+    /// Notes whether a lease lags, and returns its topics.
+    fn hold(&mut self, id: LeaseId, lags: bool) -> Vec<Topic> {
+        let Some(leased) = self.leases.get_mut(&id) else { return Vec::new() };
+        leased.lags = lags;
+        leased.topics.iter().cloned().collect()
     }
 
-    /// A lease is over. Removes are counted: a topic leaves the wire with its last lease.
+    /// A lease is over.
     pub(crate) fn leave(&mut self, id: LeaseId) {
-        for topic in self.leases.remove(&id).into_iter().flat_map(|leased| leased.topics) {
-            let shared = self.topics.get_mut(&topic).expect("a leased topic is shared");
-            shared.shares.remove(&id);
-            if !shared.is_awaited() {
-                self.wanted.remove(&topic);
-            }
-            if shared.shares.is_empty() {
-                let on_wire = shared.flow.is_some();
-                self.topics.remove(&topic);
-                if on_wire && self.quirk != Some(GatewayQuirk::TopicOutlivesLeases) {
-                    self.unwanted.insert(topic);
-                }
+        for topic in self.hold(id, true) {
+            self.release(id, &topic);
+        }
+        self.leases.remove(&id);
+    }
+
+    /// A lease gives a topic up, if it has it. Removes are counted: a topic leaves the wire with its last lease.
+    fn release(&mut self, id: LeaseId, topic: &Topic) {
+        let Some(leased) = self.leases.get_mut(&id).filter(|leased| leased.topics.contains(topic)) else { return };
+        leased.topics.remove(topic);
+        let shared = self.topics.get_mut(topic).expect("a leased topic is shared");
+        let share = shared.shares.remove(&id).expect("a leased topic has a share");
+        leased.behind -= usize::from(!share.caught_up);
+        if !shared.is_awaited() {
+            self.wanted.remove(topic);
+        }
+        if shared.shares.is_empty() {
+            let on_wire = shared.flow.is_some();
+            self.topics.remove(topic);
+            if on_wire && self.quirk != Some(GatewayQuirk::TopicOutlivesLeases) {
+                self.unwanted.insert(topic.clone());
             }
         }
     }
@@ -304,6 +328,7 @@ impl LeaseLedger {
             let news: Vec<LeaseId> = shared.shares.iter().filter(is_new).map(|(id, _)| *id).collect();
             for id in news {
                 self.catch_up(id, topic.clone(), &mut handouts);
+                self.tell(id, &mut handouts);
             }
         }
         handouts
@@ -312,10 +337,15 @@ impl LeaseLedger {
     fn catch_up(&mut self, id: LeaseId, topic: Topic, handouts: &mut Handouts) {
         let share = self.topics.get_mut(&topic).and_then(|shared| shared.shares.get_mut(&id));
         share.expect("who catches up has a share").caught_up = true;
-        let leased = self.leases.get_mut(&id).expect("a share is a lease's");
-        leased.behind -= 1;
+        self.leases.get_mut(&id).expect("a share is a lease's").behind -= 1;
         handouts.push((id, LeaseEvent::Live(topic)));
-        if leased.behind == 0 {
+    }
+
+    /// Tells a lease that it is caught up, if it is and is to be told.
+    fn tell(&mut self, id: LeaseId, handouts: &mut Handouts) {
+        let caught_up = |leased: &&mut Leased| leased.is_asking && leased.behind == 0 && !leased.lags;
+        if let Some(leased) = self.leases.get_mut(&id).filter(caught_up) {
+            leased.is_asking = false;
             handouts.push((id, LeaseEvent::CaughtUp));
         }
     }

@@ -22,20 +22,20 @@ use crate::subject::xmtp::client::{
     BadNode, Cause, ClientBackoff, ClientConnection, ClientEnding, ClientEvent, ClientLink, ClientNotice,
     ClientObserver, Dialer, StreamSettings, TrySubmitError,
 };
-use crate::subject::xmtp::gateway::desk::{Joining, LeaseDesk};
-use crate::subject::xmtp::gateway::lease::{LeaseBell, lease};
+use crate::subject::xmtp::gateway::desk::LeaseDesk;
+use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseRequest, lease};
 use crate::subject::xmtp::gateway::{GatewayConfig, Lease, LeaseError, LeaseId};
 use crate::subject::xmtp::wire::Add;
 
-/// How many leases may wait to be booked: as many as commands may wait for a connection.
-const JOINS_MAX: usize = 64;
+/// How many requests of leases may wait to be booked: as many as commands may wait for a connection.
+const REQUESTS_MAX: usize = 64;
 /// How many events are taken of the connection before leases are looked at again: a quarter of what its channel holds.
 const BATCH_EVENTS_MAX: usize = 256;
 
 /// Many leases on one stream. Dropping it ends the stream, and every lease.
 #[derive(Debug)]
 pub struct Gateway {
-    joins: mpsc::Sender<Joining>,
+    requests: mpsc::Sender<LeaseRequest>,
     bell: Arc<LeaseBell>,
     leases: AtomicU64,
     task: JoinHandle<()>,
@@ -46,30 +46,30 @@ impl Gateway {
     ///
     /// # Errors
     /// The address is malformed.
-    pub fn open(env: &Env, config: GatewayConfig, observer: Arc<dyn ClientObserver>) -> Result<Self, BadNode> {
+    pub fn connect(env: &Env, config: GatewayConfig, observer: Arc<dyn ClientObserver>) -> Result<Self, BadNode> {
         let GatewayConfig { node, watchdog, http2_keepalive, tcp, connect_timeout, backoff, quirk } = config;
         let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.with_tcp(tcp);
-        let (joins, joining) = mpsc::channel(JOINS_MAX);
+        let (requests, requested) = mpsc::channel(REQUESTS_MAX);
         let bell = Arc::<LeaseBell>::default();
         let task = GatewayTask {
             dialer,
             backoff: ClientBackoff::new(backoff, None),
             dice: env.dice(),
             settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk: None, observer },
-            desk: LeaseDesk::new(joining, Arc::clone(&bell), quirk),
+            desk: LeaseDesk::new(requested, Arc::clone(&bell), quirk),
         };
         let task = tokio::spawn(task.run());
-        Ok(Gateway { joins, bell, leases: AtomicU64::new(0), task })
+        Ok(Gateway { requests, bell, leases: AtomicU64::new(0), task })
     }
 
     /// Leases these topics, each from its cursor. Of two cursors for one topic the lower counts.
     ///
     /// # Errors
     /// [`LeaseError::GatewayEnded`].
-    pub async fn lease(&self, topics: Vec<Add>) -> Result<Lease, LeaseError> {
+    pub async fn lease(&self, adds: Vec<Add>) -> Result<Lease, LeaseError> {
         let id = LeaseId(self.leases.fetch_add(1, Ordering::Relaxed) + 1);
-        let (outlet, lease) = lease(id, Arc::clone(&self.bell));
-        let joined = self.joins.send(Joining { outlet, topics }).await;
+        let (outlet, lease) = lease(id, self.requests.clone(), Arc::clone(&self.bell));
+        let joined = self.requests.send(LeaseRequest::Join { outlet, adds }).await;
         joined.map_err(|_| LeaseError::GatewayEnded { lease: id })?;
         Ok(lease)
     }
@@ -91,7 +91,7 @@ struct GatewayTask {
 
 /// What the task woke up for.
 enum GatewayTurn {
-    /// A lease came or went.
+    /// A lease came, changed or went.
     Booked,
     /// Frames arrived; none at the stream's end.
     Heard(Vec<ClientEvent>),

@@ -11,12 +11,12 @@ use proptest::prop_oneof;
 use proptest::strategy::{Just, Strategy};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-use crate::subject::xmtp::client::tests::add;
+use crate::subject::xmtp::client::tests::{add, topic};
 use crate::subject::xmtp::gateway::ledger::{Handouts, LeaseLedger};
 use crate::subject::xmtp::gateway::tests::right_node::{PublishedLog, RightNode};
 use crate::subject::xmtp::gateway::tests::simple_model::SimpleModel;
 use crate::subject::xmtp::gateway::{GatewayQuirk, LeaseId};
-use crate::subject::xmtp::wire::{Mutate, Response, Topic};
+use crate::subject::xmtp::wire::{Add, Mutate, Response, Topic};
 
 /// Few topics, so that leases meet on them.
 const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
@@ -28,6 +28,8 @@ const STEPS_MAX: usize = 120;
 enum Step {
     /// Topics, and by how much each cursor lies behind the end of the log; below 0 it lies ahead.
     Lease(Vec<(usize, i64)>),
+    /// A lease changes its topics: adds as above, and topics that it removes.
+    Mutate(usize, Vec<(usize, i64)>, Vec<usize>),
     Leave(usize),
     Publish(usize),
     /// The gateway sends a Mutate.
@@ -47,8 +49,10 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let adds = || vec((0..TOPICS.len(), -2..12_i64), 0..4);
     let step = prop_oneof![
-        3 => vec((0..TOPICS.len(), -2..12_i64), 0..4).prop_map(Step::Lease),
+        3 => adds().prop_map(Step::Lease),
+        2 => (0..9_usize, adds(), vec(0..TOPICS.len(), 0..3)).prop_map(|(which, adds, removes)| Step::Mutate(which, adds, removes)),
         2 => (0..9_usize).prop_map(Step::Leave),
         5 => (0..TOPICS.len()).prop_map(Step::Publish),
         4 => Just(Step::Ask),
@@ -90,6 +94,7 @@ impl Play {
     fn take(&mut self, step: Step) -> Result<(), String> {
         match step {
             Step::Lease(topics) => return self.lease(&topics),
+            Step::Mutate(which, adds, removes) => return self.mutate(which, &adds, &removes),
             Step::Leave(which) => {
                 let Some(id) = self.model.nth(which) else { return Ok(()) };
                 self.model.leave(id);
@@ -131,11 +136,24 @@ impl Play {
     fn lease(&mut self, topics: &[(usize, i64)]) -> Result<(), String> {
         self.leases += 1;
         let id = LeaseId(self.leases);
-        let cursor = |behind: i64| self.log.len().saturating_add_signed(-behind);
-        let adds: Vec<_> = topics.iter().map(|(which, behind)| add(TOPICS[*which], cursor(*behind))).collect();
+        let adds = self.adds(topics);
         self.model.lease(id, &adds, &self.log);
         let handouts = self.ledger.lease(id, adds);
         self.hand_out(handouts)
+    }
+
+    fn mutate(&mut self, which: usize, adds: &[(usize, i64)], removes: &[usize]) -> Result<(), String> {
+        let Some(id) = self.model.nth(which) else { return Ok(()) };
+        let removes: Vec<Topic> = removes.iter().map(|which| topic(TOPICS[*which])).collect();
+        let adds = self.adds(adds);
+        self.model.mutate(id, &adds, &removes, &self.log);
+        let handouts = self.ledger.mutate(id, adds, &removes);
+        self.hand_out(handouts)
+    }
+
+    fn adds(&self, topics: &[(usize, i64)]) -> Vec<Add> {
+        let cursor = |behind: i64| self.log.len().saturating_add_signed(-behind);
+        topics.iter().map(|(which, behind)| add(TOPICS[*which], cursor(*behind))).collect()
     }
 
     fn hear(&mut self) -> Result<(), String> {

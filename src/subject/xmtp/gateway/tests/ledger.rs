@@ -223,3 +223,54 @@ fn what_a_wrong_node_says_of_waves_that_nobody_asked_for_is_nobodys() {
     assert_eq!(told(ledger.complete(MutateId(1))), [""; 0]);
     assert_eq!(told(ledger.deliver(Tag::Live, vec![message("c", 2)])), [""; 0]);
 }
+
+#[test]
+fn a_lease_changes_its_topics_in_place_and_is_told_when_it_is_caught_up_again() {
+    let mut ledger = live_at(4);
+    assert_eq!(told(ledger.mutate(ONE, vec![add("b", 0)], &[topic("a"), topic("never")])), [""; 0]);
+    let mutate = ask(&mut ledger);
+    assert_eq!((mutate.removes, mutate.adds), (vec![topic("a")], vec![add("b", 0)]));
+    assert_eq!(told(ledger.deliver(Tag::Live, vec![message("a", 5)])), [""; 0]);
+    assert_eq!(told(ledger.complete(mutate.id)), ["1 group:b", "1 caught up"]);
+}
+
+#[test]
+fn a_topic_that_a_lease_adds_again_begins_anew_from_where_its_holder_says() {
+    let mut ledger = live_at(4);
+    ledger.lease(TWO, vec![add("a", 4)]);
+    assert_eq!(told(ledger.mutate(ONE, vec![add("a", 2)], &[])), [""; 0]);
+    let mutate = ask(&mut ledger);
+    assert_eq!((mutate.removes, mutate.adds), (vec![], vec![add("a", 2)]));
+    let replay = (3..=5).map(|id| message("a", id)).collect();
+    assert_eq!(told(ledger.deliver(Tag::Wave(mutate.id), replay)), ["1 #3", "1 #4", "1 #5", "2 #5"]);
+    assert_eq!(told(ledger.complete(mutate.id)), ["1 group:a", "1 caught up"]);
+    assert_eq!(told(ledger.mutate(ONE, vec![add("a", 9)], &[])), ["1 group:a", "1 caught up"]);
+    assert_eq!(
+        told(ledger.deliver(Tag::Live, (8..=10).map(|id| message("a", id)).collect())),
+        ["2 #8", "2 #9", "1 #10", "2 #10"]
+    );
+}
+
+#[test]
+fn a_lease_that_gives_up_what_it_waits_for_is_caught_up() {
+    let mut ledger = ledger();
+    ledger.lease(ONE, vec![add("a", 0), add("b", 0)]);
+    let mutate = ask(&mut ledger);
+    assert_eq!(told(ledger.mutate(ONE, Vec::new(), &[topic("a")])), [""; 0]);
+    assert_eq!(told(ledger.mutate(ONE, Vec::new(), &[topic("b")])), ["1 caught up"]);
+    assert_eq!(ask(&mut ledger).removes, [topic("a"), topic("b")]);
+    assert_eq!(told(ledger.complete(mutate.id)), [""; 0]);
+}
+
+#[test]
+fn a_lease_that_lags_changes_and_hears_of_it_when_it_keeps_up() {
+    let mut ledger = live_at(4);
+    ledger.lag(ONE);
+    assert_eq!(told(ledger.mutate(ONE, vec![add("a", 4)], &[])), [""; 0]);
+    ask(&mut ledger);
+    assert_eq!(ledger.take_mutate(), None, "only the remove");
+    assert_eq!(told(ledger.keep_up(ONE)), [""; 0]);
+    let mutate = ask(&mut ledger);
+    assert_eq!(mutate.adds, [add("a", 4)]);
+    assert_eq!(told(ledger.complete(mutate.id)), ["1 group:a", "1 caught up"]);
+}

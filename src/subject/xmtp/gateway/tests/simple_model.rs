@@ -9,15 +9,22 @@ use crate::subject::xmtp::gateway::tests::right_node::PublishedLog;
 use crate::subject::xmtp::gateway::{LeaseEvent, LeaseId};
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
 
+/// One topic of a lease.
 #[derive(Debug)]
+struct LoneTopic {
+    cursor: Cursor,
+    got: usize,
+    live: bool,
+    /// Before the topic is told to be live, everything up to here is to be delivered: all that was published when it was
+    /// added, where nobody else had the topic, or else all that others had got of it.
+    due: u64,
+}
+
+#[derive(Debug, Default)]
 struct LoneLease {
-    cursors: BTreeMap<Topic, Cursor>,
-    got: BTreeMap<Topic, Vec<u64>>,
-    live: BTreeSet<Topic>,
+    topics: BTreeMap<Topic, LoneTopic>,
+    /// It was told that it is caught up, after all that it asked for.
     caught_up: bool,
-    /// Before a topic is told to be live, everything up to here is to be delivered: all that was published when the
-    /// lease was made, where nobody else had the topic, or else all that others had got of it.
-    due: BTreeMap<Topic, u64>,
 }
 
 /// All leases that there are.
@@ -31,19 +38,25 @@ pub(super) struct SimpleModel {
 impl SimpleModel {
     /// A lease is made.
     pub(super) fn lease(&mut self, id: LeaseId, adds: &[Add], log: &PublishedLog) {
-        let mut cursors: BTreeMap<Topic, Cursor> = BTreeMap::new();
+        self.leases.insert(id, LoneLease::default());
+        self.mutate(id, adds, &[], log);
+    }
+
+    /// A lease changes its topics.
+    pub(super) fn mutate(&mut self, id: LeaseId, adds: &[Add], removes: &[Topic], log: &PublishedLog) {
+        let lease = self.leases.get_mut(&id).expect("it is there");
+        lease.caught_up = false;
+        lease.topics.retain(|topic, _| !removes.contains(topic) && adds.iter().all(|add| add.topic != *topic));
+        let shared: BTreeSet<Topic> = self.topics().into_iter().cloned().collect();
         for add in adds {
-            let cursor = cursors.entry(add.topic.clone()).or_insert(add.cursor);
-            *cursor = add.cursor.min(*cursor);
+            let due = match shared.contains(&add.topic) {
+                true => self.newest.get(&add.topic).copied().unwrap_or_default(),
+                false => log.len(),
+            };
+            let topics = &mut self.leases.get_mut(&id).expect("it is there").topics;
+            let lower = topics.get(&add.topic).map_or(add.cursor, |topic| topic.cursor.min(add.cursor));
+            topics.insert(add.topic.clone(), LoneTopic { cursor: lower, got: 0, live: false, due });
         }
-        let shared = self.topics();
-        let due = |topic: &Topic| match shared.contains(topic) {
-            true => self.newest.get(topic).copied().unwrap_or_default(),
-            false => log.len(),
-        };
-        let due = cursors.keys().map(|topic| (topic.clone(), due(topic))).collect();
-        let lease = LoneLease { cursors, got: BTreeMap::new(), live: BTreeSet::new(), caught_up: false, due };
-        self.leases.insert(id, lease);
     }
 
     /// A lease is over.
@@ -58,7 +71,7 @@ impl SimpleModel {
 
     /// Every topic that somebody leases.
     pub(super) fn topics(&self) -> BTreeSet<&Topic> {
-        self.leases.values().flat_map(|lease| lease.cursors.keys()).collect()
+        self.leases.values().flat_map(|lease| lease.topics.keys()).collect()
     }
 
     /// A lease is handed something: what is wrong with it.
@@ -66,27 +79,26 @@ impl SimpleModel {
         let lease = self.leases.get_mut(&id).ok_or_else(|| format!("{id} is over, and gets {event:?}"))?;
         match event {
             LeaseEvent::Message(message) => {
-                let cursor = lease.cursors.get(message.topic());
-                let cursor = *cursor.ok_or_else(|| format!("{id} does not lease {}", message.topic()))?;
-                let got = lease.got.entry(message.topic().clone()).or_default();
-                let next = log.ids(message.topic(), cursor).nth(got.len());
+                let topic =
+                    lease.topics.get_mut(message.topic()).ok_or_else(|| format!("{id} does not lease {message:?}"))?;
+                let next = log.ids(message.topic(), topic.cursor).nth(topic.got);
                 if next != Some(message.id.0) {
                     return Err(format!("{id} gets {} of {}, and is owed {next:?}", message.id, message.topic()));
                 }
-                got.push(message.id.0);
+                topic.got += 1;
                 let newest = self.newest.entry(message.topic().clone()).or_default();
                 *newest = message.id.0.max(*newest);
             }
-            LeaseEvent::Live(topic) => {
-                let cursor = lease.cursors.get(topic);
-                let cursor = *cursor.ok_or_else(|| format!("{id} is told of {topic}, which it does not lease"))?;
-                let owed = log.ids(topic, cursor).filter(|id| *id <= lease.due[topic]).count();
-                if lease.got.get(topic).map_or(0, Vec::len) < owed || !lease.live.insert(topic.clone()) {
-                    return Err(format!("{id} is told too early, or twice, that {topic} is live"));
+            LeaseEvent::Live(name) => {
+                let topic =
+                    lease.topics.get_mut(name).ok_or_else(|| format!("{id} is told of {name}, which it has not"))?;
+                let owed = log.ids(name, topic.cursor).filter(|id| *id <= topic.due).count();
+                if topic.got < owed || std::mem::replace(&mut topic.live, true) {
+                    return Err(format!("{id} is told too early, or twice, that {name} is live"));
                 }
             }
             LeaseEvent::CaughtUp => {
-                let all = lease.live.len() == lease.cursors.len();
+                let all = lease.topics.values().all(|topic| topic.live);
                 if !all || std::mem::replace(&mut lease.caught_up, true) {
                     return Err(format!("{id} is told too early, or twice, that it is caught up"));
                 }
@@ -101,10 +113,10 @@ impl SimpleModel {
             if !lease.caught_up {
                 return Err(format!("{id} is never told that it is caught up"));
             }
-            for (topic, cursor) in &lease.cursors {
-                let (owed, got) = (log.ids(topic, *cursor).count(), lease.got.get(topic).map_or(0, Vec::len));
-                if owed != got {
-                    return Err(format!("{id} got {got} of the {owed} messages of {topic} after {cursor}"));
+            for (name, LoneTopic { cursor, got, .. }) in &lease.topics {
+                let owed = log.ids(name, *cursor).count();
+                if owed != *got {
+                    return Err(format!("{id} got {got} of the {owed} messages of {name} after {cursor}"));
                 }
             }
         }
