@@ -15,6 +15,7 @@ use crate::subject::xmtp::explain::explain;
 use crate::subject::xmtp::roles::roles;
 use crate::subject::xmtp::settings::{self, XmtpSettings, read_settings};
 use crate::subject::xmtp::story::ReplayTeller;
+use crate::subject::xmtp::wire::Topic;
 use crate::subject::xmtp::{MILESTONES, checker, spec};
 use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, SubjectTeller, Subjects, TrialTimes};
 
@@ -85,14 +86,18 @@ impl Setup for XmtpSetup {
 
     fn expectations(&self) -> Expectations {
         let fleet = self.0.fleet;
-        let follows = |number| {
-            let topics = self.0.topics_behind(fleet.proxy_of(number));
+        let all = |topics: Vec<Topic>| -> Vec<Position> {
             topics.iter().map(|topic| Position { channel: channel_of(topic), cursor: Cursor(0) }).collect()
         };
+        let behind = |number| self.0.topics_behind(fleet.proxy_of(number));
+        let clients = (1..=fleet.clients).map(|number| (fleet.client(number), all(behind(number))));
+        // Whoever has a lease is judged by itself, as if it were a host (protocol, section 4).
+        let identities = (1..=fleet.gateways).flat_map(|number| self.0.identities_of(number));
+        let identities = identities.map(|(identity, topics)| (identity, all(topics)));
         Expectations {
             keepalive: self.0.node.keepalive,
             intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
-            follows: (1..=fleet.clients).map(|number| (fleet.client(number), follows(number))).collect(),
+            follows: clients.chain(identities).collect(),
         }
     }
 

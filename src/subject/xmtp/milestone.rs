@@ -13,7 +13,7 @@ use crate::fault::Way;
 use crate::history::{Event, Fate, History};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wave_milestones::{
-    BOUNDED_CATCH_UP, HALF_CLOSED_STREAM_FINISHED, TOPIC_LEFT_ITS_WAVE, WAVES_TAKE_TURNS,
+    ADDED_FROM_FURTHER_BACK, BOUNDED_CATCH_UP, HALF_CLOSED_STREAM_FINISHED, TOPIC_LEFT_ITS_WAVE, WAVES_TAKE_TURNS,
 };
 use crate::subject::xmtp::wire::Tag;
 
@@ -33,6 +33,7 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &SLOW_CONSUMER,
     &WAVES_TAKE_TURNS,
     &TOPIC_LEFT_ITS_WAVE,
+    &ADDED_FROM_FURTHER_BACK,
     &BOUNDED_CATCH_UP,
     &HALF_CLOSED_STREAM_FINISHED,
 ];

@@ -13,6 +13,7 @@ use crate::cast::{Abilities, Cast, HostName, Member};
 use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::gateway;
 use crate::subject::xmtp::node;
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
@@ -25,6 +26,8 @@ const PROXY: &str = "proxy";
 const CLIENT: &str = "client";
 const PUBLISHER: &str = "publisher";
 const VISITOR: &str = "visitor";
+const GATEWAY: &str = "gateway";
+const IDENTITY: &str = "identity";
 
 /// One sim's settings of this subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct XmtpSettings {
     pub client: ClientSettings,
     /// How often a visitor asks for something, on average.
     pub visits_every: Duration,
+    /// How each gateway and its identities behave.
+    pub gateway: GatewaySettings,
     /// What the applications do.
     pub workload: Workload,
 }
@@ -63,10 +68,23 @@ impl XmtpSettings {
         let node = self.fleet.node_behind(proxy) as usize;
         self.topics().into_iter().skip(node - 1).step_by(nodes).collect()
     }
+
+    /// The identities behind the gateway of that number, and the topics of each: the next is shifted by one, so that each
+    /// topic is shared.
+    #[must_use]
+    pub(crate) fn identities_of(&self, gateway: u32) -> Vec<(HostName, Vec<Topic>)> {
+        let (topics, count) = (self.topics_behind(self.fleet.proxy_of(gateway)), self.gateway.identities);
+        let topics_of = |number: u32| {
+            let from_its_own = topics.iter().cycle().skip(number as usize % topics.len());
+            from_its_own.take(topics.len().min(self.gateway.topics_each as usize)).cloned().collect()
+        };
+        let first = (gateway - 1) * count + 1;
+        (first..first + count).map(|number| (HostName::numbered(IDENTITY, number), topics_of(number))).collect()
+    }
 }
 
-/// How many hosts play which role. Proxies are dealt out to the nodes in turn, and clients, publishers and visitors to
-/// the proxies; topics are dealt out to the nodes, each of which holds its own.
+/// How many hosts play which role. Proxies are dealt out to the nodes in turn, and clients, publishers, visitors
+/// and gateways to the proxies; topics are dealt out to the nodes, each of which holds its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fleet {
     /// How many nodes serve.
@@ -79,6 +97,8 @@ pub struct Fleet {
     pub publishers: u32,
     /// How many hosts keep nothing, and change their topics in mid-stream.
     pub visitors: u32,
+    /// How many hosts share a stream among identities.
+    pub gateways: u32,
 }
 
 impl Fleet {
@@ -89,7 +109,7 @@ impl Fleet {
         let node = Abilities { stores: true, accepts: true, carries: true, ..plain };
         let proxy = Abilities { accepts: true, carries: true, ..plain };
         let client = Abilities { stores: true, recovers: true, streams: true, ..plain };
-        let publisher = Abilities { streams: true, ..plain }; // and a visitor
+        let publisher = Abilities { streams: true, ..plain }; // and a visitor, and a gateway
         let member =
             |name, abilities, dials: Option<HostName>| Member { name, abilities, dials: dials.into_iter().collect() };
         let behind = |number| Some(self.proxy(self.proxy_of(number)));
@@ -99,7 +119,8 @@ impl Fleet {
         let clients = (1..=self.clients).map(|number| member(self.client(number), client, behind(number)));
         let publishers = (1..=self.publishers).map(|number| member(self.publisher(number), publisher, behind(number)));
         let visitors = (1..=self.visitors).map(|number| member(self.visitor(number), publisher, behind(number)));
-        Cast::new(nodes.chain(proxies).chain(clients).chain(publishers).chain(visitors).collect())
+        let gateways = (1..=self.gateways).map(|number| member(self.gateway(number), publisher, behind(number)));
+        Cast::new(nodes.chain(proxies).chain(clients).chain(publishers).chain(visitors).chain(gateways).collect())
     }
 
     /// The name of a node: the only one has no number.
@@ -132,7 +153,13 @@ impl Fleet {
         HostName::numbered(VISITOR, number)
     }
 
-    /// The number of the proxy that the client, publisher or visitor of that number uses.
+    /// The name of a gateway.
+    #[must_use]
+    pub fn gateway(self, number: u32) -> HostName {
+        HostName::numbered(GATEWAY, number)
+    }
+
+    /// The number of the proxy that the client, publisher, visitor or gateway of that number uses.
     #[must_use]
     pub(crate) fn proxy_of(self, number: u32) -> u32 {
         (number - 1) % self.proxies + 1
@@ -171,6 +198,19 @@ pub struct ClientSettings {
     pub consume: Duration,
     /// The planted bug, if any.
     pub quirk: Option<client::ClientQuirk>,
+}
+
+/// How each gateway and its identities behave. Its stream is like a client's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewaySettings {
+    /// How many identities share it.
+    pub identities: u32,
+    /// How many topics each of them leases; all, where there are fewer.
+    pub topics_each: u32,
+    /// How often each changes or leaves its lease, on average.
+    pub every: Duration,
+    /// The planted bug, if any.
+    pub quirk: Option<gateway::GatewayQuirk>,
 }
 
 /// What the applications do.

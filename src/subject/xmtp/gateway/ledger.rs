@@ -179,7 +179,8 @@ impl LeaseLedger {
         let shared = self.topics.get_mut(&topic).expect("a leased topic is shared");
         let share = shared.shares.get_mut(&id).expect("a leased topic has a share");
         // S5: a re-add at or above the floor would be a no-op.
-        let Some(flow) = shared.flow.filter(|flow| share.floor >= flow.floor) else {
+        let forgets = self.quirk == Some(GatewayQuirk::ForgetsLowerReAdd);
+        let Some(flow) = shared.flow.filter(|flow| forgets || share.floor >= flow.floor) else {
             share.standing = ShareStanding::Waiting;
             self.wanted.insert(topic);
             return;
@@ -239,7 +240,7 @@ impl LeaseLedger {
         if shared.shares.is_empty() {
             let on_wire = shared.flow.is_some();
             self.topics.remove(topic);
-            if on_wire && self.quirk != Some(GatewayQuirk::TopicOutlivesLeases) {
+            if on_wire {
                 self.unwanted.insert(topic.clone());
             }
         }

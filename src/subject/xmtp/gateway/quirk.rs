@@ -15,7 +15,8 @@ quirks! {
         /// A lease takes live messages of a topic before the wave that brings the older ones: those are lost (against
         /// S4).
         LiveBeforeWave = "live-before-wave",
-        /// A topic stays on the wire when its last lease has left (against C4).
-        TopicOutlivesLeases = "topic-outlives-leases",
+        /// A lease that asks for older messages of a topic joins its siblings where they are, and nobody asks the node for
+        /// what is older (against S5).
+        ForgetsLowerReAdd = "forgets-lower-re-add",
     }
 }

@@ -20,9 +20,11 @@ use crate::subject::xmtp::wire::{Add, Mutate, Response, Topic};
 
 /// Few topics, so that leases meet on them.
 const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
-/// Rows of steps in each run, and the longest row: a few seconds of a debug build.
-const ROWS: u32 = 10_000;
+/// Rows of steps in each run, and the longest row: two seconds of a debug build, and a hundred times what it takes to find
+/// a wrong line of the ledger.
+const ROWS: u32 = 2_000;
 const STEPS_MAX: usize = 120;
+const HISTORY_MAX: usize = 40;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -57,14 +59,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (0..TOPICS.len()).prop_map(Step::Publish),
         4 => Just(Step::Ask),
         4 => Just(Step::Apply),
-        5 => (0..4_usize, 1..4_usize).prop_map(|(which, page)| Step::Replay { which, page }),
+        5 => (0..4_usize, 1..3_usize).prop_map(|(which, page)| Step::Replay { which, page }),
         4 => (1..4_usize).prop_map(Step::Flow),
         8 => Just(Step::Hear),
         1 => Just(Step::Flap),
         2 => (0..9_usize).prop_map(Step::Lag),
         2 => (0..9_usize).prop_map(Step::KeepUp),
     ];
-    vec(step, 0..STEPS_MAX)
+    // With a history, so that waves take several steps and meet.
+    let history = vec((0..TOPICS.len()).prop_map(Step::Publish), 0..HISTORY_MAX);
+    (history, vec(step, 0..STEPS_MAX)).prop_map(|(history, steps)| [history, steps].concat())
 }
 
 /// Ledger, node and model, and what is on its way to the node.
