@@ -1,6 +1,7 @@
 //! The gateway as a library, against our own node on real TCP.
 
-mod forbidding_node;
+#[path = "../served/listening.rs"]
+mod served;
 mod surroundings;
 
 use std::sync::Arc;
@@ -77,7 +78,7 @@ async fn siblings_on_one_topic_each_get_what_lies_above_their_own_cursor() {
 async fn a_flap_is_invisible_to_leases() {
     let node = RunningNode::start().await;
     node.publish("news", 3).await;
-    let env = Arc::new(Cuttable::new(Os::default(), None));
+    let env = Arc::new(Cuttable::default());
     let (gateway, witness) = open(&node.address, Some(env.clone()));
     let mut one = gateway.lease(vec![add("news", 0)]).await.expect("a lease");
     let mut two = gateway.lease(vec![add("news", 2), add("other", 0)]).await.expect("a lease");
@@ -134,21 +135,21 @@ async fn a_topic_leaves_the_wire_with_its_last_lease() {
 }
 
 #[tokio::test]
-async fn a_topic_that_the_node_rejects_ends_the_lease_that_asked_for_it_alone() {
-    let (node, _tasks) = forbidding_node::start(topic("forbidden")).await;
-    let (gateway, witness) = open(&node, None);
-    let mut good = gateway.lease(vec![add("news", 0)]).await.expect("a lease");
-    assert_eq!(catch_up(&mut good).await, [0; 0]);
-    let mut bad = gateway.lease(vec![add("news", 0), add("forbidden", 0)]).await.expect("a lease");
-    let error = loop {
-        if let Err(error) = next(&mut bad).await {
-            break error;
-        }
-    };
-    assert!(matches!(&error, LeaseError::Rejected { why, .. } if why.contains("not yours")), "{error}");
-    let mut later = gateway.lease(vec![add("news", 0)]).await.expect("a lease");
-    assert_eq!(catch_up(&mut later).await, [0; 0]);
-    assert_eq!(witness.count(|notice| matches!(notice, ClientNotice::Started { .. })), 2, "asked again without it");
+async fn a_lease_changes_its_topics_on_the_stream_that_it_shares() {
+    let node = RunningNode::start().await;
+    node.publish("news", 3).await;
+    node.publish("other", 2).await;
+    let (gateway, witness) = open(&node.address, None);
+    let mut lease = gateway.lease(vec![add("news", 0)]).await.expect("a lease");
+    let mut sibling = gateway.lease(vec![add("news", 3)]).await.expect("a lease");
+    assert_eq!((catch_up(&mut lease).await, catch_up(&mut sibling).await), (vec![1, 2, 3], vec![]));
+    lease.mutate(vec![add("other", 0)], vec![topic("news")]).await.expect("the gateway is there");
+    assert_eq!(catch_up(&mut lease).await, [4, 5]);
+    node.publish("news", 1).await;
+    assert_eq!(ids(&mut sibling, 1).await, [6]);
+    lease.mutate(vec![add("news", 2)], Vec::new()).await.expect("the gateway is there");
+    assert_eq!(catch_up(&mut lease).await, [3, 6], "and nothing of what it had given up came before");
+    assert_eq!(witness.count(|notice| matches!(notice, ClientNotice::Dialing { .. })), 1);
 }
 
 #[tokio::test]

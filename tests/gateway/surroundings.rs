@@ -14,9 +14,10 @@ use pulseless::subject::xmtp::node::{self, NodeConfig, NodeNotice, NodeObserver}
 use pulseless::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 use tokio::task::JoinSet;
 
+use crate::served::Listening;
+
 /// Far more than a test takes: it is there so that a bug fails the test instead of hanging it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-const HOST: &str = "127.0.0.1";
 /// How many messages a node takes at once.
 const MESSAGES_PER_REQUEST: u64 = 5_000;
 
@@ -41,19 +42,14 @@ impl NodeObserver for Witness {
     fn notice(&self, _: NodeNotice) {}
 }
 
-/// Real surroundings whose dialed connections can all be cut, and whose port listens already.
+/// Real surroundings whose dialed connections can all be cut.
+#[derive(Default)]
 pub struct Cuttable {
     os: Os,
-    listener: Mutex<Option<Listener>>,
     pumps: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Cuttable {
-    /// With that listener, if it is to serve.
-    pub fn new(os: Os, listener: Option<Listener>) -> Self {
-        Cuttable { os, listener: Mutex::new(listener), pumps: Arc::default() }
-    }
-
     /// Cuts every connection that was dialed so far.
     pub fn cut(&self) {
         self.pumps.lock().expect("not poisoned").abort_all();
@@ -73,9 +69,8 @@ impl Surroundings for Cuttable {
         })
     }
 
-    fn listen(&self, _: u16) -> Asked<Listener> {
-        let listener = self.listener.lock().expect("not poisoned").take().expect("a server listens once");
-        Box::pin(async { Ok(listener) })
+    fn listen(&self, port: u16) -> Asked<Listener> {
+        self.os.listen(port)
     }
 
     fn dice(&self) -> Dice {
@@ -91,13 +86,6 @@ impl Surroundings for Cuttable {
     }
 }
 
-/// A port that listens already, and its address.
-pub async fn free_port() -> (Listener, Address) {
-    let listener = Os::default().listen(0).await.expect("a free port");
-    let address = Address::new(HOST, listener.local().port());
-    (listener, address)
-}
-
 /// A node, for as long as it lives.
 pub struct RunningNode {
     pub address: Address,
@@ -108,8 +96,7 @@ pub struct RunningNode {
 impl RunningNode {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let (listener, address) = free_port().await;
-        let env = Cuttable::new(Os::default().with_folder(folder.path().join("node")), Some(listener));
+        let (env, address) = Listening::new(Os::default().with_folder(folder.path().join("node"))).await;
         let (config, mut tasks) = (NodeConfig { port: address.port, ..NodeConfig::default() }, JoinSet::new());
         let serving = node::serve(Arc::new(env), config, Arc::new(Witness::default()));
         tasks.spawn(async move { serving.await.map_or((), drop) });

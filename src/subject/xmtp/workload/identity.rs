@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::env::Dice;
 use crate::history::{Event, Recorder, key_of};
@@ -91,7 +91,7 @@ impl Tenancy {
     async fn last(mut self) -> Result<(), LeaseError> {
         loop {
             // One after the other: who comes later has less than its siblings.
-            sleep(self.pause()).await;
+            sleep_until(self.draw_time()).await;
             self.kept.lock().leases += 1;
             let lease = self.gateway.lease(self.kept.adds()).await?;
             self.hold(lease).await?;
@@ -124,7 +124,7 @@ impl Tenancy {
 
     /// Takes what comes, for a while.
     async fn listen(&mut self, lease: &mut Lease) -> Result<(), LeaseError> {
-        let until = Instant::now() + self.pause();
+        let until = self.draw_time();
         while let Ok(event) = timeout_at(until, lease.next()).await {
             self.take(event?);
         }
@@ -146,8 +146,11 @@ impl Tenancy {
         self.recorder.record(Event::Delivered { attempt: kept.leases, messages: vec![told] });
     }
 
-    fn pause(&mut self) -> Duration {
-        self.every.mul_f64(self.dice.random_range(0.0..2.0))
+    /// A while from now, and not beyond the beginning of the calm: then each has all its topics.
+    fn draw_time(&mut self) -> Instant {
+        let now = Instant::now();
+        let pause = self.every.mul_f64(self.dice.random_range(0.0..2.0));
+        (now + pause).min(self.end.max(now))
     }
 
     fn draw_topic(&mut self) -> Topic {

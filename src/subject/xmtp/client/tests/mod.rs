@@ -7,7 +7,7 @@ mod connection;
 mod promises;
 mod publisher;
 mod sample;
-mod script;
+pub(crate) mod script;
 mod subscriber;
 mod transport;
 mod world;
