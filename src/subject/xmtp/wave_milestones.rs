@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_topic_leaves_a_wave_only_while_it_is_in_flight() {
         assert_eq!(happened(two_waves().mutate(3, &[], &[alpha()])), [TOPIC_LEFT_ITS_WAVE.name]);
-        assert_eq!(happened(two_waves().mutate(3, &[(alpha(), 0)], &[])), [TOPIC_LEFT_ITS_WAVE.name]);
+        assert!(happened(two_waves().mutate(3, &[(alpha(), 0)], &[])).contains(&TOPIC_LEFT_ITS_WAVE.name));
         assert_eq!(happened(two_waves().complete(1).mutate(3, &[], &[alpha()])), [""; 0]);
     }
 
