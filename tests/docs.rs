@@ -18,6 +18,7 @@ use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::Promised;
 use pulseless::subject::xmtp::SUBJECTS;
 use pulseless::subject::xmtp::client::ClientQuirk;
+use pulseless::subject::xmtp::gateway::GatewayQuirk;
 use pulseless::subject::xmtp::node::NodeQuirk;
 
 /// Longer is no overview any more.
@@ -168,6 +169,8 @@ fn tables_of_the_code() -> BTreeMap<String, Vec<Vec<String>>> {
     tables.insert("## Quirks of a node".to_owned(), quirks.collect());
     let quirks = ClientQuirk::ALL.iter().map(|quirk| named(quirk.name(), quirk.sentence()));
     tables.insert("## Quirks of a client".to_owned(), quirks.collect());
+    let quirks = GatewayQuirk::ALL.iter().map(|quirk| named(quirk.name(), quirk.sentence()));
+    tables.insert("## Quirks of a gateway".to_owned(), quirks.collect());
     tables
 }
 

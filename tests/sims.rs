@@ -8,7 +8,7 @@ use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::{Promised, SimFile};
 use pulseless::subject::xmtp::settings::XmtpSettings;
 use pulseless::subject::xmtp::{SUBJECTS, XmtpSetup};
-use pulseless::subject::xmtp::{checker, client, node};
+use pulseless::subject::xmtp::{checker, client, gateway, node};
 use pulseless::trial::{Conclusion, play};
 
 /// Enough to meet different latencies in each run of the tests; a sweep plays hundreds.
@@ -82,6 +82,10 @@ fn every_planted_bug_has_a_sim() {
         let planted = sims.iter().any(|(_, sim)| settings(sim).client.quirk == Some(*quirk));
         assert!(planted, "no sim plants the client's {quirk}");
     }
+    for quirk in gateway::GatewayQuirk::ALL {
+        let planted = sims.iter().any(|(_, sim)| settings(sim).gateway.quirk == Some(*quirk));
+        assert!(planted, "no sim plants the gateway's {quirk}");
+    }
     for quirk in node::NodeQuirk::ALL {
         let planted = sims.iter().any(|(_, sim)| settings(sim).node.quirk == Some(*quirk));
         assert!(planted, "no sim plants the node's {quirk}");
@@ -104,10 +108,12 @@ fn a_negative_sim_passes_without_its_bug() {
     for (path, mut sim) in sims().into_iter().filter(|(path, _)| is_negative(path)) {
         // What no client and no node of this protocol survives is nobody's bug.
         let mut settings = settings(&sim).clone();
-        if settings.client.quirk.is_none() && settings.node.quirk.is_none() && settings.client.watchdog.is_some() {
+        let is_planted =
+            settings.client.quirk.is_some() || settings.node.quirk.is_some() || settings.gateway.quirk.is_some();
+        if !is_planted && settings.client.watchdog.is_some() {
             continue;
         }
-        (settings.client.quirk, settings.node.quirk) = (None, None);
+        (settings.client.quirk, settings.node.quirk, settings.gateway.quirk) = (None, None, None);
         settings.client.watchdog = settings.client.watchdog.or(Some(client::WATCHDOG_INTERVALS));
         sim.setup = Arc::new(XmtpSetup::new(settings));
         let outcome = play(&sim, 7).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

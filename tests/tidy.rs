@@ -33,8 +33,9 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (2, "xmtp::conformance", &["env", "grammar", "grpc", "xmtp::wire"]),
     (2, "xmtp::node", &["env", "grpc", "xmtp::quirk", "xmtp::wire"]),
     (3, "checker", &["cast", "channel", "fault", "grammar", "history"]),
+    (3, "xmtp::gateway", &["env", "xmtp::client", "xmtp::quirk", "xmtp::wire"]),
     (3, "xmtp::frame", &["channel", "grammar", "history", "xmtp::wire"]),
-    (3, "xmtp::workload", &["env", "history", "xmtp::channels", "xmtp::client", "xmtp::wire"]),
+    (4, "xmtp::workload", &["env", "history", "xmtp::channels", "xmtp::client", "xmtp::gateway", "xmtp::wire"]),
     (4, "subject", &["cast", "channel", "checker", "env", "fault", "grammar", "history", "proxy", "world"]),
     (4, "xmtp::spec", &["checker"]),
     (
@@ -63,6 +64,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "xmtp::client",
             "xmtp::conformance",
             "xmtp::frame",
+            "xmtp::gateway",
             "xmtp::node",
             "xmtp::spec",
             "xmtp::wire",

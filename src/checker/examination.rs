@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn examined() -> Script {
-        let fleet = Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1, visitors: 0, examiners: 1 };
+        let fleet = Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1, visitors: 0, examiners: 1, gateways: 0 };
         let history = Script::new().history();
         Script::on(Terms { cast: fleet.cast(), ..terms(&history).expect("a script has terms").clone() })
     }

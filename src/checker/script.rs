@@ -68,8 +68,8 @@ pub(crate) fn partition(one: &str, other: &str) -> Fault {
 
 /// Enough of each role for every test; nodes and proxies carry the streams of all.
 fn cast() -> Cast {
-    let one = Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 1, visitors: 1, examiners: 0 }.cast();
-    let many = Fleet { nodes: 3, proxies: 3, clients: 0, publishers: 0, visitors: 0, examiners: 0 }.cast();
+    let one = Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 1, visitors: 1, examiners: 0, gateways: 1 }.cast();
+    let many = Fleet { nodes: 3, proxies: 3, clients: 0, publishers: 0, visitors: 0, examiners: 0, gateways: 0 }.cast();
     Cast::new(one.members().iter().chain(many.members()).cloned().collect())
 }
 

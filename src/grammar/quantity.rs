@@ -179,10 +179,14 @@ pub(crate) fn spell_step(by_ms: i64) -> String {
     format!("{sign}{}", spell(Duration::from_millis(by_ms.unsigned_abs())))
 }
 
-/// A number and its noun, such as `1 client` or `3 clients`.
+/// A number and its noun, such as `1 client`, `3 clients` or `3 identities`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    match noun.strip_suffix("ty") {
+        _ if number == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{number} {stem}ties"),
+        None => format!("{number} {noun}s"),
+    }
 }
 
 /// So many per second, minute or hour.

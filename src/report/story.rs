@@ -235,7 +235,8 @@ impl<'a> StoryTeller<'a> {
         }
         if let Some((first, _)) = self.followers().get(CLIENTS_FOLLOWED) {
             let more = self.followers().len() - CLIENTS_FOLLOWED;
-            self.say(end, format!("{more} more {}s are not told one by one", first.role()));
+            let more = count(more as u64, &format!("more {}", first.role()));
+            self.say(end, format!("{more} are not told one by one"));
         }
         let trips = match self.trips {
             0 => "no watchdog tripped".to_owned(),

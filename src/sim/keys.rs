@@ -26,6 +26,7 @@ const TABLES: &[KeyTable] = &[
             key("node", "table", "", "how each node behaves"),
             key("client", "table", "", "how each client behaves"),
             key("visitor", "table", "", "how each visitor behaves"),
+            key("gateway", "table", "", "how each gateway and its identities behave"),
             key("workload", "table", "", "what the applications do"),
             key("fault", "array of tables", "none", "what goes wrong: at most 1,000 faults"),
             key("storm", "table", "none", "what the seed draws besides"),

@@ -85,8 +85,19 @@ impl Source {
 
 /// The module of a path: its first part, or the room within our own subject.
 pub(crate) fn module_of(path: [&str; 3]) -> String {
-    const ROOMS: [&str; 10] =
-        ["channels", "checker", "client", "conformance", "frame", "node", "quirk", "spec", "wire", "workload"];
+    const ROOMS: [&str; 11] = [
+        "channels",
+        "checker",
+        "client",
+        "conformance",
+        "frame",
+        "gateway",
+        "node",
+        "quirk",
+        "spec",
+        "wire",
+        "workload",
+    ];
     match path {
         ["subject", "xmtp", room] if ROOMS.contains(&room) => format!("xmtp::{room}"),
         ["subject", "xmtp", _] => "xmtp".to_owned(),

@@ -15,6 +15,7 @@ use crate::subject::xmtp::explain::explain;
 use crate::subject::xmtp::roles::roles;
 use crate::subject::xmtp::settings::{self, XmtpSettings, read_settings};
 use crate::subject::xmtp::story::ReplayTeller;
+use crate::subject::xmtp::wire::Topic;
 use crate::subject::xmtp::{MILESTONES, checker, spec};
 use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, SubjectTeller, Subjects, TrialTimes};
 
@@ -85,18 +86,24 @@ impl Setup for XmtpSetup {
 
     fn expectations(&self) -> Expectations {
         let fleet = self.0.fleet;
-        let follows = |number| {
-            // Who asks for a topic that is denied gets none (S7), and is owed nothing.
-            let topics = self.0.topics_behind(fleet.proxy_of(number));
-            let topics = if self.0.denies_any_of(&topics) { Vec::new() } else { topics };
+        let all = |topics: Vec<Topic>| -> Vec<Position> {
             topics.iter().map(|topic| Position { channel: channel_of(topic), cursor: Cursor(0) }).collect()
         };
+        let behind = |number| {
+            // Who asks for a topic that is denied gets none (S7), and is owed nothing.
+            let topics = self.0.topics_behind(fleet.proxy_of(number));
+            if self.0.denies_any_of(&topics) { Vec::new() } else { topics }
+        };
+        let clients = (1..=fleet.clients).map(|number| (fleet.client(number), all(behind(number))));
+        // Whoever has a lease is judged by itself, as if it were a host (protocol, section 4).
+        let identities = (1..=fleet.gateways).flat_map(|number| self.0.identities_of(number));
+        let identities = identities.map(|(identity, topics)| (identity, all(topics)));
         Expectations {
             keepalive: self.0.node.keepalive,
             intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
             bounds: self.0.bounds(),
             consume: self.0.client.consume,
-            follows: (1..=fleet.clients).map(|number| (fleet.client(number), follows(number))).collect(),
+            follows: clients.chain(identities).collect(),
             denied: self.0.denied().iter().map(channel_of).collect(),
         }
     }

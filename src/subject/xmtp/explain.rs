@@ -53,7 +53,17 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     if !limits.is_empty() {
         told.push(format!("limits that are not the usual ones (S8): {}", limits.join(", ")));
     }
-    let quirks = [node.quirk.map(|quirk| quirk.to_string()), client.quirk.map(|quirk| quirk.to_string())];
+    let gateway = &settings.gateway;
+    if fleet.gateways > 0 {
+        let (whose, each) = (several(fleet.gateways, "gateway"), count(gateway.topics_each.into(), "topic"));
+        let shared = format!("each stream of {whose} is shared by identities, {} with {each} each", gateway.identities);
+        told.push(format!("{shared}, which change their leases every {} on average", spell(gateway.every)));
+    }
+    let quirks = [
+        node.quirk.map(|quirk| quirk.to_string()),
+        client.quirk.map(|quirk| quirk.to_string()),
+        gateway.quirk.map(|quirk| quirk.to_string()),
+    ];
     told.extend(quirks.into_iter().flatten().map(|quirk| format!("planted bug: {quirk}")));
     told
 }

@@ -15,7 +15,7 @@ use crate::history::{Event, Fate, History};
 use crate::subject::xmtp::fallback_milestones::{FELL_BACK, SUBSCRIBED_AGAIN};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wave_milestones::{
-    BOUNDED_CATCH_UP, HALF_CLOSED_STREAM_FINISHED, TOPIC_LEFT_ITS_WAVE, WAVES_TAKE_TURNS,
+    ADDED_FROM_FURTHER_BACK, BOUNDED_CATCH_UP, HALF_CLOSED_STREAM_FINISHED, TOPIC_LEFT_ITS_WAVE, WAVES_TAKE_TURNS,
 };
 use crate::subject::xmtp::wire::Tag;
 
@@ -37,6 +37,7 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &TOPIC_DENIED,
     &WAVES_TAKE_TURNS,
     &TOPIC_LEFT_ITS_WAVE,
+    &ADDED_FROM_FURTHER_BACK,
     &BOUNDED_CATCH_UP,
     &HALF_CLOSED_STREAM_FINISHED,
     &FELL_BACK,

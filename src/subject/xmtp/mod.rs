@@ -11,6 +11,7 @@ mod entry;
 mod explain;
 mod fallback_milestones;
 pub mod frame;
+pub mod gateway;
 mod milestone;
 pub mod node;
 mod observe;

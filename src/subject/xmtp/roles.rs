@@ -12,12 +12,13 @@ use crate::env::{Address, Env};
 use crate::history::{Event, Examined};
 use crate::subject::xmtp::client::{self, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig};
 use crate::subject::xmtp::conformance::{self, Bound, ConformSettings, RowResult};
+use crate::subject::xmtp::gateway::{Gateway, GatewayConfig};
 use crate::subject::xmtp::node::{self, NodeConfig, NodeHooks, NodeLimits, RateLimit};
 use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
-use crate::subject::xmtp::workload::{self, Consumer, Pace, Payloads, Repertoire, Schedule};
+use crate::subject::xmtp::workload::{self, Consumer, Identity, KeptState, Pace, Payloads, Repertoire, Schedule};
 use crate::subject::{Entrance, ProxyRole, Role, Seat, TrialTimes, program};
 use crate::world::Program;
 
@@ -36,6 +37,7 @@ pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<
         Box::new(ClientRole(settings.clone())),
         Box::new(VisitorRole { settings: settings.clone(), times }),
         Box::new(ExaminerRole(settings.clone())),
+        Box::new(GatewayRole { settings: settings.clone(), times }),
     ]
 }
 
@@ -202,6 +204,47 @@ impl Role for VisitorRole {
                 let end = Instant::now() + end.saturating_sub(recorder.now());
                 workload::visit(dialer, repertoire, every, end).await;
                 Ok(())
+            }
+        })
+    }
+}
+
+struct GatewayRole {
+    settings: Arc<XmtpSettings>,
+    times: TrialTimes,
+}
+
+impl Role for GatewayRole {
+    fn hosts(&self) -> Vec<HostName> {
+        (1..=self.settings.fleet.gateways).map(|number| self.settings.fleet.gateway(number)).collect()
+    }
+
+    fn entrance(&self) -> Entrance {
+        Entrance::Prepared
+    }
+
+    fn program(&self, number: u32, seat: &mut Seat) -> Program {
+        let (fleet, client) = (self.settings.fleet, &self.settings.client);
+        let config = GatewayConfig {
+            watchdog: client.watchdog,
+            http2_keepalive: client.http2_keepalive,
+            tcp: client.tcp,
+            quirk: self.settings.gateway.quirk,
+            ..GatewayConfig::new(Address::new(&*fleet.proxy(fleet.proxy_of(number)), PROXY_PORT))
+        };
+        let identities = self.settings.identities_of(number).into_iter();
+        let identities: Vec<_> = identities.map(|(name, topics)| (name, KeptState::new(topics))).collect();
+        let (every, end) = (self.settings.gateway.every, self.times.calm);
+        let recorder = seat.recorder.clone();
+        program(move |env: Env| {
+            let (config, identities, recorder) = (config.clone(), identities.clone(), recorder.begin_life());
+            async move {
+                let end = Instant::now() + end.saturating_sub(recorder.now());
+                let observer = Arc::new(ClientHistory::new(recorder.clone()));
+                let gateway = Gateway::connect(&env, config, observer).map_err(|error| error.to_string())?;
+                let identity = |(name, kept)| Identity { kept, recorder: recorder.on(&name), dice: env.dice() };
+                let identities = identities.into_iter().map(identity).collect();
+                workload::share(gateway, identities, every, end).await.map_err(|error| error.to_string())
             }
         })
     }

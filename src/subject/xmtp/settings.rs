@@ -17,6 +17,7 @@ use crate::grammar::Rate;
 use crate::history::Bounds;
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::gateway;
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits, Serves};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
@@ -30,6 +31,8 @@ const PROXY: &str = "proxy";
 const CLIENT: &str = "client";
 const PUBLISHER: &str = "publisher";
 const VISITOR: &str = "visitor";
+const GATEWAY: &str = "gateway";
+const IDENTITY: &str = "identity";
 
 /// One sim's settings of this subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct XmtpSettings {
     pub client: ClientSettings,
     /// How often a visitor asks for something, on average.
     pub visits_every: Duration,
+    /// How each gateway and its identities behave.
+    pub gateway: GatewaySettings,
     /// What the applications do.
     pub workload: Workload,
 }
@@ -84,10 +89,23 @@ impl XmtpSettings {
         let node = self.fleet.node_behind(proxy) as usize;
         self.topics().into_iter().skip(node - 1).step_by(nodes).collect()
     }
+
+    /// The identities behind the gateway of that number, and the topics of each: the next is shifted by one, so that each
+    /// topic is shared.
+    #[must_use]
+    pub(crate) fn identities_of(&self, gateway: u32) -> Vec<(HostName, Vec<Topic>)> {
+        let (topics, count) = (self.topics_behind(self.fleet.proxy_of(gateway)), self.gateway.identities);
+        let topics_of = |number: u32| {
+            let from_its_own = topics.iter().cycle().skip(number as usize % topics.len());
+            from_its_own.take(topics.len().min(self.gateway.topics_each as usize)).cloned().collect()
+        };
+        let first = (gateway - 1) * count + 1;
+        (first..first + count).map(|number| (HostName::numbered(IDENTITY, number), topics_of(number))).collect()
+    }
 }
 
-/// How many hosts play which role. Proxies are dealt out to the nodes in turn, and clients, publishers and visitors to
-/// the proxies; topics are dealt out to the nodes, each of which holds its own.
+/// How many hosts play which role. Proxies are dealt out to the nodes in turn, and clients, publishers, visitors
+/// and gateways to the proxies; topics are dealt out to the nodes, each of which holds its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fleet {
     /// How many nodes serve.
@@ -102,6 +120,8 @@ pub struct Fleet {
     pub visitors: u32,
     /// How many hosts examine a node.
     pub examiners: u32,
+    /// How many hosts share a stream among identities.
+    pub gateways: u32,
 }
 
 impl Fleet {
@@ -112,7 +132,7 @@ impl Fleet {
         let node = Abilities { stores: true, accepts: true, carries: true, ..plain };
         let proxy = Abilities { accepts: true, carries: true, ..plain };
         let client = Abilities { stores: true, recovers: true, streams: true, ..plain };
-        let publisher = Abilities { streams: true, ..plain }; // and a visitor, and an examiner
+        let publisher = Abilities { streams: true, ..plain }; // and a visitor, an examiner, and a gateway
         let member =
             |name, abilities, dials: Option<HostName>| Member { name, abilities, dials: dials.into_iter().collect() };
         let behind = |number| Some(self.proxy(self.proxy_of(number)));
@@ -123,7 +143,8 @@ impl Fleet {
         let publishers = (1..=self.publishers).map(|number| member(self.publisher(number), publisher, behind(number)));
         let visitors = (1..=self.visitors).map(|number| member(self.visitor(number), publisher, behind(number)));
         let examiners = (1..=self.examiners).map(|number| member(self.examiner(number), publisher, behind(number)));
-        let people = clients.chain(publishers).chain(visitors).chain(examiners);
+        let gateways = (1..=self.gateways).map(|number| member(self.gateway(number), publisher, behind(number)));
+        let people = clients.chain(publishers).chain(visitors).chain(examiners).chain(gateways);
         Cast::new(nodes.chain(proxies).chain(people).collect())
     }
 
@@ -163,7 +184,13 @@ impl Fleet {
         HostName::numbered(EXAMINER, number)
     }
 
-    /// The number of the proxy that the client, publisher or visitor of that number uses.
+    /// The name of a gateway.
+    #[must_use]
+    pub fn gateway(self, number: u32) -> HostName {
+        HostName::numbered(GATEWAY, number)
+    }
+
+    /// The number of the proxy that the client, publisher, visitor, examiner or gateway of that number uses.
     #[must_use]
     pub(crate) fn proxy_of(self, number: u32) -> u32 {
         (number - 1) % self.proxies + 1
@@ -226,6 +253,19 @@ pub struct ClientSettings {
     pub consume: Duration,
     /// The planted bug, if any.
     pub quirk: Option<client::ClientQuirk>,
+}
+
+/// How each gateway and its identities behave. Its stream is like a client's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewaySettings {
+    /// How many identities share it.
+    pub identities: u32,
+    /// How many topics each of them leases; all, where there are fewer.
+    pub topics_each: u32,
+    /// How often each changes or leaves its lease, on average.
+    pub every: Duration,
+    /// The planted bug, if any.
+    pub quirk: Option<gateway::GatewayQuirk>,
 }
 
 /// What the applications do.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Position};
 use crate::checker::Milestone;
 use crate::checker::milestone::any;
 use crate::fault::Way;
@@ -23,6 +23,12 @@ pub(crate) const TOPIC_LEFT_ITS_WAVE: Milestone = Milestone {
     name: "topic-left-its-wave",
     sentence: "A topic was removed, or added again, while its wave was in flight.",
     happened: |history| InFlight::read(history).left,
+};
+/// A topic was taken back on its stream.
+pub(crate) const ADDED_FROM_FURTHER_BACK: Milestone = Milestone {
+    name: "added-from-further-back",
+    sentence: "A topic that a stream had was added again, from below what it had brought.",
+    happened: |history| InFlight::read(history).taken_back,
 };
 /// A bounded catch-up brought a message.
 pub(crate) const BOUNDED_CATCH_UP: Milestone = Milestone {
@@ -51,8 +57,11 @@ struct WaveInFlight<'h> {
 #[derive(Default)]
 struct InFlight<'h> {
     waves: BTreeMap<TapStream, Vec<(MutateId, WaveInFlight<'h>)>>,
+    /// Of each stream the topics that it has, and how far each is.
+    held: BTreeMap<TapStream, BTreeMap<&'h Channel, u64>>,
     took_turns: bool,
     left: bool,
+    taken_back: bool,
     bounded: bool,
 }
 
@@ -64,12 +73,21 @@ impl<'h> InFlight<'h> {
             let Some(frame) = XmtpFrame::of(frame) else { continue };
             match (way, frame) {
                 (Way::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
+                    if !history_only {
+                        read.hold(*stream, adds, removes);
+                    }
                     let topics = adds.iter().map(|add| &add.channel).collect();
                     let gone = removes.iter().chain(adds.iter().map(|add| &add.channel));
                     read.begin(*stream, *id, gone, WaveInFlight { topics, bounded: *history_only, overtaken: false });
                 }
-                (Way::ToClient, XmtpFrame::Delivery { tag: Tag::Wave(id), messages }) if !messages.is_empty() => {
-                    read.deliver(*stream, *id);
+                (Way::ToClient, XmtpFrame::Delivery { tag, messages }) if !messages.is_empty() => {
+                    let held = read.held.entry(*stream).or_default();
+                    for (topic, id) in messages {
+                        held.entry(topic).and_modify(|floor| *floor = id.0.max(*floor));
+                    }
+                    if let Tag::Wave(id) = tag {
+                        read.deliver(*stream, *id);
+                    }
                 }
                 (Way::ToClient, XmtpFrame::CatchupComplete(id)) => {
                     read.waves.entry(*stream).or_default().retain(|(wave, _)| wave != id);
@@ -78,6 +96,16 @@ impl<'h> InFlight<'h> {
             }
         }
         read
+    }
+
+    /// Removes come before adds (S5).
+    fn hold(&mut self, stream: TapStream, adds: &'h [Position], removes: &'h [Channel]) {
+        let held = self.held.entry(stream).or_default();
+        held.retain(|topic, _| !removes.contains(topic));
+        for add in adds {
+            let floor = held.insert(&add.channel, add.cursor.0);
+            self.taken_back |= floor.is_some_and(|floor| add.cursor.0 < floor);
+        }
     }
 
     fn begin(
@@ -112,7 +140,13 @@ mod tests {
 
     fn happened(script: Script) -> Vec<&'static str> {
         let history = script.history();
-        let all = [&WAVES_TAKE_TURNS, &TOPIC_LEFT_ITS_WAVE, &BOUNDED_CATCH_UP, &HALF_CLOSED_STREAM_FINISHED];
+        let all = [
+            &WAVES_TAKE_TURNS,
+            &TOPIC_LEFT_ITS_WAVE,
+            &ADDED_FROM_FURTHER_BACK,
+            &BOUNDED_CATCH_UP,
+            &HALF_CLOSED_STREAM_FINISHED,
+        ];
         all.iter().filter(|milestone| (milestone.happened)(&history)).map(|milestone| milestone.name).collect()
     }
 
@@ -131,7 +165,7 @@ mod tests {
     #[test]
     fn a_topic_leaves_a_wave_only_while_it_is_in_flight() {
         assert_eq!(happened(two_waves().mutate(3, &[], &[alpha()])), [TOPIC_LEFT_ITS_WAVE.name]);
-        assert_eq!(happened(two_waves().mutate(3, &[(alpha(), 0)], &[])), [TOPIC_LEFT_ITS_WAVE.name]);
+        assert!(happened(two_waves().mutate(3, &[(alpha(), 0)], &[])).contains(&TOPIC_LEFT_ITS_WAVE.name));
         assert_eq!(happened(two_waves().complete(1).mutate(3, &[], &[alpha()])), [""; 0]);
     }
 
@@ -160,5 +194,14 @@ mod tests {
         {
             assert_eq!(happened(Script::new().event(NODE, Event::StreamClosed { stream: 1, reason })), names);
         }
+    }
+
+    #[test]
+    fn a_topic_is_taken_back_where_it_is_added_from_below_what_it_brought() {
+        let brought = || Script::new().node_starts().mutate(1, &[(alpha(), 1)], &[]).wave(1, &[(alpha(), 4)]);
+        let name = ADDED_FROM_FURTHER_BACK.name;
+        assert!(happened(brought().mutate(2, &[(alpha(), 3)], &[])).contains(&name));
+        assert!(!happened(brought().mutate(2, &[(alpha(), 4)], &[])).contains(&name));
+        assert!(!happened(brought().mutate(2, &[(alpha(), 3)], &[alpha()])).contains(&name), "a reset");
     }
 }

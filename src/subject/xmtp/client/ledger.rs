@@ -17,7 +17,7 @@ use crate::subject::xmtp::wire::{Add, Cursor, Message, Mutate, MutateId, Topic};
 /// How many topics one Mutate may add at most; a larger set is split (protocol, section 4).
 pub(crate) const ADDS_MAX: usize = 1_000;
 /// How many bytes of topics one Mutate may add (protocol, section 4).
-const ADDS_BYTES_MAX: usize = 16 << 20;
+pub(crate) const ADDS_BYTES_MAX: usize = 16 << 20;
 
 /// The floors of one process.
 #[derive(Clone, Debug)]
@@ -28,15 +28,10 @@ pub(crate) struct ClientLedger {
 }
 
 impl ClientLedger {
-    /// Begins with what is configured or, where it is more, with what an earlier process stored. Of two
-    /// configured cursors for one topic the lower counts, as on the wire (S5).
+    /// Begins with what is configured or, where it is more, with what an earlier process stored.
     #[must_use]
     pub(crate) fn new(topics: &[Add], stored: &BTreeMap<Topic, Cursor>, quirk: Option<ClientQuirk>) -> Self {
-        let mut configured: BTreeMap<Topic, Cursor> = BTreeMap::new();
-        for add in topics {
-            let cursor = configured.entry(add.topic.clone()).or_insert(add.cursor);
-            *cursor = add.cursor.min(*cursor);
-        }
+        let configured = lowest_cursors(topics.iter().cloned());
         let mut floors = configured.clone();
         for (topic, floor) in &mut floors {
             *floor = stored.get(topic).map_or(*floor, |cursor| *cursor.max(floor));
@@ -74,6 +69,16 @@ impl ClientLedger {
             Some(_) | None => false,
         }
     }
+}
+
+/// The cursor of each topic: of two for one the lower counts, as on the wire (S5).
+pub(crate) fn lowest_cursors(adds: impl IntoIterator<Item = Add>) -> BTreeMap<Topic, Cursor> {
+    let mut cursors: BTreeMap<Topic, Cursor> = BTreeMap::new();
+    for add in adds {
+        let cursor = cursors.entry(add.topic).or_insert(add.cursor);
+        *cursor = add.cursor.min(*cursor);
+    }
+    cursors
 }
 
 /// Hands out names of waves, fresh within the process and never 0 (S3).

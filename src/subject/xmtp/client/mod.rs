@@ -31,15 +31,16 @@ mod watchdog;
 mod watchdog_stream;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+pub(crate) use backoff::ClientBackoff;
 pub use catch_up::{CATCH_UP_PATIENCE, CatchUpError, catch_up};
 pub use channel::{BadNode, ClientLink, DialError, Dialer};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};
 pub use connection::{ClientConnection, ClientHandle, Closed, TrySubmitError};
 pub(crate) use inbox::INBOX;
 pub use inbox::{Inbox, InboxEntry, InboxError};
-pub(crate) use ledger::ADDS_MAX;
+pub(crate) use ledger::{ADDS_BYTES_MAX, ADDS_MAX, MutateIds, lowest_cursors};
 pub use notice::{Cause, ClientFrame, ClientNotice, ClientObserver};
 pub use probe::ProbeError;
 pub use publisher::{PublishError, Publisher, PublisherConfig};

@@ -19,6 +19,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
             ),
             key("visitors", "0 to 100", "0", "how many hosts change their topics in mid-stream, and keep nothing"),
             key("examiners", "0 to 100", "0", "how many hosts put a node to the rows of the conformance suite"),
+            key("gateways", "0 to 10", "0", "how many hosts share one stream among many identities"),
             key("proxy", "table", "", "how each proxy behaves"),
         ],
     },
@@ -102,6 +103,25 @@ pub(crate) const TABLES: &[KeyTable] = &[
             "5s",
             "how often it changes its topics, asks, half-closes or hangs up, on average",
         )],
+    },
+    KeyTable {
+        name: "gateway",
+        keys: &[
+            key("identities", "1 to 1,000, only with `gateways`", "10", "how many identities share it"),
+            key(
+                "topics-each",
+                "1 to 1,000, only with `gateways`",
+                "4",
+                "how many topics each of them leases; all, where there are fewer",
+            ),
+            key(
+                "every",
+                "100ms to 1h, only with `gateways`",
+                "30s",
+                "how often each of them hangs up, gives a topic up or begins one anew, on average",
+            ),
+            key("quirk", "a quirk of a gateway, only with `gateways`", "none", "a planted bug"),
+        ],
     },
     KeyTable {
         name: "workload",

@@ -1,4 +1,4 @@
-//! The keys of this subject in a sim file: `[cast]`, `[node]`, `[client]` and `[workload]`.
+//! The keys of this subject in a sim file: `[cast]`, `[node]`, `[client]`, `[visitor]`, `[gateway]` and `[workload]`.
 //!
 //! Refuses to know the keys that every sim has.
 
@@ -11,8 +11,9 @@ use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::subject::tcp_keys::{INTERVAL_MIN, OFF, read_tcp};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::gateway::GatewayQuirk;
 use crate::subject::xmtp::settings::node_keys::read_node;
-use crate::subject::xmtp::settings::{ClientSettings, Fleet, Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::settings::{ClientSettings, Fleet, GatewaySettings, Workload, WorkloadKind, XmtpSettings};
 
 /// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
 const CLIENTS_MAX: u32 = 1_000;
@@ -29,6 +30,16 @@ const EXAMINERS_MAX: u32 = 100;
 const VISITS_EVERY: Duration = Duration::from_secs(5);
 /// Three changes at once, so often, stay below the hundred a second that a node allows (S8).
 const VISITS_EVERY_MIN: Duration = Duration::from_millis(100);
+/// Each shares its stream among as many identities as are asked for: a few gateways show what many would.
+const GATEWAYS_MAX: u32 = 10;
+/// What a node's bound of topics is made for (S8).
+const IDENTITIES_MAX: u32 = 1_000;
+/// Several, so that topics are shared, and few, so that a trial is quick.
+const IDENTITIES: u32 = 10;
+/// Enough that the leases of two identities differ and overlap.
+const TOPICS_EACH: u32 = 4;
+/// Seldom enough that an identity mostly takes what comes.
+const LEASES_CHANGE_EVERY: Duration = Duration::from_secs(30);
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
 pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// N of C2, in a sim and on the command line: with one interval the node's Ping, due after just that, would
@@ -53,6 +64,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
     let client = read_client(file.section("client"));
     let (fleet, proxy_tcp, sharers) = cast;
     let visits_every = read_visitor(file.section("visitor"), fleet);
+    let gateway = read_gateway(file.section("gateway"), fleet);
     if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
         note_shares(file, sharers, workload);
     }
@@ -65,6 +77,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
             node: node?,
             client: client?,
             visits_every: visits_every?,
+            gateway: gateway?,
             workload: workload?,
         })
     };
@@ -93,6 +106,7 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
     let publishers = section.optional("publishers", 1, |entry| entry.number(0..=PUBLISHERS_MAX));
     let visitors = section.optional("visitors", 0, |entry| entry.number(0..=VISITORS_MAX));
     let examiners = section.optional("examiners", 0, |entry| entry.number(0..=EXAMINERS_MAX));
+    let gateways = section.optional("gateways", 0, |entry| entry.number(0..=GATEWAYS_MAX));
     let mut proxy = section.section("proxy");
     let tcp = read_tcp(&mut proxy);
     proxy.finish();
@@ -100,8 +114,8 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
     let fleet = || {
         let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);
         let (proxies, clients) = (proxies?.value, clients?.value);
-        let (visitors, examiners) = (visitors?.value, examiners?.value);
-        Some(Fleet { nodes, proxies, clients, publishers, visitors, examiners })
+        let (visitors, examiners, gateways) = (visitors?.value, examiners?.value, gateways?.value);
+        Some(Fleet { nodes, proxies, clients, publishers, visitors, examiners, gateways })
     };
     (fleet(), tcp, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }
@@ -131,12 +145,38 @@ fn read_client(mut section: Section<'_>) -> Option<ClientSettings> {
 /// How often a visitor asks for something; a key of nobody's is a problem.
 fn read_visitor(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<Duration> {
     let every = section.optional("every", VISITS_EVERY, |entry| entry.duration(VISITS_EVERY_MIN..=INTERVAL_MAX));
-    if let (Some(Fleet { visitors: 0, .. }), Some(Found { span: Some(span), .. })) = (fleet, &every) {
-        let problem = Problem::new("visitor.every", span.clone(), "`visitor.every` is given, but nobody visits");
-        section.note(problem.label("without effect").advice("leave it out, or write `cast.visitors`"));
+    if fleet.is_some_and(|fleet| fleet.visitors == 0) {
+        note_idle(&section, "visitor.every", every.as_ref(), "nobody visits", "visitors");
     }
     section.finish();
     Some(every?.value)
+}
+
+/// How gateways and their identities behave; a key of nobody's is a problem.
+fn read_gateway(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<GatewaySettings> {
+    let identities = section.optional("identities", IDENTITIES, |entry| entry.number(1..=IDENTITIES_MAX));
+    let topics_each = section.optional("topics-each", TOPICS_EACH, |entry| entry.number(1..=TOPICS_MAX));
+    let range = VISITS_EVERY_MIN..=INTERVAL_MAX;
+    let every = section.optional("every", LEASES_CHANGE_EVERY, |entry| entry.duration(range));
+    let quirks = GatewayQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
+    let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a gateway", &quirks).map(Some));
+    if fleet.is_some_and(|fleet| fleet.gateways == 0) {
+        let (nobody, key) = ("there is no gateway", "gateways");
+        note_idle(&section, "gateway.identities", identities.as_ref(), nobody, key);
+        note_idle(&section, "gateway.topics-each", topics_each.as_ref(), nobody, key);
+        note_idle(&section, "gateway.every", every.as_ref(), nobody, key);
+        note_idle(&section, "gateway.quirk", quirk.as_ref(), nobody, key);
+    }
+    section.finish();
+    let (identities, topics_each) = (identities?.value, topics_each?.value);
+    Some(GatewaySettings { identities, topics_each, every: every?.value, quirk: quirk?.value })
+}
+
+/// Notes a key that concerns nobody, because the cast has none of `role`.
+fn note_idle<T>(section: &Section<'_>, key: &str, found: Option<&Found<T>>, nobody: &str, role: &str) {
+    let Some(span) = found.and_then(|found| found.span.clone()) else { return };
+    let problem = Problem::new(key, span, format!("`{key}` is given, but {nobody}"));
+    section.note(problem.label("without effect").advice(format!("leave it out, or write `cast.{role}`")));
 }
 
 /// Reads `{ interval, timeout }` or "off".

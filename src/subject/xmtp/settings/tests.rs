@@ -16,6 +16,7 @@ use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::wire::Topic;
 use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
 use crate::subject::xmtp::{node, spec};
 
@@ -125,7 +126,8 @@ fn every_key_is_read() {
     assert_eq!(file.cites, [&spec::T8, &spec::C2]);
     assert_eq!((file.duration, file.calm, file.calm_begins()), (secs(1_200), secs(180), secs(1_020)));
     let settings = settings(&file);
-    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2, visitors: 0, examiners: 0 });
+    let fleet = Fleet { nodes: 1, proxies: 1, clients: 3, publishers: 2, visitors: 0, examiners: 0, gateways: 0 };
+    assert_eq!(settings.fleet, fleet);
     assert_eq!(settings.proxy_tcp, TcpOptions::default());
     let node = NodeSettings {
         keepalive: secs(20),
@@ -196,7 +198,8 @@ fn what_a_sim_leaves_out_has_its_default() {
     let file = read("small", SMALL, SUBJECTS).expect("a good sim");
     assert_eq!((file.cites.len(), file.calm, file.plan.clauses.len()), (0, secs(180), 0));
     let settings = settings(&file);
-    assert_eq!(settings.fleet, Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1, visitors: 0, examiners: 0 });
+    let fleet = Fleet { nodes: 1, proxies: 1, clients: 1, publishers: 1, visitors: 0, examiners: 0, gateways: 0 };
+    assert_eq!(settings.fleet, fleet);
     let latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(20));
     assert_eq!(file.link, LinkSettings { latency, bandwidth_bytes_per_second: None, loss_basis_points: None });
     assert_eq!(
@@ -558,4 +561,25 @@ fn a_sim_may_name_its_seed_in_both_forms() {
         let text = render(&refusal);
         assert!(text.contains("line 1") && text.contains("such as 42 or 0x2a"), "{text}");
     }
+}
+
+#[test]
+fn a_gateway_is_shared_by_identities_that_share_topics() {
+    let text =
+        format!("{SMALL}[cast]\ngateways = 2\n[workload]\ntopics = 3\n[gateway]\nidentities = 4\ntopics-each = 2\n");
+    let file = read("shared", &text, SUBJECTS).expect("a good sim");
+    let names: Vec<&str> = file.cast().of_role("gateway").into_iter().map(|name| &**name).collect();
+    assert_eq!(names, ["gateway-1", "gateway-2"]);
+    let told = |(name, topics): (HostName, Vec<Topic>)| {
+        format!("{name}: {}", topics.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    let second: Vec<String> = settings(&file).identities_of(2).into_iter().map(told).collect();
+    let shared = ["group:topic-3 group:topic-1", "group:topic-1 group:topic-2", "group:topic-2 group:topic-3"];
+    let expected: Vec<String> =
+        (5..).zip(shared.iter().chain(&shared[..1])).map(|(n, t)| format!("identity-{n}: {t}")).collect();
+    assert_eq!(second, expected);
+    let refusal =
+        read("alone", &text.replace("gateways = 2", "clients = 1"), SUBJECTS).expect_err("nobody has identities");
+    let keys: Vec<&str> = refusal.problems().map(|problem| problem.key()).collect();
+    assert_eq!(keys, ["gateway.identities", "gateway.topics-each"]);
 }

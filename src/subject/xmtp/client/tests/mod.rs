@@ -8,7 +8,7 @@ mod older_calls;
 mod promises;
 mod publisher;
 mod sample;
-mod script;
+pub(crate) mod script;
 mod subscriber;
 mod transport;
 mod world;

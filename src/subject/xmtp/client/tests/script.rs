@@ -24,31 +24,31 @@ type RpcReply<T> = Result<tonic::Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// How long the node lets a connection live, as a careful operator would: longer than any test but one.
-pub(super) const CONNECTION_AGE: Duration = Duration::from_secs(7 * 86_400);
+pub(crate) const CONNECTION_AGE: Duration = Duration::from_secs(7 * 86_400);
 /// How many replies a test may prepare.
 const REPLIES_MAX: usize = 8_192;
 
 /// Where the scripted node is said to live.
-pub(super) fn address() -> Address {
+pub(crate) fn address() -> Address {
     Address::new("node", 5556)
 }
 
 /// One Subscribe call, in the hands of the test.
-pub(super) struct Visit {
+pub(crate) struct Visit {
     /// The request half.
-    pub(super) requests: Streaming<proto::SubscribeRequest>,
+    pub(crate) requests: Streaming<proto::SubscribeRequest>,
     replies: mpsc::Sender<Result<proto::SubscribeResponse, Status>>,
 }
 
 impl Visit {
     /// The client's next frame; none after its half-close.
-    pub(super) async fn hear(&mut self) -> Option<Request> {
+    pub(crate) async fn hear(&mut self) -> Option<Request> {
         let frame = self.requests.message().await.expect("the client's stream is whole")?;
         Some(Request::from_proto(frame).expect("the client's frames are well formed"))
     }
 
     /// The client's next frame, a Mutate.
-    pub(super) async fn hear_mutate(&mut self) -> Mutate {
+    pub(crate) async fn hear_mutate(&mut self) -> Mutate {
         match self.hear().await {
             Some(Request::Mutate(mutate)) => mutate,
             other => panic!("not a mutate: {other:?}"),
@@ -56,43 +56,43 @@ impl Visit {
     }
 
     /// Sends a frame.
-    pub(super) fn say(&self, response: Response) {
+    pub(crate) fn say(&self, response: Response) {
         self.say_raw(response.into_proto());
     }
 
     /// Sends what our own types cannot express.
-    pub(super) fn say_raw(&self, frame: proto::SubscribeResponse) {
+    pub(crate) fn say_raw(&self, frame: proto::SubscribeResponse) {
         self.replies.try_send(Ok(frame)).expect("room for replies");
     }
 
     /// Sends `Started`.
-    pub(super) fn start(&self, seconds: u64) {
+    pub(crate) fn start(&self, seconds: u64) {
         self.say(Response::Started { keepalive: Some(Duration::from_secs(seconds)) });
     }
 
     /// Sends messages of the live flow.
-    pub(super) fn deliver(&self, messages: impl Into<Vec<Message>>) {
+    pub(crate) fn deliver(&self, messages: impl Into<Vec<Message>>) {
         self.say(Response::Delivery(DeliveryFrame { tag: Tag::Live, messages: messages.into() }));
     }
 
     /// Ends the stream with a status.
-    pub(super) fn fail(self, status: Status) {
+    pub(crate) fn fail(self, status: Status) {
         self.replies.try_send(Err(status)).expect("room for replies");
     }
 
     /// Waits until the client has cut the connection.
-    pub(super) async fn until_gone(mut self) {
+    pub(crate) async fn until_gone(mut self) {
         while let Ok(Some(_)) = self.requests.message().await {}
         self.replies.closed().await;
     }
 }
 
 /// One request to publish, in the hands of the test.
-pub(super) struct Letter {
+pub(crate) struct Letter {
     /// What is to be stored.
-    pub(super) drafts: Vec<Draft>,
+    pub(crate) drafts: Vec<Draft>,
     /// What the client will be told.
-    pub(super) answer: oneshot::Sender<Result<(), Status>>,
+    pub(crate) answer: oneshot::Sender<Result<(), Status>>,
 }
 
 /// One call of the older kind, in the hands of the test.
@@ -216,13 +216,13 @@ impl MlsApi for Service {
 }
 
 /// The scripted node with the world around it. Dropping it ends the node.
-pub(super) struct ScriptedNode {
+pub(crate) struct ScriptedNode {
     /// The client's surroundings.
-    pub(super) world: Arc<World>,
+    pub(crate) world: Arc<World>,
     /// What the client told.
-    pub(super) witness: Arc<Witness>,
+    pub(crate) witness: Arc<Witness>,
     /// Publish requests, as they come.
-    pub(super) letters: mpsc::UnboundedReceiver<Letter>,
+    pub(crate) letters: mpsc::UnboundedReceiver<Letter>,
     /// Calls of the older kind, as they come.
     pub(super) older: mpsc::UnboundedReceiver<OlderVisit<proto::GroupMessage>>,
     /// And those for welcomes.
@@ -236,12 +236,12 @@ pub(super) struct ScriptedNode {
 
 impl ScriptedNode {
     /// A node that does as it is told.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         ScriptedNode::refusing(None)
     }
 
     /// A node that answers every Subscribe call with that status.
-    pub(super) fn refusing(refusal: Option<Status>) -> Self {
+    pub(crate) fn refusing(refusal: Option<Status>) -> Self {
         let (pipes, incoming) = mpsc::unbounded_channel();
         let (visit, visits) = mpsc::unbounded_channel();
         let (letter, letters) = mpsc::unbounded_channel();
@@ -268,34 +268,34 @@ impl ScriptedNode {
     }
 
     /// From now on no Subscribe call is answered, not even by headers.
-    pub(super) fn mute(&self) {
+    pub(crate) fn mute(&self) {
         self.mute.store(true, Ordering::SeqCst);
     }
 
     /// The client's surroundings, as the client sees them.
-    pub(super) fn env(&self) -> Env {
+    pub(crate) fn env(&self) -> Env {
         self.world.clone()
     }
 
     /// The next Subscribe call.
-    pub(super) async fn visit(&mut self) -> Visit {
+    pub(crate) async fn visit(&mut self) -> Visit {
         self.visits.recv().await.expect("the node lives as long as the test")
     }
 
     /// The settings of a first attempt with a watchdog of 3 intervals.
-    pub(super) fn settings(&self) -> StreamSettings {
+    pub(crate) fn settings(&self) -> StreamSettings {
         StreamSettings { attempt: 1, watchdog: Some(3), advertised: None, quirk: None, observer: self.witness.clone() }
     }
 
     /// Opens a connection that begins with one empty Mutate.
-    pub(super) async fn open(&self, settings: StreamSettings) -> ClientConnection {
+    pub(crate) async fn open(&self, settings: StreamSettings) -> ClientConnection {
         let dialer = Dialer::new(self.env(), address(), None::<Http2Keepalive>, Duration::from_secs(10));
         let link = dialer.expect("a good address").dial().await.expect("the pipe is open");
         ClientConnection::open(link, vec![mutate(1)], settings)
     }
 
     /// Opens a connection, and takes the call and its first Mutate.
-    pub(super) async fn meet(&mut self, settings: StreamSettings) -> (ClientConnection, Visit) {
+    pub(crate) async fn meet(&mut self, settings: StreamSettings) -> (ClientConnection, Visit) {
         let connection = self.open(settings).await;
         let mut visit = self.visit().await;
         assert_eq!(visit.hear_mutate().await, mutate(1));
@@ -304,11 +304,11 @@ impl ScriptedNode {
 }
 
 /// A Mutate that changes nothing.
-pub(super) fn mutate(id: u64) -> Mutate {
+pub(crate) fn mutate(id: u64) -> Mutate {
     Mutate { id: MutateId(id), ..Mutate::default() }
 }
 
 /// A Ping of the node.
-pub(super) fn ping(nonce: u64) -> Response {
+pub(crate) fn ping(nonce: u64) -> Response {
     Response::Ping(Nonce(nonce))
 }

@@ -18,21 +18,21 @@ use crate::subject::xmtp::client::{ClientNotice, ClientObserver};
 const PIPE_BYTES: usize = 64 << 10;
 
 /// Surroundings whose every dial is a new pipe to the scripted node.
-pub(super) struct World {
+pub(crate) struct World {
     pipes: mpsc::UnboundedSender<DuplexStream>,
     /// What `inbox.redb` is.
-    pub(super) disk: FakeDisk,
+    pub(crate) disk: FakeDisk,
     /// How often somebody dialed.
-    pub(super) dials: AtomicU64,
+    pub(crate) dials: AtomicU64,
     /// Dials are refused.
-    pub(super) refuses: AtomicBool,
+    pub(crate) refuses: AtomicBool,
     /// Dials are never answered.
-    pub(super) swallows: AtomicBool,
+    pub(crate) swallows: AtomicBool,
 }
 
 impl World {
     /// A world whose dials arrive at `pipes`.
-    pub(super) fn new(pipes: mpsc::UnboundedSender<DuplexStream>) -> Arc<Self> {
+    pub(crate) fn new(pipes: mpsc::UnboundedSender<DuplexStream>) -> Arc<Self> {
         Arc::new(World {
             pipes,
             disk: FakeDisk::default(),
@@ -77,16 +77,16 @@ impl Surroundings for World {
 
 /// Remembers what it was told, and when.
 #[derive(Default)]
-pub(super) struct Witness(Mutex<Vec<(Instant, ClientNotice)>>);
+pub(crate) struct Witness(Mutex<Vec<(Instant, ClientNotice)>>);
 
 impl Witness {
     /// Everything so far.
-    pub(super) fn notices(&self) -> Vec<(Instant, ClientNotice)> {
+    pub(crate) fn notices(&self) -> Vec<(Instant, ClientNotice)> {
         self.0.lock().expect("no test panics with a lock in hand").clone()
     }
 
     /// When a notice of some kind was given, for the first time.
-    pub(super) fn when(&self, kind: impl Fn(&ClientNotice) -> bool) -> Option<Instant> {
+    pub(crate) fn when(&self, kind: impl Fn(&ClientNotice) -> bool) -> Option<Instant> {
         self.notices().into_iter().find(|(_, notice)| kind(notice)).map(|(at, _)| at)
     }
 }

@@ -1,0 +1,38 @@
+//! What a gateway is told before it starts.
+//!
+//! Refuses to know its leases: those come and go while it runs.
+
+use std::time::Duration;
+
+use crate::env::{Address, TcpOptions};
+use crate::subject::xmtp::client::{BackoffConfig, ClientConfig, Http2Keepalive};
+use crate::subject::xmtp::gateway::GatewayQuirk;
+
+/// Everything that a gateway is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// Where to dial: the node, or the proxy in front of it.
+    pub node: Address,
+    /// N of C2: after so many silent intervals the stream is dead. None: no watchdog.
+    pub watchdog: Option<u32>,
+    /// Pings of HTTP/2 itself, while idle too.
+    pub http2_keepalive: Option<Http2Keepalive>,
+    /// What TCP does about a silent next hop.
+    pub tcp: TcpOptions,
+    /// How long dialing may take, the HTTP/2 handshake included.
+    pub connect_timeout: Duration,
+    /// How long to wait between attempts.
+    pub backoff: BackoffConfig,
+    /// A planted bug.
+    pub quirk: Option<GatewayQuirk>,
+}
+
+impl GatewayConfig {
+    /// Shares one stream to `node`, with a client's default of everything else.
+    #[must_use]
+    pub fn new(node: Address) -> Self {
+        let ClientConfig { node, watchdog, http2_keepalive, tcp, connect_timeout, backoff, .. } =
+            ClientConfig::new(node, Vec::new());
+        GatewayConfig { node, watchdog, http2_keepalive, tcp, connect_timeout, backoff, quirk: None }
+    }
+}

@@ -1,0 +1,22 @@
+//! The bugs that can be planted in the gateway.
+//!
+//! Refuses to know how a bug is done: each lives in a line or two at its place, under its name here.
+
+use crate::subject::xmtp::quirk::quirks;
+
+quirks! {
+    /// A bug that can be planted in the gateway.
+    GatewayQuirk of "gateway" {
+        /// A sibling that asks for older messages of a topic takes the others back with it: they get them twice
+        /// (against S2).
+        SiblingRewinds = "sibling-rewinds",
+        /// A new connection forgets what each lease has: it gets everything from its first cursor again (against C3).
+        FlapRedelivers = "flap-redelivers",
+        /// A lease takes live messages of a topic before the wave that brings the older ones: those are lost (against
+        /// S4).
+        LiveBeforeWave = "live-before-wave",
+        /// A lease that asks for older messages of a topic joins its siblings where they are, and nobody asks the node for
+        /// what is older (against S5).
+        ForgetsLowerReAdd = "forgets-lower-re-add",
+    }
+}

@@ -1,0 +1,174 @@
+//! The gateway's handle, and its task: one connection after the other, for as long as there are leases.
+//!
+//! Refuses to know which lease gets what (the ledger does) and how frames travel (the connection actor does). No lease
+//! hears of what happens here.
+//!
+//! ```text
+//!   idle --a lease--> dialing --link--> following --the stream's end--> backing off --delay--> dialing
+//!                        |                                                  ^   |
+//!                        +--------------------- failed ---------------------+   +--no topic is leased--> idle
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::env::{Dice, Env};
+use crate::subject::xmtp::client::{
+    BadNode, Cause, ClientBackoff, ClientConnection, ClientEnding, ClientEvent, ClientLink, ClientNotice,
+    ClientObserver, Dialer, StreamSettings, TrySubmitError,
+};
+use crate::subject::xmtp::gateway::desk::LeaseDesk;
+use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseRequest, lease};
+use crate::subject::xmtp::gateway::{GatewayConfig, Lease, LeaseError, LeaseId};
+use crate::subject::xmtp::wire::Add;
+
+/// How many requests of leases may wait to be booked: as many as commands may wait for a connection.
+const REQUESTS_MAX: usize = 64;
+/// How many events are taken of the connection before leases are looked at again: a quarter of what its channel holds.
+const BATCH_EVENTS_MAX: usize = 256;
+
+/// Many leases on one stream. Dropping it ends the stream, and every lease.
+#[derive(Debug)]
+pub struct Gateway {
+    requests: mpsc::Sender<LeaseRequest>,
+    bell: Arc<LeaseBell>,
+    leases: AtomicU64,
+    task: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// A gateway in these surroundings. It dials as soon as there is a lease, and never gives up.
+    ///
+    /// # Errors
+    /// The address is malformed.
+    pub fn connect(env: &Env, config: GatewayConfig, observer: Arc<dyn ClientObserver>) -> Result<Self, BadNode> {
+        let GatewayConfig { node, watchdog, http2_keepalive, tcp, connect_timeout, backoff, quirk } = config;
+        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.with_tcp(tcp);
+        let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+        let bell = Arc::<LeaseBell>::default();
+        let task = GatewayTask {
+            dialer,
+            backoff: ClientBackoff::new(backoff, None),
+            dice: env.dice(),
+            settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk: None, observer },
+            desk: LeaseDesk::new(requested, Arc::clone(&bell), quirk),
+        };
+        let task = tokio::spawn(task.run());
+        Ok(Gateway { requests, bell, leases: AtomicU64::new(0), task })
+    }
+
+    /// Leases these topics, each from its cursor. Of two cursors for one topic the lower counts.
+    ///
+    /// # Errors
+    /// [`LeaseError::GatewayEnded`].
+    pub async fn lease(&self, adds: Vec<Add>) -> Result<Lease, LeaseError> {
+        let id = LeaseId(self.leases.fetch_add(1, Ordering::Relaxed) + 1);
+        let (outlet, lease) = lease(id, self.requests.clone(), Arc::clone(&self.bell));
+        let joined = self.requests.send(LeaseRequest::Join { outlet, adds }).await;
+        joined.map_err(|_| LeaseError::GatewayEnded { lease: id })?;
+        Ok(lease)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct GatewayTask {
+    dialer: Dialer,
+    backoff: ClientBackoff,
+    dice: Dice,
+    settings: StreamSettings,
+    desk: LeaseDesk,
+}
+
+/// What the task woke up for.
+enum GatewayTurn {
+    /// A lease came, changed or went.
+    Booked,
+    /// Frames arrived; none at the stream's end.
+    Heard(Vec<ClientEvent>),
+}
+
+impl GatewayTask {
+    async fn run(mut self) {
+        loop {
+            while self.desk.is_idle() {
+                self.desk.change().await;
+            }
+            let ClientEnding { cause, uptime } = self.attempt().await;
+            if let Cause::Rejected(why) = &cause {
+                self.desk.reject(why);
+            }
+            self.desk.disconnect();
+            self.back_off(uptime).await;
+        }
+    }
+
+    fn notice(&self, notice: ClientNotice) {
+        self.settings.observer.notice(notice);
+    }
+
+    /// One attempt, from its beginning to its end.
+    async fn attempt(&mut self) -> ClientEnding {
+        self.settings.attempt += 1;
+        let attempt = self.settings.attempt;
+        self.notice(ClientNotice::Dialing { attempt });
+        let ending = match self.desk.change_until(self.dialer.dial()).await {
+            Ok(link) => self.follow(link).await,
+            Err(error) => ClientEnding { cause: Cause::DialFailed(error.to_string()), uptime: Duration::ZERO },
+        };
+        tracing::info!(attempt, cause = %ending.cause, uptime = ?ending.uptime, "the gateway's stream ended");
+        self.notice(ClientNotice::Ended { attempt, cause: ending.cause.clone() });
+        ending
+    }
+
+    /// Serves the leases on one stream, until its end.
+    async fn follow(&mut self, link: ClientLink) -> ClientEnding {
+        let initial = std::iter::from_fn(|| self.desk.take_mutate()).collect();
+        let mut connection = ClientConnection::open(link, initial, self.settings.clone());
+        loop {
+            // Leases first: they are the application's own doing, and few at a time.
+            let turn = tokio::select! {
+                biased;
+                () = self.desk.change() => GatewayTurn::Booked,
+                events = connection.next_batch(BATCH_EVENTS_MAX) => GatewayTurn::Heard(events),
+            };
+            match turn {
+                GatewayTurn::Booked => {}
+                GatewayTurn::Heard(events) if events.is_empty() => return connection.ending().await,
+                GatewayTurn::Heard(events) => events.into_iter().for_each(|event| self.hear(event)),
+            }
+            self.ask(&connection);
+        }
+    }
+
+    fn hear(&mut self, event: ClientEvent) {
+        if let ClientEvent::Started { keepalive } = event {
+            self.settings.advertised = keepalive;
+        }
+        self.desk.take(event);
+    }
+
+    /// Sends what is to be changed on the wire.
+    fn ask(&mut self, connection: &ClientConnection) {
+        while let Some(mutate) = self.desk.take_mutate() {
+            // On a closed stream it is lost, and its end is about to be heard.
+            let submitted = connection.try_mutate(mutate);
+            assert_ne!(submitted, Err(TrySubmitError::Full), "fewer Mutates are in flight than commands may wait");
+        }
+    }
+
+    async fn back_off(&mut self, uptime: Duration) {
+        let delay = self.backoff.next_delay(uptime, &mut self.dice);
+        self.notice(ClientNotice::BackingOff { attempt: self.settings.attempt, delay });
+        self.desk.change_until(sleep(delay)).await;
+    }
+}
