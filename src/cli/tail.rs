@@ -108,7 +108,8 @@ impl ClientObserver for TailPrinter {
             | ClientNotice::InboxOpened { .. }
             | ClientNotice::Opened { .. }
             | ClientNotice::Heard { .. }
-            | ClientNotice::WatchdogPinged { .. } => {}
+            | ClientNotice::WatchdogPinged { .. }
+            | ClientNotice::LetGo { .. } => {}
         }
     }
 }

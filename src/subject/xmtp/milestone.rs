@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::channel::{Channel, MessageId};
 use crate::checker::Milestone;
 use crate::checker::milestone::{
-    BACKED_OFF, CLIENT_RESTARTED, DeadWindows, KEEPALIVE_ANSWERED_WHILE_DEAD, NODE_REAPED_A_STREAM, NODE_RESTARTED,
-    PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER, any,
+    BACKED_OFF, CLIENT_RESTARTED, CONSUMER_BEHIND, DeadWindows, KEEPALIVE_ANSWERED_WHILE_DEAD, NODE_REAPED_A_STREAM,
+    NODE_RESTARTED, PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER, any,
 };
 use crate::fault::Way;
 use crate::history::{Event, Fate, History};
@@ -31,6 +31,7 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &LIVE_DELIVERY,
     &WAVE_DELIVERY,
     &SLOW_CONSUMER,
+    &CONSUMER_BEHIND,
     &WAVES_TAKE_TURNS,
     &TOPIC_LEFT_ITS_WAVE,
     &BOUNDED_CATCH_UP,

@@ -30,5 +30,9 @@ quirks! {
         CursorFirst = "cursor-first",
         /// Where its inbox does not open, the client tries again at once, for ever, and waits for nothing.
         SpinsWithoutInbox = "spins-without-inbox",
+        /// A client whose application is behind stops reading for as long as that takes, and answers no Ping (against C1).
+        StandsStill = "stands-still",
+        /// A client whose application is behind drops what it has no room for (against C3).
+        DropsWithoutRoom = "drops-without-room",
     }
 }
