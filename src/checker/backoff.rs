@@ -2,7 +2,7 @@
 //!
 //! Refuses to know the client's dice, and its clock: how long a stream was up is read from what was seen of it. Where
 //! that leaves open whether the stream was stable, both counts of failures are lawful and the wait tells nothing
-//! about chance.
+//! about chance. A stream that brought more than the application took was no failure.
 //!
 //! ```text
 //!              BackingOff: one failure more, or the first after a stable stream
@@ -109,6 +109,9 @@ struct DialingClient {
     started: Option<Duration>,
     heard: Duration,
     ended: Option<Duration>,
+    /// Whether it brought something, and more than the application took.
+    delivered: bool,
+    behind: bool,
     /// It must not dial before then; and the record of its wait.
     waits: Option<(Duration, usize)>,
     /// What it did last, and since when it has done nothing else.
@@ -206,9 +209,11 @@ impl<'h> WaitBook<'h> {
             Event::Beat { beat: Beat::Heard { .. }, .. } => {
                 self.clients.entry(&record.host).or_default().heard = record.until;
             }
+            Event::Delivered { .. } => self.clients.entry(&record.host).or_default().delivered = true,
             Event::Ended { attempt, cause, .. } => {
                 let client = self.clients.entry(&record.host).or_default();
                 client.ended = Some(record.at);
+                client.behind = *cause == EndCause::ConsumerBehind && client.delivered;
                 // Where something is denied, who asked for it need not ask again.
                 let final_word = *cause == EndCause::Refused && self.denies;
                 client.idle = (!final_word).then_some((Idle::Ended(*attempt), record.at, index));
@@ -227,7 +232,7 @@ impl<'h> WaitBook<'h> {
         self.dials += 1;
         let client = self.clients.entry(&record.host).or_default();
         let ended = client.ended.take();
-        client.started = None;
+        (client.started, client.delivered, client.behind) = (None, false, false);
         client.idle = None;
         let Some((until, waited)) = client.waits.take() else {
             let lacks = match ended {
@@ -348,6 +353,10 @@ impl<'h> WaitBook<'h> {
 
 /// How many failures in a row the wait follows that `record` begins.
 fn count(client: &DialingClient, excuses: &Excuses<'_>, record: &Record) -> Failures {
+    // That was no failure, however short it was.
+    if client.behind {
+        return Failures::FIRST;
+    }
     let grown = client.failures.grow();
     let Some(started) = client.started else { return grown };
     let ended = client.ended.unwrap_or(record.at);
@@ -367,7 +376,8 @@ fn told(failures: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, Script, suspend};
+    use crate::channel::Channel;
+    use crate::checker::script::{CLIENT, Script, alpha, suspend};
     use crate::subject::xmtp::checker::BACKOFF;
 
     fn waits(script: Script, host: &str, attempt: u64, millis: u64) -> Script {
@@ -457,6 +467,21 @@ mod tests {
         let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(101.0);
         let script = script.fault_begins(1, suspend(CLIENT)).at(200.0).fault_ends(1).heard(3).ended(3);
         over(waits(script, CLIENT, 3, 400)).acquitted_by(&BACKOFF);
+    }
+
+    #[test]
+    fn a_stream_that_brought_more_than_was_taken_was_no_failure_and_one_that_says_so_in_vain_was() {
+        let behind = |brought: &[(Channel, u64)]| {
+            let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3);
+            let script = if brought.is_empty() { script } else { script.committed(3, brought) };
+            let (cause, words) = (EndCause::ConsumerBehind, "behind".into());
+            script.at(101.0).event(CLIENT, Event::Ended { attempt: 3, cause, words })
+        };
+        waits(behind(&[(alpha(), 1)]), CLIENT, 3, 100).acquitted_by(&BACKOFF);
+        let evidence = waits(behind(&[(alpha(), 1)]), CLIENT, 3, 101).condemned_by(&BACKOFF);
+        assert!(evidence.what.contains("after 1 failure in a row"), "{}", evidence.what);
+        let failed = waits(behind(&[]), CLIENT, 3, 401).condemned_by(&BACKOFF);
+        assert!(failed.what.contains("after 3 failures in a row"), "{}", failed.what);
     }
 
     #[test]

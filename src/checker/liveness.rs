@@ -130,7 +130,8 @@ impl<'h> Watch<'h> {
         match &record.event {
             Event::Opened { attempt, .. } => self.open(index, record, *attempt),
             Event::Started { attempt } => self.start(index, record, *attempt),
-            Event::Ended { .. } => {
+            // What a client still hands on of a stream that it has let go of is no stream.
+            Event::Ended { .. } | Event::LetGo { .. } => {
                 self.suspicion.leave(&record.host);
                 self.end(index, record);
             }
@@ -341,6 +342,7 @@ mod tests {
     use crate::fault::Fault;
     use crate::fault::Kind;
     use crate::fault::kinds::ProcessKill;
+    use crate::history::EndCause;
     use crate::subject::xmtp::checker::LIVENESS;
     use crate::subject::xmtp::frame::XmtpFrame;
     use crate::subject::xmtp::wire::MutateId;
@@ -379,6 +381,14 @@ mod tests {
     fn a_dead_stream_given_up_in_time_is_acquitted() {
         let script = tripped(beaten(running(), 1, 4).at(180.1)).ended(1);
         assert!(script.acquitted_by(&LIVENESS).contains("given up by a watchdog: 1"));
+    }
+
+    #[test]
+    fn what_is_still_handed_on_of_a_stream_that_was_let_go_of_is_no_stream() {
+        let held = |script: Script| script.at(700.0).ended(1);
+        let let_go = Event::LetGo { attempt: 1, cause: EndCause::ConsumerBehind };
+        held(beaten(running(), 1, 4).event(CLIENT, let_go)).acquitted_by(&LIVENESS);
+        held(beaten(running(), 1, 4)).condemned_by(&LIVENESS);
     }
 
     #[test]

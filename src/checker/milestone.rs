@@ -10,7 +10,7 @@ use crate::cast::HostName;
 use crate::channel::{Channel, Position};
 use crate::checker::judge::terms;
 use crate::fault::{Clause, Fault};
-use crate::history::{Beat, CloseReason, Event, Fate, History, Record, Terms};
+use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, Terms};
 
 /// The role of proxies, in any subject.
 const PROXY: &str = "proxy";
@@ -30,7 +30,7 @@ pub struct Milestone {
 pub const RECONNECT_BY_WATCHDOG: Milestone = Milestone {
     name: "reconnect-by-watchdog",
     sentence: "A client whose watchdog tripped had a stream again later.",
-    happened: reconnected,
+    happened: |history| reconnected(history, |event| matches!(event, Event::WatchdogTripped { .. })),
 };
 /// The proxy answered HTTP/2 PING of a client whose streams it kept silent.
 pub const KEEPALIVE_ANSWERED_WHILE_DEAD: Milestone = Milestone {
@@ -73,6 +73,14 @@ pub const BACKED_OFF: Milestone = Milestone {
     name: "backed-off",
     sentence: "A client waited before it dialed again.",
     happened: |history| any(history, |event| matches!(event, Event::BackingOff { .. })),
+};
+/// A client whose application was behind gave its stream up, and had one again later.
+pub const CONSUMER_BEHIND: Milestone = Milestone {
+    name: "consumer-behind",
+    sentence: "A client whose application was behind gave its stream up, and had one again later.",
+    happened: |history| {
+        reconnected(history, |event| matches!(event, Event::LetGo { cause: EndCause::ConsumerBehind, .. }))
+    },
 };
 /// A server closed a stream because its consumer was too slow.
 pub const SLOW_CONSUMER: Milestone = Milestone {
@@ -121,16 +129,14 @@ fn closed(history: &History, why: &CloseReason) -> bool {
     any(history, |event| matches!(event, Event::StreamClosed { reason, .. } if reason == why))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
-fn reconnected(history: &History) -> bool {
-    let mut tripped = BTreeSet::new();
-    history.records().iter().any(|record| match &record.event {
-        Event::WatchdogTripped { .. } => {
-            tripped.insert(&*record.host);
-            false
+/// Whether somebody lost a stream in that way, and had one again later.
+fn reconnected(history: &History, lost: impl Fn(&Event) -> bool) -> bool {
+    let mut losers = BTreeSet::new();
+    history.records().iter().any(|record| {
+        if lost(&record.event) {
+            losers.insert(&*record.host);
         }
-        Event::Started { .. } => tripped.contains(&*record.host),
-        _ => false,
+        matches!(record.event, Event::Started { .. }) && losers.contains(&*record.host)
     })
 }
 

@@ -158,13 +158,14 @@ impl<'h> UpkeepBook<'h> {
         Err(Box::new(Evidence::new(index, record, self.laws.keep, what).with([began])))
     }
 
-    /// Whether a client may have lost its stream by what it asked for: what nobody may follow, or more than a lowered
-    /// bound grants.
+    /// Whether a client may lose its stream: by what nobody may follow, at a lowered bound, or to a slow application.
     fn is_due(&self, cause: EndCause) -> bool {
         let bounded = self.terms.bounds == Bounds::Lowered;
         match cause {
             EndCause::Refused => bounded || !self.terms.denied.is_empty(),
             EndCause::StreamFailed => bounded,
+            // An application that takes its time is behind sooner or later; another never is.
+            EndCause::ConsumerBehind => !self.terms.consume.is_zero(),
             EndCause::DialFailed
             | EndCause::Watchdog
             | EndCause::StoreFailed

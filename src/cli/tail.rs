@@ -221,7 +221,8 @@ impl ClientObserver for TailPrinter {
             ClientNotice::Dialing { .. }
             | ClientNotice::Opened { .. }
             | ClientNotice::Heard { .. }
-            | ClientNotice::WatchdogPinged { .. } => {}
+            | ClientNotice::WatchdogPinged { .. }
+            | ClientNotice::LetGo { .. } => {}
         }
     }
 }

@@ -99,6 +99,8 @@ pub enum EndCause {
     Finished,
     /// The client left a fallback, to try again what it had fallen back from.
     FallbackOver,
+    /// The client's own application took so little that the client gave the stream up.
+    ConsumerBehind,
 }
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
@@ -382,5 +384,12 @@ pub enum Event {
         found: Examined,
         /// In words.
         words: Words,
+    },
+    /// A client has no stream any more, and its application has yet to take what had arrived (host: the client).
+    LetGo {
+        /// The attempt; its end is told after that.
+        attempt: u64,
+        /// Why.
+        cause: EndCause,
     },
 }

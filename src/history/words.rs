@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::channel::Position;
 use crate::fault::Way;
 use crate::grammar::Readable;
-use crate::history::{Beat, CloseReason, Event, Examined, Fate};
+use crate::history::{Beat, CloseReason, EndCause, Event, Examined, Fate};
 
 /// So many topics or messages are named before the rest is counted: a line stays a line.
 const NAMED: usize = 4;
@@ -68,6 +68,12 @@ fn describe(event: &Event) -> String {
                 "commits {}",
                 some(messages.iter().map(|(channel, id, _)| format!("{channel} {id}")), messages.len())
             )
+        }
+        Event::LetGo { attempt, cause: EndCause::ConsumerBehind } => {
+            format!("lets go of its stream, attempt {attempt}: its application is behind")
+        }
+        Event::LetGo { attempt, .. } => {
+            format!("lets go of its stream, attempt {attempt}, and hands on what had arrived")
         }
         Event::Ended { attempt, words, .. } => format!("attempt {attempt} ends: {words}"),
         Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),

@@ -7,7 +7,7 @@ use crate::channel::Position;
 use crate::fault::{Clause, Fault};
 use crate::grammar::Readable;
 use crate::grammar::quantity::count;
-use crate::history::{Beat, CloseReason, Event, HostName, Record, Words, positions};
+use crate::history::{Beat, CloseReason, EndCause, Event, HostName, Record, Words, positions};
 use crate::subject::SubjectTeller;
 use crate::trial::Outcome;
 
@@ -150,6 +150,9 @@ impl<'a> StoryTeller<'a> {
                 self.say(record.at, format!("{}: begins again", record.host));
             }
             Event::WatchdogTripped { attempt, silent_for } => self.trip(record, *attempt, *silent_for),
+            Event::LetGo { cause: EndCause::ConsumerBehind, .. } if self.follows(&record.host) => {
+                self.say(record.at, format!("{}: gives its stream up, its application is behind", record.host));
+            }
             Event::Ended { attempt, words, .. } => self.end_attempt(record, *attempt, words),
             Event::Opened { resume, .. } => self.recovery(record).resumes = positions(resume),
             Event::Started { .. } => self.welcome(record),

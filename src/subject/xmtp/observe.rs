@@ -36,6 +36,7 @@ impl ClientObserver for ClientHistory {
                 let messages = messages.iter().map(|(topic, id, data)| (self.channels.of(topic), *id, key_of(data)));
                 Event::Delivered { attempt, messages: messages.collect() }
             }
+            ClientNotice::LetGo { attempt, cause } => Event::LetGo { attempt, cause: end_cause(&cause) },
             ClientNotice::Ended { attempt, cause } => {
                 Event::Ended { attempt, words: cause.to_string().into(), cause: end_cause(&cause) }
             }
@@ -56,6 +57,7 @@ fn end_cause(cause: &Cause) -> EndCause {
         Cause::StreamEnded => EndCause::StreamEnded,
         Cause::Finished => EndCause::Finished,
         Cause::FallbackOver => EndCause::FallbackOver,
+        Cause::ConsumerBehind => EndCause::ConsumerBehind,
     }
 }
 

@@ -109,7 +109,7 @@ impl<'h> HeartbeatBook<'h> {
                 self.streams.insert(*stream, HeardStream { host: &record.host, opened, last: None, unanswered: None });
             }
             Event::TapClosed { stream } => return self.end(index, record, |(at, _)| at == stream),
-            Event::Ended { .. } => {
+            Event::Ended { .. } | Event::LetGo { .. } => {
                 self.bereft = true;
                 return self.end(index, record, |(_, held)| *held.host == *record.host);
             }

@@ -2,19 +2,26 @@
 //!
 //! Refuses to know what the topics and messages mean, and whether there will be another stream. It never
 //! waits for a receiver: what has no room goes to a bounded backlog, and past the bound, towards the node,
-//! the stream has failed; towards the application, it stops reading.
+//! the stream has failed; towards the application, it stops reading, and soon gives the stream up.
 //!
 //! ```text
 //!                    backlog of frames past its bound ------------------+
 //!                    N silent intervals --------------------------------+
+//!                    standing still for a tenth of an interval ---------+
 //!                    the node's status or end --------------------------+
 //!                                                                       |
-//!   opening --headers--> reading <-- room / events full --> not reading |
-//!      |                   |                                   |        v
+//!   opening --headers--> reading <-- room / events full --> standing    |
+//!      |                   |                                 still      v
 //!      +------ Finish -----+-- flushing --flushed, or 1 s--> half-closed --the node's end--> draining --> gone
 //! ```
 //! Draining: the request half, the commands and the probes are dropped at once; what had arrived is delivered.
+//!
+//! Pings travel behind the messages, in the same window of HTTP/2: who stops reading cannot answer them, and is reaped
+//! (S6). So whoever is behind for longer than a moment lets go of the stream on purpose, and the node keeps what is
+//! missing until the next one. A half-closed stream is not pinged (S11), and waits for its application as long as it
+//! takes.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +36,7 @@ use crate::subject::xmtp::client::channel::request;
 use crate::subject::xmtp::client::probe::Probes;
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};
-use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, silence};
+use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, INTERVAL_MIN, Watchdog, silence};
 use crate::subject::xmtp::client::{Cause, ClientFrame, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
 use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
 use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
@@ -39,8 +46,11 @@ const WIRE_MAX: usize = 64;
 /// How many frames may wait behind a full wire before the stream has failed (libxmtp PR 3772).
 const BACKLOG_MAX: usize = 128;
 /// How many events may wait behind a full event channel while the actor goes on reading, so that it can go
-/// on answering Pings: as many again as the channel holds. Past it, the node feels the backpressure.
+/// on answering Pings: as many again as the channel holds. Past it, it stands still until they have all moved on.
 const PARKED_MAX: usize = 1_024;
+/// It stands still for this part of an interval at most: a Pong may be due within the interval (S6), and the Ping may
+/// wait behind more than one standstill.
+const STANDSTILL_SHARE: u32 = 10;
 /// How long a `finish` may flush the backlog (libxmtp PR 3772).
 const FINISH_FLUSH_MAX: Duration = Duration::from_secs(1);
 /// The nonce of the watchdog's own Pings: probes count from 1 and never get there.
@@ -87,7 +97,8 @@ pub(crate) struct Actor {
     ordering: bool,
     events: BackloggedSender<ClientEvent>,
     taken: Arc<Notify>,
-    reading: bool,
+    /// Nothing is read; the time is when that has lasted too long.
+    standing_until: Option<Instant>,
     watchdog: Option<Watchdog>,
     probes: Probes,
     interval: Duration,
@@ -119,7 +130,7 @@ impl Actor {
             ordering: true,
             events: BackloggedSender::new(events, PARKED_MAX),
             taken: Arc::default(),
-            reading: true,
+            standing_until: None,
             probes: Probes::default(),
             interval: DEFAULT_INTERVAL,
             alarm: Box::pin(sleep_until(now)),
@@ -138,14 +149,18 @@ impl Actor {
 
     /// Lives until the stream's end, delivers what had arrived, and tells how the stream ended.
     pub(crate) async fn run(mut self, initial: Vec<Mutate>) -> ClientEnding {
-        let cause = match self.submit(initial) {
+        let lived = match self.submit(initial) {
             Ok(()) => self.live().await,
-            Err(cause) => cause,
+            Err(cause) => Err(cause),
         };
+        let Err(cause) = lived;
         let end = if cause == Cause::Watchdog { self.heard_at } else { Instant::now() };
         let uptime = self.started_at.map_or(Duration::ZERO, |start| end.saturating_duration_since(start));
-        let Actor { mut events, inbound, wire, commands, probes, transport, .. } = self;
+        let Actor { mut events, inbound, wire, commands, probes, transport, settings, .. } = self;
         drop((inbound, wire, commands, probes, transport));
+        if !events.is_drained() {
+            settings.observer.notice(ClientNotice::LetGo { attempt: settings.attempt, cause: cause.clone() });
+        }
         while events.is_backlogged() {
             events.flush().await;
         }
@@ -156,7 +171,8 @@ impl Actor {
         initial.into_iter().try_for_each(|mutate| self.send(Request::Mutate(mutate)))
     }
 
-    async fn live(&mut self) -> Cause {
+    /// Ends by a cause only.
+    async fn live(&mut self) -> Result<Infallible, Cause> {
         let counts_consumer = self.settings.quirk == Some(ClientQuirk::WatchdogCountsConsumer);
         loop {
             // Frames may be ready without end; this lets the application and hyper have their turns.
@@ -167,7 +183,7 @@ impl Actor {
                 self.commands.close(); // nothing may be queued into a dead stream
             }
             self.half_close(now);
-            self.read_or_stand_still(now);
+            self.read_or_stand_still(now)?;
             let alarmed = self.set_alarm();
             // The bounded work first, so that no flood of frames starves it; the alarm last, so that what
             // has arrived counts before silence does.
@@ -177,12 +193,10 @@ impl Actor {
                 () = self.wire.flush(), if !self.wire.is_closed() => ActorTurn::Flushed,
                 () = self.taken.notified(), if counts_consumer => ActorTurn::Taken,
                 command = self.commands.recv(), if self.ordering => ActorTurn::Ordered(command),
-                heard = self.inbound.next(), if self.reading => ActorTurn::Heard(heard),
+                heard = self.inbound.next(), if self.standing_until.is_none() => ActorTurn::Heard(heard),
                 () = &mut self.alarm, if alarmed => ActorTurn::Rang,
             };
-            if let Err(cause) = self.take(turn) {
-                return cause;
-            }
+            self.take(turn)?;
         }
     }
 
@@ -260,7 +274,9 @@ impl Actor {
             Response::TopicsLive(topics) => ClientEvent::TopicsLive(topics),
             Response::CatchupComplete(id) => ClientEvent::CatchupComplete(id),
         };
-        self.events.push(event).expect("the actor reads only while there is room");
+        let pushed = self.events.push(event);
+        let drops = self.settings.quirk == Some(ClientQuirk::DropsWithoutRoom);
+        assert!(pushed.is_ok() || drops, "the actor reads only while there is room");
         Ok(())
     }
 
@@ -313,29 +329,51 @@ impl Actor {
         self.watchdog = None;
     }
 
-    fn read_or_stand_still(&mut self, now: Instant) {
-        let reading = !self.events.is_full();
-        if reading == self.reading {
-            return;
+    /// Reads as long as there is room. Once there is none, nothing is read before all that is parked has moved on: a
+    /// place at a time would hold the link at the application's pace, and a Ping back for a whole window.
+    fn read_or_stand_still(&mut self, now: Instant) -> Result<(), Cause> {
+        if self.standing_until.is_none() {
+            if self.events.is_full() && self.settings.quirk != Some(ClientQuirk::DropsWithoutRoom) {
+                self.stand_still(now);
+            }
+        } else if !self.events.is_backlogged() {
+            self.read_again(now);
+        } else if self.gives_up_at().is_some_and(|until| until <= now) {
+            return Err(Cause::ConsumerBehind);
         }
-        self.reading = reading;
-        if reading {
-            self.probes.resume(now);
-        } else {
-            self.probes.stop();
+        Ok(())
+    }
+
+    fn stand_still(&mut self, now: Instant) {
+        // No interval that a node may advertise makes it longer than the default, or nothing.
+        let patience = self.interval.clamp(INTERVAL_MIN, DEFAULT_INTERVAL) / STANDSTILL_SHARE;
+        self.standing_until = Some(now + patience);
+        self.probes.stop();
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.stop();
         }
-        match &mut self.watchdog {
-            Some(watchdog) if reading => watchdog.resume(now),
-            Some(watchdog) => watchdog.stop(),
-            None => {}
+    }
+
+    fn read_again(&mut self, now: Instant) {
+        self.standing_until = None;
+        self.probes.resume(now);
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.resume(now);
         }
+    }
+
+    /// When the standstill has lasted too long; never on a stream that is being finished.
+    fn gives_up_at(&self) -> Option<Instant> {
+        let stays = self.finishing || self.settings.quirk == Some(ClientQuirk::StandsStill);
+        self.standing_until.filter(|_| !stays)
     }
 
     /// Whether the alarm is set. It may ring too early, never too late: a frame moves the watchdog's deadline,
     /// and a timer that is set anew for every frame costs more than one that rings once an interval for nothing.
     fn set_alarm(&mut self) -> bool {
         let watchdog = self.watchdog.as_ref().and_then(Watchdog::due);
-        let Some(due) = [watchdog, self.probes.due(), self.flush_until].into_iter().flatten().min() else {
+        let deadlines = [watchdog, self.probes.due(), self.flush_until, self.gives_up_at()];
+        let Some(due) = deadlines.into_iter().flatten().min() else {
             return false;
         };
         if due < self.alarm.deadline() || self.alarm.is_elapsed() {

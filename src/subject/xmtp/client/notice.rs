@@ -70,6 +70,13 @@ pub enum ClientNotice {
         /// Topic, id and data of each, in order.
         messages: Vec<(Topic, MessageId, Bytes)>,
     },
+    /// The stream has ended, and the application has yet to take what had arrived: `Ended` comes after that.
+    LetGo {
+        /// The attempt.
+        attempt: u64,
+        /// Why.
+        cause: Cause,
+    },
     /// The attempt ended: exactly once per `Dialing`, unless the process ended first.
     Ended {
         /// The attempt.
@@ -139,6 +146,8 @@ pub enum Cause {
     Watchdog,
     /// The inbox failed.
     Inbox(String),
+    /// The application took so little that the stream could not be read on.
+    ConsumerBehind,
     /// The backlog of unsent frames went past its bound.
     BacklogFull,
     /// The stream failed with a status.
@@ -183,6 +192,7 @@ impl fmt::Display for Cause {
             Cause::Unimplemented(why) => write!(formatter, "unimplemented: {why}"),
             Cause::Watchdog => formatter.write_str("watchdog"),
             Cause::Inbox(why) => write!(formatter, "inbox: {why}"),
+            Cause::ConsumerBehind => formatter.write_str("the application is behind"),
             Cause::BacklogFull => formatter.write_str("backlog full"),
             Cause::StreamFailed(why) => write!(formatter, "stream failed: {why}"),
             Cause::StreamEnded => formatter.write_str("stream ended"),

@@ -40,5 +40,9 @@ quirks! {
         OpensTwice = "opens-twice",
         /// What has arrived is processed when the next thing arrives (against C3).
         ProcessesLate = "processes-late",
+        /// A client whose application is behind stops reading for as long as that takes, and answers no Ping (against C1).
+        StandsStill = "stands-still",
+        /// A client whose application is behind drops what it has no room for (against C3).
+        DropsWithoutRoom = "drops-without-room",
     }
 }

@@ -80,6 +80,8 @@ pub async fn subscribe<A: Application>(
         if let Cause::Rejected(why) = cause {
             return Err(ClientError::Rejected { why });
         }
+        // Who has brought more than the application takes has not failed: the waits begin anew.
+        let uptime = if cause == Cause::ConsumerBehind { Duration::MAX } else { uptime };
         subscriber.back_off(uptime).await;
     }
 }

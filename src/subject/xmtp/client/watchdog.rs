@@ -21,7 +21,7 @@ use tokio::time::Instant;
 pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// An interval below this is taken for this: the link's own delay would pass for silence, and the client would dial for
 /// ever. A node may advertise 1 ms.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
+pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The shortest interval by which a stream that is being opened is watched: dialing through a proxy takes a few round
 /// trips, and nothing is heard before their end.
 const OPENING_MIN: Duration = Duration::from_secs(5);

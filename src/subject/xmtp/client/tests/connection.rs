@@ -96,25 +96,62 @@ async fn pings_are_answered_while_the_consumer_is_stuck() {
     drop(connection);
 }
 
+/// It cannot read the Ping behind the messages, so it does not wait until the node reaps it.
 #[tokio::test(start_paused = true)]
-async fn a_consumer_stuck_past_every_bound_loses_nothing_and_trips_nothing() {
+async fn a_consumer_stuck_past_every_bound_ends_the_stream_soon_and_loses_nothing_that_had_arrived() {
     let mut script = ScriptedNode::new();
     let (mut connection, visit) = script.meet(script.settings()).await;
-    visit.start(10);
+    visit.start(30);
     for id in 1..=2 * ROOM {
         visit.deliver([message("a", id)]);
     }
-    sleep(SECOND).await;
-    let probe = tokio::spawn({
-        let handle = connection.handle();
-        async move { handle.probe_within(5 * SECOND).await }
-    });
+    visit.say(ping(7));
+    let (start, handle) = (Instant::now(), connection.handle());
+    let probe = tokio::spawn(async move { handle.probe_within(60 * SECOND).await });
+    visit.until_gone().await;
+    assert_eq!(start.elapsed().as_secs(), 3, "a tenth of the interval");
+    assert_eq!(probe.await.expect("no panic"), Err(ProbeError::Closed), "it is no timeout");
+    let told = ClientNotice::LetGo { attempt: 1, cause: Cause::ConsumerBehind };
+    assert!(script.witness.when(|notice| *notice == told).is_some(), "before the application has taken anything");
     sleep(3_600 * SECOND).await;
-    let start = Instant::now();
+    assert_eq!(count_deliveries(&mut connection).await, ROOM - 1, "with Started, that is all the room");
+    let ending = connection.ending().await;
+    assert_eq!((ending.cause, ending.uptime.as_secs()), (Cause::ConsumerBehind, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_makes_room_in_time_keeps_its_stream() {
+    let mut script = ScriptedNode::new();
+    let (mut connection, mut visit) = script.meet(script.settings()).await;
+    visit.start(30);
+    for id in 1..=2 * ROOM {
+        visit.deliver([message("a", id)]);
+    }
+    visit.say(ping(7));
+    for _ in 0..4 {
+        sleep(2 * SECOND).await;
+        for _ in 0..ROOM / 2 {
+            assert!(connection.next().await.is_some(), "the stream lives");
+        }
+    }
+    assert_eq!(timeout(SECOND, visit.hear()).await, Ok(Some(Request::Pong(Nonce(7)))));
+    assert_eq!(script.witness.when(|notice| matches!(notice, ClientNotice::LetGo { .. })), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_stream_waits_for_its_consumer_as_long_as_it_takes() {
+    let mut script = ScriptedNode::new();
+    let (mut connection, mut visit) = script.meet(script.settings()).await;
+    visit.start(30);
+    assert_eq!(connection.finish().await, Ok(()));
+    assert_eq!(visit.hear().await, None);
+    for id in 1..=2 * ROOM {
+        visit.deliver([message("a", id)]);
+    }
+    drop(visit);
+    sleep(3_600 * SECOND).await;
     assert_eq!(count_deliveries(&mut connection).await, 2 * ROOM);
-    assert_eq!(start.elapsed(), 30 * SECOND, "a fresh idle period");
-    assert_eq!(connection.ending().await.cause, Cause::Watchdog);
-    assert_eq!(probe.await.expect("no panic"), Err(ProbeError::Unread), "silence proves nothing while nobody reads");
+    assert_eq!(connection.ending().await.cause, Cause::Finished);
 }
 
 #[tokio::test(start_paused = true)]

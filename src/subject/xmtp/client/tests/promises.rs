@@ -26,7 +26,7 @@ async fn a_mutate_is_not_accepted_into_a_dead_request_stream() {
         visit.deliver([message("a", id)]);
     }
     visit.fail(Status::unavailable("bye"));
-    sleep(SECOND).await;
+    sleep(SECOND / 2).await;
     assert_eq!(connection.mutate(mutate(2)).await, Err(Closed));
     assert_eq!(connection.try_mutate(mutate(2)), Err(TrySubmitError::Closed));
     assert_eq!(connection.probe().await, Err(ProbeError::Closed));
@@ -57,13 +57,13 @@ async fn a_full_event_buffer_does_not_make_a_probe_time_out_on_a_healthy_link() 
     for (events, outcome) in [(1_500, Ok(())), (2 * ROOM, Err(ProbeError::Unread))] {
         let mut script = ScriptedNode::new();
         let (mut connection, mut visit) = script.meet(StreamSettings { watchdog: None, ..script.settings() }).await;
-        visit.start(10);
+        visit.start(30);
         for id in 1..=events {
             visit.deliver([message("a", id)]);
         }
-        sleep(SECOND).await;
+        sleep(SECOND / 2).await;
         let handle = connection.handle();
-        let probe = tokio::spawn(async move { handle.probe_within(5 * SECOND).await });
+        let probe = tokio::spawn(async move { handle.probe_within(SECOND).await });
         let Some(Request::Ping(nonce)) = visit.hear().await else { panic!("not a ping") };
         visit.say(Response::Pong(nonce));
         assert_eq!(probe.await.expect("no panic"), outcome, "{events} events");

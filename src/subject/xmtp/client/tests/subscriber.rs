@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Status;
 
 use crate::env::Address;
@@ -289,4 +289,29 @@ async fn a_corrupt_inbox_is_told_and_never_replaced_by_an_empty_one() {
     assert!((4..=20).contains(&failures.len()), "{} attempts, with backoff", failures.len());
     assert!(failures.iter().all(|why| why.contains("the store `inbox.redb` is corrupt: its block ")), "{failures:?}");
     assert_eq!(script.world.dials.load(Ordering::SeqCst), 0, "nobody is asked for what cannot be kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_application_that_is_behind_is_waited_for_and_the_next_stream_begins_where_it_is() {
+    let mut script = ScriptedNode::new();
+    let _running = start(&script, config(None), 40 * SECOND);
+    let (visit, _, _) = take_call(&mut script).await;
+    for id in 1..=3_000 {
+        visit.deliver([message("a", id)]);
+    }
+    let begun = Instant::now();
+    let (visit, cursor, _) = timeout(3_600 * SECOND, take_call(&mut script)).await.expect("it resumes");
+    let held = committed(&script);
+    assert_eq!(held, (1..=cursor).collect::<Vec<_>>(), "what had arrived was taken first");
+    assert!((2_047..2_310).contains(&cursor), "the room, and the batch in work: {cursor}");
+    let batches = u32::try_from(cursor.div_ceil(256)).expect("few");
+    assert!(
+        begun.elapsed().abs_diff(batches * 40 * SECOND) < 41 * SECOND,
+        "no wait beyond that: {:?}",
+        begun.elapsed()
+    );
+    assert_eq!(causes(&script), [Cause::ConsumerBehind]);
+    visit.deliver([message("a", cursor + 1)]);
+    sleep(41 * SECOND).await;
+    assert_eq!(committed(&script).last(), Some(&(cursor + 1)));
 }
