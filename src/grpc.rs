@@ -1,10 +1,15 @@
-//! What anybody who speaks gRPC by tonic needs, whatever the messages mean: bytes as they are, and errors in full.
+//! What anybody who speaks gRPC by tonic needs, whatever the messages mean: bytes as they are, errors in full, and the
+//! connections of a server.
 //!
 //! Refuses to know any protocol, and who is right.
+
+mod incoming;
 
 use bytes::{Buf, BufMut, Bytes};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+
+pub(crate) use incoming::Incoming;
 
 /// An error with its causes: tonic's own text is "transport error" and no more.
 pub(crate) fn explain(error: &dyn std::error::Error) -> String {

@@ -1,7 +1,9 @@
-//! The conformance suite judges our node: in trials, on real TCP, and with each of its planted bugs.
+//! The conformance suite judges our node and our client: in trials, on real TCP, and with each of their planted bugs.
 
 #[path = "conformance/bench.rs"]
 mod bench;
+#[path = "conformance/clients.rs"]
+mod clients;
 #[path = "served/listening.rs"]
 mod served;
 
@@ -73,16 +75,16 @@ async fn our_node_conforms_on_real_tcp() {
 async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
     let good = start(bounded(None)).await;
     let url = format!("http://{}", good.address);
-    let (told, exit) = command(&[&url, "--only", "T1,t9", "--bound", "adds=40"]).await;
+    let (told, exit) = command(&["conform", &url, "--only", "T1,t9", "--bound", "adds=40"]).await;
     assert_eq!(exit, Some(0), "{told}");
     assert!(told.contains("T9  pass") && told.contains("2 rows: 2 pass"), "{told}");
-    let (told, exit) = command(&[&url, "--only", "T1,S7", "--format", "json"]).await;
+    let (told, exit) = command(&["conform", &url, "--only", "T1,S7", "--format", "json"]).await;
     assert_eq!(exit, Some(2), "{told}");
     assert!(told.contains(r#""result": "not-judged""#), "{told}");
-    let (told, exit) = command(&[&url, "--only", "S7", "--refused-topic", &format!("group:{DENIED}")]).await;
+    let (told, exit) = command(&["conform", &url, "--only", "S7", "--refused-topic", &format!("group:{DENIED}")]).await;
     assert_eq!(exit, Some(0), "{told}");
     let bad = start(bounded(Some(NodeQuirk::CompletesTwice))).await;
-    let (told, exit) = command(&[&bad.address.to_string(), "--only", "T9"]).await;
+    let (told, exit) = command(&["conform", &bad.address.to_string(), "--only", "T9"]).await;
     assert_eq!(exit, Some(1), "{told}");
     assert!(told.contains("1 row: 0 pass, 1 violated (T9)"), "{told}");
     drop(bad);
@@ -92,7 +94,7 @@ async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
         ([&url, "--only", "T8"], 64, "`T8` is about a client"),
         ([&url, "--bound", "adds"], 64, "write NAME=N"),
     ] {
-        let (told, code) = command(&arguments).await;
+        let (told, code) = command(&[&["conform"][..], &arguments].concat()).await;
         assert_eq!(code, Some(exit), "{arguments:?}: {told}");
         assert!(told.contains(part), "{arguments:?}: {told}");
     }

@@ -80,6 +80,14 @@ pub const SLOW_CONSUMER: Milestone = Milestone {
     sentence: "A node closed a stream because its consumer was too slow.",
     happened: |history| closed(history, &CloseReason::TooSlow),
 };
+/// A node closed a stream because a request broke a rule or a bound.
+pub const STREAM_REFUSED: Milestone = Milestone {
+    name: "stream-refused",
+    sentence: "A node closed a stream because a request broke a rule or a bound.",
+    happened: |history| {
+        any(history, |event| matches!(event, Event::StreamClosed { reason: CloseReason::Refused(_), .. }))
+    },
+};
 /// A node closed a stream because its caller may not have what it asked for.
 pub const TOPIC_DENIED: Milestone = Milestone {
     name: "topic-denied",

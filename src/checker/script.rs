@@ -9,7 +9,7 @@ use crate::checker::{Checker, Evidence, Verdict};
 use crate::fault::Kind;
 use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
 use crate::fault::{Between, Clause, Fault, Origin, Way};
-use crate::history::{Beat, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
+use crate::history::{Beat, Bounds, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::settings::Fleet;
 use crate::subject::xmtp::wire::{MutateId, SUBSCRIBE_PATH, Tag};
@@ -92,6 +92,7 @@ impl Script {
             end: Duration::from_secs(700),
             followers: vec![(CLIENT.into(), adds)],
             cast: cast(),
+            bounds: Bounds::Usual,
             consume: Duration::ZERO,
             denied: Vec::new(),
         })

@@ -15,7 +15,7 @@ use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
-use crate::history::{CloseReason, EndCause, Event, History, Record, TapStream, Terms};
+use crate::history::{Bounds, CloseReason, EndCause, Event, History, Record, TapStream, Terms};
 
 /// Beyond two intervals (the Ping, and the wait for its Pong) a server may take so long to let go of a stream.
 const LETS_GO: Duration = Duration::from_secs(30);
@@ -151,13 +151,28 @@ impl<'h> UpkeepBook<'h> {
         let client = self.clients.entry(&record.host).or_default();
         client.open = None;
         let Some((dialed, began)) = client.dialed.take() else { return Ok(()) };
-        // Who asks for what nobody may follow is refused.
-        let denied = cause == EndCause::Refused && !self.terms.denied.is_empty();
-        if cause == EndCause::Finished || denied || !self.excuses.is_calm(dialed, record.at) {
+        if cause == EndCause::Finished || self.is_due(cause) || !self.excuses.is_calm(dialed, record.at) {
             return Ok(());
         }
         let what = format!("attempt {attempt} of {} ended, and nothing was wrong since it began: {words}", record.host);
         Err(Box::new(Evidence::new(index, record, self.laws.keep, what).with([began])))
+    }
+
+    /// Whether a client may have lost its stream by what it asked for: what nobody may follow, or more than a lowered
+    /// bound grants.
+    fn is_due(&self, cause: EndCause) -> bool {
+        let bounded = self.terms.bounds == Bounds::Lowered;
+        match cause {
+            EndCause::Refused => bounded || !self.terms.denied.is_empty(),
+            EndCause::StreamFailed => bounded,
+            EndCause::DialFailed
+            | EndCause::Watchdog
+            | EndCause::StoreFailed
+            | EndCause::BacklogFull
+            | EndCause::StreamEnded
+            | EndCause::Finished
+            | EndCause::FallbackOver => false,
+        }
     }
 
     fn let_go(
@@ -174,6 +189,7 @@ impl<'h> UpkeepBook<'h> {
         let why = match reason {
             CloseReason::Finished | CloseReason::PeerGone => return Ok(()),
             CloseReason::Reaped | CloseReason::Refused(_) | CloseReason::TooSlow if self.has_lawless => return Ok(()),
+            CloseReason::Refused(_) | CloseReason::TooSlow if self.terms.bounds == Bounds::Lowered => return Ok(()),
             CloseReason::Denied(_) if !self.terms.denied.is_empty() => return Ok(()),
             CloseReason::Reaped => "for want of a Pong".to_owned(),
             CloseReason::TooSlow => "because its consumer was too slow".to_owned(),

@@ -14,6 +14,7 @@ use crate::env::Address;
 use crate::grammar::Rate;
 use crate::sim::Setting;
 use crate::subject::xmtp::conformance::Bound;
+use crate::subject::xmtp::node::Serves;
 use crate::subject::xmtp::wire::Topic;
 use crate::trial::EngineKind;
 
@@ -32,12 +33,13 @@ pub(crate) struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  every promise was kept (a sim in sims/negative/ promises a failure);
-      a node conforms; a publish was stored; Ctrl-C or SIGTERM ended a node, a
+      a node or a client conforms; a publish was stored; Ctrl-C or SIGTERM ended a node, a
       proxy or a tail
-   1  a promise was broken; a node does not conform; a publish was refused or
-      never sent
+   1  a promise was broken; a node or a client does not conform; a publish was
+      refused or never sent
    2  unknown: a trial shows too little, such as a fault that never fired;
-      a node could not be judged; nobody knows whether a publish was stored
+      a node or a client could not be judged; nobody knows whether a publish
+      was stored
    3  not reproducible: the same seed gave another digest
    4  nothing was played
   64  the command line, a sim or a case file is wrong, or the port or the
@@ -62,6 +64,11 @@ printed (with --at-least-once: what may be printed a second time).";
 const CONFORM_EXIT_CODES: &str = "\
 Exit codes: 0 every row passes; 1 a row is violated; 2 a row, or the whole node, could not be judged; 64 the command \
 line is wrong. Rows publish to random topics of their own, and need about four intervals of the node.";
+const CONFORM_CLIENT_EXIT_CODES: &str = "\
+Exit codes: 0 every row passes; 1 a row is violated; 2 a row could not be judged; 64 the command line is wrong, the port \
+is taken, or the client cannot be started. The client must dial the address itself, follow a topic of its own choice, \
+and resume after a kill. One that follows shows nothing of a half-close, and one that catches up and ends nothing else: \
+judge a bounded catch-up by itself, with --only C4.";
 const PUBLISH_EXIT_CODES: &str = "\
 Exit codes: 0 everything is stored; 1 it is not; 2 nobody knows, because the answer did not come; 64 the command line \
 is wrong. One attempt is made, never a second: a second could store a second copy. Lines are stored one by one, and the \
@@ -89,6 +96,9 @@ pub(crate) enum CliCommand {
     /// Judge a node by the protocol, over real TCP, row by row: any node, ours or another
     #[command(after_help = CONFORM_EXIT_CODES)]
     Conform(ConformArguments),
+    /// Judge a client by the protocol, over real TCP: start it against a scripted node, row by row
+    #[command(after_help = CONFORM_CLIENT_EXIT_CODES)]
+    ConformClient(ConformClientArguments),
     /// Publish texts, or the lines of standard input, to a topic, over real TCP
     #[command(after_help = PUBLISH_EXIT_CODES)]
     Publish(PublishArguments),
@@ -225,6 +235,9 @@ pub(crate) struct NodeArguments {
     /// Ping a stream after so long without a frame, and close it if no pong comes within as long again
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::keepalive)]
     pub(crate) keepalive: Duration,
+    /// Be an old node, whose Subscribe is UNIMPLEMENTED: at once, or in trailers after the headers (C6)
+    #[arg(long, value_name = "everything|older-calls|older-calls-late", default_value = "everything", value_parser = values::serves)]
+    pub(crate) serves: Serves,
     /// Let nobody read topics such as group:NAME or welcome:*; whoever adds one loses the stream (S7)
     #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
     pub(crate) denies: Vec<String>,
@@ -269,6 +282,25 @@ pub(crate) struct ConformArguments {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConformClientArguments {
+    /// Where the scripted node listens, such as 127.0.0.1:5557; port 0 is refused
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Address,
+    /// Only the rows of these requirements, such as C1,C2
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = values::judged_requirement_of_a_client)]
+    pub(crate) only: Vec<String>,
+    /// The keepalive interval that the scripted node advertises
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = values::keepalive)]
+    pub(crate) interval: Duration,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    /// The client's command, run as it is and killed with SIGKILL: no shell that would survive it
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

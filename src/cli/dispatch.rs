@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
-use crate::cli::{Exit, conform, explain, list, node, proxy, publish, replay, run, sweep, tail};
+use crate::cli::{Exit, conform, conform_client, explain, list, node, proxy, publish, replay, run, sweep, tail};
 
 /// Runs the command line of this process.
 #[must_use]
@@ -25,6 +25,7 @@ pub fn main() -> ExitCode {
         CliCommand::Node(arguments) => node::node(&arguments),
         CliCommand::Proxy(arguments) => proxy::proxy(&arguments),
         CliCommand::Conform(arguments) => conform::conform(&arguments),
+        CliCommand::ConformClient(arguments) => conform_client::judge_client(&arguments),
         CliCommand::Publish(arguments) => publish::publish(&arguments),
         CliCommand::Tail(arguments) => tail::tail(&arguments),
     };

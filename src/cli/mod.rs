@@ -2,6 +2,7 @@
 
 mod arguments;
 mod conform;
+mod conform_client;
 mod dispatch;
 mod exit;
 mod explain;
@@ -12,6 +13,7 @@ mod output;
 mod proxy;
 mod publish;
 mod replay;
+mod row_table;
 mod run;
 mod seed;
 mod sweep;

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use crate::cli::Exit;
 use crate::cli::arguments::NodeArguments;
-use crate::cli::foreground::{Announced, Ended, run};
+use crate::cli::foreground::{Announced, run_to_end};
 use crate::cli::output::complain;
 use crate::env::Surroundings;
 use crate::os::Os;
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeConfig, NodeError, NodeHooks, NodeNotice, NodeObserver};
 
 pub(crate) fn node(arguments: &NodeArguments) -> Exit {
-    let NodeArguments { listen, data, keepalive, denies } = arguments;
+    let NodeArguments { listen, data, keepalive, serves, denies } = arguments;
     let os = Os::default().with_folder(data).listening_on(&listen.host);
     let env = Arc::new(Announced { who: "node", os });
-    let config =
-        NodeConfig { port: listen.port, keepalive: *keepalive, pong_deadline: *keepalive, ..NodeConfig::default() };
+    let (port, keepalive, serves) = (listen.port, *keepalive, *serves);
+    let config = NodeConfig { port, keepalive, pong_deadline: keepalive, serves, ..NodeConfig::default() };
     let denied = DeniedTopics::matching(denies.iter().map(String::as_str)).expect("checked when they were read");
     let observer = Arc::new(NodeLogger { folder: data.clone() });
     let hooks = NodeHooks { authorizer: Arc::new(denied), ..NodeHooks::new(observer) };
@@ -25,15 +25,14 @@ pub(crate) fn node(arguments: &NodeArguments) -> Exit {
         complain(&format!("failed to open the disk {} of the node: {error}", node::STORE));
         return Exit::Usage;
     }
-    let serving = async {
-        match node::serve_with(env, config, hooks).await {
-            Ok(()) => Exit::Pass,
-            Err(error) => refuse(&error),
-        }
-    };
-    match run(serving) {
-        Ended::Alone(exit) => exit,
-        Ended::Interrupted => Exit::Pass,
+    let served = run_to_end(|interrupted| async move {
+        let shutdown = Box::pin(async move { interrupted.notified().await });
+        node::serve_with(env, config, NodeHooks { shutdown: Some(shutdown), ..hooks }).await
+    });
+    match served {
+        Ok(Ok(())) => Exit::Pass,
+        Ok(Err(error)) => refuse(&error),
+        Err(exit) => exit,
     }
 }
 

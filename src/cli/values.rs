@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::env::{Address, BadAddress};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
-use crate::subject::xmtp::node::DeniedTopics;
+use crate::subject::xmtp::node::{DeniedTopics, Serves};
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
@@ -57,6 +57,15 @@ pub(crate) fn judged_requirement(text: &str) -> Result<String, String> {
     })
 }
 
+/// Reads the number of a requirement that a client can be judged by.
+pub(crate) fn judged_requirement_of_a_client(text: &str) -> Result<String, String> {
+    let (number, known) = (text.trim().to_ascii_uppercase(), conformance::client_requirements());
+    if known.contains(&number.as_str()) {
+        return Ok(number);
+    }
+    Err(format!("no row judges a client by `{number}`; write some of {}", known.join(",")))
+}
+
 /// Reads a bound of a node and its value, such as `adds=5000`.
 pub(crate) fn bound(text: &str) -> Result<(Bound, usize), String> {
     let form = || {
@@ -79,6 +88,13 @@ pub(crate) fn topic(text: &str) -> Result<Topic, String> {
         Some(Topic::new(kind, name.as_bytes()))
     });
     named.next().ok_or_else(|| format!("`{text}` is no topic; write group:NAME or welcome:NAME"))
+}
+
+/// Reads which calls a node serves.
+pub(crate) fn serves(text: &str) -> Result<Serves, String> {
+    let named = Serves::ALL.into_iter().find(|serves| serves.name() == text);
+    let names = || Serves::ALL.map(Serves::name).join(", ");
+    named.ok_or_else(|| format!("`{text}` is no set of calls; write one of {}", names()))
 }
 
 /// Reads a pattern over topics as they are printed.
@@ -151,6 +167,12 @@ mod tests {
     }
 
     #[test]
+    fn a_requirement_of_a_client_is_one_that_it_is_judged_by() {
+        assert_eq!(judged_requirement_of_a_client("c2"), Ok("C2".to_owned()));
+        assert!(judged_requirement_of_a_client("C5").expect_err("no row").contains("C1,C2,C3,C4,C6"));
+    }
+
+    #[test]
     fn a_bound_has_a_name_and_a_number() {
         assert_eq!(bound("adds=40"), Ok((Bound::Adds, 40)));
         for bad in ["adds", "adds=0", "adds=x", "frames=4", "adds=1000001", ""] {
@@ -165,6 +187,12 @@ mod tests {
         for bad in ["news", "group:", ""] {
             assert!(topic(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_set_of_calls_is_one_that_a_node_can_serve() {
+        assert_eq!(serves("older-calls"), Ok(Serves::OlderCalls));
+        assert!(serves("all").expect_err("unknown").contains("everything, older-calls, older-calls-late"));
     }
 
     #[test]

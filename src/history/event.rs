@@ -137,6 +137,22 @@ pub enum Beat {
     },
 }
 
+/// What the servers of a trial grant to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Bounds {
+    /// As much as they do by default.
+    Usual,
+    /// Less, in some of their bounds.
+    Lowered,
+}
+
+impl Bounds {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn are_usual(&self) -> bool {
+        *self == Bounds::Usual
+    }
+}
+
 /// The terms on which a trial is judged: the head of every history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Terms {
@@ -156,6 +172,9 @@ pub struct Terms {
     pub followers: Vec<(HostName, Vec<Position>)>,
     /// Who takes part, and what each can do.
     pub cast: Cast,
+    /// The servers grant less than they usually do: a stream may end at a bound.
+    #[serde(skip_serializing_if = "Bounds::are_usual")]
+    pub bounds: Bounds,
     /// How long an application takes for each batch.
     #[serde(skip_serializing_if = "Duration::is_zero")]
     pub consume: Duration,

@@ -12,7 +12,7 @@ use crate::channel::{Channel, Position};
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
-use crate::history::Record;
+use crate::history::{Bounds, Record};
 use crate::subject::{Role, TrialTimes};
 
 /// A protocol with its programs, its workload and its judges.
@@ -116,6 +116,8 @@ pub struct Expectations {
     pub intervals: u32,
     /// Who follows what, and from where.
     pub follows: Vec<(HostName, Vec<Position>)>,
+    /// Whether its servers grant less than they usually do.
+    pub bounds: Bounds,
     /// How long an application takes for each batch of what it reads.
     pub consume: Duration,
     /// What nobody may follow.

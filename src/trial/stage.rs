@@ -139,6 +139,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         end: sim.duration,
         followers: expectations.follows,
         cast: sim.cast().clone(),
+        bounds: expectations.bounds,
         consume: expectations.consume,
         denied: expectations.denied,
     }

@@ -144,11 +144,11 @@ pub async fn on_tcp(config: NodeConfig) -> Conformance {
     judged.expect("a node that can be judged")
 }
 
-/// What `pulseless conform` with these arguments prints, and its exit code.
+/// What `pulseless` with these arguments prints, and its exit code.
 #[expect(clippy::disallowed_methods, reason = "a program of its own beside the node, on real TCP")]
 pub async fn command(arguments: &[&str]) -> (String, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pulseless"));
-    command.arg("conform").args(arguments);
+    command.args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
     let told = [output.stdout, output.stderr].concat();
     (String::from_utf8(told).expect("text"), output.status.code())

@@ -10,7 +10,7 @@ use pulseless::channel::{Channel, Cursor, MessageId, Position};
 use pulseless::checker::{Checker, Delivery, Liveness, Requirement};
 use pulseless::env::{Address, Env, Socket};
 use pulseless::grammar::Section;
-use pulseless::history::{Beat, EndCause, Event, Recorder, key_of};
+use pulseless::history::{Beat, Bounds, EndCause, Event, Recorder, key_of};
 use pulseless::subject::*;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{sleep, timeout};
@@ -79,7 +79,14 @@ impl Setup for EchoSetup {
     fn expectations(&self) -> Expectations {
         let follows = |name: &HostName| (name.clone(), vec![Position { channel: lines(name), cursor: Cursor(0) }]);
         let follows = self.cast.of_role("caller").into_iter().map(follows).collect();
-        Expectations { keepalive: PATIENCE / 3, intervals: 3, follows, denied: Vec::new(), consume: Duration::ZERO }
+        Expectations {
+            keepalive: PATIENCE / 3,
+            intervals: 3,
+            follows,
+            denied: Vec::new(),
+            bounds: Bounds::Usual,
+            consume: Duration::ZERO,
+        }
     }
 }
 

@@ -94,6 +94,7 @@ impl Setup for XmtpSetup {
         Expectations {
             keepalive: self.0.node.keepalive,
             intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),
+            bounds: self.0.bounds(),
             consume: self.0.client.consume,
             follows: (1..=fleet.clients).map(|number| (fleet.client(number), follows(number))).collect(),
             denied: self.0.denied().iter().map(channel_of).collect(),

@@ -2,7 +2,8 @@
 
 use crate::env::TcpOptions;
 use crate::grammar::quantity::{count, spell};
-use crate::subject::xmtp::settings::{Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::node::Serves;
+use crate::subject::xmtp::settings::{NodeSettings, Workload, WorkloadKind, XmtpSettings, told_limits};
 use crate::subject::{Explanation, TrialTimes};
 
 /// Who is cast, how they behave, and what the applications do.
@@ -47,9 +48,25 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     if !node.denies.is_empty() {
         told.push(format!("nobody may follow {}: PERMISSION_DENIED (S7)", node.denies.join(", ")));
     }
+    told.extend(old_node(node));
+    let limits = told_limits(&node.limits);
+    if !limits.is_empty() {
+        told.push(format!("limits that are not the usual ones (S8): {}", limits.join(", ")));
+    }
     let quirks = [node.quirk.map(|quirk| quirk.to_string()), client.quirk.map(|quirk| quirk.to_string())];
     told.extend(quirks.into_iter().flatten().map(|quirk| format!("planted bug: {quirk}")));
     told
+}
+
+/// What an old node answers (C6), and until when it is one.
+fn old_node(node: &NodeSettings) -> Option<String> {
+    let answer = match node.serves {
+        Serves::Everything => return None,
+        Serves::OlderCalls => "answers Subscribe with UNIMPLEMENTED",
+        Serves::OlderCallsLate => "answers Subscribe with headers and then UNIMPLEMENTED",
+    };
+    let until = node.upgraded_at.map(|at| format!(", unless its process began at {} or later", spell(at)));
+    Some(format!("an old node {answer}{}", until.unwrap_or_default()))
 }
 
 fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {

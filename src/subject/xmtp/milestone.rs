@@ -7,10 +7,12 @@ use crate::channel::{Channel, MessageId};
 use crate::checker::Milestone;
 use crate::checker::milestone::{
     BACKED_OFF, CLIENT_RESTARTED, DeadWindows, KEEPALIVE_ANSWERED_WHILE_DEAD, NODE_REAPED_A_STREAM, NODE_RESTARTED,
-    PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER, TOPIC_DENIED, any,
+    PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER, STREAM_REFUSED, TOPIC_DENIED,
+    any,
 };
 use crate::fault::Way;
 use crate::history::{Event, Fate, History};
+use crate::subject::xmtp::fallback_milestones::{FELL_BACK, SUBSCRIBED_AGAIN};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wave_milestones::{
     BOUNDED_CATCH_UP, HALF_CLOSED_STREAM_FINISHED, TOPIC_LEFT_ITS_WAVE, WAVES_TAKE_TURNS,
@@ -31,11 +33,14 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &LIVE_DELIVERY,
     &WAVE_DELIVERY,
     &SLOW_CONSUMER,
+    &STREAM_REFUSED,
     &TOPIC_DENIED,
     &WAVES_TAKE_TURNS,
     &TOPIC_LEFT_ITS_WAVE,
     &BOUNDED_CATCH_UP,
     &HALF_CLOSED_STREAM_FINISHED,
+    &FELL_BACK,
+    &SUBSCRIBED_AGAIN,
 ];
 
 /// A wave brought a client what was stored while the proxy kept its streams silent.
@@ -201,6 +206,7 @@ mod tests {
     fn closes_deliveries_and_pauses_are_seen() {
         assert_eq!(happened(closed(CloseReason::Reaped)), [NODE_REAPED_A_STREAM.name]);
         assert_eq!(happened(closed(CloseReason::TooSlow)), [SLOW_CONSUMER.name]);
+        assert_eq!(happened(closed(CloseReason::Refused("too many".into()))), [STREAM_REFUSED.name]);
         assert_eq!(happened(closed(CloseReason::Denied("a topic".into()))), [TOPIC_DENIED.name]);
         assert_eq!(happened(closed(CloseReason::PeerGone)), [""; 0]);
         assert_eq!(happened(Script::new().live(&[(alpha(), 1)])), [LIVE_DELIVERY.name]);

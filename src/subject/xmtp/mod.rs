@@ -9,6 +9,7 @@ pub mod client;
 pub mod conformance;
 mod entry;
 mod explain;
+mod fallback_milestones;
 pub mod frame;
 mod milestone;
 pub mod node;

@@ -62,13 +62,16 @@ impl Role for NodeRole {
             pong_deadline: self.0.node.pong_deadline,
             limits: limits(&self.0),
             quirk: self.0.node.quirk,
+            ..NodeConfig::default()
         };
-        let authorizer = Arc::new(self.0.node.authorizer());
+        let (authorizer, settings) = (Arc::new(self.0.node.authorizer()), Arc::clone(&self.0));
         let recorder = seat.recorder.clone();
         program(move |env: Env| {
-            let observer = Arc::new(NodeHistory::new(recorder.begin_life()));
+            let recorder = recorder.begin_life();
+            let config = NodeConfig { serves: settings.node.serves_at(recorder.now()), ..config.clone() };
+            let observer = Arc::new(NodeHistory::new(recorder));
             let hooks = NodeHooks { authorizer: authorizer.clone(), ..NodeHooks::new(observer) };
-            let serving = node::serve_with(env, config.clone(), hooks);
+            let serving = node::serve_with(env, config, hooks);
             async move { serving.await.map_err(|error| error.to_string()) }
         })
     }
@@ -256,7 +259,7 @@ const EXAMINED_BOUNDS: &[(Bound, u16)] = &[
 ];
 
 fn limits(settings: &XmtpSettings) -> NodeLimits {
-    let usual = NodeLimits::default();
+    let usual = settings.node.limits.clone();
     if settings.fleet.examiners == 0 {
         return usual;
     }

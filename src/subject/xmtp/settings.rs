@@ -3,6 +3,7 @@
 //! Refuses to know TOML, and how a trial is staged.
 
 mod keys;
+mod limit_keys;
 mod node_keys;
 mod read;
 #[cfg(test)]
@@ -13,12 +14,14 @@ use std::time::Duration;
 use crate::cast::{Abilities, Cast, HostName, Member};
 use crate::env::TcpOptions;
 use crate::grammar::Rate;
+use crate::history::Bounds;
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
-use crate::subject::xmtp::node::{self, DeniedTopics};
+use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits, Serves};
 use crate::subject::xmtp::wire::{MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
+pub(crate) use limit_keys::told_limits;
 pub(crate) use read::{INTERVAL_MAX, WATCHDOG_RANGE, read_settings};
 
 /// The words of the roles.
@@ -52,6 +55,12 @@ impl XmtpSettings {
     #[must_use]
     pub fn topics(&self) -> Vec<Topic> {
         self.workload.all_topics()
+    }
+
+    /// What the nodes grant to a stream.
+    #[must_use]
+    pub(crate) fn bounds(&self) -> Bounds {
+        if self.node.limits == NodeLimits::default() { Bounds::Usual } else { Bounds::Lowered }
     }
 
     /// Those that the nodes deny to everybody.
@@ -174,13 +183,27 @@ pub struct NodeSettings {
     pub keepalive: Duration,
     /// How long it waits for the matching pong; never above the interval (S6).
     pub pong_deadline: Duration,
+    /// Which calls it serves.
+    pub serves: Serves,
+    /// Processes that begin from then on serve everything.
+    pub upgraded_at: Option<Duration>,
     /// Patterns over the names of topics that it denies to everybody (S7).
     pub denies: Vec<String>,
+    /// Its bounds (S8).
+    pub limits: NodeLimits,
     /// The planted bug, if any.
     pub quirk: Option<node::NodeQuirk>,
 }
 
 impl NodeSettings {
+    /// Which calls a process serves that begins at that time of the trial.
+    pub(crate) fn serves_at(&self, now: Duration) -> Serves {
+        match self.upgraded_at {
+            Some(upgrade) if now >= upgrade => Serves::Everything,
+            Some(_) | None => self.serves,
+        }
+    }
+
     /// The hook that denies what it denies.
     pub(crate) fn authorizer(&self) -> DeniedTopics {
         let patterns = self.denies.iter().map(String::as_str);

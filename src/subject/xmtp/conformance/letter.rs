@@ -2,6 +2,8 @@
 //!
 //! Refuses to know who sends them. Topics are random: whatever else a node holds, nobody uses these.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use rand::RngExt;
 
@@ -53,6 +55,16 @@ impl RawTopic {
         bytes.freeze()
     }
 
+    /// Reads a topic as it stands in a Mutate; none where it is of no kind that is known.
+    pub(crate) fn read(wire: &Bytes) -> Option<Self> {
+        let kind = match wire.first() {
+            Some(0) => LetterKind::Group,
+            Some(1) => LetterKind::Welcome,
+            Some(_) | None => return None,
+        };
+        Some(RawTopic { kind, id: wire.slice(1..) })
+    }
+
     /// A message for this topic that is like no other, with so many bytes to it at least.
     pub(crate) fn letter(&self, dice: &mut Dice, size: usize) -> Letter {
         let payload = random_bytes(dice, size.max(PAYLOAD));
@@ -61,6 +73,19 @@ impl RawTopic {
             LetterKind::Welcome => payload,
         };
         Letter { topic: self.clone(), data }
+    }
+}
+
+impl fmt::Display for RawTopic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            LetterKind::Group => "group",
+            LetterKind::Welcome => "welcome",
+        };
+        match std::str::from_utf8(&self.id) {
+            Ok(name) if name.chars().all(|letter| letter.is_ascii_graphic()) => write!(formatter, "{kind}:{name}"),
+            Ok(_) | Err(_) => write!(formatter, "{kind}:{:x}", self.id),
+        }
     }
 }
 
@@ -170,6 +195,18 @@ mod tests {
         assert_eq!(letter.data[5..21], topic.id);
         assert_eq!(letter.data[21..30], [0, 0, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(letter.data.len(), 30 + PAYLOAD);
+    }
+
+    #[test]
+    fn a_topic_is_read_as_it_is_written_and_named_as_a_reader_knows_it() {
+        let mut dice = Dice::named(1, &Die::Test("letters"));
+        for topic in [RawTopic::group(&mut dice), RawTopic::welcomes(&mut dice)] {
+            assert_eq!(RawTopic::read(&topic.wire()), Some(topic));
+        }
+        assert_eq!((RawTopic::read(&Bytes::new()), RawTopic::read(&Bytes::from_static(&[9]))), (None, None));
+        let news = RawTopic::read(&Bytes::from_static(b"\x00news")).expect("a group");
+        let odd = RawTopic::read(&Bytes::from_static(b"\x01\xff\x01")).expect("welcomes");
+        assert_eq!((news.to_string(), odd.to_string()), ("group:news".into(), "welcome:ff01".into()));
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct NodeConfig {
     pub keepalive: Duration,
     /// How long it waits for the matching Pong; at most the keepalive is used (S6).
     pub pong_deadline: Duration,
+    /// Which calls it serves.
+    pub serves: Serves,
     /// The bounds (S8).
     pub limits: NodeLimits,
     /// A planted bug; none in a correct node.
@@ -34,8 +36,37 @@ impl Default for NodeConfig {
             port: PORT,
             keepalive: KEEPALIVE,
             pong_deadline: KEEPALIVE,
+            serves: Serves::default(),
             limits: NodeLimits::default(),
             quirk: None,
+        }
+    }
+}
+
+/// Which calls a node serves: an old one does not know Subscribe (C6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Serves {
+    /// All of them.
+    #[default]
+    Everything,
+    /// All but Subscribe, which is UNIMPLEMENTED at once.
+    OlderCalls,
+    /// All but Subscribe, which is UNIMPLEMENTED in trailers, after headers that promise a stream: so answers what stands
+    /// before an old node and opens streams by itself.
+    OlderCallsLate,
+}
+
+impl Serves {
+    /// Every choice.
+    pub const ALL: [Serves; 3] = [Serves::Everything, Serves::OlderCalls, Serves::OlderCallsLate];
+
+    /// Its name in a sim and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Serves::Everything => "everything",
+            Serves::OlderCalls => "older-calls",
+            Serves::OlderCallsLate => "older-calls-late",
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::subject::xmtp::node::budget::{Budget, weight};
 use crate::subject::xmtp::wire::{Message, Topic};
@@ -15,6 +16,8 @@ use crate::subject::xmtp::wire::{Message, Topic};
 #[derive(Debug)]
 pub(crate) struct Hub {
     routes: Mutex<Routes>,
+    /// The last stream has ended.
+    emptied: Notify,
     queue_messages: usize,
     queue_bytes: usize,
 }
@@ -23,6 +26,8 @@ pub(crate) struct Hub {
 struct Routes {
     streams: BTreeMap<Topic, BTreeSet<u64>>,
     queues: BTreeMap<u64, Queue>,
+    /// Until when every stream is to have ended, where the node is shutting down.
+    ends_by: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -51,7 +56,7 @@ pub(crate) enum QueueState {
 impl Hub {
     /// A hub whose queues hold at most so much.
     pub(crate) fn new(queue_messages: usize, queue_bytes: usize) -> Self {
-        Hub { routes: Mutex::default(), queue_messages, queue_bytes }
+        Hub { routes: Mutex::default(), emptied: Notify::new(), queue_messages, queue_bytes }
     }
 
     /// Opens the queue of a stream; it closes when the handle is dropped.
@@ -72,7 +77,7 @@ impl Hub {
     /// Routes a message that was just stored. The caller keeps the order of ids.
     pub(crate) fn publish(&self, message: &Arc<Message>) {
         let mut routes = self.routes();
-        let Routes { streams, queues } = &mut *routes;
+        let Routes { streams, queues, ends_by: _ } = &mut *routes;
         let Some(interested) = streams.get(message.topic()) else { return };
         for stream in interested {
             let queue = queues.get_mut(stream).expect("a registered stream has a queue: both end in drop");
@@ -87,6 +92,29 @@ impl Hub {
             queue.waiting = VecDeque::new();
             queue.bytes = 0;
             queue.wake.notify_one();
+        }
+    }
+
+    /// The node shuts down: every stream is told that it has until then to end what it is in the midst of.
+    pub(crate) fn end_by(&self, deadline: Instant) {
+        let mut routes = self.routes();
+        routes.ends_by = Some(deadline);
+        routes.queues.values().for_each(|queue| queue.wake.notify_one());
+    }
+
+    /// Until when every stream is to have ended, where the node is shutting down.
+    pub(crate) fn ends_by(&self) -> Option<Instant> {
+        self.routes().ends_by
+    }
+
+    /// Waits until no stream is open.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.routes().queues.is_empty() {
+                return;
+            }
+            emptied.await;
         }
     }
 
@@ -148,6 +176,11 @@ impl Interest {
         }
     }
 
+    /// As [`Hub::ends_by`].
+    pub(crate) fn ends_by(&self) -> Option<Instant> {
+        self.hub.ends_by()
+    }
+
     /// Waits until something came since the last wait.
     pub(crate) async fn changed(&self) {
         self.wake.notified().await;
@@ -175,6 +208,9 @@ impl Drop for Interest {
         let Some(queue) = routes.queues.remove(&self.stream) else { return };
         for topic in &queue.topics {
             routes.unroute(topic, self.stream);
+        }
+        if routes.queues.is_empty() {
+            self.hub.emptied.notify_waiters();
         }
     }
 }

@@ -3,26 +3,29 @@
 //! Refuses to know what is between it and its clients, and who judges it. A client talks to it through
 //! `wire` only, an observer is told [`NodeNotice`]s, and everything else it asks of its `Env`.
 //!
-//! Hooks: `authorization` (S7). Pure hearts: `session` (what one stream is registered for and what it sends next), `wave` (one
-//! catch-up), `liveness` (S6), `rate_limiter`, `budget` (sizes). Shells: `service` (tonic), `stream` (one
-//! task for each Subscribe stream), `log` (redb), `reopening_log` (the log again after a failure), `hub` (fresh messages to interested streams),
-//! `connection` (sockets that end with the server).
+//! Pure hearts: `session` (what one stream is registered for and what it sends next), `wave` (one catch-up), `liveness`
+//! (S6), `rate_limiter`, `budget` (sizes). Shells: `service` (tonic), `stream` (one task for each Subscribe stream),
+//! `older_calls` (one for each of the two calls before it), `registrations` (a session and what is behind it), `response`
+//! (how a stream ends), `authorization` (the hook of S7), `log` (redb), `reopening_log` (the log again after a failure),
+//! `hub` (fresh messages to interested streams), `connection` (sockets that end with the server).
 
 mod authorization;
 mod budget;
 mod by_kind;
 mod config;
-mod connection;
 #[cfg(test)]
 mod fuzz;
 mod hub;
 mod liveness;
 mod log;
 mod notice;
+mod older_calls;
 mod quirk;
 mod rate_limiter;
 mod refusal;
+mod registrations;
 mod reopening_log;
+mod response;
 mod service;
 mod session;
 mod store_error;
@@ -30,9 +33,9 @@ mod stream;
 mod wave;
 
 pub use authorization::{AllowAll, Authorizer, Caller, DeniedTopics, Permission};
-pub use config::{NodeConfig, NodeLimits, RateLimit};
+pub use config::{NodeConfig, NodeLimits, RateLimit, Serves};
 pub use notice::{NodeCloseReason, NodeNotice, NodeObserver};
 pub use quirk::NodeQuirk;
 pub(crate) use service::STORE;
-pub use service::{NodeError, NodeHooks, serve, serve_with};
+pub use service::{NodeError, NodeHooks, Shutdown, serve, serve_with};
 pub(crate) use store_error::StoreError;

@@ -24,6 +24,9 @@ pub(crate) enum NodeRefusal {
     /// S11: one bounded catch-up of a topic at a time.
     #[error("topic {0} has a history_only catch-up in flight")]
     HistoryInFlight(Topic),
+    /// An older call that would never bring anything.
+    #[error("the call names no topic")]
+    NoTopics,
     /// S7.
     #[error("topic {0} is denied to this caller")]
     Denied(Topic),
@@ -59,6 +62,7 @@ impl NodeRefusal {
     pub(crate) fn code(&self) -> Code {
         match self {
             NodeRefusal::Malformed(_)
+            | NodeRefusal::NoTopics
             | NodeRefusal::ZeroId
             | NodeRefusal::IdInFlight(_)
             | NodeRefusal::HistoryOfSubscribed(_)

@@ -2,30 +2,47 @@
 //!
 //! Refuses to know how a stream is served, and to answer a publisher before its messages are durable.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio_stream::Empty;
+use tokio::select;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::env::Env;
+use crate::grpc::Incoming;
 use crate::subject::xmtp::node::authorization::CallerGate;
 use crate::subject::xmtp::node::budget::{Budget, weight};
-use crate::subject::xmtp::node::connection::Incoming;
 use crate::subject::xmtp::node::hub::Hub;
+use crate::subject::xmtp::node::older_calls::open_older;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
+use crate::subject::xmtp::node::registrations::Registrar;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
-use crate::subject::xmtp::node::stream::{Lent, Opened, ResponseFrames, open, unavailable};
-use crate::subject::xmtp::node::{AllowAll, Authorizer, NodeConfig, NodeNotice, NodeObserver, NodeQuirk, StoreError};
+use crate::subject::xmtp::node::response::{Opened, ResponseFrames, stopping, unavailable};
+use crate::subject::xmtp::node::stream::{Lent, SubscribeFrames, open};
+use crate::subject::xmtp::node::{
+    AllowAll, Authorizer, NodeConfig, NodeNotice, NodeObserver, NodeQuirk, Serves, StoreError,
+};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
-use crate::subject::xmtp::wire::{Draft, Malformed, Message, MessageKind, Page, Paging, Topic, proto};
+use crate::subject::xmtp::wire::{Add, Cursor, Draft, Malformed, Message, MessageKind, Page, Paging, Topic, proto};
 
 /// The store's name on a node's disk.
 pub(crate) const STORE: &str = "node.redb";
 
 /// libxmtp's limit of one gRPC message, in both directions: 25 MiB.
 const GRPC_MESSAGE_MAX: usize = 25 << 20;
+
+/// How long the streams of a node that shuts down have for what they are in the midst of: far below the 30 s that
+/// process managers leave between SIGTERM and SIGKILL (Kubernetes' terminationGracePeriodSeconds).
+const WAVES_END_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long what was sent last has to leave, before the connections are cut: a few retransmissions.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 
 /// The quirk `acks-unstored` forgets one request in so many.
 const FORGOTTEN_ONE_IN: u64 = 10;
@@ -54,18 +71,22 @@ pub enum NodeError {
 }
 
 /// What a user of the node brings besides its configuration.
-#[derive(Clone)]
 pub struct NodeHooks {
     /// Is told what happens.
     pub observer: Arc<dyn NodeObserver>,
     /// Says who may have what (S7).
     pub authorizer: Arc<dyn Authorizer>,
+    /// Is ready when the node is to shut down; none is never.
+    pub shutdown: Option<Shutdown>,
 }
 
+/// What is ready when a node is to shut down.
+pub type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl NodeHooks {
-    /// An observer; and everybody may have everything.
+    /// An observer; everybody may have everything, and nothing shuts the node down.
     pub fn new(observer: Arc<dyn NodeObserver>) -> Self {
-        NodeHooks { observer, authorizer: Arc::new(AllowAll) }
+        NodeHooks { observer, authorizer: Arc::new(AllowAll), shutdown: None }
     }
 }
 
@@ -77,34 +98,60 @@ pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>
     serve_with(env, config, NodeHooks::new(observer)).await
 }
 
-/// Runs a node: opens its log, listens, and serves until it is dropped, which ends all its connections.
+/// Runs a node: opens its log, listens, and serves until it is dropped, which ends all its connections, or until its
+/// shutdown, which is graceful: new calls are UNAVAILABLE, streams finish the waves that are in flight, within 10 s, and
+/// end UNAVAILABLE, too; then it returns.
 ///
 /// # Errors
 /// The port is taken. Once it listens, it goes on: a failed accept or a failed disk costs the calls that need it,
 /// and a log that does not open is tried again when it is needed.
 pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Result<(), NodeError> {
-    let NodeHooks { observer, authorizer } = hooks;
+    let NodeHooks { observer, authorizer, shutdown } = hooks;
     let log = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
     // Whether it opens is told to the observer; the calls find out for themselves.
     log.with(|_| Ok(())).ok();
     let port = config.port;
     let listener = env.listen(port).await.map_err(|error| NodeError::Listen { port, error })?;
-    let hub = Hub::new(config.limits.pending_messages, config.limits.pending_bytes);
+    let hub = Arc::new(Hub::new(config.limits.pending_messages, config.limits.pending_bytes));
     let node = Node {
         env,
         config,
         observer,
         authorizer,
         log: Arc::new(log),
-        hub: Arc::new(hub),
+        hub: Arc::clone(&hub),
         publishing: Mutex::new(()),
         streams: AtomicU64::new(0),
         sends: AtomicU64::new(0),
     };
     let service =
         MlsApiServer::new(node).max_decoding_message_size(GRPC_MESSAGE_MAX).max_encoding_message_size(GRPC_MESSAGE_MAX);
-    let serving = Server::builder().add_service(service).serve_with_incoming(Incoming::new(listener));
-    serving.await.map_err(|error| NodeError::Serve { port, error })
+    let (server, incoming) = (Server::builder().add_service(service), Incoming::new(listener));
+    let Some(shutdown) = shutdown else {
+        return server.serve_with_incoming(incoming).await.map_err(|error| NodeError::Serve { port, error });
+    };
+    let (ended, flushing) = oneshot::channel();
+    let ending = async move {
+        shutdown.await;
+        let deadline = Instant::now() + WAVES_END_WITHIN;
+        hub.end_by(deadline);
+        // Every stream ends by then; one that has just been told may need its turn.
+        timeout_at(deadline, hub.emptied()).await.ok();
+        ended.send(()).ok();
+    };
+    let flushed = async {
+        // An error means that the server has ended by itself, and then nobody asks here.
+        flushing.await.ok();
+        sleep(FLUSH_WITHIN).await;
+    };
+    select! {
+        biased;
+        // First, so that its error is told. It ends when every connection is at rest.
+        served = server.serve_with_incoming_shutdown(incoming, ending) => {
+            served.map_err(|error| NodeError::Serve { port, error })
+        }
+        () = flushed => Ok(()),
+    }
 }
 
 struct Node {
@@ -121,8 +168,23 @@ struct Node {
 }
 
 impl Node {
+    /// What a call of that caller needs; none where the node is shutting down.
+    fn admit<T>(&self, call: &Request<T>) -> Result<(Registrar, Opened), Status> {
+        self.check_serving()?;
+        let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
+        let opened = Opened::new(Arc::clone(&self.observer), stream, call.remote_addr());
+        let registrar =
+            Registrar { log: Arc::clone(&self.log), interest: self.hub.open(stream), gate: self.gate(call) };
+        Ok((registrar, opened))
+    }
+
+    fn check_serving(&self) -> Result<(), Status> {
+        if self.hub.ends_by().is_some() { Err(stopping()) } else { Ok(()) }
+    }
+
     /// Stores all drafts or none, and routes them to the streams.
     fn publish(&self, drafts: Vec<Draft>) -> Result<Response<()>, Status> {
+        self.check_serving()?;
         self.check(&drafts).map_err(|refusal| Status::from(&refusal))?;
         if drafts.is_empty() {
             return Ok(Response::new(()));
@@ -195,9 +257,9 @@ impl Node {
 
 #[tonic::async_trait]
 impl MlsApi for Node {
-    type SubscribeStream = ResponseFrames;
-    type SubscribeGroupMessagesStream = Empty<Result<proto::GroupMessage, Status>>;
-    type SubscribeWelcomeMessagesStream = Empty<Result<proto::WelcomeMessage, Status>>;
+    type SubscribeStream = SubscribeFrames;
+    type SubscribeGroupMessagesStream = ResponseFrames<proto::GroupMessage>;
+    type SubscribeWelcomeMessagesStream = ResponseFrames<proto::WelcomeMessage>;
 
     async fn send_group_messages(
         &self,
@@ -245,32 +307,43 @@ impl MlsApi for Node {
 
     async fn subscribe_group_messages(
         &self,
-        _request: Request<proto::SubscribeGroupMessagesRequest>,
+        request: Request<proto::SubscribeGroupMessagesRequest>,
     ) -> Result<Response<Self::SubscribeGroupMessagesStream>, Status> {
-        Err(Status::unimplemented("this node does not serve SubscribeGroupMessages; use Subscribe"))
+        let (registrar, opened) = self.admit(&request)?;
+        let filters = request.into_inner().filters.into_iter();
+        let adds = filters.map(|filter| add(MessageKind::Group, &filter.group_id, filter.id_cursor)).collect();
+        open_older(&self.config, registrar, opened, adds, Message::into_group).map(Response::new)
     }
 
     async fn subscribe_welcome_messages(
         &self,
-        _request: Request<proto::SubscribeWelcomeMessagesRequest>,
+        request: Request<proto::SubscribeWelcomeMessagesRequest>,
     ) -> Result<Response<Self::SubscribeWelcomeMessagesStream>, Status> {
-        Err(Status::unimplemented("this node does not serve SubscribeWelcomeMessages; use Subscribe"))
+        let (registrar, opened) = self.admit(&request)?;
+        let filters = request.into_inner().filters.into_iter();
+        let adds =
+            filters.map(|filter| add(MessageKind::Welcome, &filter.installation_key, filter.id_cursor)).collect();
+        open_older(&self.config, registrar, opened, adds, Message::into_welcome).map(Response::new)
     }
 
     async fn subscribe(
         &self,
         request: Request<Streaming<proto::SubscribeRequest>>,
-    ) -> Result<Response<ResponseFrames>, Status> {
-        let stream = self.streams.fetch_add(1, Ordering::Relaxed) + 1;
-        let lent = Lent {
-            log: Arc::clone(&self.log),
-            interest: self.hub.open(stream),
-            gate: self.gate(&request),
-            dice: self.env.dice(),
-            opened: Opened::new(Arc::clone(&self.observer), stream, request.remote_addr()),
-        };
+    ) -> Result<Response<SubscribeFrames>, Status> {
+        let unserved = || Status::unimplemented("this node does not serve Subscribe");
+        match self.config.serves {
+            Serves::Everything => {}
+            Serves::OlderCalls => return Err(unserved()),
+            Serves::OlderCallsLate => return Ok(Response::new(ResponseFrames::ended(unserved()))),
+        }
+        let (registrar, opened) = self.admit(&request)?;
+        let lent = Lent { registrar, dice: self.env.dice(), opened };
         Ok(Response::new(open(&self.config, lent, request.into_inner())))
     }
+}
+
+fn add(kind: MessageKind, rest: &[u8], cursor: u64) -> Add {
+    Add { topic: Topic::new(kind, rest), cursor: Cursor(cursor) }
 }
 
 fn refused(malformed: Malformed) -> Status {

@@ -1,6 +1,7 @@
 //! The keys of this subject in words.
 
 use crate::grammar::{KeyTable, key};
+use crate::subject::xmtp::settings::limit_keys::LIMIT_KEYS;
 
 /// The tables that a sim of this subject has besides those of every sim.
 pub(crate) const TABLES: &[KeyTable] = &[
@@ -39,14 +40,28 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "how long it waits for the Pong (S6)",
             ),
             key(
+                "serves",
+                "`everything`, `older-calls` or `older-calls-late`",
+                "`everything`",
+                "an old node answers Subscribe with UNIMPLEMENTED: at once, or in trailers after the headers (C6)",
+            ),
+            key(
+                "upgraded-at",
+                "1ms to 168h, only with `serves`",
+                "never",
+                "its processes that begin from then on serve everything",
+            ),
+            key(
                 "denies",
                 "pattern over topics such as `group:topic-1`, or an array of them",
                 "none",
                 "topics that nobody may follow: whoever adds one loses the stream (S7)",
             ),
+            key("limits", "table", "", "what it grants to one stream or one call"),
             key("quirk", "a quirk of a node", "none", "a planted bug"),
         ],
     },
+    KeyTable { name: "node.limits", keys: LIMIT_KEYS },
     KeyTable {
         name: "client",
         keys: &[

@@ -8,12 +8,16 @@ use crate::grammar::quantity::spell;
 use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::grammar::{Problem, pattern};
 use crate::subject::tcp_keys::INTERVAL_MIN;
-use crate::subject::xmtp::node;
+use crate::subject::xmtp::node::{self, Serves};
+use crate::subject::xmtp::settings::limit_keys::read_limits;
 use crate::subject::xmtp::settings::read::INTERVAL_MAX;
 use crate::subject::xmtp::settings::{NodeSettings, Workload};
 
 /// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// As long as the longest trial.
+const UPGRADED_AT_MAX: Duration = Duration::from_secs(168 * 3_600);
 
 /// Reads `[node]`; what it denies is held against the topics of the workload, where there is one.
 pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -> Option<NodeSettings> {
@@ -26,15 +30,37 @@ pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -
         note_deadline(&section, keepalive, deadline);
     }
     let denies = read_denies(&mut section, workload);
+    let limits = read_limits(section.section("limits"));
+    let (serves, upgraded_at) = read_serves(&mut section);
     let quirks = node::NodeQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a node", &quirks).map(Some));
     section.finish();
     Some(NodeSettings {
         keepalive: keepalive?.value,
         pong_deadline: deadline?.value,
+        serves: serves?.value,
+        upgraded_at: upgraded_at?.value,
         denies: denies?,
+        limits: limits?,
         quirk: quirk?.value,
     })
+}
+
+/// Reads which calls a node serves, and when it is upgraded; an upgrade to the same is a problem.
+fn read_serves(section: &mut Section<'_>) -> (Option<Found<Serves>>, Option<Found<Option<Duration>>>) {
+    let choices = Serves::ALL.map(|serves| (serves.name(), serves));
+    let serves = section.optional("serves", Serves::Everything, |entry| entry.choice("set of calls", &choices));
+    let times = Duration::from_millis(1)..=UPGRADED_AT_MAX;
+    let upgraded_at = section.optional("upgraded-at", None, |entry| entry.duration(times).map(Some));
+    if let (Some(Found { value: Serves::Everything, .. }), Some(Found { span: Some(span), .. })) =
+        (&serves, &upgraded_at)
+    {
+        let message = "`node.upgraded-at` is given, but the node serves everything anyway";
+        let problem = Problem::new("node.upgraded-at", span.clone(), message).label("without effect");
+        let help = format!("leave it out, or write serves = \"{}\"", Serves::OlderCalls.name());
+        section.note(problem.advice(help));
+    }
+    (serves, upgraded_at)
 }
 
 /// Notes a deadline above the interval, which S6 forbids.

@@ -130,7 +130,10 @@ fn every_key_is_read() {
     let node = NodeSettings {
         keepalive: secs(20),
         pong_deadline: secs(10),
+        serves: node::Serves::Everything,
+        upgraded_at: None,
         denies: vec!["welcome:*".to_owned()],
+        limits: node::NodeLimits::default(),
         quirk: Some(node::NodeQuirk::MixedTags),
     };
     assert_eq!(settings.node, node);
@@ -198,7 +201,15 @@ fn what_a_sim_leaves_out_has_its_default() {
     assert_eq!(file.link, LinkSettings { latency, bandwidth_bytes_per_second: None, loss_basis_points: None });
     assert_eq!(
         settings.node,
-        NodeSettings { keepalive: secs(30), pong_deadline: secs(30), denies: Vec::new(), quirk: None }
+        NodeSettings {
+            keepalive: secs(30),
+            pong_deadline: secs(30),
+            serves: node::Serves::Everything,
+            upgraded_at: None,
+            denies: Vec::new(),
+            limits: node::NodeLimits::default(),
+            quirk: None
+        }
     );
     let http2_keepalive = Some(Http2Keepalive { interval: secs(10), timeout: secs(5) });
     assert_eq!(

@@ -1,8 +1,9 @@
 //! What the reader promises about a node's own keys.
 
-use super::{FULL, full, refused, settings};
+use super::{FULL, full, refused, secs, settings};
 use crate::sim::read;
 use crate::subject::xmtp::SUBJECTS;
+use crate::subject::xmtp::node::{NodeLimits, RateLimit};
 
 const DENIES: &str = "denies = [\"welcome:*\"]";
 
@@ -25,4 +26,33 @@ fn a_pattern_that_denies_nothing_is_a_mistake() {
     refused(DENIES, "denies = [\"*\", \"group:[\"]", &["`node.denies.2`", "not a pattern"]);
     refused(DENIES, "denies = 7", &["`node.denies` is an integer", "\"group:topic-1\", or [\"welcome:*\"]"]);
     refused(DENIES, "denies = [\"\"]", &["`node.denies.1` is empty"]);
+}
+
+#[test]
+fn a_limit_is_read_by_its_key_and_the_others_keep_their_defaults() {
+    let limits = |lines: &str| {
+        let sim =
+            read("limited", &FULL.replacen("[client]", &format!("[node.limits]\n{lines}\n[client]"), 1), SUBJECTS);
+        settings(&sim.expect("a good sim")).node.limits.clone()
+    };
+    let read = limits("adds = 7\nmutates-at-once = 3\npending-bytes = \"2MiB\"\nstall = \"5s\"");
+    let usual = NodeLimits::default();
+    let mutates = RateLimit { burst: 3, ..usual.mutates };
+    assert_eq!(read, NodeLimits { adds: 7, mutates, pending_bytes: 2 << 20, stall: secs(5), ..usual });
+}
+
+#[test]
+fn a_limit_that_is_nonsense_is_refused_by_its_key() {
+    let set = |line: &str| format!("[node.limits]\n{line}\n[client]");
+    for (line, parts) in [
+        ("adds = 0", ["`node.limits.adds` is 0", "write a whole number from 1 to 1000000"]),
+        ("waves = \"many\"", ["`node.limits.waves` is a string", "write a whole number from 1 to 1000000"]),
+        ("pings-per-second = -4", ["`node.limits.pings-per-second` is -4", "out of range"]),
+        ("message-bytes = \"25MiB\"", ["`node.limits.message-bytes` is 25MiB", "from 1B to 24MiB"]),
+        ("frame-bytes = \"0B\"", ["`node.limits.frame-bytes` is 0B", "from 1B to 24MiB"]),
+        ("stall = \"0s\"", ["`node.limits.stall` is 0s", "from 1ms to 1h"]),
+        ("add = 4", ["unknown key `add` in `node.limits`", "did you mean `adds`"]),
+    ] {
+        refused("[client]", &set(line), &parts);
+    }
 }

@@ -1,6 +1,6 @@
-//! The node's connections: what it accepts, and how they end with the server.
+//! A server's connections: what it accepts, and how they end with the server.
 //!
-//! Refuses to know HTTP/2. tonic gives each connection a task of its own that outlives the server's future;
+//! Refuses to know HTTP/2, and what is served. tonic gives each connection a task of its own that outlives the server's future;
 //! these connections fail their next read when the server is dropped, which ends that task.
 
 use std::convert::Infallible;
@@ -38,7 +38,7 @@ impl Incoming {
 }
 
 impl Stream for Incoming {
-    type Item = Result<NodeConnection, Infallible>;
+    type Item = Result<ServedConnection, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -61,7 +61,7 @@ impl Stream for Incoming {
 }
 
 /// A connection that ends with the server.
-pub(crate) type NodeConnection = Tapped<Socket, ServerEnd>;
+pub(crate) type ServedConnection = Tapped<Socket, ServerEnd>;
 
 /// Fails the next read once the server has ended.
 pub(crate) struct ServerEnd(Pin<Box<dyn Future<Output = ()> + Send>>);
@@ -73,7 +73,7 @@ impl ServerEnd {
     }
 }
 
-impl Connected for NodeConnection {
+impl Connected for ServedConnection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {
@@ -91,7 +91,7 @@ impl<S: ByteStream> StreamTap<S> for ServerEnd {
         if self.0.as_mut().poll(context).is_ready() {
             // The future is spent; another one that is ready stands in, so that later reads fail, too.
             self.0 = Box::pin(std::future::ready(()));
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the node was stopped")));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server was stopped")));
         }
         Pin::new(stream).poll_read(context, buffer)
     }

@@ -1,0 +1,8 @@
+//! The rows that judge a client: functions from a client under test to a finding.
+
+mod fallback;
+mod list;
+mod liveness;
+mod resume;
+
+pub(crate) use list::CLIENT_ROWS;
