@@ -76,7 +76,11 @@ mod tests {
         let script = script.mutate(1, &[(alpha(), 0), (beta(), 0)], &[]).topics_live(&[alpha(), beta()]).complete(1);
         let sent = (1..=messages).fold(script, |script, id| {
             let topic = if id % 2 == 0 { alpha() } else { beta() };
-            let script = script.at(1.0 + id as f64 * 0.005).stored(topic.clone(), id).acknowledged(topic.clone(), id);
+            let script = script
+                .at(1.0 + id as f64 * 0.005)
+                .produced(topic.clone(), id)
+                .stored(topic.clone(), id)
+                .acknowledged(topic.clone(), id);
             script.live(&[(topic.clone(), id)]).committed(1, &[(topic, id)])
         });
         (1..70).fold(sent, |script, n| script.at(f64::from(n) * 10.0).heard(1)).history()

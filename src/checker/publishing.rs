@@ -261,7 +261,7 @@ mod tests {
     const PUBLISHER: &str = "publisher-1";
 
     fn sent(script: Script, id: u64) -> Script {
-        script.event(PUBLISHER, Event::Produced { channel: alpha(), key: key(id) })
+        script.produced(alpha(), id)
     }
 
     fn failed(script: Script, id: u64) -> Script {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn cut() -> Script {
-        Script::new().fault_begins(1, partition(PUBLISHER, "proxy"))
+        Script::new().fault_begins(1, partition(PUBLISHER, "proxy")).at(1.0)
     }
 
     #[test]

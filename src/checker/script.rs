@@ -132,6 +132,10 @@ impl Script {
         self.event(NODE, Event::Stored { channel: topic, id: MessageId(id), key: key(id) })
     }
 
+    pub(crate) fn produced(self, topic: Channel, id: u64) -> Self {
+        self.event("publisher-1", Event::Produced { channel: topic, key: key(id) })
+    }
+
     pub(crate) fn acknowledged(self, topic: Channel, id: u64) -> Self {
         self.event("publisher-1", Event::Acknowledged { channel: topic, key: key(id) })
     }
