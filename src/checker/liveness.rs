@@ -316,9 +316,10 @@ impl<'h> Watch<'h> {
 }
 
 impl Watch<'_> {
-    /// What of the evidence never arrived, of any follower.
+    /// What of the evidence never arrived, of any follower; one that is no host follows by another's stream.
     fn unseen(&self) -> Option<String> {
-        self.terms.followers.iter().find_map(|(host, _)| {
+        let mut hosts = self.terms.followers.iter().filter(|(host, _)| self.terms.cast.find(host).is_some());
+        hosts.find_map(|(host, _)| {
             let client = self.clients.get(&**host).filter(|client| client.opened);
             let Some(client) = client else { return Some(format!("{host} never opened a stream")) };
             let tapped = self.terms.cast.find(host).is_some_and(|member| member.abilities.streams);

@@ -95,6 +95,7 @@ impl Script {
             bounds: Bounds::Usual,
             consume: Duration::ZERO,
             denied: Vec::new(),
+            old_servers: false,
         })
     }
 

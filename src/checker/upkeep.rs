@@ -151,18 +151,19 @@ impl<'h> UpkeepBook<'h> {
         let client = self.clients.entry(&record.host).or_default();
         client.open = None;
         let Some((dialed, began)) = client.dialed.take() else { return Ok(()) };
-        if cause == EndCause::Finished || self.is_due(cause) || !self.excuses.is_calm(dialed, record.at) {
+        if self.is_due(cause) || !self.excuses.is_calm(dialed, record.at) {
             return Ok(());
         }
         let what = format!("attempt {attempt} of {} ended, and nothing was wrong since it began: {words}", record.host);
         Err(Box::new(Evidence::new(index, record, self.laws.keep, what).with([began])))
     }
 
-    /// Whether a client may lose its stream: by what nobody may follow, at a lowered bound, or to a slow application.
+    /// Whether a client meant to end it, or may lose it: by what nobody may follow, at an old server that does not know the
+    /// call, at a lowered bound, or to a slow application.
     fn is_due(&self, cause: EndCause) -> bool {
         let bounded = self.terms.bounds == Bounds::Lowered;
         match cause {
-            EndCause::Refused => bounded || !self.terms.denied.is_empty(),
+            EndCause::Refused => bounded || self.terms.old_servers || !self.terms.denied.is_empty(),
             EndCause::StreamFailed => bounded,
             // An application that takes its time is behind sooner or later; another never is.
             EndCause::ConsumerBehind => !self.terms.consume.is_zero(),
@@ -170,9 +171,8 @@ impl<'h> UpkeepBook<'h> {
             | EndCause::Watchdog
             | EndCause::StoreFailed
             | EndCause::BacklogFull
-            | EndCause::StreamEnded
-            | EndCause::Finished
-            | EndCause::FallbackOver => false,
+            | EndCause::StreamEnded => false,
+            EndCause::Finished | EndCause::FallbackOver => true,
         }
     }
 

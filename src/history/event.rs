@@ -183,6 +183,9 @@ pub struct Terms {
     /// What nobody may follow; it is left out of digests where nothing is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<Channel>,
+    /// Servers may be old ones, which refuse the newer call; it is left out of digests where none is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub old_servers: bool,
 }
 
 /// One thing that was seen. The record names the host it happened on.

@@ -122,6 +122,8 @@ pub struct Expectations {
     pub consume: Duration,
     /// What nobody may follow.
     pub denied: Vec<Channel>,
+    /// Servers may be old ones, which refuse the newer call.
+    pub old_servers: bool,
 }
 
 /// A subject's part of a sim in words, a line each.

@@ -142,6 +142,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         bounds: expectations.bounds,
         consume: expectations.consume,
         denied: expectations.denied,
+        old_servers: expectations.old_servers,
     }
 }
 

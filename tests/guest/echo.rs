@@ -84,6 +84,7 @@ impl Setup for EchoSetup {
             intervals: 3,
             follows,
             denied: Vec::new(),
+            old_servers: false,
             bounds: Bounds::Usual,
             consume: Duration::ZERO,
         }

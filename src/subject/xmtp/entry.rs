@@ -12,6 +12,7 @@ use crate::grammar::{KeyTable, Section};
 use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client;
 use crate::subject::xmtp::explain::explain;
+use crate::subject::xmtp::node;
 use crate::subject::xmtp::roles::roles;
 use crate::subject::xmtp::settings::{self, XmtpSettings, read_settings};
 use crate::subject::xmtp::story::ReplayTeller;
@@ -105,6 +106,7 @@ impl Setup for XmtpSetup {
             consume: self.0.client.consume,
             follows: clients.chain(identities).collect(),
             denied: self.0.denied().iter().map(channel_of).collect(),
+            old_servers: self.0.node.serves != node::Serves::Everything,
         }
     }
 

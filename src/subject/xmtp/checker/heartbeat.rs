@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::checker::excuse::Excuses;
-use crate::checker::judge::{NO_TERMS, terms};
+use crate::checker::judge::{NO_TERMS, terms, where_served};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::grammar::Readable;
@@ -56,7 +56,7 @@ impl Checker for Heartbeat {
                 return Verdict::Fail(*evidence);
             }
         }
-        book.close(history.records())
+        where_served(Some(terms), book.close(history.records()))
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::channel::{Channel, MessageId, Position};
 use crate::checker::excuse::Excuses;
-use crate::checker::judge::{NO_TERMS, terms};
+use crate::checker::judge::{NO_TERMS, terms, where_served};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::grammar::Readable;
@@ -56,7 +56,7 @@ impl Checker for LatencyCheck {
                 return Verdict::Fail(*evidence);
             }
         }
-        book.close()
+        where_served(Some(terms), book.close())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::checker::judge::Checker;
+use crate::checker::judge::{Checker, terms, where_served};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, History, Record, TapStream};
@@ -40,7 +40,7 @@ impl Checker for Waves {
                 return Verdict::Fail(*evidence);
             }
         }
-        bench.close()
+        where_served(terms(history), bench.close())
     }
 }
 
