@@ -26,7 +26,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(100);
 pub(crate) struct Incoming {
     listener: Listener,
     resting: Option<Pin<Box<Sleep>>>,
-    /// Dropped with the server; every connection watches it.
+    /// Dropped with the server, unless somebody holds it; every connection watches it.
     alive: watch::Sender<()>,
 }
 
@@ -34,6 +34,11 @@ impl Incoming {
     /// The connections of that listener.
     pub(crate) fn new(listener: Listener) -> Self {
         Incoming { listener, resting: None, alive: watch::Sender::new(()) }
+    }
+
+    /// Keeps the connections when the server accepts no more, until it is dropped.
+    pub(crate) fn lifeline(&self) -> watch::Sender<()> {
+        self.alive.clone()
     }
 }
 

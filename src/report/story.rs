@@ -224,7 +224,11 @@ impl<'a> StoryTeller<'a> {
             0 => String::new(),
             failed => format!(", after {}", count(failed.into(), "failed attempt")),
         };
-        let text = format!("{}: {verb} from {}{tries}", record.host, recovery.resumes);
+        let from = match std::mem::take(&mut recovery.resumes) {
+            unknown if unknown.is_empty() => unknown,
+            known => format!(" from {known}"),
+        };
+        let text = format!("{}: {verb}{from}{tries}", record.host);
         if self.follows(&record.host) {
             self.say(record.at, text);
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use pulseless::subject::xmtp::node::{
-    Authorizer, Caller, DeniedTopics, NodeCloseReason, NodeConfig, NodeQuirk, Permission,
+    Authorizer, Caller, DeniedTopics, NodeCloseReason, NodeConfig, NodeHooks, NodeQuirk, Permission,
 };
 use pulseless::subject::xmtp::wire::{Topic, proto};
 use tonic::Code;
@@ -13,9 +13,13 @@ use crate::bench::{Bench, KeptDisk, Wire, topic};
 
 const DENIED: &str = "topic group:secret is denied to this caller";
 
-async fn denying(quirk: Option<NodeQuirk>) -> Bench {
+pub async fn denying(quirk: Option<NodeQuirk>) -> Bench {
     let hook = DeniedTopics::matching(["group:secret", "welcome:*"]).expect("good patterns");
-    Bench::start_with(KeptDisk::default(), NodeConfig { quirk, ..NodeConfig::default() }, Arc::new(hook)).await
+    asking(NodeConfig { quirk, ..NodeConfig::default() }, Arc::new(hook)).await
+}
+
+async fn asking(config: NodeConfig, authorizer: Arc<dyn Authorizer>) -> Bench {
+    Bench::start_with(KeptDisk::default(), config, |hooks| NodeHooks { authorizer, ..hooks }).await
 }
 
 /// The status with which the stream ends, and nothing before it.
@@ -97,8 +101,7 @@ fn team(name: &'static str) -> MetadataMap {
 #[tokio::test(start_paused = true)]
 async fn the_hook_tells_callers_on_one_connection_apart_by_their_headers() {
     let teams = Arc::new(Teams::default());
-    let hook: Arc<dyn Authorizer> = teams.clone();
-    let bench = Bench::start_with(KeptDisk::default(), NodeConfig::default(), hook).await;
+    let bench = asking(NodeConfig::default(), teams.clone()).await;
     let (mut red, mut blue) = (bench.subscribe_as(team("red")).await, bench.subscribe_as(team("blue")).await);
     for wire in [&mut red, &mut blue] {
         wire.frame().await;
@@ -119,8 +122,7 @@ async fn the_hook_tells_callers_on_one_connection_apart_by_their_headers() {
 #[tokio::test(start_paused = true)]
 async fn the_hook_is_not_asked_about_more_than_a_mutate_may_add() {
     let teams = Arc::new(Teams::default());
-    let hook: Arc<dyn Authorizer> = teams.clone();
-    let bench = Bench::start_with(KeptDisk::default(), NodeConfig::default(), hook).await;
+    let bench = asking(NodeConfig::default(), teams.clone()).await;
     let mut wire = bench.subscribe_as(team("red")).await;
     wire.frame().await;
     let names: Vec<String> = (0..=5_000).map(|number| format!("red-{number}")).collect();

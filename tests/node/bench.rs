@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::subject::xmtp::node::{
-    AllowAll, Authorizer, NodeCloseReason, NodeConfig, NodeHooks, NodeLimits, NodeNotice, NodeObserver, serve_with,
+    NodeCloseReason, NodeConfig, NodeHooks, NodeLimits, NodeNotice, NodeObserver, serve_with,
 };
 use pulseless::subject::xmtp::wire::{
     Add, Cursor, MessageKind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto,
@@ -157,15 +157,15 @@ impl Bench {
     }
 
     pub async fn start_on(disk: KeptDisk, config: NodeConfig) -> Self {
-        Bench::start_with(disk, config, Arc::new(AllowAll)).await
+        Bench::start_with(disk, config, |hooks| hooks).await
     }
 
-    pub async fn start_with(disk: KeptDisk, config: NodeConfig, authorizer: Arc<dyn Authorizer>) -> Self {
+    pub async fn start_with(disk: KeptDisk, config: NodeConfig, hook: impl FnOnce(NodeHooks) -> NodeHooks) -> Self {
         let (dialed, arrivals) = mpsc::channel(4);
         let pipes = Arc::new(Pipes { disk, arrivals: Mutex::new(Some(arrivals)) });
         let notices = Arc::new(Notices::default());
         let observer: Arc<dyn NodeObserver> = Arc::clone(&notices) as Arc<dyn NodeObserver>;
-        let hooks = NodeHooks { authorizer, ..NodeHooks::new(observer) };
+        let hooks = hook(NodeHooks::new(observer));
         let node = tokio::spawn(async move { serve_with(pipes, config, hooks).await.expect("a good start") });
         let connector = tower::service_fn(move |_: Uri| {
             let (near, far) = tokio::io::duplex(64 << 10);
@@ -187,15 +187,26 @@ impl Bench {
     }
 
     pub async fn try_publish(&self, names: &[&str]) -> Result<(), Status> {
-        let input = |name: &&str| {
-            let v1 = proto::group_message_input::V1 {
-                data: application_message(name.as_bytes(), b"payload"),
-                ..Default::default()
-            };
+        let data = names.iter().map(|name| application_message(name.as_bytes(), b"payload"));
+        self.send(&data.collect::<Vec<_>>()).await
+    }
+
+    async fn send(&self, data: &[Bytes]) -> Result<(), Status> {
+        let input = |data: &Bytes| {
+            let v1 = proto::group_message_input::V1 { data: data.clone(), ..Default::default() };
             proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) }
         };
-        let request = proto::SendGroupMessagesRequest { messages: names.iter().map(input).collect() };
+        let request = proto::SendGroupMessagesRequest { messages: data.iter().map(input).collect() };
         self.client.clone().send_group_messages(request).await.map(|_| ())
+    }
+
+    pub async fn publish_sized(&self, name: &str, bytes: usize) {
+        self.try_publish_sized(name, bytes).await.expect("stored");
+    }
+
+    /// Publishes one message with so many bytes of payload.
+    pub async fn try_publish_sized(&self, name: &str, bytes: usize) -> Result<(), Status> {
+        self.send(&[application_message(name.as_bytes(), &vec![b'x'; bytes])]).await
     }
 
     pub async fn publish_welcome(&self, name: &str) {

@@ -5,6 +5,8 @@
 
 mod authorization;
 mod bench;
+mod older_calls;
+mod shutdown;
 
 use bench::{Bench, KeptDisk, MOMENT, SECOND, address, limited, mutate, show, topic};
 use bytes::Bytes;
@@ -263,6 +265,29 @@ async fn a_consumer_that_reads_nothing_is_too_slow_and_a_pong_is_heard_all_the_s
     assert_eq!(bench.closings().await, [NodeCloseReason::TooSlow]);
     let status = wire.ending().await;
     assert_eq!((status.code(), status.message()), (Code::Aborted, "consumer too slow"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_larger_than_a_frame_travels_alone() {
+    let limits = NodeLimits { frame_bytes: 1_000, message_bytes: 100_000, ..NodeLimits::default() };
+    let bench = Bench::start(limited(limits)).await;
+    let publish = async || {
+        bench.publish(&["a", "a"]).await;
+        bench.publish_sized("a", 50_000).await;
+        bench.publish(&["a", "a"]).await;
+    };
+    publish().await;
+    let mut wire = bench.subscribe().await;
+    wire.mutate(1, &[("a", 0)], &[]);
+    let replayed = ["wave 1: #1 #2", "wave 1: #3", "wave 1: #4 #5", "caught up: 1 topics", "complete 1"];
+    assert_eq!(wire.until_complete(1).await, replayed);
+    publish().await;
+    let mut live = Vec::new();
+    while live.last().is_none_or(|frame: &String| !frame.ends_with("#10")) {
+        live.push(wire.frame().await);
+    }
+    assert!(live.contains(&"live: #8".to_owned()), "{live:?}");
+    assert_eq!(bench.try_publish_sized("a", 100_001).await.expect_err("too long").code(), Code::ResourceExhausted);
 }
 
 #[tokio::test(start_paused = true)]

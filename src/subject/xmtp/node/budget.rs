@@ -33,6 +33,11 @@ impl Budget {
         Budget { messages, bytes, untouched: true }
     }
 
+    /// Whether there is no room for any message, so that none need be read.
+    pub(crate) fn is_spent(&self) -> bool {
+        !self.untouched && self.messages == 0
+    }
+
     /// Takes the message's share if there is room. The first message always fits: a message larger than
     /// the whole budget must travel, too.
     pub(crate) fn admit(&mut self, message: &Message) -> bool {
@@ -68,7 +73,9 @@ mod tests {
     #[test]
     fn the_count_and_the_bytes_are_both_bounds() {
         let mut by_count = Budget::new(2, usize::MAX);
+        assert!(!by_count.is_spent());
         assert_eq!([0; 3].map(|length| by_count.admit(&message(length))), [true, true, false]);
+        assert!(by_count.is_spent());
         let mut by_bytes = Budget::new(usize::MAX, 2 * weight(&message(5).draft));
         assert_eq!([5; 3].map(|length| by_bytes.admit(&message(length))), [true, true, false]);
     }

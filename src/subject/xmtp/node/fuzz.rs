@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::session::Session;
-use crate::subject::xmtp::node::wave::WaveSource;
+use crate::subject::xmtp::node::wave::{Ids, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::{
     Add, Cursor, DeliveryFrame, Draft, Envelope, Message, MessageId, MessageKind, Mutate, MutateId, Response, Tag,
@@ -54,15 +54,15 @@ impl ListedLog {
     }
 
     /// The ids of the topic above the cursor, up to a bound.
-    fn ids(&self, topic: &Topic, above: Cursor, through: MessageId) -> Vec<MessageId> {
+    fn listed(&self, topic: &Topic, above: Cursor, through: MessageId) -> Vec<MessageId> {
         let of_topic = self.messages.iter().filter(|message| message.topic() == topic).map(|message| message.id);
         of_topic.filter(|id| above.is_before(*id) && *id <= through).collect()
     }
 }
 
 impl WaveSource for ListedLog {
-    fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError> {
-        Ok(self.ids(topic, after, MessageId(u64::MAX)).first().copied())
+    fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError> {
+        Ok(Box::new(self.listed(topic, after, MessageId(u64::MAX)).into_iter().map(Ok)))
     }
 
     fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
@@ -165,7 +165,7 @@ impl Model {
         if place.wave.map_or(Tag::Live, Tag::Wave) != tag {
             return Err(format!("{topic} {id} comes as {tag}, and stands at {place:?}"));
         }
-        let due = log.ids(topic, place.floor, MessageId(u64::MAX)).first().copied();
+        let due = log.listed(topic, place.floor, MessageId(u64::MAX)).first().copied();
         if due != Some(id) {
             return Err(format!("{topic} {id} comes where {due:?} is due"));
         }
@@ -186,7 +186,7 @@ impl Model {
         let id = place.wave.take().ok_or(format!("{topic} goes live twice"))?;
         let floor = place.floor;
         let wave = *self.wave(id).ok_or(format!("{topic} is in a wave that has ended"))?;
-        let missing = log.ids(topic, floor, *wave.through.of(topic.kind()));
+        let missing = log.listed(topic, floor, *wave.through.of(topic.kind()));
         if !missing.is_empty() {
             return Err(format!("{topic} goes live without {missing:?}"));
         }
@@ -211,7 +211,7 @@ impl Model {
             return Err(format!("never complete: {pending:?}"));
         }
         let missing = |(topic, place): (&Topic, &Registration)| {
-            let ids = log.ids(topic, place.floor, MessageId(u64::MAX));
+            let ids = log.listed(topic, place.floor, MessageId(u64::MAX));
             if ids.is_empty() { Ok(()) } else { Err(format!("{topic} is quiet, and {ids:?} are stored")) }
         };
         self.places.iter().try_for_each(missing)

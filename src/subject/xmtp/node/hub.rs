@@ -227,6 +227,10 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
     use crate::subject::xmtp::wire::{Draft, Envelope, MessageId, MessageKind};
 
@@ -261,6 +265,43 @@ mod tests {
         assert_eq!(ids(&first.take(all())), [1]);
         assert_eq!(ids(&second.take(all())), [1, 2]);
         assert_eq!(second.backlog(), QueueState::Empty);
+    }
+
+    /// Whether it was woken since the last time; idle streams must not be.
+    fn is_woken(interest: &Interest) -> bool {
+        pin!(interest.changed()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn a_message_touches_the_streams_of_its_topic_and_none_of_a_thousand_idle_ones() {
+        let hub = Arc::new(Hub::new(10, 10_000));
+        let open = |stream: u64, name: &str| {
+            let interest = hub.open(stream);
+            interest.join(&topic(name));
+            interest
+        };
+        let idle: Vec<_> = (0..1_000).map(|stream| open(stream, "idle")).collect();
+        let interested: Vec<_> = (1_000..1_003).map(|stream| open(stream, "a")).collect();
+        hub.publish(&message("a", 1));
+        assert_eq!(idle.iter().filter(|interest| is_woken(interest)).count(), 0);
+        assert_eq!(interested.iter().filter(|interest| is_woken(interest)).count(), 3);
+        assert_eq!(hub.routes().streams.get(&topic("a")).map(BTreeSet::len), Some(3), "one lookup each");
+        let queued = hub.routes().queues.values().map(|queue| queue.waiting.len()).sum::<usize>();
+        assert_eq!(queued, 3);
+    }
+
+    #[test]
+    fn a_node_that_ends_wakes_every_stream_and_waits_for_the_last() {
+        let hub = Arc::new(Hub::new(10, 10_000));
+        let interest = hub.open(1);
+        let deadline = Instant::now();
+        hub.end_by(deadline);
+        assert!(is_woken(&interest) && interest.ends_by() == Some(deadline));
+        let mut emptied = pin!(hub.emptied());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(emptied.as_mut().poll(&mut context).is_pending());
+        drop(interest);
+        assert!(emptied.as_mut().poll(&mut context).is_ready());
     }
 
     #[test]

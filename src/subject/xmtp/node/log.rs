@@ -17,7 +17,7 @@ use redb::{
 use crate::env::{Disk, begin_write};
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
-use crate::subject::xmtp::node::wave::WaveSource;
+use crate::subject::xmtp::node::wave::{Ids, WaveSource};
 use crate::subject::xmtp::node::{NodeQuirk, STORE, StoreError};
 use crate::subject::xmtp::wire::{Cursor, Draft, Message, MessageId, MessageKind, Page, Paging, Topic, proto};
 
@@ -123,8 +123,15 @@ impl Log {
         let snapshot = self.snapshot()?;
         let mut messages = Vec::new();
         let mut position = paging.cursor;
+        let mut ids = match paging.descending {
+            false => snapshot.ids(topic, position)?,
+            true => snapshot.ids_before(topic, position)?,
+        };
         let more = loop {
-            let Some(id) = snapshot.step(topic, position, paging.descending)? else { break false };
+            let Some(id) = ids.next().transpose()? else { break false };
+            if budget.is_spent() {
+                break true;
+            }
             let message = snapshot.message(topic.kind(), id)?;
             if !budget.admit(&message) {
                 break true;
@@ -144,24 +151,21 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The topic's id next to `position` in that direction; going down, 0 is the place above all ids.
-    fn step(&self, topic: &Topic, position: Cursor, descending: bool) -> Result<Option<MessageId>, StoreError> {
-        if !descending {
-            return self.next_id(topic, position);
-        }
-        let above = if position.0 == 0 { u64::MAX } else { position.0 };
+    /// The topic's ids before that place, descending; 0 is the place above all ids.
+    fn ids_before(&self, topic: &Topic, before: Cursor) -> Result<Ids<'_>, StoreError> {
+        let above = if before.0 == 0 { u64::MAX } else { before.0 };
         let key = topic.bytes().as_ref();
-        let below = self.index.range((key, 0)..(key, above))?.next_back().transpose()?;
-        Ok(below.map(|(found, _)| MessageId(found.value().1)))
+        let below = self.index.range((key, 0)..(key, above))?;
+        Ok(Box::new(below.rev().map(|found| Ok(MessageId(found?.0.value().1)))))
     }
 }
 
 impl WaveSource for Snapshot {
-    fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError> {
-        let Some(first) = after.0.checked_add(1) else { return Ok(None) };
+    fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError> {
+        let Some(first) = after.0.checked_add(1) else { return Ok(Box::new(std::iter::empty())) };
         let key = topic.bytes().as_ref();
-        let next = self.index.range((key, first)..=(key, u64::MAX))?.next().transpose()?;
-        Ok(next.map(|(found, _)| MessageId(found.value().1)))
+        let above = self.index.range((key, first)..=(key, u64::MAX))?;
+        Ok(Box::new(above.map(|found| Ok(MessageId(found?.0.value().1)))))
     }
 
     fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
@@ -269,7 +273,10 @@ mod tests {
         log.append(vec![group("a", "1"), group("aa", "2"), group("a", "3")], 5).expect("stored");
         let snapshot = log.snapshot().expect("snapshot");
         let topic = Topic::new(MessageKind::Group, b"a");
-        let next = |after| snapshot.next_id(&topic, Cursor(after)).expect("readable");
+        let next = |after| {
+            let mut ids = snapshot.ids(&topic, Cursor(after)).expect("readable");
+            ids.next().transpose().expect("readable")
+        };
         assert_eq!([next(0), next(1), next(3), next(u64::MAX)], [Some(MessageId(1)), Some(MessageId(3)), None, None]);
     }
 

@@ -130,6 +130,7 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
     let Some(shutdown) = shutdown else {
         return server.serve_with_incoming(incoming).await.map_err(|error| NodeError::Serve { port, error });
     };
+    let _lifeline = incoming.lifeline();
     let (ended, flushing) = oneshot::channel();
     let ending = async move {
         shutdown.await;

@@ -15,6 +15,7 @@
 //!      ^--------------------------------+      done: no lane has an id up to the bound
 //! ```
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::subject::xmtp::node::StoreError;
@@ -22,13 +23,16 @@ use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::{ByKind, Heads};
 use crate::subject::xmtp::wire::{Cursor, Message, MessageId, MessageKind, MutateId, Topic};
 
+/// Ids of one topic, one after the other; each is read when it is asked for.
+pub(crate) type Ids<'s> = Box<dyn Iterator<Item = Result<MessageId, StoreError>> + 's>;
+
 /// Where a wave reads.
 pub(crate) trait WaveSource {
-    /// The first id of the topic after that place.
+    /// Looks up the ids of the topic after that place, ascending.
     ///
     /// # Errors
     /// The store fails.
-    fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError>;
+    fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError>;
 
     /// The message of that id.
     ///
@@ -147,17 +151,23 @@ impl Wave {
         }
     }
 
-    /// Reads the next page: as many messages as the budget admits, groups before welcomes, each ascending.
+    /// Reads the next page: as many messages as the budget admits, groups before welcomes, each ascending. The ids of a
+    /// lane are looked up once for all that it has in the page.
     ///
     /// # Errors
     /// The source fails; then the wave cannot go on.
     pub(crate) fn page(&mut self, source: &impl WaveSource, mut budget: Budget) -> Result<Vec<Message>, StoreError> {
         while let Some(topic) = self.unsought.pop_first() {
-            self.seek(&topic, source)?;
+            let Some(floor) = self.floor(&topic) else { continue };
+            let first = source.ids(&topic, floor)?.next().transpose()?;
+            self.look_ahead(&topic, first);
         }
-        let mut page = Vec::new();
+        let (mut page, mut walks) = (Vec::new(), BTreeMap::new());
         for kind in MessageKind::ALL {
             while let Some((id, topic)) = self.first(kind).cloned() {
+                if budget.is_spent() {
+                    return Ok(page);
+                }
                 let message = source.message(kind, id)?;
                 if !budget.admit(&message) {
                     return Ok(page);
@@ -167,7 +177,12 @@ impl Wave {
                 if let Some(lane) = self.lanes.get_mut(&topic) {
                     lane.floor = Cursor::from(id);
                 }
-                self.seek(&topic, source)?;
+                let ids = match walks.entry(topic.clone()) {
+                    Entry::Occupied(begun) => begun.into_mut(),
+                    Entry::Vacant(absent) => absent.insert(source.ids(&topic, Cursor::from(id))?),
+                };
+                let next = ids.next().transpose()?;
+                self.look_ahead(&topic, next);
             }
         }
         Ok(page)
@@ -188,17 +203,13 @@ impl Wave {
         self.lanes.into_iter().map(|(topic, lane)| (topic.clone(), stand(&topic, lane.floor))).collect()
     }
 
-    /// Looks up what follows the lane's floor.
-    fn seek(&mut self, topic: &Topic, source: &impl WaveSource) -> Result<(), StoreError> {
-        let Some(lane) = self.lanes.get_mut(topic) else { return Ok(()) };
-        lane.next = match source.next_id(topic, lane.floor)? {
-            Some(id) => {
-                self.ahead.of_mut(topic.kind()).insert((id, topic.clone()));
-                LaneNext::Id(id)
-            }
-            None => LaneNext::Exhausted,
-        };
-        Ok(())
+    /// Takes note of what follows the lane's floor.
+    fn look_ahead(&mut self, topic: &Topic, next: Option<MessageId>) {
+        let Some(lane) = self.lanes.get_mut(topic) else { return };
+        lane.next = next.map_or(LaneNext::Exhausted, LaneNext::Id);
+        if let Some(id) = next {
+            self.ahead.of_mut(topic.kind()).insert((id, topic.clone()));
+        }
     }
 
     /// The next unread message of the kind, if it is within the bound.
@@ -214,18 +225,39 @@ impl Wave {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::subject::xmtp::wire::{Draft, Envelope};
 
-    struct FakeSource(Vec<Message>);
+    /// Messages, and what was asked for them: lookups of ids, ids, messages.
+    #[derive(Default)]
+    struct FakeSource(Vec<Message>, [Cell<usize>; 3]);
+
+    impl FakeSource {
+        /// How often each was asked for since the last call.
+        fn asked(&self) -> [usize; 3] {
+            self.1.each_ref().map(Cell::take)
+        }
+    }
+
+    fn count(cell: &Cell<usize>) {
+        cell.set(cell.get() + 1);
+    }
 
     impl WaveSource for FakeSource {
-        fn next_id(&self, topic: &Topic, after: Cursor) -> Result<Option<MessageId>, StoreError> {
-            let follows = |message: &&Message| message.topic() == topic && after.is_before(message.id);
-            Ok(self.0.iter().find(follows).map(|message| message.id))
+        fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError> {
+            count(&self.1[0]);
+            let topic = topic.clone();
+            let follows = move |message: &&Message| *message.topic() == topic && after.is_before(message.id);
+            Ok(Box::new(self.0.iter().filter(follows).map(|message| {
+                count(&self.1[1]);
+                Ok(message.id)
+            })))
         }
 
         fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
+            count(&self.1[2]);
             let found = self.0.iter().find(|message| message.id == id && message.topic().kind() == kind);
             found.cloned().ok_or(StoreError::Corrupt { kind, id, why: "it is missing".into() })
         }
@@ -243,7 +275,7 @@ mod tests {
 
     fn source() -> FakeSource {
         let rows = [("b", 1), ("a", 2), ("w", 1), ("a", 3), ("b", 4), ("w", 2), ("a", 5)];
-        FakeSource(rows.map(|(name, id)| message(name, id)).to_vec())
+        FakeSource(rows.map(|(name, id)| message(name, id)).to_vec(), Default::default())
     }
 
     fn wave(starts: &[(&str, u64)], heads: (u64, u64)) -> Wave {
@@ -276,6 +308,20 @@ mod tests {
         }
         let groups = (1..=5).map(|id| (GROUP, id));
         assert_eq!(all, groups.chain([(WELCOME, 1), (WELCOME, 2)]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_page_looks_the_ids_of_a_topic_up_once_and_reads_no_more_than_it_holds() {
+        let rows = (1..=100).map(|id| message(if id % 10 == 0 { "a" } else { "b" }, id));
+        let source = FakeSource(rows.collect(), Default::default());
+        let mut wave = wave(&[("a", 0), ("b", 0), ("idle", 0), ("w", 0)], (100, 0));
+        assert_eq!(read(&mut wave, &source, 25).len(), 25);
+        // Each of four topics is sought once; then each of the two in the page is looked up once more.
+        assert_eq!(source.asked(), [4 + 2, 2 + 25, 25]);
+        assert_eq!(read(&mut wave, &source, 25).len(), 25);
+        assert_eq!(source.asked(), [2, 25, 25]);
+        assert_eq!(read(&mut wave, &source, 100).len(), 50);
+        assert_eq!(source.asked(), [2, 48, 50]);
     }
 
     #[test]
@@ -324,8 +370,8 @@ mod tests {
     fn a_hole_in_the_shelf_is_an_error() {
         struct Holed;
         impl WaveSource for Holed {
-            fn next_id(&self, _: &Topic, _: Cursor) -> Result<Option<MessageId>, StoreError> {
-                Ok(Some(MessageId(1)))
+            fn ids(&self, _: &Topic, _: Cursor) -> Result<Ids<'_>, StoreError> {
+                Ok(Box::new(std::iter::once(Ok(MessageId(1)))))
             }
             fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
                 Err(StoreError::Corrupt { kind, id, why: "it is missing".into() })
