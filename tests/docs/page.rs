@@ -167,7 +167,9 @@ impl Page {
                 ours.or_else(|| code.strip_prefix("cargo run ").and_then(|rest| Some(rest.split_once("-- ")?.1)));
             ours.map(str::to_owned)
         });
-        let calls = code.filter_map(|line| {
+        // What follows a `--` is a call of its own.
+        let each = code.flat_map(|line| line.split(" -- pulseless ").map(str::to_owned).collect::<Vec<_>>());
+        let calls = each.filter_map(|line| {
             let mut words = line.split_whitespace();
             let command = words.next()?.to_owned();
             let is_name = command.starts_with(|first: char| first.is_ascii_lowercase());

@@ -88,15 +88,13 @@ impl StreamTask {
 
     /// The ending as it is told: the quirk `misnames-bounds` takes a bound for a rule.
     fn named(&self, ending: NodeEnding) -> NodeEnding {
-        match ending {
-            NodeEnding::Refused(refusal)
-                if self.config.quirk == Some(NodeQuirk::MisnamesBounds)
-                    && refusal.code() == Code::ResourceExhausted =>
-            {
-                NodeEnding::Unreadable(Status::invalid_argument(refusal.to_string()))
-            }
-            other => other,
+        if let NodeEnding::Refused(refusal) = &ending
+            && self.config.quirk == Some(NodeQuirk::MisnamesBounds)
+            && refusal.code() == Code::ResourceExhausted
+        {
+            return NodeEnding::Unreadable(Status::invalid_argument(refusal.to_string()));
         }
+        ending
     }
 
     async fn serve(&mut self) -> NodeEnding {
