@@ -477,7 +477,7 @@ mod tests {
             let (cause, words) = (EndCause::ConsumerBehind, "behind".into());
             script.at(101.0).event(CLIENT, Event::Ended { attempt: 3, cause, words })
         };
-        waits(behind(&[(alpha(), 1)]), CLIENT, 3, 100).acquitted_by(&BACKOFF);
+        over(waits(behind(&[(alpha(), 1)]), CLIENT, 3, 100)).acquitted_by(&BACKOFF);
         let evidence = waits(behind(&[(alpha(), 1)]), CLIENT, 3, 101).condemned_by(&BACKOFF);
         assert!(evidence.what.contains("after 1 failure in a row"), "{}", evidence.what);
         let failed = waits(behind(&[]), CLIENT, 3, 401).condemned_by(&BACKOFF);

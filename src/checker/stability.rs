@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn programs_that_ran_until_they_were_halted_are_acquitted() {
         let all = Script::new().all_begin();
-        assert_eq!(all.acquitted_by(&Stability), "processes: 13; each ran until it was halted");
+        assert_eq!(all.acquitted_by(&Stability), "processes: 14; each ran until it was halted");
         Script::new().all_begin().event(CLIENT, Event::ProcessKilled).acquitted_by(&Stability);
     }
 
