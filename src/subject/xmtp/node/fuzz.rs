@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::session::Session;
-use crate::subject::xmtp::node::wave::{Ids, WaveSource};
+use crate::subject::xmtp::node::wave::{TopicIds, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::{
     Add, Cursor, DeliveryFrame, Draft, Envelope, Message, MessageId, MessageKind, Mutate, MutateId, Response, Tag,
@@ -61,7 +61,7 @@ impl ListedLog {
 }
 
 impl WaveSource for ListedLog {
-    fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError> {
+    fn ids(&self, topic: &Topic, after: Cursor) -> Result<TopicIds<'_>, StoreError> {
         Ok(Box::new(self.listed(topic, after, MessageId(u64::MAX)).into_iter().map(Ok)))
     }
 

@@ -17,7 +17,7 @@ use redb::{
 use crate::env::{Disk, begin_write};
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
-use crate::subject::xmtp::node::wave::{Ids, WaveSource};
+use crate::subject::xmtp::node::wave::{TopicIds, WaveSource};
 use crate::subject::xmtp::node::{NodeQuirk, STORE, StoreError};
 use crate::subject::xmtp::wire::{Cursor, Draft, Message, MessageId, MessageKind, Page, Paging, Topic, proto};
 
@@ -152,7 +152,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// The topic's ids before that place, descending; 0 is the place above all ids.
-    fn ids_before(&self, topic: &Topic, before: Cursor) -> Result<Ids<'_>, StoreError> {
+    fn ids_before(&self, topic: &Topic, before: Cursor) -> Result<TopicIds<'_>, StoreError> {
         let above = if before.0 == 0 { u64::MAX } else { before.0 };
         let key = topic.bytes().as_ref();
         let below = self.index.range((key, 0)..(key, above))?;
@@ -161,7 +161,7 @@ impl Snapshot {
 }
 
 impl WaveSource for Snapshot {
-    fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError> {
+    fn ids(&self, topic: &Topic, after: Cursor) -> Result<TopicIds<'_>, StoreError> {
         let Some(first) = after.0.checked_add(1) else { return Ok(Box::new(std::iter::empty())) };
         let key = topic.bytes().as_ref();
         let above = self.index.range((key, first)..=(key, u64::MAX))?;

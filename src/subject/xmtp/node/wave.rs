@@ -23,8 +23,8 @@ use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::{ByKind, Heads};
 use crate::subject::xmtp::wire::{Cursor, Message, MessageId, MessageKind, MutateId, Topic};
 
-/// Ids of one topic, one after the other; each is read when it is asked for.
-pub(crate) type Ids<'s> = Box<dyn Iterator<Item = Result<MessageId, StoreError>> + 's>;
+/// TopicIds of one topic, one after the other; each is read when it is asked for.
+pub(crate) type TopicIds<'s> = Box<dyn Iterator<Item = Result<MessageId, StoreError>> + 's>;
 
 /// Where a wave reads.
 pub(crate) trait WaveSource {
@@ -32,7 +32,7 @@ pub(crate) trait WaveSource {
     ///
     /// # Errors
     /// The store fails.
-    fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError>;
+    fn ids(&self, topic: &Topic, after: Cursor) -> Result<TopicIds<'_>, StoreError>;
 
     /// The message of that id.
     ///
@@ -246,7 +246,7 @@ mod tests {
     }
 
     impl WaveSource for FakeSource {
-        fn ids(&self, topic: &Topic, after: Cursor) -> Result<Ids<'_>, StoreError> {
+        fn ids(&self, topic: &Topic, after: Cursor) -> Result<TopicIds<'_>, StoreError> {
             count(&self.1[0]);
             let topic = topic.clone();
             let follows = move |message: &&Message| *message.topic() == topic && after.is_before(message.id);
@@ -370,7 +370,7 @@ mod tests {
     fn a_hole_in_the_shelf_is_an_error() {
         struct Holed;
         impl WaveSource for Holed {
-            fn ids(&self, _: &Topic, _: Cursor) -> Result<Ids<'_>, StoreError> {
+            fn ids(&self, _: &Topic, _: Cursor) -> Result<TopicIds<'_>, StoreError> {
                 Ok(Box::new(std::iter::once(Ok(MessageId(1)))))
             }
             fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
