@@ -37,6 +37,13 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::CommitsUnsynced, Err("it shows only where the machine loses its power")),
     (ClientQuirk::CursorFirst, Err("it shows only where the client dies between two transactions")),
     (ClientQuirk::SpinsWithoutInbox, Err("it shows only where the client's disk fails")),
+    (ClientQuirk::BackoffWithoutDoubling, Err("it shows only after many failures in a row")),
+    (ClientQuirk::StopsAfterEnding, Err("not played here: the negative sim of its name shows it")),
+    (ClientQuirk::LeavesHealthyStreams, Err("it shows only on a stream that is older than a row")),
+    (ClientQuirk::OpensTwice, Err("not played here: the negative sim of its name shows it")),
+    (ClientQuirk::ProcessesLate, Err("no peer sees when an application is told")),
+    (ClientQuirk::StandsStill, Err("it shows only where the application is behind")),
+    (ClientQuirk::DropsWithoutRoom, Err("it shows only where the application is behind")),
 ];
 
 /// Requirements of a client that no row judges, and why.
