@@ -90,15 +90,15 @@ impl<'h> Excuses<'h> {
         })
     }
 
-    /// Whether no fault of any kind, whomever it befell, can have had an effect between the two times: none began before
-    /// the second, or all were over long enough before the first for TCP to have tried again.
+    /// Whether no fault of any kind, whomever it befell, can have had an effect between the two times: each began after
+    /// the second (a tick of the world is one instant for cause and effect), or were over long enough before the first for TCP to have tried again.
     pub(crate) fn is_calm(&self, from: Duration, to: Duration) -> bool {
         self.windows.iter().all(|window| {
             let after = match window.fault.excuse() {
                 Excuse::Standstill { after } | Excuse::Late { after } => after,
                 Excuse::Nobody => Duration::ZERO,
             };
-            window.began >= to || window.ended.saturating_add(after).saturating_add(RECOVERY) <= from
+            window.began > to || window.ended.saturating_add(after).saturating_add(RECOVERY) <= from
         })
     }
 
@@ -188,8 +188,8 @@ mod tests {
     fn it_is_calm_before_every_fault_and_some_time_after_it() {
         let history = struck(ProcessKill { point: None }.on(host("client-2")));
         let excuses = Excuses::read(&history);
-        assert!(excuses.is_calm(seconds(10), seconds(100)) && excuses.is_calm(seconds(320), seconds(400)));
-        assert!(!excuses.is_calm(seconds(10), seconds(101)) && !excuses.is_calm(seconds(319), seconds(400)));
+        assert!(excuses.is_calm(seconds(10), seconds(99)) && excuses.is_calm(seconds(320), seconds(400)));
+        assert!(!excuses.is_calm(seconds(10), seconds(100)) && !excuses.is_calm(seconds(319), seconds(400)));
     }
 
     #[test]

@@ -90,13 +90,13 @@ pub(crate) enum CliCommand {
     /// Run the node on real TCP, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Node(NodeArguments),
-    /// Run the lying proxy on real TCP in front of any gRPC server, until Ctrl-C or SIGTERM
+    /// Run the lying proxy on real TCP before any gRPC server, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Proxy(ProxyArguments),
     /// Judge a node by the protocol, over real TCP, row by row: any node, ours or another
     #[command(after_help = CONFORM_EXIT_CODES)]
     Conform(ConformArguments),
-    /// Judge a client by the protocol, over real TCP: start it against a scripted node, row by row
+    /// Judge a client by the protocol, over real TCP, row by row, against a scripted node
     #[command(after_help = CONFORM_CLIENT_EXIT_CODES)]
     ConformClient(ConformClientArguments),
     /// Publish texts, or the lines of standard input, to a topic, over real TCP
