@@ -9,12 +9,12 @@ use std::time::Duration;
 use pulseless::env::{Address, Env};
 use pulseless::grammar::Latency;
 use pulseless::os::Os;
-use pulseless::subject::xmtp::conformance::{Bound, ConformSettings, Conformance, RowReport, conform};
+use pulseless::subject::xmtp::conformance::{ConformSettings, Conformance, RowReport, conform};
 use pulseless::subject::xmtp::node::{
-    DeniedTopics, NodeConfig, NodeError, NodeHooks, NodeLimits, NodeNotice, NodeObserver, NodeQuirk, RateLimit,
-    serve_with,
+    DeniedTopics, NodeConfig, NodeError, NodeHooks, NodeLimits, NodeNotice, NodeObserver, NodeQuirk, serve_with,
 };
 use pulseless::subject::xmtp::wire::{MessageKind, Topic};
+use pulseless::subject::xmtp::{examined_bounds, examined_limits};
 use pulseless::world::{Engine, Leap, on_trial_thread};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -30,42 +30,14 @@ const KEEPALIVE: Duration = Duration::from_secs(3);
 const TRIAL: Duration = Duration::from_secs(600);
 const LATENCY: Latency = Latency::uniform(Duration::from_millis(1), Duration::from_millis(5));
 
-/// The bounds of the node under test: lower than ours, so that a row goes over them quickly.
-const BOUNDS: &[(Bound, usize)] = &[
-    (Bound::Adds, 40),
-    (Bound::Topics, 100),
-    (Bound::Waves, 8),
-    (Bound::Mutates, 64),
-    (Bound::Pings, 16),
-    (Bound::Pending, 512),
-];
-
-fn bound(bound: Bound) -> usize {
-    let found = BOUNDS.iter().find(|(one, _)| *one == bound);
-    found.expect("every bound is in the table").1
-}
-
-fn burst(of: Bound, per_second: u32) -> RateLimit {
-    RateLimit { burst: u32::try_from(bound(of)).expect("a small bound"), per_second }
-}
-
-/// A node with these bounds.
+/// A node with low bounds.
 pub fn bounded(quirk: Option<NodeQuirk>) -> NodeConfig {
-    let limits = NodeLimits {
-        adds: bound(Bound::Adds),
-        subscriptions: bound(Bound::Topics),
-        waves: bound(Bound::Waves),
-        mutates: burst(Bound::Mutates, 10),
-        client_pings: burst(Bound::Pings, 4),
-        pending_messages: bound(Bound::Pending),
-        ..NodeLimits::default()
-    };
-    NodeConfig { quirk, limits, ..NodeConfig::default() }
+    NodeConfig { quirk, limits: examined_limits(NodeLimits::default()), ..NodeConfig::default() }
 }
 
 fn settings(node: Address) -> ConformSettings {
     let refused_topic = Some(Topic::new(MessageKind::Group, DENIED.as_bytes()).bytes().to_vec());
-    ConformSettings { bounds: BOUNDS.to_vec(), refused_topic, ..ConformSettings::new(node) }
+    ConformSettings { bounds: examined_bounds(), refused_topic, ..ConformSettings::new(node) }
 }
 
 /// Nobody hears what the node tells, and one topic is denied to everybody.

@@ -8,6 +8,7 @@ pub mod checker;
 pub mod client;
 pub mod conformance;
 mod entry;
+mod examined;
 mod explain;
 mod fallback_milestones;
 pub mod frame;
@@ -26,5 +27,6 @@ pub mod wire;
 pub mod workload;
 
 pub use entry::{SUBJECTS, XmtpSetup};
+pub use examined::{examined_bounds, examined_limits};
 pub(crate) use milestone::MILESTONES;
 pub use quirk::UnknownQuirk;

@@ -11,9 +11,10 @@ use crate::cast::HostName;
 use crate::env::{Address, Env};
 use crate::history::{Event, Examined};
 use crate::subject::xmtp::client::{self, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig};
-use crate::subject::xmtp::conformance::{self, Bound, ConformSettings, RowResult};
+use crate::subject::xmtp::conformance::{self, ConformSettings, RowResult};
+use crate::subject::xmtp::examined::{examined_bounds, examined_limits};
 use crate::subject::xmtp::gateway::{Gateway, GatewayConfig};
-use crate::subject::xmtp::node::{self, NodeConfig, NodeHooks, NodeLimits, RateLimit};
+use crate::subject::xmtp::node::{self, NodeConfig, NodeHooks, NodeLimits};
 use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
@@ -264,8 +265,7 @@ impl Role for ExaminerRole {
     fn program(&self, number: u32, seat: &mut Seat) -> Program {
         let proxy = self.0.fleet.proxy(self.0.fleet.proxy_of(number));
         let address = Address::new(&*proxy, PROXY_PORT);
-        let bounds = EXAMINED_BOUNDS.iter().map(|(bound, most)| (*bound, usize::from(*most))).collect();
-        let settings = ConformSettings { bounds, ..ConformSettings::new(address) };
+        let settings = ConformSettings { bounds: examined_bounds(), ..ConformSettings::new(address) };
         let recorder = seat.recorder.clone();
         program(move |env: Env| {
             let (settings, recorder) = (settings.clone(), recorder.begin_life());
@@ -291,29 +291,9 @@ fn examined() -> Vec<String> {
     conformance::requirements().into_iter().filter(|number| *number != "S7").map(str::to_owned).collect()
 }
 
-/// The bounds of a node that is examined: so low that an examiner goes over each in a moment.
-const EXAMINED_BOUNDS: &[(Bound, u16)] = &[
-    (Bound::Adds, 40),
-    (Bound::Topics, 100),
-    (Bound::Waves, 8),
-    (Bound::Mutates, 64),
-    (Bound::Pings, 16),
-    (Bound::Pending, 512),
-];
-
 fn limits(settings: &XmtpSettings) -> NodeLimits {
     let usual = settings.node.limits.clone();
-    if settings.fleet.examiners == 0 {
-        return usual;
-    }
-    EXAMINED_BOUNDS.iter().fold(usual, |limits, (bound, most)| match bound {
-        Bound::Adds => NodeLimits { adds: (*most).into(), ..limits },
-        Bound::Topics => NodeLimits { subscriptions: (*most).into(), ..limits },
-        Bound::Waves => NodeLimits { waves: (*most).into(), ..limits },
-        Bound::Mutates => NodeLimits { mutates: RateLimit { burst: (*most).into(), per_second: 10 }, ..limits },
-        Bound::Pings => NodeLimits { client_pings: RateLimit { burst: (*most).into(), per_second: 4 }, ..limits },
-        Bound::Pending => NodeLimits { pending_messages: (*most).into(), ..limits },
-    })
+    if settings.fleet.examiners == 0 { usual } else { examined_limits(usual) }
 }
 
 /// What one publisher does.
