@@ -68,7 +68,6 @@ impl Checker for BackoffCheck {
             groups: BTreeMap::new(),
             steps: StepSum::default(),
             dials: 0,
-            denies: !terms.denied.is_empty(),
         };
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = bench.take(index, record) {
@@ -193,8 +192,6 @@ struct WaitBook<'h> {
     groups: BTreeMap<Duration, Group>,
     steps: StepSum,
     dials: u64,
-    /// Nobody may follow some of the channels.
-    denies: bool,
 }
 
 impl<'h> WaitBook<'h> {
@@ -214,9 +211,8 @@ impl<'h> WaitBook<'h> {
                 let client = self.clients.entry(&record.host).or_default();
                 client.ended = Some(record.at);
                 client.behind = *cause == EndCause::ConsumerBehind && client.delivered;
-                // Where something is denied, who asked for it need not ask again.
-                let final_word = *cause == EndCause::Refused && self.denies;
-                client.idle = (!final_word).then_some((Idle::Ended(*attempt), record.at, index));
+                // Who is refused for good must not ask again.
+                client.idle = (*cause != EndCause::Rejected).then_some((Idle::Ended(*attempt), record.at, index));
             }
             Event::BackingOff { delay, .. } => return self.wait(index, record, *delay),
             // Its successor counts from the beginning.

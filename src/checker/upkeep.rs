@@ -163,8 +163,9 @@ impl<'h> UpkeepBook<'h> {
     fn is_due(&self, cause: EndCause) -> bool {
         let bounded = self.terms.bounds == Bounds::Lowered;
         match cause {
-            EndCause::Refused => bounded || self.terms.old_servers || !self.terms.denied.is_empty(),
-            EndCause::StreamFailed => bounded,
+            EndCause::Refused => bounded || self.terms.old_servers,
+            EndCause::Rejected => !self.terms.denied.is_empty(),
+            EndCause::Exhausted | EndCause::StreamFailed => bounded,
             // An application that takes its time is behind sooner or later; another never is.
             EndCause::ConsumerBehind => !self.terms.consume.is_zero(),
             EndCause::DialFailed

@@ -74,7 +74,9 @@ async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, until
         match client::subscribe(env, config, printing, printer).await {
             Ok(never) => match never {},
             Err(error @ ClientError::Node(_)) => (error.to_string(), Exit::Usage),
-            Err(error @ ClientError::Rejected { .. }) => (error.to_string(), Exit::Fail),
+            Err(error @ (ClientError::Rejected { .. } | ClientError::NeverFits { .. })) => {
+                (error.to_string(), Exit::Fail)
+            }
         }
     };
     complain(&format!("failed to {why}"));

@@ -85,6 +85,10 @@ pub enum EndCause {
     DialFailed,
     /// The stream was refused before anything came of it.
     Refused,
+    /// The server refuses for good what was asked for.
+    Rejected,
+    /// The server has no room for what was asked for.
+    Exhausted,
     /// Nothing arrived for too long.
     Watchdog,
     /// The client's own store failed.

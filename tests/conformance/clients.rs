@@ -44,6 +44,7 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::ProcessesLate, Err("no peer sees when an application is told")),
     (ClientQuirk::StandsStill, Err("it shows only where the application is behind")),
     (ClientQuirk::DropsWithoutRoom, Err("it shows only where the application is behind")),
+    (ClientQuirk::ResendsRefused, Ok("C4")),
 ];
 
 /// Requirements of a client that no row judges, and why.
@@ -131,6 +132,7 @@ each_is_found! {
     a_withheld_pong_is_found: PongWithheld,
     a_topic_left_behind_is_found: TopicLeftBehind,
     a_resume_that_runs_ahead_is_found: ResumesAhead,
+    a_poison_that_is_resent_is_found: ResendsRefused,
 }
 
 async fn assert_found(quirk: ClientQuirk) {

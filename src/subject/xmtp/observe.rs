@@ -49,7 +49,9 @@ impl ClientObserver for ClientHistory {
 fn end_cause(cause: &Cause) -> EndCause {
     match cause {
         Cause::DialFailed(_) => EndCause::DialFailed,
-        Cause::Refused(_) | Cause::Rejected(_) | Cause::Unimplemented(_) => EndCause::Refused,
+        Cause::Refused(_) | Cause::Unimplemented(_) => EndCause::Refused,
+        Cause::Rejected(_) => EndCause::Rejected,
+        Cause::Exhausted(_) => EndCause::Exhausted,
         Cause::Watchdog => EndCause::Watchdog,
         Cause::Inbox(_) => EndCause::StoreFailed,
         Cause::BacklogFull => EndCause::BacklogFull,

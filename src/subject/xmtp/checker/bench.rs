@@ -3,7 +3,7 @@
 use crate::checker::{
     BackoffCheck, Checker, Convergence, Delivery, Durability, Examination, Liveness, Publishing, Upkeep,
 };
-use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Waves};
+use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Refusals, Waves};
 use crate::subject::xmtp::spec::{C1, C2, C3, C4, C5, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T13, T14, T19};
 
 /// Ids ascend on a stream (S4), and a resumed one goes on from where it was (C3).
@@ -39,5 +39,6 @@ pub const ALL: &[&'static dyn Checker] = &[
     &PUBLISHING,
     &LatencyCheck,
     &UPKEEP,
+    &Refusals,
     &EXAMINATION,
 ];

@@ -60,12 +60,22 @@ impl Checker for Heartbeat {
     }
 }
 
-/// A frame that went on to the client.
+/// The frames that went on to the client last. What repeats is one record with a count: others may have come in between.
 #[derive(Clone, Copy)]
 struct Sent {
+    /// When the newest record began.
+    began: Duration,
+    /// When the last frame came, of that record or an older one.
     at: Duration,
     index: usize,
     is_delivery: bool,
+}
+
+impl Sent {
+    /// The last time before `now` at which a frame is known to have come.
+    fn before(&self, now: Duration) -> Duration {
+        if self.at <= now { self.at } else { self.began }
+    }
 }
 
 /// An open stream.
@@ -164,7 +174,8 @@ impl<'h> HeartbeatBook<'h> {
         {
             self.check_silence(index, stream, held, record.at)?;
             self.judged += u64::from(held.last.is_some());
-            let last = Some(Sent { at: record.until, index, is_delivery });
+            let at = held.last.map_or(record.until, |last| last.at.max(record.until));
+            let last = Some(Sent { began: record.at, at, index, is_delivery });
             self.streams.entry(stream).and_modify(|held| held.last = last);
         }
         Ok(())
@@ -178,9 +189,9 @@ impl<'h> HeartbeatBook<'h> {
         let Some(last) = held.last else { return Ok(()) };
         let between = record.count.saturating_sub(1).try_into().ok().filter(|between| *between > 0);
         let apart = between.map(|between: u32| (record.until - record.at) / between);
-        let gap = apart.unwrap_or(Duration::MAX).min(record.at.saturating_sub(last.at));
+        let gap = apart.unwrap_or(Duration::MAX).min(record.at.saturating_sub(last.before(record.at)));
         if gap + self.terms.travel * 2 + SLACK >= self.terms.keepalive / 2
-            || self.excuses.disturbed(held.host, last.at, record.until)
+            || self.excuses.disturbed(held.host, last.before(record.at), record.until)
         {
             return Ok(());
         }
@@ -411,6 +422,16 @@ mod tests {
         // A run of Pings tells how far they lie apart.
         let run = (0..10).fold(running().at(31.0), |script, n| script.at(31.0 + f64::from(n)).beat(CLIENT, PING));
         run.condemned_by(&Heartbeat);
+    }
+
+    #[test]
+    fn frames_that_repeat_are_one_record_and_others_come_in_between() {
+        let answer = Beat::Pong { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+        let script = running().at(5.0).beat(CLIENT, answer).at(35.0).beat(CLIENT, PING).at(35.1).beat(CLIENT, PONG);
+        let script = script.at(60.0).beat(CLIENT, answer).at(90.0).beat(CLIENT, PING).at(90.1).beat(CLIENT, PONG);
+        beaten(script, 4).acquitted_by(&Heartbeat);
+        let early = running().at(25.0).beat(CLIENT, answer).at(35.0).beat(CLIENT, PING).at(60.0).beat(CLIENT, answer);
+        assert_eq!(early.condemned_by(&Heartbeat).requirement, "T3");
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The judges of this subject: the generic ones with its requirements, and three of its own.
+//! The judges of this subject: the generic ones with its requirements, and four of its own.
 
 mod bench;
 mod denials;
 mod heartbeat;
 mod latency;
+mod refusals;
 mod shelf;
 mod stream_model;
 mod topic_state;
@@ -12,4 +13,5 @@ mod waves;
 pub use bench::{ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, EXAMINATION, EXAMINER, LIVENESS, PUBLISHING, UPKEEP};
 pub use heartbeat::Heartbeat;
 pub use latency::LatencyCheck;
+pub use refusals::Refusals;
 pub use waves::Waves;

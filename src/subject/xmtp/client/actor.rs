@@ -36,7 +36,7 @@ use crate::subject::xmtp::client::channel::request;
 use crate::subject::xmtp::client::probe::Probes;
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};
-use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, INTERVAL_MIN, Watchdog, silence};
+use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, believed, silence};
 use crate::subject::xmtp::client::{Cause, ClientFrame, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
 use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
 use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
@@ -281,7 +281,7 @@ impl Actor {
     }
 
     fn start(&mut self, keepalive: Option<Duration>, now: Instant) {
-        self.interval = keepalive.unwrap_or(DEFAULT_INTERVAL);
+        self.interval = believed(keepalive);
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.advertise(keepalive);
         }
@@ -345,8 +345,7 @@ impl Actor {
     }
 
     fn stand_still(&mut self, now: Instant) {
-        // No interval that a node may advertise makes it longer than the default, or nothing.
-        let patience = self.interval.clamp(INTERVAL_MIN, DEFAULT_INTERVAL) / STANDSTILL_SHARE;
+        let patience = self.interval.min(DEFAULT_INTERVAL) / STANDSTILL_SHARE;
         self.standing_until = Some(now + patience);
         self.probes.stop();
         if let Some(watchdog) = &mut self.watchdog {

@@ -71,7 +71,7 @@ impl<A: Application> Subscriber<A> {
     async fn catch_up(&mut self, patience: Duration) -> Result<u64, Cause> {
         let resume = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
         let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
-        let waves = split(resume, self.topics_per_mutate, &mut self.ids);
+        let waves = split(resume, self.narrowing.topics(), &mut self.ids);
         let mut awaited: BTreeSet<MutateId> = waves.iter().map(|wave| wave.id).collect();
         let waves = waves.into_iter().map(|wave| Mutate { history_only: true, ..wave }).collect();
         let mut connection = ClientConnection::open(link, waves, self.settings.clone());

@@ -140,6 +140,8 @@ pub enum Cause {
     /// The node rejects what it is asked for (INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED): the same request
     /// can never succeed.
     Rejected(String),
+    /// The node has no room for what it is asked for (RESOURCE_EXHAUSTED, S8): less may fit.
+    Exhausted(String),
     /// The node does not serve what was called (UNIMPLEMENTED), or the transport cannot carry it.
     Unimplemented(String),
     /// Nothing arrived for N intervals (C2), or for too long on a stream of the older calls (C6).
@@ -173,6 +175,8 @@ impl Cause {
         let why = format!("{:?}: {}{}", status.code(), status.message(), source.unwrap_or_default());
         if [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated].contains(&status.code()) {
             Cause::Rejected(why)
+        } else if status.code() == Code::ResourceExhausted {
+            Cause::Exhausted(why)
         } else if started {
             Cause::StreamFailed(why)
         } else if status.code() == Code::Unimplemented {
@@ -189,6 +193,7 @@ impl fmt::Display for Cause {
             Cause::DialFailed(why) => write!(formatter, "dial failed: {why}"),
             Cause::Refused(why) => write!(formatter, "refused: {why}"),
             Cause::Rejected(why) => write!(formatter, "rejected: {why}"),
+            Cause::Exhausted(why) => write!(formatter, "no room: {why}"),
             Cause::Unimplemented(why) => write!(formatter, "unimplemented: {why}"),
             Cause::Watchdog => formatter.write_str("watchdog"),
             Cause::Inbox(why) => write!(formatter, "inbox: {why}"),

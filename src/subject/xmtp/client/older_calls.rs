@@ -42,10 +42,13 @@ impl<A: Application> Subscriber<A> {
     pub(crate) async fn follow_older(&mut self, until: Instant) -> Result<ClientEnding, Cause> {
         let adds = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
         let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
+        // No call can be split: the node holds all streams of its kind, or none.
+        self.narrowing.ask_elsewhere(1);
         // The headers may be as dead as the stream.
         let opening = timeout(ResubscribeConfig::default().idle, open(link, adds)).await;
         let opened = opening.map_err(|_| Cause::Watchdog)?;
         let messages = opened.map_err(|status| Cause::of_error(&status.into(), false))?;
+        self.narrowing.grant();
         self.notice(ClientNotice::Started { attempt: self.settings.attempt, keepalive: None });
         let begun = Instant::now();
         let ended = timeout_at(until, self.take_all(messages)).await;

@@ -44,5 +44,7 @@ quirks! {
         StandsStill = "stands-still",
         /// A client whose application is behind drops what it has no room for (against C3).
         DropsWithoutRoom = "drops-without-room",
+        /// A client that is refused for want of room asks for the same again, for ever (against C4).
+        ResendsRefused = "resends-refused",
     }
 }

@@ -27,6 +27,7 @@ use crate::subject::xmtp::client::connection::ClientConnection;
 use crate::subject::xmtp::client::inbox::InboxError;
 use crate::subject::xmtp::client::intake::Intake;
 use crate::subject::xmtp::client::ledger::{MutateIds, split};
+use crate::subject::xmtp::client::narrowing::Narrowing;
 use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::{Cause, ClientConfig, ClientNotice, ClientObserver, ClientQuirk};
 use crate::subject::xmtp::wire::Message;
@@ -62,12 +63,21 @@ pub enum ClientError {
         /// The status, and what it says.
         why: String,
     },
+    /// The node has no room even for one topic at a time, however often it is asked.
+    #[error(
+        "follow the topics: the node has no room for them, not even one topic at a time: {why}; follow fewer topics, \
+         or raise the node's bound"
+    )]
+    NeverFits {
+        /// The status, and what it says.
+        why: String,
+    },
 }
 
 /// Follows the configured topics for ever, over as many connections as it takes.
 ///
 /// # Errors
-/// The address is malformed, or a node rejects the subscription.
+/// The address is malformed, or a node rejects the subscription, or has no room for it.
 pub async fn subscribe<A: Application>(
     env: Env,
     config: ClientConfig,
@@ -77,9 +87,7 @@ pub async fn subscribe<A: Application>(
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
     loop {
         let ClientEnding { cause, uptime } = subscriber.attempt().await;
-        if let Cause::Rejected(why) = cause {
-            return Err(ClientError::Rejected { why });
-        }
+        subscriber.bear_refusal(&cause)?;
         // Who has brought more than the application takes has not failed: the waits begin anew.
         let uptime = if cause == Cause::ConsumerBehind { Duration::MAX } else { uptime };
         subscriber.back_off(uptime).await;
@@ -90,7 +98,7 @@ pub async fn subscribe<A: Application>(
 pub(crate) struct Subscriber<A> {
     pub(crate) dialer: Dialer,
     pub(crate) intake: Intake<A>,
-    pub(crate) topics_per_mutate: usize,
+    pub(crate) narrowing: Narrowing,
     pub(crate) ids: MutateIds,
     backoff: ClientBackoff,
     dice: Dice,
@@ -123,7 +131,7 @@ impl<A: Application> Subscriber<A> {
         Ok(Subscriber {
             dialer,
             intake: Intake::new(env, topics, application, quirk, Arc::clone(&observer)),
-            topics_per_mutate,
+            narrowing: Narrowing::new(topics_per_mutate),
             ids: MutateIds::default(),
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
@@ -177,7 +185,7 @@ impl<A: Application> Subscriber<A> {
     async fn follow(&mut self) -> Result<ClientEnding, Cause> {
         let resume = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
         let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
-        let initial = split(resume, self.topics_per_mutate, &mut self.ids);
+        let initial = self.narrowing.ask(split(resume, self.narrowing.topics(), &mut self.ids));
         let _second = match self.settings.quirk {
             Some(ClientQuirk::OpensTwice) => Some(link.client().subscribe(tokio_stream::pending()).await),
             _ => None,
@@ -186,11 +194,20 @@ impl<A: Application> Subscriber<A> {
         let opened = Instant::now();
         let mut late = Vec::new();
         loop {
-            let mut events = connection.next_batch(BATCH_EVENTS_MAX).await;
+            let mut events = tokio::select! {
+                biased;
+                events = connection.next_batch(BATCH_EVENTS_MAX) => events,
+                mutate = self.narrowing.next() => {
+                    // A stream that is closed already brings its end next.
+                    let _ = connection.mutate(mutate).await;
+                    continue;
+                }
+            };
             if events.is_empty() {
                 return Ok(connection.ending().await);
             }
             self.remember_interval(&events);
+            self.narrowing.hear(&events);
             if self.settings.quirk == Some(ClientQuirk::ProcessesLate) {
                 std::mem::swap(&mut late, &mut events);
             }
@@ -222,6 +239,17 @@ impl<A: Application> Subscriber<A> {
             ClientEvent::Delivery(_) | ClientEvent::TopicsLive(_) | ClientEvent::CatchupComplete(_) => None,
         });
         self.settings.advertised = started.unwrap_or(self.settings.advertised);
+    }
+
+    /// What a node refuses for good is not asked for again, and what it has no room for is made smaller first.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two causes are refusals, and a new one is not")]
+    fn bear_refusal(&mut self, cause: &Cause) -> Result<(), ClientError> {
+        match cause {
+            _ if self.settings.quirk == Some(ClientQuirk::ResendsRefused) => Ok(()),
+            Cause::Rejected(why) => Err(ClientError::Rejected { why: why.clone() }),
+            Cause::Exhausted(why) if !self.narrowing.refuse() => Err(ClientError::NeverFits { why: why.clone() }),
+            _ => Ok(()),
+        }
     }
 
     async fn back_off(&mut self, uptime: Duration) {

@@ -21,19 +21,26 @@ use tokio::time::Instant;
 pub(crate) const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// An interval below this is taken for this: the link's own delay would pass for silence, and the client would dial for
 /// ever. A node may advertise 1 ms.
-pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(100);
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// An interval above this is taken for this: a node may advertise 49 days, and a dead stream must not look alive for so
+/// long. No healthy one suffers, because the watchdog asks before it gives up.
+const INTERVAL_MAX: Duration = Duration::from_secs(600);
 /// The shortest interval by which a stream that is being opened is watched: dialing through a proxy takes a few round
 /// trips, and nothing is heard before their end.
 const OPENING_MIN: Duration = Duration::from_secs(5);
 /// N is 2 to 3 (C2); with 1, the question would be asked at once and without end.
 const INTERVALS_MIN: u32 = 2;
-/// What silence is at most waited for, so that no advertised interval can overflow the clock. A node may
-/// advertise up to 2^32 ms; a year is beyond any use.
+/// What silence is at most waited for, so that no number of intervals can overflow the clock.
 const SILENCE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// `intervals` times `interval`, within a year.
 pub(crate) fn silence(interval: Duration, intervals: u32) -> Duration {
     interval.saturating_mul(intervals).min(SILENCE_MAX)
+}
+
+/// The interval that a node keeps, as far as its word can be believed: 30 s where it gave none (C2).
+pub(crate) fn believed(advertised: Option<Duration>) -> Duration {
+    advertised.map_or(DEFAULT_INTERVAL, |interval| interval.clamp(INTERVAL_MIN, INTERVAL_MAX))
 }
 
 /// What the watchdog wants done.
@@ -72,9 +79,9 @@ impl Watchdog {
         }
     }
 
-    /// Takes the interval that the node advertised in `Started`; none leaves 30 s.
+    /// Takes the interval that the node advertised in `Started`.
     pub(crate) fn advertise(&mut self, interval: Option<Duration>) {
-        self.interval = interval.map_or(DEFAULT_INTERVAL, |interval| interval.max(INTERVAL_MIN));
+        self.interval = believed(interval);
     }
 
     /// A frame of any kind arrived.
@@ -185,6 +192,9 @@ mod tests {
         let mut watchdog = Watchdog::new(u32::MAX, None, start);
         watchdog.advertise(Some(Duration::MAX));
         assert_eq!(watchdog.due(), Some(start + SILENCE_MAX));
+        let mut watchdog = Watchdog::new(3, None, start);
+        watchdog.advertise(Some(Duration::from_millis(u64::from(u32::MAX))));
+        assert_eq!(watchdog.due(), Some(start + 2 * INTERVAL_MAX), "then it asks");
         assert_eq!(Watchdog::new(0, None, start).due(), Some(start + 30 * SECOND));
     }
 

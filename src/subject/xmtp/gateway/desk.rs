@@ -49,6 +49,21 @@ impl LeaseDesk {
         self.ledger.is_idle()
     }
 
+    /// How many topics are leased.
+    pub(crate) fn topics(&self) -> usize {
+        self.ledger.topics()
+    }
+
+    /// Whether the wire is as the leases want it.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.ledger.is_settled()
+    }
+
+    /// The wire is changed by smaller steps from now on.
+    pub(crate) fn narrow(&mut self, topics: usize) {
+        self.ledger.narrow(topics);
+    }
+
     /// Waits until a lease comes, changes, goes, drains or stalls, and books it. Cancel safe.
     pub(crate) async fn change(&mut self) {
         let patience = self.lagging.values().map(|patience| patience.until).min();

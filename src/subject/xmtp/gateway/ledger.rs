@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::subject::xmtp::client::{MutateIds, lowest_cursors};
+use crate::subject::xmtp::client::{ADDS_MAX, MutateIds, lowest_cursors};
 use crate::subject::xmtp::gateway::GatewayQuirk;
 use crate::subject::xmtp::gateway::mutate_room::MutateRoom;
 use crate::subject::xmtp::wire::{Add, Cursor, Message, MessageId, Mutate, MutateId, Tag, Topic};
@@ -79,6 +79,8 @@ pub(crate) struct LeaseLedger {
     /// Mutates without their CatchupComplete, and what each added.
     in_flight: BTreeMap<MutateId, BTreeSet<Topic>>,
     ids: MutateIds,
+    /// How many topics go into one Mutate, and how many Mutates may wait for their acknowledgment.
+    portion: (usize, usize),
     quirk: Option<GatewayQuirk>,
 }
 
@@ -136,6 +138,7 @@ impl LeaseLedger {
             unwanted: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             ids: MutateIds::default(),
+            portion: (ADDS_MAX, MUTATES_IN_FLIGHT_MAX),
             quirk,
         }
     }
@@ -143,6 +146,21 @@ impl LeaseLedger {
     /// Whether nobody leases any topic.
     pub(crate) fn is_idle(&self) -> bool {
         self.topics.is_empty()
+    }
+
+    /// How many topics are leased.
+    pub(crate) fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Whether all that was asked for is acknowledged, and nothing is left to be asked for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.in_flight.is_empty() && self.wanted.is_empty() && self.unwanted.is_empty()
+    }
+
+    /// From now on a Mutate names so many topics at most, and waits for the one before (S8).
+    pub(crate) fn narrow(&mut self, topics: usize) {
+        self.portion = (topics, 1);
     }
 
     /// A new lease. Of two cursors for one topic the lower counts, as on the wire (S5).
@@ -249,11 +267,12 @@ impl LeaseLedger {
     /// The next change of the wire, if there is one and not too many are in flight. It counts as sent.
     pub(crate) fn take_mutate(&mut self) -> Option<Mutate> {
         let nothing = self.wanted.is_empty() && self.unwanted.is_empty();
-        if nothing || self.in_flight.len() >= MUTATES_IN_FLIGHT_MAX {
+        let (topics, mutates) = self.portion;
+        if nothing || self.in_flight.len() >= mutates {
             return None;
         }
         let id = self.ids.fresh();
-        let mut room = MutateRoom::default();
+        let mut room = MutateRoom::of(topics);
         let removes = pop_fitting(&mut self.unwanted, &mut room);
         // A topic that is removed and wanted again is removed first, in this Mutate or an earlier one (S5).
         let fitting = if self.unwanted.is_empty() { pop_fitting(&mut self.wanted, &mut room) } else { Vec::new() };

@@ -19,8 +19,8 @@ use tokio::time::sleep;
 
 use crate::env::{Dice, Env};
 use crate::subject::xmtp::client::{
-    BadNode, Cause, ClientBackoff, ClientConnection, ClientEnding, ClientEvent, ClientLink, ClientNotice,
-    ClientObserver, Dialer, StreamSettings, TrySubmitError,
+    ADDS_MAX, BadNode, Cause, ClientBackoff, ClientConnection, ClientEnding, ClientEvent, ClientLink, ClientNotice,
+    ClientObserver, Dialer, Narrowing, StreamSettings, TrySubmitError,
 };
 use crate::subject::xmtp::gateway::desk::LeaseDesk;
 use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseRequest, lease};
@@ -57,6 +57,7 @@ impl Gateway {
             dice: env.dice(),
             settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk: None, observer },
             desk: LeaseDesk::new(requested, Arc::clone(&bell), quirk),
+            narrowing: Narrowing::new(ADDS_MAX),
         };
         let task = tokio::spawn(task.run());
         Ok(Gateway { requests, bell, leases: AtomicU64::new(0), task })
@@ -87,6 +88,7 @@ struct GatewayTask {
     dice: Dice,
     settings: StreamSettings,
     desk: LeaseDesk,
+    narrowing: Narrowing,
 }
 
 /// What the task woke up for.
@@ -104,8 +106,10 @@ impl GatewayTask {
                 self.desk.change().await;
             }
             let ClientEnding { cause, uptime } = self.attempt().await;
-            if let Cause::Rejected(why) = &cause {
-                self.desk.reject(why);
+            match &cause {
+                Cause::Rejected(why) => self.desk.reject(why),
+                Cause::Exhausted(why) => self.narrow(why),
+                _ => {}
             }
             self.desk.disconnect();
             self.back_off(uptime).await;
@@ -130,8 +134,19 @@ impl GatewayTask {
         ending
     }
 
+    /// The node has no room: it is asked for less, or somebody has to go.
+    fn narrow(&mut self, why: &str) {
+        if self.narrowing.refuse() {
+            self.desk.narrow(self.narrowing.topics());
+        } else {
+            self.desk.reject(why);
+            self.narrowing.grant();
+        }
+    }
+
     /// Serves the leases on one stream, until its end.
     async fn follow(&mut self, link: ClientLink) -> ClientEnding {
+        self.narrowing.ask_elsewhere(self.desk.topics());
         let initial = std::iter::from_fn(|| self.desk.take_mutate()).collect();
         let mut connection = ClientConnection::open(link, initial, self.settings.clone());
         loop {
@@ -155,6 +170,9 @@ impl GatewayTask {
             self.settings.advertised = keepalive;
         }
         self.desk.take(event);
+        if self.desk.is_settled() {
+            self.narrowing.grant();
+        }
     }
 
     /// Sends what is to be changed on the wire.

@@ -2,6 +2,7 @@
 //!
 //! Refuses to know our real node: what the script says is all that there is on the other side.
 
+mod absurd;
 mod catch_up;
 mod connection;
 mod older_calls;

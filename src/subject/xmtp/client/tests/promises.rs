@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::subject::xmtp::client::tests::connection::{ROOM, count_deliveries};
-use crate::subject::xmtp::client::tests::script::{ScriptedNode, mutate, ping};
+use crate::subject::xmtp::client::tests::script::{ScriptedNode, address, mutate, ping};
+use crate::subject::xmtp::client::tests::subscriber::Slow;
 use crate::subject::xmtp::client::tests::{add, message};
-use crate::subject::xmtp::client::{Cause, ClientEvent, Closed, ProbeError, StreamSettings, TrySubmitError};
+use crate::subject::xmtp::client::{
+    Cause, ClientConfig, ClientError, ClientEvent, Closed, ProbeError, StreamSettings, TrySubmitError, subscribe,
+};
 use crate::subject::xmtp::wire::proto::subscribe_response as response;
 use crate::subject::xmtp::wire::{Nonce, Request, Response, proto};
 
@@ -154,6 +157,36 @@ async fn a_probe_in_flight_does_not_hang_across_finish() {
 }
 
 /// The node is silent for far longer than 30 s at a time, and says nothing of it.
+/// Neither what a node refuses for good nor what it never has room for.
+#[tokio::test(start_paused = true)]
+async fn a_poison_mutate_is_not_resent_for_ever() {
+    let topics = || (0..5).map(|number| add(&number.to_string(), 0)).collect();
+    let never = [
+        (Status::invalid_argument("no such kind"), vec![5]),
+        (Status::permission_denied("not yours"), vec![5]),
+        (Status::unauthenticated("who are you"), vec![5]),
+        // Halved until it is a single topic, which is tried a few times more.
+        (Status::resource_exhausted("too many adds"), vec![5, 2, 1, 1, 1, 1, 1, 1, 1, 1]),
+    ];
+    for (status, asked) in never {
+        let mut script = ScriptedNode::new();
+        let config = ClientConfig::new(address(), topics());
+        let running = tokio::spawn(subscribe(script.env(), config, Slow(Duration::ZERO), script.witness.clone()));
+        for count in asked {
+            let mut visit = script.visit().await;
+            visit.start(10);
+            assert_eq!(visit.hear_mutate().await.adds.len(), count, "{status}");
+            visit.fail(status.clone());
+        }
+        let ended = timeout(HOUR, running).await.expect("it does not go on").expect("no panic");
+        let is_typed = match status.code() {
+            Code::ResourceExhausted => matches!(ended, Err(ClientError::NeverFits { .. })),
+            _ => matches!(ended, Err(ClientError::Rejected { .. })),
+        };
+        assert!(is_typed, "{status}: {ended:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_unadvertised_interval_does_not_reconnect_for_ever() {
     let mut script = ScriptedNode::new();

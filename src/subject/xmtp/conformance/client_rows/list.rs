@@ -2,7 +2,7 @@
 //!
 //! C5 needs a client that is suspended, which no node can do to it.
 
-use crate::subject::xmtp::conformance::client_rows::{fallback, liveness, resume};
+use crate::subject::xmtp::conformance::client_rows::{fallback, liveness, refusal, resume};
 use crate::subject::xmtp::conformance::client_suite::ClientRow;
 
 /// A row: its number, its title, and the function that judges.
@@ -26,6 +26,7 @@ rows! {
     "C3" "a killed client resumes from what it had processed" => resume::killed_client,
     "C4" "a healthy stream is kept, and is the only one" => liveness::one_stream,
     "C4" "a half-closed stream is not watched" => liveness::half_closed_stream,
+    "C4" "what a node has no room for is not asked for ever" => refusal::no_room,
     "C6" "UNIMPLEMENTED before the headers: the older calls" => fallback::before_headers,
     "C6" "UNIMPLEMENTED after the headers: the older calls" => fallback::after_headers,
     "C6" "the older calls are resumed, and remembered" => fallback::resumed,

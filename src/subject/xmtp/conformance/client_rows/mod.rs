@@ -3,6 +3,7 @@
 mod fallback;
 mod list;
 mod liveness;
+mod refusal;
 mod resume;
 
 pub(crate) use list::CLIENT_ROWS;
