@@ -85,10 +85,6 @@ pub enum EndCause {
     DialFailed,
     /// The stream was refused before anything came of it.
     Refused,
-    /// The server refuses for good what was asked for.
-    Rejected,
-    /// The server has no room for what was asked for.
-    Exhausted,
     /// Nothing arrived for too long.
     Watchdog,
     /// The client's own store failed.
@@ -105,6 +101,10 @@ pub enum EndCause {
     FallbackOver,
     /// The client's own application took so little that the client gave the stream up.
     ConsumerBehind,
+    /// The server refuses for good what was asked for.
+    Rejected,
+    /// The server has no room for what was asked for.
+    Exhausted,
 }
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a

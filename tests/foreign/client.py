@@ -161,29 +161,44 @@ def refuse(stub):
     kept("refusals have their status")
 
 
-def fall_back(stub):
-    """The older call, which a node may not serve."""
+def fall_back(stub, *texts):
+    """The older call, from the beginning of a group."""
     filters = [wire.SubscribeGroupMessagesRequest.Filter(group_id=b"beta")]
     call = stub.SubscribeGroupMessages(wire.SubscribeGroupMessagesRequest(filters=filters), timeout=PATIENCE)
+    told = [next(call).v1.data[-len(text) :] for text in texts]
+    assert told == list(texts), told
+    publish(stub, b"beta", b"later")
+    assert next(call).v1.data.endswith(b"later")
+    call.cancel()
+    kept("the older call delivers history and what comes later")
+
+
+def old_node(stub):
+    """A node that does not know Subscribe says so, before its headers or after them (C6)."""
+    stream = Stream(stub)
+    stream.send(mutate=Mutate(adds=[Mutate.Subscription(topic=group(b"beta"))], mutate_id=1))
     try:
-        told = [next(call).v1.data[-len(text) :] for text in (b"six", b"seven")]
-        call.cancel()
-        assert told == [b"six", b"seven"], told
-        kept("the older call delivers")
+        raise AssertionError(stream.next())
     except grpc.RpcError as error:
         assert error.code() == grpc.StatusCode.UNIMPLEMENTED, error
-        kept("the older call is not served, and says so")
+    kept("Subscribe is not served, and says so")
+    publish(stub, b"beta", b"six", b"seven")
+
+
+def new_node(stub):
+    stream = subscribe(stub)
+    mutate(stub, stream)
+    ping(stub, stream)
+    half_close(stub, stream)
+    refuse(stub)
 
 
 def main():
     with grpc.insecure_channel(sys.argv[1]) as channel:
         stub = service.MlsApiStub(channel)
-        stream = subscribe(stub)
-        mutate(stub, stream)
-        ping(stub, stream)
-        half_close(stub, stream)
-        refuse(stub)
-        fall_back(stub)
+        old_node(stub) if "old" in sys.argv[2:] else new_node(stub)
+        fall_back(stub, b"six", b"seven")
 
 
-main()
+if __name__ == "__main__":
+    main()

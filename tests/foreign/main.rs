@@ -66,17 +66,23 @@ fn skip(python: &Path) {
     writeln!(std::io::stderr(), "SKIPPED {told}").expect("standard error is open");
 }
 
+/// What the foreign client finds at our node.
+async fn foreign_client(serves: &str, arguments: &[&str]) -> Option<Vec<String>> {
+    let foreign = Foreign::new()?;
+    let address = free_address().await;
+    let node = ["node", "--listen", &address, "--data", "node-data", "--keepalive", "1s", "--serves", serves];
+    let mut node = foreign.start("node", BINARY, &node);
+    node.says("node listens on").await;
+    let mut client = foreign.script("client", &[&[&*address], arguments].concat());
+    client.exits(0).await;
+    node.signal("TERM");
+    node.exits(0).await;
+    Some(client.out().lines().map(str::to_owned).collect())
+}
+
 #[tokio::test]
 async fn a_foreign_client_subscribes_mutates_pings_and_half_closes_at_our_node() {
-    let Some(foreign) = Foreign::new() else { return };
-    let address = free_address().await;
-    let arguments = ["node", "--listen", &address, "--data", "node-data", "--keepalive", "1s"];
-    let mut node = foreign.start("node", BINARY, &arguments);
-    node.says("node listens on").await;
-    let mut client = foreign.script("client", &[&address]);
-    client.exits(0).await;
-    let told = client.out();
-    let kept: Vec<&str> = told.lines().collect();
+    let Some(kept) = foreign_client("everything", &[]).await else { return };
     let expected = [
         "started before any request",
         "a wave from a cursor",
@@ -86,12 +92,19 @@ async fn a_foreign_client_subscribes_mutates_pings_and_half_closes_at_our_node()
         "an idle stream is pinged, and lives on pongs",
         "a half-closed stream finishes its waves and ends with OK",
         "refusals have their status",
+        "the older call delivers history and what comes later",
     ];
-    assert_eq!(kept[..kept.len() - 1], expected);
-    // The older calls (C6), where the node serves them.
-    assert!(kept[kept.len() - 1].starts_with("the older call"), "{kept:?}");
-    node.signal("TERM");
-    node.exits(0).await;
+    assert_eq!(kept, expected);
+}
+
+/// C6.
+#[tokio::test]
+async fn a_foreign_client_falls_back_at_our_old_node() {
+    for serves in ["older-calls", "older-calls-late"] {
+        let Some(kept) = foreign_client(serves, &["old"]).await else { return };
+        let expected = ["Subscribe is not served, and says so", "the older call delivers history and what comes later"];
+        assert_eq!(kept, expected, "{serves}");
+    }
 }
 
 /// What a tail prints of messages 1 to `last`.

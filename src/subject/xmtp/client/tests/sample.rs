@@ -27,5 +27,9 @@ pub(crate) fn add(name: &str, cursor: u64) -> Add {
 pub(crate) fn message(name: &str, id: u64) -> Message {
     let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
     let data = Bytes::from(format!("payload of message {id}"));
-    Message { id: MessageId(id), created_ns: id.wrapping_mul(1_000), draft: Draft { topic: topic(name), data, envelope } }
+    Message {
+        id: MessageId(id),
+        created_ns: id.wrapping_mul(1_000),
+        draft: Draft { topic: topic(name), data, envelope },
+    }
 }
