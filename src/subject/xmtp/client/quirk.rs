@@ -44,5 +44,7 @@ quirks! {
         StandsStill = "stands-still",
         /// A client whose application is behind drops what it has no room for (against C3).
         DropsWithoutRoom = "drops-without-room",
+        /// After a suspension the stream is trusted as it was before (against C5).
+        NoProbeAtResume = "no-probe-at-resume",
     }
 }
