@@ -44,6 +44,7 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::ProcessesLate, Err("no peer sees when an application is told")),
     (ClientQuirk::StandsStill, Err("it shows only where the application is behind")),
     (ClientQuirk::DropsWithoutRoom, Err("it shows only where the application is behind")),
+    (ClientQuirk::NoProbeAtResume, Err("it shows only where the client was suspended")),
 ];
 
 /// Requirements of a client that no row judges, and why.
