@@ -22,8 +22,8 @@ use crate::fault::{Fault, Way};
 use crate::grammar::Readable;
 use crate::history::{Beat, EndCause, Event, Fate, History, Record, TapStream, Terms};
 
-/// A client that woke up asks and has its answer, or lets go, within this: ten seconds from one question to the next where
-/// the machine flaps, five for the answer, and as much again for a busy host.
+/// A client that woke up asks and has its answer, or lets go, within this: ten seconds until it notices, or from one
+/// question to the next where the machine flaps, five for the answer, and as much again for a slow one.
 const SETTLES: Duration = Duration::from_secs(30);
 /// A shorter suspension need not be noticed.
 const SHORTEST: Duration = Duration::from_secs(2);

@@ -27,9 +27,10 @@ use crate::subject::xmtp::wire::Nonce;
 /// How soon a Pong must come (C5: a short deadline). A lost segment is sent again after 0.2, 0.6, 1.4 and 3 s (RFC 6298,
 /// with Linux's minimum), which is as long as a radio takes to find its network again.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(5);
-/// The clocks are looked at so often. It delays a probe by as much at most, and is half of what HTTP/2's own keepalive
-/// wakes a client for.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The clocks are looked at so often, which is the most that a probe comes late by after a resume. HTTP/2's keepalive
+/// wakes an idle client as often, and with the probe's deadline it is as long as that takes to find a dead next hop
+/// (10 s and 5 s). More often would be felt: each look is a wake-up, and an idle client has few others.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// What the clocks part by without a suspension: they are read one after the other, and a busy machine may do other things
 /// in between.
 const PARTED_MIN: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use crate::subject::xmtp::wire::{Nonce, Request, Response};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 /// The clocks are looked at so often.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(10);
 
 /// A stream of a node with an interval of 30 s.
 async fn meet(script: &mut ScriptedNode) -> (ClientConnection, Visit) {
