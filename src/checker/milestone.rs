@@ -92,9 +92,7 @@ pub const STREAM_OUTLIVED_SUSPENSION: Milestone = Milestone {
 pub const STALE_STREAM_REPLACED: Milestone = Milestone {
     name: "stale-stream-replaced",
     sentence: "A client that had stood still was not answered on its stream, and had another later.",
-    happened: |history| {
-        reconnected(history, |event| matches!(event, Event::Ended { cause: EndCause::Stale, .. }))
-    },
+    happened: |history| reconnected(history, |event| matches!(event, Event::Ended { cause: EndCause::Stale, .. })),
 };
 /// A server closed a stream because its consumer was too slow.
 pub const SLOW_CONSUMER: Milestone = Milestone {

@@ -141,7 +141,8 @@ impl<'h> WakeBook<'h> {
     fn answer(&mut self, index: usize, record: &'h Record, stream: TapStream) -> Result<(), Box<Evidence>> {
         self.check(index, &record.host, record.at)?;
         let client = self.clients.entry(&record.host).or_default();
-        if let Some(wake) = client.wake.as_mut().filter(|wake| wake.answered.is_none() && client.stream == Some(stream)) {
+        if let Some(wake) = client.wake.as_mut().filter(|wake| wake.answered.is_none() && client.stream == Some(stream))
+        {
             wake.answered = Some((record.at, index));
             self.answered += 1;
         }
@@ -241,7 +242,8 @@ mod tests {
     #[test]
     fn a_client_that_asks_and_is_answered_is_acquitted() {
         let seen = slept(50.0).at(64.0).beat(CLIENT, ASKED).at(64.1).beat(CLIENT, PONG).acquitted_by(&RESUMPTION);
-        let told = "suspensions of a client with a stream: 1, streams that answered: 1, let go of for want of an answer: 0";
+        let told =
+            "suspensions of a client with a stream: 1, streams that answered: 1, let go of for want of an answer: 0";
         assert_eq!(seen, told);
     }
 
@@ -255,7 +257,11 @@ mod tests {
     fn a_client_that_trusts_a_stream_unasked_is_condemned() {
         let evidence = slept(50.0).at(62.0).heard(1).at(90.2).ended(1).condemned_by(&RESUMPTION);
         assert_eq!((evidence.requirement.as_str(), evidence.at), ("C5", Duration::from_millis(90_100)));
-        assert!(evidence.what.starts_with("client-1 was suspended for 50s, and 30s200ms after that"), "{}", evidence.what);
+        assert!(
+            evidence.what.starts_with("client-1 was suspended for 50s, and 30s200ms after that"),
+            "{}",
+            evidence.what
+        );
         slept(50.0).at(90.1).ended(1).acquitted_by(&RESUMPTION);
         slept(50.0).condemned_by(&RESUMPTION);
         slept(50.0).at(100.0).beat(CLIENT, PONG).condemned_by(&RESUMPTION);
@@ -263,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_pong_of_another_stream_or_of_before_answers_nothing() {
-        let other = Beat::Pong { stream: TapStream { connection: 9, ..STREAM }, way: Way::ToClient, fate: Fate::Passed };
+        let other =
+            Beat::Pong { stream: TapStream { connection: 9, ..STREAM }, way: Way::ToClient, fate: Fate::Passed };
         slept(50.0).at(64.0).beat(CLIENT, other).condemned_by(&RESUMPTION);
         let script = Script::new().at(1.0).opened(1).tap_opened(STREAM).started(1).at(9.0).beat(CLIENT, PONG);
         script.at(10.0).fault_begins(1, suspend(CLIENT)).at(60.0).fault_ends(1).condemned_by(&RESUMPTION);

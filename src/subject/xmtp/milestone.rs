@@ -162,7 +162,8 @@ mod tests {
         assert_eq!(happened(asked()), [""; 0]);
         let answered = asked().event(CLIENT, Event::ProbeAnswered { attempt: 1 });
         assert_eq!(happened(answered), [STREAM_OUTLIVED_SUSPENSION.name]);
-        let stale = || asked().event(CLIENT, Event::Ended { attempt: 1, cause: EndCause::Stale, words: "stale".into() });
+        let stale =
+            || asked().event(CLIENT, Event::Ended { attempt: 1, cause: EndCause::Stale, words: "stale".into() });
         assert_eq!(happened(stale()), [""; 0]);
         assert_eq!(happened(stale().started(2)), [STALE_STREAM_REPLACED.name]);
     }

@@ -9,7 +9,9 @@ mod stream_model;
 mod topic_state;
 mod waves;
 
-pub use bench::{ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, EXAMINATION, EXAMINER, LIVENESS, PUBLISHING, RESUMPTION, UPKEEP};
+pub use bench::{
+    ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, EXAMINATION, EXAMINER, LIVENESS, PUBLISHING, RESUMPTION, UPKEEP,
+};
 pub use heartbeat::Heartbeat;
 pub use latency::LatencyCheck;
 pub use waves::Waves;

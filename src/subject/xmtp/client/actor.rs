@@ -126,7 +126,10 @@ impl Actor {
         let now = Instant::now();
         Actor {
             watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, settings.advertised, now)),
-            suspension: settings.resume_probe.as_ref().map(|probe| Suspension::new(probe.within, now, probe.boot_clock())),
+            suspension: settings
+                .resume_probe
+                .as_ref()
+                .map(|probe| Suspension::new(probe.within, now, probe.boot_clock())),
             settings,
             inbound: ResponseHalf::Opening(opening),
             wire: BackloggedSender::new(wire, BACKLOG_MAX),

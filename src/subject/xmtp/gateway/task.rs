@@ -47,7 +47,8 @@ impl Gateway {
     /// # Errors
     /// The address is malformed.
     pub fn connect(env: &Env, config: GatewayConfig, observer: Arc<dyn ClientObserver>) -> Result<Self, BadNode> {
-        let GatewayConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, quirk } = config;
+        let GatewayConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, quirk } =
+            config;
         let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.with_tcp(tcp);
         let resume_probe = probe_within.map(|within| ResumeProbe { env: Arc::clone(env), within });
         let (requests, requested) = mpsc::channel(REQUESTS_MAX);

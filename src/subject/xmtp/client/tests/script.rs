@@ -14,7 +14,9 @@ use tonic::{Status, Streaming};
 
 use crate::env::{Address, Env};
 use crate::subject::xmtp::client::tests::world::{Witness, World};
-use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, PROBE_WITHIN, ResumeProbe, StreamSettings};
+use crate::subject::xmtp::client::{
+    ClientConnection, Dialer, Http2Keepalive, PROBE_WITHIN, ResumeProbe, StreamSettings,
+};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{
     DeliveryFrame, Draft, Message, MessageKind, Mutate, MutateId, Nonce, Paging, Request, Response, Tag, Topic, proto,
