@@ -1,4 +1,4 @@
-//! What an actor may ask of its surroundings: dial, listen, dice, disk, and the wall clock for labels.
+//! What an actor may ask of its surroundings: dial, listen, dice, disk, the wall clock for labels, and how long it slept.
 //!
 //! Time is tokio's and is not asked for here. This module refuses to know who answers: the real
 //! operating system (`os`) or an invented world (`world`). An actor that reaches around this trait
@@ -66,6 +66,10 @@ pub trait Surroundings: Send + Sync + 'static {
 
     /// The wall clock, as time since the Unix epoch. It labels messages; nothing is decided by it.
     fn wall_clock(&self) -> Duration;
+
+    /// A clock that runs on while the machine is suspended (CLOCK_BOOTTIME), from an instant of its own. tokio's stands
+    /// still then.
+    fn boot_clock(&self) -> Duration;
 }
 
 /// `host:port`, as a user writes it.

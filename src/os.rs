@@ -93,7 +93,20 @@ impl Surroundings for Os {
     fn wall_clock(&self) -> Duration {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
+
+    fn boot_clock(&self) -> Duration {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: clock_gettime writes to the one timespec that it is given.
+        let read = unsafe { libc::clock_gettime(BOOT_CLOCK, &mut now) };
+        assert_eq!(read, 0, "the system has no clock {BOOT_CLOCK}");
+        let nanos = u32::try_from(now.tv_nsec).expect("less than a second");
+        Duration::new(u64::try_from(now.tv_sec).expect("a machine boots before it is asked"), nanos)
+    }
 }
+
+/// Elsewhere the monotonic clock of POSIX itself counts the time asleep, where Rust's does not (macOS).
+const BOOT_CLOCK: libc::clockid_t =
+    if cfg!(target_os = "linux") { libc::CLOCK_BOOTTIME } else { libc::CLOCK_MONOTONIC };
 
 /// An error of the system, with what it is about.
 fn name(what: impl Display, error: &io::Error) -> io::Error {
@@ -304,6 +317,14 @@ mod tests {
     fn every_roll_of_fresh_dice_differs() {
         let os = Os::default();
         assert_ne!(os.dice().random::<u128>(), os.dice().random::<u128>());
+    }
+
+    #[test]
+    fn the_boot_clock_goes_with_the_monotonic_one_while_the_machine_is_awake() {
+        let (start, boot) = (std::time::Instant::now(), Os::default().boot_clock());
+        while start.elapsed() < Duration::from_millis(20) {}
+        let (passed, awake) = (Os::default().boot_clock() - boot, start.elapsed());
+        assert!(passed >= Duration::from_millis(19) && passed <= awake, "{passed:?} of {awake:?}");
     }
 
     #[test]

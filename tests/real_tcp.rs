@@ -106,6 +106,10 @@ impl Surroundings for Gated {
     fn wall_clock(&self) -> Duration {
         self.os.wall_clock()
     }
+
+    fn boot_clock(&self) -> Duration {
+        self.os.boot_clock()
+    }
 }
 
 /// Client, proxy and node, and what they tell.

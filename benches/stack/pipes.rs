@@ -78,6 +78,11 @@ impl Surroundings for Pipes {
     fn wall_clock(&self) -> Duration {
         Duration::from_secs(1)
     }
+
+    /// Nobody is suspended here.
+    fn boot_clock(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 struct Nobody;

@@ -2,7 +2,8 @@
 //!
 //! Refuses to know the client's dice, and its clock: how long a stream was up is read from what was seen of it. Where
 //! that leaves open whether the stream was stable, both counts of failures are lawful and the wait tells nothing
-//! about chance. A stream that brought more than the application took was no failure.
+//! about chance. A stream that brought more than the application took was no failure, and neither was one that did not
+//! outlive a suspension: after that the client dials at once.
 //!
 //! ```text
 //!              BackingOff: one failure more, or the first after a stable stream
@@ -88,6 +89,11 @@ struct Failures {
 impl Failures {
     const FIRST: Failures = Failures { least: 1, most: 1 };
 
+    /// As if the last had been none.
+    fn forgive(self) -> Self {
+        Failures { least: self.least.saturating_sub(1), most: self.most.saturating_sub(1) }
+    }
+
     /// One more.
     fn grow(self) -> Self {
         Failures { least: self.least.saturating_add(1), most: self.most.saturating_add(1) }
@@ -111,6 +117,8 @@ struct DialingClient {
     /// Whether it brought something, and more than the application took.
     delivered: bool,
     behind: bool,
+    /// Its stream did not outlive a suspension: it may dial at once.
+    stale: bool,
     /// It must not dial before then; and the record of its wait.
     waits: Option<(Duration, usize)>,
     /// What it did last, and since when it has done nothing else.
@@ -211,6 +219,10 @@ impl<'h> WaitBook<'h> {
                 let client = self.clients.entry(&record.host).or_default();
                 client.ended = Some(record.at);
                 client.behind = *cause == EndCause::ConsumerBehind && client.delivered;
+                client.stale = *cause == EndCause::Stale;
+                if client.stale {
+                    client.failures = count(client, &self.excuses, record).forgive();
+                }
                 // Who is refused for good must not ask again.
                 client.idle = (*cause != EndCause::Rejected).then_some((Idle::Ended(*attempt), record.at, index));
             }
@@ -230,12 +242,13 @@ impl<'h> WaitBook<'h> {
         let ended = client.ended.take();
         (client.started, client.delivered, client.behind) = (None, false, false);
         client.idle = None;
+        let may_dial = std::mem::take(&mut client.stale) || attempt <= 1;
         let Some((until, waited)) = client.waits.take() else {
             let lacks = match ended {
                 Some(_) => "without any wait after the last",
                 None => "and had not told the end of the last",
             };
-            if attempt <= 1 {
+            if may_dial {
                 return Ok(());
             }
             let what = format!("{} dialed for attempt {attempt} {lacks}", record.host);
@@ -478,6 +491,21 @@ mod tests {
         assert!(evidence.what.contains("after 1 failure in a row"), "{}", evidence.what);
         let failed = waits(behind(&[]), CLIENT, 3, 401).condemned_by(&BACKOFF);
         assert!(failed.what.contains("after 3 failures in a row"), "{}", failed.what);
+    }
+
+    #[test]
+    fn a_stale_stream_is_no_failure_and_lets_its_client_dial_at_once_and_once() {
+        let stale = || {
+            let script = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(105.0);
+            let (cause, words) = (EndCause::Stale, "stale".into());
+            let script = script.event(CLIENT, Event::Ended { attempt: 3, cause, words });
+            script.event(CLIENT, Event::Dialing { attempt: 4 })
+        };
+        over(waits(stale().ended(4), CLIENT, 4, 400)).acquitted_by(&BACKOFF);
+        let evidence = waits(stale().ended(4), CLIENT, 4, 401).condemned_by(&BACKOFF);
+        assert!(evidence.what.contains("after 3 failures in a row"), "{}", evidence.what);
+        let evidence = stale().ended(4).event(CLIENT, Event::Dialing { attempt: 5 }).condemned_by(&BACKOFF);
+        assert!(evidence.what.ends_with("dialed for attempt 5 without any wait after the last"), "{}", evidence.what);
     }
 
     #[test]

@@ -18,8 +18,7 @@
 //! A **paused** client's kernel goes on taking bytes, and its monotonic clock runs: when it goes on, its timers are
 //! due before it has read what waits for it, and it may give up a healthy stream, or answer a Ping that the node has
 //! stopped waiting for (S6, T11). Both are excused. A **suspended** client's monotonic clock stood still, and so did
-//! its watchdog. C5 wants its staleness measured by a clock that ran on and the link probed before it is trusted, but
-//! says no figure for the deadline of that probe; so what is judged is C2, with the whole patience from the resume on.
+//! its watchdog: C2 allows the whole patience from the resume on. That it asks before (C5) is judged by itself.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -84,7 +83,18 @@ impl<'h> Excuses<'h> {
 
     /// Whether anything between `client` and a node may have been late between the two times.
     pub(crate) fn disturbed(&self, client: &str, from: Duration, to: Duration) -> bool {
-        self.windows.iter().any(|window| {
+        self.disturbed_otherwise(client, from, to, |_| false)
+    }
+
+    /// The same, but for some faults.
+    pub(crate) fn disturbed_otherwise(
+        &self,
+        client: &str,
+        from: Duration,
+        to: Duration,
+        but_for: impl Fn(&Fault) -> bool,
+    ) -> bool {
+        self.windows.iter().filter(|window| !but_for(window.fault)).any(|window| {
             let Some(lag) = self.lag(window.fault, client) else { return false };
             window.began < to && window.ended.saturating_add(lag) > from
         })

@@ -82,6 +82,18 @@ pub const CONSUMER_BEHIND: Milestone = Milestone {
         reconnected(history, |event| matches!(event, Event::LetGo { cause: EndCause::ConsumerBehind, .. }))
     },
 };
+/// A client that had stood still asked on its stream, and was answered.
+pub const STREAM_OUTLIVED_SUSPENSION: Milestone = Milestone {
+    name: "stream-outlived-suspension",
+    sentence: "A client that had stood still asked whether its stream lived, and was answered.",
+    happened: |history| any(history, |event| matches!(event, Event::ProbeAnswered { .. })),
+};
+/// A client that had stood still was not answered, and had a stream again later.
+pub const STALE_STREAM_REPLACED: Milestone = Milestone {
+    name: "stale-stream-replaced",
+    sentence: "A client that had stood still was not answered on its stream, and had another later.",
+    happened: |history| reconnected(history, |event| matches!(event, Event::Ended { cause: EndCause::Stale, .. })),
+};
 /// A server closed a stream because its consumer was too slow.
 pub const SLOW_CONSUMER: Milestone = Milestone {
     name: "slow-consumer",

@@ -15,6 +15,7 @@ mod liveness;
 pub mod milestone;
 mod publishing;
 mod requirement;
+mod resumption;
 #[cfg(test)]
 pub(crate) mod script;
 mod stability;
@@ -33,6 +34,7 @@ pub use liveness::Liveness;
 pub use milestone::Milestone;
 pub use publishing::Publishing;
 pub use requirement::Requirement;
+pub use resumption::Resumption;
 pub use stability::Stability;
 pub use upkeep::Upkeep;
 pub use verdict::{Evidence, Verdict};

@@ -170,6 +170,7 @@ impl<'h> UpkeepBook<'h> {
             EndCause::ConsumerBehind => !self.terms.consume.is_zero(),
             EndCause::DialFailed
             | EndCause::Watchdog
+            | EndCause::Stale
             | EndCause::StoreFailed
             | EndCause::BacklogFull
             | EndCause::StreamEnded => false,

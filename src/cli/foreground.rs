@@ -115,4 +115,8 @@ impl Surroundings for Announced {
     fn wall_clock(&self) -> Duration {
         self.os.wall_clock()
     }
+
+    fn boot_clock(&self) -> Duration {
+        self.os.boot_clock()
+    }
 }

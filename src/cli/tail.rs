@@ -218,6 +218,13 @@ impl ClientObserver for TailPrinter {
             ClientNotice::WatchdogTripped { attempt, silent_for } => {
                 complain(&format!("connection {attempt}: nothing heard for {}, giving it up", Readable(silent_for)));
             }
+            ClientNotice::Suspended { attempt, lasted } => {
+                complain(&format!("connection {attempt}: stood still for {}", Readable(lasted)));
+            }
+            ClientNotice::Probed { attempt } => {
+                complain(&format!("connection {attempt}: asking whether it outlived that"));
+            }
+            ClientNotice::ProbeAnswered { attempt } => complain(&format!("connection {attempt}: it did")),
             ClientNotice::Ended { attempt, cause } => complain(&format!("connection {attempt}: ended: {cause}")),
             ClientNotice::BackingOff { delay, .. } => complain(&format!("dialing again in {}", Readable(delay))),
             ClientNotice::Dialing { .. }

@@ -105,6 +105,8 @@ pub enum EndCause {
     Rejected,
     /// The server has no room for what was asked for.
     Exhausted,
+    /// Nothing answered what the client asked after a suspension.
+    Stale,
 }
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
@@ -398,5 +400,22 @@ pub enum Event {
         attempt: u64,
         /// Why.
         cause: EndCause,
+    },
+    /// A client found out that it was suspended, and doubts its stream (host: the client).
+    Suspended {
+        /// The attempt.
+        attempt: u64,
+        /// For how long.
+        lasted: Duration,
+    },
+    /// It asked whether the stream outlived that (host: the client).
+    Probed {
+        /// The attempt.
+        attempt: u64,
+    },
+    /// The stream did (host: the client).
+    ProbeAnswered {
+        /// The attempt.
+        attempt: u64,
     },
 }

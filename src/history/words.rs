@@ -63,6 +63,11 @@ fn describe(event: &Event) -> String {
         Event::WatchdogTripped { attempt, silent_for } => {
             format!("watchdog trips after {} of silence, attempt {attempt}", Readable(*silent_for))
         }
+        Event::Suspended { attempt, lasted } => {
+            format!("finds that it stood still for {}, and doubts attempt {attempt}", Readable(*lasted))
+        }
+        Event::Probed { attempt } => format!("asks whether its stream outlived that, attempt {attempt}"),
+        Event::ProbeAnswered { attempt } => format!("trusts its stream again, attempt {attempt}"),
         Event::Delivered { messages, .. } => {
             format!(
                 "commits {}",

@@ -153,6 +153,12 @@ impl<'a> StoryTeller<'a> {
             Event::LetGo { cause: EndCause::ConsumerBehind, .. } if self.follows(&record.host) => {
                 self.say(record.at, format!("{}: gives its stream up, its application is behind", record.host));
             }
+            Event::Suspended { lasted, .. } if self.follows(&record.host) => {
+                self.say(record.at, format!("{}: finds that it stood still for {}", record.host, Readable(*lasted)));
+            }
+            Event::ProbeAnswered { .. } if self.follows(&record.host) => {
+                self.say(record.at, format!("{}: has its Pong, and trusts its stream again (C5)", record.host));
+            }
             Event::Ended { attempt, words, .. } => self.end_attempt(record, *attempt, words),
             Event::Opened { resume, .. } => self.recovery(record).resumes = positions(resume),
             Event::Started { .. } => self.welcome(record),

@@ -45,6 +45,7 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::StandsStill, Err("it shows only where the application is behind")),
     (ClientQuirk::DropsWithoutRoom, Err("it shows only where the application is behind")),
     (ClientQuirk::ResendsRefused, Ok("C4")),
+    (ClientQuirk::NoProbeAtResume, Err("it shows only where the client was suspended")),
 ];
 
 /// Requirements of a client that no row judges, and why.

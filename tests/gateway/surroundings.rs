@@ -84,6 +84,10 @@ impl Surroundings for Cuttable {
     fn wall_clock(&self) -> Duration {
         self.os.wall_clock()
     }
+
+    fn boot_clock(&self) -> Duration {
+        self.os.boot_clock()
+    }
 }
 
 /// A node, for as long as it lives.

@@ -126,6 +126,10 @@ impl Surroundings for Pipes {
     fn wall_clock(&self) -> Duration {
         Duration::from_nanos(77)
     }
+
+    fn boot_clock(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 pub fn address(port: u16) -> SocketAddr {

@@ -5,5 +5,6 @@ mod killed;
 #[path = "../running/process.rs"]
 mod process;
 mod publish;
+mod suspended;
 mod tail;
 mod terminated;

@@ -85,6 +85,10 @@ impl Surroundings for Host {
     fn wall_clock(&self) -> Duration {
         Duration::ZERO
     }
+
+    fn boot_clock(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 #[derive(Default)]

@@ -46,4 +46,8 @@ impl Surroundings for Listening {
     fn wall_clock(&self) -> Duration {
         self.os.wall_clock()
     }
+
+    fn boot_clock(&self) -> Duration {
+        self.os.boot_clock()
+    }
 }

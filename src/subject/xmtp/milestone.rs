@@ -7,8 +7,8 @@ use crate::channel::{Channel, MessageId};
 use crate::checker::Milestone;
 use crate::checker::milestone::{
     BACKED_OFF, CLIENT_RESTARTED, CONSUMER_BEHIND, DeadWindows, KEEPALIVE_ANSWERED_WHILE_DEAD, NODE_REAPED_A_STREAM,
-    NODE_RESTARTED, PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER, STREAM_REFUSED,
-    TOPIC_DENIED, any,
+    NODE_RESTARTED, PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER,
+    STALE_STREAM_REPLACED, STREAM_OUTLIVED_SUSPENSION, STREAM_REFUSED, TOPIC_DENIED, any,
 };
 use crate::fault::Way;
 use crate::history::{Event, Fate, History};
@@ -36,6 +36,8 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &STREAM_REFUSED,
     &TOPIC_DENIED,
     &CONSUMER_BEHIND,
+    &STREAM_OUTLIVED_SUSPENSION,
+    &STALE_STREAM_REPLACED,
     &WAVES_TAKE_TURNS,
     &TOPIC_LEFT_ITS_WAVE,
     &ADDED_FROM_FURTHER_BACK,
@@ -104,7 +106,7 @@ mod tests {
     use crate::channel::MessageId;
     use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, beta, key};
     use crate::fault::Way;
-    use crate::history::{Beat, CloseReason, Event, Fate, TapStream};
+    use crate::history::{Beat, CloseReason, EndCause, Event, Fate, TapStream};
 
     fn happened(script: Script) -> Vec<&'static str> {
         let history = script.history();
@@ -152,6 +154,18 @@ mod tests {
         assert_eq!(happened(tripped(CLIENT)), [""; 0]);
         assert_eq!(happened(tripped("client-2").started(2)), [""; 0]);
         assert_eq!(happened(tripped(CLIENT).started(2)), [RECONNECT_BY_WATCHDOG.name]);
+    }
+
+    #[test]
+    fn a_suspension_is_over_when_a_stream_answers_or_another_one_starts() {
+        let asked = || Script::new().started(1).event(CLIENT, Event::Probed { attempt: 1 });
+        assert_eq!(happened(asked()), [""; 0]);
+        let answered = asked().event(CLIENT, Event::ProbeAnswered { attempt: 1 });
+        assert_eq!(happened(answered), [STREAM_OUTLIVED_SUSPENSION.name]);
+        let stale =
+            || asked().event(CLIENT, Event::Ended { attempt: 1, cause: EndCause::Stale, words: "stale".into() });
+        assert_eq!(happened(stale()), [""; 0]);
+        assert_eq!(happened(stale().started(2)), [STALE_STREAM_REPLACED.name]);
     }
 
     #[test]

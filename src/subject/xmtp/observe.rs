@@ -32,6 +32,9 @@ impl ClientObserver for ClientHistory {
             ClientNotice::Heard { attempt, .. } => Event::Beat { beat: Beat::Heard { attempt }, nonce: None },
             ClientNotice::WatchdogPinged { attempt } => Event::WatchdogPinged { attempt },
             ClientNotice::WatchdogTripped { attempt, silent_for } => Event::WatchdogTripped { attempt, silent_for },
+            ClientNotice::Suspended { attempt, lasted } => Event::Suspended { attempt, lasted },
+            ClientNotice::Probed { attempt } => Event::Probed { attempt },
+            ClientNotice::ProbeAnswered { attempt } => Event::ProbeAnswered { attempt },
             ClientNotice::Committed { attempt, messages } => {
                 let messages = messages.iter().map(|(topic, id, data)| (self.channels.of(topic), *id, key_of(data)));
                 Event::Delivered { attempt, messages: messages.collect() }
@@ -53,6 +56,7 @@ fn end_cause(cause: &Cause) -> EndCause {
         Cause::Rejected(_) => EndCause::Rejected,
         Cause::Exhausted(_) => EndCause::Exhausted,
         Cause::Watchdog => EndCause::Watchdog,
+        Cause::Stale => EndCause::Stale,
         Cause::Inbox(_) => EndCause::StoreFailed,
         Cause::BacklogFull => EndCause::BacklogFull,
         Cause::StreamFailed(_) | Cause::Stalled { .. } => EndCause::StreamFailed,

@@ -77,4 +77,8 @@ impl Surroundings for LeapEnv {
     fn wall_clock(&self) -> Duration {
         interpose::read_wall_clock()
     }
+
+    fn boot_clock(&self) -> Duration {
+        interpose::read_boot_clock()
+    }
 }

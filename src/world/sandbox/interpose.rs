@@ -110,6 +110,11 @@ pub(crate) fn read_wall_clock() -> Duration {
     READINGS.get().wall
 }
 
+/// The boot clock of whoever has its turn.
+pub(crate) fn read_boot_clock() -> Duration {
+    MONOTONIC_START + READINGS.get().boottime
+}
+
 /// Whether anybody has looked at a wall clock since the last call.
 pub(crate) fn take_wall_clock_read() -> bool {
     WALL_CLOCK_READ.replace(false)
@@ -167,7 +172,7 @@ fn simulated_clock(id: libc::clockid_t) -> Option<Result<Duration, Offence>> {
         libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_MONOTONIC_RAW => {
             Some(Ok(MONOTONIC_START + READINGS.get().monotonic))
         }
-        libc::CLOCK_BOOTTIME | libc::CLOCK_BOOTTIME_ALARM => Some(Ok(MONOTONIC_START + READINGS.get().boottime)),
+        libc::CLOCK_BOOTTIME | libc::CLOCK_BOOTTIME_ALARM => Some(Ok(read_boot_clock())),
         // The CPU time of this process, of this thread, and of others, whose numbers are negative: it measures work.
         libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID | ..0 => None,
         _ => Some(Err(Offence::Clock { id })),

@@ -173,6 +173,11 @@ impl Surroundings for TurmoilEnv {
     fn wall_clock(&self) -> Duration {
         WALL_CLOCK_START + self.clock.now()
     }
+
+    /// No host of turmoil is ever suspended: it goes with tokio's time, but in ticks.
+    fn boot_clock(&self) -> Duration {
+        self.clock.now()
+    }
 }
 
 fn lock(disks: &Mutex<Disks>) -> MutexGuard<'_, Disks> {

@@ -1,10 +1,10 @@
 //! The bench of this subject: who judges its trials, and by which requirements.
 
 use crate::checker::{
-    BackoffCheck, Checker, Convergence, Delivery, Durability, Examination, Liveness, Publishing, Upkeep,
+    BackoffCheck, Checker, Convergence, Delivery, Durability, Examination, Liveness, Publishing, Resumption, Upkeep,
 };
 use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Refusals, Waves};
-use crate::subject::xmtp::spec::{C1, C2, C3, C4, C5, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T13, T14, T19};
+use crate::subject::xmtp::spec::{C1, C2, C3, C4, C5, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T11, T13, T14, T19};
 
 /// Ids ascend on a stream (S4), and a resumed one goes on from where it was (C3).
 pub const DELIVERY: Delivery = Delivery { cites: &[T8, S2, S4, C3], start: S2, order: S4, resume: C3, stored: T8 };
@@ -12,6 +12,8 @@ pub const DELIVERY: Delivery = Delivery { cites: &[T8, S2, S4, C3], start: S2, o
 pub const DURABILITY: Durability = Durability { cites: &[S4, C3], log: S4, inbox: C3 };
 /// A client gives dead streams up (C2) and answers Pings (C1).
 pub const LIVENESS: Liveness = Liveness { cites: &[C1, C2, S6], watchdog: C2, pong: C1 };
+/// A client that was suspended asks before it trusts its stream (C5).
+pub const RESUMPTION: Resumption = Resumption { cites: &[C5, T11], probe: C5 };
 /// Everybody gets everything in the end.
 pub const CONVERGENCE: Convergence = Convergence { cites: &[T8, C3], owed: T8 };
 /// The gateway's paragraph has no number of its own; the debounce that C5 asks for is what it spells out.
@@ -32,6 +34,7 @@ pub const ALL: &[&'static dyn Checker] = &[
     &DELIVERY,
     &DURABILITY,
     &LIVENESS,
+    &RESUMPTION,
     &Heartbeat,
     &Waves,
     &CONVERGENCE,

@@ -10,7 +10,9 @@ mod stream_model;
 mod topic_state;
 mod waves;
 
-pub use bench::{ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, EXAMINATION, EXAMINER, LIVENESS, PUBLISHING, UPKEEP};
+pub use bench::{
+    ALL, BACKOFF, CONVERGENCE, DELIVERY, DURABILITY, EXAMINATION, EXAMINER, LIVENESS, PUBLISHING, RESUMPTION, UPKEEP,
+};
 pub use heartbeat::Heartbeat;
 pub use latency::LatencyCheck;
 pub use refusals::Refusals;

@@ -7,6 +7,7 @@
 //! ```text
 //!                    backlog of frames past its bound ------------------+
 //!                    N silent intervals --------------------------------+
+//!                    no Pong after a suspension ------------------------+
 //!                    standing still for a tenth of an interval ---------+
 //!                    the node's status or end --------------------------+
 //!                                                                       |
@@ -34,7 +35,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::channel::request;
 use crate::subject::xmtp::client::probe::Probes;
-use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
+use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, ResumeProbe, StreamSettings};
+use crate::subject::xmtp::client::suspension::{Doubt, Suspension};
 use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};
 use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, believed, silence};
 use crate::subject::xmtp::client::{Cause, ClientFrame, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
@@ -101,6 +103,7 @@ pub(crate) struct Actor {
     standing_until: Option<Instant>,
     watchdog: Option<Watchdog>,
     probes: Probes,
+    suspension: Option<Suspension>,
     interval: Duration,
     alarm: Pin<Box<Sleep>>,
     flush_until: Option<Instant>,
@@ -123,6 +126,10 @@ impl Actor {
         let now = Instant::now();
         Actor {
             watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, settings.advertised, now)),
+            suspension: settings
+                .resume_probe
+                .as_ref()
+                .map(|probe| Suspension::new(probe.within, now, probe.boot_clock())),
             settings,
             inbound: ResponseHalf::Opening(opening),
             wire: BackloggedSender::new(wire, BACKLOG_MAX),
@@ -154,7 +161,8 @@ impl Actor {
             Err(cause) => Err(cause),
         };
         let Err(cause) = lived;
-        let end = if cause == Cause::Watchdog { self.heard_at } else { Instant::now() };
+        let silent = [Cause::Watchdog, Cause::Stale].contains(&cause);
+        let end = if silent { self.heard_at } else { Instant::now() };
         let uptime = self.started_at.map_or(Duration::ZERO, |start| end.saturating_duration_since(start));
         let Actor { mut events, inbound, wire, commands, probes, transport, settings, .. } = self;
         drop((inbound, wire, commands, probes, transport));
@@ -196,12 +204,13 @@ impl Actor {
                 heard = self.inbound.next(), if self.standing_until.is_none() => ActorTurn::Heard(heard),
                 () = &mut self.alarm, if alarmed => ActorTurn::Rang,
             };
-            self.take(turn)?;
+            let now = Instant::now();
+            self.look_at_clocks(now, alarmed);
+            self.take(turn, now)?;
         }
     }
 
-    fn take(&mut self, turn: ActorTurn) -> Result<(), Cause> {
-        let now = Instant::now();
+    fn take(&mut self, turn: ActorTurn, now: Instant) -> Result<(), Cause> {
         match turn {
             ActorTurn::Flushed => Ok(()),
             ActorTurn::Ordered(Some(command)) => self.obey(command, now),
@@ -216,7 +225,10 @@ impl Actor {
                 self.feed_watchdog(now);
                 Ok(())
             }
-            ActorTurn::Rang => self.watch(now),
+            ActorTurn::Rang => {
+                self.doubt(now)?;
+                self.watch(now)
+            }
         }
     }
 
@@ -264,6 +276,9 @@ impl Actor {
             Response::Ping(nonce) => return self.send(Request::Pong(nonce)), // C1
             Response::Pong(nonce) => {
                 self.probes.hear(nonce);
+                if self.suspension.as_mut().is_some_and(|suspension| suspension.hear(nonce)) {
+                    self.settings.observer.notice(ClientNotice::ProbeAnswered { attempt });
+                }
                 return Ok(());
             }
             Response::Started { keepalive } => {
@@ -313,6 +328,35 @@ impl Actor {
         }
     }
 
+    fn boot_clock(&self) -> Duration {
+        self.settings.resume_probe.as_ref().map_or(Duration::ZERO, ResumeProbe::boot_clock)
+    }
+
+    /// C5: after a suspension nothing that was believed before it counts. A silence begins anew.
+    fn look_at_clocks(&mut self, now: Instant, alarmed: bool) {
+        let (boot, alarm) = (self.boot_clock(), alarmed.then(|| self.alarm.deadline()));
+        let Some(suspension) = &mut self.suspension else { return };
+        let Some(lasted) = suspension.look(now, boot, alarm, self.interval) else { return };
+        self.settings.observer.notice(ClientNotice::Suspended { attempt: self.settings.attempt, lasted });
+        self.feed_watchdog(now);
+    }
+
+    /// C5. While nothing is read no answer can be heard, and another bound holds.
+    fn doubt(&mut self, now: Instant) -> Result<(), Cause> {
+        let (attempt, boot) = (self.settings.attempt, self.boot_clock());
+        if self.standing_until.is_some() {
+            return Ok(());
+        }
+        match self.suspension.as_mut().and_then(|suspension| suspension.check(now, boot)) {
+            None => Ok(()),
+            Some(Doubt::Ask(nonce)) => {
+                self.settings.observer.notice(ClientNotice::Probed { attempt });
+                self.send(Request::Ping(nonce))
+            }
+            Some(Doubt::Stale) => Err(Cause::Stale),
+        }
+    }
+
     fn send(&mut self, frame: Request) -> Result<(), Cause> {
         self.wire.push(frame.into_proto()).map_err(|_| Cause::BacklogFull)
     }
@@ -326,7 +370,7 @@ impl Actor {
         }
         self.flush_until = None;
         self.wire.close();
-        self.watchdog = None;
+        (self.watchdog, self.suspension) = (None, None);
     }
 
     /// Reads as long as there is room. Once there is none, nothing is read before all that is parked has moved on: a
@@ -356,6 +400,9 @@ impl Actor {
     fn read_again(&mut self, now: Instant) {
         self.standing_until = None;
         self.probes.resume(now);
+        if let Some(suspension) = &mut self.suspension {
+            suspension.read_again(now);
+        }
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.resume(now);
         }
@@ -371,7 +418,9 @@ impl Actor {
     /// and a timer that is set anew for every frame costs more than one that rings once an interval for nothing.
     fn set_alarm(&mut self) -> bool {
         let watchdog = self.watchdog.as_ref().and_then(Watchdog::due);
-        let deadlines = [watchdog, self.probes.due(), self.flush_until, self.gives_up_at()];
+        let doubt = self.suspension.as_ref().and_then(Suspension::due).filter(|_| self.standing_until.is_none());
+        let look = self.suspension.as_ref().map(Suspension::looks_at);
+        let deadlines = [watchdog, self.probes.due(), self.flush_until, self.gives_up_at(), doubt, look];
         let Some(due) = deadlines.into_iter().flatten().min() else {
             return false;
         };

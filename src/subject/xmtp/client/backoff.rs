@@ -28,12 +28,17 @@ impl ClientBackoff {
         ClientBackoff { config, step: config.floor.min(config.ceiling), quirk }
     }
 
-    /// The delay after an attempt whose stream was up for `uptime`: drawn from zero to the step, both
-    /// included, so that clients that fell together do not return together.
-    pub(crate) fn next_delay(&mut self, uptime: Duration, dice: &mut Dice) -> Duration {
+    /// A stream was up for `uptime`, and its end is no failure.
+    pub(crate) fn note(&mut self, uptime: Duration) {
         if uptime >= self.config.stable_after || self.quirk == Some(ClientQuirk::BackoffWithoutDoubling) {
             self.step = self.config.floor.min(self.config.ceiling);
         }
+    }
+
+    /// The delay after an attempt whose stream was up for `uptime`: drawn from zero to the step, both
+    /// included, so that clients that fell together do not return together.
+    pub(crate) fn next_delay(&mut self, uptime: Duration, dice: &mut Dice) -> Duration {
+        self.note(uptime);
         let step = self.step;
         self.step = step.saturating_mul(2).min(self.config.ceiling);
         if self.quirk == Some(ClientQuirk::BackoffWithoutJitter) {

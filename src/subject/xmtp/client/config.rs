@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
-use crate::subject::xmtp::client::{ADDS_MAX, ClientQuirk};
+use crate::subject::xmtp::client::{ADDS_MAX, ClientQuirk, PROBE_WITHIN};
 use crate::subject::xmtp::wire::Add;
 
 /// N of C2 where nothing else is said: teardown at 3 silent intervals (libxmtp PR 3772).
@@ -22,6 +22,8 @@ pub struct ClientConfig {
     pub topics_per_mutate: usize,
     /// N of C2: after so many silent intervals the stream is dead. 2 or 3; less is read as 2. None: no watchdog.
     pub watchdog: Option<u32>,
+    /// How soon a Pong must come after a suspension (C5). None: the stream is trusted as it was before.
+    pub probe_within: Option<Duration>,
     /// Pings of HTTP/2 itself, while idle too. They prove that the next hop lives, and no more.
     pub http2_keepalive: Option<Http2Keepalive>,
     /// What TCP does about a silent next hop.
@@ -43,6 +45,7 @@ impl ClientConfig {
             topics,
             topics_per_mutate: ADDS_MAX,
             watchdog: Some(WATCHDOG_INTERVALS),
+            probe_within: Some(PROBE_WITHIN),
             http2_keepalive: Some(Http2Keepalive::default()),
             tcp: TcpOptions::default(),
             connect_timeout: Duration::from_secs(10), // libxmtp's endpoint

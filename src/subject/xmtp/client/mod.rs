@@ -4,7 +4,8 @@
 //! and saw, it tells a [`ClientObserver`].
 //!
 //! A [`subscribe`]r dials ([`Dialer`], [`ClientLink`]), opens a stream ([`ClientConnection`]: the handle of an actor with
-//! a `watchdog` and `probe`s), keeps what is new (`ledger`), hands it to its [`Application`], stores it
+//! a `watchdog` and `probe`s, which
+//! asks after a `suspension`), keeps what is new (`ledger`), hands it to its [`Application`], stores it
 //! with its cursors ([`Inbox`]) and, when the stream ends, resumes from there after a `backoff`.
 
 mod actor;
@@ -27,6 +28,7 @@ mod publisher;
 mod quirk;
 mod stream;
 mod subscriber;
+mod suspension;
 mod transport;
 mod watchdog;
 mod watchdog_stream;
@@ -47,8 +49,9 @@ pub use notice::{Cause, ClientFrame, ClientNotice, ClientObserver};
 pub use probe::ProbeError;
 pub use publisher::{PublishError, Publisher, PublisherConfig};
 pub use quirk::ClientQuirk;
-pub use stream::{ClientEnding, ClientEvent, StreamSettings};
+pub use stream::{ClientEnding, ClientEvent, ResumeProbe, StreamSettings};
 pub use subscriber::{Application, ClientError, subscribe};
+pub use suspension::PROBE_WITHIN;
 pub use transport::{
     CallCounts, CountedTransport, Inbound, Opening, Outbound, SubscribeTransport, Transport, TransportError,
 };

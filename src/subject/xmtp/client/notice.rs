@@ -63,6 +63,23 @@ pub enum ClientNotice {
         /// How long nothing had arrived.
         silent_for: Duration,
     },
+    /// The machine was suspended, or this process stopped: the stream is doubted (C5).
+    Suspended {
+        /// The attempt.
+        attempt: u64,
+        /// For how long.
+        lasted: Duration,
+    },
+    /// It asked whether the stream outlived a suspension (C5).
+    Probed {
+        /// The attempt.
+        attempt: u64,
+    },
+    /// The stream did.
+    ProbeAnswered {
+        /// The attempt.
+        attempt: u64,
+    },
     /// The application has processed these messages, and the inbox holds them durably, by one transaction (C3).
     Committed {
         /// The attempt.
@@ -146,6 +163,8 @@ pub enum Cause {
     Unimplemented(String),
     /// Nothing arrived for N intervals (C2), or for too long on a stream of the older calls (C6).
     Watchdog,
+    /// No Pong answered the Ping after a suspension (C5).
+    Stale,
     /// The inbox failed.
     Inbox(String),
     /// The application took so little that the stream could not be read on.
@@ -196,6 +215,7 @@ impl fmt::Display for Cause {
             Cause::Exhausted(why) => write!(formatter, "no room: {why}"),
             Cause::Unimplemented(why) => write!(formatter, "unimplemented: {why}"),
             Cause::Watchdog => formatter.write_str("watchdog"),
+            Cause::Stale => formatter.write_str("no answer after a suspension"),
             Cause::Inbox(why) => write!(formatter, "inbox: {why}"),
             Cause::ConsumerBehind => formatter.write_str("the application is behind"),
             Cause::BacklogFull => formatter.write_str("backlog full"),

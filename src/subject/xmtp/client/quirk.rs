@@ -46,5 +46,7 @@ quirks! {
         DropsWithoutRoom = "drops-without-room",
         /// A client that is refused for want of room asks for the same again, for ever (against C4).
         ResendsRefused = "resends-refused",
+        /// After a suspension the stream is trusted as it was before (against C5).
+        NoProbeAtResume = "no-probe-at-resume",
     }
 }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::env::Env;
 use crate::subject::xmtp::client::probe::Ack;
 use crate::subject::xmtp::client::{Cause, ClientObserver, ClientQuirk};
 use crate::subject::xmtp::wire::{DeliveryFrame, Message, Mutate, MutateId, Topic};
@@ -18,10 +19,27 @@ pub struct StreamSettings {
     pub watchdog: Option<u32>,
     /// What the node advertised on the stream before, if there was one: the way to the first frame is watched by it.
     pub advertised: Option<Duration>,
+    /// How it finds out that it was suspended (C5); none: it trusts its stream for ever.
+    pub resume_probe: Option<ResumeProbe>,
     /// A planted bug.
     pub quirk: Option<ClientQuirk>,
     /// Who watches.
     pub observer: Arc<dyn ClientObserver>,
+}
+
+/// What a client asks after a suspension, before it trusts its stream again (C5).
+#[derive(Clone)]
+pub struct ResumeProbe {
+    /// Whose boot clock tells of a suspension.
+    pub env: Env,
+    /// How soon the Pong must come.
+    pub within: Duration,
+}
+
+impl ResumeProbe {
+    pub(crate) fn boot_clock(&self) -> Duration {
+        self.env.boot_clock()
+    }
 }
 
 /// What the application is told of a stream. Pings and Pongs stay inside.

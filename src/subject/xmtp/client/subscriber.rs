@@ -28,7 +28,7 @@ use crate::subject::xmtp::client::inbox::InboxError;
 use crate::subject::xmtp::client::intake::Intake;
 use crate::subject::xmtp::client::ledger::{MutateIds, split};
 use crate::subject::xmtp::client::narrowing::Narrowing;
-use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent, StreamSettings};
+use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent, ResumeProbe, StreamSettings};
 use crate::subject::xmtp::client::{Cause, ClientConfig, ClientNotice, ClientObserver, ClientQuirk};
 use crate::subject::xmtp::wire::Message;
 
@@ -88,6 +88,10 @@ pub async fn subscribe<A: Application>(
     loop {
         let ClientEnding { cause, uptime } = subscriber.attempt().await;
         subscriber.bear_refusal(&cause)?;
+        if cause == Cause::Stale {
+            subscriber.backoff.note(uptime);
+            continue; // C5: at once; an attempt that fails then waits as any other
+        }
         // Who has brought more than the application takes has not failed: the waits begin anew.
         let uptime = if cause == Cause::ConsumerBehind { Duration::MAX } else { uptime };
         subscriber.back_off(uptime).await;
@@ -119,6 +123,7 @@ impl<A: Application> Subscriber<A> {
             topics,
             topics_per_mutate,
             watchdog,
+            probe_within,
             http2_keepalive,
             tcp,
             connect_timeout,
@@ -128,6 +133,8 @@ impl<A: Application> Subscriber<A> {
         let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?;
         let dialer = dialer.with_tcp(tcp).plant(quirk);
         let dice = env.dice();
+        let probe_within = probe_within.filter(|_| quirk != Some(ClientQuirk::NoProbeAtResume));
+        let resume_probe = probe_within.map(|within| ResumeProbe { env: Arc::clone(&env), within });
         Ok(Subscriber {
             dialer,
             intake: Intake::new(env, topics, application, quirk, Arc::clone(&observer)),
@@ -135,7 +142,7 @@ impl<A: Application> Subscriber<A> {
             ids: MutateIds::default(),
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
-            settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk, observer },
+            settings: StreamSettings { attempt: 0, watchdog, advertised: None, resume_probe, quirk, observer },
             older_until: None,
         })
     }

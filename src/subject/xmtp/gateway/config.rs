@@ -15,6 +15,8 @@ pub struct GatewayConfig {
     pub node: Address,
     /// N of C2: after so many silent intervals the stream is dead. None: no watchdog.
     pub watchdog: Option<u32>,
+    /// How soon a Pong must come after a suspension (C5). None: the stream is trusted as it was before.
+    pub probe_within: Option<Duration>,
     /// Pings of HTTP/2 itself, while idle too.
     pub http2_keepalive: Option<Http2Keepalive>,
     /// What TCP does about a silent next hop.
@@ -31,8 +33,8 @@ impl GatewayConfig {
     /// Shares one stream to `node`, with a client's default of everything else.
     #[must_use]
     pub fn new(node: Address) -> Self {
-        let ClientConfig { node, watchdog, http2_keepalive, tcp, connect_timeout, backoff, .. } =
+        let ClientConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, .. } =
             ClientConfig::new(node, Vec::new());
-        GatewayConfig { node, watchdog, http2_keepalive, tcp, connect_timeout, backoff, quirk: None }
+        GatewayConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, quirk: None }
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use crate::env::{Dice, Env};
 use crate::subject::xmtp::client::{
     ADDS_MAX, BadNode, Cause, ClientBackoff, ClientConnection, ClientEnding, ClientEvent, ClientLink, ClientNotice,
-    ClientObserver, Dialer, Narrowing, StreamSettings, TrySubmitError,
+    ClientObserver, Dialer, Narrowing, ResumeProbe, StreamSettings, TrySubmitError,
 };
 use crate::subject::xmtp::gateway::desk::LeaseDesk;
 use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseRequest, lease};
@@ -47,15 +47,17 @@ impl Gateway {
     /// # Errors
     /// The address is malformed.
     pub fn connect(env: &Env, config: GatewayConfig, observer: Arc<dyn ClientObserver>) -> Result<Self, BadNode> {
-        let GatewayConfig { node, watchdog, http2_keepalive, tcp, connect_timeout, backoff, quirk } = config;
+        let GatewayConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, quirk } =
+            config;
         let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.with_tcp(tcp);
+        let resume_probe = probe_within.map(|within| ResumeProbe { env: Arc::clone(env), within });
         let (requests, requested) = mpsc::channel(REQUESTS_MAX);
         let bell = Arc::<LeaseBell>::default();
         let task = GatewayTask {
             dialer,
             backoff: ClientBackoff::new(backoff, None),
             dice: env.dice(),
-            settings: StreamSettings { attempt: 0, watchdog, advertised: None, quirk: None, observer },
+            settings: StreamSettings { attempt: 0, watchdog, advertised: None, resume_probe, quirk: None, observer },
             desk: LeaseDesk::new(requested, Arc::clone(&bell), quirk),
             narrowing: Narrowing::new(ADDS_MAX),
         };
@@ -112,7 +114,11 @@ impl GatewayTask {
                 _ => {}
             }
             self.desk.disconnect();
-            self.back_off(uptime).await;
+            if cause == Cause::Stale {
+                self.backoff.note(uptime); // C5: it dials again at once
+            } else {
+                self.back_off(uptime).await;
+            }
         }
     }
 

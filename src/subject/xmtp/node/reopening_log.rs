@@ -127,6 +127,10 @@ mod tests {
         fn wall_clock(&self) -> Duration {
             Duration::ZERO
         }
+
+        fn boot_clock(&self) -> Duration {
+            Duration::ZERO
+        }
     }
 
     #[derive(Default)]

@@ -11,6 +11,7 @@ mod publisher;
 mod sample;
 pub(crate) mod script;
 mod subscriber;
+mod suspension;
 mod transport;
 mod world;
 

@@ -14,7 +14,9 @@ use tonic::{Status, Streaming};
 
 use crate::env::{Address, Env};
 use crate::subject::xmtp::client::tests::world::{Witness, World};
-use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, StreamSettings};
+use crate::subject::xmtp::client::{
+    ClientConnection, Dialer, Http2Keepalive, PROBE_WITHIN, ResumeProbe, StreamSettings,
+};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{
     DeliveryFrame, Draft, Message, MessageKind, Mutate, MutateId, Nonce, Paging, Request, Response, Tag, Topic, proto,
@@ -284,7 +286,14 @@ impl ScriptedNode {
 
     /// The settings of a first attempt with a watchdog of 3 intervals.
     pub(crate) fn settings(&self) -> StreamSettings {
-        StreamSettings { attempt: 1, watchdog: Some(3), advertised: None, quirk: None, observer: self.witness.clone() }
+        StreamSettings {
+            attempt: 1,
+            watchdog: Some(3),
+            advertised: None,
+            resume_probe: Some(ResumeProbe { env: self.env(), within: PROBE_WITHIN }),
+            quirk: None,
+            observer: self.witness.clone(),
+        }
     }
 
     /// Opens a connection that begins with one empty Mutate.

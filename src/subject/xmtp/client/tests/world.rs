@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) refuses: AtomicBool,
     /// Dials are never answered.
     pub(crate) swallows: AtomicBool,
+    began: Instant,
+    slept_ms: AtomicU64,
 }
 
 impl World {
@@ -39,7 +41,15 @@ impl World {
             dials: AtomicU64::new(0),
             refuses: AtomicBool::new(false),
             swallows: AtomicBool::new(false),
+            began: Instant::now(),
+            slept_ms: AtomicU64::new(0),
         })
+    }
+
+    /// The machine is suspended for so long: tokio's clock does not notice.
+    pub(crate) fn suspend(&self, lasts: Duration) {
+        let ms = u64::try_from(lasts.as_millis()).expect("a test is short");
+        self.slept_ms.fetch_add(ms, Ordering::SeqCst);
     }
 }
 
@@ -72,6 +82,10 @@ impl Surroundings for World {
 
     fn wall_clock(&self) -> Duration {
         Duration::ZERO
+    }
+
+    fn boot_clock(&self) -> Duration {
+        self.began.elapsed() + Duration::from_millis(self.slept_ms.load(Ordering::SeqCst))
     }
 }
 
