@@ -73,6 +73,26 @@ fn cast() -> Cast {
     Cast::new(one.members().iter().chain(many.members()).cloned().collect())
 }
 
+/// The terms of most tests.
+pub(crate) fn usual_terms() -> Terms {
+    let adds = vec![add(alpha(), 0), add(beta(), 0)];
+    Terms {
+        keepalive: Duration::from_secs(30),
+        intervals: 3,
+        travel: Duration::from_millis(50),
+        calm: Duration::from_secs(600),
+        within: Duration::from_secs(60),
+        end: Duration::from_secs(700),
+        followers: vec![(CLIENT.into(), adds)],
+        cast: cast(),
+        bounds: Bounds::Usual,
+        consume: Duration::ZERO,
+        denied: Vec::new(),
+        old_servers: false,
+        silent_servers: false,
+    }
+}
+
 /// A history in the writing. Times are in seconds.
 pub(crate) struct Script {
     history: History,
@@ -82,21 +102,7 @@ pub(crate) struct Script {
 impl Script {
     /// Calm at 600 s, within 60 s, end at 700 s; `client-1` follows `alpha` and `beta` from the beginning.
     pub(crate) fn new() -> Self {
-        let adds = vec![add(alpha(), 0), add(beta(), 0)];
-        Script::on(Terms {
-            keepalive: Duration::from_secs(30),
-            intervals: 3,
-            travel: Duration::from_millis(50),
-            calm: Duration::from_secs(600),
-            within: Duration::from_secs(60),
-            end: Duration::from_secs(700),
-            followers: vec![(CLIENT.into(), adds)],
-            cast: cast(),
-            bounds: Bounds::Usual,
-            consume: Duration::ZERO,
-            denied: Vec::new(),
-            old_servers: false,
-        })
+        Script::on(usual_terms())
     }
 
     pub(crate) fn on(terms: Terms) -> Self {

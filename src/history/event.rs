@@ -192,6 +192,10 @@ pub struct Terms {
     /// Servers may be old ones, which refuse the newer call; it is left out of digests where none is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub old_servers: bool,
+    /// Servers never ask whether a client lives, and `keepalive` is what clients assume; it is left out of digests where
+    /// they do ask.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub silent_servers: bool,
 }
 
 /// One thing that was seen. The record names the host it happened on.

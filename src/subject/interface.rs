@@ -124,6 +124,8 @@ pub struct Expectations {
     pub denied: Vec<Channel>,
     /// Servers may be old ones, which refuse the newer call.
     pub old_servers: bool,
+    /// Servers never ask whether a client lives.
+    pub silent_servers: bool,
 }
 
 /// A subject's part of a sim in words, a line each.

@@ -143,6 +143,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         consume: expectations.consume,
         denied: expectations.denied,
         old_servers: expectations.old_servers,
+        silent_servers: expectations.silent_servers,
     }
 }
 

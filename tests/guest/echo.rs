@@ -85,6 +85,7 @@ impl Setup for EchoSetup {
             follows,
             denied: Vec::new(),
             old_servers: false,
+            silent_servers: false,
             bounds: Bounds::Usual,
             consume: Duration::ZERO,
         }

@@ -106,6 +106,7 @@ impl Setup for XmtpSetup {
             consume: self.0.client.consume,
             follows: clients.chain(identities).collect(),
             denied: self.0.denied().iter().map(channel_of).collect(),
+            silent_servers: !self.0.node.pings,
             old_servers: self.0.node.serves != node::Serves::Everything,
         }
     }

@@ -21,12 +21,7 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     let proxies = if fleet.proxies == 1 { "one proxy".into() } else { format!("{} proxies", fleet.proxies) };
     let mut told = vec![
         format!("{clients} and {publishers} reach {} through {proxies}", several(fleet.nodes, "node")),
-        format!(
-            "{} pings after {} of silence and waits {} for the Pong (S6)",
-            if fleet.nodes == 1 { "the node" } else { "each node" },
-            spell(node.keepalive),
-            spell(node.pong_deadline)
-        ),
+        heartbeat(node, if fleet.nodes == 1 { "the node" } else { "each node" }),
         match client.watchdog {
             Some(intervals) => format!("a client gives its stream up after {intervals} silent intervals (C2)"),
             None => "the clients have no watchdog, against C2".into(),
@@ -77,6 +72,15 @@ fn old_node(node: &NodeSettings) -> Option<String> {
     };
     let until = node.upgraded_at.map(|at| format!(", unless its process began at {} or later", spell(at)));
     Some(format!("an old node {answer}{}", until.unwrap_or_default()))
+}
+
+fn heartbeat(node: &NodeSettings, who: &str) -> String {
+    let (keepalive, deadline) = (spell(node.keepalive), spell(node.pong_deadline));
+    if node.pings {
+        format!("{who} pings after {keepalive} of silence and waits {deadline} for the Pong (S6)")
+    } else {
+        format!("{who} never pings, and advertises no interval; clients assume {keepalive} (C2)")
+    }
 }
 
 fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -61,7 +62,8 @@ impl Role for NodeRole {
     fn program(&self, _number: u32, seat: &mut Seat) -> Program {
         let config = NodeConfig {
             port: NODE_PORT,
-            keepalive: self.0.node.keepalive,
+            // A node without an interval neither advertises one nor pings.
+            keepalive: if self.0.node.pings { self.0.node.keepalive } else { Duration::ZERO },
             pong_deadline: self.0.node.pong_deadline,
             limits: limits(&self.0),
             quirk: self.0.node.quirk,

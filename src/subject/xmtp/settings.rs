@@ -206,8 +206,10 @@ impl Fleet {
 /// How the node behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeSettings {
-    /// The idle interval after which it pings (S6).
+    /// The idle interval after which it pings (S6); where it does not, what clients assume (C2).
     pub keepalive: Duration,
+    /// Whether it pings at all.
+    pub pings: bool,
     /// How long it waits for the matching pong; never above the interval (S6).
     pub pong_deadline: Duration,
     /// Which calls it serves.

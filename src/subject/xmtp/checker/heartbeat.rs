@@ -184,6 +184,7 @@ impl<'h> HeartbeatBook<'h> {
     /// A Ping, or a run of them, went on to the client.
     fn ping(&mut self, index: usize, record: &'h Record, stream: TapStream) -> Result<(), Box<Evidence>> {
         self.pings += record.count;
+        self.needs_silence(index, record, true, "pinged")?;
         let Some(held) = self.streams.get_mut(&stream) else { return Ok(()) };
         held.unanswered = Some(record.until);
         let Some(last) = held.last else { return Ok(()) };
@@ -227,7 +228,7 @@ impl<'h> HeartbeatBook<'h> {
         now: Duration,
     ) -> Result<(), Box<Evidence>> {
         let Some(last) = held.last else { return self.check_welcome(index, stream, held, now) };
-        if last.is_delivery {
+        if last.is_delivery || self.terms.silent_servers {
             return Ok(());
         }
         let keepalive = self.terms.keepalive;
@@ -295,6 +296,9 @@ impl<'h> HeartbeatBook<'h> {
     ) -> Result<(), Box<Evidence>> {
         let keeps = self.terms.keepalive;
         let told = advertised.unwrap_or_default();
+        if self.terms.silent_servers {
+            return self.needs_silence(index, record, advertised.is_some(), "told of an interval");
+        }
         if told <= keeps && keeps - told < WIRE_UNIT {
             return Ok(());
         }
@@ -304,6 +308,15 @@ impl<'h> HeartbeatBook<'h> {
             Readable(told),
             Readable(keeps)
         );
+        Err(Box::new(Evidence::new(index, record, S1, what)))
+    }
+
+    /// A node that does not ping says so by advertising nothing (S1).
+    fn needs_silence(&self, index: usize, record: &Record, broken: bool, how: &str) -> Result<(), Box<Evidence>> {
+        if !(self.terms.silent_servers && broken) {
+            return Ok(());
+        }
+        let what = format!("the node is set never to ping, and {} was {how}", record.host);
         Err(Box::new(Evidence::new(index, record, S1, what)))
     }
 
@@ -345,7 +358,7 @@ impl<'h> HeartbeatBook<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, partition};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, partition, usual_terms};
 
     const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
     const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };
@@ -398,6 +411,21 @@ mod tests {
             assert_eq!(evidence.requirement, "S1");
             assert!(evidence.what.starts_with("the node told client-1"), "{}", evidence.what);
         }
+    }
+
+    #[test]
+    fn a_node_that_is_set_never_to_ping_says_so_and_keeps_to_it() {
+        let started = |keepalive| {
+            let terms = Terms { silent_servers: true, ..usual_terms() };
+            let opened = Script::on(terms).at(1.0).opened(1).tap_opened(STREAM);
+            opened.node_sends(XmtpFrame::Started { keepalive }).started(1).complete(1)
+        };
+        let seen = started(None).acquitted_by(&Heartbeat);
+        assert!(seen.starts_with("streams: 1, Pings to clients: 0"), "{seen}");
+        let told = started(Some(Duration::from_secs(30))).condemned_by(&Heartbeat);
+        assert_eq!(told.what, "the node is set never to ping, and client-1 was told of an interval");
+        let pinged = started(None).at(31.0).beat(CLIENT, PING).condemned_by(&Heartbeat);
+        assert_eq!(pinged.what, "the node is set never to ping, and client-1 was pinged");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
     KeyTable {
         name: "node",
         keys: &[
-            key("keepalive", "1s to 1h", "30s", "it pings after so long without a frame (S6)"),
+            key("keepalive", "1s to 1h, or `\"off\"`", "30s", "it pings after so long without a frame (S6)"),
             key(
                 "pong-deadline",
                 "1ms to 1h, at most `keepalive`",

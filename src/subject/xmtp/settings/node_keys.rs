@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::grammar::quantity::spell;
 use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::grammar::{Problem, pattern};
-use crate::subject::tcp_keys::INTERVAL_MIN;
+use crate::subject::tcp_keys::{INTERVAL_MIN, OFF};
 use crate::subject::xmtp::node::{self, Serves};
 use crate::subject::xmtp::settings::limit_keys::read_limits;
 use crate::subject::xmtp::settings::read::INTERVAL_MAX;
@@ -22,7 +22,14 @@ const UPGRADED_AT_MAX: Duration = Duration::from_secs(168 * 3_600);
 /// Reads `[node]`; what it denies is held against the topics of the workload, where there is one.
 pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -> Option<NodeSettings> {
     let interval = INTERVAL_MIN..=INTERVAL_MAX;
-    let keepalive = section.optional("keepalive", KEEPALIVE, |entry| entry.duration(interval));
+    let mut pings = true;
+    let keepalive = section.optional("keepalive", KEEPALIVE, |entry| match entry.is(OFF) {
+        true => {
+            pings = false;
+            Ok(KEEPALIVE)
+        }
+        false => entry.duration(interval),
+    });
     let usual = keepalive.as_ref().map_or(KEEPALIVE, |keepalive| keepalive.value);
     let shortest = Duration::from_millis(1);
     let deadline = section.optional("pong-deadline", usual, |entry| entry.duration(shortest..=INTERVAL_MAX));
@@ -37,6 +44,7 @@ pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -
     section.finish();
     Some(NodeSettings {
         keepalive: keepalive?.value,
+        pings,
         pong_deadline: deadline?.value,
         serves: serves?.value,
         upgraded_at: upgraded_at?.value,

@@ -131,6 +131,7 @@ fn every_key_is_read() {
     assert_eq!(settings.proxy_tcp, TcpOptions::default());
     let node = NodeSettings {
         keepalive: secs(20),
+        pings: true,
         pong_deadline: secs(10),
         serves: node::Serves::Everything,
         upgraded_at: None,
@@ -206,6 +207,7 @@ fn what_a_sim_leaves_out_has_its_default() {
         settings.node,
         NodeSettings {
             keepalive: secs(30),
+            pings: true,
             pong_deadline: secs(30),
             serves: node::Serves::Everything,
             upgraded_at: None,
