@@ -258,7 +258,7 @@ mod tests {
         let evidence = slept(50.0).at(62.0).heard(1).at(90.2).ended(1).condemned_by(&RESUMPTION);
         assert_eq!((evidence.requirement.as_str(), evidence.at), ("C5", Duration::from_millis(90_100)));
         assert!(
-            evidence.what.starts_with("client-1 was suspended for 50s, and 30s200ms after that"),
+            evidence.what.starts_with("client-1 was suspended for 50s, and 30.2s after that"),
             "{}",
             evidence.what
         );
