@@ -1,11 +1,18 @@
 //! A tail that stands still, behind a proxy that lies meanwhile, soon follows again and prints what it missed (C5, T11).
 
 use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::process::{BINARY, Running, free_address};
 
 /// What the node advertises: the watchdog's three intervals are longer than the probe's deadline.
-const KEEPALIVE: &str = "3s";
+const KEEPALIVE: &str = "2s";
+/// The watchdog's alarm is two intervals ahead at most, and one that is late by another is late.
+const STOPPED: Duration = Duration::from_secs(7);
+/// The look at the clocks is 10 s ahead at most, and with an interval of 30 s an alarm is late after 5 s.
+const STOPPED_LONG: Duration = Duration::from_millis(15_500);
 
 fn start(folder: &tempfile::TempDir, name: &str, arguments: &[&str]) -> Running {
     Running::start(folder.path(), name, BINARY, arguments, Stdio::null())
@@ -17,16 +24,17 @@ async fn a_stopped_tail_asks_when_it_goes_on_and_leaves_a_stream_that_does_not_a
     let (node, proxy) = (free_address().await, free_address().await);
     let mut serving = start(&folder, "node", &["node", "--listen", &node, "--data", "data", "--keepalive", KEEPALIVE]);
     serving.says("node listens on").await;
-    let silence = ["--silence-after", "3s", "--silence-for", "6s"];
+    let silence = ["--silence-after", "5s", "--silence-for", "5s"];
     let relay = ["proxy", "--listen", &proxy, "--upstream", &node];
     let mut relaying = start(&folder, "proxy", &[&relay[..], &silence].concat());
     relaying.says("proxy listens on").await;
     let mut tail = start(&folder, "tail", &["tail", "--from", &proxy, "--topic", "news", "--inbox", "inbox"]);
     start(&folder, "publish-1", &["publish", "--to", &node, "--topic", "news", "one"]).exits(0).await;
     tail.says("#1 group:news one").await;
-    tail.signal("STOP");
     relaying.says("proxy is silent").await;
+    tail.signal("STOP");
     start(&folder, "publish-2", &["publish", "--to", &node, "--topic", "news", "two"]).exits(0).await;
+    sleep(STOPPED).await;
     relaying.says("proxy passes new streams again").await;
     tail.signal("CONT");
     tail.says("connection 1: asking whether it outlived that").await;
@@ -47,8 +55,7 @@ async fn a_stopped_tail_keeps_a_stream_that_answers() {
     start(&folder, "publish-1", &["publish", "--to", &node, "--topic", "news", "one"]).exits(0).await;
     tail.says("#1 group:news one").await;
     tail.signal("STOP");
-    // Its next look at the clocks is at most 10 s ahead, and 5 s late is late.
-    tokio::time::sleep(std::time::Duration::from_millis(15_500)).await;
+    sleep(STOPPED_LONG).await;
     tail.signal("CONT");
     tail.says("connection 1: it did").await;
     start(&folder, "publish-2", &["publish", "--to", &node, "--topic", "news", "two"]).exits(0).await;

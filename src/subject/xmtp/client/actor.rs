@@ -36,7 +36,7 @@ use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::channel::request;
 use crate::subject::xmtp::client::probe::Probes;
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, ResumeProbe, StreamSettings};
-use crate::subject::xmtp::client::suspension::{Doubt, Suspension};
+use crate::subject::xmtp::client::suspension::{ProbeStep, Suspension};
 use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};
 use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, believed, silence};
 use crate::subject::xmtp::client::{Cause, ClientFrame, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
@@ -349,11 +349,11 @@ impl Actor {
         }
         match self.suspension.as_mut().and_then(|suspension| suspension.check(now, boot)) {
             None => Ok(()),
-            Some(Doubt::Ask(nonce)) => {
+            Some(ProbeStep::Ask(nonce)) => {
                 self.settings.observer.notice(ClientNotice::Probed { attempt });
                 self.send(Request::Ping(nonce))
             }
-            Some(Doubt::Stale) => Err(Cause::Stale),
+            Some(ProbeStep::Stale) => Err(Cause::Stale),
         }
     }
 

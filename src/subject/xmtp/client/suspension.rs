@@ -46,7 +46,7 @@ const FIRST_NONCE: u64 = u64::MAX - 1;
 
 /// What is to be done about a stream that may be stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doubt {
+pub(crate) enum ProbeStep {
     /// Ask for a sign of life.
     Ask(Nonce),
     /// Nothing answered in time.
@@ -150,16 +150,16 @@ impl Suspension {
     }
 
     /// Whether something is to be done now.
-    pub(crate) fn check(&mut self, now: Instant, boot: Duration) -> Option<Doubt> {
+    pub(crate) fn check(&mut self, now: Instant, boot: Duration) -> Option<ProbeStep> {
         if let Some(question) = self.question {
-            return (question.until <= now).then_some(Doubt::Stale);
+            return (question.until <= now).then_some(ProbeStep::Stale);
         }
         self.doubts_from.take_if(|from| *from <= now)?;
         let nonce = Nonce(FIRST_NONCE - self.asked);
         self.asked += 1;
         self.asked_at = Some(boot);
         self.question = Some(Question { nonce, until: now + self.within, put_off: false });
-        Some(Doubt::Ask(nonce))
+        Some(ProbeStep::Ask(nonce))
     }
 }
 
@@ -206,13 +206,13 @@ mod tests {
             self.run(SECOND, Duration::ZERO)
         }
 
-        fn check(&mut self) -> Option<Doubt> {
+        fn check(&mut self) -> Option<ProbeStep> {
             self.suspension.check(self.now(), self.boot())
         }
 
         fn ask(&mut self) -> Nonce {
             match self.check() {
-                Some(Doubt::Ask(nonce)) => nonce,
+                Some(ProbeStep::Ask(nonce)) => nonce,
                 other => panic!("nothing is asked: {other:?}"),
             }
         }
@@ -249,7 +249,7 @@ mod tests {
         machine.run(PROBE_WITHIN - Duration::from_nanos(1), Duration::ZERO);
         assert_eq!(machine.check(), None);
         machine.run(Duration::from_nanos(1), Duration::ZERO);
-        assert_eq!(machine.check(), Some(Doubt::Stale));
+        assert_eq!(machine.check(), Some(ProbeStep::Stale));
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
             // 2 s asleep, 2 s awake: two minutes.
             machine.sleep(2 * SECOND);
             machine.run(SECOND, Duration::ZERO);
-            if let Some(Doubt::Ask(nonce)) = machine.check() {
+            if let Some(ProbeStep::Ask(nonce)) = machine.check() {
                 questions += 1;
                 assert!(machine.suspension.hear(nonce));
             }
@@ -305,7 +305,7 @@ mod tests {
         machine.ask();
         let stale = (1..).find(|_| {
             machine.sleep(2 * SECOND);
-            machine.check() == Some(Doubt::Stale)
+            machine.check() == Some(ProbeStep::Stale)
         });
         assert_eq!(stale, Some(6), "seconds awake: the whole time once more from the first nap on, and no more");
     }
