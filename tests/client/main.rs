@@ -18,7 +18,7 @@ use pulseless::subject::xmtp::client::{
 };
 use pulseless::subject::xmtp::node::{self, NodeConfig, NodeNotice, NodeObserver};
 use pulseless::subject::xmtp::wire::{
-    Add, Cursor, Draft, Envelope, MessageKind, Mutate, MutateId, Topic, application_message,
+    Add, Cursor, Dialect, Draft, Envelope, MessageKind, Mutate, MutateId, Topic, application_message,
 };
 use pulseless::subject::xmtp::workload::Consumer;
 use tokio::task::JoinSet;
@@ -119,8 +119,14 @@ async fn a_re_add_below_the_floor_replays() {
     stack.publish(3).await;
     let dialer = Dialer::new(stack.env("client"), stack.node.clone(), None, PATIENCE).expect("a good address");
     let link = dialer.dial().await.expect("the node listens");
-    let settings =
-        StreamSettings { attempt: 1, watchdog: Some(3), advertised: None, quirk: None, observer: Arc::new(Unwatched) };
+    let settings = StreamSettings {
+        attempt: 1,
+        watchdog: Some(3),
+        advertised: None,
+        dialect: Dialect::V1,
+        quirk: None,
+        observer: Arc::new(Unwatched),
+    };
     let mutate = |id, adds, removes| Mutate { adds, removes, history_only: false, id: MutateId(id) };
     let mut connection = ClientConnection::open(link, vec![mutate(1, vec![add(2)], vec![])], settings);
     assert_eq!(ids_until(&mut connection, 1).await, [3]);

@@ -5,6 +5,7 @@
 
 mod authorization;
 mod bench;
+mod draft;
 mod older_calls;
 mod shutdown;
 

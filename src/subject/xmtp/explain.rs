@@ -4,6 +4,7 @@ use crate::env::TcpOptions;
 use crate::grammar::quantity::{count, spell};
 use crate::subject::xmtp::node::Serves;
 use crate::subject::xmtp::settings::{NodeSettings, Workload, WorkloadKind, XmtpSettings, told_limits};
+use crate::subject::xmtp::wire::Dialect;
 use crate::subject::{Explanation, TrialTimes};
 
 /// Who is cast, how they behave, and what the applications do.
@@ -49,6 +50,7 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
         told.push(format!("nobody may follow {}: PERMISSION_DENIED (S7)", node.denies.join(", ")));
     }
     told.extend(old_node(node));
+    told.extend(dialects(settings));
     let limits = told_limits(&node.limits);
     if !limits.is_empty() {
         told.push(format!("limits that are not the usual ones (S8): {}", limits.join(", ")));
@@ -77,6 +79,18 @@ fn old_node(node: &NodeSettings) -> Option<String> {
     };
     let until = node.upgraded_at.map(|at| format!(", unless its process began at {} or later", spell(at)));
     Some(format!("an old node {answer}{}", until.unwrap_or_default()))
+}
+
+/// What is spoken, where it is not v1 alone.
+fn dialects(settings: &XmtpSettings) -> Option<String> {
+    let (spoken, asked) = (&settings.node.dialects, settings.client.dialect);
+    if *spoken == [Dialect::V1] {
+        return None;
+    }
+    let names = spoken.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(" and ");
+    let whose = if settings.fleet.nodes == 1 { "the node speaks" } else { "the nodes speak" };
+    let pongs = if asked.has_pongs() { "" } else { ", in which WAITING stands for the Ping and nobody answers" };
+    Some(format!("{whose} {names}, the clients {asked}{pongs}"))
 }
 
 fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {

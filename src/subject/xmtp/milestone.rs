@@ -61,7 +61,7 @@ const LIVE_DELIVERY: Milestone = Milestone {
 const WAVE_DELIVERY: Milestone = Milestone {
     name: "wave-delivery",
     sentence: "A wave's message was passed to a client.",
-    happened: |history| any(history, |event| passed(event).is_some_and(|(tag, _)| tag != Tag::Live)),
+    happened: |history| any(history, |event| matches!(passed(event), Some((Tag::Wave(_), _)))),
 };
 
 /// A delivery that was passed to a client, unless it is empty.
@@ -74,7 +74,9 @@ fn passed(event: &Event) -> Option<(Tag, &[(Channel, MessageId)])> {
         | XmtpFrame::Started { .. }
         | XmtpFrame::TopicsLive(_)
         | XmtpFrame::CatchupComplete(_)
-        | XmtpFrame::Unreadable(_) => None,
+        | XmtpFrame::Unreadable(_)
+        | XmtpFrame::DraftRequest { .. }
+        | XmtpFrame::DraftCatchupComplete => None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::subject::xmtp::client::probe::Ack;
 use crate::subject::xmtp::client::{Cause, ClientObserver, ClientQuirk};
-use crate::subject::xmtp::wire::{DeliveryFrame, Message, Mutate, MutateId, Topic};
+use crate::subject::xmtp::wire::{DeliveryFrame, Dialect, Message, Mutate, MutateId, Topic};
 
 /// What a stream is opened with, besides its topics.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct StreamSettings {
     pub watchdog: Option<u32>,
     /// What the node advertised on the stream before, if there was one: the way to the first frame is watched by it.
     pub advertised: Option<Duration>,
+    /// What is spoken on it.
+    pub dialect: Dialect,
     /// A planted bug.
     pub quirk: Option<ClientQuirk>,
     /// Who watches.

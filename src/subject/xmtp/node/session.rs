@@ -12,16 +12,18 @@
 //!      |     remove, or the end of a history_only wave |
 //!      +-----------------------------------------------+
 //! ```
+//! In a dialect that keeps floors, a topic that was removed leaves its floor behind, and no add begins below it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
+use crate::subject::xmtp::node::kept_floors::KeptFloors;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::wave::{Merge, TopicProgress, Wave, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
-use crate::subject::xmtp::wire::{Cursor, DeliveryFrame, Message, Mutate, MutateId, Response, Tag, Topic};
+use crate::subject::xmtp::wire::{Cursor, DeliveryFrame, Dialect, Message, Mutate, MutateId, Response, Tag, Topic};
 
 /// The state of one stream.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct Session {
     limits: NodeLimits,
     quirk: Option<NodeQuirk>,
     places: BTreeMap<Topic, TopicPlace>,
+    floors: KeptFloors,
     waves: BTreeMap<MutateId, Wave>,
     /// The waves in the order in which they read their next page: they take turns.
     turns: VecDeque<MutateId>,
@@ -70,10 +73,17 @@ impl Session {
             limits,
             quirk,
             places: BTreeMap::new(),
+            floors: KeptFloors::default(),
             waves: BTreeMap::new(),
             turns: VecDeque::new(),
             controls: VecDeque::new(),
         }
+    }
+
+    /// The same in that dialect.
+    #[must_use]
+    pub(crate) fn in_dialect(self, dialect: Dialect) -> Self {
+        Session { floors: KeptFloors::of(dialect), ..self }
     }
 
     /// Checks a Mutate against the rules and the bounds, and changes nothing (S2, S3, S5, S8, S11).
@@ -104,6 +114,7 @@ impl Session {
         let resets = self.quirk != Some(NodeQuirk::ResetIgnored);
         let mut starts = BTreeMap::new();
         for (topic, cursor) in cursors {
+            let cursor = self.floors.raise(&topic, cursor, self.floor(&topic));
             if self.starts_anew(&topic, cursor, history_only, resets && removes.contains(&topic))? {
                 starts.insert(topic, cursor);
             }
@@ -111,6 +122,14 @@ impl Session {
         let change = SessionChange { id, history_only, removes, starts };
         self.check_bounds(&change)?;
         Ok(change)
+    }
+
+    /// How far a topic that has a place is.
+    fn floor(&self, topic: &Topic) -> Option<Cursor> {
+        match self.places.get(topic)? {
+            TopicPlace::Live(progress) => Some(progress.floor),
+            TopicPlace::Wave(id) => self.wave(*id).floor(topic),
+        }
     }
 
     /// Whether an add starts a replay, or is a no-op: S5 and S11.
@@ -139,9 +158,11 @@ impl Session {
         if let Some(count) = too_long {
             return Err(NodeRefusal::TopicTooLong { count, most });
         }
-        let fresh = change.starts.keys().filter(|topic| !self.places.contains_key(*topic)).count();
+        let is_known = |topic: &Topic| self.places.contains_key(topic) || self.floors.holds(topic);
+        let fresh = change.starts.keys().filter(|topic| !is_known(topic)).count();
         let gone = |topic: &&Topic| self.places.contains_key(*topic) && !change.starts.contains_key(*topic);
-        let count = self.places.len() + fresh - change.removes.iter().filter(gone).count();
+        let gone = change.removes.iter().filter(gone).count();
+        let count = self.places.len() + fresh - gone + self.floors.count_with(gone);
         let most = self.limits.subscriptions;
         if fresh > 0 && count > most {
             return Err(NodeRefusal::TooManySubscriptions { count, most });
@@ -157,6 +178,7 @@ impl Session {
     pub(crate) fn apply(&mut self, change: SessionChange, heads: Heads) {
         let SessionChange { id, history_only, removes, starts } = change;
         for topic in removes.iter().chain(starts.keys()) {
+            self.floors.leave(topic, self.floor(topic));
             if let Some(TopicPlace::Wave(older)) = self.places.remove(topic)
                 && let Some(wave) = self.waves.get_mut(&older)
                 && self.quirk != Some(NodeQuirk::StaysInWave)
@@ -176,6 +198,7 @@ impl Session {
         if self.quirk == Some(NodeQuirk::ForgetsWave) && !self.waves.is_empty() {
             return;
         }
+        starts.keys().for_each(|topic| self.floors.resume(topic));
         self.places.extend(starts.keys().map(|topic| (topic.clone(), TopicPlace::Wave(id))));
         let merge = if self.quirk == Some(NodeQuirk::UnsortedReplay) { Merge::ByTopic } else { Merge::ById };
         self.waves.insert(id, Wave::new(id, history_only, merge, starts, heads));

@@ -12,6 +12,7 @@ use crate::subject::xmtp::node::{self, Serves};
 use crate::subject::xmtp::settings::limit_keys::read_limits;
 use crate::subject::xmtp::settings::read::INTERVAL_MAX;
 use crate::subject::xmtp::settings::{NodeSettings, Workload};
+use crate::subject::xmtp::wire::Dialect;
 
 /// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -19,8 +20,12 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// As long as the longest trial.
 const UPGRADED_AT_MAX: Duration = Duration::from_secs(168 * 3_600);
 
-/// Reads `[node]`; what it denies is held against the topics of the workload, where there is one.
-pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -> Option<NodeSettings> {
+/// Reads the rest of `[node]`; what it denies is held against the topics of the workload, where there is one.
+pub(crate) fn read_node(
+    mut section: Section<'_>,
+    workload: Option<&Workload>,
+    dialects: Option<&Found<Vec<Dialect>>>,
+) -> Option<NodeSettings> {
     let interval = INTERVAL_MIN..=INTERVAL_MAX;
     let keepalive = section.optional("keepalive", KEEPALIVE, |entry| entry.duration(interval));
     let usual = keepalive.as_ref().map_or(KEEPALIVE, |keepalive| keepalive.value);
@@ -40,6 +45,7 @@ pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -
         pong_deadline: deadline?.value,
         serves: serves?.value,
         upgraded_at: upgraded_at?.value,
+        dialects: dialects?.value.clone(),
         denies: denies?,
         limits: limits?,
         quirk: quirk?.value,

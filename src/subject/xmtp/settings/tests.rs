@@ -16,7 +16,7 @@ use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
-use crate::subject::xmtp::wire::Topic;
+use crate::subject::xmtp::wire::{Dialect, Topic};
 use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
 use crate::subject::xmtp::{node, spec};
 
@@ -134,6 +134,7 @@ fn every_key_is_read() {
         pong_deadline: secs(10),
         serves: node::Serves::Everything,
         upgraded_at: None,
+        dialects: vec![Dialect::V1],
         denies: vec!["welcome:*".to_owned()],
         limits: node::NodeLimits::default(),
         quirk: Some(node::NodeQuirk::MixedTags),
@@ -145,6 +146,7 @@ fn every_key_is_read() {
         tcp: TcpOptions::default(),
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
+        dialect: Dialect::V1,
         quirk: Some(client::ClientQuirk::PongWithheld),
     };
     assert_eq!(settings.client, client);
@@ -209,6 +211,7 @@ fn what_a_sim_leaves_out_has_its_default() {
             pong_deadline: secs(30),
             serves: node::Serves::Everything,
             upgraded_at: None,
+            dialects: vec![Dialect::V1],
             denies: Vec::new(),
             limits: node::NodeLimits::default(),
             quirk: None
@@ -223,6 +226,7 @@ fn what_a_sim_leaves_out_has_its_default() {
             tcp: TcpOptions::default(),
             topics_per_mutate: 1000,
             consume: secs(0),
+            dialect: Dialect::V1,
             quirk: None
         }
     );

@@ -42,6 +42,7 @@ fn open(link: ClientLink, attempt: u64, repertoire: &mut Repertoire) -> ClientCo
         attempt,
         watchdog: Some(WATCHDOG_INTERVALS),
         advertised: None,
+        dialect: repertoire.dialect(),
         quirk: None,
         observer: Arc::new(Unobserved),
     };

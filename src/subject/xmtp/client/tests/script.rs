@@ -17,7 +17,8 @@ use crate::subject::xmtp::client::tests::world::{Witness, World};
 use crate::subject::xmtp::client::{ClientConnection, Dialer, Http2Keepalive, StreamSettings};
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{
-    DeliveryFrame, Draft, Message, MessageKind, Mutate, MutateId, Nonce, Paging, Request, Response, Tag, Topic, proto,
+    DeliveryFrame, Dialect, Draft, Message, MessageKind, Mutate, MutateId, Nonce, Paging, Request, Response, Tag,
+    Topic, proto,
 };
 
 type RpcReply<T> = Result<tonic::Response<T>, Status>;
@@ -284,7 +285,14 @@ impl ScriptedNode {
 
     /// The settings of a first attempt with a watchdog of 3 intervals.
     pub(crate) fn settings(&self) -> StreamSettings {
-        StreamSettings { attempt: 1, watchdog: Some(3), advertised: None, quirk: None, observer: self.witness.clone() }
+        StreamSettings {
+            attempt: 1,
+            watchdog: Some(3),
+            advertised: None,
+            dialect: Dialect::V1,
+            quirk: None,
+            observer: self.witness.clone(),
+        }
     }
 
     /// Opens a connection that begins with one empty Mutate.
