@@ -22,12 +22,7 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     let proxies = if fleet.proxies == 1 { "one proxy".into() } else { format!("{} proxies", fleet.proxies) };
     let mut told = vec![
         format!("{clients} and {publishers} reach {} through {proxies}", several(fleet.nodes, "node")),
-        format!(
-            "{} pings after {} of silence and waits {} for the Pong (S6)",
-            if fleet.nodes == 1 { "the node" } else { "each node" },
-            spell(node.keepalive),
-            spell(node.pong_deadline)
-        ),
+        heartbeat(if fleet.nodes == 1 { "the node" } else { "each node" }, node),
         match client.watchdog {
             Some(intervals) => format!("a client gives its stream up after {intervals} silent intervals (C2)"),
             None => "the clients have no watchdog, against C2".into(),
@@ -89,8 +84,16 @@ fn dialects(settings: &XmtpSettings) -> Option<String> {
     }
     let names = spoken.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(" and ");
     let whose = if settings.fleet.nodes == 1 { "the node speaks" } else { "the nodes speak" };
-    let pongs = if asked.has_pongs() { "" } else { ", in which WAITING stands for the Ping and nobody answers" };
-    Some(format!("{whose} {names}, the clients {asked}{pongs}"))
+    Some(format!("{whose} {names}, the clients {asked}"))
+}
+
+/// What a node does on an idle stream, in the dialects that it speaks.
+fn heartbeat(who: &str, node: &NodeSettings) -> String {
+    let (after, deadline) = (spell(node.keepalive), spell(node.pong_deadline));
+    match node.dialects.iter().any(|dialect| dialect.has_pongs()) {
+        true => format!("{who} pings after {after} of silence and waits {deadline} for the Pong (S6)"),
+        false => format!("{who} says WAITING after {after} of silence, and nobody answers"),
+    }
 }
 
 fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {

@@ -88,7 +88,8 @@ fn replayed_across(history: &History) -> bool {
         if let Event::Stored { channel: topic, id, .. } = &record.event {
             stored.insert((topic, *id), record.at);
         }
-        let Some((Tag::Wave(_), messages)) = passed(&record.event) else { continue };
+        // What is not told apart came from a wave as well, if it was stored in such a window.
+        let Some((Tag::Wave(_) | Tag::Untold, messages)) = passed(&record.event) else { continue };
         let missed = |(topic, id): &(Channel, MessageId)| {
             let at = stored.get(&(topic, *id));
             at.is_some_and(|at| windows.was_dead(&record.host, *at))

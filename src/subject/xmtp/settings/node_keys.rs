@@ -34,6 +34,14 @@ pub(crate) fn read_node(
     if let (Some(keepalive), Some(deadline)) = (&keepalive, &deadline) {
         note_deadline(&section, keepalive, deadline);
     }
+    if let (Some(Found { span: Some(span), .. }), Some(dialects)) = (&deadline, dialects)
+        && !dialects.value.is_empty()
+        && !dialects.value.iter().any(|dialect| dialect.has_pongs())
+    {
+        let message = "`node.pong-deadline` is given, but no dialect of the node has a Pong";
+        let problem = Problem::new("node.pong-deadline", span.clone(), message).label("without effect");
+        section.note(problem.advice("leave it out, or let the node speak v1 as well"));
+    }
     let denies = read_denies(&mut section, workload);
     let limits = read_limits(section.section("limits"));
     let (serves, upgraded_at) = read_serves(&mut section);
