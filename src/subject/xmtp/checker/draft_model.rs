@@ -210,7 +210,7 @@ impl<'h> DraftModel<'h> {
     }
 
     /// The topics that are not judged.
-    pub(crate) fn from_edge(&self) -> usize {
+    pub(crate) fn unjudged(&self) -> usize {
         self.topics.values().filter(|known| known.from_edge).count()
     }
 }

@@ -103,10 +103,14 @@ impl<'h> WaveBook<'h> {
     fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
         self.denials.check(stream, (way, fate), frame)?;
         match (way, fate, self.drafts.get_mut(&stream)) {
-            (Way::ToNode, Fate::Swallowed, _) => return Ok(()),
+            (Way::ToNode, Fate::Swallowed, Some(_)) => return Ok(()),
+            (Way::ToNode, Fate::Swallowed, None) => {
+                self.streams.entry(stream).or_default(); // it counts
+                return Ok(());
+            }
             (Way::ToNode, Fate::Passed, Some(draft)) => draft.request(index, frame)?,
-            (Way::ToClient, _, Some(draft)) => draft.response(index, frame, &self.shelf)?,
             (Way::ToNode, Fate::Passed, None) => self.streams.entry(stream).or_default().request(index, frame)?,
+            (Way::ToClient, _, Some(draft)) => draft.response(index, frame, &self.shelf)?,
             (Way::ToClient, _, None) => {
                 self.streams.entry(stream).or_default().response(index, frame, &self.shelf)?;
             }
@@ -157,7 +161,7 @@ impl WaveBook<'_> {
         if self.drafts.is_empty() {
             return String::new();
         }
-        let edges = match self.drafts.values().map(DraftModel::from_edge).sum::<usize>() {
+        let edges = match self.drafts.values().map(DraftModel::unjudged).sum::<usize>() {
             0 => String::new(),
             topics => format!(", nor what topics from the live edge bring: {topics}"),
         };

@@ -30,6 +30,7 @@ mod reopening_log;
 mod response;
 mod service;
 mod session;
+mod session_change;
 mod store_error;
 mod stream;
 mod wave;

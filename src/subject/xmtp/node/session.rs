@@ -21,6 +21,7 @@ use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::kept_floors::KeptFloors;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
+use crate::subject::xmtp::node::session_change::SessionChange;
 use crate::subject::xmtp::node::wave::{Merge, TopicProgress, Wave, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::{Cursor, DeliveryFrame, Dialect, Message, Mutate, MutateId, Response, Tag, Topic};
@@ -42,28 +43,6 @@ pub(crate) struct Session {
 enum TopicPlace {
     Live(TopicProgress),
     Wave(MutateId),
-}
-
-/// A Mutate that was found good, ready to be applied.
-#[derive(Debug)]
-pub(crate) struct SessionChange {
-    id: MutateId,
-    history_only: bool,
-    removes: BTreeSet<Topic>,
-    starts: BTreeMap<Topic, Cursor>,
-}
-
-impl SessionChange {
-    /// Topics whose live registration ends.
-    pub(crate) fn leaves(&self) -> impl Iterator<Item = &Topic> {
-        self.removes.iter()
-    }
-
-    /// Topics whose live registration begins, after the leaves. It must begin before the heads are read,
-    /// so that no message falls between wave and live (S4).
-    pub(crate) fn joins(&self) -> impl Iterator<Item = &Topic> {
-        self.starts.keys().filter(|_| !self.history_only)
-    }
 }
 
 impl Session {
@@ -134,22 +113,16 @@ impl Session {
 
     /// Whether an add starts a replay, or is a no-op: S5 and S11.
     fn starts_anew(&self, topic: &Topic, cursor: Cursor, history_only: bool, reset: bool) -> Result<bool, NodeRefusal> {
-        let place = if reset { None } else { self.places.get(topic) };
-        let floor = match place {
-            None => return Ok(true),
-            Some(TopicPlace::Live(progress)) => Some(progress.floor),
-            Some(TopicPlace::Wave(id)) => {
-                let wave = self.wave(*id);
-                if wave.is_history_only() {
-                    return Err(NodeRefusal::HistoryInFlight(topic.clone()));
-                }
-                wave.floor(topic)
-            }
-        };
+        let Some(place) = self.places.get(topic).filter(|_| !reset) else { return Ok(true) };
+        if let TopicPlace::Wave(id) = place
+            && self.wave(*id).is_history_only()
+        {
+            return Err(NodeRefusal::HistoryInFlight(topic.clone()));
+        }
         if history_only {
             return Err(NodeRefusal::HistoryOfSubscribed(topic.clone()));
         }
-        Ok(floor.is_none_or(|floor| cursor < floor))
+        Ok(self.floor(topic).is_none_or(|floor| cursor < floor))
     }
 
     fn check_bounds(&self, change: &SessionChange) -> Result<(), NodeRefusal> {

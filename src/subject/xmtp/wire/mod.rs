@@ -33,7 +33,6 @@ pub mod proto;
     missing_docs,
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
-    clippy::too_many_lines,
     reason = "generated code"
 )]
 pub mod draft_proto;
