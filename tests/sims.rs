@@ -7,6 +7,7 @@ use pulseless::checker::{Verdict, bench};
 use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::{Promised, SimFile};
 use pulseless::subject::xmtp::settings::XmtpSettings;
+use pulseless::subject::xmtp::wire::Dialect;
 use pulseless::subject::xmtp::{SUBJECTS, XmtpSetup};
 use pulseless::subject::xmtp::{checker, client, gateway, node};
 use pulseless::trial::{Conclusion, play};
@@ -106,20 +107,46 @@ fn the_corpus_keeps_what_was_drawn_and_no_storm() {
 #[test]
 fn a_negative_sim_passes_without_its_bug() {
     for (path, mut sim) in sims().into_iter().filter(|(path, _)| is_negative(path)) {
-        // What no client and no node of this protocol survives is nobody's bug.
+        // What no client and no node of this protocol survives is nobody's bug; what a dialect cannot say, v1 can.
         let mut settings = settings(&sim).clone();
-        let is_planted =
-            settings.client.quirk.is_some() || settings.node.quirk.is_some() || settings.gateway.quirk.is_some();
+        let is_planted = settings.client.quirk.is_some()
+            || settings.node.quirk.is_some()
+            || settings.gateway.quirk.is_some()
+            || settings.client.dialect != Dialect::V1;
         if !is_planted && settings.client.watchdog.is_some() {
             continue;
         }
         (settings.client.quirk, settings.node.quirk, settings.gateway.quirk) = (None, None, None);
+        (settings.client.dialect, settings.node.dialects) = (Dialect::V1, vec![Dialect::V1]);
         settings.client.watchdog = settings.client.watchdog.or(Some(client::WATCHDOG_INTERVALS));
         sim.setup = Arc::new(XmtpSetup::new(settings));
         let outcome = play(&sim, 7).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for judgement in outcome.judgements {
             assert!(!matches!(judgement.verdict, Verdict::Fail(_)), "{}: {judgement:?}", path.display());
         }
+    }
+}
+
+/// Each defect that the review of the first draft found is told for what it is, and the same sim without it on v1 passes.
+#[test]
+fn the_three_defects_of_the_draft_are_told_and_v1_has_none_of_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sims");
+    for (on_draft, on_v1, requirement, told) in [
+        ("draft-remove-without-barrier", "removes-answered", "S9", "nothing has said when the remove of"),
+        ("draft-interval-unadvertised", "long-keepalive", "C2", "3 intervals are 15m"),
+        ("draft-floor-survives", "added-again", "S5", "as if its floor, "),
+    ] {
+        let sim = read_sim(SUBJECTS, &root.join(format!("negative/{on_draft}.toml")), &[]).expect("a sim");
+        let Promised::Fail { checker } = sim.promise.verdict else { panic!("{on_draft} promises a pass") };
+        let outcome = play(&sim, 7).expect("played");
+        let judgement = outcome.judgements.iter().find(|judgement| judgement.checker == checker).expect("a judge");
+        let Verdict::Fail(evidence) = &judgement.verdict else { panic!("{on_draft}: {judgement:?}") };
+        assert!(evidence.requirement == requirement && evidence.what.contains(told), "{on_draft}: {evidence:?}");
+        let same = read_sim(SUBJECTS, &root.join(format!("{on_v1}.toml")), &[]).expect("a sim");
+        let mut settings = settings(&sim).clone();
+        (settings.client.dialect, settings.node.dialects) = (Dialect::V1, vec![Dialect::V1]);
+        assert_eq!(&settings, self::settings(&same), "{on_draft} and {on_v1} differ in more than the dialect");
+        assert_eq!((sim.duration, sim.calm, &sim.plan), (same.duration, same.calm, &same.plan), "{on_draft}");
     }
 }
 

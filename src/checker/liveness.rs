@@ -172,6 +172,8 @@ impl<'h> Watch<'h> {
                 }
                 self.tap(index, record, stream, (way, fate));
             }
+            // A sign of life that asks for none.
+            Beat::Waiting { stream, fate } => self.tap(index, record, stream, (Way::ToClient, fate)),
             // The proxy's own answer: the very thing that must not count as a sign of life.
             Beat::KeepaliveAnswered { .. } => {}
         }

@@ -209,7 +209,10 @@ impl<'h> DeadWindows<'h> {
             }
             Event::Tapped { fate: Fate::Swallowed, .. }
             | Event::Beat {
-                beat: Beat::Ping { fate: Fate::Swallowed, .. } | Beat::Pong { fate: Fate::Swallowed, .. },
+                beat:
+                    Beat::Ping { fate: Fate::Swallowed, .. }
+                    | Beat::Pong { fate: Fate::Swallowed, .. }
+                    | Beat::Waiting { fate: Fate::Swallowed, .. },
                 ..
             } => {
                 for window in self.0.iter_mut().filter(|window| window.holds(&record.host)) {

@@ -15,7 +15,7 @@ use crate::grammar::Rate;
 use crate::sim::Setting;
 use crate::subject::xmtp::conformance::Bound;
 use crate::subject::xmtp::node::Serves;
-use crate::subject::xmtp::wire::Topic;
+use crate::subject::xmtp::wire::{Dialect, Topic};
 use crate::trial::EngineKind;
 
 /// Deterministic network fault injection for streaming gRPC clients.
@@ -238,6 +238,9 @@ pub(crate) struct NodeArguments {
     /// Be an old node, whose Subscribe is UNIMPLEMENTED: at once, or in trailers after the headers (C6)
     #[arg(long, value_name = "everything|older-calls|older-calls-late", default_value = "everything", value_parser = values::serves)]
     pub(crate) serves: Serves,
+    /// What it speaks on Subscribe, beside each other; any other dialect is UNIMPLEMENTED
+    #[arg(long = "dialect", value_name = "v1|draft", default_value = "v1", num_args = 1.., value_parser = values::dialect)]
+    pub(crate) dialects: Vec<Dialect>,
     /// Let nobody read topics such as group:NAME or welcome:*; whoever adds one loses the stream (S7)
     #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
     pub(crate) denies: Vec<String>,
@@ -342,6 +345,9 @@ pub(crate) struct TailArguments {
     /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
     #[arg(long, value_name = "N|off", default_value = "3")]
     pub(crate) watchdog: Patience,
+    /// What it speaks with the node; in the draft the beginning is behind id 1
+    #[arg(long, value_name = "v1|draft", default_value = "v1", value_parser = values::dialect)]
+    pub(crate) dialect: Dialect,
     /// Print what is stored there now, and end: one attempt, given up where nothing new comes for 30s
     #[arg(long)]
     pub(crate) until_now: bool,

@@ -12,11 +12,12 @@ use crate::os::Os;
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeConfig, NodeError, NodeHooks, NodeNotice, NodeObserver};
 
 pub(crate) fn node(arguments: &NodeArguments) -> Exit {
-    let NodeArguments { listen, data, keepalive, serves, denies } = arguments;
+    let NodeArguments { listen, data, keepalive, serves, dialects, denies } = arguments;
     let os = Os::default().with_folder(data).listening_on(&listen.host);
     let env = Arc::new(Announced { who: "node", os });
     let (port, keepalive, serves) = (listen.port, *keepalive, *serves);
-    let config = NodeConfig { port, keepalive, pong_deadline: keepalive, serves, ..NodeConfig::default() };
+    let dialects = dialects.clone();
+    let config = NodeConfig { port, keepalive, pong_deadline: keepalive, serves, dialects, ..NodeConfig::default() };
     let denied = DeniedTopics::matching(denies.iter().map(String::as_str)).expect("checked when they were read");
     let observer = Arc::new(NodeLogger { folder: data.clone() });
     let hooks = NodeHooks { authorizer: Arc::new(denied), ..NodeHooks::new(observer) };

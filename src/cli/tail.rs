@@ -32,8 +32,9 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
         topic: Topic::new(MessageKind::Group, name.as_bytes()),
         cursor: Cursor(arguments.from_cursor),
     };
-    let config =
-        ClientConfig { watchdog: *watchdog, ..ClientConfig::new(from.clone(), topics.iter().map(add).collect()) };
+    let topics = topics.iter().map(add).collect();
+    let (watchdog, dialect) = (*watchdog, arguments.dialect);
+    let config = ClientConfig { watchdog, dialect, ..ClientConfig::new(from.clone(), topics) };
     let env: Env = Arc::new(Os::default().with_folder(inbox));
     // Who cannot have a store now has made a mistake; a store that fails later is the client's to mend.
     if let Err(error) = env.disk(INBOX) {

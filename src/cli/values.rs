@@ -10,7 +10,7 @@ use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
 use crate::subject::xmtp::node::{DeniedTopics, Serves};
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
-use crate::subject::xmtp::wire::{MessageKind, Topic};
+use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
 
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -95,6 +95,13 @@ pub(crate) fn serves(text: &str) -> Result<Serves, String> {
     let named = Serves::ALL.into_iter().find(|serves| serves.name() == text);
     let names = || Serves::ALL.map(Serves::name).join(", ");
     named.ok_or_else(|| format!("`{text}` is no set of calls; write one of {}", names()))
+}
+
+/// Reads what is spoken on Subscribe.
+pub(crate) fn dialect(text: &str) -> Result<Dialect, String> {
+    let named = Dialect::ALL.into_iter().find(|dialect| dialect.name() == text);
+    let names = || Dialect::ALL.map(Dialect::name).join(", ");
+    named.ok_or_else(|| format!("`{text}` is no dialect; write one of {}", names()))
 }
 
 /// Reads a pattern over topics as they are printed.
@@ -193,6 +200,12 @@ mod tests {
     fn a_set_of_calls_is_one_that_a_node_can_serve() {
         assert_eq!(serves("older-calls"), Ok(Serves::OlderCalls));
         assert!(serves("all").expect_err("unknown").contains("everything, older-calls, older-calls-late"));
+    }
+
+    #[test]
+    fn a_dialect_is_one_that_is_known() {
+        assert_eq!(dialect("draft"), Ok(Dialect::Draft));
+        assert!(dialect("v2").expect_err("unknown").contains("v1, draft"));
     }
 
     #[test]

@@ -143,6 +143,13 @@ pub enum Beat {
         /// The client's attempt to connect, from 1 in each process.
         attempt: u64,
     },
+    /// The tap saw a heartbeat of a server that nobody answers.
+    Waiting {
+        /// The stream.
+        stream: TapStream,
+        /// Whether it went on.
+        fate: Fate,
+    },
 }
 
 /// What the servers of a trial grant to a stream.

@@ -108,6 +108,7 @@ fn describe_beat(beat: Beat) -> String {
             format!("the proxy answers an HTTP/2 PING on connection {connection}")
         }
         Beat::Heard { attempt } => format!("hears from the node, attempt {attempt}"),
+        Beat::Waiting { stream, fate } => format!("{stream} {}: Waiting{}", arrow(Way::ToClient), fate_note(fate)),
     }
 }
 

@@ -14,11 +14,11 @@ use pulseless::os::Os;
 use pulseless::proxy::{self, Control, ProxyConfig, Silence};
 use pulseless::subject::xmtp::client::{
     CATCH_UP_PATIENCE, CatchUpError, Cause, ClientConfig, ClientConnection, ClientEvent, ClientNotice, ClientObserver,
-    Dialer, Http2Keepalive, Publisher, PublisherConfig, StreamSettings, catch_up,
+    Dialer, Http2Keepalive, ProbeError, Publisher, PublisherConfig, StreamSettings, catch_up,
 };
 use pulseless::subject::xmtp::node::{self, NodeConfig, NodeNotice, NodeObserver};
 use pulseless::subject::xmtp::wire::{
-    Add, Cursor, Draft, Envelope, MessageKind, Mutate, MutateId, Topic, application_message,
+    Add, Cursor, Dialect, Draft, Envelope, MessageKind, Mutate, MutateId, Topic, application_message,
 };
 use pulseless::subject::xmtp::workload::Consumer;
 use tokio::task::JoinSet;
@@ -60,7 +60,8 @@ impl Stack {
         let (control, mut cast) = (Control::default(), JoinSet::new());
         let (node_env, node) = Listening::new(Os::default().with_folder(folder.path().join("node"))).await;
         let (proxy_env, proxy) = Listening::new(Os::default()).await;
-        let config = NodeConfig { port: node.port, ..NodeConfig::default() };
+        let dialects = Dialect::ALL.to_vec();
+        let config = NodeConfig { port: node.port, dialects, ..NodeConfig::default() };
         cast.spawn(async move { node::serve(Arc::new(node_env), config, Arc::new(Unwatched)).await.map_or((), drop) });
         let (tcp, upstream) = (TcpOptions::default(), node.clone());
         let config = ProxyConfig { port: proxy.port, upstream, tcp, control: control.clone() };
@@ -85,8 +86,13 @@ impl Stack {
     }
 
     async fn catch_up(&self, from: &Address, patience: Duration) -> Result<u64, CatchUpError> {
+        self.catch_up_in(Dialect::V1, from, patience).await
+    }
+
+    async fn catch_up_in(&self, dialect: Dialect, from: &Address, patience: Duration) -> Result<u64, CatchUpError> {
         let keepalive = Http2Keepalive { interval: SECOND / 10, timeout: PATIENCE };
-        let config = ClientConfig { http2_keepalive: Some(keepalive), ..ClientConfig::new(from.clone(), vec![add(0)]) };
+        let http2_keepalive = Some(keepalive);
+        let config = ClientConfig { http2_keepalive, dialect, ..ClientConfig::new(from.clone(), vec![add(0)]) };
         let consumer = Consumer { time: Duration::ZERO };
         let calling = catch_up(self.env("inbox"), config, consumer, Arc::new(Unwatched), patience);
         timeout(PATIENCE, calling).await.expect("it hangs")
@@ -99,6 +105,23 @@ fn news() -> Topic {
 
 fn add(cursor: u64) -> Add {
     Add { topic: news(), cursor: Cursor(cursor) }
+}
+
+fn mutate(id: u64, adds: Vec<Add>, removes: Vec<Topic>) -> Mutate {
+    Mutate { adds, removes, history_only: false, id: MutateId(id) }
+}
+
+fn settings(dialect: Dialect) -> StreamSettings {
+    let observer = Arc::new(Unwatched);
+    StreamSettings {
+        attempt: 1,
+        watchdog: Some(3),
+        advertised: None,
+        resume_probe: None,
+        dialect,
+        quirk: None,
+        observer,
+    }
 }
 
 /// The ids that a connection brings until that wave is acknowledged.
@@ -119,16 +142,8 @@ async fn a_re_add_below_the_floor_replays() {
     stack.publish(3).await;
     let dialer = Dialer::new(stack.env("client"), stack.node.clone(), None, PATIENCE).expect("a good address");
     let link = dialer.dial().await.expect("the node listens");
-    let settings = StreamSettings {
-        attempt: 1,
-        watchdog: Some(3),
-        advertised: None,
-        resume_probe: None,
-        quirk: None,
-        observer: Arc::new(Unwatched),
-    };
     let mutate = |id, adds, removes| Mutate { adds, removes, history_only: false, id: MutateId(id) };
-    let mut connection = ClientConnection::open(link, vec![mutate(1, vec![add(2)], vec![])], settings);
+    let mut connection = ClientConnection::open(link, vec![mutate(1, vec![add(2)], vec![])], settings(Dialect::V1));
     assert_eq!(ids_until(&mut connection, 1).await, [3]);
     connection.mutate(mutate(2, vec![add(0)], vec![])).await.expect("open");
     assert_eq!(ids_until(&mut connection, 2).await, [1, 2, 3], "of a topic that is still followed");
@@ -138,6 +153,36 @@ async fn a_re_add_below_the_floor_replays() {
     connection.finish().await.expect("open");
     assert_eq!(connection.next().await, None);
     assert_eq!(connection.ending().await.cause, Cause::Finished);
+}
+
+#[tokio::test]
+async fn the_same_client_and_node_speak_the_first_draft_which_has_no_probe_and_keeps_floors() {
+    let stack = Stack::start().await;
+    stack.publish(3).await;
+    let dialer = Dialer::new(stack.env("client"), stack.node.clone(), None, PATIENCE).expect("a good address");
+    let link = dialer.dial().await.expect("the node listens");
+    let mut connection = ClientConnection::open(link, vec![mutate(1, vec![add(2)], vec![])], settings(Dialect::Draft));
+    assert_eq!(ids_until(&mut connection, 1).await, [3]);
+    connection.mutate(mutate(2, vec![], vec![news()])).await.expect("open");
+    connection.mutate(mutate(3, vec![add(1)], vec![])).await.expect("open");
+    assert_eq!(ids_until(&mut connection, 3).await, [0; 0], "the floor survived the remove, and nothing answered that");
+    assert_eq!(connection.probe_within(PATIENCE).await, Err(ProbeError::Unsupported));
+    connection.finish().await.expect("open");
+    assert_eq!(connection.next().await, None);
+    assert_eq!(connection.ending().await.cause, Cause::Finished);
+}
+
+#[tokio::test]
+async fn a_catch_up_in_the_first_draft_begins_behind_the_first_message() {
+    let stack = Stack::start().await;
+    stack.publish(5).await;
+    for (published, new) in [(0, 4), (0, 0), (2, 2)] {
+        if published > 0 {
+            stack.publish(published).await;
+        }
+        let caught_up = stack.catch_up_in(Dialect::Draft, &stack.node, CATCH_UP_PATIENCE).await;
+        assert_eq!(caught_up.expect("complete"), new);
+    }
 }
 
 #[tokio::test]

@@ -149,6 +149,8 @@ impl NodeObserver for Notices {
 pub struct Bench {
     /// The node's task.
     pub node: JoinHandle<()>,
+    /// A connection to it, which may be dialed again.
+    pub channel: Channel,
     /// A client of it.
     pub client: Client,
     /// What the node told.
@@ -182,7 +184,7 @@ impl Bench {
         // HTTP/2's own default window; hyper's is larger and would hide a slow consumer.
         let endpoint = Endpoint::from_static("http://node:5556").initial_stream_window_size(65_535);
         let channel = endpoint.connect_with_connector(connector).await.expect("a pipe");
-        Bench { node, client: Client::new(channel), notices }
+        Bench { node, client: Client::new(channel.clone()), channel, notices }
     }
 
     /// Publishes one message for each name, in that order.
@@ -337,6 +339,7 @@ pub fn show(frame: &Response) -> String {
             let tag = match delivery.tag {
                 Tag::Live => "live".to_owned(),
                 Tag::Wave(id) => format!("wave {}", id.0),
+                Tag::Untold => "untold".to_owned(),
             };
             let ids = delivery.messages.iter().map(|message| format!(" {}", message.id));
             format!("{tag}:{}", ids.collect::<String>())

@@ -5,6 +5,7 @@
 
 mod authorization;
 mod bench;
+mod draft;
 mod older_calls;
 mod shutdown;
 
@@ -206,6 +207,7 @@ async fn t18_the_seam_loses_nothing_doubles_nothing_and_does_not_hold_up_other_t
                         assert_eq!(hot.count(), 0, "live before its CatchupComplete");
                         live_inside += 1;
                     }
+                    Tag::Untold => panic!("v1 tells"),
                 }
             }
             Response::CatchupComplete(_) => completed = true,

@@ -73,7 +73,7 @@ async fn who_reads_nothing_keeps_no_node_alive() {
     sleep(MOMENT).await;
     let begun = Instant::now();
     stop.notify_one();
-    let Bench { node, client: _client, notices: _ } = bench;
+    let Bench { node, channel: _channel, client: _client, notices: _ } = bench;
     node.await.expect("no panic");
     let took = begun.elapsed();
     assert!((10 * SECOND..13 * SECOND).contains(&took), "{took:?}");

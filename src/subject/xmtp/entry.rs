@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::Cast;
-use crate::channel::{Cursor, Position};
+use crate::channel::Position;
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section};
@@ -16,7 +16,7 @@ use crate::subject::xmtp::node;
 use crate::subject::xmtp::roles::roles;
 use crate::subject::xmtp::settings::{self, XmtpSettings, read_settings};
 use crate::subject::xmtp::story::ReplayTeller;
-use crate::subject::xmtp::wire::Topic;
+use crate::subject::xmtp::wire::{Dialect, Topic};
 use crate::subject::xmtp::{MILESTONES, checker, spec};
 use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, SubjectTeller, Subjects, TrialTimes};
 
@@ -87,18 +87,20 @@ impl Setup for XmtpSetup {
 
     fn expectations(&self) -> Expectations {
         let fleet = self.0.fleet;
-        let all = |topics: Vec<Topic>| -> Vec<Position> {
-            topics.iter().map(|topic| Position { channel: channel_of(topic), cursor: Cursor(0) }).collect()
+        let from = |topics: Vec<Topic>, dialect: Dialect| -> Vec<Position> {
+            let cursor = dialect.beginning();
+            topics.iter().map(|topic| Position { channel: channel_of(topic), cursor }).collect()
         };
         let behind = |number| {
             // Who asks for a topic that is denied gets none (S7), and is owed nothing.
             let topics = self.0.topics_behind(fleet.proxy_of(number));
             if self.0.denies_any_of(&topics) { Vec::new() } else { topics }
         };
-        let clients = (1..=fleet.clients).map(|number| (fleet.client(number), all(behind(number))));
+        let clients =
+            (1..=fleet.clients).map(|number| (fleet.client(number), from(behind(number), self.0.client.dialect)));
         // Whoever has a lease is judged by itself, as if it were a host (protocol, section 4).
         let identities = (1..=fleet.gateways).flat_map(|number| self.0.identities_of(number));
-        let identities = identities.map(|(identity, topics)| (identity, all(topics)));
+        let identities = identities.map(|(identity, topics)| (identity, from(topics, Dialect::V1)));
         Expectations {
             keepalive: self.0.node.keepalive,
             intervals: self.0.client.watchdog.unwrap_or(client::WATCHDOG_INTERVALS),

@@ -4,6 +4,7 @@ use crate::env::TcpOptions;
 use crate::grammar::quantity::{count, spell};
 use crate::subject::xmtp::node::Serves;
 use crate::subject::xmtp::settings::{NodeSettings, Workload, WorkloadKind, XmtpSettings, told_limits};
+use crate::subject::xmtp::wire::Dialect;
 use crate::subject::{Explanation, TrialTimes};
 
 /// Who is cast, how they behave, and what the applications do.
@@ -21,7 +22,7 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     let proxies = if fleet.proxies == 1 { "one proxy".into() } else { format!("{} proxies", fleet.proxies) };
     let mut told = vec![
         format!("{clients} and {publishers} reach {} through {proxies}", several(fleet.nodes, "node")),
-        heartbeat(node, if fleet.nodes == 1 { "the node" } else { "each node" }),
+        heartbeat(if fleet.nodes == 1 { "the node" } else { "each node" }, node),
         match client.watchdog {
             Some(intervals) => format!("a client gives its stream up after {intervals} silent intervals (C2)"),
             None => "the clients have no watchdog, against C2".into(),
@@ -44,6 +45,7 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
         told.push(format!("nobody may follow {}: PERMISSION_DENIED (S7)", node.denies.join(", ")));
     }
     told.extend(old_node(node));
+    told.extend(dialects(settings));
     let limits = told_limits(&node.limits);
     if !limits.is_empty() {
         told.push(format!("limits that are not the usual ones (S8): {}", limits.join(", ")));
@@ -74,12 +76,26 @@ fn old_node(node: &NodeSettings) -> Option<String> {
     Some(format!("an old node {answer}{}", until.unwrap_or_default()))
 }
 
-fn heartbeat(node: &NodeSettings, who: &str) -> String {
-    let (keepalive, deadline) = (spell(node.keepalive), spell(node.pong_deadline));
-    if node.pings {
-        format!("{who} pings after {keepalive} of silence and waits {deadline} for the Pong (S6)")
-    } else {
-        format!("{who} never pings, and advertises no interval; clients assume {keepalive} (C2)")
+/// What is spoken, where it is not v1 alone.
+fn dialects(settings: &XmtpSettings) -> Option<String> {
+    let (spoken, asked) = (&settings.node.dialects, settings.client.dialect);
+    if *spoken == [Dialect::V1] {
+        return None;
+    }
+    let names = spoken.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(" and ");
+    let whose = if settings.fleet.nodes == 1 { "the node speaks" } else { "the nodes speak" };
+    Some(format!("{whose} {names}, the clients {asked}"))
+}
+
+/// What a node does on an idle stream, in the dialects that it speaks.
+fn heartbeat(who: &str, node: &NodeSettings) -> String {
+    let (after, deadline) = (spell(node.keepalive), spell(node.pong_deadline));
+    if !node.pings {
+        return format!("{who} never pings, and advertises no interval; clients assume {after} (C2)");
+    }
+    match node.dialects.iter().any(|dialect| dialect.has_pongs()) {
+        true => format!("{who} pings after {after} of silence and waits {deadline} for the Pong (S6)"),
+        false => format!("{who} says WAITING after {after} of silence, and nobody answers"),
     }
 }
 

@@ -42,6 +42,17 @@ pub(crate) enum XmtpFrame {
     CatchupComplete(MutateId),
     /// A frame that could not be read, and why.
     Unreadable(Words),
+    /// A client of the draft changed its topics, which names no wave.
+    DraftRequest {
+        /// Topics added, with cursors.
+        adds: Vec<Position>,
+        /// Topics added from the live edge.
+        edges: Vec<Channel>,
+        /// Topics removed.
+        removes: Vec<Channel>,
+    },
+    /// A node of the draft has caught up the topics of some change.
+    DraftCatchupComplete,
 }
 
 impl XmtpFrame {
@@ -78,6 +89,20 @@ impl fmt::Display for XmtpFrame {
             XmtpFrame::TopicsLive(topics) => write!(formatter, "TopicsLive {}", channels(topics)),
             XmtpFrame::CatchupComplete(id) => write!(formatter, "CatchupComplete of {id}"),
             XmtpFrame::Unreadable(words) => write!(formatter, "a frame that cannot be read: {words}"),
+            XmtpFrame::DraftRequest { adds, edges, removes } => {
+                let told = [
+                    (!adds.is_empty()).then(|| format!("adds {}", positions(adds))),
+                    (!edges.is_empty()).then(|| format!("adds {} from the live edge", channels(edges))),
+                    (!removes.is_empty()).then(|| format!("removes {}", channels(removes))),
+                ];
+                let told: Vec<String> = told.into_iter().flatten().collect();
+                write!(
+                    formatter,
+                    "a change: {}",
+                    if told.is_empty() { "of nothing".to_owned() } else { told.join(", ") }
+                )
+            }
+            XmtpFrame::DraftCatchupComplete => formatter.write_str("CATCHUP_COMPLETE"),
         }
     }
 }

@@ -63,7 +63,7 @@ const LIVE_DELIVERY: Milestone = Milestone {
 const WAVE_DELIVERY: Milestone = Milestone {
     name: "wave-delivery",
     sentence: "A wave's message was passed to a client.",
-    happened: |history| any(history, |event| passed(event).is_some_and(|(tag, _)| tag != Tag::Live)),
+    happened: |history| any(history, |event| matches!(passed(event), Some((Tag::Wave(_), _)))),
 };
 
 /// A delivery that was passed to a client, unless it is empty.
@@ -76,7 +76,9 @@ fn passed(event: &Event) -> Option<(Tag, &[(Channel, MessageId)])> {
         | XmtpFrame::Started { .. }
         | XmtpFrame::TopicsLive(_)
         | XmtpFrame::CatchupComplete(_)
-        | XmtpFrame::Unreadable(_) => None,
+        | XmtpFrame::Unreadable(_)
+        | XmtpFrame::DraftRequest { .. }
+        | XmtpFrame::DraftCatchupComplete => None,
     }
 }
 
@@ -88,7 +90,8 @@ fn replayed_across(history: &History) -> bool {
         if let Event::Stored { channel: topic, id, .. } = &record.event {
             stored.insert((topic, *id), record.at);
         }
-        let Some((Tag::Wave(_), messages)) = passed(&record.event) else { continue };
+        // What is not told apart came from a wave as well, if it was stored in such a window.
+        let Some((Tag::Wave(_) | Tag::Untold, messages)) = passed(&record.event) else { continue };
         let missed = |(topic, id): &(Channel, MessageId)| {
             let at = stored.get(&(topic, *id));
             at.is_some_and(|at| windows.was_dead(&record.host, *at))

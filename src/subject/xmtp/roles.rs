@@ -19,7 +19,7 @@ use crate::subject::xmtp::node::{self, NodeConfig, NodeHooks, NodeLimits};
 use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
-use crate::subject::xmtp::wire::{Add, Cursor, Topic};
+use crate::subject::xmtp::wire::{Add, Dialect, Topic};
 use crate::subject::xmtp::workload::{self, Consumer, Identity, KeptState, Pace, Payloads, Repertoire, Schedule};
 use crate::subject::{Entrance, ProxyRole, Role, Seat, TrialTimes, program};
 use crate::world::Program;
@@ -44,8 +44,8 @@ pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<
 }
 
 /// Every topic that a client behind that proxy follows, from its beginning.
-fn subscription(topics: &[Topic]) -> Vec<Add> {
-    topics.iter().map(|topic| Add { topic: topic.clone(), cursor: Cursor(0) }).collect()
+fn subscription(topics: &[Topic], dialect: Dialect) -> Vec<Add> {
+    topics.iter().map(|topic| Add { topic: topic.clone(), cursor: dialect.beginning() }).collect()
 }
 
 struct NodeRole(Arc<XmtpSettings>);
@@ -65,6 +65,7 @@ impl Role for NodeRole {
             // A node without an interval neither advertises one nor pings.
             keepalive: if self.0.node.pings { self.0.node.keepalive } else { Duration::ZERO },
             pong_deadline: self.0.node.pong_deadline,
+            dialects: self.0.node.dialects.clone(),
             limits: limits(&self.0),
             quirk: self.0.node.quirk,
             ..NodeConfig::default()
@@ -116,8 +117,9 @@ impl Role for ClientRole {
             watchdog: client.watchdog,
             http2_keepalive: client.http2_keepalive,
             tcp: client.tcp,
+            dialect: client.dialect,
             quirk: client.quirk,
-            ..ClientConfig::new(address, subscription(&topics))
+            ..ClientConfig::new(address, subscription(&topics, client.dialect))
         };
         let (consumer, recorder) = (Consumer { time: client.consume }, seat.recorder.clone());
         program(move |env: Env| {
@@ -194,6 +196,7 @@ impl Role for VisitorRole {
         let config = ClientConfig {
             http2_keepalive: client.http2_keepalive,
             tcp: client.tcp,
+            dialect: client.dialect,
             ..ClientConfig::new(address, Vec::new())
         };
         let (topics, every) = (self.settings.topics_behind(proxy), self.settings.visits_every);
@@ -201,7 +204,7 @@ impl Role for VisitorRole {
         program(move |env: Env| {
             let (config, topics, recorder) = (config.clone(), topics.clone(), recorder.begin_life());
             async move {
-                let repertoire = Repertoire::new(topics, env.dice());
+                let repertoire = Repertoire::new(topics, config.dialect, env.dice());
                 let dialer = Dialer::new(env, config.node, config.http2_keepalive, config.connect_timeout);
                 let dialer = dialer.map_err(|error| error.to_string())?.with_tcp(config.tcp);
                 let end = Instant::now() + end.saturating_sub(recorder.now());

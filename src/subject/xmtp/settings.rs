@@ -2,6 +2,7 @@
 //!
 //! Refuses to know TOML, and how a trial is staged.
 
+mod dialect_keys;
 mod keys;
 mod limit_keys;
 mod node_keys;
@@ -19,7 +20,7 @@ use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway;
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits, Serves};
-use crate::subject::xmtp::wire::{MessageKind, Topic};
+use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
 pub(crate) use limit_keys::told_limits;
@@ -214,6 +215,8 @@ pub struct NodeSettings {
     pub pong_deadline: Duration,
     /// Which calls it serves.
     pub serves: Serves,
+    /// In which dialects it serves Subscribe.
+    pub dialects: Vec<Dialect>,
     /// Processes that begin from then on serve everything.
     pub upgraded_at: Option<Duration>,
     /// Patterns over the names of topics that it denies to everybody (S7).
@@ -253,6 +256,8 @@ pub struct ClientSettings {
     pub topics_per_mutate: u32,
     /// How long the application takes for each batch.
     pub consume: Duration,
+    /// What it speaks with the node; visitors speak it too.
+    pub dialect: Dialect,
     /// The planted bug, if any.
     pub quirk: Option<client::ClientQuirk>,
 }

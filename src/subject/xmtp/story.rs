@@ -50,6 +50,8 @@ impl ToldReplay {
             | XmtpFrame::CatchupComplete(_)
             | XmtpFrame::Started { .. }
             | XmtpFrame::TopicsLive(_)
+            | XmtpFrame::DraftRequest { .. }
+            | XmtpFrame::DraftCatchupComplete
             | XmtpFrame::Unreadable(_) => {}
         }
     }

@@ -8,13 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::channel::Position;
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, HostName, Recorder, TapStream, TappedFrame};
 use crate::proxy::{Direction, ProxyFate, ProxyNotice, ProxyObserver, StreamKey};
 use crate::subject::xmtp::channels::Channels;
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::frame::XmtpFrame;
-use crate::subject::xmtp::wire::{GrpcFrames, Malformed, Request, Response, SUBSCRIBE_PATH};
+use crate::subject::xmtp::wire::{
+    Dialect, DraftAdd, DraftRequest, DraftResponse, GrpcFrames, Malformed, Request, Response, Tag,
+};
 use crate::subject::{HostNames, TapSeat};
 
 /// Observes one proxy process.
@@ -34,10 +37,16 @@ struct Relayed {
     subscriptions: BTreeMap<StreamKey, Subscription>,
 }
 
-#[derive(Default)]
 struct Subscription {
+    dialect: Dialect,
     to_node: GrpcFrames,
     to_client: GrpcFrames,
+}
+
+impl Subscription {
+    fn new(dialect: Dialect) -> Self {
+        Subscription { dialect, to_node: GrpcFrames::default(), to_client: GrpcFrames::default() }
+    }
 }
 
 impl Tap {
@@ -59,6 +68,7 @@ impl Tap {
 
     fn take_data(&self, relayed: &mut Relayed, key: StreamKey, direction: Direction, data: &Bytes, fate: Fate) {
         let Some(subscription) = relayed.subscriptions.get_mut(&key) else { return };
+        let dialect = subscription.dialect;
         let frames = match direction {
             Direction::ToNode => &mut subscription.to_node,
             Direction::ToClient => &mut subscription.to_client,
@@ -80,7 +90,10 @@ impl Tap {
         let (stream, way) = (self.name(key), way(direction));
         for message in seen {
             let event = message
-                .and_then(|bytes| self.read(stream, way, fate, bytes))
+                .and_then(|bytes| match dialect {
+                    Dialect::V1 => self.read(stream, way, fate, bytes),
+                    Dialect::Draft => self.read_draft(stream, way, fate, bytes),
+                })
                 .unwrap_or_else(|why| tapped(stream, way, fate, XmtpFrame::Unreadable(why.to_string().into())));
             self.record(relayed, key.connection, event);
         }
@@ -107,8 +120,8 @@ impl ProxyObserver for Tap {
                 self.record(relayed, connection, Event::Beat { beat, nonce: None });
             }
             ProxyNotice::StreamOpened { stream, path } => {
-                if path == SUBSCRIBE_PATH {
-                    relayed.subscriptions.insert(stream, Subscription::default());
+                if let Some(dialect) = Dialect::of_path(&path) {
+                    relayed.subscriptions.insert(stream, Subscription::new(dialect));
                     self.record(relayed, stream.connection, Event::TapOpened { stream: self.name(stream), path });
                 }
             }
@@ -156,6 +169,35 @@ impl Tap {
                 }
             }
         }
+    }
+
+    /// The same of a stream of the draft.
+    fn read_draft(&self, stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
+        if way == Way::ToNode {
+            let DraftRequest { adds, removes } = DraftRequest::decode(bytes)?;
+            let position =
+                |add: &DraftAdd| Some(Position { channel: self.channels.of(&add.topic), cursor: add.after? });
+            let edges = adds.iter().filter(|add| add.after.is_none());
+            let frame = XmtpFrame::DraftRequest {
+                adds: adds.iter().filter_map(position).collect(),
+                edges: edges.map(|add| self.channels.of(&add.topic)).collect(),
+                removes: removes.iter().map(|topic| self.channels.of(topic)).collect(),
+            };
+            return Ok(tapped(stream, way, fate, frame));
+        }
+        let (response, skipped) = DraftResponse::decode(bytes)?;
+        if let Some(malformed) = skipped.into_iter().next() {
+            return Err(malformed);
+        }
+        Ok(match response {
+            DraftResponse::Started { keepalive } => tapped(stream, way, fate, XmtpFrame::Started { keepalive }),
+            DraftResponse::Messages(messages) => {
+                let messages = messages.iter().map(|message| (self.channels.of(message.topic()), message.id)).collect();
+                tapped(stream, way, fate, XmtpFrame::Delivery { tag: Tag::Untold, messages })
+            }
+            DraftResponse::CatchupComplete => tapped(stream, way, fate, XmtpFrame::DraftCatchupComplete),
+            DraftResponse::Waiting => Event::Beat { beat: Beat::Waiting { stream, fate }, nonce: None },
+        })
     }
 
     fn read_request(&self, stream: TapStream, fate: Fate, request: Request) -> Event {

@@ -41,6 +41,13 @@ impl<'h> Denials<'h> {
                 }
                 Ok(())
             }
+            (Way::ToNode, XmtpFrame::DraftRequest { adds, edges, .. }) => {
+                let mut asked = adds.iter().map(|add| &add.channel).chain(edges);
+                if fate == Fate::Passed && asked.any(|topic| self.topics.contains(topic)) {
+                    self.asked.insert((stream, MutateId(0)));
+                }
+                Ok(())
+            }
             (Way::ToClient, XmtpFrame::Delivery { tag, messages }) => {
                 let denied = messages.iter().find(|(topic, _)| self.topics.contains(topic));
                 denied.map_or(Ok(()), |(topic, id)| {

@@ -20,6 +20,7 @@ use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream,
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S6, T2, T3, T4};
+use crate::subject::xmtp::wire::Dialect;
 
 /// What a short interval leaves for the way, beyond half of it.
 const SLACK: Duration = Duration::from_secs(1);
@@ -81,6 +82,7 @@ impl Sent {
 /// An open stream.
 struct HeardStream<'h> {
     host: &'h str,
+    dialect: Dialect,
     /// When the tap saw it open, and its record.
     opened: (Duration, usize),
     /// The last frame that went on to the client.
@@ -113,10 +115,11 @@ impl<'h> HeartbeatBook<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         match &record.event {
-            Event::TapOpened { stream, .. } => {
+            Event::TapOpened { stream, path } => {
                 self.opened += 1;
+                let (host, dialect) = (&record.host, Dialect::of_path(path).unwrap_or_default());
                 let opened = (record.at, index);
-                self.streams.insert(*stream, HeardStream { host: &record.host, opened, last: None, unanswered: None });
+                self.streams.insert(*stream, HeardStream { host, dialect, opened, last: None, unanswered: None });
             }
             Event::TapClosed { stream } => return self.end(index, record, |(at, _)| at == stream),
             Event::Ended { .. } | Event::LetGo { .. } => {
@@ -142,6 +145,12 @@ impl<'h> HeartbeatBook<'h> {
                     self.ping(index, record, *stream)?;
                 }
                 return self.pass(index, record, *stream, (*way, *fate), false);
+            }
+            Event::Beat { beat: Beat::Waiting { stream, fate }, .. } => {
+                if *fate == Fate::Passed {
+                    self.ping(index, record, *stream)?;
+                }
+                return self.pass(index, record, *stream, (Way::ToClient, *fate), false);
             }
             Event::Beat { beat: Beat::Pong { stream, way, fate }, .. } => {
                 if let Some(held) = self.streams.get_mut(stream).filter(|_| *way == Way::ToNode) {
@@ -186,7 +195,7 @@ impl<'h> HeartbeatBook<'h> {
         self.pings += record.count;
         self.needs_silence(index, record, true, "pinged")?;
         let Some(held) = self.streams.get_mut(&stream) else { return Ok(()) };
-        held.unanswered = Some(record.until);
+        held.unanswered = held.dialect.has_pongs().then_some(record.until);
         let Some(last) = held.last else { return Ok(()) };
         let between = record.count.saturating_sub(1).try_into().ok().filter(|between| *between > 0);
         let apart = between.map(|between: u32| (record.until - record.at) / between);
@@ -196,8 +205,9 @@ impl<'h> HeartbeatBook<'h> {
         {
             return Ok(());
         }
+        let heard = if held.dialect.has_pongs() { "was pinged" } else { "heard WAITING" };
         let what = format!(
-            "{} was pinged on {stream} {} after the frame before; a node pings when nothing was sent for {}",
+            "{} {heard} on {stream} {} after the frame before; a node pings when nothing was sent for {}",
             held.host,
             Readable(gap),
             Readable(self.terms.keepalive)
@@ -294,6 +304,10 @@ impl<'h> HeartbeatBook<'h> {
         stream: TapStream,
         advertised: Option<Duration>,
     ) -> Result<(), Box<Evidence>> {
+        let dialect = self.streams.get(&stream).map(|held| held.dialect).unwrap_or_default();
+        if advertised.is_none() && !dialect.always_advertises() {
+            return Ok(());
+        }
         let keeps = self.terms.keepalive;
         let told = advertised.unwrap_or_default();
         if self.terms.silent_servers {
@@ -384,6 +398,42 @@ mod tests {
     fn a_stream_that_is_pinged_in_each_interval_is_acquitted() {
         let seen = beaten(running(), 1).acquitted_by(&Heartbeat);
         assert_eq!(seen, "streams: 1, Pings to clients: 23, none early or missing; closed for want of a Pong: 0");
+    }
+
+    #[test]
+    fn an_answer_in_the_midst_of_a_run_of_pings_is_not_the_last_frame() {
+        let answer = Beat::Pong { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+        let script = (1..=23).fold(running(), |script, n| {
+            let at = 1.0 + f64::from(n) * 30.0;
+            let script = script.at(at).beat(CLIENT, PING).at(at + 0.04).beat(CLIENT, PONG);
+            if n == 3 { script.beat(CLIENT, answer) } else { script }
+        });
+        script.acquitted_by(&Heartbeat);
+    }
+
+    #[test]
+    fn a_heartbeat_that_nobody_answers_is_judged_by_its_time_alone() {
+        let draft = Event::TapOpened { stream: STREAM, path: Dialect::Draft.path().to_owned() };
+        let started = || {
+            let script = Script::new().at(1.0).opened(1).event(CLIENT, draft.clone());
+            script.node_sends(XmtpFrame::Started { keepalive: None }).started(1)
+        };
+        let waiting = Beat::Waiting { stream: STREAM, fate: Fate::Passed };
+        let waits = |script: Script, rounds: u32| {
+            let at = |n: u32| 1.0 + f64::from(n) * 30.0;
+            (1..=rounds).fold(script, |script, n| script.at(at(n)).beat(CLIENT, waiting))
+        };
+        waits(started(), 23).acquitted_by(&Heartbeat);
+        assert!(waits(started(), 20).condemned_by(&Heartbeat).what.contains("nothing came to client-1"));
+        let early = waits(started(), 1).at(35.0).beat(CLIENT, waiting).condemned_by(&Heartbeat);
+        assert!(
+            early.what.contains("client-1 heard WAITING on stream 1.1.1 4s after the frame before"),
+            "{}",
+            early.what
+        );
+        let told = XmtpFrame::Started { keepalive: Some(Duration::from_secs(60)) };
+        let wrong = Script::new().at(1.0).opened(1).event(CLIENT, draft.clone()).node_sends(told);
+        assert!(wrong.condemned_by(&Heartbeat).what.contains("its interval is 30s"));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::channel::{Channel, MessageId, Position};
+use crate::channel::{Channel, Cursor, MessageId};
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{NO_TERMS, terms, where_served};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
@@ -72,10 +72,12 @@ struct Due<'h> {
 /// An open stream.
 struct LiveStream<'h> {
     host: &'h str,
-    /// Where each topic stands: in the wave of that id, or live.
-    topics: BTreeMap<&'h Channel, Option<MutateId>>,
+    /// Where each topic stands: in the wave of that id, or live; and from where it was added.
+    topics: BTreeMap<&'h Channel, (Option<MutateId>, Cursor)>,
     /// Stored while live and not passed yet, in the order of storing.
     due: VecDeque<Due<'h>>,
+    /// Changes of the draft without their marker: which of them a marker answers it does not say.
+    unmarked: u64,
 }
 
 struct LatencyBook<'h> {
@@ -90,6 +92,16 @@ struct LatencyBook<'h> {
     passed: u64,
     committed: u64,
     longest: Duration,
+}
+
+impl<'h> LiveStream<'h> {
+    /// These topics are changed: nothing of them is due any more.
+    fn forget(&mut self, topics: impl Iterator<Item = &'h Channel>) {
+        for topic in topics {
+            self.topics.remove(topic);
+            self.due.retain(|due| due.topic != topic);
+        }
+    }
 }
 
 impl<'h> LatencyBook<'h> {
@@ -112,7 +124,7 @@ impl<'h> LatencyBook<'h> {
         let host: &'h str = &record.host;
         match &record.event {
             Event::TapOpened { stream, .. } => {
-                let fresh = LiveStream { host, topics: BTreeMap::new(), due: VecDeque::new() };
+                let fresh = LiveStream { host, topics: BTreeMap::new(), due: VecDeque::new(), unmarked: 0 };
                 self.streams.insert(*stream, fresh);
             }
             Event::TapClosed { stream } | Event::Tapped { stream, fate: Fate::Swallowed, .. } => {
@@ -126,7 +138,7 @@ impl<'h> LatencyBook<'h> {
             Event::Stored { channel, id, .. } => {
                 let due = Due { topic: channel, id: *id, since: record.at, index };
                 for stream in self.streams.values_mut() {
-                    if stream.topics.get(channel) == Some(&None) {
+                    if stream.topics.get(channel).is_some_and(|(wave, from)| wave.is_none() && from.is_before(*id)) {
                         stream.due.push_back(due);
                     }
                 }
@@ -179,17 +191,28 @@ impl<'h> LatencyBook<'h> {
         let Some(held) = self.streams.get_mut(&stream) else { return };
         match (way, frame) {
             (Way::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
-                let added = adds.iter().filter(|_| !history_only).map(|Position { channel, .. }| channel);
-                for topic in removes.iter().chain(adds.iter().map(|add| &add.channel)) {
-                    held.topics.remove(topic);
-                    held.due.retain(|due| due.topic != topic);
+                let added = adds.iter().filter(|_| !history_only);
+                held.forget(removes.iter().chain(adds.iter().map(|add| &add.channel)));
+                held.topics.extend(added.map(|add| (&add.channel, (Some(*id), add.cursor))));
+            }
+            (Way::ToNode, XmtpFrame::DraftRequest { adds, edges, removes }) => {
+                let edges = edges.iter().map(|topic| (topic, Cursor(0)));
+                let added: Vec<_> = adds.iter().map(|add| (&add.channel, add.cursor)).chain(edges).collect();
+                held.forget(removes.iter().chain(added.iter().map(|(topic, _)| *topic)));
+                held.unmarked += u64::from(!added.is_empty());
+                held.topics.extend(added.into_iter().map(|(topic, from)| (topic, (Some(MutateId(0)), from))));
+            }
+            (Way::ToClient, XmtpFrame::DraftCatchupComplete) => {
+                held.unmarked = held.unmarked.saturating_sub(1);
+                if held.unmarked == 0 {
+                    held.topics.values_mut().for_each(|(wave, _)| *wave = None);
                 }
-                held.topics.extend(added.map(|topic| (topic, Some(*id))));
             }
             (Way::ToClient, XmtpFrame::CatchupComplete(id)) => {
-                held.topics.values_mut().filter(|place| **place == Some(*id)).for_each(|place| *place = None);
+                let done = held.topics.values_mut().filter(|(wave, _)| *wave == Some(*id));
+                done.for_each(|(wave, _)| *wave = None);
             }
-            (Way::ToClient, XmtpFrame::Delivery { tag: Tag::Live, messages }) => {
+            (Way::ToClient, XmtpFrame::Delivery { tag: Tag::Live | Tag::Untold, messages }) => {
                 let follows = self.followers.contains(held.host);
                 for (topic, id) in messages {
                     let Some(due) = settle(&mut held.due, topic, *id) else { continue };
@@ -284,7 +307,7 @@ fn evidence(requirement: Requirement, host: &str, due: Due<'_>, allowed: Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, STREAM, Script, alpha, beta, partition};
+    use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta, partition};
 
     /// Alpha is live from 2 s on.
     fn live(script: Script) -> Script {
@@ -323,6 +346,31 @@ mod tests {
         let again = |topic| live(Script::new()).mutate(2, &[(topic, 0)], &[]).at(3.0).stored(alpha(), 1);
         again(beta()).condemned_by(&LatencyCheck);
         again(alpha()).acquitted_by(&LatencyCheck);
+    }
+
+    #[test]
+    fn what_lies_at_or_below_the_cursor_is_not_due() {
+        let added = |from: u64| {
+            let script = Script::new().at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1);
+            script.mutate(1, &[(alpha(), from)], &[]).at(2.0).topics_live(&[alpha()]).complete(1).at(3.0)
+        };
+        added(4).stored(alpha(), 4).acquitted_by(&LatencyCheck);
+        added(3).stored(alpha(), 4).condemned_by(&LatencyCheck);
+    }
+
+    #[test]
+    fn in_the_draft_topics_are_live_when_each_change_has_its_marker() {
+        let change = |topic| XmtpFrame::DraftRequest { adds: vec![add(topic, 1)], edges: vec![], removes: vec![] };
+        let script = || {
+            let script = Script::new().at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1);
+            let script = script.tap(Way::ToNode, Fate::Passed, change(alpha()));
+            script.tap(Way::ToNode, Fate::Passed, change(beta())).node_sends(XmtpFrame::DraftCatchupComplete)
+        };
+        script().at(3.0).stored(alpha(), 2).acquitted_by(&LatencyCheck);
+        let live = || script().node_sends(XmtpFrame::DraftCatchupComplete).at(3.0).stored(alpha(), 2);
+        live().condemned_by(&LatencyCheck);
+        let came = XmtpFrame::Delivery { tag: Tag::Untold, messages: vec![(alpha(), MessageId(2))] };
+        live().at(3.1).node_sends(came).at(3.2).committed(1, &[(alpha(), 2)]).acquitted_by(&LatencyCheck);
     }
 
     #[test]

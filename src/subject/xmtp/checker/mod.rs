@@ -2,6 +2,7 @@
 
 mod bench;
 mod denials;
+mod draft_model;
 mod heartbeat;
 mod latency;
 mod refusals;

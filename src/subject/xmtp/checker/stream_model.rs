@@ -42,7 +42,7 @@ impl Breach {
         self
     }
 
-    fn with(mut self: Box<Self>, proof: impl IntoIterator<Item = usize>) -> Box<Self> {
+    pub(crate) fn with(mut self: Box<Self>, proof: impl IntoIterator<Item = usize>) -> Box<Self> {
         self.proof.extend(proof);
         self
     }
@@ -83,7 +83,7 @@ pub(crate) struct StreamModel<'h> {
 
 /// A node that owes a wave and pings so often with nothing in between has forgotten it. A Ping may overtake the frames
 /// that wait for a slow reader, and the next may be due before they are read: two prove nothing.
-const RESTS_MAX: u64 = 3;
+pub(crate) const RESTS_MAX: u64 = 3;
 
 impl<'h> StreamModel<'h> {
     /// The client sent a frame, and the proxy passed it on.
@@ -100,6 +100,9 @@ impl<'h> StreamModel<'h> {
             | XmtpFrame::TopicsLive(_)
             | XmtpFrame::CatchupComplete(_) => {
                 Err(Breach::new(S10, "the client sent a frame that only a node may send".to_owned()))
+            }
+            XmtpFrame::DraftRequest { .. } | XmtpFrame::DraftCatchupComplete => {
+                Err(Breach::new(S10, "the client sent a frame of another dialect".to_owned()))
             }
         }
     }
@@ -123,6 +126,9 @@ impl<'h> StreamModel<'h> {
             }
             XmtpFrame::Mutate { .. } => {
                 Err(Breach::new(S10, "the node sent a frame that only a client may send".to_owned()))
+            }
+            XmtpFrame::DraftRequest { .. } | XmtpFrame::DraftCatchupComplete => {
+                Err(Breach::new(S10, "the node sent a frame of another dialect".to_owned()))
             }
             XmtpFrame::Started { .. } => Ok(()),
         }
@@ -169,7 +175,7 @@ impl<'h> StreamModel<'h> {
         self.mutates += 1;
         let serial = self.mutates;
         for (topic, (removes, adds)) in changes(adds, removes) {
-            let change = Change { serial, removes, adds, history_only };
+            let change = Change { serial, removes, adds, history_only, may_stay: false };
             self.topics.entry(topic).or_default().expect(change);
         }
         self.open.push(OpenMutate {
@@ -194,6 +200,7 @@ impl<'h> StreamModel<'h> {
         match tag {
             Tag::Live => self.deliver_live(index, messages, shelf),
             Tag::Wave(id) => self.deliver_wave(index, (id, messages), shelf),
+            Tag::Untold => Err(Breach::new(S3, "the node sent messages without a tag".to_owned())),
         }
     }
 
@@ -328,7 +335,10 @@ impl<'h> StreamModel<'h> {
 }
 
 /// What a Mutate does to each topic: whether it removes it, and the lowest cursor that it adds it from.
-fn changes<'h>(adds: &'h [Position], removes: &'h [Channel]) -> BTreeMap<&'h Channel, (bool, Option<Cursor>)> {
+pub(crate) fn changes<'h>(
+    adds: &'h [Position],
+    removes: &'h [Channel],
+) -> BTreeMap<&'h Channel, (bool, Option<Cursor>)> {
     let mut changes: BTreeMap<&Channel, (bool, Option<Cursor>)> = BTreeMap::new();
     for topic in removes {
         changes.entry(topic).or_default().0 = true;

@@ -56,6 +56,8 @@ pub(crate) struct Change {
     pub(crate) removes: bool,
     pub(crate) adds: Option<Cursor>,
     pub(crate) history_only: bool,
+    /// No rule says that a re-add from below the floor of an active topic starts it anew.
+    pub(crate) may_stay: bool,
 }
 
 /// Why no standing explains a message.
@@ -160,6 +162,7 @@ impl Standing {
             // S11: such a Mutate is refused whole, and the stream with it; nothing changes.
             Presence::History(_) => (kept, None),
             Presence::Wave(_) | Presence::Live if change.history_only => (kept, None),
+            Presence::Wave(_) | Presence::Live if change.may_stay => (kept, Some(fresh)),
             Presence::Wave(_) if cursor < kept.cursor => (fresh, None),
             Presence::Live if cursor < kept.floor() => (fresh, None),
             Presence::Wave(_) | Presence::Live => (kept, Some(fresh)),
@@ -193,12 +196,26 @@ impl TopicState {
 
     /// A message of `id` appeared in `place`, when the node had stored what is on the shelf.
     pub(crate) fn deliver(&mut self, place: Presence, id: MessageId, shelf: &TopicShelf) -> Result<(), TopicRefusal> {
+        self.admit(id, |standing| standing.refuses(place, id, shelf))
+    }
+
+    /// The same where nothing says in which place it appeared.
+    pub(crate) fn deliver_untold(&mut self, id: MessageId, shelf: &TopicShelf) -> Result<(), TopicRefusal> {
+        self.admit(id, |standing| standing.refuses(standing.place, id, shelf))
+    }
+
+    /// Keeps the standings that explain a message.
+    fn admit(
+        &mut self,
+        id: MessageId,
+        refuses: impl Fn(&Standing) -> Option<TopicRefusal>,
+    ) -> Result<(), TopicRefusal> {
         self.unfold();
-        let refusal = self.standings.iter().map(|standing| standing.refuses(place, id, shelf)).min_by_key(closeness);
+        let refusal = self.standings.iter().map(&refuses).min_by_key(closeness);
         if let Some(Some(refusal)) = refusal {
             return Err(refusal);
         }
-        self.standings.retain(|standing| standing.refuses(place, id, shelf).is_none());
+        self.standings.retain(|standing| refuses(standing).is_none());
         self.standings.iter_mut().for_each(|standing| standing.last = Some(id));
         self.merge();
         Ok(())
@@ -219,6 +236,25 @@ impl TopicState {
         self.unfold();
         self.standings.retain(|standing| standing.applied >= serial);
         self.changes.retain(|change| change.serial > serial);
+    }
+
+    /// The node is known to have applied every Mutate up to that serial, whether or not it names this topic.
+    pub(crate) fn confirm_through(&mut self, serial: Serial) {
+        if let Some(newest) = self.changes.iter().map(|change| change.serial).filter(|of| *of <= serial).max() {
+            self.confirm(newest);
+        }
+    }
+
+    /// As [`TopicState::complete`], where nothing tells of topics: the first message that is missing.
+    pub(crate) fn complete_untold(&mut self, serial: Serial, asked: usize, shelf: &TopicShelf) -> Option<MessageId> {
+        self.confirm(serial);
+        for standing in &mut self.standings {
+            standing.told |= standing.place == Presence::Wave(serial);
+        }
+        match self.complete(serial, asked, shelf)? {
+            Unfinished::Undelivered(missing) => Some(missing),
+            Unfinished::Untold => None,
+        }
     }
 
     /// The Mutate of that serial and record, which names this topic, is acknowledged: its wave, if any, is over.
@@ -272,7 +308,8 @@ fn closeness(refusal: &Option<TopicRefusal>) -> u8 {
 mod tests {
     use super::*;
 
-    const ADDED: Change = Change { serial: 1, removes: false, adds: Some(Cursor(2)), history_only: false };
+    const ADDED: Change =
+        Change { serial: 1, removes: false, adds: Some(Cursor(2)), history_only: false, may_stay: false };
     const WAVE: Presence = Presence::Wave(1);
     const NOTHING: TopicShelf = TopicShelf::new();
 

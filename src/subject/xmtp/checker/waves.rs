@@ -10,11 +10,12 @@ use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, History, Record, TapStream};
 use crate::subject::xmtp::checker::denials::Denials;
+use crate::subject::xmtp::checker::draft_model::DraftModel;
 use crate::subject::xmtp::checker::shelf::Shelf;
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged, StreamModel};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S7, S9, S10, T9, T12, T15, T16, T17, T18};
-use crate::subject::xmtp::wire::Tag;
+use crate::subject::xmtp::wire::{Dialect, Tag};
 
 /// The judge of waves.
 pub struct Waves;
@@ -47,11 +48,15 @@ impl Checker for Waves {
 #[derive(Default)]
 struct WaveBook<'h> {
     streams: BTreeMap<TapStream, StreamModel<'h>>,
+    /// Streams of the draft, which says less.
+    drafts: BTreeMap<TapStream, DraftModel<'h>>,
     shelf: Shelf<'h>,
     denials: Denials<'h>,
     mutates: u64,
     waves: u64,
     live: u64,
+    /// In waves or live.
+    untold: u64,
     completions: u64,
 }
 
@@ -61,6 +66,10 @@ impl<'h> WaveBook<'h> {
         self.shelf.take(index, record);
         self.denials.take(record);
         let (stream, judged) = match &record.event {
+            Event::TapOpened { stream, path } if Dialect::of_path(path) == Some(Dialect::Draft) => {
+                self.drafts.insert(*stream, DraftModel::default());
+                return Ok(());
+            }
             Event::Tapped { stream, way, fate, frame } => {
                 let Some(frame) = XmtpFrame::of(frame) else { return Ok(()) };
                 (*stream, self.tap(index, *stream, (*way, *fate), frame))
@@ -68,6 +77,10 @@ impl<'h> WaveBook<'h> {
             Event::Beat { beat, .. } => match beat {
                 Beat::Ping { stream, way: Way::ToClient, .. } => (*stream, self.ping(*stream, record.count)),
                 Beat::Pong { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Pong")),
+                Beat::Waiting { stream, .. } => {
+                    let model = self.drafts.entry(*stream).or_default();
+                    (*stream, model.rest(record.count))
+                }
                 Beat::Ping { way: Way::ToNode, .. }
                 | Beat::Pong { way: Way::ToNode, .. }
                 | Beat::KeepaliveAnswered { .. }
@@ -89,17 +102,25 @@ impl<'h> WaveBook<'h> {
 
     fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
         self.denials.check(stream, (way, fate), frame)?;
-        let model = self.streams.entry(stream).or_default();
-        match (way, fate) {
-            (Way::ToNode, Fate::Swallowed) => return Ok(()),
-            (Way::ToNode, Fate::Passed) => model.request(index, frame)?,
-            (Way::ToClient, Fate::Passed | Fate::Swallowed) => model.response(index, frame, &self.shelf)?,
+        match (way, fate, self.drafts.get_mut(&stream)) {
+            (Way::ToNode, Fate::Swallowed, Some(_)) => return Ok(()),
+            (Way::ToNode, Fate::Swallowed, None) => {
+                self.streams.entry(stream).or_default(); // it counts
+                return Ok(());
+            }
+            (Way::ToNode, Fate::Passed, Some(draft)) => draft.request(index, frame)?,
+            (Way::ToNode, Fate::Passed, None) => self.streams.entry(stream).or_default().request(index, frame)?,
+            (Way::ToClient, _, Some(draft)) => draft.response(index, frame, &self.shelf)?,
+            (Way::ToClient, _, None) => {
+                self.streams.entry(stream).or_default().response(index, frame, &self.shelf)?;
+            }
         }
         match frame {
-            XmtpFrame::Mutate { .. } => self.mutates += 1,
+            XmtpFrame::Mutate { .. } | XmtpFrame::DraftRequest { .. } => self.mutates += 1,
             XmtpFrame::Delivery { tag: Tag::Live, messages } => self.live += messages.len() as u64,
             XmtpFrame::Delivery { tag: Tag::Wave(_), messages } => self.waves += messages.len() as u64,
-            XmtpFrame::CatchupComplete(_) => self.completions += 1,
+            XmtpFrame::Delivery { tag: Tag::Untold, messages } => self.untold += messages.len() as u64,
+            XmtpFrame::CatchupComplete(_) | XmtpFrame::DraftCatchupComplete => self.completions += 1,
             XmtpFrame::Started { .. } | XmtpFrame::TopicsLive(_) | XmtpFrame::Unreadable(_) => {}
         }
         Ok(())
@@ -112,24 +133,42 @@ impl<'h> WaveBook<'h> {
         if self.completions == 0 {
             return Verdict::unknown(format!("of {} Mutates the proxy saw none answered", self.mutates));
         }
-        if self.waves + self.live == 0 {
+        if self.waves + self.live + self.untold == 0 {
             return Verdict::unknown("the proxy saw no message on any stream");
         }
         let denied = match self.denials.asked() {
             0 => String::new(),
             asked => format!(", for what is denied: {asked}"),
         };
+        let draft = self.told_of_drafts();
         Verdict::Pass {
             seen: format!(
-                "streams: {}, Mutates: {} (completed: {}{denied}), messages in waves: {}, live: {}; all in their \
+                "streams: {}, Mutates: {} (completed: {}{denied}), messages in waves: {}, live: {}{draft}; all in their \
                     place and order",
-                self.streams.len(),
+                self.streams.len() + self.drafts.len(),
                 self.mutates,
                 self.completions,
                 self.waves,
                 self.live
             ),
         }
+    }
+}
+
+impl WaveBook<'_> {
+    /// What of it is not judged, because the draft does not say it.
+    fn told_of_drafts(&self) -> String {
+        if self.drafts.is_empty() {
+            return String::new();
+        }
+        let edges = match self.drafts.values().map(DraftModel::unjudged).sum::<usize>() {
+            0 => String::new(),
+            topics => format!(", nor what topics from the live edge bring: {topics}"),
+        };
+        format!(
+            ", one or the other: {} (the draft does not say: not judged are seam and order over topics{edges})",
+            self.untold
+        )
     }
 }
 

@@ -33,14 +33,14 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
+use crate::subject::xmtp::client::binding::ClientBinding;
 use crate::subject::xmtp::client::channel::request;
-use crate::subject::xmtp::client::probe::Probes;
+use crate::subject::xmtp::client::probe::{Probes, answer};
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, ResumeProbe, StreamSettings};
 use crate::subject::xmtp::client::suspension::{ProbeStep, Suspension};
 use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};
 use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, believed, silence};
-use crate::subject::xmtp::client::{Cause, ClientFrame, ClientNotice, ClientQuirk, WATCHDOG_INTERVALS};
-use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
+use crate::subject::xmtp::client::{Cause, ClientFrame, ClientNotice, ClientQuirk, ProbeError, WATCHDOG_INTERVALS};
 use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
 
 /// How many frames the request half of the stream holds (libxmtp PR 3772).
@@ -59,14 +59,14 @@ const FINISH_FLUSH_MAX: Duration = Duration::from_secs(1);
 const WATCHDOG_NONCE: Nonce = Nonce(u64::MAX);
 
 /// The response half, from before its headers.
-enum ResponseHalf {
-    Opening(Opening<SubscribeResponse>),
-    Open(Inbound<SubscribeResponse>),
+enum ResponseHalf<H> {
+    Opening(Opening<H>),
+    Open(Inbound<H>),
 }
 
-impl ResponseHalf {
+impl<H> ResponseHalf<H> {
     /// The next frame. Cancel safe. Not to be called again after an error or the end.
-    async fn next(&mut self) -> Result<Option<SubscribeResponse>, TransportError> {
+    async fn next(&mut self) -> Result<Option<H>, TransportError> {
         loop {
             match self {
                 ResponseHalf::Opening(opening) => *self = ResponseHalf::Open(opening.await?.into_inner()),
@@ -77,24 +77,25 @@ impl ResponseHalf {
 }
 
 /// One thing that happened to the actor.
-enum ActorTurn {
+enum ActorTurn<H> {
     /// A backlog moved on, or nobody takes frames any more.
     Flushed,
     /// A command; none where every handle is gone, or after a `finish`.
     Ordered(Option<ClientCommand>),
     /// A frame, or the end of the stream.
-    Heard(Result<Option<SubscribeResponse>, TransportError>),
+    Heard(Result<Option<H>, TransportError>),
     /// The application took events.
     Taken,
     /// Some deadline may have come.
     Rang,
 }
 
-/// The actor.
-pub(crate) struct Actor {
+/// The actor of a stream in one dialect.
+pub(crate) struct Actor<B: ClientBinding> {
+    binding: B,
     settings: StreamSettings,
-    inbound: ResponseHalf,
-    wire: BackloggedSender<SubscribeRequest>,
+    inbound: ResponseHalf<B::Heard>,
+    wire: BackloggedSender<B::Sent>,
     commands: mpsc::Receiver<ClientCommand>,
     ordering: bool,
     events: BackloggedSender<ClientEvent>,
@@ -113,7 +114,7 @@ pub(crate) struct Actor {
     transport: Box<dyn Transport>,
 }
 
-impl Actor {
+impl<B: ClientBinding> Actor<B> {
     /// The actor of a stream that is to be opened on `transport`.
     pub(crate) fn new(
         transport: Box<dyn Transport>,
@@ -122,14 +123,16 @@ impl Actor {
         events: mpsc::Sender<ClientEvent>,
     ) -> Self {
         let (wire, outbound) = mpsc::channel(WIRE_MAX);
-        let opening = transport.subscribe_bidi(request(()), Box::pin(ReceiverStream::new(outbound)));
+        let opening = transport.subscribe_in(B::DIALECT, request(()), Box::pin(ReceiverStream::new(outbound)));
         let now = Instant::now();
         Actor {
             watchdog: settings.watchdog.map(|intervals| Watchdog::new(intervals, settings.advertised, now)),
             suspension: settings
                 .resume_probe
                 .as_ref()
+                .filter(|_| settings.dialect.has_pongs())
                 .map(|probe| Suspension::new(probe.within, now, probe.boot_clock())),
+            binding: B::default(),
             settings,
             inbound: ResponseHalf::Opening(opening),
             wire: BackloggedSender::new(wire, BACKLOG_MAX),
@@ -210,7 +213,7 @@ impl Actor {
         }
     }
 
-    fn take(&mut self, turn: ActorTurn, now: Instant) -> Result<(), Cause> {
+    fn take(&mut self, turn: ActorTurn<B::Heard>, now: Instant) -> Result<(), Cause> {
         match turn {
             ActorTurn::Flushed => Ok(()),
             ActorTurn::Ordered(Some(command)) => self.obey(command, now),
@@ -236,6 +239,10 @@ impl Actor {
         match command {
             ClientCommand::Mutate(mutate) => self.send(Request::Mutate(mutate)),
             ClientCommand::Probe { .. } if self.wire.is_closed() => Ok(()), // dropping the ack says `Closed`
+            ClientCommand::Probe { ack, .. } if !B::DIALECT.has_pongs() => {
+                answer(ack, Err(ProbeError::Unsupported));
+                Ok(())
+            }
             ClientCommand::Probe { allowance, ack } => {
                 let allowance = allowance
                     .unwrap_or_else(|| silence(self.interval, self.settings.watchdog.unwrap_or(WATCHDOG_INTERVALS)));
@@ -254,13 +261,13 @@ impl Actor {
         }
     }
 
-    fn hear(&mut self, frame: SubscribeResponse, now: Instant) -> Result<(), Cause> {
+    fn hear(&mut self, frame: B::Heard, now: Instant) -> Result<(), Cause> {
         self.heard_at = now;
         let attempt = self.settings.attempt;
         if self.settings.quirk != Some(ClientQuirk::WatchdogCountsConsumer) || self.events.is_drained() {
             self.feed_watchdog(now);
         }
-        let (response, skipped) = match Response::from_proto(frame) {
+        let (response, skipped) = match self.binding.read(frame) {
             Ok(read) => read,
             Err(malformed) => {
                 tracing::debug!(attempt, %malformed, "ignored a frame");
@@ -317,6 +324,8 @@ impl Actor {
         let attempt = self.settings.attempt;
         match self.watchdog.as_mut().and_then(|watchdog| watchdog.check(now)) {
             None => Ok(()),
+            // Nothing can be asked: the silence goes on to its end.
+            Some(Alarm::Ping) if !B::DIALECT.has_pongs() => Ok(()),
             Some(Alarm::Ping) => {
                 self.settings.observer.notice(ClientNotice::WatchdogPinged { attempt });
                 self.send(Request::Ping(WATCHDOG_NONCE))
@@ -358,7 +367,8 @@ impl Actor {
     }
 
     fn send(&mut self, frame: Request) -> Result<(), Cause> {
-        self.wire.push(frame.into_proto()).map_err(|_| Cause::BacklogFull)
+        let Some(frame) = self.binding.write(frame) else { return Ok(()) };
+        self.wire.push(frame).map_err(|_| Cause::BacklogFull)
     }
 
     /// Half-closes once a `finish` is flushed, or its time is up. From then on a silent node is no dead one:

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
 use crate::subject::xmtp::client::{ADDS_MAX, ClientQuirk, PROBE_WITHIN};
-use crate::subject::xmtp::wire::Add;
+use crate::subject::xmtp::wire::{Add, Dialect};
 
 /// N of C2 where nothing else is said: teardown at 3 silent intervals (libxmtp PR 3772).
 pub const WATCHDOG_INTERVALS: u32 = 3;
@@ -32,6 +32,8 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// How long to wait between attempts.
     pub backoff: BackoffConfig,
+    /// What it speaks with the node.
+    pub dialect: Dialect,
     /// A planted bug.
     pub quirk: Option<ClientQuirk>,
 }
@@ -50,6 +52,7 @@ impl ClientConfig {
             tcp: TcpOptions::default(),
             connect_timeout: Duration::from_secs(10), // libxmtp's endpoint
             backoff: BackoffConfig::default(),
+            dialect: Dialect::default(),
             quirk: None,
         }
     }

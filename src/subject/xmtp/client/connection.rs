@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::subject::xmtp::client::actor::Actor;
+use crate::subject::xmtp::client::binding::{ClientBinding, ClientDraft, ClientV1};
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::{ClientNotice, ProbeError, Transport};
-use crate::subject::xmtp::wire::Mutate;
+use crate::subject::xmtp::wire::{Dialect, Mutate};
 
 /// How many commands may wait for the actor (libxmtp PR 3772).
 const COMMANDS_MAX: usize = 64;
@@ -119,7 +120,7 @@ impl ClientHandle {
 pub struct ClientConnection {
     handle: ClientHandle,
     events: mpsc::Receiver<ClientEvent>,
-    taken: Arc<tokio::sync::Notify>,
+    taken: Arc<Notify>,
     actor: JoinHandle<ClientEnding>,
 }
 
@@ -133,9 +134,10 @@ impl ClientConnection {
         let (told, events) = mpsc::channel(EVENTS_MAX);
         let resume = initial.iter().flat_map(|mutate| mutate.adds.iter().cloned()).collect();
         settings.observer.notice(ClientNotice::Opened { attempt: settings.attempt, resume });
-        let actor = Actor::new(Box::new(transport), settings, ordered, told);
-        let taken = actor.taken();
-        let actor = tokio::spawn(actor.run(initial));
+        let (taken, actor) = match settings.dialect {
+            Dialect::V1 => spawn(Actor::<ClientV1>::new(Box::new(transport), settings, ordered, told), initial),
+            Dialect::Draft => spawn(Actor::<ClientDraft>::new(Box::new(transport), settings, ordered, told), initial),
+        };
         ClientConnection { handle: ClientHandle { commands, finishing: Arc::default() }, events, taken, actor }
     }
 
@@ -208,6 +210,11 @@ impl ClientConnection {
     pub async fn ending(&mut self) -> ClientEnding {
         (&mut self.actor).await.expect("the actor does not panic, and is aborted only with its connection")
     }
+}
+
+/// Lets an actor live, and returns what is notified when the application takes events.
+fn spawn<B: ClientBinding>(actor: Actor<B>, initial: Vec<Mutate>) -> (Arc<Notify>, JoinHandle<ClientEnding>) {
+    (actor.taken(), tokio::spawn(actor.run(initial)))
 }
 
 impl Drop for ClientConnection {

@@ -11,6 +11,7 @@
 mod actor;
 mod backlogged_sender;
 mod backoff;
+mod binding;
 mod catch_up;
 mod channel;
 mod config;

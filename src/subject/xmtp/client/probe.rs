@@ -34,6 +34,9 @@ pub enum ProbeError {
     /// The stream is gone, or half-closed.
     #[error("probe the stream: it is closed")]
     Closed,
+    /// The dialect of the stream has no Ping.
+    #[error("probe the stream: its dialect has no ping")]
+    Unsupported,
     /// Too many probes wait already.
     #[error("probe the stream: {PENDING_MAX} probes wait already")]
     TooMany,
@@ -109,7 +112,7 @@ impl Probes {
 }
 
 /// A caller that no longer waits needs no answer.
-fn answer(ack: Ack, outcome: Result<(), ProbeError>) {
+pub(crate) fn answer(ack: Ack, outcome: Result<(), ProbeError>) {
     let _ = ack.send(outcome);
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::env::Env;
 use crate::subject::xmtp::client::probe::Ack;
 use crate::subject::xmtp::client::{Cause, ClientObserver, ClientQuirk};
-use crate::subject::xmtp::wire::{DeliveryFrame, Message, Mutate, MutateId, Topic};
+use crate::subject::xmtp::wire::{DeliveryFrame, Dialect, Message, Mutate, MutateId, Topic};
 
 /// What a stream is opened with, besides its topics.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct StreamSettings {
     pub advertised: Option<Duration>,
     /// How it finds out that it was suspended (C5); none: it trusts its stream for ever.
     pub resume_probe: Option<ResumeProbe>,
+    /// What is spoken on it.
+    pub dialect: Dialect,
     /// A planted bug.
     pub quirk: Option<ClientQuirk>,
     /// Who watches.

@@ -128,6 +128,7 @@ impl<A: Application> Subscriber<A> {
             tcp,
             connect_timeout,
             backoff,
+            dialect,
             quirk,
         } = config;
         let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?;
@@ -142,7 +143,7 @@ impl<A: Application> Subscriber<A> {
             ids: MutateIds::default(),
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
-            settings: StreamSettings { attempt: 0, watchdog, advertised: None, resume_probe, quirk, observer },
+            settings: StreamSettings { attempt: 0, watchdog, advertised: None, resume_probe, dialect, quirk, observer },
             older_until: None,
         })
     }

@@ -16,11 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use prost::Message as _;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
-use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
+use crate::subject::xmtp::wire::Dialect;
 use crate::subject::xmtp::wire::proto::{SubscribeRequest, SubscribeResponse};
 
 /// Messages on their way out.
@@ -58,16 +57,25 @@ pub trait Transport: Send + Sync + 'static {
 pub trait SubscribeTransport: Transport {
     /// Opens a Subscribe stream; `request` brings its headers.
     fn subscribe_bidi(&self, request: Request<()>, requests: Outbound<SubscribeRequest>) -> Opening<SubscribeResponse> {
+        self.subscribe_in(Dialect::V1, request, requests)
+    }
+
+    /// Opens a Subscribe stream in that dialect, whose frames these are.
+    fn subscribe_in<S, H>(&self, dialect: Dialect, request: Request<()>, requests: Outbound<S>) -> Opening<H>
+    where
+        S: prost::Message + 'static,
+        H: prost::Message + Default + 'static,
+    {
         let outbound = Box::pin(requests.map(|request| Bytes::from(request.encode_to_vec())));
-        let opening = self.bidi_stream(request, PathAndQuery::from_static(SUBSCRIBE_PATH), outbound);
+        let opening = self.bidi_stream(request, PathAndQuery::from_static(dialect.path()), outbound);
         Box::pin(async move { Ok(opening.await?.map(read)) })
     }
 }
 
 impl<T: Transport + ?Sized> SubscribeTransport for T {}
 
-fn read(inbound: Inbound<Bytes>) -> Inbound<SubscribeResponse> {
-    let decode = |bytes: Bytes| SubscribeResponse::decode(bytes).map_err(|error| Status::internal(error.to_string()));
+fn read<H: prost::Message + Default + 'static>(inbound: Inbound<Bytes>) -> Inbound<H> {
+    let decode = |bytes: Bytes| H::decode(bytes).map_err(|error| Status::internal(error.to_string()));
     Box::pin(inbound.map(move |message| message.and_then(decode)))
 }
 

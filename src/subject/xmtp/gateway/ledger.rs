@@ -307,7 +307,7 @@ impl LeaseLedger {
                 Tag::Live => None,
                 // A wave that was not asked for this topic cannot bring it.
                 Tag::Wave(id) if self.in_flight.get(&id).is_some_and(|adds| adds.contains(message.topic())) => Some(id),
-                Tag::Wave(_) => continue,
+                Tag::Wave(_) | Tag::Untold => continue,
             };
             let is_complete = |wave: MutateId| !self.in_flight.contains_key(&wave);
             // A topic that left a wave for a newer one is live when that one is complete.

@@ -25,7 +25,7 @@ use crate::subject::xmtp::client::{
 use crate::subject::xmtp::gateway::desk::LeaseDesk;
 use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseRequest, lease};
 use crate::subject::xmtp::gateway::{GatewayConfig, Lease, LeaseError, LeaseId};
-use crate::subject::xmtp::wire::Add;
+use crate::subject::xmtp::wire::{Add, Dialect};
 
 /// How many requests of leases may wait to be booked: as many as commands may wait for a connection.
 const REQUESTS_MAX: usize = 64;
@@ -57,7 +57,16 @@ impl Gateway {
             dialer,
             backoff: ClientBackoff::new(backoff, None),
             dice: env.dice(),
-            settings: StreamSettings { attempt: 0, watchdog, advertised: None, resume_probe, quirk: None, observer },
+            // The ledger goes by the names of waves, which no other dialect tells.
+            settings: StreamSettings {
+                attempt: 0,
+                watchdog,
+                advertised: None,
+                resume_probe,
+                dialect: Dialect::V1,
+                quirk: None,
+                observer,
+            },
             desk: LeaseDesk::new(requested, Arc::clone(&bell), quirk),
             narrowing: Narrowing::new(ADDS_MAX),
         };

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::subject::xmtp::node::NodeQuirk;
+use crate::subject::xmtp::wire::Dialect;
 
 /// How a node is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct NodeConfig {
     pub pong_deadline: Duration,
     /// Which calls it serves.
     pub serves: Serves,
+    /// In which dialects it serves Subscribe, beside each other; any other is UNIMPLEMENTED.
+    pub dialects: Vec<Dialect>,
     /// The bounds (S8).
     pub limits: NodeLimits,
     /// A planted bug; none in a correct node.
@@ -37,6 +40,7 @@ impl Default for NodeConfig {
             keepalive: KEEPALIVE,
             pong_deadline: KEEPALIVE,
             serves: Serves::default(),
+            dialects: vec![Dialect::default()],
             limits: NodeLimits::default(),
             quirk: None,
         }

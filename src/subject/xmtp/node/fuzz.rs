@@ -17,8 +17,8 @@ use crate::subject::xmtp::node::session::Session;
 use crate::subject::xmtp::node::wave::{TopicIds, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
 use crate::subject::xmtp::wire::{
-    Add, Cursor, DeliveryFrame, Draft, Envelope, Message, MessageId, MessageKind, Mutate, MutateId, Response, Tag,
-    Topic,
+    Add, Cursor, DeliveryFrame, Dialect, Draft, Envelope, Message, MessageId, MessageKind, Mutate, MutateId, Response,
+    Tag, Topic,
 };
 
 const TOPICS: u8 = 6;
@@ -97,6 +97,8 @@ struct Pending {
 #[derive(Default)]
 struct Model {
     places: BTreeMap<Topic, Registration>,
+    /// Where floors survive a remove, those of the topics that are gone.
+    gone: Option<BTreeMap<Topic, Cursor>>,
     pending: Vec<Pending>,
 }
 
@@ -116,6 +118,10 @@ impl Model {
             let lowest = starts.entry(add.topic.clone()).or_insert(add.cursor);
             *lowest = add.cursor.min(*lowest);
         }
+        if let Some(gone) = &self.gone {
+            let floor = |topic| self.places.get(topic).map(|place| place.floor).or_else(|| gone.get(topic).copied());
+            starts.iter_mut().for_each(|(topic, cursor)| *cursor = floor(topic).map_or(*cursor, |it| it.max(*cursor)));
+        }
         let kept = |topic: &Topic| self.places.get(topic).filter(|_| !mutate.removes.contains(topic));
         let bounded =
             |place: &Registration| place.wave.and_then(|id| self.wave(id)).is_some_and(|wave| wave.history_only);
@@ -123,8 +129,10 @@ impl Model {
             return None;
         }
         starts.retain(|topic, cursor| kept(topic).is_none_or(|place| *cursor < place.floor));
-        let mut after: BTreeSet<&Topic> = self.places.keys().filter(|topic| !mutate.removes.contains(topic)).collect();
-        let fresh = starts.keys().any(|topic| !self.places.contains_key(topic));
+        let stays = |topic: &&Topic| self.gone.is_some() || !mutate.removes.contains(topic);
+        let gone = || self.gone.iter().flat_map(BTreeMap::keys);
+        let mut after: BTreeSet<&Topic> = self.places.keys().filter(stays).chain(gone()).collect();
+        let fresh = starts.keys().any(|topic| !self.places.contains_key(topic) && gone().all(|left| left != topic));
         after.extend(starts.keys());
         let waves = self.pending.iter().filter(|pending| pending.wave).count();
         let full = (fresh && after.len() > limits().subscriptions) || (!starts.is_empty() && waves >= limits().waves);
@@ -132,7 +140,10 @@ impl Model {
     }
 
     fn apply(&mut self, mutate: &Mutate, starts: BTreeMap<Topic, Cursor>, heads: Heads) {
-        self.places.retain(|topic, _| !mutate.removes.contains(topic));
+        for (topic, place) in self.places.extract_if(.., |topic, _| mutate.removes.contains(topic)) {
+            self.gone.iter_mut().for_each(|gone| _ = gone.insert(topic.clone(), place.floor));
+        }
+        self.gone.iter_mut().for_each(|gone| gone.retain(|topic, _| !starts.contains_key(topic)));
         let Mutate { id, history_only, .. } = *mutate;
         let wave = !starts.is_empty();
         self.pending.push(Pending { id, wave, history_only, through: heads, last: Heads::default() });
@@ -228,13 +239,13 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(quirk: Option<NodeQuirk>) -> Self {
+    fn new(quirk: Option<NodeQuirk>, dialect: Dialect) -> Self {
         Bench {
             log: ListedLog::default(),
-            session: Session::new(limits(), quirk),
+            session: Session::new(limits(), quirk).in_dialect(dialect),
             joined: BTreeSet::new(),
             queue: Vec::new(),
-            model: Model::default(),
+            model: Model { gone: dialect.keeps_floors().then(BTreeMap::new), ..Model::default() },
         }
     }
 
@@ -285,8 +296,8 @@ impl Bench {
 }
 
 /// Reads steps from bytes, and plays them to their end.
-fn play(steps: &[u8], quirk: Option<NodeQuirk>) -> Result<(), Difference> {
-    let mut bench = Bench::new(quirk);
+fn play(steps: &[u8], quirk: Option<NodeQuirk>, dialect: Dialect) -> Result<(), Difference> {
+    let mut bench = Bench::new(quirk, dialect);
     let mut steps = steps.iter().copied();
     while let Some(step) = steps.next() {
         let mut next = || steps.next().unwrap_or_default();
@@ -297,7 +308,7 @@ fn play(steps: &[u8], quirk: Option<NodeQuirk>) -> Result<(), Difference> {
                 let mut add = || Add { topic: topic(next()), cursor: Cursor(u64::from(next() % 16)) };
                 let adds = (0..shape % 6).map(|_| add()).collect();
                 let removes = (0..(shape >> 3) % 4).map(|_| topic(next())).collect();
-                let history_only = shape >> 5 == 0;
+                let history_only = shape >> 5 == 0 && dialect.has_bounded_catch_up();
                 bench.mutate(Mutate { adds, removes, history_only, id: MutateId(u64::from(next() % 8)) })?;
             }
             3 | 4 => bench.replay()?,
@@ -310,7 +321,9 @@ fn play(steps: &[u8], quirk: Option<NodeQuirk>) -> Result<(), Difference> {
 proptest! {
     #[test]
     fn a_session_delivers_what_the_simplest_model_delivers(steps in vec(any::<u8>(), 0..400)) {
-        prop_assert_eq!(play(&steps, None), Ok(()));
+        for dialect in Dialect::ALL {
+            prop_assert_eq!(play(&steps, None, dialect), Ok(()), "{}", dialect);
+        }
     }
 }
 
@@ -330,7 +343,7 @@ fn the_model_finds_each_planted_bug_of_a_session() {
         let mut steps = [0; 200];
         let found = (0..2_000).any(|_| {
             dice.fill_bytes(&mut steps);
-            play(&steps, Some(quirk)).is_err()
+            play(&steps, Some(quirk), Dialect::V1).is_err()
         });
         assert!(found, "{quirk} is as good as no bug");
     }

@@ -10,6 +10,7 @@
 //!     |                                  |
 //!     +---- half-close ----> Draining <--+     no frame taken for too long: Stalled
 //! ```
+//! Where a dialect has no Pong, nothing is awaited: a stream is Quiet until it is half-closed, and is never reaped.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ const KEEPALIVE_MIN: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct StreamLiveness {
     keepalive: Option<Duration>,
-    pong_deadline: Duration,
+    /// None where nobody answers.
+    pong_deadline: Option<Duration>,
     stall: Duration,
     last_sent: Instant,
     phase: LivenessPhase,
@@ -49,11 +51,12 @@ pub(crate) enum Action {
 }
 
 impl StreamLiveness {
-    /// The liveness of a stream whose `Started` is sent `now`. The Pong deadline is at most the interval (S6).
-    pub(crate) fn new(keepalive: Duration, pong_deadline: Duration, stall: Duration, now: Instant) -> Self {
+    /// The liveness of a stream whose `Started` is sent `now`. The Pong deadline is at most the interval (S6); there is
+    /// none where nobody answers.
+    pub(crate) fn new(keepalive: Duration, pong_deadline: Option<Duration>, stall: Duration, now: Instant) -> Self {
         StreamLiveness {
             keepalive: (keepalive >= KEEPALIVE_MIN).then_some(keepalive),
-            pong_deadline: pong_deadline.min(keepalive),
+            pong_deadline: pong_deadline.map(|deadline| deadline.min(keepalive)),
             stall,
             last_sent: now,
             phase: LivenessPhase::Quiet,
@@ -107,7 +110,9 @@ impl StreamLiveness {
                 let nonce = fresh();
                 // The wait begins now, even if the Ping has to queue behind a consumer that takes nothing:
                 // else a client that stopped reading would never be reaped.
-                self.phase = LivenessPhase::Awaiting { nonce, until: now + self.pong_deadline };
+                if let Some(deadline) = self.pong_deadline {
+                    self.phase = LivenessPhase::Awaiting { nonce, until: now + deadline };
+                }
                 self.last_sent = now;
                 Some(Action::Ping(nonce))
             }
@@ -124,7 +129,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn liveness(start: Instant) -> StreamLiveness {
-        StreamLiveness::new(30 * SECOND, 10 * SECOND, 60 * SECOND, start)
+        StreamLiveness::new(30 * SECOND, Some(10 * SECOND), 60 * SECOND, start)
     }
 
     #[test]
@@ -163,9 +168,20 @@ mod tests {
     #[test]
     fn the_pong_deadline_is_at_most_the_interval() {
         let start = Instant::now();
-        let mut liveness = StreamLiveness::new(5 * SECOND, 60 * SECOND, 60 * SECOND, start);
+        let mut liveness = StreamLiveness::new(5 * SECOND, Some(60 * SECOND), 60 * SECOND, start);
         liveness.poll(start + 5 * SECOND, || Nonce(1));
         assert_eq!(liveness.poll(start + 10 * SECOND, || Nonce(2)), Some(Action::Reap));
+    }
+
+    #[test]
+    fn where_nobody_answers_each_idle_interval_is_told_and_no_stream_is_reaped() {
+        let start = Instant::now();
+        let mut liveness = StreamLiveness::new(30 * SECOND, None, 60 * SECOND, start);
+        for round in 1..10 {
+            let nonce = Nonce(u64::from(round));
+            assert_eq!(liveness.poll(start + 30 * round * SECOND, || nonce), Some(Action::Ping(nonce)));
+            assert!(!liveness.pong(nonce), "nothing is awaited");
+        }
     }
 
     #[test]
@@ -182,7 +198,7 @@ mod tests {
     #[test]
     fn without_a_keepalive_nothing_is_ever_due() {
         let start = Instant::now();
-        let mut liveness = StreamLiveness::new(Duration::ZERO, SECOND, SECOND, start);
+        let mut liveness = StreamLiveness::new(Duration::ZERO, Some(SECOND), SECOND, start);
         assert_eq!(liveness.advertised(), None);
         assert_eq!(liveness.next_deadline(), None);
         assert_eq!(liveness.poll(start + 3_600 * SECOND, || Nonce(1)), None);

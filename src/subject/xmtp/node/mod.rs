@@ -4,18 +4,20 @@
 //! `wire` only, an observer is told [`NodeNotice`]s, and everything else it asks of its `Env`.
 //!
 //! Pure hearts: `session` (what one stream is registered for and what it sends next), `wave` (one catch-up), `liveness`
-//! (S6), `rate_limiter`, `budget` (sizes). Shells: `service` (tonic), `stream` (one task for each Subscribe stream),
+//! (S6), `rate_limiter`, `budget` (sizes), `kept_floors`. Shells: `service` (tonic), `stream` (one task for each Subscribe stream),
 //! `older_calls` (one for each of the two calls before it), `registrations` (a session and what is behind it), `response`
 //! (how a stream ends), `authorization` (the hook of S7), `log` (redb), `reopening_log` (the log again after a failure),
-//! `hub` (fresh messages to interested streams), `connection` (sockets that end with the server).
+//! `binding` (the dialects), `hub` (fresh messages to interested streams), `connection` (sockets that end with the server).
 
 mod authorization;
+mod binding;
 mod budget;
 mod by_kind;
 mod config;
 #[cfg(test)]
 mod fuzz;
 mod hub;
+mod kept_floors;
 mod liveness;
 mod log;
 mod notice;
@@ -28,6 +30,7 @@ mod reopening_log;
 mod response;
 mod service;
 mod session;
+mod session_change;
 mod store_error;
 mod stream;
 mod wave;

@@ -9,13 +9,14 @@ use tokio::time::Instant;
 use crate::subject::xmtp::node::NodeConfig;
 use crate::subject::xmtp::node::authorization::CallerGate;
 use crate::subject::xmtp::node::budget::Budget;
+use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::hub::{Interest, QueueState};
 use crate::subject::xmtp::node::log::Log;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::response::NodeEnding;
 use crate::subject::xmtp::node::session::Session;
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
-use crate::subject::xmtp::wire::{Mutate, Response, Topic};
+use crate::subject::xmtp::wire::{Dialect, Mutate, Response, Topic};
 
 /// What of its node a stream is registered with.
 pub(crate) struct Registrar {
@@ -43,6 +44,21 @@ impl Registrations {
         Registrations { session: Session::new(limits, config.quirk), registrar, frame, quirk: config.quirk }
     }
 
+    /// The same in that dialect.
+    #[must_use]
+    pub(crate) fn in_dialect(mut self, dialect: Dialect) -> Self {
+        self.session = self.session.in_dialect(dialect);
+        self
+    }
+
+    /// The newest id of each kind.
+    ///
+    /// # Errors
+    /// The log fails.
+    pub(crate) fn heads(&self) -> Result<Heads, StoreError> {
+        self.registrar.log.with(Log::heads)
+    }
+
     /// Applies a Mutate, whole or not at all (S5).
     ///
     /// # Errors
@@ -56,7 +72,7 @@ impl Registrations {
         change.joins().for_each(|topic| self.registrar.interest.join(topic));
         // After the joins: a message stored from here on reaches the queue, and all before is below the
         // heads (S4).
-        let heads = self.registrar.log.with(Log::heads)?;
+        let heads = self.heads()?;
         self.session.apply(change, heads);
         Ok(())
     }

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::env::Env;
 use crate::grpc::Incoming;
 use crate::subject::xmtp::node::authorization::CallerGate;
+use crate::subject::xmtp::node::binding::{NodeBinding, NodeDraft, NodeV1};
 use crate::subject::xmtp::node::budget::{Budget, weight};
 use crate::subject::xmtp::node::hub::Hub;
 use crate::subject::xmtp::node::older_calls::open_older;
@@ -24,12 +25,15 @@ use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::registrations::Registrar;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::response::{Opened, ResponseFrames, stopping, unavailable};
-use crate::subject::xmtp::node::stream::{Lent, SubscribeFrames, open};
+use crate::subject::xmtp::node::stream::{Lent, open};
 use crate::subject::xmtp::node::{
     AllowAll, Authorizer, NodeConfig, NodeNotice, NodeObserver, NodeQuirk, Serves, StoreError,
 };
+use crate::subject::xmtp::wire::draft_proto::mls_api_server as draft;
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
-use crate::subject::xmtp::wire::{Add, Cursor, Draft, Malformed, Message, MessageKind, Page, Paging, Topic, proto};
+use crate::subject::xmtp::wire::{
+    Add, Cursor, Draft, Malformed, Message, MessageKind, Page, Paging, Topic, draft_proto, proto,
+};
 
 /// The store's name on a node's disk.
 pub(crate) const STORE: &str = "node.redb";
@@ -124,9 +128,14 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
         streams: AtomicU64::new(0),
         sends: AtomicU64::new(0),
     };
-    let service =
-        MlsApiServer::new(node).max_decoding_message_size(GRPC_MESSAGE_MAX).max_encoding_message_size(GRPC_MESSAGE_MAX);
-    let (server, incoming) = (Server::builder().add_service(service), Incoming::new(listener));
+    let node = Arc::new(node);
+    let service = MlsApiServer::from_arc(Arc::clone(&node))
+        .max_decoding_message_size(GRPC_MESSAGE_MAX)
+        .max_encoding_message_size(GRPC_MESSAGE_MAX);
+    let draft = draft::MlsApiServer::from_arc(node)
+        .max_decoding_message_size(GRPC_MESSAGE_MAX)
+        .max_encoding_message_size(GRPC_MESSAGE_MAX);
+    let (server, incoming) = (Server::builder().add_service(service).add_service(draft), Incoming::new(listener));
     let Some(shutdown) = shutdown else {
         return server.serve_with_incoming(incoming).await.map_err(|error| NodeError::Serve { port, error });
     };
@@ -249,6 +258,22 @@ impl Node {
         self.log.with(|log| log.page(topic, paging, budget)).map_err(|error| unavailable(&error))
     }
 
+    /// Opens a Subscribe stream in that dialect, where it is served.
+    fn open_stream<B: NodeBinding>(
+        &self,
+        request: Request<Streaming<B::Asked>>,
+    ) -> Result<Response<ResponseFrames<B::Told>>, Status> {
+        let unserved = || Status::unimplemented("this node does not serve Subscribe");
+        match self.config.serves {
+            Serves::Everything if self.config.dialects.contains(&B::DIALECT) => {}
+            Serves::Everything | Serves::OlderCalls => return Err(unserved()),
+            Serves::OlderCallsLate => return Ok(Response::new(ResponseFrames::ended(unserved()))),
+        }
+        let (registrar, opened) = self.admit(&request)?;
+        let lent = Lent { registrar, dice: self.env.dice(), opened };
+        Ok(Response::new(open::<B>(&self.config, lent, request.into_inner())))
+    }
+
     /// Whether the quirk `acks-unstored` forgets this request.
     fn forgets(&self) -> bool {
         self.config.quirk == Some(NodeQuirk::AcksUnstored)
@@ -258,7 +283,7 @@ impl Node {
 
 #[tonic::async_trait]
 impl MlsApi for Node {
-    type SubscribeStream = SubscribeFrames;
+    type SubscribeStream = ResponseFrames<proto::SubscribeResponse>;
     type SubscribeGroupMessagesStream = ResponseFrames<proto::GroupMessage>;
     type SubscribeWelcomeMessagesStream = ResponseFrames<proto::WelcomeMessage>;
 
@@ -330,16 +355,20 @@ impl MlsApi for Node {
     async fn subscribe(
         &self,
         request: Request<Streaming<proto::SubscribeRequest>>,
-    ) -> Result<Response<SubscribeFrames>, Status> {
-        let unserved = || Status::unimplemented("this node does not serve Subscribe");
-        match self.config.serves {
-            Serves::Everything => {}
-            Serves::OlderCalls => return Err(unserved()),
-            Serves::OlderCallsLate => return Ok(Response::new(ResponseFrames::ended(unserved()))),
-        }
-        let (registrar, opened) = self.admit(&request)?;
-        let lent = Lent { registrar, dice: self.env.dice(), opened };
-        Ok(Response::new(open(&self.config, lent, request.into_inner())))
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        self.open_stream::<NodeV1>(request)
+    }
+}
+
+#[tonic::async_trait]
+impl draft::MlsApi for Node {
+    type SubscribeStream = ResponseFrames<draft_proto::SubscribeResponse>;
+
+    async fn subscribe(
+        &self,
+        request: Request<Streaming<draft_proto::SubscribeRequest>>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        self.open_stream::<NodeDraft>(request)
     }
 }
 

@@ -12,16 +12,19 @@
 //!      |     remove, or the end of a history_only wave |
 //!      +-----------------------------------------------+
 //! ```
+//! In a dialect that keeps floors, a topic that was removed leaves its floor behind, and no add begins below it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
+use crate::subject::xmtp::node::kept_floors::KeptFloors;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
+use crate::subject::xmtp::node::session_change::SessionChange;
 use crate::subject::xmtp::node::wave::{Merge, TopicProgress, Wave, WaveSource};
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
-use crate::subject::xmtp::wire::{Cursor, DeliveryFrame, Message, Mutate, MutateId, Response, Tag, Topic};
+use crate::subject::xmtp::wire::{Cursor, DeliveryFrame, Dialect, Message, Mutate, MutateId, Response, Tag, Topic};
 
 /// The state of one stream.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ pub(crate) struct Session {
     limits: NodeLimits,
     quirk: Option<NodeQuirk>,
     places: BTreeMap<Topic, TopicPlace>,
+    floors: KeptFloors,
     waves: BTreeMap<MutateId, Wave>,
     /// The waves in the order in which they read their next page: they take turns.
     turns: VecDeque<MutateId>,
@@ -41,28 +45,6 @@ enum TopicPlace {
     Wave(MutateId),
 }
 
-/// A Mutate that was found good, ready to be applied.
-#[derive(Debug)]
-pub(crate) struct SessionChange {
-    id: MutateId,
-    history_only: bool,
-    removes: BTreeSet<Topic>,
-    starts: BTreeMap<Topic, Cursor>,
-}
-
-impl SessionChange {
-    /// Topics whose live registration ends.
-    pub(crate) fn leaves(&self) -> impl Iterator<Item = &Topic> {
-        self.removes.iter()
-    }
-
-    /// Topics whose live registration begins, after the leaves. It must begin before the heads are read,
-    /// so that no message falls between wave and live (S4).
-    pub(crate) fn joins(&self) -> impl Iterator<Item = &Topic> {
-        self.starts.keys().filter(|_| !self.history_only)
-    }
-}
-
 impl Session {
     /// A stream without topics.
     pub(crate) fn new(limits: NodeLimits, quirk: Option<NodeQuirk>) -> Self {
@@ -70,10 +52,17 @@ impl Session {
             limits,
             quirk,
             places: BTreeMap::new(),
+            floors: KeptFloors::default(),
             waves: BTreeMap::new(),
             turns: VecDeque::new(),
             controls: VecDeque::new(),
         }
+    }
+
+    /// The same in that dialect.
+    #[must_use]
+    pub(crate) fn in_dialect(self, dialect: Dialect) -> Self {
+        Session { floors: KeptFloors::of(dialect), ..self }
     }
 
     /// Checks a Mutate against the rules and the bounds, and changes nothing (S2, S3, S5, S8, S11).
@@ -104,6 +93,7 @@ impl Session {
         let resets = self.quirk != Some(NodeQuirk::ResetIgnored);
         let mut starts = BTreeMap::new();
         for (topic, cursor) in cursors {
+            let cursor = self.floors.raise(&topic, cursor, self.floor(&topic));
             if self.starts_anew(&topic, cursor, history_only, resets && removes.contains(&topic))? {
                 starts.insert(topic, cursor);
             }
@@ -113,24 +103,26 @@ impl Session {
         Ok(change)
     }
 
+    /// How far a topic that has a place is.
+    fn floor(&self, topic: &Topic) -> Option<Cursor> {
+        match self.places.get(topic)? {
+            TopicPlace::Live(progress) => Some(progress.floor),
+            TopicPlace::Wave(id) => self.wave(*id).floor(topic),
+        }
+    }
+
     /// Whether an add starts a replay, or is a no-op: S5 and S11.
     fn starts_anew(&self, topic: &Topic, cursor: Cursor, history_only: bool, reset: bool) -> Result<bool, NodeRefusal> {
-        let place = if reset { None } else { self.places.get(topic) };
-        let floor = match place {
-            None => return Ok(true),
-            Some(TopicPlace::Live(progress)) => Some(progress.floor),
-            Some(TopicPlace::Wave(id)) => {
-                let wave = self.wave(*id);
-                if wave.is_history_only() {
-                    return Err(NodeRefusal::HistoryInFlight(topic.clone()));
-                }
-                wave.floor(topic)
-            }
-        };
+        let Some(place) = self.places.get(topic).filter(|_| !reset) else { return Ok(true) };
+        if let TopicPlace::Wave(id) = place
+            && self.wave(*id).is_history_only()
+        {
+            return Err(NodeRefusal::HistoryInFlight(topic.clone()));
+        }
         if history_only {
             return Err(NodeRefusal::HistoryOfSubscribed(topic.clone()));
         }
-        Ok(floor.is_none_or(|floor| cursor < floor))
+        Ok(self.floor(topic).is_none_or(|floor| cursor < floor))
     }
 
     fn check_bounds(&self, change: &SessionChange) -> Result<(), NodeRefusal> {
@@ -139,9 +131,11 @@ impl Session {
         if let Some(count) = too_long {
             return Err(NodeRefusal::TopicTooLong { count, most });
         }
-        let fresh = change.starts.keys().filter(|topic| !self.places.contains_key(*topic)).count();
+        let is_known = |topic: &Topic| self.places.contains_key(topic) || self.floors.holds(topic);
+        let fresh = change.starts.keys().filter(|topic| !is_known(topic)).count();
         let gone = |topic: &&Topic| self.places.contains_key(*topic) && !change.starts.contains_key(*topic);
-        let count = self.places.len() + fresh - change.removes.iter().filter(gone).count();
+        let gone = change.removes.iter().filter(gone).count();
+        let count = self.places.len() + fresh - gone + self.floors.count_with(gone);
         let most = self.limits.subscriptions;
         if fresh > 0 && count > most {
             return Err(NodeRefusal::TooManySubscriptions { count, most });
@@ -157,6 +151,7 @@ impl Session {
     pub(crate) fn apply(&mut self, change: SessionChange, heads: Heads) {
         let SessionChange { id, history_only, removes, starts } = change;
         for topic in removes.iter().chain(starts.keys()) {
+            self.floors.leave(topic, self.floor(topic));
             if let Some(TopicPlace::Wave(older)) = self.places.remove(topic)
                 && let Some(wave) = self.waves.get_mut(&older)
                 && self.quirk != Some(NodeQuirk::StaysInWave)
@@ -176,6 +171,7 @@ impl Session {
         if self.quirk == Some(NodeQuirk::ForgetsWave) && !self.waves.is_empty() {
             return;
         }
+        starts.keys().for_each(|topic| self.floors.resume(topic));
         self.places.extend(starts.keys().map(|topic| (topic.clone(), TopicPlace::Wave(id))));
         let merge = if self.quirk == Some(NodeQuirk::UnsortedReplay) { Merge::ByTopic } else { Merge::ById };
         self.waves.insert(id, Wave::new(id, history_only, merge, starts, heads));

@@ -14,16 +14,14 @@ use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, Streaming};
 
 use crate::env::Dice;
+use crate::subject::xmtp::node::binding::NodeBinding;
 use crate::subject::xmtp::node::liveness::{Action, StreamLiveness};
 use crate::subject::xmtp::node::rate_limiter::RateLimiter;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::registrations::{Registrar, Registrations};
 use crate::subject::xmtp::node::response::{LastWord, NodeEnding, Opened, ResponseFrames, has_room};
 use crate::subject::xmtp::node::{NodeConfig, NodeQuirk};
-use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response, proto};
-
-/// The response side of a Subscribe stream.
-pub(crate) type SubscribeFrames = ResponseFrames<proto::SubscribeResponse>;
+use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
 
 /// What a stream needs of its node.
 pub(crate) struct Lent {
@@ -35,18 +33,25 @@ pub(crate) struct Lent {
     pub(crate) opened: Opened,
 }
 
-/// Starts the task of a stream and returns its response side, with `Started` in it already (S1).
-pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::SubscribeRequest>) -> SubscribeFrames {
-    let limits = config.limits.clone();
-    let liveness = StreamLiveness::new(config.keepalive, config.pong_deadline, limits.stall, Instant::now());
+/// Starts the task of a stream in that dialect and returns its response side, with `Started` in it already (S1).
+pub(crate) fn open<B: NodeBinding>(
+    config: &NodeConfig,
+    lent: Lent,
+    requests: Streaming<B::Asked>,
+) -> ResponseFrames<B::Told> {
+    let (limits, mut binding) = (config.limits.clone(), B::default());
+    let pong_deadline = B::DIALECT.has_pongs().then_some(config.pong_deadline);
+    let liveness = StreamLiveness::new(config.keepalive, pong_deadline, limits.stall, Instant::now());
     let (frames, status, response) = ResponseFrames::with_room(limits.frames);
     let told = if config.quirk == Some(NodeQuirk::AdvertisesAnotherInterval) { 2 } else { 1 };
     let started = Response::Started { keepalive: liveness.advertised().map(|interval| interval * told) };
     if config.quirk != Some(NodeQuirk::SkipsStarted) {
-        frames.try_send(started.into_proto()).expect("a fresh channel has room and a receiver");
+        let started = binding.write(started).expect("every dialect has a first frame");
+        frames.try_send(started).expect("a fresh channel has room and a receiver");
     }
     let task = StreamTask {
-        registrations: Registrations::new(lent.registrar, limits, config),
+        binding,
+        registrations: Registrations::new(lent.registrar, limits, config).in_dialect(B::DIALECT),
         liveness,
         mutates: RateLimiter::new(config.limits.mutates),
         client_pings: RateLimiter::new(config.limits.client_pings),
@@ -61,20 +66,21 @@ pub(crate) fn open(config: &NodeConfig, lent: Lent, requests: Streaming<proto::S
     response
 }
 
-struct StreamTask {
+struct StreamTask<B: NodeBinding> {
+    binding: B,
     registrations: Registrations,
     liveness: StreamLiveness,
     mutates: RateLimiter,
     client_pings: RateLimiter,
     config: NodeConfig,
     dice: Dice,
-    requests: Streaming<proto::SubscribeRequest>,
-    frames: mpsc::Sender<proto::SubscribeResponse>,
+    requests: Streaming<B::Asked>,
+    frames: mpsc::Sender<B::Told>,
     half_closed: bool,
     live_is_next: bool,
 }
 
-impl StreamTask {
+impl<B: NodeBinding> StreamTask<B> {
     async fn run(mut self, mut opened: Opened, status: LastWord) {
         let ending = self.serve().await;
         if self.config.quirk == Some(NodeQuirk::KeepsDeadStreams) && matches!(ending, NodeEnding::PeerGone) {
@@ -136,9 +142,12 @@ impl StreamTask {
         }
     }
 
-    async fn receive(&mut self, incoming: Result<Option<proto::SubscribeRequest>, Status>) -> Result<(), NodeEnding> {
+    async fn receive(&mut self, incoming: Result<Option<B::Asked>, Status>) -> Result<(), NodeEnding> {
         match incoming {
-            Ok(Some(frame)) => self.handle(Request::from_proto(frame).map_err(NodeRefusal::from)?),
+            Ok(Some(frame)) => {
+                let request = self.binding.read(frame, || self.registrations.heads())?;
+                self.handle(request)
+            }
             Ok(None) => {
                 self.check_peer().await?;
                 self.half_closed = true;
@@ -213,8 +222,8 @@ impl StreamTask {
 
     /// Sends one frame, if what waits makes one. There is room: this task is the only sender.
     fn send_next(&mut self) -> Result<(), NodeEnding> {
-        let Some(frame) = self.next_frame()? else { return Ok(()) };
-        self.frames.try_send(frame.into_proto()).map_err(|_| NodeEnding::PeerGone)?;
+        let Some(frame) = self.next_frame()?.and_then(|frame| self.binding.write(frame)) else { return Ok(()) };
+        self.frames.try_send(frame).map_err(|_| NodeEnding::PeerGone)?;
         if self.config.quirk != Some(NodeQuirk::PingsInSpiteOfTraffic) {
             self.liveness.sent(Instant::now());
         }

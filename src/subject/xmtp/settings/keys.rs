@@ -53,6 +53,12 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "its processes that begin from then on serve everything",
             ),
             key(
+                "dialect",
+                "`v1` or `draft`, or an array of them",
+                "`v1`",
+                "what it speaks on Subscribe, the ones beside the others; any other is UNIMPLEMENTED",
+            ),
+            key(
                 "denies",
                 "pattern over topics such as `group:topic-1`, or an array of them",
                 "none",
@@ -76,6 +82,12 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "1 to 1,000",
                 "1,000",
                 "how many topics one Mutate adds; more are split over several waves",
+            ),
+            key(
+                "dialect",
+                "`v1` or `draft`, one of the nodes'",
+                "`v1`",
+                "what it and the visitors speak with the node; gateways and examiners speak v1",
             ),
             key("quirk", "a quirk of a client", "none", "a planted bug"),
         ],

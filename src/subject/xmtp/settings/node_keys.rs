@@ -12,6 +12,7 @@ use crate::subject::xmtp::node::{self, Serves};
 use crate::subject::xmtp::settings::limit_keys::read_limits;
 use crate::subject::xmtp::settings::read::INTERVAL_MAX;
 use crate::subject::xmtp::settings::{NodeSettings, Workload};
+use crate::subject::xmtp::wire::Dialect;
 
 /// The idle interval that a node advertises at most (S6), and that a client assumes without one (C2).
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -19,8 +20,12 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// As long as the longest trial.
 const UPGRADED_AT_MAX: Duration = Duration::from_secs(168 * 3_600);
 
-/// Reads `[node]`; what it denies is held against the topics of the workload, where there is one.
-pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -> Option<NodeSettings> {
+/// Reads the rest of `[node]`; what it denies is held against the topics of the workload, where there is one.
+pub(crate) fn read_node(
+    mut section: Section<'_>,
+    workload: Option<&Workload>,
+    dialects: Option<&Found<Vec<Dialect>>>,
+) -> Option<NodeSettings> {
     let interval = INTERVAL_MIN..=INTERVAL_MAX;
     let mut pings = true;
     let keepalive = section.optional("keepalive", KEEPALIVE, |entry| match entry.is(OFF) {
@@ -36,6 +41,14 @@ pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -
     if let (Some(keepalive), Some(deadline)) = (&keepalive, &deadline) {
         note_deadline(&section, keepalive, deadline);
     }
+    if let (Some(Found { span: Some(span), .. }), Some(dialects)) = (&deadline, dialects)
+        && !dialects.value.is_empty()
+        && !dialects.value.iter().any(|dialect| dialect.has_pongs())
+    {
+        let message = "`node.pong-deadline` is given, but no dialect of the node has a Pong";
+        let problem = Problem::new("node.pong-deadline", span.clone(), message).label("without effect");
+        section.note(problem.advice("leave it out, or let the node speak v1 as well"));
+    }
     let denies = read_denies(&mut section, workload);
     let limits = read_limits(section.section("limits"));
     let (serves, upgraded_at) = read_serves(&mut section);
@@ -48,6 +61,7 @@ pub(crate) fn read_node(mut section: Section<'_>, workload: Option<&Workload>) -
         pong_deadline: deadline?.value,
         serves: serves?.value,
         upgraded_at: upgraded_at?.value,
+        dialects: dialects?.value.clone(),
         denies: denies?,
         limits: limits?,
         quirk: quirk?.value,

@@ -12,8 +12,10 @@ use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::subject::tcp_keys::{INTERVAL_MIN, OFF, read_tcp};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway::GatewayQuirk;
+use crate::subject::xmtp::settings::dialect_keys::{note_strangers, read_client_dialect, read_node_dialects};
 use crate::subject::xmtp::settings::node_keys::read_node;
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, GatewaySettings, Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::wire::Dialect;
 
 /// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
 const CLIENTS_MAX: u32 = 1_000;
@@ -60,9 +62,14 @@ const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<XmtpSettings>) {
     let cast = read_fleet(file.section("cast"));
     let workload = read_workload(file.section("workload"));
-    let node = read_node(file.section("node"), workload.as_ref());
-    let client = read_client(file.section("client"));
+    let (mut node, mut client) = (file.section("node"), file.section("client"));
+    let (spoken, asked) = (read_node_dialects(&mut node), read_client_dialect(&mut client));
+    let node = read_node(node, workload.as_ref(), spoken.as_ref());
+    let client = read_client(client, asked.as_ref());
     let (fleet, proxy_tcp, sharers) = cast;
+    if let (Some(spoken), Some(asked)) = (&spoken, &asked) {
+        note_strangers(file, fleet, spoken, asked);
+    }
     let visits_every = read_visitor(file.section("visitor"), fleet);
     let gateway = read_gateway(file.section("gateway"), fleet);
     if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
@@ -120,7 +127,7 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
     (fleet(), tcp, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }
 
-fn read_client(mut section: Section<'_>) -> Option<ClientSettings> {
+fn read_client(mut section: Section<'_>, dialect: Option<&Found<Dialect>>) -> Option<ClientSettings> {
     let watchdog = section.optional("watchdog", Some(3), |entry| match entry.is(OFF) {
         true => Ok(None),
         false => entry.number_or(WATCHDOG_RANGE, ", or \"off\"").map(Some),
@@ -138,6 +145,7 @@ fn read_client(mut section: Section<'_>) -> Option<ClientSettings> {
         tcp: tcp?,
         topics_per_mutate: topics_per_mutate?.value,
         consume: consume?.value,
+        dialect: dialect?.value,
         quirk: quirk?.value,
     })
 }

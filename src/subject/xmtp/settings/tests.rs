@@ -16,7 +16,7 @@ use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
-use crate::subject::xmtp::wire::Topic;
+use crate::subject::xmtp::wire::{Dialect, Topic};
 use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
 use crate::subject::xmtp::{node, spec};
 
@@ -135,6 +135,7 @@ fn every_key_is_read() {
         pong_deadline: secs(10),
         serves: node::Serves::Everything,
         upgraded_at: None,
+        dialects: vec![Dialect::V1],
         denies: vec!["welcome:*".to_owned()],
         limits: node::NodeLimits::default(),
         quirk: Some(node::NodeQuirk::MixedTags),
@@ -146,6 +147,7 @@ fn every_key_is_read() {
         tcp: TcpOptions::default(),
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
+        dialect: Dialect::V1,
         quirk: Some(client::ClientQuirk::PongWithheld),
     };
     assert_eq!(settings.client, client);
@@ -211,6 +213,7 @@ fn what_a_sim_leaves_out_has_its_default() {
             pong_deadline: secs(30),
             serves: node::Serves::Everything,
             upgraded_at: None,
+            dialects: vec![Dialect::V1],
             denies: Vec::new(),
             limits: node::NodeLimits::default(),
             quirk: None
@@ -225,6 +228,7 @@ fn what_a_sim_leaves_out_has_its_default() {
             tcp: TcpOptions::default(),
             topics_per_mutate: 1000,
             consume: secs(0),
+            dialect: Dialect::V1,
             quirk: None
         }
     );
@@ -267,7 +271,7 @@ fn a_refusal_shows_the_line_and_the_nearest_right_word() {
     ·    ╰── not a key of a sim
  21 │ http2-keepalive = { interval = \"15s\", timeout = \"6s\" }
     ╰────
-  help: did you mean `watchdog`? the keys in `client` are watchdog, http2-keepalive, tcp-keepalive, tcp-user-timeout, consume, topics-per-mutate, quirk
+  help: did you mean `watchdog`? the keys in `client` are dialect, watchdog, http2-keepalive, tcp-keepalive, tcp-user-timeout, consume, topics-per-mutate, quirk
 ";
     assert_eq!(shown("watchdog = 2", "wachdog = 2"), expected);
 }

@@ -47,6 +47,9 @@ pub enum Malformed {
     /// A sort direction of no known number.
     #[error("sort direction {0} is unknown; it is 0 (unspecified), 1 (ascending) or 2 (descending)")]
     Direction(i32),
+    /// A status of the draft with no known number.
+    #[error("status {0} is unknown; it is 1 (STARTED), 2 (CATCHUP_COMPLETE) or 3 (WAITING)")]
+    Status(i32),
     /// The bytes are no protobuf message.
     #[error("the bytes are not a protobuf message: {0}")]
     Protobuf(String),
@@ -183,7 +186,8 @@ impl Response {
     }
 }
 
-fn keep_good<T>(parts: impl Iterator<Item = Result<T, Malformed>>, skipped: &mut Vec<Malformed>) -> Vec<T> {
+/// The parts that can be read; the others are put to what was skipped.
+pub(crate) fn keep_good<T>(parts: impl Iterator<Item = Result<T, Malformed>>, skipped: &mut Vec<Malformed>) -> Vec<T> {
     parts.filter_map(|part| part.map_err(|bad| skipped.push(bad)).ok()).collect()
 }
 
@@ -205,7 +209,7 @@ fn write_delivery(delivery: DeliveryFrame) -> response::v1::Messages {
         }
     }
     let mutate_id = match delivery.tag {
-        Tag::Live => 0,
+        Tag::Live | Tag::Untold => 0,
         Tag::Wave(id) => id.0,
     };
     response::v1::Messages { group_messages, welcome_messages, mutate_id }

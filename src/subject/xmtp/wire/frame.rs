@@ -28,6 +28,8 @@ pub enum Tag {
     Live,
     /// The catch-up wave of that Mutate.
     Wave(MutateId),
+    /// A wave or the live flow: the dialect does not say which.
+    Untold,
 }
 
 impl fmt::Display for Tag {
@@ -35,6 +37,7 @@ impl fmt::Display for Tag {
         match self {
             Tag::Live => formatter.write_str("live"),
             Tag::Wave(id) => write!(formatter, "wave of {id}"),
+            Tag::Untold => formatter.write_str("messages"),
         }
     }
 }

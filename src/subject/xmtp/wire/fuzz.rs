@@ -12,7 +12,8 @@ use prost::Message as _;
 
 use crate::subject::xmtp::wire::proto::{subscribe_request as request, subscribe_response as response};
 use crate::subject::xmtp::wire::{
-    Draft, GroupHeader, GrpcFrames, Request, Response, Topic, application_message, proto,
+    Draft, DraftRequest, DraftResponse, GroupHeader, GrpcFrames, Request, Response, Topic, application_message,
+    draft_proto, proto,
 };
 
 /// Bytes of a topic or of data.
@@ -58,6 +59,18 @@ fn check_response(bytes: Bytes) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn check_draft(bytes: Bytes) -> Result<(), TestCaseError> {
+    if let Ok(request) = DraftRequest::decode(bytes.clone()) {
+        let again = DraftRequest::decode(request.clone().into_proto().encode_to_vec().into());
+        prop_assert_eq!(again, Ok(request));
+    }
+    if let Ok((response, _passed_over)) = DraftResponse::decode(bytes) {
+        let again = DraftResponse::decode(response.clone().into_proto().encode_to_vec().into());
+        prop_assert_eq!(again, Ok((response, Vec::new())), "what was kept has nothing left to pass over");
+    }
+    Ok(())
+}
+
 fn response(arm: response::v1::Response) -> proto::SubscribeResponse {
     proto::SubscribeResponse { version: Some(response::Version::V1(response::V1 { response: Some(arm) })) }
 }
@@ -66,7 +79,24 @@ proptest! {
     #[test]
     fn any_bytes_are_a_frame_that_travels_unchanged_or_are_refused(bytes in vec(any::<u8>(), 0..300)) {
         check_request(bytes.clone().into())?;
-        check_response(bytes.into())?;
+        check_response(bytes.clone().into())?;
+        check_draft(bytes.into())?;
+    }
+
+    #[test]
+    fn any_damaged_frame_of_the_draft_travels_unchanged_or_is_refused(
+        adds in vec((topic(), any::<u64>()), 0..8),
+        remove in vec(topic(), 0..8),
+        status in -1..5_i32,
+        keepalive_interval_ms in any::<Option<u32>>(),
+        damage in damage(),
+    ) {
+        let add = |(topic, last_seen_id)| draft_proto::subscribe_request::TopicFilter { topic, last_seen_id };
+        let request = draft_proto::SubscribeRequest { add: adds.into_iter().map(add).collect(), remove };
+        check_draft(damaged(&request, &damage))?;
+        let update = draft_proto::subscribe_response::StatusUpdate { status, keepalive_interval_ms };
+        let arm = draft_proto::subscribe_response::Response::StatusUpdate(update);
+        check_draft(damaged(&draft_proto::SubscribeResponse { response: Some(arm) }, &damage))?;
     }
 
     #[test]

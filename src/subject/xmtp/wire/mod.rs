@@ -4,6 +4,8 @@
 //! conversion has accepted it, and what a conversion refuses is a typed [`Malformed`], never a panic.
 
 mod convert;
+mod dialect;
+mod draft;
 mod frame;
 #[cfg(test)]
 mod fuzz;
@@ -24,9 +26,22 @@ mod topic;
 )]
 pub mod proto;
 
+/// The same of the first published draft, which uses stored messages of [`proto`].
+#[rustfmt::skip]
+#[path = "generated/xmtp.mls.api.draft.rs"]
+#[expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+pub mod draft_proto;
+
 pub use crate::channel::{Cursor, MessageId};
 pub use convert::Malformed;
 pub(crate) use convert::{Page, Paging};
+pub use dialect::Dialect;
+pub use draft::{DraftAdd, DraftRequest, DraftResponse};
 pub use frame::{Add, DeliveryFrame, Mutate, MutateId, Nonce, Request, Response, Tag};
 pub use group_header::application_message;
 pub(crate) use group_header::{ContentType, GroupHeader};
@@ -34,5 +49,5 @@ pub use message::{Draft, Envelope, Message};
 pub(crate) use tap::GrpcFrames;
 pub use topic::{MessageKind, Topic};
 
-/// The HTTP/2 path of the mutable subscription.
+/// The HTTP/2 path of the mutable subscription, in v1.
 pub(crate) const SUBSCRIBE_PATH: &str = "/xmtp.mls.api.v1.MlsApi/Subscribe";

@@ -1,7 +1,8 @@
 //! What a visitor may lawfully ask of its stream next, drawn by dice: pure, no stream and no clock.
 //!
 //! Refuses to know how requests travel. It keeps to the rules as a client knows them: a wave's id is nonzero and not in
-//! flight (S3), and a bounded catch-up meets no subscription and no other catch-up of its topic (S11).
+//! flight (S3), and a bounded catch-up meets no subscription and no other catch-up of its topic (S11). Of what its dialect
+//! does not have it asks for nothing.
 //!
 //! ```text
 //!   per topic:  absent --add--> subscribed --remove--> absent
@@ -14,7 +15,7 @@ use rand::RngExt;
 
 use crate::env::Dice;
 use crate::subject::xmtp::client::ClientEvent;
-use crate::subject::xmtp::wire::{Add, Cursor, Message, MessageId, Mutate, MutateId, Topic};
+use crate::subject::xmtp::wire::{Add, Cursor, Dialect, Message, MessageId, Mutate, MutateId, Topic};
 
 /// Waves in flight, beyond which nothing more is added: enough that they overlap, and far below a node's bound (S8).
 const WAVES_MAX: usize = 16;
@@ -31,14 +32,15 @@ pub(crate) struct Repertoire {
     in_flight: BTreeMap<MutateId, BTreeSet<Topic>>,
     /// The highest id that came of each topic, on whichever stream.
     newest: BTreeMap<Topic, MessageId>,
+    dialect: Dialect,
     dice: Dice,
 }
 
 impl Repertoire {
     /// A stream that nothing was asked of, to ask for some of `topics`.
-    pub(crate) fn new(topics: Vec<Topic>, dice: Dice) -> Self {
+    pub(crate) fn new(topics: Vec<Topic>, dialect: Dialect, dice: Dice) -> Self {
         let (subscribed, in_flight, newest) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Repertoire { topics, subscribed, in_flight, newest, dice }
+        Repertoire { topics, subscribed, in_flight, newest, dialect, dice }
     }
 
     /// The stream has ended: a new one begins with nothing.
@@ -61,6 +63,11 @@ impl Repertoire {
     fn note(&mut self, message: &Message) {
         let newest = self.newest.entry(message.topic().clone()).or_insert(message.id);
         *newest = message.id.max(*newest);
+    }
+
+    /// What is spoken.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// A number below `sides`.
@@ -88,6 +95,9 @@ impl Repertoire {
 
     /// A bounded catch-up of topics that are not subscribed; none where every one is, or too much is in flight.
     pub(crate) fn catch_up(&mut self) -> Option<Mutate> {
+        if !self.dialect.has_bounded_catch_up() {
+            return None;
+        }
         let busy: BTreeSet<Topic> = self.subscribed.iter().chain(self.in_flight.values().flatten()).cloned().collect();
         let topics: BTreeSet<Topic> = self.draw_topics().into_iter().filter(|topic| !busy.contains(topic)).collect();
         if topics.is_empty() || self.in_flight.len() >= WAVES_MAX {
@@ -104,6 +114,9 @@ impl Repertoire {
 
     /// Names the wave: by an id that none in flight has, or sometimes by 0 where there is nothing to replay.
     fn with_id(&mut self, mutate: Mutate) -> Mutate {
+        if mutate.adds.is_empty() && !self.dialect.answers_removes() {
+            return mutate; // it would be in flight for ever
+        }
         if mutate.adds.is_empty() && (self.roll(2) == 0 || self.in_flight.len() >= WAVES_MAX) {
             return mutate;
         }
@@ -140,7 +153,7 @@ mod tests {
 
     fn repertoire(seed: u64) -> Repertoire {
         let topics = ["a", "b", "c"].map(|name| Topic::new(MessageKind::Group, name.as_bytes())).into();
-        Repertoire::new(topics, Dice::named(seed, &Die::Test("visitor")))
+        Repertoire::new(topics, Dialect::V1, Dice::named(seed, &Die::Test("visitor")))
     }
 
     /// The rules of a node, in the plainest form.

@@ -43,6 +43,7 @@ fn open(link: ClientLink, attempt: u64, repertoire: &mut Repertoire) -> ClientCo
         watchdog: Some(WATCHDOG_INTERVALS),
         advertised: None,
         resume_probe: None,
+        dialect: repertoire.dialect(),
         quirk: None,
         observer: Arc::new(Unobserved),
     };

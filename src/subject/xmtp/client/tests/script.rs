@@ -19,7 +19,8 @@ use crate::subject::xmtp::client::{
 };
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::{
-    DeliveryFrame, Draft, Message, MessageKind, Mutate, MutateId, Nonce, Paging, Request, Response, Tag, Topic, proto,
+    DeliveryFrame, Dialect, Draft, Message, MessageKind, Mutate, MutateId, Nonce, Paging, Request, Response, Tag,
+    Topic, proto,
 };
 
 type RpcReply<T> = Result<tonic::Response<T>, Status>;
@@ -291,6 +292,7 @@ impl ScriptedNode {
             watchdog: Some(3),
             advertised: None,
             resume_probe: Some(ResumeProbe { env: self.env(), within: PROBE_WITHIN }),
+            dialect: Dialect::V1,
             quirk: None,
             observer: self.witness.clone(),
         }

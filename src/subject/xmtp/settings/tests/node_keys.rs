@@ -1,9 +1,10 @@
 //! What the reader promises about a node's own keys.
 
-use super::{FULL, full, refused, secs, settings};
+use super::{FULL, full, refused, render, secs, settings};
 use crate::sim::read;
 use crate::subject::xmtp::SUBJECTS;
 use crate::subject::xmtp::node::{NodeLimits, RateLimit};
+use crate::subject::xmtp::wire::Dialect;
 
 const DENIES: &str = "denies = [\"welcome:*\"]";
 
@@ -55,4 +56,42 @@ fn a_limit_that_is_nonsense_is_refused_by_its_key() {
     ] {
         refused("[client]", &set(line), &parts);
     }
+}
+
+#[test]
+fn a_dialect_is_spoken_by_both_or_by_nobody() {
+    let spoken = |node: &str, client: &str| {
+        let text = FULL.replacen("[node]", &format!("[node]\ndialect = {node}"), 1);
+        let text = text.replacen("[client]", &format!("[client]\ndialect = {client}"), 1);
+        read("spoken", &text, SUBJECTS).map(|sim| (settings(&sim).node.dialects.clone(), settings(&sim).client.dialect))
+    };
+    assert_eq!(settings(&full()).node.dialects, [Dialect::V1]);
+    let quiet = FULL.replacen("pong-deadline = \"10s\"\n", "", 1);
+    let draft = quiet.replacen("[node]", "[node]\ndialect = \"draft\"", 1);
+    let draft = draft.replacen("[client]", "[client]\ndialect = \"draft\"", 1);
+    assert_eq!(settings(&read("draft", &draft, SUBJECTS).expect("a good sim")).node.dialects, [Dialect::Draft]);
+    let both = vec![Dialect::V1, Dialect::Draft];
+    assert_eq!(spoken("[\"draft\", \"v1\"]", "\"draft\"").expect("a good sim"), (both, Dialect::Draft));
+    let strangers = |key: &str, word: &str| format!("{key}\ndialect = \"{word}\"");
+    let advice = "node.dialect = [\"v1\", \"draft\"]";
+    refused("[client]", &strangers("[client]", "draft"), &["the clients speak draft, and the nodes speak v1", advice]);
+    let strange = quiet.replacen("[node]", &strangers("[node]", "draft"), 1);
+    let told = render(&read("strange", &strange, SUBJECTS).expect_err("strangers"));
+    assert!(told.contains("the clients speak v1, and the nodes speak draft") && told.contains(advice), "{told}");
+    refused("[node]", &strangers("[node]", "v2"), &["`node.dialect`: there is no dialect `v2`", "v1"]);
+    refused("[node]", "[node]\ndialect = []", &["`node.dialect` is empty", "older-calls"]);
+}
+
+#[test]
+fn who_speaks_v1_alone_needs_a_node_that_does() {
+    let silent = FULL.replacen("[node]", "[node]\ndialect = \"draft\"", 1);
+    let silent = silent.replacen("[client]", "[client]\ndialect = \"draft\"", 1);
+    let told = render(&read("silent", &silent, SUBJECTS).expect_err("nobody answers"));
+    assert!(told.contains("`node.pong-deadline` is given, but no dialect of the node has a Pong"), "{told}");
+    let text = "title = \"x\"\nduration = \"20m\"\n[cast]\ngateways = 1\nexaminers = 1\n[node]\ndialect = \"draft\"\n\
+        [client]\ndialect = \"draft\"\n[promise]\nverdict = \"pass\"\n";
+    let refusal = read("x", text, SUBJECTS).expect_err("nobody speaks v1");
+    let told = render(&refusal);
+    assert!(told.contains("gateways speak nothing but v1, and the nodes speak draft"), "{told}");
+    assert!(told.contains("examiners speak nothing but v1"), "{told}");
 }
