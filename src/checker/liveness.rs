@@ -143,6 +143,10 @@ impl<'h> Watch<'h> {
             Event::TapOpened { stream, .. } => {
                 let client = self.clients.entry(&record.host).or_default();
                 (client.stream, client.passed) = (Some(*stream), None);
+                // Nobody but a follower tells when it lets go of a stream; whoever opens another has.
+                if self.terms.followers.iter().all(|(host, _)| *host != record.host) {
+                    self.suspicion.leave(&record.host);
+                }
                 self.suspicion.open(index, &record.host, *stream);
             }
             Event::Tapped { stream, way, fate, .. } => self.tap(index, record, *stream, (*way, *fate)),
@@ -349,6 +353,7 @@ mod tests {
     use crate::subject::xmtp::checker::LIVENESS;
     use crate::subject::xmtp::frame::XmtpFrame;
     use crate::subject::xmtp::wire::MutateId;
+    use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
 
     const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
     const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };
@@ -482,6 +487,22 @@ mod tests {
         let evidence = reaped(script).ended(1).condemned_by(&LIVENESS);
         assert_eq!((evidence.requirement.as_str(), evidence.host.as_str()), ("C1", CLIENT));
         assert!(evidence.what.contains("the Ping of 31s on stream 1.1.1 go unanswered for 30s"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn a_visitor_owes_no_pong_on_a_stream_before_its_newest() {
+        const VISITOR: &str = "visitor-1";
+        let newer = TapStream { stream: 3, ..STREAM };
+        let on = |script: Script, stream| {
+            let ping = Beat::Ping { stream, way: Way::ToClient, fate: Fate::Passed };
+            let path = SUBSCRIBE_PATH.to_owned();
+            script.event(VISITOR, Event::TapOpened { stream, path }).at(31.0).beat(VISITOR, ping)
+        };
+        let left =
+            on(running(), STREAM).event(VISITOR, Event::TapOpened { stream: newer, path: SUBSCRIBE_PATH.into() });
+        let closed = Event::TapClosed { stream: newer };
+        reaped(left.event(VISITOR, closed).at(61.0)).ended(1).acquitted_by(&LIVENESS);
+        assert_eq!(reaped(on(running(), STREAM).at(61.0)).ended(1).condemned_by(&LIVENESS).host, VISITOR);
     }
 
     #[test]
