@@ -4,6 +4,7 @@
 
 mod catch_up;
 mod connection;
+mod draft;
 mod older_calls;
 mod promises;
 mod publisher;
