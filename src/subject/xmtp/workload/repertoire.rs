@@ -215,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn of_the_draft_nothing_is_asked_that_it_does_not_have_or_never_answers() {
+        let topics = ["a", "b", "c"].map(|name| Topic::new(MessageKind::Group, name.as_bytes())).into();
+        let mut repertoire = Repertoire::new(topics, Dialect::Draft, Dice::named(7, &Die::Test("visitor")));
+        for _ in 0..500 {
+            assert_eq!(repertoire.catch_up(), None);
+            let mutate = repertoire.mutate();
+            assert_eq!(mutate.id == MutateId(0), mutate.adds.is_empty(), "{mutate:?}");
+            let waits = if mutate.adds.is_empty() { Vec::new() } else { vec![mutate.id] };
+            assert_eq!(repertoire.in_flight.keys().copied().collect::<Vec<_>>(), waits);
+            repertoire.hear(&waits.into_iter().map(ClientEvent::CatchupComplete).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn a_new_stream_may_be_asked_for_anything() {
         let mut repertoire = repertoire(7);
         while repertoire.in_flight.len() < WAVES_MAX {

@@ -5,6 +5,7 @@
 mod absurd;
 mod catch_up;
 mod connection;
+mod draft;
 mod older_calls;
 mod promises;
 mod publisher;
