@@ -41,6 +41,7 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::HoldsBackLive, Ok(&["T3", "T7", "S5", "S11"])),
     (NodeQuirk::KeepsDeadStreams, Err("no peer sees what a node keeps of it")),
     (NodeQuirk::DeniesOnlyAtOpen, Ok(&["S7"])),
+    (NodeQuirk::ReplayBlocksLive, Ok(&["T18"])),
 ];
 
 /// Requirements of a node that have no row of their own, and why.
@@ -140,6 +141,7 @@ each_is_found! {
     what_is_stored_twice_is_found_by_its_rows_alone: StoresTwice,
     a_live_message_that_is_held_back_is_found_by_its_rows_alone: HoldsBackLive,
     a_hook_that_is_forgotten_in_mid_stream_is_found_by_its_row_alone: DeniesOnlyAtOpen,
+    a_replay_that_blocks_live_topics_is_found: ReplayBlocksLive,
 }
 
 fn assert_found(quirk: NodeQuirk) {

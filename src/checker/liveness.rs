@@ -143,10 +143,6 @@ impl<'h> Watch<'h> {
             Event::TapOpened { stream, .. } => {
                 let client = self.clients.entry(&record.host).or_default();
                 (client.stream, client.passed) = (Some(*stream), None);
-                // Nobody but a follower tells when it lets go of a stream; whoever opens another has.
-                if self.terms.followers.iter().all(|(host, _)| *host != record.host) {
-                    self.suspicion.leave(&record.host);
-                }
                 self.suspicion.open(index, &record.host, *stream);
             }
             Event::Tapped { stream, way, fate, .. } => self.tap(index, record, *stream, (*way, *fate)),
@@ -500,8 +496,7 @@ mod tests {
         };
         let left =
             on(running(), STREAM).event(VISITOR, Event::TapOpened { stream: newer, path: SUBSCRIBE_PATH.into() });
-        let closed = Event::TapClosed { stream: newer };
-        reaped(left.event(VISITOR, closed).at(61.0)).ended(1).acquitted_by(&LIVENESS);
+        reaped(left.event(VISITOR, Event::TapClosed { stream: newer }).at(61.0)).ended(1).acquitted_by(&LIVENESS);
         assert_eq!(reaped(on(running(), STREAM).at(61.0)).ended(1).condemned_by(&LIVENESS).host, VISITOR);
     }
 

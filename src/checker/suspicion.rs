@@ -53,6 +53,10 @@ impl<'h> Suspicion<'h> {
     }
 
     pub(crate) fn open(&mut self, index: usize, host: &'h str, stream: TapStream) {
+        // Only a follower tells when it lets go of a stream; whoever else opens another has done so.
+        if !self.terms.followers.iter().any(|(follower, _)| **follower == *host) {
+            self.leave(host);
+        }
         self.streams.insert(stream, Pinged { host, opened: index, ping: None });
     }
 

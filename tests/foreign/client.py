@@ -200,5 +200,4 @@ def main():
         fall_back(stub, b"six", b"seven")
 
 
-if __name__ == "__main__":
-    main()
+main()

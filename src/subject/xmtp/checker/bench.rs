@@ -4,7 +4,9 @@ use crate::checker::{
     BackoffCheck, Checker, Convergence, Delivery, Durability, Examination, Liveness, Publishing, Resumption, Upkeep,
 };
 use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Refusals, Waves};
-use crate::subject::xmtp::spec::{C1, C2, C3, C4, C5, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T11, T13, T14, T19};
+use crate::subject::xmtp::spec::{
+    C1, C2, C3, C4, C5, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T11, T13, T14, T18, T19,
+};
 
 /// Ids ascend on a stream (S4), and a resumed one goes on from where it was (C3).
 pub const DELIVERY: Delivery = Delivery { cites: &[T8, S2, S4, C3], start: S2, order: S4, resume: C3, stored: T8 };
@@ -25,7 +27,7 @@ pub const PUBLISHING: Publishing = Publishing { cites: &[T8, S4], truth: T8, onc
 pub const UPKEEP: Upkeep = Upkeep { cites: &[C4, S2, S6], keep: C4, serve: S2, release: S6, lawless: EXAMINER };
 /// What no other judge looks at; a finding of any other requirement is the word of its own judge.
 pub const EXAMINATION: Examination =
-    Examination { cites: &[S8, T1, T5, T6, T7, T10, T13, T14, T19], law: S8, role: EXAMINER };
+    Examination { cites: &[S8, T1, T5, T6, T7, T10, T13, T14, T18, T19], law: S8, role: EXAMINER };
 /// The word of the role whose hosts examine a node, and break its rules for that.
 pub const EXAMINER: &str = "examiner";
 

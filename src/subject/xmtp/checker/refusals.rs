@@ -56,11 +56,11 @@ impl Checker for Refusals {
 }
 
 /// What was asked for on one stream: the topics of each Mutate.
-type Asked<'h> = Vec<BTreeSet<&'h Channel>>;
+type AskedTopics<'h> = Vec<BTreeSet<&'h Channel>>;
 
 /// A refusal, and how often the same was refused in a row.
-struct Refused<'h> {
-    asked: Asked<'h>,
+struct RefusedAsking<'h> {
+    asked: AskedTopics<'h>,
     cause: EndCause,
     times: u32,
     /// The record of the first.
@@ -69,9 +69,9 @@ struct Refused<'h> {
 
 #[derive(Default)]
 struct AskingClient<'h> {
-    asked: Asked<'h>,
+    asked: AskedTopics<'h>,
     acknowledged: usize,
-    refused: Option<Refused<'h>>,
+    refused: Option<RefusedAsking<'h>>,
 }
 
 #[derive(Default)]
@@ -115,16 +115,18 @@ impl<'h> RefusalBook<'h> {
         if granted {
             client.refused = None;
         }
-        let most = match cause {
-            EndCause::Rejected => 1,
-            EndCause::Exhausted if !granted => SAME_MAX,
-            _ => return Ok(()),
+        let most = if cause == EndCause::Rejected {
+            1
+        } else if cause == EndCause::Exhausted && !granted {
+            SAME_MAX
+        } else {
+            return Ok(());
         };
         self.refused += 1;
         let before = client.refused.take().filter(|before| before.asked == client.asked && before.cause == cause);
         let (times, first) = before.map_or((1, index), |before| (before.times + 1, before.first));
         self.most = self.most.max(times);
-        client.refused = Some(Refused { asked: client.asked.clone(), cause, times, first });
+        client.refused = Some(RefusedAsking { asked: client.asked.clone(), cause, times, first });
         if times <= most {
             return Ok(());
         }

@@ -117,10 +117,11 @@ impl GatewayTask {
                 self.desk.change().await;
             }
             let ClientEnding { cause, uptime } = self.attempt().await;
-            match &cause {
-                Cause::Rejected(why) => self.desk.reject(why),
-                Cause::Exhausted(why) => self.narrow(why),
-                _ => {}
+            if let Cause::Rejected(why) = &cause {
+                self.desk.reject(why);
+            }
+            if let Cause::Exhausted(why) = &cause {
+                self.narrow(why);
             }
             self.desk.disconnect();
             if cause == Cause::Stale {

@@ -54,5 +54,7 @@ quirks! {
         KeepsDeadStreams = "keeps-dead-streams",
         /// Only the first Mutate of a stream is asked about: what is denied at open is had in mid-stream (against S7).
         DeniesOnlyAtOpen = "denies-only-at-open",
+        /// While a wave is replayed, live messages of other topics wait for its end (against S4).
+        ReplayBlocksLive = "replay-blocks-live",
     }
 }

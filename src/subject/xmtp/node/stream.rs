@@ -235,8 +235,9 @@ impl<B: NodeBinding> StreamTask<B> {
         if let Some(control) = self.registrations.session.control() {
             return Ok(Some(control));
         }
-        // The quirk `mixed-tags` lets live messages wait for a wave's frame while there is one.
-        let live_is_next = self.live_is_next && self.config.quirk != Some(NodeQuirk::MixedTags);
+        // Two quirks let live messages wait for a wave's frame while there is one.
+        let waits = [Some(NodeQuirk::MixedTags), Some(NodeQuirk::ReplayBlocksLive)].contains(&self.config.quirk);
+        let live_is_next = self.live_is_next && !waits;
         self.live_is_next = !live_is_next;
         if live_is_next && let Some(frame) = self.registrations.live() {
             return Ok(Some(frame));
