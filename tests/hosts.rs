@@ -309,6 +309,30 @@ fn a_power_failure_before_a_durable_write_loses_it_and_one_after_it_does_not() {
     }
 }
 
+/// The death of its process ends no loop that waits for nothing; the engine does.
+#[test]
+fn a_dead_process_that_opens_its_store_for_ever_does_not_hold_the_trial_up() {
+    let seen = play(|| {
+        let mut world = World::new(|env, _| {
+            Box::pin(async move {
+                let disk = env.disk("log")?;
+                loop {
+                    sleep(SECOND).await;
+                    disk.set_len(1)?;
+                    if disk.sync_data().is_err() {
+                        while env.disk("another").is_err() {}
+                    }
+                }
+            })
+        });
+        world.run(1);
+        world.leap.begin(1, &on_server(dies(Death::Killed, Landmark::DurableWrite, 1, Moment::Before)));
+        world.run(5);
+        world.seen.list()
+    });
+    assert_eq!(seen, ["server dies"]);
+}
+
 #[test]
 fn a_point_that_is_never_reached_is_not_felt() {
     let felt = play(|| {

@@ -66,11 +66,12 @@ impl Surroundings for LeapEnv {
     }
 
     fn disk(&self, name: &str) -> io::Result<Disk> {
-        check_alive(&self.process)?;
-        // Nothing can wait here, so only unwinding ends the loop. Its destructors may open stores, too.
+        // Nothing can wait here, so only unwinding ends the loop, of a dead process as of a live one. Its destructors may
+        // open stores, too.
         if !interpose::take_steps(DISK_STEPS) && !std::thread::panicking() {
             std::panic::resume_unwind(Box::new("the process opens its store again and again"));
         }
+        check_alive(&self.process)?;
         self.disks.lock().unwrap_or_else(PoisonError::into_inner).open(name, &self.process)
     }
 
