@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{NO_TERMS, terms, where_served};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
-use crate::fault::Way;
+use crate::fault::{Fault, Way};
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::checker::EXAMINER;
@@ -95,6 +95,8 @@ struct HeartbeatBook<'h> {
     terms: &'h Terms,
     excuses: Excuses<'h>,
     streams: BTreeMap<TapStream, HeardStream<'h>>,
+    /// The silences of proxies that last, by the numbers of their clauses.
+    silences: BTreeMap<u32, &'h Fault>,
     /// A node may have a stream whose client is gone, or is about to.
     bereft: bool,
     opened: u64,
@@ -106,10 +108,10 @@ struct HeartbeatBook<'h> {
 
 impl<'h> HeartbeatBook<'h> {
     fn new(terms: &'h Terms, excuses: Excuses<'h>) -> Self {
-        let streams = BTreeMap::new();
+        let (streams, silences) = (BTreeMap::new(), BTreeMap::new());
         // An examiner lets streams die on purpose, and no tap tells of them.
         let bereft = !terms.cast.of_role(EXAMINER).is_empty();
-        HeartbeatBook { terms, excuses, streams, bereft, opened: 0, judged: 0, pings: 0, reaped: 0 }
+        HeartbeatBook { terms, excuses, streams, silences, bereft, opened: 0, judged: 0, pings: 0, reaped: 0 }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
@@ -131,7 +133,18 @@ impl<'h> HeartbeatBook<'h> {
                 let carries = self.terms.cast.carries_streams(&record.host);
                 self.streams.retain(|_, held| !carries && *held.host != *record.host);
             }
-            Event::FaultBegan(_) => self.bereft = true,
+            Event::FaultBegan(clause) => {
+                self.bereft = true;
+                if let Fault::ProxySilence(_) = &clause.fault {
+                    self.silences.insert(clause.number, &clause.fault);
+                    self.forget_silenced(&clause.fault);
+                }
+            }
+            Event::FaultEnded { clause, .. } => {
+                if let Some(fault) = self.silences.remove(clause) {
+                    self.forget_silenced(fault);
+                }
+            }
             Event::StreamClosed { reason: CloseReason::Reaped, .. } => return self.reap(index, record),
             Event::Tapped { stream, way, fate, frame } => {
                 let is_delivery = matches!(XmtpFrame::of(frame), Some(XmtpFrame::Delivery { .. }));
@@ -162,6 +175,11 @@ impl<'h> HeartbeatBook<'h> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A silent proxy may swallow a stream's end, too, which no tap tells: whether the stream lives nobody knows then.
+    fn forget_silenced(&mut self, fault: &Fault) {
+        self.streams.retain(|_, held| !fault.falls_on(held.host));
     }
 
     /// A frame passed, or was swallowed.
@@ -528,6 +546,8 @@ mod tests {
         beaten(cut.at(440.0), 15).acquitted_by(&Heartbeat);
         let swallowed = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Swallowed };
         running().at(31.0).beat(CLIENT, swallowed).acquitted_by(&Heartbeat);
+        // Its end may have been swallowed, of which no tap tells.
+        running().at(20.0).silence_begins().at(320.0).silence_ends().acquitted_by(&Heartbeat);
         running().at(20.0).event(NODE, Event::ProcessKilled).acquitted_by(&Heartbeat);
     }
 }
