@@ -218,11 +218,11 @@ impl<'h> DraftModel<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::Evidence;
     use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta};
     use crate::fault::Way;
     use crate::history::{Beat, Event, Fate};
     use crate::subject::xmtp::checker::Waves;
+    use crate::subject::xmtp::checker::waves::tests::breaks;
     use crate::subject::xmtp::wire::{Dialect, Tag};
 
     const WAITING: Beat = Beat::Waiting { stream: STREAM, fate: Fate::Passed };
@@ -255,13 +255,6 @@ mod tests {
     fn live() -> Script {
         let script = change(started(), &[(alpha(), 1)], &[]);
         marks(sends(script, &[(alpha(), 2), (alpha(), 3), (alpha(), 4), (alpha(), 5)]))
-    }
-
-    fn breaks(script: Script, number: &str, part: &str) -> Evidence {
-        let evidence = script.condemned_by(&Waves);
-        assert_eq!(evidence.requirement, number, "{}", evidence.what);
-        assert!(evidence.what.contains(part), "{}", evidence.what);
-        evidence
     }
 
     #[test]

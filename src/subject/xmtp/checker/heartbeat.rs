@@ -211,7 +211,9 @@ impl<'h> HeartbeatBook<'h> {
     /// A Ping, or a run of them, went on to the client.
     fn ping(&mut self, index: usize, record: &'h Record, stream: TapStream) -> Result<(), Box<Evidence>> {
         self.pings += record.count;
-        self.needs_silence(index, record, true, "pinged")?;
+        if self.terms.silent_servers {
+            return Err(breaks_silence(index, record, "pinged"));
+        }
         let Some(held) = self.streams.get_mut(&stream) else { return Ok(()) };
         held.unanswered = held.dialect.has_pongs().then_some(record.until);
         let Some(last) = held.last else { return Ok(()) };
@@ -329,7 +331,11 @@ impl<'h> HeartbeatBook<'h> {
         let keeps = self.terms.keepalive;
         let told = advertised.unwrap_or_default();
         if self.terms.silent_servers {
-            return self.needs_silence(index, record, advertised.is_some(), "told of an interval");
+            return if advertised.is_none() {
+                Ok(())
+            } else {
+                Err(breaks_silence(index, record, "told of an interval"))
+            };
         }
         if told <= keeps && keeps - told < WIRE_UNIT {
             return Ok(());
@@ -340,15 +346,6 @@ impl<'h> HeartbeatBook<'h> {
             Readable(told),
             Readable(keeps)
         );
-        Err(Box::new(Evidence::new(index, record, S1, what)))
-    }
-
-    /// A node that does not ping says so by advertising nothing (S1).
-    fn needs_silence(&self, index: usize, record: &Record, broken: bool, how: &str) -> Result<(), Box<Evidence>> {
-        if !(self.terms.silent_servers && broken) {
-            return Ok(());
-        }
-        let what = format!("the node is set never to ping, and {} was {how}", record.host);
         Err(Box::new(Evidence::new(index, record, S1, what)))
     }
 
@@ -385,6 +382,12 @@ impl<'h> HeartbeatBook<'h> {
             },
         }
     }
+}
+
+/// A node that does not ping says so by advertising nothing (S1).
+fn breaks_silence(index: usize, record: &Record, how: &str) -> Box<Evidence> {
+    let what = format!("the node is set never to ping, and {} was {how}", record.host);
+    Box::new(Evidence::new(index, record, S1, what))
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn evidence(index: usize, record: &Record, stream: TapStream, breach: Breach) ->
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::channel::{Channel, MessageId};
     use crate::checker::judge::terms;
@@ -208,7 +208,8 @@ mod tests {
         replaying().wave(1, &[(alpha(), 3), (alpha(), 4)]).topics_live(&[alpha()]).complete(1)
     }
 
-    fn breaks(script: Script, number: &str, part: &str) -> Evidence {
+    /// The script breaks that requirement, and the evidence says so.
+    pub(crate) fn breaks(script: Script, number: &str, part: &str) -> Evidence {
         let evidence = script.condemned_by(&Waves);
         assert_eq!(evidence.requirement, number, "{}", evidence.what);
         assert!(evidence.what.contains(part), "{}", evidence.what);

@@ -36,7 +36,7 @@ use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::binding::ClientBinding;
 use crate::subject::xmtp::client::channel::request;
 use crate::subject::xmtp::client::probe::{Probes, answer};
-use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, ResumeProbe, StreamSettings};
+use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::suspension::{ProbeStep, Suspension};
 use crate::subject::xmtp::client::transport::{Inbound, Opening, SubscribeTransport, Transport, TransportError};
 use crate::subject::xmtp::client::watchdog::{Alarm, DEFAULT_INTERVAL, Watchdog, believed, silence};
@@ -337,14 +337,11 @@ impl<B: ClientBinding> Actor<B> {
         }
     }
 
-    fn boot_clock(&self) -> Duration {
-        self.settings.resume_probe.as_ref().map_or(Duration::ZERO, ResumeProbe::boot_clock)
-    }
-
     /// C5: after a suspension nothing that was believed before it counts. A silence begins anew.
     fn look_at_clocks(&mut self, now: Instant, alarmed: bool) {
-        let (boot, alarm) = (self.boot_clock(), alarmed.then(|| self.alarm.deadline()));
         let Some(suspension) = &mut self.suspension else { return };
+        let boot = self.settings.boot_clock();
+        let alarm = alarmed.then(|| self.alarm.deadline());
         let Some(lasted) = suspension.look(now, boot, alarm, self.interval) else { return };
         self.settings.observer.notice(ClientNotice::Suspended { attempt: self.settings.attempt, lasted });
         self.feed_watchdog(now);
@@ -352,14 +349,14 @@ impl<B: ClientBinding> Actor<B> {
 
     /// C5. While nothing is read no answer can be heard, and another bound holds.
     fn doubt(&mut self, now: Instant) -> Result<(), Cause> {
-        let (attempt, boot) = (self.settings.attempt, self.boot_clock());
-        if self.standing_until.is_some() {
+        let Some(suspension) = self.suspension.as_mut().filter(|_| self.standing_until.is_none()) else {
             return Ok(());
-        }
-        match self.suspension.as_mut().and_then(|suspension| suspension.check(now, boot)) {
+        };
+        let boot = self.settings.boot_clock();
+        match suspension.check(now, boot) {
             None => Ok(()),
             Some(ProbeStep::Ask(nonce)) => {
-                self.settings.observer.notice(ClientNotice::Probed { attempt });
+                self.settings.observer.notice(ClientNotice::Probed { attempt: self.settings.attempt });
                 self.send(Request::Ping(nonce))
             }
             Some(ProbeStep::Stale) => Err(Cause::Stale),

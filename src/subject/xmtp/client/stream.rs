@@ -29,6 +29,13 @@ pub struct StreamSettings {
     pub observer: Arc<dyn ClientObserver>,
 }
 
+impl StreamSettings {
+    /// What the boot clock shows; nothing where nobody looks at it.
+    pub(crate) fn boot_clock(&self) -> Duration {
+        self.resume_probe.as_ref().map_or(Duration::ZERO, ResumeProbe::boot_clock)
+    }
+}
+
 /// What a client asks after a suspension, before it trusts its stream again (C5).
 #[derive(Clone)]
 pub struct ResumeProbe {
