@@ -42,6 +42,7 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::KeepsDeadStreams, Err("no peer sees what a node keeps of it")),
     (NodeQuirk::DeniesOnlyAtOpen, Ok(&["S7"])),
     (NodeQuirk::ReplayBlocksLive, Ok(&["T18"])),
+    (NodeQuirk::StartsAtFurthestOriginator, Err("the suite speaks v1, whose cursors have no originators")),
 ];
 
 /// Requirements of a node that have no row of their own, and why.

@@ -221,11 +221,16 @@ impl<'h> DurabilityBook<'h> {
         record: &'h Record,
         heads: &'h [(Arc<str>, MessageId)],
     ) -> Result<(), Box<Evidence>> {
-        let again = self.open(&record.host);
-        for (sequence, head) in heads {
-            let ids = self.stored.entry((&record.host, sequence)).or_default();
-            let what = format!("{} opened its log and found {sequence} messages up to {head}", record.host);
-            compare(ids, *head, again, (index, record, self.laws.log, what))?;
+        let host: &'h str = &record.host;
+        let again = self.open(host);
+        // A sequence that it does not name any more has nothing left.
+        let stored = self.stored.keys().filter(|(of, _)| *of == host).map(|(_, sequence)| (*sequence, MessageId(0)));
+        let mut found: BTreeMap<&str, MessageId> = stored.collect();
+        found.extend(heads.iter().map(|(sequence, head)| (&**sequence, *head)));
+        for (sequence, head) in found {
+            let ids = self.stored.entry((host, sequence)).or_default();
+            let what = format!("{host} opened its log and found {sequence} messages up to {head}");
+            compare(ids, head, again, (index, record, self.laws.log, what))?;
         }
         Ok(())
     }

@@ -239,7 +239,7 @@ pub(crate) struct NodeArguments {
     #[arg(long, value_name = "everything|older-calls|older-calls-late", default_value = "everything", value_parser = values::serves)]
     pub(crate) serves: Serves,
     /// What it speaks on Subscribe, beside each other; any other dialect is UNIMPLEMENTED
-    #[arg(long = "dialect", value_name = "v1|draft", default_value = "v1", num_args = 1.., value_parser = values::dialect)]
+    #[arg(long = "dialect", value_name = "v1|draft|decentralized", default_value = "v1", num_args = 1.., value_parser = values::dialect)]
     pub(crate) dialects: Vec<Dialect>,
     /// Let nobody read topics such as group:NAME or welcome:*; whoever adds one loses the stream (S7)
     #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
@@ -314,6 +314,9 @@ pub(crate) struct PublishArguments {
     /// The group that the texts are published to
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) topic: String,
+    /// Which originator is to number them, at a node that speaks decentralized; groups have even numbers
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) originator: Option<u32>,
     /// Publish at most so many lines of standard input in a second, a minute or an hour, such as 50/s
     #[arg(long, value_name = "N/s", value_parser = values::rate, conflicts_with = "texts")]
     pub(crate) rate: Option<Rate>,
@@ -345,8 +348,8 @@ pub(crate) struct TailArguments {
     /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
     #[arg(long, value_name = "N|off", default_value = "3")]
     pub(crate) watchdog: Patience,
-    /// What it speaks with the node; in the draft the beginning is behind id 1
-    #[arg(long, value_name = "v1|draft", default_value = "v1", value_parser = values::dialect)]
+    /// What it speaks with the node; in the draft the beginning is behind id 1, and decentralized has no --from-cursor
+    #[arg(long, value_name = "v1|draft|decentralized", default_value = "v1", value_parser = values::dialect)]
     pub(crate) dialect: Dialect,
     /// Print what is stored there now, and end: one attempt, given up where nothing new comes for 30s
     #[arg(long)]

@@ -18,7 +18,7 @@ use crate::cli::output::{complain, print};
 use crate::grammar::Rate;
 use crate::os::Os;
 use crate::subject::xmtp::client::{PublishError, Publisher, PublisherConfig};
-use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
+use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Originator, Topic, application_message};
 
 /// A longer line is refused before it fills the memory: a node of ours takes 24 MiB in one message, another may take
 /// less.
@@ -33,8 +33,7 @@ pub(crate) fn publish(arguments: &PublishArguments) -> Exit {
 }
 
 fn publish_texts(arguments: &PublishArguments) -> Exit {
-    let PublishArguments { topic, texts, .. } = arguments;
-    let topic = group(topic);
+    let (topic, texts) = (target(arguments), &arguments.texts);
     let drafts = texts.iter().map(|text| draft(&topic, text.as_bytes())).collect();
     let publishing = async {
         match publisher(arguments).publish(drafts).await {
@@ -57,7 +56,7 @@ fn publish_texts(arguments: &PublishArguments) -> Exit {
 /// Publishes line by line, each when the one before it is stored. An interrupt waits for the line in flight, which has
 /// a deadline of its own.
 async fn publish_lines(arguments: &PublishArguments, interrupted: Arc<Notify>) -> Exit {
-    let (topic, mut publisher) = (group(&arguments.topic), publisher(arguments));
+    let (topic, mut publisher) = (target(arguments), publisher(arguments));
     let gap = arguments.rate.map_or(Duration::ZERO, Rate::gap);
     let (mut reader, mut due) = (BufReader::new(stdin()), Instant::now());
     for number in 1_u64.. {
@@ -103,8 +102,10 @@ async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Optio
     Ok(Some(line))
 }
 
-fn group(name: &str) -> Topic {
-    Topic::new(MessageKind::Group, name.as_bytes())
+/// The topic, or the part of it of the originator that is to number the messages.
+fn target(arguments: &PublishArguments) -> Topic {
+    let topic = Topic::new(MessageKind::Group, arguments.topic.as_bytes());
+    arguments.originator.map_or(topic.clone(), |number| topic.part(Originator(number)))
 }
 
 fn publisher(arguments: &PublishArguments) -> Publisher {

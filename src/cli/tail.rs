@@ -28,6 +28,14 @@ use print_record::{Doubt, DoubtKind, PrintRecord};
 
 pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     let TailArguments { from, topics, inbox, watchdog: Patience(watchdog), .. } = arguments;
+    if arguments.dialect.counts_by_originator() && arguments.from_cursor > 0 {
+        let cursor = arguments.from_cursor;
+        complain(&format!(
+            "failed to follow from cursor {cursor}: in {} each originator has ids of its own; leave --from-cursor out",
+            arguments.dialect
+        ));
+        return Exit::Usage;
+    }
     let add = |name: &String| Add {
         topic: Topic::new(MessageKind::Group, name.as_bytes()),
         cursor: Cursor(arguments.from_cursor),

@@ -5,6 +5,7 @@
 
 mod authorization;
 mod bench;
+mod decentralized;
 mod draft;
 mod older_calls;
 mod shutdown;

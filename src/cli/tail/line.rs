@@ -100,7 +100,7 @@ mod tests {
     fn message(data: Bytes) -> Message {
         let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
         let draft = Draft { topic: Topic::new(MessageKind::Group, b"news"), data, envelope };
-        Message { id: MessageId(7), created_ns: 1_700_000_000_123_456_789, draft }
+        Message { id: MessageId(7), origin: None, created_ns: 1_700_000_000_123_456_789, draft }
     }
 
     fn shown(form: LineForm, data: Bytes) -> String {

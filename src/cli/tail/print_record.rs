@@ -141,7 +141,7 @@ fn read(database: &Database) -> Result<BTreeMap<Topic, Cursor>, RecordError> {
     let mut printed = BTreeMap::new();
     for row in table.iter().map_err(refine)? {
         let (topic, cursor) = row.map_err(refine)?;
-        let topic = Topic::parse(Bytes::copy_from_slice(topic.value()))
+        let topic = Topic::parse_key(Bytes::copy_from_slice(topic.value()))
             .map_err(|malformed| refine(redb::Error::Corrupted(malformed.to_string())))?;
         printed.insert(topic, Cursor(cursor.value()));
     }
@@ -153,7 +153,7 @@ fn write(database: &Database, printed: &BTreeMap<Topic, Cursor>) -> Result<(), R
     {
         let mut table = transaction.open_table(PRINTED).map_err(refine)?;
         for (topic, cursor) in printed {
-            table.insert(topic.bytes().as_ref(), cursor.0).map_err(refine)?;
+            table.insert(topic.key().as_ref(), cursor.0).map_err(refine)?;
         }
     }
     transaction.commit().map_err(refine)

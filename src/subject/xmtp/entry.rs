@@ -87,9 +87,11 @@ impl Setup for XmtpSetup {
 
     fn expectations(&self) -> Expectations {
         let fleet = self.0.fleet;
+        let originators = self.0.originators();
         let from = |topics: Vec<Topic>, dialect: Dialect| -> Vec<Position> {
             let cursor = dialect.beginning();
-            topics.iter().map(|topic| Position { channel: channel_of(topic), cursor }).collect()
+            let parts = topics.iter().flat_map(|topic| originators.parts(topic));
+            parts.map(|part| Position { channel: channel_of(&part), cursor }).collect()
         };
         let behind = |number| {
             // Who asks for a topic that is denied gets none (S7), and is owed nothing.
@@ -107,7 +109,13 @@ impl Setup for XmtpSetup {
             bounds: self.0.bounds(),
             consume: self.0.client.consume,
             follows: clients.chain(identities).collect(),
-            denied: self.0.denied().iter().map(channel_of).collect(),
+            denied: self
+                .0
+                .denied()
+                .iter()
+                .flat_map(|topic| originators.parts(topic))
+                .map(|part| channel_of(&part))
+                .collect(),
             silent_servers: !self.0.node.pings,
             old_servers: self.0.node.serves != node::Serves::Everything,
         }

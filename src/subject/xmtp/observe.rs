@@ -3,9 +3,9 @@
 //! Refuses to judge, and to act on an actor.
 
 use crate::history::{Beat, CloseReason, EndCause, Event, Recorder, key_of};
-use crate::subject::xmtp::channels::Channels;
+use crate::subject::xmtp::channels::{Channels, Originators, sequence_of};
 use crate::subject::xmtp::client::{Cause, ClientNotice, ClientObserver};
-use crate::subject::xmtp::node::{NodeCloseReason, NodeNotice, NodeObserver};
+use crate::subject::xmtp::node::{LogHead, NodeCloseReason, NodeNotice, NodeObserver};
 
 /// Observes one client process.
 pub(crate) struct ClientHistory {
@@ -14,8 +14,8 @@ pub(crate) struct ClientHistory {
 }
 
 impl ClientHistory {
-    pub(crate) fn new(recorder: Recorder) -> Self {
-        ClientHistory { recorder, channels: Channels::default() }
+    pub(crate) fn new(recorder: Recorder, originators: Originators) -> Self {
+        ClientHistory { recorder, channels: Channels::among(originators) }
     }
 }
 
@@ -83,7 +83,8 @@ impl NodeObserver for NodeHistory {
     fn notice(&self, notice: NodeNotice) {
         self.recorder.record(match notice {
             NodeNotice::LogOpened { heads } => {
-                let heads = heads.into_iter().map(|(kind, id)| (kind.to_string().into(), id));
+                let head = |LogHead { kind, originator, id }| (sequence_of(kind, originator).into(), id);
+                let heads = heads.into_iter().map(head);
                 Event::LogOpened { heads: heads.collect() }
             }
             NodeNotice::StoreFailed { why } => Event::StoreFailed { words: why.into() },

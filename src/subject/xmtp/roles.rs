@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::cast::HostName;
 use crate::env::{Address, Env};
 use crate::history::{Event, Examined};
+use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::client::{self, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig};
 use crate::subject::xmtp::conformance::{self, ConformSettings, RowResult};
 use crate::subject::xmtp::examined::{examined_bounds, examined_limits};
@@ -84,13 +85,13 @@ impl Role for NodeRole {
 }
 
 fn proxies(settings: &XmtpSettings) -> ProxyRole {
-    let fleet = settings.fleet;
+    let (fleet, originators) = (settings.fleet, settings.originators());
     let upstream = |number| Address::new(&*fleet.node(fleet.node_behind(number)), NODE_PORT);
     ProxyRole {
         upstreams: (1..=fleet.proxies).map(|number| (fleet.proxy(number), upstream(number))).collect(),
         port: PROXY_PORT,
         tcp: settings.proxy_tcp,
-        tap: Arc::new(|seat| Arc::new(Tap::new(seat))),
+        tap: Arc::new(move |seat| Arc::new(Tap::new(seat, originators))),
         incarnations: Arc::new(AtomicU32::new(0)),
     }
 }
@@ -122,8 +123,9 @@ impl Role for ClientRole {
             ..ClientConfig::new(address, subscription(&topics, client.dialect))
         };
         let (consumer, recorder) = (Consumer { time: client.consume }, seat.recorder.clone());
+        let originators = self.0.originators();
         program(move |env: Env| {
-            let observer = Arc::new(ClientHistory::new(recorder.begin_life()));
+            let observer = Arc::new(ClientHistory::new(recorder.begin_life(), originators));
             let subscribing = client::subscribe(env, config.clone(), consumer, observer);
             async move {
                 match subscribing.await {
@@ -246,7 +248,7 @@ impl Role for GatewayRole {
             let (config, identities, recorder) = (config.clone(), identities.clone(), recorder.begin_life());
             async move {
                 let end = Instant::now() + end.saturating_sub(recorder.now());
-                let observer = Arc::new(ClientHistory::new(recorder.clone()));
+                let observer = Arc::new(ClientHistory::new(recorder.clone(), Originators::default()));
                 let gateway = Gateway::connect(&env, config, observer).map_err(|error| error.to_string())?;
                 let identity = |(name, kept)| Identity { kept, recorder: recorder.on(&name), dice: env.dice() };
                 let identities = identities.into_iter().map(identity).collect();
@@ -322,13 +324,13 @@ impl Work {
             WorkloadKind::Steady => Pace::Steady { every },
             WorkloadKind::Burst => Pace::Burst { every, messages: workload.burst },
         };
-        let proxy = fleet.proxy_of(number);
+        let (proxy, originators) = (fleet.proxy_of(number), settings.originators());
         // The first publisher of each node stores the node's share of the history.
         let nodes = fleet.nodes;
         let share = workload.history / nodes + u32::from(number <= workload.history % nodes);
         Work {
             proxy: Address::new(&*fleet.proxy(proxy), PROXY_PORT),
-            topics: settings.topics_behind(proxy),
+            topics: settings.topics_behind(proxy).iter().flat_map(|topic| originators.parts(topic)).collect(),
             size: workload.size_bytes,
             pace,
             first: if number <= nodes { share as usize } else { 0 },

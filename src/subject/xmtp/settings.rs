@@ -16,6 +16,7 @@ use crate::cast::{Abilities, Cast, HostName, Member};
 use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::history::Bounds;
+use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway;
@@ -81,6 +82,13 @@ impl XmtpSettings {
     pub(crate) fn denies_any_of(&self, topics: &[Topic]) -> bool {
         let denied = self.node.authorizer();
         topics.iter().any(|topic| denied.denies(topic))
+    }
+
+    /// Who numbers the messages.
+    #[must_use]
+    pub(crate) fn originators(&self) -> Originators {
+        let counts = self.node.dialects.iter().any(|dialect| dialect.counts_by_originator());
+        Originators(counts.then_some(self.workload.originators))
     }
 
     /// The topics that the node behind that proxy holds.
@@ -284,6 +292,8 @@ pub struct Workload {
     pub topics: u32,
     /// How many of the topics are welcome topics; the rest are groups.
     pub welcomes: u32,
+    /// How many originators number the messages of each kind, where the nodes' dialect counts so.
+    pub originators: u32,
     /// Messages per time over all publishers; bursts per time where the kind is burst.
     pub rate: Rate,
     /// How many messages make a burst.

@@ -12,11 +12,12 @@ use crate::channel::Position;
 use crate::fault::Way;
 use crate::history::{Beat, Event, Fate, HostName, Recorder, TapStream, TappedFrame};
 use crate::proxy::{Direction, ProxyFate, ProxyNotice, ProxyObserver, StreamKey};
-use crate::subject::xmtp::channels::Channels;
+use crate::subject::xmtp::channels::{Channels, Originators};
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wire::{
-    Dialect, DraftAdd, DraftRequest, DraftResponse, GrpcFrames, Malformed, Request, Response, Tag,
+    Dialect, DraftAdd, DraftRequest, DraftResponse, GrpcFrames, Malformed, Request, Response, Tag, VectorRequest,
+    decode_vector_response,
 };
 use crate::subject::{HostNames, TapSeat};
 
@@ -50,10 +51,10 @@ impl Subscription {
 }
 
 impl Tap {
-    /// A tap on one process.
-    pub(crate) fn new(seat: TapSeat) -> Self {
+    /// A tap on one process, in a trial with so many originators.
+    pub(crate) fn new(seat: TapSeat, originators: Originators) -> Self {
         let TapSeat { incarnation, names, recorder } = seat;
-        Tap { incarnation, names, recorder, channels: Channels::default(), relayed: Mutex::default() }
+        Tap { incarnation, names, recorder, channels: Channels::among(originators), relayed: Mutex::default() }
     }
 
     fn name(&self, key: StreamKey) -> TapStream {
@@ -93,6 +94,7 @@ impl Tap {
                 .and_then(|bytes| match dialect {
                     Dialect::V1 => self.read(stream, way, fate, bytes),
                     Dialect::Draft => self.read_draft(stream, way, fate, bytes),
+                    Dialect::Decentralized => self.read_decentralized(stream, way, fate, bytes),
                 })
                 .unwrap_or_else(|why| tapped(stream, way, fate, XmtpFrame::Unreadable(why.to_string().into())));
             self.record(relayed, key.connection, event);
@@ -161,13 +163,35 @@ impl Tap {
     fn read(&self, stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
         match way {
             Way::ToNode => Ok(self.read_request(stream, fate, Request::decode(bytes)?)),
-            Way::ToClient => {
-                let (response, skipped) = Response::decode(bytes)?;
-                match skipped.into_iter().next() {
-                    Some(malformed) => Err(malformed),
-                    None => Ok(self.read_response(stream, fate, response)),
-                }
+            Way::ToClient => self.read_whole_response(stream, fate, Response::decode(bytes)?),
+        }
+    }
+
+    /// The same of a stream of the decentralized backend, whose frames say what v1's do.
+    fn read_decentralized(&self, stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
+        match way {
+            Way::ToNode => {
+                let request = match VectorRequest::decode(bytes)? {
+                    VectorRequest::Mutate(mutate) => Request::Mutate(mutate.scatter()),
+                    VectorRequest::Ping(nonce) => Request::Ping(nonce),
+                    VectorRequest::Pong(nonce) => Request::Pong(nonce),
+                };
+                Ok(self.read_request(stream, fate, request))
             }
+            Way::ToClient => self.read_whole_response(stream, fate, decode_vector_response(bytes)?),
+        }
+    }
+
+    /// A response of which nothing was skipped.
+    fn read_whole_response(
+        &self,
+        stream: TapStream,
+        fate: Fate,
+        (response, skipped): (Response, Vec<Malformed>),
+    ) -> Result<Event, Malformed> {
+        match skipped.into_iter().next() {
+            Some(malformed) => Err(malformed),
+            None => Ok(self.read_response(stream, fate, response)),
         }
     }
 
@@ -207,7 +231,7 @@ impl Tap {
                 let frame = XmtpFrame::Mutate {
                     id: mutate.id,
                     adds: self.channels.positions(&mutate.adds),
-                    removes: mutate.removes.iter().map(|topic| self.channels.of(topic)).collect(),
+                    removes: self.channels.of_all(&mutate.removes),
                     history_only: mutate.history_only,
                 };
                 tapped(stream, way, fate, frame)
@@ -226,12 +250,9 @@ impl Tap {
                     delivery.messages.iter().map(|message| (self.channels.of(message.topic()), message.id)).collect();
                 tapped(stream, way, fate, XmtpFrame::Delivery { tag: delivery.tag, messages })
             }
-            Response::TopicsLive(topics) => tapped(
-                stream,
-                way,
-                fate,
-                XmtpFrame::TopicsLive(topics.iter().map(|topic| self.channels.of(topic)).collect()),
-            ),
+            Response::TopicsLive(topics) => {
+                tapped(stream, way, fate, XmtpFrame::TopicsLive(self.channels.of_all(&topics)))
+            }
             Response::CatchupComplete(id) => tapped(stream, way, fate, XmtpFrame::CatchupComplete(id)),
             Response::Ping(nonce) => Event::Beat { beat: Beat::Ping { stream, way, fate }, nonce: Some(nonce.0) },
             Response::Pong(nonce) => Event::Beat { beat: Beat::Pong { stream, way, fate }, nonce: Some(nonce.0) },

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::subject::xmtp::checker::shelf::Shelf;
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged, RESTS_MAX, changes};
-use crate::subject::xmtp::checker::topic_state::{Change, Serial, TopicRefusal, TopicState};
+use crate::subject::xmtp::checker::topic_state::{Change, Readd, Serial, TopicRefusal, TopicState};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10};
 
@@ -136,8 +136,8 @@ impl<'h> DraftModel<'h> {
         self.rests = 0;
         self.changes += 1;
         let serial = self.changes;
-        for (topic, (removes, adds)) in changes(adds, removes) {
-            let change = Change { serial, removes, adds, history_only: false, may_stay: true };
+        for (topic, (removes, adds)) in changes(adds, removes, Readd::Either) {
+            let change = Change { serial, removes, adds, history_only: false, again: Readd::Either };
             self.topics.entry(topic).or_default().state.expect(change);
         }
         for topic in edges {

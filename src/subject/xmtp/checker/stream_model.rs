@@ -15,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::Requirement;
 use crate::subject::xmtp::checker::shelf::Shelf;
-use crate::subject::xmtp::checker::topic_state::{Change, Presence, Serial, TopicRefusal, TopicState, Unfinished};
+use crate::subject::xmtp::checker::topic_state::{
+    Change, Presence, Readd, Serial, TopicRefusal, TopicState, Unfinished,
+};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S9, S10};
 use crate::subject::xmtp::wire::{MutateId, Tag};
@@ -70,6 +72,7 @@ type Newest<'h> = BTreeMap<&'h str, (MessageId, usize)>;
 /// The state of one stream.
 #[derive(Default)]
 pub(crate) struct StreamModel<'h> {
+    again: Readd,
     started: Option<usize>,
     mutates: Serial,
     open: Vec<OpenMutate<'h>>,
@@ -86,6 +89,11 @@ pub(crate) struct StreamModel<'h> {
 pub(crate) const RESTS_MAX: u64 = 3;
 
 impl<'h> StreamModel<'h> {
+    /// A stream of which nothing was seen yet, on which a re-add does that.
+    pub(crate) fn new(again: Readd) -> Self {
+        StreamModel { again, ..StreamModel::default() }
+    }
+
     /// The client sent a frame, and the proxy passed it on.
     pub(crate) fn request(&mut self, index: usize, frame: &'h XmtpFrame) -> Judged {
         match frame {
@@ -174,8 +182,8 @@ impl<'h> StreamModel<'h> {
         self.rests = 0;
         self.mutates += 1;
         let serial = self.mutates;
-        for (topic, (removes, adds)) in changes(adds, removes) {
-            let change = Change { serial, removes, adds, history_only, may_stay: false };
+        for (topic, (removes, adds)) in changes(adds, removes, self.again) {
+            let change = Change { serial, removes, adds, history_only, again: self.again };
             self.topics.entry(topic).or_default().expect(change);
         }
         self.open.push(OpenMutate {
@@ -334,18 +342,23 @@ impl<'h> StreamModel<'h> {
     }
 }
 
-/// What a Mutate does to each topic: whether it removes it, and the lowest cursor that it adds it from.
+/// What a Mutate does to each topic: whether it removes it, and from where it adds it. Of several cursors for one the lowest
+/// counts (S5), or the first where a re-add does nothing (section 7).
 pub(crate) fn changes<'h>(
     adds: &'h [Position],
     removes: &'h [Channel],
+    again: Readd,
 ) -> BTreeMap<&'h Channel, (bool, Option<Cursor>)> {
     let mut changes: BTreeMap<&Channel, (bool, Option<Cursor>)> = BTreeMap::new();
     for topic in removes {
         changes.entry(topic).or_default().0 = true;
     }
     for add in adds {
-        let lowest = &mut changes.entry(&add.channel).or_default().1;
-        *lowest = Some(lowest.map_or(add.cursor, |cursor| cursor.min(add.cursor)));
+        let from = &mut changes.entry(&add.channel).or_default().1;
+        *from = match *from {
+            Some(first) if again == Readd::Nothing => Some(first),
+            before => Some(before.map_or(add.cursor, |cursor| cursor.min(add.cursor))),
+        };
     }
     changes
 }

@@ -56,8 +56,19 @@ pub(crate) struct Change {
     pub(crate) removes: bool,
     pub(crate) adds: Option<Cursor>,
     pub(crate) history_only: bool,
-    /// No rule says that a re-add from below the floor of an active topic starts it anew.
-    pub(crate) may_stay: bool,
+    pub(crate) again: Readd,
+}
+
+/// What an add of an active topic does, by dialect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Readd {
+    /// From below the floor it starts the topic anew; otherwise it is a no-op (S5).
+    #[default]
+    FromBelow,
+    /// The draft does not say.
+    Either,
+    /// Nothing, always (section 7).
+    Nothing,
 }
 
 /// Why no standing explains a message.
@@ -162,7 +173,8 @@ impl Standing {
             // S11: such a Mutate is refused whole, and the stream with it; nothing changes.
             Presence::History(_) => (kept, None),
             Presence::Wave(_) | Presence::Live if change.history_only => (kept, None),
-            Presence::Wave(_) | Presence::Live if change.may_stay => (kept, Some(fresh)),
+            Presence::Wave(_) | Presence::Live if change.again == Readd::Nothing => (kept, None),
+            Presence::Wave(_) | Presence::Live if change.again == Readd::Either => (kept, Some(fresh)),
             Presence::Wave(_) if cursor < kept.cursor => (fresh, None),
             Presence::Live if cursor < kept.floor() => (fresh, None),
             Presence::Wave(_) | Presence::Live => (kept, Some(fresh)),
@@ -309,7 +321,7 @@ mod tests {
     use super::*;
 
     const ADDED: Change =
-        Change { serial: 1, removes: false, adds: Some(Cursor(2)), history_only: false, may_stay: false };
+        Change { serial: 1, removes: false, adds: Some(Cursor(2)), history_only: false, again: Readd::FromBelow };
     const WAVE: Presence = Presence::Wave(1);
     const NOTHING: TopicShelf = TopicShelf::new();
 

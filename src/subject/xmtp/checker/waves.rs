@@ -13,6 +13,7 @@ use crate::subject::xmtp::checker::denials::Denials;
 use crate::subject::xmtp::checker::draft_model::DraftModel;
 use crate::subject::xmtp::checker::shelf::Shelf;
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged, StreamModel};
+use crate::subject::xmtp::checker::topic_state::Readd;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S2, S3, S4, S5, S7, S9, S10, T9, T12, T15, T16, T17, T18};
 use crate::subject::xmtp::wire::{Dialect, Tag};
@@ -68,6 +69,10 @@ impl<'h> WaveBook<'h> {
         let (stream, judged) = match &record.event {
             Event::TapOpened { stream, path } if Dialect::of_path(path) == Some(Dialect::Draft) => {
                 self.drafts.insert(*stream, DraftModel::default());
+                return Ok(());
+            }
+            Event::TapOpened { stream, path } if Dialect::of_path(path) == Some(Dialect::Decentralized) => {
+                self.streams.insert(*stream, StreamModel::new(Readd::Nothing));
                 return Ok(());
             }
             Event::Tapped { stream, way, fate, frame } => {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::subject::xmtp::wire::{
     Add, DeliveryFrame, Dialect, DraftAdd, DraftRequest, DraftResponse, Malformed, Mutate, MutateId, Nonce, Request,
-    Response, Tag, draft_proto, proto,
+    Response, Tag, draft_proto, proto, query_proto, read_vector_response, write_vector_request,
 };
 
 /// The client's end of one stream in one dialect.
@@ -82,6 +82,25 @@ impl ClientBinding for ClientDraft {
             DraftResponse::Waiting => Response::Ping(Nonce(0)),
         };
         Ok((response, skipped))
+    }
+}
+
+/// What one originator has put into a topic is a topic of its own to the core: ids and floors are per originator. On the
+/// wire they are one topic, with one cursor of them all.
+#[derive(Default)]
+pub(crate) struct ClientDecentralized;
+
+impl ClientBinding for ClientDecentralized {
+    const DIALECT: Dialect = Dialect::Decentralized;
+    type Sent = query_proto::SubscribeRequest;
+    type Heard = query_proto::SubscribeResponse;
+
+    fn write(&mut self, request: Request) -> Option<query_proto::SubscribeRequest> {
+        Some(write_vector_request(request))
+    }
+
+    fn read(&mut self, frame: query_proto::SubscribeResponse) -> Result<(Response, Vec<Malformed>), Malformed> {
+        read_vector_response(frame)
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn catch_up<A: Application>(
     subscriber.begin();
     let mut outcome = subscriber.catch_up(patience).await;
     subscriber.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
-    if matches!(outcome, Err(Cause::Unimplemented(_))) {
+    if subscriber.settings.dialect.has_older_calls() && matches!(outcome, Err(Cause::Unimplemented(_))) {
         subscriber.begin();
         outcome = subscriber.query_all(patience).await;
         subscriber.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::subject::xmtp::client::actor::Actor;
-use crate::subject::xmtp::client::binding::{ClientBinding, ClientDraft, ClientV1};
+use crate::subject::xmtp::client::binding::{ClientBinding, ClientDecentralized, ClientDraft, ClientV1};
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::{ClientNotice, ProbeError, Transport};
 use crate::subject::xmtp::wire::{Dialect, Mutate};
@@ -137,6 +137,9 @@ impl ClientConnection {
         let (taken, actor) = match settings.dialect {
             Dialect::V1 => spawn(Actor::<ClientV1>::new(Box::new(transport), settings, ordered, told), initial),
             Dialect::Draft => spawn(Actor::<ClientDraft>::new(Box::new(transport), settings, ordered, told), initial),
+            Dialect::Decentralized => {
+                spawn(Actor::<ClientDecentralized>::new(Box::new(transport), settings, ordered, told), initial)
+            }
         };
         ClientConnection { handle: ClientHandle { commands, finishing: Arc::default() }, events, taken, actor }
     }

@@ -61,7 +61,7 @@ fn refine(error: impl Into<redb::Error>) -> InboxError {
 pub struct InboxEntry {
     /// Its place in the journal, from 0, without gaps.
     pub seq: u64,
-    /// Its topic.
+    /// Its topic, or the part of its originator.
     pub topic: Topic,
     /// Its id.
     pub id: MessageId,
@@ -138,8 +138,9 @@ impl Inbox {
             let (_, row) = entry.map_err(refine)?;
             let (topic, id, ..) = row.value();
             let topic = parse(topic)?;
-            if wanted.remove(&topic) {
-                held.insert(topic, Cursor(id));
+            let is_part_of_wanted = topic.originator().is_some() && wanted.remove(&topic.whole());
+            if wanted.remove(&topic) || is_part_of_wanted {
+                held.entry(topic).or_insert(Cursor(id));
             }
         }
         Ok(held)
@@ -187,7 +188,7 @@ fn write_cursors(transaction: &WriteTransaction, messages: &[Message]) -> Result
     let last: BTreeMap<&Topic, MessageId> = messages.iter().map(|message| (message.topic(), message.id)).collect();
     let mut cursors = transaction.open_table(CURSORS).map_err(refine)?;
     for (topic, id) in last {
-        cursors.insert(topic.bytes().as_ref(), id.0).map_err(refine)?;
+        cursors.insert(topic.key().as_ref(), id.0).map_err(refine)?;
     }
     Ok(())
 }
@@ -199,14 +200,15 @@ fn write_journal(transaction: &WriteTransaction, messages: &[Message]) -> Result
         None => 0,
     };
     for (seq, message) in (first..).zip(messages) {
-        let row = (message.topic().bytes().as_ref(), message.id.0, message.created_ns, message.draft.data.as_ref());
+        let topic = message.topic().key();
+        let row = (topic.as_ref(), message.id.0, message.created_ns, message.draft.data.as_ref());
         journal.insert(seq, row).map_err(refine)?;
     }
     Ok(())
 }
 
 fn parse(topic: &[u8]) -> Result<Topic, InboxError> {
-    Topic::parse(Bytes::copy_from_slice(topic))
+    Topic::parse_key(Bytes::copy_from_slice(topic))
         .map_err(|malformed| InboxError::Corrupt(format!("it is corrupt: {malformed}")))
 }
 

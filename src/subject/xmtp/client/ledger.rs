@@ -1,4 +1,5 @@
-//! The ledger: per topic the floor, up to which everything is taken. It says what is new, and where to resume.
+//! The ledger: per topic the floor, up to which everything is taken. It says what is new, and where to resume. Where
+//! messages are numbered by originators, each part of a topic has a floor of its own.
 //!
 //! Refuses to know how floors survive the process (the inbox does) and how messages arrive.
 //!
@@ -19,6 +20,9 @@ pub(crate) const ADDS_MAX: usize = 1_000;
 /// How many bytes of topics one Mutate may add (protocol, section 4).
 pub(crate) const ADDS_BYTES_MAX: usize = 16 << 20;
 
+/// What one originator more takes in a topic's cursor at most: two numbers of ten bytes, and their framing.
+const PART_BYTES: usize = 24;
+
 /// The floors of one process.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientLedger {
@@ -33,8 +37,9 @@ impl ClientLedger {
     pub(crate) fn new(topics: &[Add], stored: &BTreeMap<Topic, Cursor>, quirk: Option<ClientQuirk>) -> Self {
         let configured = lowest_cursors(topics.iter().cloned());
         let mut floors = configured.clone();
-        for (topic, floor) in &mut floors {
-            *floor = stored.get(topic).map_or(*floor, |cursor| *cursor.max(floor));
+        for (topic, stored) in stored.iter().filter(|(topic, _)| configured.contains_key(&topic.whole())) {
+            let floor = floors.entry(topic.clone()).or_default();
+            *floor = *stored.max(floor);
         }
         ClientLedger { configured, floors, quirk }
     }
@@ -52,16 +57,31 @@ impl ClientLedger {
     #[must_use]
     pub(crate) fn resume(&self) -> Vec<Add> {
         let ahead = u64::from(self.quirk == Some(ClientQuirk::ResumesAhead));
-        let resume = |(topic, floor): (&Topic, &Cursor)| Add {
-            topic: topic.clone(),
-            cursor: Cursor(floor.0.saturating_add(ahead)),
+        let resume = |(topic, floor): (&Topic, &Cursor)| {
+            let floor = match self.quirk {
+                Some(ClientQuirk::OneCursorForOriginators) if topic.originator().is_some() => self.furthest(topic),
+                _ => *floor,
+            };
+            Add { topic: topic.clone(), cursor: Cursor(floor.0.saturating_add(ahead)) }
         };
         self.floors.iter().map(resume).collect()
     }
 
+    /// The highest floor of all parts of that part's topic.
+    fn furthest(&self, part: &Topic) -> Cursor {
+        let parts = self.floors.iter().filter(|(topic, _)| topic.bytes() == part.bytes());
+        parts.map(|(_, floor)| *floor).max().unwrap_or_default()
+    }
+
     /// Whether the message is new; if so it is now taken. Duplicates are not, nor is what was never asked for.
     pub(crate) fn admit(&mut self, message: &Message) -> bool {
-        match self.floors.get_mut(message.topic()) {
+        let topic = message.topic();
+        if topic.originator().is_some() && !self.floors.contains_key(topic) && self.floors.contains_key(&topic.whole())
+        {
+            // Nothing was known of that originator.
+            self.floors.insert(topic.clone(), Cursor::default());
+        }
+        match self.floors.get_mut(topic) {
             Some(floor) if floor.is_before(message.id) => {
                 *floor = Cursor::from(message.id);
                 true
@@ -102,13 +122,17 @@ pub(crate) fn split(adds: Vec<Add>, most: usize, ids: &mut MutateIds) -> Vec<Mut
     let mut mutates = Vec::new();
     let mut current = Mutate { id: ids.fresh(), ..Mutate::default() };
     let mut bytes = 0;
+    let mut topics = 0;
     for add in adds {
-        let size = add.topic.bytes().len();
-        if current.adds.len() >= most || (bytes + size > ADDS_BYTES_MAX && !current.adds.is_empty()) {
+        // A topic stays together with its parts: on the wire they are one add.
+        let is_part = current.adds.last().is_some_and(|last| last.topic.bytes() == add.topic.bytes());
+        let size = if is_part { PART_BYTES } else { add.topic.bytes().len() };
+        if !is_part && (topics >= most || (bytes + size > ADDS_BYTES_MAX && !current.adds.is_empty())) {
             let next = Mutate { id: ids.fresh(), ..Mutate::default() };
             mutates.push(std::mem::replace(&mut current, next));
-            bytes = 0;
+            (topics, bytes) = (0, 0);
         }
+        topics += usize::from(!is_part);
         bytes += size;
         current.adds.push(add);
     }
@@ -120,6 +144,7 @@ pub(crate) fn split(adds: Vec<Add>, most: usize, ids: &mut MutateIds) -> Vec<Mut
 mod tests {
     use super::*;
     use crate::subject::xmtp::client::tests::{add, message, topic};
+    use crate::subject::xmtp::wire::{Draft, Originator};
 
     fn stored(name: &str, cursor: u64) -> BTreeMap<Topic, Cursor> {
         BTreeMap::from([(topic(name), Cursor(cursor))])
@@ -196,5 +221,40 @@ mod tests {
     fn a_stream_without_topics_still_begins_with_a_mutate() {
         let mutates = split(Vec::new(), ADDS_MAX, &mut MutateIds::default());
         assert_eq!(mutates, [Mutate { id: MutateId(1), ..Mutate::default() }]);
+    }
+
+    fn of(name: &str, originator: u32, id: u64) -> Message {
+        let message = message(name, id);
+        let topic = topic(name).part(Originator(originator));
+        Message { draft: Draft { topic, ..message.draft }, ..message }
+    }
+
+    #[test]
+    fn each_originator_has_a_floor_of_its_own_which_begins_with_what_it_sends() {
+        let mut ledger = ClientLedger::new(&[add("a", 0), add("b", 0)], &BTreeMap::new(), None);
+        let arrived = [of("a", 2, 7), of("a", 4, 3), of("a", 2, 7), of("a", 4, 9), of("c", 2, 1)];
+        let admitted: Vec<bool> = arrived.iter().map(|message| ledger.admit(message)).collect();
+        assert_eq!(admitted, [true, true, false, true, false]);
+        let part = |originator, cursor| Add { topic: topic("a").part(Originator(originator)), cursor: Cursor(cursor) };
+        assert_eq!(ledger.resume(), [add("a", 0), part(2, 7), part(4, 9), add("b", 0)]);
+        let stored = BTreeMap::from([(topic("a").part(Originator(2)), Cursor(7))]);
+        assert_eq!(ClientLedger::new(&[add("a", 0)], &stored, None).resume(), [add("a", 0), part(2, 7)]);
+    }
+
+    #[test]
+    fn one_cursor_for_all_originators_is_planted_and_no_default() {
+        for (quirk, second) in [(None, 3), (Some(ClientQuirk::OneCursorForOriginators), 7)] {
+            let mut ledger = ClientLedger::new(&[add("a", 0)], &BTreeMap::new(), quirk);
+            assert!(ledger.admit(&of("a", 2, 7)) && ledger.admit(&of("a", 4, 3)));
+            assert_eq!(ledger.resume().into_iter().map(|add| add.cursor.0).collect::<Vec<_>>(), [0, 7, second]);
+        }
+    }
+
+    #[test]
+    fn a_topic_stays_together_with_its_parts() {
+        let part = |name: &str| Add { topic: topic(name).part(Originator(2)), cursor: Cursor(1) };
+        let adds = vec![add("a", 0), part("a"), add("b", 0), part("b")];
+        let mutates = split(adds, 1, &mut MutateIds::default());
+        assert_eq!(mutates.iter().map(|mutate| mutate.adds.len()).collect::<Vec<_>>(), [2, 2]);
     }
 }

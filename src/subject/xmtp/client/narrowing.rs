@@ -59,7 +59,8 @@ impl Narrowing {
 
     /// A new stream is to be asked for this: what it begins with. The rest comes by `next`.
     pub(crate) fn ask(&mut self, mutates: Vec<Mutate>) -> Vec<Mutate> {
-        self.asked = mutates.iter().map(|mutate| mutate.adds.len()).max().unwrap_or_default();
+        let topics = |mutate: &Mutate| mutate.adds.iter().filter(|add| add.topic.originator().is_none()).count();
+        self.asked = mutates.iter().map(topics).max().unwrap_or_default();
         self.waiting = mutates.into();
         self.due = None;
         let first = if self.pause.is_some() { 1 } else { self.waiting.len() };

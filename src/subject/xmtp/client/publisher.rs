@@ -8,17 +8,18 @@
 //!        +-- outcome unknown, or the connection has ended
 //! ```
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 
 use crate::env::{Address, Env};
 use crate::grpc::explain;
 use crate::subject::xmtp::client::Http2Keepalive;
 use crate::subject::xmtp::client::channel::{BadNode, ClientLink, DialError, Dialer, request};
 use crate::subject::xmtp::wire::proto::{SendGroupMessagesRequest, SendWelcomeMessagesRequest};
-use crate::subject::xmtp::wire::{Draft, MessageKind};
+use crate::subject::xmtp::wire::{Draft, MessageKind, Originator, TARGET_HEADER};
 
 /// How a publisher goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +92,8 @@ impl Publisher {
         Publisher { env, node, config, link: None }
     }
 
-    /// Appends the messages, group messages before welcomes, by one request for each kind. One attempt: it
-    /// is never sent twice.
+    /// Appends the messages, group messages before welcomes, by one request for each kind and each originator that they
+    /// are for. One attempt: it is never sent twice.
     ///
     /// # Errors
     /// Each of [`PublishError`].
@@ -131,28 +132,42 @@ enum PublishFailure {
     Unknown(String),
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "all others are handed on alike")]
 async fn send(link: &ClientLink, drafts: Vec<Draft>) -> Result<(), PublishFailure> {
-    let (groups, welcomes): (Vec<Draft>, Vec<Draft>) =
-        drafts.into_iter().partition(|draft| draft.topic.kind() == MessageKind::Group);
-    let both = !groups.is_empty() && !welcomes.is_empty();
-    let mut client = link.client();
-    if !groups.is_empty() {
-        let messages = groups.into_iter().map(Draft::into_group_input).collect();
-        let sent = client.send_group_messages(request(SendGroupMessagesRequest { messages })).await;
-        sent.map_err(|status| read_failure(&status))?;
+    let mut requests: BTreeMap<(MessageKind, Option<Originator>), Vec<Draft>> = BTreeMap::new();
+    for draft in drafts {
+        requests.entry((draft.topic.kind(), draft.topic.originator())).or_default().push(draft);
     }
-    if !welcomes.is_empty() {
-        let messages = welcomes.into_iter().map(Draft::into_welcome_input).collect();
-        let sent = client.send_welcome_messages(request(SendWelcomeMessagesRequest { messages })).await;
-        sent.map_err(|status| read_failure(&status)).map_err(|failure| match failure {
-            PublishFailure::Refused { code, message } if both => PublishFailure::Unknown(format!(
-                "the group messages are stored, the welcomes refused with {code:?}: {message}"
+    let mut client = link.client();
+    let mut stored = None;
+    for ((kind, target), drafts) in requests {
+        let sent = match kind {
+            MessageKind::Group => {
+                let messages = drafts.into_iter().map(Draft::into_group_input).collect();
+                client.send_group_messages(aimed(SendGroupMessagesRequest { messages }, target)).await
+            }
+            MessageKind::Welcome => {
+                let messages = drafts.into_iter().map(Draft::into_welcome_input).collect();
+                client.send_welcome_messages(aimed(SendWelcomeMessagesRequest { messages }, target)).await
+            }
+        };
+        sent.map_err(|status| match (read_failure(&status), stored) {
+            (PublishFailure::Refused { code, message }, Some(before)) => PublishFailure::Unknown(format!(
+                "the {before} messages are stored, the {kind} messages refused with {code:?}: {message}"
             )),
-            failure => failure,
+            (failure, _) => failure,
         })?;
+        stored = Some(kind);
     }
     Ok(())
+}
+
+/// A request to publish, for the originator that is to number its messages.
+fn aimed<T>(body: T, target: Option<Originator>) -> Request<T> {
+    let mut request = request(body);
+    if let Some(Originator(number)) = target {
+        request.metadata_mut().insert(TARGET_HEADER, number.into());
+    }
+    request
 }
 
 /// A refusal is a status that the other side sent and that says that nothing was done. What tonic made of a

@@ -183,7 +183,8 @@ impl<A: Application> Subscriber<A> {
         let ending = followed.unwrap_or_else(|cause| ClientEnding { cause, uptime: Duration::ZERO });
         self.end(&ending.cause);
         // C6: it is remembered for a while, whatever becomes of the older calls.
-        if self.older_until.is_none() && matches!(ending.cause, Cause::Unimplemented(_)) {
+        let falls_back = self.settings.dialect.has_older_calls() && self.older_until.is_none();
+        if falls_back && matches!(ending.cause, Cause::Unimplemented(_)) {
             self.older_until = Some(Instant::now() + OLDER_CALLS_FOR);
         }
         ending

@@ -60,7 +60,7 @@ mod tests {
     fn message(length: usize) -> Message {
         let envelope = Envelope::Group { sender_hmac: bytes::Bytes::new(), should_push: false, is_commit: false };
         let draft = Draft { topic: Topic::new(MessageKind::Group, b"g"), data: vec![0; length].into(), envelope };
-        Message { id: MessageId(1), created_ns: 0, draft }
+        Message { id: MessageId(1), origin: None, created_ns: 0, draft }
     }
 
     #[test]

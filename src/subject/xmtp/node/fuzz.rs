@@ -48,7 +48,8 @@ impl ListedLog {
         let head = self.heads.of_mut(topic.kind());
         head.0 += 1;
         let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
-        let message = Message { id: *head, created_ns: 0, draft: Draft { topic, data: Bytes::new(), envelope } };
+        let message =
+            Message { id: *head, origin: None, created_ns: 0, draft: Draft { topic, data: Bytes::new(), envelope } };
         self.messages.push(Arc::new(message));
         Arc::clone(&self.messages[self.messages.len() - 1])
     }

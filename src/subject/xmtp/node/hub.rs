@@ -241,7 +241,7 @@ mod tests {
     fn message(name: &str, id: u64) -> Arc<Message> {
         let envelope = Envelope::Group { sender_hmac: bytes::Bytes::new(), should_push: false, is_commit: false };
         let draft = Draft { topic: topic(name), data: bytes::Bytes::from_static(b"data"), envelope };
-        Arc::new(Message { id: MessageId(id), created_ns: 0, draft })
+        Arc::new(Message { id: MessageId(id), origin: None, created_ns: 0, draft })
     }
 
     fn ids(taken: &[Arc<Message>]) -> Vec<u64> {

@@ -4,7 +4,8 @@
 //! and a snapshot must not be kept across an await, because redb cannot reuse pages under it.
 //!
 //! Two tables: `messages` holds each message, as its protobuf bytes, by (kind, id); `index` holds no
-//! values, only the keys (topic, id), and a topic begins with its kind.
+//! values, only the keys (topic, id), and a topic begins with its kind. Where it counts by originator, two more
+//! (`originators`).
 
 use std::sync::Arc;
 
@@ -17,9 +18,12 @@ use redb::{
 use crate::env::{Disk, begin_write};
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
+use crate::subject::xmtp::node::originators::{Numbering, Origins};
 use crate::subject::xmtp::node::wave::{TopicIds, WaveSource};
-use crate::subject::xmtp::node::{NodeQuirk, STORE, StoreError};
-use crate::subject::xmtp::wire::{Cursor, Draft, Message, MessageId, MessageKind, Page, Paging, Topic, proto};
+use crate::subject::xmtp::node::{LogHead, NodeQuirk, STORE, StoreError};
+use crate::subject::xmtp::wire::{
+    Cursor, Draft, Message, MessageId, MessageKind, Page, Paging, Topic, VectorCursor, proto,
+};
 
 const MESSAGES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("messages");
 const INDEX: TableDefinition<(&[u8], u64), ()> = TableDefinition::new("index");
@@ -34,22 +38,27 @@ const CACHE_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Log {
     database: Database,
+    by_originator: bool,
     quirk: Option<NodeQuirk>,
 }
 
 impl Log {
-    /// Opens the log on that disk, or begins one.
+    /// Opens the log on that disk, or begins one, to be counted by originator, too, or by id alone.
     ///
     /// # Errors
     /// The disk fails, or holds something else.
-    pub(crate) fn open(disk: Disk, quirk: Option<NodeQuirk>) -> Result<Self, StoreError> {
+    pub(crate) fn open(disk: Disk, by_originator: bool, quirk: Option<NodeQuirk>) -> Result<Self, StoreError> {
         let database = disk.database(STORE, Builder::new().set_cache_size(CACHE_BYTES))?;
         // Both tables exist from here on, so that reading an empty log is no special case.
         let transaction = begin_write(&database)?;
         transaction.open_table(MESSAGES)?;
         transaction.open_table(INDEX)?;
+        if by_originator {
+            let heads = read_heads(&transaction.open_table(MESSAGES)?)?;
+            Numbering::open(&transaction)?.number_up_to(heads)?;
+        }
         transaction.commit()?;
-        Ok(Log { database, quirk })
+        Ok(Log { database, by_originator, quirk })
     }
 
     /// Stores the drafts in one transaction, all or none, and returns them as they are stored. When it
@@ -67,6 +76,7 @@ impl Log {
         {
             let mut messages = transaction.open_table(MESSAGES)?;
             let mut index = transaction.open_table(INDEX)?;
+            let mut numbering = if self.by_originator { Some(Numbering::open(&transaction)?) } else { None };
             heads = match self.quirk {
                 Some(NodeQuirk::ReusesIds) => read_counters(&transaction)?,
                 _ => read_heads(&messages)?,
@@ -75,7 +85,10 @@ impl Log {
                 let kind = draft.topic.kind();
                 let id = following(kind, *heads.of(kind))?;
                 *heads.of_mut(kind) = id;
-                let message = Message { id, created_ns, draft };
+                let target = draft.topic.originator();
+                let origin = numbering.as_mut().map(|by| by.number(kind, id, target)).transpose()?;
+                let draft = Draft { topic: draft.topic.whole(), ..draft };
+                let message = Message { id, origin, created_ns, draft };
                 index.insert((message.topic().bytes().as_ref(), id.0), ())?;
                 messages.insert((kind.prefix(), id.0), encode(&message).as_slice())?;
                 stored.push(Arc::new(message));
@@ -106,13 +119,38 @@ impl Log {
         read_heads(&self.database.begin_read()?.open_table(MESSAGES)?)
     }
 
+    /// The last id of each sequence, as of now: of each kind, or of each originator that has used one.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn sequences(&self) -> Result<Vec<LogHead>, StoreError> {
+        if self.by_originator {
+            let heads = Origins::open(&self.database.begin_read()?)?.heads()?.into_iter();
+            return Ok(heads.map(|(of, id)| LogHead { kind: of.kind(), originator: Some(of), id }).collect());
+        }
+        let heads = self.heads()?;
+        Ok(MessageKind::ALL.map(|kind| LogHead { kind, originator: None, id: *heads.of(kind) }).into())
+    }
+
+    /// As [`Origins::beyond`].
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn beyond(&self, kind: MessageKind, known: &VectorCursor) -> Result<Cursor, StoreError> {
+        let transaction = self.database.begin_read()?;
+        let head = *read_heads(&transaction.open_table(MESSAGES)?)?.of(kind);
+        let furthest = self.quirk == Some(NodeQuirk::StartsAtFurthestOriginator);
+        Origins::open(&transaction)?.beyond(kind, known, head, furthest)
+    }
+
     /// The log as it stands now, for reading.
     ///
     /// # Errors
     /// The disk fails.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let transaction = self.database.begin_read()?;
-        Ok(Snapshot { messages: transaction.open_table(MESSAGES)?, index: transaction.open_table(INDEX)? })
+        let origins = if self.by_originator { Some(Origins::open(&transaction)?) } else { None };
+        Ok(Snapshot { messages: transaction.open_table(MESSAGES)?, index: transaction.open_table(INDEX)?, origins })
     }
 
     /// One page of a topic's history, bounded by `budget` and by what is asked for.
@@ -148,6 +186,7 @@ impl Log {
 pub(crate) struct Snapshot {
     messages: ReadOnlyTable<(u8, u64), &'static [u8]>,
     index: ReadOnlyTable<(&'static [u8], u64), ()>,
+    origins: Option<Origins>,
 }
 
 impl Snapshot {
@@ -174,7 +213,9 @@ impl WaveSource for Snapshot {
             .messages
             .get((kind.prefix(), id.0))?
             .ok_or_else(|| corrupt("it is in the index and nowhere else".into()))?;
-        decode(kind, Bytes::copy_from_slice(bytes.value())).map_err(corrupt)
+        let message = decode(kind, Bytes::copy_from_slice(bytes.value())).map_err(corrupt)?;
+        let origin = self.origins.as_ref().map(|origins| origins.of(kind, id)).transpose()?;
+        Ok(Message { origin, ..message })
     }
 }
 
@@ -222,7 +263,7 @@ mod tests {
     use crate::subject::xmtp::wire::Envelope;
 
     fn open(disk: &FakeDisk) -> Log {
-        Log::open(disk.open(), None).expect("a good disk")
+        Log::open(disk.open(), false, None).expect("a good disk")
     }
 
     fn group(name: &str, data: &str) -> Draft {

@@ -7,6 +7,7 @@
 //! (S6), `rate_limiter`, `budget` (sizes), `kept_floors`. Shells: `service` (tonic), `stream` (one task for each Subscribe stream),
 //! `older_calls` (one for each of the two calls before it), `registrations` (a session and what is behind it), `response`
 //! (how a stream ends), `authorization` (the hook of S7), `log` (redb), `reopening_log` (the log again after a failure),
+//! `originators` (whose sequence a message stands in, beside the log's own),
 //! `binding` (the dialects), `hub` (fresh messages to interested streams), `connection` (sockets that end with the server).
 
 mod authorization;
@@ -22,6 +23,7 @@ mod liveness;
 mod log;
 mod notice;
 mod older_calls;
+mod originators;
 mod quirk;
 mod rate_limiter;
 mod refusal;
@@ -37,7 +39,7 @@ mod wave;
 
 pub use authorization::{AllowAll, Authorizer, Caller, DeniedTopics, Permission};
 pub use config::{NodeConfig, NodeLimits, RateLimit, Serves};
-pub use notice::{NodeCloseReason, NodeNotice, NodeObserver};
+pub use notice::{LogHead, NodeCloseReason, NodeNotice, NodeObserver};
 pub use quirk::NodeQuirk;
 pub(crate) use service::STORE;
 pub use service::{NodeError, NodeHooks, Shutdown, serve, serve_with};

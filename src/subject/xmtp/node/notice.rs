@@ -7,15 +7,15 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::subject::xmtp::wire::{MessageId, MessageKind, Topic};
+use crate::subject::xmtp::wire::{MessageId, MessageKind, Originator, Topic};
 
 /// Something that happened inside a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeNotice {
     /// The log was opened: at the start, and again after each failure.
     LogOpened {
-        /// The newest id of each kind that it holds; 0 where there is none.
-        heads: Vec<(MessageKind, MessageId)>,
+        /// The newest id of each sequence that it holds.
+        heads: Vec<LogHead>,
     },
     /// The log failed or is corrupt. What needs it is answered UNAVAILABLE until it opens again. Told once for each
     /// reason.
@@ -25,9 +25,9 @@ pub enum NodeNotice {
     },
     /// A message is durable; told after the commit and before the publisher is answered.
     Stored {
-        /// Where it went.
+        /// Where it went; the part of its originator, where the log counts so.
         topic: Topic,
-        /// Its place in the kind's sequence.
+        /// Its place in the kind's sequence, or the originator's.
         id: MessageId,
         /// The payload.
         data: Bytes,
@@ -46,6 +46,17 @@ pub enum NodeNotice {
         /// Why.
         reason: NodeCloseReason,
     },
+}
+
+/// How far a log is in one sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    /// Of which kind its messages are.
+    pub kind: MessageKind,
+    /// Whose sequence it is, where the log counts so.
+    pub originator: Option<Originator>,
+    /// The newest id; 0 where there is none.
+    pub id: MessageId,
 }
 
 /// Why a Subscribe stream was closed.

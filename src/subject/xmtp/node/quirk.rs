@@ -56,5 +56,8 @@ quirks! {
         DeniesOnlyAtOpen = "denies-only-at-open",
         /// While a wave is replayed, live messages of other topics wait for its end (against S4).
         ReplayBlocksLive = "replay-blocks-live",
+        /// A cursor of several originators begins at the place of the furthest: what others have in between is lost
+        /// (against S2).
+        StartsAtFurthestOriginator = "starts-at-furthest-originator",
     }
 }

@@ -4,7 +4,7 @@
 
 use tonic::{Code, Status};
 
-use crate::subject::xmtp::wire::{Malformed, MutateId, Topic};
+use crate::subject::xmtp::wire::{Malformed, MutateId, TARGET_HEADER, Topic};
 
 /// A rule or a bound that a client broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +48,9 @@ pub(crate) enum NodeRefusal {
     /// S8.
     #[error("the Pings arrive too fast; {burst} at once and {per_second} a second are accepted")]
     PingsTooFast { burst: u32, per_second: u32 },
+    /// A target that cannot be had.
+    #[error("the header {TARGET_HEADER} says {said}: {why}")]
+    Target { said: String, why: &'static str },
     /// S8.
     #[error("a request publishes {count} messages; at most {most} are accepted")]
     TooManyMessages { count: usize, most: usize },
@@ -63,6 +66,7 @@ impl NodeRefusal {
         match self {
             NodeRefusal::Malformed(_)
             | NodeRefusal::NoTopics
+            | NodeRefusal::Target { .. }
             | NodeRefusal::ZeroId
             | NodeRefusal::IdInFlight(_)
             | NodeRefusal::HistoryOfSubscribed(_)

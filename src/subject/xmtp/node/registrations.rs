@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::subject::xmtp::node::NodeConfig;
 use crate::subject::xmtp::node::authorization::CallerGate;
+use crate::subject::xmtp::node::binding::Places;
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::hub::{Interest, QueueState};
@@ -16,7 +17,7 @@ use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::response::NodeEnding;
 use crate::subject::xmtp::node::session::Session;
 use crate::subject::xmtp::node::{NodeLimits, NodeQuirk, StoreError};
-use crate::subject::xmtp::wire::{Dialect, Mutate, Response, Topic};
+use crate::subject::xmtp::wire::{Cursor, Dialect, MessageKind, Mutate, Response, Topic, VectorCursor};
 
 /// What of its node a stream is registered with.
 pub(crate) struct Registrar {
@@ -28,12 +29,27 @@ pub(crate) struct Registrar {
     pub(crate) gate: CallerGate,
 }
 
+impl Places for Registrations {
+    fn heads(&self) -> Result<Heads, StoreError> {
+        self.registrar.log.with(Log::heads)
+    }
+
+    fn beyond(&self, kind: MessageKind, known: &VectorCursor) -> Result<Cursor, StoreError> {
+        self.registrar.log.with(|log| log.beyond(kind, known))
+    }
+
+    fn adds_max(&self) -> usize {
+        self.adds_max
+    }
+}
+
 /// The registrations of one stream.
 pub(crate) struct Registrations {
     /// What it is registered for.
     pub(crate) session: Session,
     registrar: Registrar,
     frame: Budget,
+    adds_max: usize,
     quirk: Option<NodeQuirk>,
 }
 
@@ -41,7 +57,8 @@ impl Registrations {
     /// None yet.
     pub(crate) fn new(registrar: Registrar, limits: NodeLimits, config: &NodeConfig) -> Self {
         let frame = Budget::new(limits.frame_messages, limits.frame_bytes);
-        Registrations { session: Session::new(limits, config.quirk), registrar, frame, quirk: config.quirk }
+        let adds_max = limits.adds;
+        Registrations { session: Session::new(limits, config.quirk), registrar, frame, adds_max, quirk: config.quirk }
     }
 
     /// The same in that dialect.
@@ -49,14 +66,6 @@ impl Registrations {
     pub(crate) fn in_dialect(mut self, dialect: Dialect) -> Self {
         self.session = self.session.in_dialect(dialect);
         self
-    }
-
-    /// The newest id of each kind.
-    ///
-    /// # Errors
-    /// The log fails.
-    pub(crate) fn heads(&self) -> Result<Heads, StoreError> {
-        self.registrar.log.with(Log::heads)
     }
 
     /// Applies a Mutate, whole or not at all (S5).
@@ -72,7 +81,7 @@ impl Registrations {
         change.joins().for_each(|topic| self.registrar.interest.join(topic));
         // After the joins: a message stored from here on reaches the queue, and all before is below the
         // heads (S4).
-        let heads = self.heads()?;
+        let heads = self.registrar.log.with(Log::heads)?;
         self.session.apply(change, heads);
         Ok(())
     }

@@ -18,7 +18,6 @@ use tokio::time::Instant;
 use crate::env::Env;
 use crate::subject::xmtp::node::log::Log;
 use crate::subject::xmtp::node::{NodeNotice, NodeObserver, NodeQuirk, STORE, StoreError};
-use crate::subject::xmtp::wire::MessageKind;
 
 /// So long a log rests after a failure: to open it costs a look at every page (redb's repair), which must not
 /// happen for each call of many clients; and a second is little beside what a disk needs to recover.
@@ -31,6 +30,7 @@ const REASONS_MAX: usize = 64;
 pub(crate) struct ReopeningLog {
     env: Env,
     observer: Arc<dyn NodeObserver>,
+    by_originator: bool,
     quirk: Option<NodeQuirk>,
     state: Mutex<LogState>,
 }
@@ -45,9 +45,14 @@ struct LogState {
 }
 
 impl ReopeningLog {
-    /// One that has not opened the log yet.
-    pub(crate) fn new(env: Env, observer: Arc<dyn NodeObserver>, quirk: Option<NodeQuirk>) -> Self {
-        ReopeningLog { env, observer, quirk, state: Mutex::default() }
+    /// One that has not opened the log yet, which is counted by originator, too, or by id alone.
+    pub(crate) fn new(
+        env: Env,
+        observer: Arc<dyn NodeObserver>,
+        by_originator: bool,
+        quirk: Option<NodeQuirk>,
+    ) -> Self {
+        ReopeningLog { env, observer, by_originator, quirk, state: Mutex::default() }
     }
 
     /// Does something with the log. An error of it closes the log.
@@ -84,10 +89,8 @@ impl ReopeningLog {
     }
 
     fn open(&self) -> Result<Log, StoreError> {
-        let log = Log::open(self.env.disk(STORE).map_err(StoreError::Disk)?, self.quirk)?;
-        let found = log.heads()?;
-        let heads = [MessageKind::Group, MessageKind::Welcome].map(|kind| (kind, *found.of(kind)));
-        self.observer.notice(NodeNotice::LogOpened { heads: heads.into() });
+        let log = Log::open(self.env.disk(STORE).map_err(StoreError::Disk)?, self.by_originator, self.quirk)?;
+        self.observer.notice(NodeNotice::LogOpened { heads: log.sequences()? });
         Ok(log)
     }
 }
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
     use crate::env::fake_disk::FakeDisk;
     use crate::env::{Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
-    use crate::subject::xmtp::wire::{Draft, Envelope, MessageId, Topic};
+    use crate::subject::xmtp::wire::{Draft, Envelope, MessageId, MessageKind, Topic};
 
     struct FailingHost(FakeDisk);
 
@@ -148,7 +151,7 @@ mod tests {
         let (mut heads, mut reasons) = (Vec::new(), Vec::new());
         for notice in notices.0.lock().expect("not poisoned").iter() {
             match notice {
-                NodeNotice::LogOpened { heads: found } => heads.push(found[0].1.0),
+                NodeNotice::LogOpened { heads: found } => heads.push(found[0].id.0),
                 NodeNotice::StoreFailed { why } => reasons.push(why.clone()),
                 other => panic!("a log does not tell {other:?}"),
             }
@@ -158,7 +161,7 @@ mod tests {
 
     fn bench(quirk: Option<NodeQuirk>) -> (FakeDisk, Arc<Notices>, ReopeningLog) {
         let (disk, notices) = (FakeDisk::default(), Arc::new(Notices::default()));
-        let log = ReopeningLog::new(Arc::new(FailingHost(disk.clone())), notices.clone(), quirk);
+        let log = ReopeningLog::new(Arc::new(FailingHost(disk.clone())), notices.clone(), false, quirk);
         (disk, notices, log)
     }
 
@@ -204,7 +207,7 @@ mod tests {
         // A byte of every page that is in use, but of the header.
         let len = usize::try_from(disk.len().expect("in memory")).expect("a small disk");
         (8192..len).step_by(4096).for_each(|page| disk.flip(page));
-        let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), None);
+        let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), false, None);
         for _ in 0..3 {
             append(&log).expect_err("corrupt");
             sleep(REST).await;
@@ -223,7 +226,7 @@ mod tests {
         disk.fail_after(0);
         drop(log);
         disk.heal();
-        let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), Some(quirk));
+        let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), false, Some(quirk));
         let id = append(&log).expect("a good disk");
         (told(&notices).0[1], id)
     }

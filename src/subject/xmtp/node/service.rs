@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::select;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::env::Env;
 use crate::grpc::Incoming;
 use crate::subject::xmtp::node::authorization::CallerGate;
-use crate::subject::xmtp::node::binding::{NodeBinding, NodeDraft, NodeV1};
+use crate::subject::xmtp::node::binding::{NodeBinding, NodeDecentralized, NodeDraft, NodeV1};
 use crate::subject::xmtp::node::budget::{Budget, weight};
 use crate::subject::xmtp::node::hub::Hub;
 use crate::subject::xmtp::node::older_calls::open_older;
@@ -31,8 +32,10 @@ use crate::subject::xmtp::node::{
 };
 use crate::subject::xmtp::wire::draft_proto::mls_api_server as draft;
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
+use crate::subject::xmtp::wire::query_proto::query_api_server::{QueryApi, QueryApiServer};
 use crate::subject::xmtp::wire::{
-    Add, Cursor, Draft, Malformed, Message, MessageKind, Page, Paging, Topic, draft_proto, proto,
+    Add, Cursor, Draft, Malformed, Message, MessageKind, Origin, Originator, Page, Paging, TARGET_HEADER, Topic,
+    draft_proto, proto, query_proto,
 };
 
 /// The store's name on a node's disk.
@@ -111,7 +114,8 @@ pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>
 /// and a log that does not open is tried again when it is needed.
 pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Result<(), NodeError> {
     let NodeHooks { observer, authorizer, shutdown } = hooks;
-    let log = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), config.quirk);
+    let by_originator = config.dialects.iter().any(|dialect| dialect.counts_by_originator());
+    let log = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), by_originator, config.quirk);
     // Whether it opens is told to the observer; the calls find out for themselves.
     log.with(|_| Ok(())).ok();
     let port = config.port;
@@ -132,10 +136,14 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
     let service = MlsApiServer::from_arc(Arc::clone(&node))
         .max_decoding_message_size(GRPC_MESSAGE_MAX)
         .max_encoding_message_size(GRPC_MESSAGE_MAX);
-    let draft = draft::MlsApiServer::from_arc(node)
+    let draft = draft::MlsApiServer::from_arc(Arc::clone(&node))
         .max_decoding_message_size(GRPC_MESSAGE_MAX)
         .max_encoding_message_size(GRPC_MESSAGE_MAX);
-    let (server, incoming) = (Server::builder().add_service(service).add_service(draft), Incoming::new(listener));
+    let decentralized = QueryApiServer::from_arc(node)
+        .max_decoding_message_size(GRPC_MESSAGE_MAX)
+        .max_encoding_message_size(GRPC_MESSAGE_MAX);
+    let server = Server::builder().add_service(service).add_service(draft).add_service(decentralized);
+    let incoming = Incoming::new(listener);
     let Some(shutdown) = shutdown else {
         return server.serve_with_incoming(incoming).await.map_err(|error| NodeError::Serve { port, error });
     };
@@ -192,9 +200,26 @@ impl Node {
         if self.hub.ends_by().is_some() { Err(stopping()) } else { Ok(()) }
     }
 
+    /// The drafts for the originator that the call targets, if it does.
+    fn target(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Vec<Draft>, NodeRefusal> {
+        let Some(said) = target else { return Ok(drafts) };
+        let refuse = |why| NodeRefusal::Target { said: format!("{said:?}"), why };
+        let number = said.to_str().ok().and_then(|text| text.parse().ok());
+        let originator = Originator(number.ok_or_else(|| refuse("it must be a number below 2^32"))?);
+        if !self.config.dialects.iter().any(|dialect| dialect.counts_by_originator()) {
+            return Err(refuse("this node does not count by originator"));
+        }
+        if drafts.iter().any(|draft| draft.topic.kind() != originator.kind()) {
+            return Err(refuse("even originators number group messages, and odd ones welcomes"));
+        }
+        let aim = |draft: Draft| Draft { topic: draft.topic.part(originator), ..draft };
+        Ok(drafts.into_iter().map(aim).collect())
+    }
+
     /// Stores all drafts or none, and routes them to the streams.
-    fn publish(&self, drafts: Vec<Draft>) -> Result<Response<()>, Status> {
+    fn publish(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Response<()>, Status> {
         self.check_serving()?;
+        let drafts = self.target(target, drafts).map_err(|refusal| Status::from(&refusal))?;
         self.check(&drafts).map_err(|refusal| Status::from(&refusal))?;
         if drafts.is_empty() {
             return Ok(Response::new(()));
@@ -214,11 +239,11 @@ impl Node {
             unavailable(&error)
         })?;
         for message in &stored {
-            self.observer.notice(NodeNotice::Stored {
-                topic: message.topic().clone(),
-                id: message.id,
-                data: message.draft.data.clone(),
-            });
+            let (topic, id) = match message.origin {
+                Some(Origin { originator, sequence }) => (message.topic().part(originator), sequence),
+                None => (message.topic().clone(), message.id),
+            };
+            self.observer.notice(NodeNotice::Stored { topic, id, data: message.draft.data.clone() });
         }
         stored.iter().for_each(|message| self.hub.publish(message));
         Ok(Response::new(()))
@@ -291,20 +316,23 @@ impl MlsApi for Node {
         &self,
         request: Request<proto::SendGroupMessagesRequest>,
     ) -> Result<Response<()>, Status> {
-        let inputs = request.into_inner().messages.into_iter();
+        let (metadata, _, request) = request.into_parts();
+        let inputs = request.messages.into_iter();
         let drafts = inputs.map(Draft::from_group_input).collect::<Result<_, _>>().map_err(refused)?;
         if self.forgets() {
             return Ok(Response::new(()));
         }
-        self.publish(drafts)
+        self.publish(metadata.get(TARGET_HEADER), drafts)
     }
 
     async fn send_welcome_messages(
         &self,
         request: Request<proto::SendWelcomeMessagesRequest>,
     ) -> Result<Response<()>, Status> {
-        let inputs = request.into_inner().messages.into_iter();
-        self.publish(inputs.map(Draft::from_welcome_input).collect::<Result<_, _>>().map_err(refused)?)
+        let (metadata, _, request) = request.into_parts();
+        let inputs = request.messages.into_iter();
+        let drafts = inputs.map(Draft::from_welcome_input).collect::<Result<_, _>>().map_err(refused)?;
+        self.publish(metadata.get(TARGET_HEADER), drafts)
     }
 
     async fn query_group_messages(
@@ -369,6 +397,18 @@ impl draft::MlsApi for Node {
         request: Request<Streaming<draft_proto::SubscribeRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         self.open_stream::<NodeDraft>(request)
+    }
+}
+
+#[tonic::async_trait]
+impl QueryApi for Node {
+    type SubscribeStream = ResponseFrames<query_proto::SubscribeResponse>;
+
+    async fn subscribe(
+        &self,
+        request: Request<Streaming<query_proto::SubscribeRequest>>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        self.open_stream::<NodeDecentralized>(request)
     }
 }
 

@@ -300,7 +300,7 @@ mod tests {
     }
 
     fn bench_with(limits: NodeLimits, quirk: Option<NodeQuirk>) -> SessionBench {
-        let log = Log::open(Disk::new(InMemoryBackend::new()), None).expect("an empty disk");
+        let log = Log::open(Disk::new(InMemoryBackend::new()), false, None).expect("an empty disk");
         SessionBench { log, session: Session::new(limits, quirk), queue: Vec::new() }
     }
 

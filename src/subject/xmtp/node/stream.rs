@@ -145,7 +145,7 @@ impl<B: NodeBinding> StreamTask<B> {
     async fn receive(&mut self, incoming: Result<Option<B::Asked>, Status>) -> Result<(), NodeEnding> {
         match incoming {
             Ok(Some(frame)) => {
-                let request = self.binding.read(frame, || self.registrations.heads())?;
+                let request = self.binding.read(frame, &self.registrations)?;
                 self.handle(request)
             }
             Ok(None) => {

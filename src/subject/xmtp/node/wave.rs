@@ -270,7 +270,7 @@ mod tests {
     fn message(name: &str, id: u64) -> Message {
         let envelope = Envelope::Group { sender_hmac: bytes::Bytes::new(), should_push: false, is_commit: false };
         let draft = Draft { topic: topic(name), data: bytes::Bytes::new(), envelope };
-        Message { id: MessageId(id), created_ns: 0, draft }
+        Message { id: MessageId(id), origin: None, created_ns: 0, draft }
     }
 
     fn source() -> FakeSource {

@@ -46,11 +46,20 @@ pub(crate) fn note_strangers(
     if node.value.is_empty() {
         return; // noted by itself
     }
+    if node.value.len() > 1 && node.value.iter().any(|dialect| dialect.counts_by_originator()) {
+        let message = format!("the nodes speak {spoken}, of which one numbers messages by originator");
+        let problem = Problem::new("node.dialect", node.span.clone().unwrap_or_default(), message);
+        let advice = format!("write dialect = \"{}\" alone", Dialect::Decentralized);
+        root.note(problem.label("a trial counts messages in one way").advice(advice));
+    }
     let note = |place: Option<Range<usize>>, key: &str, who: &str, dialect: Dialect| {
         let message = format!("{who} {dialect}, and the nodes speak {spoken}");
         let problem = Problem::new(key, place.unwrap_or_default(), message).label("nobody there speaks it");
-        let all = Dialect::ALL.map(|dialect| format!("\"{dialect}\"")).join(", ");
-        root.note(problem.advice(format!("let the nodes speak it as well: node.dialect = [{all}]")));
+        let by_originator = node.value.iter().chain([&dialect]).any(|dialect| dialect.counts_by_originator());
+        root.note(problem.advice(match by_originator {
+            true => format!("write \"{dialect}\" for both: nobody else counts by originator, or nobody does"),
+            false => "let the nodes speak it as well: node.dialect = [\"v1\", \"draft\"]".to_owned(),
+        }));
     };
     if !node.value.contains(&client.value) {
         let place = client.span.clone().or_else(|| node.span.clone());

@@ -54,7 +54,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
             ),
             key(
                 "dialect",
-                "`v1` or `draft`, or an array of them",
+                "`v1` or `draft`, or an array of them, or `decentralized`",
                 "`v1`",
                 "what it speaks on Subscribe, the ones beside the others; any other is UNIMPLEMENTED",
             ),
@@ -85,7 +85,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
             ),
             key(
                 "dialect",
-                "`v1` or `draft`, one of the nodes'",
+                "`v1`, `draft` or `decentralized`, one of the nodes'",
                 "`v1`",
                 "what it and the visitors speak with the node; gateways and examiners speak v1",
             ),
@@ -141,6 +141,12 @@ pub(crate) const TABLES: &[KeyTable] = &[
             key("kind", "`steady`, `burst` or `quiet`", "`steady`", "one message at a time, many at once, or none"),
             key("topics", "1 to 1,000, one for each node at least", "1", "how many topics there are"),
             key("welcomes", "0 to `topics`", "0", "how many of them are welcome topics; the others are groups"),
+            key(
+                "originators",
+                "1 to 100, only with `node.dialect = \"decentralized\"`",
+                "1",
+                "how many originators number the messages of each kind",
+            ),
             key("rate", "1 to 100,000 per s, m or h", "1/s", "how often something is published"),
             key("burst", "1 to 1,000,000, only with `kind = \"burst\"`", "100", "how many messages each time"),
             key("size", "1B to 1MiB", "200B", "the size of a payload"),

@@ -52,6 +52,9 @@ pub(crate) fn read_node(
     let denies = read_denies(&mut section, workload);
     let limits = read_limits(section.section("limits"));
     let (serves, upgraded_at) = read_serves(&mut section);
+    if let (Some(serves), Some(dialects)) = (&serves, dialects) {
+        note_older_calls(&section, serves, &dialects.value);
+    }
     let quirks = node::NodeQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a node", &quirks).map(Some));
     section.finish();
@@ -83,6 +86,16 @@ fn read_serves(section: &mut Section<'_>) -> (Option<Found<Serves>>, Option<Foun
         section.note(problem.advice(help));
     }
     (serves, upgraded_at)
+}
+
+/// Notes an old node whose older calls cannot stand in for its dialect.
+fn note_older_calls(section: &Section<'_>, serves: &Found<Serves>, dialects: &[Dialect]) {
+    let Some(span) = serves.span.clone().filter(|_| serves.value != Serves::Everything) else { return };
+    let Some(dialect) = dialects.iter().find(|dialect| !dialect.has_older_calls()) else { return };
+    let message =
+        format!("`node.serves` is \"{}\", and the older calls have no cursors of {dialect}", serves.value.name());
+    let problem = Problem::new("node.serves", span, message).label("its clients would get nothing");
+    section.note(problem.advice("leave it out, or let nodes and clients speak v1"));
 }
 
 /// Notes a deadline above the interval, which S6 forbids.

@@ -53,6 +53,8 @@ const TOPICS_MAX: u32 = 1_000;
 const MESSAGES_MAX: u32 = 1_000_000;
 /// Node, clients and what travels hold a message several times over: so much at once still fits into memory.
 const BYTES_AT_ONCE_MAX: u64 = 1 << 30;
+/// Each topic of a client has a floor for each: a few show what many would.
+const ORIGINATORS_MAX: u32 = 100;
 /// At this rate per second ten seconds publish `MESSAGES_MAX`.
 const PER_PERIOD_MAX: u32 = 100_000;
 /// A payload far below the client's message limit of 25 MiB, so that a frame of several still passes.
@@ -61,9 +63,10 @@ const PAYLOAD_BYTES_MAX: u64 = 1 << 20;
 /// What the subject makes of a sim file, and who is cast even where another part has a problem.
 pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<XmtpSettings>) {
     let cast = read_fleet(file.section("cast"));
-    let workload = read_workload(file.section("workload"));
     let (mut node, mut client) = (file.section("node"), file.section("client"));
     let (spoken, asked) = (read_node_dialects(&mut node), read_client_dialect(&mut client));
+    let by_originator = spoken.as_ref().map(|spoken| spoken.value.iter().any(|dialect| dialect.counts_by_originator()));
+    let workload = read_workload(file.section("workload"), by_originator);
     let node = read_node(node, workload.as_ref(), spoken.as_ref());
     let client = read_client(client, asked.as_ref());
     let (fleet, proxy_tcp, sharers) = cast;
@@ -226,7 +229,7 @@ fn note_shares(root: &Section<'_>, sharers: &Sharers, workload: &Workload) {
     }
 }
 
-fn read_workload(mut section: Section<'_>) -> Option<Workload> {
+fn read_workload(mut section: Section<'_>, by_originator: Option<bool>) -> Option<Workload> {
     let kind = section.optional("kind", WorkloadKind::Steady, read_workload_kind);
     let topics = section.optional("topics", 1, |entry| entry.number(1..=TOPICS_MAX));
     let welcomes = section.optional("welcomes", 0, |entry| entry.number(0..=TOPICS_MAX));
@@ -236,6 +239,13 @@ fn read_workload(mut section: Section<'_>) -> Option<Workload> {
         let message = format!("{} welcome topics are more than all {} topics", welcomes.value, topics.value);
         let problem = excluded("workload.welcomes", welcomes, "too many", topics, message);
         section.note(problem.advice(format!("write at most {}, or raise `topics`", topics.value)));
+    }
+    let originators = section.optional("originators", 1, |entry| entry.number(1..=ORIGINATORS_MAX));
+    if let (Some(false), Some(Found { span: Some(span), .. })) = (by_originator, &originators) {
+        let message = "`workload.originators` is given, but no node counts by originator";
+        let problem = Problem::new("workload.originators", span.clone(), message).label("without effect");
+        let help = format!("leave it out, or let nodes and clients speak \"{}\"", Dialect::Decentralized);
+        section.note(problem.advice(help));
     }
     let rate = section.optional("rate", Rate { count: 1, period: Duration::from_secs(1) }, read_rate);
     let burst = section.optional("burst", 100, |entry| entry.number(1..=MESSAGES_MAX));
@@ -258,6 +268,7 @@ fn read_workload(mut section: Section<'_>) -> Option<Workload> {
         kind: kind?.value,
         topics: topics?.value,
         welcomes: welcomes?.value,
+        originators: originators?.value,
         rate: rate?.value,
         burst: burst?.value,
         size_bytes: size?.value,

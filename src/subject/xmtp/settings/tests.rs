@@ -154,6 +154,7 @@ fn every_key_is_read() {
     let workload = Workload {
         kind: WorkloadKind::Burst,
         topics: 4,
+        originators: 1,
         welcomes: 1,
         rate: Rate { count: 10, period: secs(60) },
         burst: 50,
@@ -236,7 +237,7 @@ fn what_a_sim_leaves_out_has_its_default() {
     let kind = WorkloadKind::Steady;
     assert_eq!(
         settings.workload,
-        Workload { kind, topics: 1, welcomes: 0, rate, burst: 100, size_bytes: 200, history: 0 }
+        Workload { kind, topics: 1, welcomes: 0, originators: 1, rate, burst: 100, size_bytes: 200, history: 0 }
     );
     assert_eq!(file.promise, Promise { verdict: Promised::Pass, within: secs(60), sometimes: vec![] });
     let slow = format!("{SMALL}[node]\nkeepalive = \"5s\"\n");

@@ -44,6 +44,9 @@ pub enum Malformed {
     /// The data of a group message is no MLS message.
     #[error("the data of a group message is not an MLS message: {0}")]
     GroupMessage(&'static str),
+    /// An envelope's payload belongs to another topic than it says.
+    #[error("an envelope names another topic than its payload belongs to")]
+    Target,
     /// A sort direction of no known number.
     #[error("sort direction {0} is unknown; it is 0 (unspecified), 1 (ascending) or 2 (descending)")]
     Direction(i32),
@@ -226,7 +229,7 @@ impl Message {
         let envelope =
             Envelope::Group { sender_hmac: v1.sender_hmac, should_push: v1.should_push, is_commit: v1.is_commit };
         let draft = Draft { topic: Topic::new(MessageKind::Group, &v1.group_id), data: v1.data, envelope };
-        Ok(Message { id: MessageId(v1.id), created_ns: v1.created_ns, draft })
+        Ok(Message { id: MessageId(v1.id), origin: None, created_ns: v1.created_ns, draft })
     }
 
     /// Reads a stored welcome.
@@ -242,7 +245,7 @@ impl Message {
             welcome_metadata: v1.welcome_metadata,
         };
         let draft = Draft { topic: Topic::new(MessageKind::Welcome, &v1.installation_key), data: v1.data, envelope };
-        Ok(Message { id: MessageId(v1.id), created_ns: v1.created_ns, draft })
+        Ok(Message { id: MessageId(v1.id), origin: None, created_ns: v1.created_ns, draft })
     }
 
     /// The message in the shape of a group message; a welcome's own fields have no place there.
@@ -289,6 +292,11 @@ impl Message {
 }
 
 impl Draft {
+    /// Whether it is an MLS commit.
+    pub(crate) fn is_commit(&self) -> bool {
+        matches!(self.envelope, Envelope::Group { is_commit: true, .. })
+    }
+
     /// Reads a group message to publish; its topic stands in the MLS header of its data.
     ///
     /// # Errors
@@ -406,7 +414,7 @@ mod tests {
         let topic = Topic::new(MessageKind::Group, b"g");
         let data = application_message(b"g", b"payload");
         let envelope = Envelope::Group { sender_hmac: Bytes::from_static(b"h"), should_push: true, is_commit: false };
-        Message { id: MessageId(id), created_ns: 5, draft: Draft { topic, data, envelope } }
+        Message { id: MessageId(id), origin: None, created_ns: 5, draft: Draft { topic, data, envelope } }
     }
 
     fn welcome(id: u64) -> Message {
@@ -416,7 +424,7 @@ mod tests {
             welcome_metadata: Bytes::from_static(b"m"),
         };
         let draft = Draft { topic: Topic::new(MessageKind::Welcome, b"i"), data: Bytes::from_static(b"d"), envelope };
-        Message { id: MessageId(id), created_ns: 6, draft }
+        Message { id: MessageId(id), origin: None, created_ns: 6, draft }
     }
 
     #[test]

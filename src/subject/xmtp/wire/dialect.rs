@@ -16,11 +16,13 @@ pub enum Dialect {
     V1,
     /// Its first published draft: no versions, no tags, no Pong, and an answer to adds only.
     Draft,
+    /// The decentralized backend's: cursors, order and floors are per originator.
+    Decentralized,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Dialect; 2] = [Dialect::V1, Dialect::Draft];
+    pub const ALL: [Dialect; 3] = [Dialect::V1, Dialect::Draft, Dialect::Decentralized];
 
     /// Its name in a sim and on the command line.
     #[must_use]
@@ -28,6 +30,7 @@ impl Dialect {
         match self {
             Dialect::V1 => "v1",
             Dialect::Draft => "draft",
+            Dialect::Decentralized => "decentralized",
         }
     }
 
@@ -37,6 +40,7 @@ impl Dialect {
         match self {
             Dialect::V1 => SUBSCRIBE_PATH,
             Dialect::Draft => "/xmtp.mls.api.draft.MlsApi/Subscribe",
+            Dialect::Decentralized => "/xmtp.xmtpv4.message_api.QueryApi/Subscribe",
         }
     }
 
@@ -50,34 +54,45 @@ impl Dialect {
     #[must_use]
     pub fn beginning(self) -> Cursor {
         match self {
-            Dialect::V1 => Cursor(0),
+            Dialect::V1 | Dialect::Decentralized => Cursor(0),
             Dialect::Draft => Cursor(1),
         }
     }
 
     /// Whether a sign of life is answered, and so may be asked for: a Ping, by a Pong with its nonce.
     pub(crate) fn has_pongs(self) -> bool {
-        self == Dialect::V1
+        self != Dialect::Draft
     }
 
     /// Whether a change that only removes topics is answered.
     pub(crate) fn answers_removes(self) -> bool {
-        self == Dialect::V1
+        self != Dialect::Draft
     }
 
     /// Whether topics can be caught up without being followed (S11).
     pub(crate) fn has_bounded_catch_up(self) -> bool {
-        self == Dialect::V1
+        self != Dialect::Draft
     }
 
     /// Whether the first frame always names the interval that the node keeps (S1).
     pub(crate) fn always_advertises(self) -> bool {
-        self == Dialect::V1
+        self != Dialect::Draft
     }
 
     /// Whether the floor of a topic survives its remove, for as long as the stream lives (against S5).
     pub(crate) fn keeps_floors(self) -> bool {
         self == Dialect::Draft
+    }
+
+    /// Whether the two older calls and the queries, which are v1's, can stand in for its Subscribe (C6): their cursors must
+    /// be its own.
+    pub(crate) fn has_older_calls(self) -> bool {
+        !self.counts_by_originator()
+    }
+
+    /// Whether messages are numbered by originators, so that nothing is known across two of them.
+    pub(crate) fn counts_by_originator(self) -> bool {
+        self == Dialect::Decentralized
     }
 }
 

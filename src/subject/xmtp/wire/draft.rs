@@ -168,7 +168,7 @@ mod tests {
     fn message(id: u64) -> Message {
         let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
         let draft = Draft { topic: topic("g"), data: application_message(b"g", b"payload"), envelope };
-        Message { id: MessageId(id), created_ns: 5, draft }
+        Message { id: MessageId(id), origin: None, created_ns: 5, draft }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::MessageId;
-use crate::subject::xmtp::wire::Topic;
+use crate::subject::xmtp::wire::{Originator, Topic};
 
 /// What a message carries besides its data, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,11 +40,22 @@ pub struct Draft {
     pub envelope: Envelope,
 }
 
+/// Where a message stands in the sequence of its originator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Whose sequence that is.
+    pub originator: Originator,
+    /// Its place there.
+    pub sequence: MessageId,
+}
+
 /// A message that a node stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Its place in the kind's sequence.
+    /// Its place in the kind's sequence, or in that of its topic's originator, where the topic is a part.
     pub id: MessageId,
+    /// Its place by originator, in the log of a node that counts so.
+    pub origin: Option<Origin>,
     /// When it was stored, in nanoseconds since the Unix epoch, by the node's wall clock.
     pub created_ns: u64,
     /// What was published.

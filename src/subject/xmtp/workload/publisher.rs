@@ -1,5 +1,7 @@
 //! An application that publishes.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use rand::{Rng, RngExt};
 use tokio::time::{Instant, sleep_until};
@@ -95,18 +97,19 @@ async fn send(
     while count > 0 {
         let part = count.min(MESSAGES_PER_REQUEST);
         count -= part;
-        let drafts: Vec<_> = (0..part).map(|_| payloads.draw()).collect();
-        // One request carries one kind of message.
-        for kind in MessageKind::ALL {
-            let drafts: Vec<_> = drafts.iter().filter(|draft| draft.topic.kind() == kind).cloned().collect();
-            if !drafts.is_empty() {
-                send_one_kind(publisher, drafts, recorder, channels).await;
-            }
+        let drafts: Vec<Draft> = (0..part).map(|_| payloads.draw()).collect();
+        // One request carries messages of one kind, for one originator.
+        let mut requests: BTreeMap<_, Vec<Draft>> = BTreeMap::new();
+        for draft in drafts {
+            requests.entry((draft.topic.kind(), draft.topic.originator())).or_default().push(draft);
+        }
+        for drafts in requests.into_values() {
+            send_together(publisher, drafts, recorder, channels).await;
         }
     }
 }
 
-async fn send_one_kind(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: &Recorder, channels: &Channels) {
+async fn send_together(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: &Recorder, channels: &Channels) {
     let sent: Vec<_> = drafts.iter().map(|draft| (channels.of(&draft.topic), key_of(&draft.data))).collect();
     for (channel, key) in sent.iter().cloned() {
         recorder.record(Event::Produced { channel, key });

@@ -82,14 +82,13 @@ impl Repertoire {
         let mut adds = Vec::new();
         if self.in_flight.len() < WAVES_MAX {
             for topic in self.draw_topics().into_iter().filter(|topic| !catching_up.contains(topic)) {
-                let cursor = self.draw_cursor(&topic);
-                adds.push(Add { topic, cursor });
+                adds.extend(self.draw_add(topic));
             }
         }
         for topic in &removes {
             self.subscribed.remove(topic);
         }
-        self.subscribed.extend(adds.iter().map(|add| add.topic.clone()));
+        self.subscribed.extend(adds.iter().map(|add| add.topic.whole()));
         self.with_id(Mutate { adds, removes, ..Mutate::default() })
     }
 
@@ -105,7 +104,7 @@ impl Repertoire {
         }
         let mut adds = Vec::new();
         for topic in &topics {
-            adds.push(Add { topic: topic.clone(), cursor: self.draw_cursor(topic) });
+            adds.extend(self.draw_add(topic.clone()));
         }
         let mutate = self.with_id(Mutate { adds, history_only: true, ..Mutate::default() });
         self.in_flight.insert(mutate.id, topics);
@@ -132,6 +131,21 @@ impl Repertoire {
     fn draw_topics(&mut self) -> Vec<Topic> {
         let count = self.dice.random_range(0..=TOPICS_PER_MUTATE_MAX);
         (0..count).map(|_| self.topics[self.dice.random_range(0..self.topics.len())].clone()).collect()
+    }
+
+    /// A topic, and each part of it that was met, where the dialect counts by originator.
+    fn draw_add(&mut self, topic: Topic) -> Vec<Add> {
+        if !self.dialect.counts_by_originator() {
+            let cursor = self.draw_cursor(&topic);
+            return vec![Add { topic, cursor }];
+        }
+        let met: Vec<Topic> = self.newest.keys().filter(|part| part.bytes() == topic.bytes()).cloned().collect();
+        let mut adds = vec![Add { topic, cursor: Cursor(0) }];
+        for part in met {
+            let cursor = self.draw_cursor(&part);
+            adds.push(Add { topic: part, cursor });
+        }
+        adds
     }
 
     /// From the beginning, from where it is, or from somewhere between.

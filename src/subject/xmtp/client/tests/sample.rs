@@ -15,7 +15,7 @@ pub(crate) fn welcome(name: &str, id: u64) -> Message {
     let envelope =
         Envelope::Welcome { hpke_public_key: Bytes::new(), wrapper_algorithm: 0, welcome_metadata: Bytes::new() };
     let data = Bytes::from(format!("payload of welcome {id}"));
-    Message { id: MessageId(id), created_ns: id * 1_000, draft: Draft { topic, data, envelope } }
+    Message { id: MessageId(id), origin: None, created_ns: id * 1_000, draft: Draft { topic, data, envelope } }
 }
 
 /// That topic from that cursor.
@@ -29,6 +29,7 @@ pub(crate) fn message(name: &str, id: u64) -> Message {
     let data = Bytes::from(format!("payload of message {id}"));
     Message {
         id: MessageId(id),
+        origin: None,
         created_ns: id.wrapping_mul(1_000),
         draft: Draft { topic: topic(name), data, envelope },
     }
