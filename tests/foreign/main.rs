@@ -34,7 +34,9 @@ impl Foreign {
         let proto = root.join("proto");
         let mut generate = Command::new(&python);
         generate.args(["-m", "grpc_tools.protoc", "--python_out=.", "--grpc_python_out=."]);
-        generate.arg("-I").arg(&proto).arg(proto.join("xmtp/mls/api/v1/mls.proto")).current_dir(folder.path());
+        let files = ["mls/api/v1/mls", "xmtpv4/envelopes/envelopes", "xmtpv4/message_api/query_api"];
+        generate.arg("-I").arg(&proto).args(files.map(|file| proto.join(format!("xmtp/{file}.proto"))));
+        generate.current_dir(folder.path());
         assert!(generate.status().expect("Python runs").success(), "gRPC's generator takes our .proto");
         Some(Foreign { folder, python })
     }
@@ -66,14 +68,14 @@ fn skip(python: &Path) {
     writeln!(std::io::stderr(), "SKIPPED {told}").expect("standard error is open");
 }
 
-/// What the foreign client finds at our node.
-async fn foreign_client(serves: &str, arguments: &[&str]) -> Option<Vec<String>> {
+/// What a foreign client finds at our node.
+async fn foreign_client(settings: &[&str], script: &str, arguments: &[&str]) -> Option<Vec<String>> {
     let foreign = Foreign::new()?;
     let address = free_address().await;
-    let node = ["node", "--listen", &address, "--data", "node-data", "--keepalive", "1s", "--serves", serves];
-    let mut node = foreign.start("node", BINARY, &node);
+    let node = ["node", "--listen", &address, "--data", "node-data", "--keepalive", "1s"];
+    let mut node = foreign.start("node", BINARY, &[&node, settings].concat());
     node.says("node listens on").await;
-    let mut client = foreign.script("client", &[&[&*address], arguments].concat());
+    let mut client = foreign.script(script, &[&[&*address], arguments].concat());
     client.exits(0).await;
     node.signal("TERM");
     node.exits(0).await;
@@ -82,7 +84,7 @@ async fn foreign_client(serves: &str, arguments: &[&str]) -> Option<Vec<String>>
 
 #[tokio::test]
 async fn a_foreign_client_subscribes_mutates_pings_and_half_closes_at_our_node() {
-    let Some(kept) = foreign_client("everything", &[]).await else { return };
+    let Some(kept) = foreign_client(&[], "client", &[]).await else { return };
     let expected = [
         "started before any request",
         "a wave from a cursor",
@@ -101,10 +103,22 @@ async fn a_foreign_client_subscribes_mutates_pings_and_half_closes_at_our_node()
 #[tokio::test]
 async fn a_foreign_client_falls_back_at_our_old_node() {
     for serves in ["older-calls", "older-calls-late"] {
-        let Some(kept) = foreign_client(serves, &["old"]).await else { return };
+        let Some(kept) = foreign_client(&["--serves", serves], "client", &["old"]).await else { return };
         let expected = ["Subscribe is not served, and says so", "the older call delivers history and what comes later"];
         assert_eq!(kept, expected, "{serves}");
     }
+}
+
+#[tokio::test]
+async fn a_foreign_client_counts_by_originator_at_our_node() {
+    let Some(kept) = foreign_client(&["--dialect", "decentralized"], "originators", &[]).await else { return };
+    let expected = [
+        "a wave from a cursor of one originator",
+        "live, of an originator that nobody knew",
+        "a re-add changes nothing",
+        "a ping is answered, and a half-closed stream ends with OK",
+    ];
+    assert_eq!(kept, expected);
 }
 
 /// What a tail prints of messages 1 to `last`.

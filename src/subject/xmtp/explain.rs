@@ -2,14 +2,15 @@
 
 use crate::env::TcpOptions;
 use crate::grammar::quantity::{count, spell};
+use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::node::Serves;
-use crate::subject::xmtp::settings::{NodeSettings, Workload, WorkloadKind, XmtpSettings, told_limits};
+use crate::subject::xmtp::settings::{NodeSettings, WorkloadKind, XmtpSettings, told_limits};
 use crate::subject::xmtp::wire::Dialect;
 use crate::subject::{Explanation, TrialTimes};
 
 /// Who is cast, how they behave, and what the applications do.
 pub(crate) fn explain(settings: &XmtpSettings, times: TrialTimes) -> Explanation {
-    Explanation { cast: cast(settings), workload: workload(&settings.workload, times) }
+    Explanation { cast: cast(settings), workload: workload(settings, times) }
 }
 
 fn cast(settings: &XmtpSettings) -> Vec<String> {
@@ -109,7 +110,8 @@ fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {
     keepalive.into_iter().chain(timeout)
 }
 
-fn workload(workload: &Workload, times: TrialTimes) -> Vec<String> {
+fn workload(settings: &XmtpSettings, times: TrialTimes) -> Vec<String> {
+    let workload = &settings.workload;
     let until = spell(times.calm);
     let flow = match workload.kind {
         WorkloadKind::Quiet => "nothing is published".to_owned(),
@@ -119,6 +121,9 @@ fn workload(workload: &Workload, times: TrialTimes) -> Vec<String> {
     let (topics, welcomes) = (count(workload.topics.into(), "topic"), workload.welcomes);
     let mut told =
         vec![format!("{flow}, on {topics}, {welcomes} of them welcomes; {} bytes each", workload.size_bytes)];
+    if let Originators(Some(originators)) = settings.originators() {
+        told.push(format!("the messages of each kind are numbered by {}", count(originators.into(), "originator")));
+    }
     if workload.history > 0 {
         told.push(format!("{} messages are stored before the clients come", workload.history));
     }

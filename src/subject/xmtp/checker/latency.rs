@@ -76,6 +76,8 @@ struct LiveStream<'h> {
     topics: BTreeMap<&'h Channel, (Option<MutateId>, Cursor)>,
     /// Stored while live and not passed yet, in the order of storing.
     due: VecDeque<Due<'h>>,
+    /// Its host had another one beside it: who tells nothing of its attempts may have left either long ago.
+    doubtful: bool,
     /// Changes of the draft without their marker: which of them a marker answers it does not say.
     unmarked: u64,
 }
@@ -124,11 +126,18 @@ impl<'h> LatencyBook<'h> {
         let host: &'h str = &record.host;
         match &record.event {
             Event::TapOpened { stream, .. } => {
-                let fresh = LiveStream { host, topics: BTreeMap::new(), due: VecDeque::new(), unmarked: 0 };
-                self.streams.insert(*stream, fresh);
+                let mut doubtful = false;
+                for other in self.streams.values_mut().filter(|other| other.host == host) {
+                    (other.doubtful, doubtful) = (true, true);
+                }
+                let (topics, due) = (BTreeMap::new(), VecDeque::new());
+                self.streams.insert(*stream, LiveStream { host, topics, due, doubtful, unmarked: 0 });
             }
             Event::TapClosed { stream } | Event::Tapped { stream, fate: Fate::Swallowed, .. } => {
-                self.streams.remove(stream);
+                // What it brought may be another stream's copy of what was committed already.
+                if let Some(gone) = self.streams.remove(stream) {
+                    self.uncommitted.remove(gone.host);
+                }
             }
             Event::Tapped { stream, way, fate: Fate::Passed, frame } => {
                 if let Some(frame) = XmtpFrame::of(frame) {
@@ -183,7 +192,12 @@ impl<'h> LatencyBook<'h> {
                 again.insert(stream.host);
             }
         }
-        let here = |host: &&str| !self.followers.contains(*host) || self.started.contains(*host);
+        let doubtful: BTreeSet<&str> =
+            self.streams.values().filter(|stream| stream.doubtful).map(|stream| stream.host).collect();
+        let here = |host: &&str| match self.followers.contains(*host) {
+            true => self.started.contains(*host),
+            false => !doubtful.contains(*host),
+        };
         once.into_iter().filter(|host| !again.contains(host)).filter(here).collect()
     }
 
@@ -308,6 +322,8 @@ fn evidence(requirement: Requirement, host: &str, due: Due<'_>, allowed: Duratio
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta, partition};
+    use crate::history::TappedFrame;
+    use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
 
     /// Alpha is live from 2 s on.
     fn live(script: Script) -> Script {
@@ -377,6 +393,33 @@ mod tests {
     fn of_a_host_with_two_streams_nothing_is_known() {
         let other = TapStream { stream: 3, ..STREAM };
         live(Script::new()).at(3.0).stored(alpha(), 1).tap_opened(other).acquitted_by(&LatencyCheck);
+    }
+
+    #[test]
+    fn a_visitor_that_had_two_streams_may_have_left_either() {
+        let visitor = |beside: bool| {
+            let opened = |stream| Event::TapOpened { stream, path: SUBSCRIBE_PATH.to_owned() };
+            let frame = |frame| TappedFrame::new(frame);
+            let (fate, other) = (Fate::Passed, TapStream { stream: 3, ..STREAM });
+            let adds = vec![add(alpha(), 0)];
+            let mutate = XmtpFrame::Mutate { id: MutateId(1), adds, removes: vec![], history_only: false };
+            let script = Script::new().at(1.0).event("visitor-1", opened(STREAM)).node_starts();
+            let asked = Event::Tapped { stream: STREAM, way: Way::ToNode, fate, frame: frame(mutate) };
+            let done = frame(XmtpFrame::CatchupComplete(MutateId(1)));
+            let done = Event::Tapped { stream: STREAM, way: Way::ToClient, fate, frame: done };
+            let script = script.event("visitor-1", asked).event("visitor-1", done);
+            let script = if beside { script.event("visitor-1", opened(other)) } else { script };
+            script.at(2.0).event("visitor-1", Event::TapClosed { stream: other }).at(3.0).stored(alpha(), 1)
+        };
+        visitor(false).condemned_by(&LatencyCheck);
+        visitor(true).acquitted_by(&LatencyCheck);
+    }
+
+    #[test]
+    fn what_a_stream_brought_that_is_gone_is_owed_no_more() {
+        let other = TapStream { stream: 3, ..STREAM };
+        let script = live(Script::new()).at(3.0).stored(alpha(), 1).live(&[(alpha(), 1)]).tap_opened(other);
+        script.at(4.0).event(CLIENT, Event::TapClosed { stream: STREAM }).acquitted_by(&LatencyCheck);
     }
 
     #[test]

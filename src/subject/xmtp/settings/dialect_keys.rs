@@ -57,7 +57,7 @@ pub(crate) fn note_strangers(
         let problem = Problem::new(key, place.unwrap_or_default(), message).label("nobody there speaks it");
         let by_originator = node.value.iter().chain([&dialect]).any(|dialect| dialect.counts_by_originator());
         root.note(problem.advice(match by_originator {
-            true => format!("write \"{dialect}\" for both: nobody else counts by originator, or nobody does"),
+            true => "let nodes and clients both speak it, or neither; gateways and examiners speak v1".to_owned(),
             false => "let the nodes speak it as well: node.dialect = [\"v1\", \"draft\"]".to_owned(),
         }));
     };

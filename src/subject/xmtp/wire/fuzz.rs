@@ -12,8 +12,10 @@ use prost::Message as _;
 
 use crate::subject::xmtp::wire::proto::{subscribe_request as request, subscribe_response as response};
 use crate::subject::xmtp::wire::{
-    Draft, DraftRequest, DraftResponse, GroupHeader, GrpcFrames, Request, Response, Topic, application_message,
-    draft_proto, proto,
+    DeliveryFrame, Draft, DraftRequest, DraftResponse, Envelope, GroupHeader, GrpcFrames, Message, MessageId,
+    MessageKind, Origin, Originator, Request, Response, Tag, Topic, VectorRequest, application_message,
+    decode_vector_response, draft_proto, envelopes_proto, proto, query_proto, write_vector_request,
+    write_vector_response,
 };
 
 /// Bytes of a topic or of data.
@@ -71,6 +73,22 @@ fn check_draft(bytes: Bytes) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What is accepted travels unchanged, also by way of the core's adds: one for each topic and each part of it.
+fn check_vector(bytes: Bytes) -> Result<(), TestCaseError> {
+    if let Ok(request) = VectorRequest::decode(bytes.clone()) {
+        let again = VectorRequest::decode(request.clone().into_proto().encode_to_vec().into());
+        prop_assert_eq!(&again, &Ok(request.clone()));
+        if let VectorRequest::Mutate(mutate) = request {
+            let scattered = write_vector_request(Request::Mutate(mutate.clone().scatter()));
+            prop_assert_eq!(VectorRequest::from_proto(scattered), Ok(VectorRequest::Mutate(mutate)));
+        }
+    }
+    if let Ok((Response::Delivery(delivery), _passed_over)) = decode_vector_response(bytes) {
+        prop_assert!(delivery.messages.iter().all(|message| message.topic().originator().is_some()));
+    }
+    Ok(())
+}
+
 fn response(arm: response::v1::Response) -> proto::SubscribeResponse {
     proto::SubscribeResponse { version: Some(response::Version::V1(response::V1 { response: Some(arm) })) }
 }
@@ -80,7 +98,34 @@ proptest! {
     fn any_bytes_are_a_frame_that_travels_unchanged_or_are_refused(bytes in vec(any::<u8>(), 0..300)) {
         check_request(bytes.clone().into())?;
         check_response(bytes.clone().into())?;
-        check_draft(bytes.into())?;
+        check_draft(bytes.clone().into())?;
+        check_vector(bytes.into())?;
+    }
+
+    #[test]
+    fn any_damaged_frame_of_originators_travels_unchanged_or_is_refused(
+        adds in vec((topic(), vec((any::<u32>(), any::<u64>()), 0..4)), 0..8),
+        removes in vec(topic(), 0..8),
+        (originator, sequence, created) in any::<(u32, u64, u64)>(),
+        group in raw(),
+        damage in damage(),
+    ) {
+        let add = |(topic, known): (Bytes, Vec<(u32, u64)>)| {
+            let cursor = envelopes_proto::Cursor { node_id_to_sequence_id: known.into_iter().collect() };
+            query_proto::subscribe_request::v1::mutate::Subscription { topic, cursor: Some(cursor) }
+        };
+        use query_proto::subscribe_request as asked;
+        let adds = adds.into_iter().map(add).collect();
+        let mutate = asked::v1::Mutate { adds, removes, history_only: false, mutate_id: 1 };
+        let version = asked::Version::V1(asked::V1 { request: Some(asked::v1::Request::Mutate(mutate)) });
+        check_vector(damaged(&query_proto::SubscribeRequest { version: Some(version) }, &damage))?;
+        let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
+        let topic = Topic::new(MessageKind::Group, &group);
+        let draft = Draft { topic, data: application_message(&group, b"payload"), envelope };
+        let origin = Some(Origin { originator: Originator(originator), sequence: MessageId(sequence) });
+        let messages = vec![Message { id: MessageId(1), origin, created_ns: created, draft }];
+        let delivery = Response::Delivery(DeliveryFrame { tag: Tag::Live, messages });
+        check_vector(damaged(&write_vector_response(delivery), &damage))?;
     }
 
     #[test]
