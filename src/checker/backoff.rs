@@ -3,7 +3,7 @@
 //! Refuses to know the client's dice, and its clock: how long a stream was up is read from what was seen of it. Where
 //! that leaves open whether the stream was stable, both counts of failures are lawful and the wait tells nothing
 //! about chance. A stream that brought more than the application took was no failure, and neither was one that did not
-//! outlive a suspension: after that the client dials at once.
+//! outlive a suspension: after that the client dials at once. Who has finished what it wanted dials again when it likes.
 //!
 //! ```text
 //!              BackingOff: one failure more, or the first after a stable stream
@@ -117,8 +117,8 @@ struct DialingClient {
     /// Whether it brought something, and more than the application took.
     delivered: bool,
     behind: bool,
-    /// Its stream did not outlive a suspension: it may dial at once.
-    stale: bool,
+    /// Its stream did not outlive a suspension, or was finished by itself: it may dial when it likes.
+    free: bool,
     /// It must not dial before then; and the record of its wait.
     waits: Option<(Duration, usize)>,
     /// What it did last, and since when it has done nothing else.
@@ -219,12 +219,16 @@ impl<'h> WaitBook<'h> {
                 let client = self.clients.entry(&record.host).or_default();
                 client.ended = Some(record.at);
                 client.behind = *cause == EndCause::ConsumerBehind && client.delivered;
-                client.stale = *cause == EndCause::Stale;
-                if client.stale {
+                let finished = *cause == EndCause::Finished;
+                client.free = finished || *cause == EndCause::Stale;
+                if finished {
+                    client.failures = Failures::default();
+                } else if client.free {
                     client.failures = count(client, &self.excuses, record).forgive();
                 }
-                // Who is refused for good must not ask again.
-                client.idle = (*cause != EndCause::Rejected).then_some((Idle::Ended(*attempt), record.at, index));
+                // Who has finished has nothing to do, and who is refused for good must not ask again.
+                let is_done = finished || *cause == EndCause::Rejected;
+                client.idle = (!is_done).then_some((Idle::Ended(*attempt), record.at, index));
             }
             Event::BackingOff { delay, .. } => return self.wait(index, record, *delay),
             // Its successor counts from the beginning.
@@ -242,7 +246,7 @@ impl<'h> WaitBook<'h> {
         let ended = client.ended.take();
         (client.started, client.delivered, client.behind) = (None, false, false);
         client.idle = None;
-        let may_dial = std::mem::take(&mut client.stale) || attempt <= 1;
+        let may_dial = std::mem::take(&mut client.free) || attempt <= 1;
         let Some((until, waited)) = client.waits.take() else {
             let lacks = match ended {
                 Some(_) => "without any wait after the last",
@@ -506,6 +510,15 @@ mod tests {
         assert!(evidence.what.contains("after 3 failures in a row"), "{}", evidence.what);
         let evidence = stale().ended(4).event(CLIENT, Event::Dialing { attempt: 5 }).condemned_by(&BACKOFF);
         assert!(evidence.what.ends_with("dialed for attempt 5 without any wait after the last"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn who_has_finished_dials_when_it_likes_and_counts_anew() {
+        let (cause, words) = (EndCause::Finished, "finished");
+        let finished = failing(&[10, 20]).at(100.0).event(CLIENT, Event::Dialing { attempt: 3 }).started(3).at(101.0);
+        let finished = finished.event(CLIENT, Event::Ended { attempt: 3, cause, words: words.into() });
+        let again = finished.at(200.0).event(CLIENT, Event::Dialing { attempt: 4 }).ended(4);
+        assert!(waits(again, CLIENT, 4, 101).condemned_by(&BACKOFF).what.contains("after 1 failure in a row"));
     }
 
     #[test]

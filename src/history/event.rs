@@ -429,4 +429,27 @@ pub enum Event {
         /// The attempt.
         attempt: u64,
     },
+    /// Who shares a stream with others asks for channels, or gives some up (host: the one who shares).
+    Leased {
+        /// Through whom.
+        via: HostName,
+        /// Its how many-th lease this is.
+        lease: u64,
+        /// What it asks for, after the removes.
+        adds: Vec<Position>,
+        /// What it gives up.
+        removes: Vec<Channel>,
+    },
+    /// It was told that a channel is live (host: the one who shares).
+    LeaseMarked {
+        /// Which; none where all are that it has asked for.
+        channel: Option<Channel>,
+    },
+    /// Its lease is over (host: the one who shares).
+    LeaseOver,
+    /// It takes nothing for a while (host: the one who shares).
+    Resting {
+        /// For how long.
+        lasts: Duration,
+    },
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::channel::Position;
+use crate::cast::HostName;
+use crate::channel::{Channel, Position};
 use crate::fault::Way;
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, EndCause, Event, Examined, Fate};
@@ -68,6 +69,11 @@ fn describe(event: &Event) -> String {
         }
         Event::Probed { attempt } => format!("asks whether its stream outlived that, attempt {attempt}"),
         Event::ProbeAnswered { attempt } => format!("trusts its stream again, attempt {attempt}"),
+        Event::Leased { via, lease, adds, removes } => describe_lease(via, *lease, adds, removes),
+        Event::LeaseMarked { channel: Some(channel) } => format!("is told that {channel} is live"),
+        Event::LeaseMarked { channel: None } => "is told that it is caught up".to_owned(),
+        Event::LeaseOver => "gives its lease up".to_owned(),
+        Event::Resting { lasts } => format!("takes nothing for {}", Readable(*lasts)),
         Event::Delivered { messages, .. } => {
             format!(
                 "commits {}",
@@ -84,6 +90,15 @@ fn describe(event: &Event) -> String {
         Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),
         Event::Beat { beat, .. } => describe_beat(*beat),
     }
+}
+
+fn describe_lease(via: &HostName, lease: u64, adds: &[Position], removes: &[Channel]) -> String {
+    let asks = if adds.is_empty() { "nothing".to_owned() } else { positions(adds) };
+    let told = format!("asks {via} for {asks} by its lease {lease}");
+    if removes.is_empty() {
+        return told;
+    }
+    format!("{told}, and gives up {}", some(removes.iter().map(Channel::to_string), removes.len()))
 }
 
 fn finding(found: Examined) -> &'static str {

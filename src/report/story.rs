@@ -60,6 +60,8 @@ struct Recovery {
     failed: u32,
     /// The attempt that was lost last.
     lost: Option<u64>,
+    /// It finished what it wanted by itself, so that its next attempt is nothing new.
+    finished: bool,
     /// From where the newest attempt resumes.
     resumes: String,
 }
@@ -159,6 +161,7 @@ impl<'a> StoryTeller<'a> {
             Event::ProbeAnswered { .. } if self.follows(&record.host) => {
                 self.say(record.at, format!("{}: has its Pong, and trusts its stream again (C5)", record.host));
             }
+            Event::Ended { cause: EndCause::Finished, .. } => self.recovery(record).finished = true,
             Event::Ended { attempt, words, .. } => self.end_attempt(record, *attempt, words),
             Event::Opened { resume, .. } => self.recovery(record).resumes = positions(resume),
             Event::Started { .. } => self.welcome(record),
@@ -224,6 +227,9 @@ impl<'a> StoryTeller<'a> {
 
     fn welcome(&mut self, record: &Record) {
         let recovery = self.recovery(record);
+        if std::mem::take(&mut recovery.finished) && !recovery.broken {
+            return;
+        }
         let failed = std::mem::take(&mut recovery.failed);
         let verb = if std::mem::take(&mut recovery.broken) { "resumes" } else { "subscribes" };
         let tries = match failed {

@@ -46,6 +46,7 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::DropsWithoutRoom, Err("it shows only where the application is behind")),
     (ClientQuirk::ResendsRefused, Ok("C4")),
     (ClientQuirk::NoProbeAtResume, Err("it shows only where the client was suspended")),
+    (ClientQuirk::OneCursorForOriginators, Err("the scripted node speaks v1, whose cursors have no originators")),
 ];
 
 /// Requirements of a client that no row judges, and why.

@@ -12,7 +12,9 @@ use crate::cast::HostName;
 use crate::env::{Address, Env};
 use crate::history::{Event, Examined};
 use crate::subject::xmtp::channels::Originators;
-use crate::subject::xmtp::client::{self, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig};
+use crate::subject::xmtp::client::{
+    self, CATCH_UP_PATIENCE, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig,
+};
 use crate::subject::xmtp::conformance::{self, ConformSettings, RowResult};
 use crate::subject::xmtp::examined::{examined_bounds, examined_limits};
 use crate::subject::xmtp::gateway::{Gateway, GatewayConfig};
@@ -21,7 +23,9 @@ use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
 use crate::subject::xmtp::wire::{Add, Dialect, Topic};
-use crate::subject::xmtp::workload::{self, Consumer, Identity, KeptState, Pace, Payloads, Repertoire, Schedule};
+use crate::subject::xmtp::workload::{
+    self, Consumer, Habits, Identity, KeptState, Pace, Payloads, Repertoire, Schedule,
+};
 use crate::subject::{Entrance, ProxyRole, Role, Seat, TrialTimes, program};
 use crate::world::Program;
 
@@ -123,12 +127,18 @@ impl Role for ClientRole {
             ..ClientConfig::new(address, subscription(&topics, client.dialect))
         };
         let (consumer, recorder) = (Consumer { time: client.consume }, seat.recorder.clone());
-        let originators = self.0.originators();
+        let (originators, windows) = (self.0.originators(), client.windows);
         program(move |env: Env| {
             let observer = Arc::new(ClientHistory::new(recorder.begin_life(), originators));
-            let subscribing = client::subscribe(env, config.clone(), consumer, observer);
+            let config = config.clone();
             async move {
-                match subscribing.await {
+                let subscribed = match windows {
+                    None => client::subscribe(env, config, consumer, observer).await,
+                    Some(every) => {
+                        client::catch_up_every(env, config, consumer, observer, CATCH_UP_PATIENCE, every).await
+                    }
+                };
+                match subscribed {
                     Ok(never) => match never {},
                     // It may not have what it asks for (S7): its subscription is over, and nothing is wrong.
                     Err(ClientError::Rejected { .. }) if is_denied => Ok(()),
@@ -237,22 +247,29 @@ impl Role for GatewayRole {
             watchdog: client.watchdog,
             http2_keepalive: client.http2_keepalive,
             tcp: client.tcp,
+            lease_events: self.settings.gateway.lease_events as usize,
             quirk: self.settings.gateway.quirk,
             ..GatewayConfig::new(Address::new(&*fleet.proxy(fleet.proxy_of(number)), PROXY_PORT))
         };
         let identities = self.settings.identities_of(number).into_iter();
         let identities: Vec<_> = identities.map(|(name, topics)| (name, KeptState::new(topics))).collect();
-        let (every, end) = (self.settings.gateway.every, self.times.calm);
-        let recorder = seat.recorder.clone();
+        let (every, rests) = (self.settings.gateway.every, self.settings.gateway.rests);
+        let (end, recorder) = (self.times.calm, seat.recorder.clone());
         program(move |env: Env| {
             let (config, identities, recorder) = (config.clone(), identities.clone(), recorder.begin_life());
             async move {
                 let end = Instant::now() + end.saturating_sub(recorder.now());
                 let observer = Arc::new(ClientHistory::new(recorder.clone(), Originators::default()));
                 let gateway = Gateway::connect(&env, config, observer).map_err(|error| error.to_string())?;
-                let identity = |(name, kept)| Identity { kept, recorder: recorder.on(&name), dice: env.dice() };
+                let via = recorder.host().clone();
+                let identity = |(name, kept)| {
+                    let (recorder, dice) = (recorder.on(&name), env.dice());
+                    Identity { kept, via: via.clone(), recorder, dice }
+                };
                 let identities = identities.into_iter().map(identity).collect();
-                workload::share(gateway, identities, every, end).await.map_err(|error| error.to_string())
+                workload::share(gateway, identities, Habits { every, rests, end })
+                    .await
+                    .map_err(|error| error.to_string())
             }
         })
     }

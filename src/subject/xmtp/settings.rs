@@ -264,6 +264,8 @@ pub struct ClientSettings {
     pub topics_per_mutate: u32,
     /// How long the application takes for each batch.
     pub consume: Duration,
+    /// How often it catches up, where it does not follow (C4).
+    pub windows: Option<Duration>,
     /// What it speaks with the node; visitors speak it too.
     pub dialect: Dialect,
     /// The planted bug, if any.
@@ -279,6 +281,10 @@ pub struct GatewaySettings {
     pub topics_each: u32,
     /// How often each changes or leaves its lease, on average.
     pub every: Duration,
+    /// How long each takes nothing, now and then; zero is never.
+    pub rests: Duration,
+    /// How many events may wait for each.
+    pub lease_events: u32,
     /// The planted bug, if any.
     pub quirk: Option<gateway::GatewayQuirk>,
 }

@@ -3,7 +3,7 @@
 use crate::checker::{
     BackoffCheck, Checker, Convergence, Delivery, Durability, Examination, Liveness, Publishing, Resumption, Upkeep,
 };
-use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Refusals, Waves};
+use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Leases, Refusals, Waves};
 use crate::subject::xmtp::spec::{
     C1, C2, C3, C4, C5, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T11, T13, T14, T18, T19,
 };
@@ -45,5 +45,6 @@ pub const ALL: &[&'static dyn Checker] = &[
     &LatencyCheck,
     &UPKEEP,
     &Refusals,
+    &Leases,
     &EXAMINATION,
 ];

@@ -1,10 +1,11 @@
-//! The judges of this subject: the generic ones with its requirements, and four of its own.
+//! The judges of this subject: the generic ones with its requirements, and five of its own.
 
 mod bench;
 mod denials;
 mod draft_model;
 mod heartbeat;
 mod latency;
+mod leases;
 mod refusals;
 mod shelf;
 mod stream_model;
@@ -16,5 +17,6 @@ pub use bench::{
 };
 pub use heartbeat::Heartbeat;
 pub use latency::LatencyCheck;
+pub use leases::Leases;
 pub use refusals::Refusals;
 pub use waves::Waves;

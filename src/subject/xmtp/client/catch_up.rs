@@ -11,6 +11,7 @@
 //! answers PING of HTTP/2 would hold the call for ever. So the drain has a time limit of its own.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::subject::xmtp::client::connection::ClientConnection;
 use crate::subject::xmtp::client::ledger::split;
 use crate::subject::xmtp::client::stream::ClientEvent;
 use crate::subject::xmtp::client::subscriber::{BATCH_EVENTS_MAX, Subscriber};
-use crate::subject::xmtp::client::{Application, Cause, ClientConfig, ClientObserver};
+use crate::subject::xmtp::client::{Application, Cause, ClientConfig, ClientError, ClientObserver};
 use crate::subject::xmtp::wire::{Mutate, MutateId};
 
 /// How long a catch-up bears that nothing new comes, unless it is told otherwise: C2's interval where none is
@@ -56,18 +57,51 @@ pub async fn catch_up<A: Application>(
     patience: Duration,
 ) -> Result<u64, CatchUpError> {
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
-    subscriber.begin();
-    let mut outcome = subscriber.catch_up(patience).await;
-    subscriber.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
-    if subscriber.settings.dialect.has_older_calls() && matches!(outcome, Err(Cause::Unimplemented(_))) {
-        subscriber.begin();
-        outcome = subscriber.query_all(patience).await;
-        subscriber.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
+    let mut outcome = subscriber.attempt_catch_up(patience).await;
+    if subscriber.follows_older() {
+        outcome = subscriber.attempt_catch_up(patience).await;
     }
     outcome.map_err(CatchUpError::Ended)
 }
 
+/// The same for ever, `every` so often: for those who cannot hold a stream, and have windows in which they may run (C4). A
+/// catch-up that fails is tried again after the backoff.
+///
+/// # Errors
+/// As [`subscribe`](crate::subject::xmtp::client::subscribe).
+pub async fn catch_up_every<A: Application>(
+    env: Env,
+    config: ClientConfig,
+    application: A,
+    observer: Arc<dyn ClientObserver>,
+    patience: Duration,
+    every: Duration,
+) -> Result<Infallible, ClientError> {
+    let mut subscriber = Subscriber::new(env, config, application, observer)?;
+    loop {
+        let begun = Instant::now();
+        let Err(cause) = subscriber.attempt_catch_up(patience).await else {
+            subscriber.rest(every).await;
+            continue;
+        };
+        subscriber.bear_refusal(&cause)?;
+        let uptime = if matches!(cause, Cause::DialFailed(_)) { Duration::ZERO } else { begun.elapsed() };
+        subscriber.back_off(uptime).await;
+    }
+}
+
 impl<A: Application> Subscriber<A> {
+    /// One attempt, by the queries of older nodes where Subscribe was not served a while ago (C6).
+    async fn attempt_catch_up(&mut self, patience: Duration) -> Result<u64, Cause> {
+        self.begin();
+        let outcome = match self.follows_older() {
+            true => self.query_all(patience).await,
+            false => self.catch_up(patience).await,
+        };
+        self.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
+        outcome.inspect_err(|cause| self.remember_older(cause))
+    }
+
     async fn catch_up(&mut self, patience: Duration) -> Result<u64, Cause> {
         let resume = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
         let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;

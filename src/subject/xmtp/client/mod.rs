@@ -38,7 +38,7 @@ mod watchdog_stream;
 pub(crate) mod tests;
 
 pub(crate) use backoff::ClientBackoff;
-pub use catch_up::{CATCH_UP_PATIENCE, CatchUpError, catch_up};
+pub use catch_up::{CATCH_UP_PATIENCE, CatchUpError, catch_up, catch_up_every};
 pub use channel::{BadNode, ClientLink, DialError, Dialer};
 pub use config::{BackoffConfig, ClientConfig, Http2Keepalive, WATCHDOG_INTERVALS};
 pub use connection::{ClientConnection, ClientHandle, Closed, TrySubmitError};

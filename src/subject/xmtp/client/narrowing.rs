@@ -57,6 +57,11 @@ impl Narrowing {
         self.topics
     }
 
+    /// How long to wait between two Mutates of one stream, where the node has refused anything.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.pause
+    }
+
     /// A new stream is to be asked for this: what it begins with. The rest comes by `next`.
     pub(crate) fn ask(&mut self, mutates: Vec<Mutate>) -> Vec<Mutate> {
         let topics = |mutate: &Mutate| mutate.adds.iter().filter(|add| add.topic.originator().is_none()).count();

@@ -175,19 +175,28 @@ impl<A: Application> Subscriber<A> {
     /// One attempt, from its beginning to its end.
     async fn attempt(&mut self) -> ClientEnding {
         self.begin();
-        self.older_until = self.older_until.filter(|until| Instant::now() < *until);
-        let followed = match self.older_until {
+        let followed = match self.older_until.filter(|_| self.follows_older()) {
             Some(until) => self.follow_older(until).await,
             None => self.follow().await,
         };
         let ending = followed.unwrap_or_else(|cause| ClientEnding { cause, uptime: Duration::ZERO });
         self.end(&ending.cause);
-        // C6: it is remembered for a while, whatever becomes of the older calls.
+        self.remember_older(&ending.cause);
+        ending
+    }
+
+    /// Whether the node is taken for one that does not serve Subscribe (C6).
+    pub(crate) fn follows_older(&mut self) -> bool {
+        self.older_until = self.older_until.filter(|until| Instant::now() < *until);
+        self.older_until.is_some()
+    }
+
+    /// C6: that Subscribe is not served is remembered for a while, whatever becomes of the older calls.
+    pub(crate) fn remember_older(&mut self, cause: &Cause) {
         let falls_back = self.settings.dialect.has_older_calls() && self.older_until.is_none();
-        if falls_back && matches!(ending.cause, Cause::Unimplemented(_)) {
+        if falls_back && matches!(cause, Cause::Unimplemented(_)) {
             self.older_until = Some(Instant::now() + OLDER_CALLS_FOR);
         }
-        ending
     }
 
     /// Dials, where there is an inbox for what comes, and takes what the stream brings, until its end.
@@ -252,7 +261,7 @@ impl<A: Application> Subscriber<A> {
 
     /// What a node refuses for good is not asked for again, and what it has no room for is made smaller first.
     #[expect(clippy::wildcard_enum_match_arm, reason = "two causes are refusals, and a new one is not")]
-    fn bear_refusal(&mut self, cause: &Cause) -> Result<(), ClientError> {
+    pub(crate) fn bear_refusal(&mut self, cause: &Cause) -> Result<(), ClientError> {
         match cause {
             _ if self.settings.quirk == Some(ClientQuirk::ResendsRefused) => Ok(()),
             Cause::Rejected(why) => Err(ClientError::Rejected { why: why.clone() }),
@@ -261,7 +270,13 @@ impl<A: Application> Subscriber<A> {
         }
     }
 
-    async fn back_off(&mut self, uptime: Duration) {
+    /// Nothing has failed, and nothing is done for a while.
+    pub(crate) async fn rest(&mut self, lasts: Duration) {
+        self.backoff.note(Duration::MAX);
+        sleep(lasts).await;
+    }
+
+    pub(crate) async fn back_off(&mut self, uptime: Duration) {
         if self.settings.quirk == Some(ClientQuirk::SpinsWithoutInbox) && !self.intake.is_open() {
             return;
         }

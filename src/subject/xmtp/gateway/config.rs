@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
 use crate::subject::xmtp::client::{BackoffConfig, ClientConfig, Http2Keepalive};
-use crate::subject::xmtp::gateway::GatewayQuirk;
+use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
 
 /// Everything that a gateway is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct GatewayConfig {
     pub connect_timeout: Duration,
     /// How long to wait between attempts.
     pub backoff: BackoffConfig,
+    /// How many events may wait for the holder of a lease, and one frame more.
+    pub lease_events: usize,
     /// A planted bug.
     pub quirk: Option<GatewayQuirk>,
 }
@@ -35,6 +37,16 @@ impl GatewayConfig {
     pub fn new(node: Address) -> Self {
         let ClientConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, .. } =
             ClientConfig::new(node, Vec::new());
-        GatewayConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, quirk: None }
+        GatewayConfig {
+            node,
+            watchdog,
+            probe_within,
+            http2_keepalive,
+            tcp,
+            connect_timeout,
+            backoff,
+            lease_events: LEASE_EVENTS_MAX,
+            quirk: None,
+        }
     }
 }

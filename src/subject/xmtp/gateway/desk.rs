@@ -59,6 +59,11 @@ impl LeaseDesk {
         self.ledger.is_settled()
     }
 
+    /// Whether the buffer of any lease is full.
+    pub(crate) fn lags(&self) -> bool {
+        !self.lagging.is_empty()
+    }
+
     /// The wire is changed by smaller steps from now on.
     pub(crate) fn narrow(&mut self, topics: usize) {
         self.ledger.narrow(topics);

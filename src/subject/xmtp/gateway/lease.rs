@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::subject::xmtp::gateway::{LeaseEvent, LeaseId};
 use crate::subject::xmtp::wire::{Add, Topic};
 
-/// How many events may wait for a lease's holder, and one frame more: minutes of a busy lease, as many as a node lets
+/// How many events may wait for a lease's holder by default, and one frame more: minutes of a busy lease, as many as a node lets
 /// wait for a stream.
 pub const LEASE_EVENTS_MAX: usize = 16_384;
 /// How many bytes of messages may wait, and one frame more: 32 MiB, as a node lets wait for a stream.
@@ -64,6 +64,8 @@ pub enum LeaseError {
 /// What both ends know.
 #[derive(Debug, Default)]
 struct LeaseGauge {
+    /// How many events may wait.
+    events_max: usize,
     events: AtomicUsize,
     bytes: AtomicUsize,
     /// How many events were ever taken.
@@ -75,7 +77,7 @@ struct LeaseGauge {
 impl LeaseGauge {
     /// Whether more waits than so many parts of the bounds.
     fn exceeds(&self, part: usize) -> bool {
-        self.events.load(Ordering::SeqCst) > LEASE_EVENTS_MAX / part
+        self.events.load(Ordering::SeqCst) > self.events_max / part
             || self.bytes.load(Ordering::SeqCst) > LEASE_BYTES_MAX / part
     }
 }
@@ -129,10 +131,15 @@ pub(crate) enum LeaseRequest {
     },
 }
 
-/// A lease that nobody knows of yet, and its other end.
-pub(crate) fn lease(id: LeaseId, requests: mpsc::Sender<LeaseRequest>, bell: Arc<LeaseBell>) -> (Outlet, Lease) {
+/// A lease that nobody knows of yet, for whose holder so many events may wait, and its other end.
+pub(crate) fn lease(
+    id: LeaseId,
+    events_max: usize,
+    requests: mpsc::Sender<LeaseRequest>,
+    bell: Arc<LeaseBell>,
+) -> (Outlet, Lease) {
     let (sender, events) = mpsc::unbounded_channel();
-    let gauge = Arc::<LeaseGauge>::default();
+    let gauge = Arc::new(LeaseGauge { events_max, ..LeaseGauge::default() });
     let outlet = Outlet { id, events: sender, gauge: Arc::clone(&gauge), changes: 0 };
     (outlet, Lease { id, events, gauge, requests, bell, changes: 0, changing: BTreeMap::new() })
 }

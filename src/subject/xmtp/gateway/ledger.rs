@@ -258,7 +258,7 @@ impl LeaseLedger {
         if shared.shares.is_empty() {
             let on_wire = shared.flow.is_some();
             self.topics.remove(topic);
-            if on_wire {
+            if on_wire && self.quirk != Some(GatewayQuirk::KeepsUnleasedTopics) {
                 self.unwanted.insert(topic.clone());
             }
         }
@@ -346,6 +346,10 @@ impl LeaseLedger {
             let has_joined = |share: &Share| matches!(share.standing, ShareStanding::Joined(_));
             let is_new = |(_, share): &(&LeaseId, &Share)| has_joined(share) && !share.caught_up;
             let news: Vec<LeaseId> = shared.shares.iter().filter(is_new).map(|(id, _)| *id).collect();
+            if self.quirk == Some(GatewayQuirk::MarksEveryLease) {
+                let others = shared.shares.keys().filter(|id| !news.contains(id));
+                handouts.extend(others.map(|id| (*id, LeaseEvent::Live(topic.clone()))));
+            }
             for id in news {
                 self.catch_up(id, topic.clone(), &mut handouts);
                 self.tell(id, &mut handouts);

@@ -18,5 +18,11 @@ quirks! {
         /// A lease that asks for older messages of a topic joins its siblings where they are, and nobody asks the node for
         /// what is older (against S5).
         ForgetsLowerReAdd = "forgets-lower-re-add",
+        /// A topic stays on the stream when its last lease is gone (against C4).
+        KeepsUnleasedTopics = "keeps-unleased-topics",
+        /// When a topic is live, everybody is told who has it, whoever had asked (against S9).
+        MarksEveryLease = "marks-every-lease",
+        /// While the buffer of one lease is full, nobody gets anything (against S2).
+        WaitsForFullLease = "waits-for-full-lease",
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::env::{Dice, Env};
 use crate::subject::xmtp::client::{
@@ -24,7 +24,7 @@ use crate::subject::xmtp::client::{
 };
 use crate::subject::xmtp::gateway::desk::LeaseDesk;
 use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseRequest, lease};
-use crate::subject::xmtp::gateway::{GatewayConfig, Lease, LeaseError, LeaseId};
+use crate::subject::xmtp::gateway::{GatewayConfig, GatewayQuirk, Lease, LeaseError, LeaseId};
 use crate::subject::xmtp::wire::{Add, Dialect};
 
 /// How many requests of leases may wait to be booked: as many as commands may wait for a connection.
@@ -38,6 +38,7 @@ pub struct Gateway {
     requests: mpsc::Sender<LeaseRequest>,
     bell: Arc<LeaseBell>,
     leases: AtomicU64,
+    lease_events: usize,
     task: JoinHandle<()>,
 }
 
@@ -47,8 +48,17 @@ impl Gateway {
     /// # Errors
     /// The address is malformed.
     pub fn connect(env: &Env, config: GatewayConfig, observer: Arc<dyn ClientObserver>) -> Result<Self, BadNode> {
-        let GatewayConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, quirk } =
-            config;
+        let GatewayConfig {
+            node,
+            watchdog,
+            probe_within,
+            http2_keepalive,
+            tcp,
+            connect_timeout,
+            backoff,
+            lease_events,
+            quirk,
+        } = config;
         let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.with_tcp(tcp);
         let resume_probe = probe_within.map(|within| ResumeProbe { env: Arc::clone(env), within });
         let (requests, requested) = mpsc::channel(REQUESTS_MAX);
@@ -69,9 +79,11 @@ impl Gateway {
             },
             desk: LeaseDesk::new(requested, Arc::clone(&bell), quirk),
             narrowing: Narrowing::new(ADDS_MAX),
+            asks_from: None,
+            quirk,
         };
         let task = tokio::spawn(task.run());
-        Ok(Gateway { requests, bell, leases: AtomicU64::new(0), task })
+        Ok(Gateway { requests, bell, leases: AtomicU64::new(0), lease_events, task })
     }
 
     /// Leases these topics, each from its cursor. Of two cursors for one topic the lower counts.
@@ -80,7 +92,7 @@ impl Gateway {
     /// [`LeaseError::GatewayEnded`].
     pub async fn lease(&self, adds: Vec<Add>) -> Result<Lease, LeaseError> {
         let id = LeaseId(self.leases.fetch_add(1, Ordering::Relaxed) + 1);
-        let (outlet, lease) = lease(id, self.requests.clone(), Arc::clone(&self.bell));
+        let (outlet, lease) = lease(id, self.lease_events, self.requests.clone(), Arc::clone(&self.bell));
         let joined = self.requests.send(LeaseRequest::Join { outlet, adds }).await;
         joined.map_err(|_| LeaseError::GatewayEnded { lease: id })?;
         Ok(lease)
@@ -100,11 +112,14 @@ struct GatewayTask {
     settings: StreamSettings,
     desk: LeaseDesk,
     narrowing: Narrowing,
+    /// Before then nothing more is asked of a node that has refused anything: it may have been the rate (S8).
+    asks_from: Option<Instant>,
+    quirk: Option<GatewayQuirk>,
 }
 
 /// What the task woke up for.
 enum GatewayTurn {
-    /// A lease came, changed or went.
+    /// A lease came, changed or went, or the node may be asked again.
     Booked,
     /// Frames arrived; none at the stream's end.
     Heard(Vec<ClientEvent>),
@@ -164,13 +179,17 @@ impl GatewayTask {
     async fn follow(&mut self, link: ClientLink) -> ClientEnding {
         self.narrowing.ask_elsewhere(self.desk.topics());
         let initial = std::iter::from_fn(|| self.desk.take_mutate()).collect();
+        self.pause();
         let mut connection = ClientConnection::open(link, initial, self.settings.clone());
         loop {
+            let waits = self.quirk == Some(GatewayQuirk::WaitsForFullLease) && self.desk.lags();
+            let asks_from = self.asks_from.filter(|from| Instant::now() < *from);
             // Leases first: they are the application's own doing, and few at a time.
             let turn = tokio::select! {
                 biased;
                 () = self.desk.change() => GatewayTurn::Booked,
-                events = connection.next_batch(BATCH_EVENTS_MAX) => GatewayTurn::Heard(events),
+                events = connection.next_batch(BATCH_EVENTS_MAX), if !waits => GatewayTurn::Heard(events),
+                () = sleep_until(asks_from.unwrap_or_else(Instant::now)), if asks_from.is_some() => GatewayTurn::Booked,
             };
             match turn {
                 GatewayTurn::Booked => {}
@@ -193,11 +212,19 @@ impl GatewayTask {
 
     /// Sends what is to be changed on the wire.
     fn ask(&mut self, connection: &ClientConnection) {
-        while let Some(mutate) = self.desk.take_mutate() {
+        while self.asks_from.is_none_or(|from| from <= Instant::now())
+            && let Some(mutate) = self.desk.take_mutate()
+        {
+            self.pause();
             // On a closed stream it is lost, and its end is about to be heard.
             let submitted = connection.try_mutate(mutate);
             assert_ne!(submitted, Err(TrySubmitError::Full), "fewer Mutates are in flight than commands may wait");
         }
+    }
+
+    /// The node was asked for something.
+    fn pause(&mut self) {
+        self.asks_from = self.narrowing.pause().map(|pause| Instant::now() + pause);
     }
 
     async fn back_off(&mut self, uptime: Duration) {

@@ -84,6 +84,12 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "how many topics one Mutate adds; more are split over several waves",
             ),
             key(
+                "windows",
+                "1s to 1h, or `\"off\"`",
+                "off",
+                "it does not follow: so often it catches up with what is there, and hangs up (C4, S11)",
+            ),
+            key(
                 "dialect",
                 "`v1`, `draft` or `decentralized`, one of the nodes'",
                 "`v1`",
@@ -131,6 +137,18 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "100ms to 1h, only with `gateways`",
                 "30s",
                 "how often each of them hangs up, gives a topic up or begins one anew, on average",
+            ),
+            key(
+                "rests",
+                "0s to 1h, only with `gateways`",
+                "0s",
+                "how long an identity takes nothing, about as often as it changes anything; 0s is never",
+            ),
+            key(
+                "lease-events",
+                "1 to 1,000,000, only with `gateways`",
+                "16,384",
+                "how many events may wait for an identity, before its lease lags",
             ),
             key("quirk", "a quirk of a gateway, only with `gateways`", "none", "a planted bug"),
         ],

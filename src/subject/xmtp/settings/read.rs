@@ -40,6 +40,8 @@ const IDENTITIES_MAX: u32 = 1_000;
 const IDENTITIES: u32 = 10;
 /// Enough that the leases of two identities differ and overlap.
 const TOPICS_EACH: u32 = 4;
+/// What a gateway has by default (`LEASE_EVENTS_MAX`).
+const LEASE_EVENTS: u32 = 16_384;
 /// Seldom enough that an identity mostly takes what comes.
 const LEASES_CHANGE_EVERY: Duration = Duration::from_secs(30);
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
@@ -47,6 +49,8 @@ pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// N of C2, in a sim and on the command line: with one interval the node's Ping, due after just that, would
 /// always come too late (S6); 2 to 3 are recommended; ten are enough to show what waiting longer costs.
 pub(crate) const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
+/// More often than this nobody hangs up in between.
+const WINDOWS_EVERY_MIN: Duration = Duration::from_secs(1);
 /// The topics of one `Mutate` of a gateway.
 const TOPICS_MAX: u32 = 1_000;
 /// A history keeps every delivery in memory, for each client; more messages at once would not fit there.
@@ -139,6 +143,10 @@ fn read_client(mut section: Section<'_>, dialect: Option<&Found<Dialect>>) -> Op
     let tcp = read_tcp(&mut section);
     let consume = section.optional("consume", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=INTERVAL_MAX));
     let topics_per_mutate = section.optional("topics-per-mutate", TOPICS_MAX, |entry| entry.number(1..=TOPICS_MAX));
+    let windows = section.optional("windows", None, |entry| match entry.is(OFF) {
+        true => Ok(None),
+        false => entry.duration(WINDOWS_EVERY_MIN..=INTERVAL_MAX).map(Some),
+    });
     let quirks = client::ClientQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a client", &quirks).map(Some));
     section.finish();
@@ -148,6 +156,7 @@ fn read_client(mut section: Section<'_>, dialect: Option<&Found<Dialect>>) -> Op
         tcp: tcp?,
         topics_per_mutate: topics_per_mutate?.value,
         consume: consume?.value,
+        windows: windows?.value,
         dialect: dialect?.value,
         quirk: quirk?.value,
     })
@@ -170,17 +179,22 @@ fn read_gateway(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<Gatewa
     let range = VISITS_EVERY_MIN..=INTERVAL_MAX;
     let every = section.optional("every", LEASES_CHANGE_EVERY, |entry| entry.duration(range));
     let quirks = GatewayQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
+    let rests = section.optional("rests", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=INTERVAL_MAX));
+    let events = section.optional("lease-events", LEASE_EVENTS, |entry| entry.number(1..=MESSAGES_MAX));
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a gateway", &quirks).map(Some));
     if fleet.is_some_and(|fleet| fleet.gateways == 0) {
         let (nobody, key) = ("there is no gateway", "gateways");
         note_idle(&section, "gateway.identities", identities.as_ref(), nobody, key);
         note_idle(&section, "gateway.topics-each", topics_each.as_ref(), nobody, key);
         note_idle(&section, "gateway.every", every.as_ref(), nobody, key);
+        note_idle(&section, "gateway.rests", rests.as_ref(), nobody, key);
+        note_idle(&section, "gateway.lease-events", events.as_ref(), nobody, key);
         note_idle(&section, "gateway.quirk", quirk.as_ref(), nobody, key);
     }
     section.finish();
     let (identities, topics_each) = (identities?.value, topics_each?.value);
-    Some(GatewaySettings { identities, topics_each, every: every?.value, quirk: quirk?.value })
+    let (every, rests, lease_events) = (every?.value, rests?.value, events?.value);
+    Some(GatewaySettings { identities, topics_each, every, rests, lease_events, quirk: quirk?.value })
 }
 
 /// Notes a key that concerns nobody, because the cast has none of `role`.

@@ -147,6 +147,7 @@ fn every_key_is_read() {
         tcp: TcpOptions::default(),
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
+        windows: None,
         dialect: Dialect::V1,
         quirk: Some(client::ClientQuirk::PongWithheld),
     };
@@ -229,6 +230,7 @@ fn what_a_sim_leaves_out_has_its_default() {
             tcp: TcpOptions::default(),
             topics_per_mutate: 1000,
             consume: secs(0),
+            windows: None,
             dialect: Dialect::V1,
             quirk: None
         }

@@ -12,6 +12,8 @@ use rand::RngExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::cast::HostName;
+use crate::channel::Channel;
 use crate::env::Dice;
 use crate::history::{Event, Recorder, key_of};
 use crate::subject::xmtp::channels::Channels;
@@ -51,27 +53,35 @@ impl KeptState {
 pub(crate) struct Identity {
     /// What it has.
     pub(crate) kept: KeptState,
+    /// The gateway's host.
+    pub(crate) via: HostName,
     /// Writes down what it processes, under its own name.
     pub(crate) recorder: Recorder,
     /// Decides what it does next.
     pub(crate) dice: Dice,
 }
 
-/// Lets the identities share a gateway, for ever; until `end` each does something `every` so often on average.
+/// What identities do until the calm begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    /// How often each changes or leaves its lease, on average.
+    pub(crate) every: Duration,
+    /// How long each takes nothing, about as often; zero is never.
+    pub(crate) rests: Duration,
+    /// When the calm begins.
+    pub(crate) end: Instant,
+}
+
+/// Lets the identities share a gateway, for ever.
 ///
 /// # Errors
 /// A lease ended by itself: everybody takes what comes and asks for what there is, so that is the gateway's doing.
-pub(crate) async fn share(
-    gateway: Gateway,
-    identities: Vec<Identity>,
-    every: Duration,
-    end: Instant,
-) -> Result<(), LeaseError> {
+pub(crate) async fn share(gateway: Gateway, identities: Vec<Identity>, habits: Habits) -> Result<(), LeaseError> {
     let gateway = Arc::new(gateway);
     let mut tasks = JoinSet::new();
-    for Identity { kept, recorder, dice } in identities {
+    for Identity { kept, via, recorder, dice } in identities {
         let (gateway, channels) = (Arc::clone(&gateway), Channels::default());
-        tasks.spawn(Tenancy { gateway, kept, recorder, dice, channels, every, end }.last());
+        tasks.spawn(Tenancy { gateway, kept, via, recorder, dice, channels, habits }.last());
     }
     tasks.join_next().await.map_or(Ok(()), |ended| ended.expect("an identity does not panic, and nobody aborts it"))
 }
@@ -80,11 +90,11 @@ pub(crate) async fn share(
 struct Tenancy {
     gateway: Arc<Gateway>,
     kept: KeptState,
+    via: HostName,
     recorder: Recorder,
     dice: Dice,
     channels: Channels,
-    every: Duration,
-    end: Instant,
+    habits: Habits,
 }
 
 impl Tenancy {
@@ -93,26 +103,55 @@ impl Tenancy {
             // One after the other: who comes later has less than its siblings.
             sleep_until(self.draw_time()).await;
             self.kept.lock().leases += 1;
-            let lease = self.gateway.lease(self.kept.adds()).await?;
-            self.hold(lease).await?;
+            let adds = self.kept.adds();
+            let lease = self.gateway.lease(adds.clone()).await?;
+            self.tell_change(&adds, &[]);
+            match self.hold(lease).await {
+                // Its own doing: who takes nothing for so long is dropped, and goes on by another lease.
+                Err(LeaseError::Stalled { .. }) if !self.habits.rests.is_zero() => {}
+                held => held?,
+            }
+            self.recorder.record(Event::LeaseOver);
         }
+    }
+
+    fn tell_change(&self, adds: &[Add], removes: &[Topic]) {
+        self.recorder.record(Event::Leased {
+            via: self.via.clone(),
+            lease: self.kept.lock().leases,
+            adds: self.channels.positions(adds),
+            removes: self.channels.of_all(removes),
+        });
+    }
+
+    async fn change(&self, lease: &mut Lease, adds: Vec<Add>, removes: Vec<Topic>) -> Result<(), LeaseError> {
+        lease.mutate(adds.clone(), removes.clone()).await?;
+        self.tell_change(&adds, &removes);
+        Ok(())
     }
 
     /// Holds a lease until it hangs up; when the calm has begun, for ever.
     async fn hold(&mut self, mut lease: Lease) -> Result<(), LeaseError> {
-        while Instant::now() < self.end {
+        let Habits { rests, end, .. } = self.habits;
+        let kinds = if rests.is_zero() { 4 } else { 5 };
+        while Instant::now() < end {
             self.listen(&mut lease).await?;
-            match self.dice.random_range(0..4) {
+            match self.dice.random_range(0..kinds) {
                 0 => return Ok(()),
                 1 => {
                     let topic = self.draw_topic();
-                    lease.mutate(Vec::new(), vec![topic.clone()]).await?;
+                    self.change(&mut lease, Vec::new(), vec![topic.clone()]).await?;
                     self.listen(&mut lease).await?;
-                    lease.mutate(vec![self.add(topic)], Vec::new()).await?;
+                    self.change(&mut lease, vec![self.add(topic)], Vec::new()).await?;
+                }
+                4 => {
+                    let until = (Instant::now() + rests).min(end);
+                    self.recorder.record(Event::Resting { lasts: until.saturating_duration_since(Instant::now()) });
+                    sleep_until(until).await;
                 }
                 _ => {
                     let topic = self.draw_topic();
-                    lease.mutate(vec![self.add(topic)], Vec::new()).await?;
+                    self.change(&mut lease, vec![self.add(topic)], Vec::new()).await?;
                 }
             }
         }
@@ -134,8 +173,13 @@ impl Tenancy {
     fn take(&self, event: LeaseEvent) {
         match event {
             LeaseEvent::Message(message) => self.process(&message),
-            LeaseEvent::Live(_) | LeaseEvent::CaughtUp => {}
+            LeaseEvent::Live(topic) => self.mark(Some(self.channels.of(&topic))),
+            LeaseEvent::CaughtUp => self.mark(None),
         }
+    }
+
+    fn mark(&self, channel: Option<Channel>) {
+        self.recorder.record(Event::LeaseMarked { channel });
     }
 
     /// C3: it is kept as it is processed.
@@ -149,8 +193,8 @@ impl Tenancy {
     /// A while from now, and not beyond the beginning of the calm: then each has all its topics.
     fn draw_time(&mut self) -> Instant {
         let now = Instant::now();
-        let pause = self.every.mul_f64(self.dice.random_range(0.0..2.0));
-        (now + pause).min(self.end.max(now))
+        let pause = self.habits.every.mul_f64(self.dice.random_range(0.0..2.0));
+        (now + pause).min(self.habits.end.max(now))
     }
 
     fn draw_topic(&mut self) -> Topic {

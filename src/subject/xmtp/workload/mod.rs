@@ -11,7 +11,7 @@ mod schedule;
 mod visitor;
 
 pub use consumer::Consumer;
-pub(crate) use identity::{Identity, KeptState, share};
+pub(crate) use identity::{Habits, Identity, KeptState, share};
 pub use publisher::{Payloads, publish};
 pub(crate) use repertoire::Repertoire;
 pub use schedule::{Pace, Schedule};

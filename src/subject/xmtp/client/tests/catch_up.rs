@@ -9,7 +9,7 @@ use tonic::Status;
 use crate::subject::xmtp::client::tests::script::{ScriptedNode, Visit, ping};
 use crate::subject::xmtp::client::tests::subscriber::{Slow, causes, committed, config, stored};
 use crate::subject::xmtp::client::tests::{add, message};
-use crate::subject::xmtp::client::{CatchUpError, Cause, ClientConfig, catch_up};
+use crate::subject::xmtp::client::{CatchUpError, Cause, ClientConfig, catch_up, catch_up_every};
 use crate::subject::xmtp::wire::{DeliveryFrame, MutateId, Response, Tag};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -154,4 +154,28 @@ async fn a_node_whose_ok_never_comes_costs_the_patience_and_nothing_else() {
     visit.say(Response::CatchupComplete(MutateId(1)));
     let begun = Instant::now();
     assert_eq!((end(running).await.expect("complete"), begun.elapsed()), (0, PATIENCE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn windows_come_so_often_and_one_that_fails_is_tried_again_after_the_backoff() {
+    let mut script = ScriptedNode::new();
+    let (env, witness) = (script.env(), script.witness.clone());
+    let running = catch_up_every(env, config(None), Slow(Duration::ZERO), witness, PATIENCE, 60 * SECOND);
+    let running = tokio::spawn(running);
+    let (visit, _) = take_call(&mut script, 1).await;
+    replay(&visit, 1);
+    visit.say(Response::CatchupComplete(MutateId(1)));
+    drop(visit);
+    let mut waits = Vec::new();
+    for id in [2, 3] {
+        let begun = Instant::now();
+        let mut visit = script.visit().await;
+        waits.push(begun.elapsed());
+        visit.start(10);
+        let wave = visit.hear_mutate().await;
+        assert_eq!((wave.id, wave.adds[0].cursor.0), (MutateId(id), 1), "it goes on from what is stored");
+    }
+    assert!(waits[0].abs_diff(60 * SECOND) < SECOND && waits[1] < SECOND, "{waits:?}");
+    assert!(matches!(causes(&script)[..], [Cause::Finished, Cause::StreamEnded, ..]), "{:?}", causes(&script));
+    running.abort();
 }

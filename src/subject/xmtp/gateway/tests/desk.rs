@@ -22,7 +22,7 @@ async fn desk() -> (LeaseDesk, [Lease; 2]) {
     let bell = Arc::<LeaseBell>::default();
     let mut desk = LeaseDesk::new(requested, Arc::clone(&bell), None);
     let join = |id| {
-        let (outlet, lease) = lease(LeaseId(id), requests.clone(), Arc::clone(&bell));
+        let (outlet, lease) = lease(LeaseId(id), LEASE_EVENTS_MAX, requests.clone(), Arc::clone(&bell));
         let joining = LeaseRequest::Join { outlet, adds: vec![add("a", 0)] };
         assert!(requests.try_send(joining).is_ok(), "room for two");
         lease
