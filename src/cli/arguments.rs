@@ -354,6 +354,9 @@ pub(crate) struct TailArguments {
     /// Print what is stored there now, and end: one attempt, given up where nothing new comes for 30s
     #[arg(long)]
     pub(crate) until_now: bool,
+    /// Hold no stream: print what is stored there, hang up, and come again after so long, such as 5m
+    #[arg(long, value_name = "DURATION", value_parser = values::window, conflicts_with = "until_now")]
+    pub(crate) every: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
             biased;
             // First, and it starves nobody: it is ready once. What nobody reads must not count as processed.
             () = printer.stopped.notified() => printer.lock().exit,
-            exit = follow(env, config, Arc::clone(&printer), arguments.until_now) => exit,
+            exit = follow(env, config, Arc::clone(&printer), arguments) => exit,
         }
     };
     match run(following) {
@@ -71,16 +71,20 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     }
 }
 
-async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, until_now: bool) -> Exit {
+async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, arguments: &TailArguments) -> Exit {
     let printing = Printing(Arc::clone(&printer));
-    let (why, exit) = if until_now {
+    let (why, exit) = if arguments.until_now {
         match client::catch_up(env, config, printing, printer, CATCH_UP_PATIENCE).await {
             Ok(_) => return Exit::Pass,
             Err(error @ CatchUpError::Node(_)) => (error.to_string(), Exit::Usage),
             Err(error @ CatchUpError::Ended(_)) => (error.to_string(), Exit::Fail),
         }
     } else {
-        match client::subscribe(env, config, printing, printer).await {
+        let followed = match arguments.every {
+            None => client::subscribe(env, config, printing, printer).await,
+            Some(every) => client::catch_up_every(env, config, printing, printer, CATCH_UP_PATIENCE, every).await,
+        };
+        match followed {
             Ok(never) => match never {},
             Err(error @ ClientError::Node(_)) => (error.to_string(), Exit::Usage),
             Err(error @ (ClientError::Rejected { .. } | ClientError::NeverFits { .. })) => {

@@ -9,7 +9,7 @@ use crate::env::{Address, BadAddress};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
 use crate::subject::xmtp::node::{DeniedTopics, Serves};
-use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE};
+use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE, WINDOWS_EVERY_MIN};
 use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
 
 /// Reads a duration, in the words of a sim file.
@@ -24,6 +24,16 @@ pub(crate) fn keepalive(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is no keepalive interval; write one from 1ms to {}", spell(INTERVAL_MAX)));
     }
     Ok(interval)
+}
+
+/// Reads how long it is from one window to the next, within the bounds of a sim.
+pub(crate) fn window(text: &str) -> Result<Duration, String> {
+    let window = duration(text)?;
+    if window < WINDOWS_EVERY_MIN || window > INTERVAL_MAX {
+        let range = format!("{} to {}", spell(WINDOWS_EVERY_MIN), spell(INTERVAL_MAX));
+        return Err(format!("`{text}` is no time between two windows; write one from {range}"));
+    }
+    Ok(window)
 }
 
 /// Reads how often something is done, in the words of a sim file.

@@ -278,7 +278,10 @@ pub enum ClockHarm {
 pub enum DiskHarm {
     /// fsync(2) fails with EIO, and what it should have kept is forgotten, as Linux does: a later success keeps
     /// only what was written after it.
-    SyncFails,
+    SyncFails {
+        /// Each sync of so many.
+        every: u32,
+    },
     /// No byte more fits: ENOSPC for whatever would make a store longer.
     Full,
     /// fsync(2) takes so long, and the process waits for it.

@@ -172,7 +172,7 @@ fn links_are_read() {
 #[test]
 fn disks_are_read() {
     let cases = [
-        ("sync-fails", "", DiskHarm::SyncFails),
+        ("sync-fails", "every = 2", DiskHarm::SyncFails { every: 2 }),
         ("disk-full", "", DiskHarm::Full),
         ("slow-sync", "takes = \"2s\"", DiskHarm::SlowSync { takes: secs(2) }),
         ("bit-rot", "rate = \"0.05%\"", DiskHarm::BitRot { basis_points: 5 }),

@@ -7,6 +7,7 @@ mod authorization;
 mod bench;
 mod decentralized;
 mod draft;
+mod hygiene;
 mod older_calls;
 mod shutdown;
 

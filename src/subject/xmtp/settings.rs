@@ -25,7 +25,7 @@ use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
 
 pub(crate) use keys::TABLES;
 pub(crate) use limit_keys::told_limits;
-pub(crate) use read::{INTERVAL_MAX, WATCHDOG_RANGE, read_settings};
+pub(crate) use read::{INTERVAL_MAX, WATCHDOG_RANGE, WINDOWS_EVERY_MIN, read_settings};
 
 /// The words of the roles.
 const NODE: &str = "node";

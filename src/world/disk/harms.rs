@@ -23,11 +23,13 @@ struct ActiveDiskHarm {
     harm: DiskHarm,
     dice: Dice,
     felt: bool,
+    /// How many syncs it has seen.
+    syncs: u32,
 }
 
 impl Harms {
     pub(crate) fn begin(&mut self, number: u32, harm: DiskHarm, dice: Dice) {
-        self.0.insert(number, ActiveDiskHarm { harm, dice, felt: false });
+        self.0.insert(number, ActiveDiskHarm { harm, dice, felt: false, syncs: 0 });
     }
 
     /// Whether the fault was felt.
@@ -52,7 +54,13 @@ impl Harms {
         let (mut takes, mut fails) = (Duration::ZERO, false);
         for active in self.0.values_mut() {
             match active.harm {
-                DiskHarm::SyncFails => fails = true,
+                DiskHarm::SyncFails { every } => {
+                    active.syncs += 1;
+                    if !active.syncs.is_multiple_of(every) {
+                        continue;
+                    }
+                    fails = true;
+                }
                 DiskHarm::SlowSync { takes: longer } => takes += longer,
                 DiskHarm::Full | DiskHarm::BitRot { .. } => continue,
             }

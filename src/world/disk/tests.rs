@@ -139,7 +139,7 @@ fn count(bytes: &[u8], wanted: u8) -> usize {
 fn what_a_failing_sync_should_have_kept_is_readable_until_the_power_goes_and_never_kept_later() {
     let mut bench = DiskBench::new();
     let disk = synced(&mut bench);
-    bench.disks.begin(1, DiskHarm::SyncFails);
+    bench.disks.begin(1, DiskHarm::SyncFails { every: 1 });
     disk.write(0, b"lost").expect("alive");
     disk.write(BLOCK as u64, b"lost").expect("alive");
     let error = disk.sync_data().expect_err("the fault");
@@ -150,6 +150,16 @@ fn what_a_failing_sync_should_have_kept_is_readable_until_the_power_goes_and_nev
     assert_eq!(read(&disk, 0, 4), b"lost");
     let disk = bench.after(|disks| disks.power_off(Unsynced::Lost));
     assert_eq!((read(&disk, 0, 4), read(&disk, BLOCK as u64, 4)), (b"aaaa".to_vec(), b"look".to_vec()));
+}
+
+#[test]
+fn of_several_syncs_only_the_last_may_fail() {
+    let mut bench = DiskBench::new();
+    let disk = synced(&mut bench);
+    bench.disks.begin(1, DiskHarm::SyncFails { every: 2 });
+    let outcomes = [(); 4].map(|()| disk.sync_data().is_ok());
+    assert_eq!(outcomes, [true, false, true, false]);
+    assert!(bench.disks.end(1), "felt");
 }
 
 #[test]

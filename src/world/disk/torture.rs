@@ -235,7 +235,7 @@ impl StorageBackend for Trap {
     fn sync_data(&self) -> io::Result<()> {
         let fails = self.left.fetch_sub(1, Ordering::Relaxed) == 0;
         if fails {
-            lock(&self.harms).begin(1, DiskHarm::SyncFails, Dice::named(1, &Die::Test("trap")));
+            lock(&self.harms).begin(1, DiskHarm::SyncFails { every: 1 }, Dice::named(1, &Die::Test("trap")));
         }
         let synced = self.disk.sync_data();
         if fails {

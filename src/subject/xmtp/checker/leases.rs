@@ -82,6 +82,7 @@ struct Sharer<'h> {
 /// A stream that is shared.
 struct SharedStream<'h> {
     name: TapStream,
+    opened: Duration,
     /// What is on it, and since when and by which record nobody shares it, where nobody does.
     channels: BTreeMap<&'h Channel, Option<(Duration, usize)>>,
 }
@@ -137,7 +138,7 @@ impl<'h> LeaseBook<'h> {
                 self.streams.remove(host);
             }
             Event::TapOpened { stream, .. } => {
-                let shared = SharedStream { name: *stream, channels: BTreeMap::new() };
+                let shared = SharedStream { name: *stream, opened: record.at, channels: BTreeMap::new() };
                 self.streams.insert(host, shared);
                 self.forget_awaited(host);
             }
@@ -266,7 +267,9 @@ impl<'h> LeaseBook<'h> {
         let excuses = &self.excuses;
         let is_due = |since: Duration| now > since + allowed && excuses.is_calm(since, since + allowed);
         for (host, sharer) in &mut self.sharers {
-            let begins = |since: Duration| since.max(sharer.rests_until);
+            // Without a stream on which all passes nobody gets anything, and that is for others to judge.
+            let Some(shared) = self.streams.get(sharer.via) else { continue };
+            let begins = |since: Duration| since.max(sharer.rests_until).max(shared.opened);
             for (channel, awaited) in &mut sharer.channels {
                 let Some((since, index)) = awaited.filter(|(since, _)| is_due(begins(*since))) else { continue };
                 let what = format!("{host} was not told within {} that {channel} is live", Readable(allowed));
@@ -409,6 +412,9 @@ mod tests {
         let evidence = asks(Script::new()).condemned_by(&Leases);
         assert!(evidence.what.starts_with("identity-1 was not told within 10.2s"), "{}", evidence.what);
         asks(Script::new().fault_begins(1, pause(NODE))).acquitted_by(&Leases);
+        let swallowed = crate::history::TappedFrame::new(XmtpFrame::CatchupComplete(MutateId(9)));
+        let (stream, way, fate, frame) = (STREAM, Way::ToNode, Fate::Swallowed, swallowed);
+        asks(Script::new()).event(GATEWAY, Event::Tapped { stream, way, fate, frame }).acquitted_by(&Leases);
         let rests = asks(Script::new()).event(SHARER, Event::Resting { lasts: Duration::from_secs(60) });
         marked(rests.at(70.0), Some(beta())).acquitted_by(&Leases);
         asks(Script::new()).event(SHARER, Event::LeaseOver).acquitted_by(&Leases);

@@ -11,8 +11,8 @@ use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::response::NodeEnding;
 use crate::subject::xmtp::wire::{
     Add, Cursor, DeliveryFrame, Dialect, DraftAdd, DraftRequest, DraftResponse, Message, MessageKind, Mutate, MutateId,
-    Origin, Request, Response, Topic, VectorAdd, VectorCursor, VectorMutate, VectorRequest, draft_proto, proto,
-    query_proto, write_vector_response,
+    OriginatorPlace, Request, Response, Topic, VectorAdd, VectorCursor, VectorMutate, VectorRequest, draft_proto,
+    proto, query_proto, write_vector_response,
 };
 
 /// What a binding asks of the log.
@@ -152,7 +152,7 @@ impl NodeDecentralized {
     /// Whether the message lies beyond the cursor that its topic was added from.
     fn is_asked_for(&self, message: &Message) -> bool {
         let Some(registration) = self.registered.get(message.topic()) else { return true };
-        let Some(Origin { originator, sequence }) = message.origin else { return true };
+        let Some(OriginatorPlace { originator, sequence }) = message.origin else { return true };
         registration.cursor.get(&originator).is_none_or(|known| known.is_before(sequence))
     }
 }
@@ -282,7 +282,7 @@ mod tests {
     fn numbered(name: &str, originator: u32, sequence: u64) -> Message {
         let envelope = Envelope::Group { sender_hmac: bytes::Bytes::new(), should_push: false, is_commit: false };
         let data = crate::subject::xmtp::wire::application_message(name.as_bytes(), b"payload");
-        let origin = Some(Origin { originator: Originator(originator), sequence: MessageId(sequence) });
+        let origin = Some(OriginatorPlace { originator: Originator(originator), sequence: MessageId(sequence) });
         Message { id: MessageId(9), origin, created_ns: 0, draft: Draft { topic: topic(name), data, envelope } }
     }
 

@@ -12,7 +12,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition
 
 use crate::subject::xmtp::node::StoreError;
 use crate::subject::xmtp::node::by_kind::Heads;
-use crate::subject::xmtp::wire::{Cursor, MessageId, MessageKind, Origin, Originator, VectorCursor};
+use crate::subject::xmtp::wire::{Cursor, MessageId, MessageKind, Originator, OriginatorPlace, VectorCursor};
 
 const ORIGINS: TableDefinition<(u8, u64), (u32, u64)> = TableDefinition::new("origins");
 const SEQUENCES: TableDefinition<(u32, u64), u64> = TableDefinition::new("sequences");
@@ -41,14 +41,14 @@ impl<'t> Numbering<'t> {
         kind: MessageKind,
         id: MessageId,
         target: Option<Originator>,
-    ) -> Result<Origin, StoreError> {
+    ) -> Result<OriginatorPlace, StoreError> {
         let originator = target.unwrap_or(Originator::of(kind, 0));
         let exhausted = || StoreError::Corrupt { kind, id, why: format!("{originator} has used its last number") };
         let last = last_of(&self.sequences, originator)?.unwrap_or_default();
         let sequence = MessageId(last.0.checked_add(1).ok_or_else(exhausted)?);
         self.origins.insert((kind.prefix(), id.0), (originator.0, sequence.0))?;
         self.sequences.insert((originator.0, sequence.0), id.0)?;
-        Ok(Origin { originator, sequence })
+        Ok(OriginatorPlace { originator, sequence })
     }
 
     /// Numbers what was stored while nobody counted by originator, as the node's own.
@@ -86,10 +86,10 @@ impl Origins {
     ///
     /// # Errors
     /// The disk fails, or the message has none.
-    pub(crate) fn of(&self, kind: MessageKind, id: MessageId) -> Result<Origin, StoreError> {
+    pub(crate) fn of(&self, kind: MessageKind, id: MessageId) -> Result<OriginatorPlace, StoreError> {
         let missing = || StoreError::Corrupt { kind, id, why: "no originator has numbered it".into() };
         let (originator, sequence) = self.origins.get((kind.prefix(), id.0))?.ok_or_else(missing)?.value();
-        Ok(Origin { originator: Originator(originator), sequence: MessageId(sequence) })
+        Ok(OriginatorPlace { originator: Originator(originator), sequence: MessageId(sequence) })
     }
 
     /// The last number of each originator that has used one.

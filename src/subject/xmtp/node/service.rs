@@ -34,8 +34,8 @@ use crate::subject::xmtp::wire::draft_proto::mls_api_server as draft;
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::query_proto::query_api_server::{QueryApi, QueryApiServer};
 use crate::subject::xmtp::wire::{
-    Add, Cursor, Draft, Malformed, Message, MessageKind, Origin, Originator, Page, Paging, TARGET_HEADER, Topic,
-    draft_proto, proto, query_proto,
+    Add, Cursor, Draft, Malformed, Message, MessageKind, Originator, OriginatorPlace, Page, Paging, TARGET_HEADER,
+    Topic, draft_proto, proto, query_proto,
 };
 
 /// The store's name on a node's disk.
@@ -240,7 +240,7 @@ impl Node {
         })?;
         for message in &stored {
             let (topic, id) = match message.origin {
-                Some(Origin { originator, sequence }) => (message.topic().part(originator), sequence),
+                Some(OriginatorPlace { originator, sequence }) => (message.topic().part(originator), sequence),
                 None => (message.topic().clone(), message.id),
             };
             self.observer.notice(NodeNotice::Stored { topic, id, data: message.draft.data.clone() });

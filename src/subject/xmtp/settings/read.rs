@@ -50,7 +50,7 @@ pub(crate) const INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 /// always come too late (S6); 2 to 3 are recommended; ten are enough to show what waiting longer costs.
 pub(crate) const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
 /// More often than this nobody hangs up in between.
-const WINDOWS_EVERY_MIN: Duration = Duration::from_secs(1);
+pub(crate) const WINDOWS_EVERY_MIN: Duration = Duration::from_secs(1);
 /// The topics of one `Mutate` of a gateway.
 const TOPICS_MAX: u32 = 1_000;
 /// A history keeps every delivery in memory, for each client; more messages at once would not fit there.

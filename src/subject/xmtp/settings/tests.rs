@@ -274,7 +274,7 @@ fn a_refusal_shows_the_line_and_the_nearest_right_word() {
     ·    ╰── not a key of a sim
  21 │ http2-keepalive = { interval = \"15s\", timeout = \"6s\" }
     ╰────
-  help: did you mean `watchdog`? the keys in `client` are dialect, watchdog, http2-keepalive, tcp-keepalive, tcp-user-timeout, consume, topics-per-mutate, quirk
+  help: did you mean `watchdog`? the keys in `client` are dialect, watchdog, http2-keepalive, tcp-keepalive, tcp-user-timeout, consume, topics-per-mutate, windows, quirk
 ";
     assert_eq!(shown("watchdog = 2", "wachdog = 2"), expected);
 }

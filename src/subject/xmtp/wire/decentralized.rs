@@ -274,7 +274,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::subject::xmtp::wire::{Envelope, Origin, application_message};
+    use crate::subject::xmtp::wire::{Envelope, OriginatorPlace, application_message};
 
     fn topic(name: &str) -> Topic {
         Topic::new(MessageKind::Group, name.as_bytes())
@@ -284,7 +284,7 @@ mod tests {
         known.iter().map(|(originator, sequence)| (Originator(*originator), Cursor(*sequence))).collect()
     }
 
-    fn stored(origin: Origin) -> Message {
+    fn stored(origin: OriginatorPlace) -> Message {
         let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: true, is_commit: false };
         let draft = Draft { topic: topic("g"), data: application_message(b"g", b"payload"), envelope };
         Message { id: MessageId(90), origin: Some(origin), created_ns: 5, draft }
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_message_arrives_as_one_of_its_originators_part() {
-        let sent = stored(Origin { originator: Originator(6), sequence: MessageId(3) });
+        let sent = stored(OriginatorPlace { originator: Originator(6), sequence: MessageId(3) });
         let frame = DeliveryFrame { tag: Tag::Wave(MutateId(4)), messages: vec![sent.clone()] };
         let read = read_vector_response(write_vector_response(Response::Delivery(frame))).expect("readable");
         let draft = Draft { topic: topic("g").part(Originator(6)), ..sent.draft };
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn an_envelope_of_another_topic_is_skipped_and_told() {
-        let mut written = write_envelope(stored(Origin { originator: Originator(2), sequence: MessageId(1) }));
+        let mut written = write_envelope(stored(OriginatorPlace { originator: Originator(2), sequence: MessageId(1) }));
         let envelope = written.take().expect("numbered");
         let mut numbered =
             envelopes::UnsignedOriginatorEnvelope::decode(envelope.unsigned_originator_envelope).expect("readable");

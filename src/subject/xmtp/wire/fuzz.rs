@@ -13,7 +13,7 @@ use prost::Message as _;
 use crate::subject::xmtp::wire::proto::{subscribe_request as request, subscribe_response as response};
 use crate::subject::xmtp::wire::{
     DeliveryFrame, Draft, DraftRequest, DraftResponse, Envelope, GroupHeader, GrpcFrames, Message, MessageId,
-    MessageKind, Origin, Originator, Request, Response, Tag, Topic, VectorRequest, application_message,
+    MessageKind, Originator, OriginatorPlace, Request, Response, Tag, Topic, VectorRequest, application_message,
     decode_vector_response, draft_proto, envelopes_proto, proto, query_proto, write_vector_request,
     write_vector_response,
 };
@@ -122,7 +122,7 @@ proptest! {
         let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
         let topic = Topic::new(MessageKind::Group, &group);
         let draft = Draft { topic, data: application_message(&group, b"payload"), envelope };
-        let origin = Some(Origin { originator: Originator(originator), sequence: MessageId(sequence) });
+        let origin = Some(OriginatorPlace { originator: Originator(originator), sequence: MessageId(sequence) });
         let messages = vec![Message { id: MessageId(1), origin, created_ns: created, draft }];
         let delivery = Response::Delivery(DeliveryFrame { tag: Tag::Live, messages });
         check_vector(damaged(&write_vector_response(delivery), &damage))?;

@@ -42,7 +42,7 @@ pub struct Draft {
 
 /// Where a message stands in the sequence of its originator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
+pub struct OriginatorPlace {
     /// Whose sequence that is.
     pub originator: Originator,
     /// Its place there.
@@ -55,7 +55,7 @@ pub struct Message {
     /// Its place in the kind's sequence, or in that of its topic's originator, where the topic is a part.
     pub id: MessageId,
     /// Its place by originator, in the log of a node that counts so.
-    pub origin: Option<Origin>,
+    pub origin: Option<OriginatorPlace>,
     /// When it was stored, in nanoseconds since the Unix epoch, by the node's wall clock.
     pub created_ns: u64,
     /// What was published.

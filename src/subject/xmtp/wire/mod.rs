@@ -65,7 +65,7 @@ pub use draft::{DraftAdd, DraftRequest, DraftResponse};
 pub use frame::{Add, DeliveryFrame, Mutate, MutateId, Nonce, Request, Response, Tag};
 pub use group_header::application_message;
 pub(crate) use group_header::{ContentType, GroupHeader};
-pub use message::{Draft, Envelope, Message, Origin};
+pub use message::{Draft, Envelope, Message, OriginatorPlace};
 pub(crate) use tap::GrpcFrames;
 pub use topic::{MessageKind, Originator, Topic};
 

@@ -12,10 +12,8 @@ use rand::RngExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::cast::HostName;
-use crate::channel::Channel;
 use crate::env::Dice;
-use crate::history::{Event, Recorder, key_of};
+use crate::history::{Event, HostName, Recorder, key_of};
 use crate::subject::xmtp::channels::Channels;
 use crate::subject::xmtp::gateway::{Gateway, Lease, LeaseError, LeaseEvent};
 use crate::subject::xmtp::wire::{Add, Cursor, Message, Topic};
@@ -173,13 +171,13 @@ impl Tenancy {
     fn take(&self, event: LeaseEvent) {
         match event {
             LeaseEvent::Message(message) => self.process(&message),
-            LeaseEvent::Live(topic) => self.mark(Some(self.channels.of(&topic))),
+            LeaseEvent::Live(topic) => self.mark(Some(&topic)),
             LeaseEvent::CaughtUp => self.mark(None),
         }
     }
 
-    fn mark(&self, channel: Option<Channel>) {
-        self.recorder.record(Event::LeaseMarked { channel });
+    fn mark(&self, topic: Option<&Topic>) {
+        self.recorder.record(Event::LeaseMarked { channel: topic.map(|topic| self.channels.of(topic)) });
     }
 
     /// C3: it is kept as it is processed.
