@@ -18,7 +18,7 @@ fn config() -> NodeConfig {
 }
 
 /// Publishes a message of the group `name` that an originator is to number, as far as one is named.
-async fn publish(bench: &Bench, name: &str, target: Option<&'static str>) -> Result<(), Status> {
+async fn publish(bench: &Bench, name: &str, target: Option<&str>) -> Result<(), Status> {
     let data = application_message(name.as_bytes(), b"payload");
     let v1 = proto::group_message_input::V1 { data, ..Default::default() };
     let input = proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) };
@@ -202,6 +202,22 @@ async fn a_target_that_cannot_be_is_refused_and_nothing_is_stored() {
     let mut wire = VectorWire::open(&bench).await;
     wire.mutate(1, &[("a", &[])], &[], false);
     assert_eq!(wire.wave(1).await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn originators_and_cursors_have_a_bound() {
+    let bench = Bench::start(config()).await;
+    for number in 0..256 {
+        publish(&bench, "a", Some(&(2 * number).to_string())).await.expect("stored");
+    }
+    let refused = publish(&bench, "a", Some("512")).await.expect_err("one too many");
+    assert_eq!((refused.code(), refused.message().contains("originator 512")), (Code::ResourceExhausted, true));
+    publish(&bench, "a", Some("510")).await.expect("that one is known");
+    let mut wire = VectorWire::open(&bench).await;
+    let known: Vec<(u32, u64)> = (0..257).map(|by| (by, 1)).collect();
+    wire.mutate(1, &[("a", &known[..256])], &[], false);
+    wire.mutate(2, &[("b", &known)], &[], false);
+    assert_eq!(wire.ending().await, Code::ResourceExhausted, "S8");
 }
 
 /// How far the log was in each sequence, each time that it was opened.

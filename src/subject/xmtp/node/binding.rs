@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::subject::xmtp::node::StoreError;
 use crate::subject::xmtp::node::by_kind::Heads;
+use crate::subject::xmtp::node::originators::ORIGINATORS_MAX;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::response::NodeEnding;
 use crate::subject::xmtp::wire::{
@@ -127,8 +128,12 @@ const BEYOND_ALL: Cursor = Cursor(u64::MAX);
 
 impl NodeDecentralized {
     /// The core's adds: of two for one topic the first counts, and one of a registered topic changes nothing (section 7).
-    fn begin(&mut self, mutate: VectorMutate, places: &impl Places) -> Result<Mutate, StoreError> {
+    fn begin(&mut self, mutate: VectorMutate, places: &impl Places) -> Result<Mutate, NodeEnding> {
         let VectorMutate { adds, removes, history_only, id: wave } = mutate;
+        let longest = adds.iter().map(|add| add.cursor.len()).max().unwrap_or_default();
+        if longest > ORIGINATORS_MAX {
+            return Err(NodeRefusal::CursorTooLong { count: longest, most: ORIGINATORS_MAX }.into());
+        }
         for topic in &removes {
             self.registered.remove(topic);
         }

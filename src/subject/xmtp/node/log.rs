@@ -22,7 +22,7 @@ use crate::subject::xmtp::node::originators::{Numbering, Origins};
 use crate::subject::xmtp::node::wave::{TopicIds, WaveSource};
 use crate::subject::xmtp::node::{LogHead, NodeQuirk, STORE, StoreError};
 use crate::subject::xmtp::wire::{
-    Cursor, Draft, Message, MessageId, MessageKind, Page, Paging, Topic, VectorCursor, proto,
+    Cursor, Draft, Message, MessageId, MessageKind, Originator, Page, Paging, Topic, VectorCursor, proto,
 };
 
 const MESSAGES: TableDefinition<(u8, u64), &[u8]> = TableDefinition::new("messages");
@@ -130,6 +130,14 @@ impl Log {
         }
         let heads = self.heads()?;
         Ok(MessageKind::ALL.map(|kind| LogHead { kind, originator: None, id: *heads.of(kind) }).into())
+    }
+
+    /// As [`Origins::has_room_for`].
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn has_room_for(&self, originator: Originator) -> Result<bool, StoreError> {
+        Origins::open(&self.database.begin_read()?)?.has_room_for(originator)
     }
 
     /// As [`Origins::beyond`].

@@ -14,6 +14,10 @@ use crate::subject::xmtp::node::StoreError;
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::wire::{Cursor, MessageId, MessageKind, Originator, OriginatorPlace, VectorCursor};
 
+/// How many originators a log knows, and a cursor may name (S8): each costs a look in each add. XMTP's network plans for
+/// tens of nodes.
+pub(crate) const ORIGINATORS_MAX: usize = 256;
+
 const ORIGINS: TableDefinition<(u8, u64), (u32, u64)> = TableDefinition::new("origins");
 const SEQUENCES: TableDefinition<(u32, u64), u64> = TableDefinition::new("sequences");
 
@@ -90,6 +94,14 @@ impl Origins {
         let missing = || StoreError::Corrupt { kind, id, why: "no originator has numbered it".into() };
         let (originator, sequence) = self.origins.get((kind.prefix(), id.0))?.ok_or_else(missing)?.value();
         Ok(OriginatorPlace { originator: Originator(originator), sequence: MessageId(sequence) })
+    }
+
+    /// Whether the originator is known, or one more may be (S8).
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn has_room_for(&self, originator: Originator) -> Result<bool, StoreError> {
+        Ok(last_of(&self.sequences, originator)?.is_some() || self.heads()?.len() < ORIGINATORS_MAX)
     }
 
     /// The last number of each originator that has used one.

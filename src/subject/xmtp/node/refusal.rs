@@ -4,7 +4,8 @@
 
 use tonic::{Code, Status};
 
-use crate::subject::xmtp::wire::{Malformed, MutateId, TARGET_HEADER, Topic};
+use crate::subject::xmtp::node::originators::ORIGINATORS_MAX;
+use crate::subject::xmtp::wire::{Malformed, MutateId, Originator, TARGET_HEADER, Topic};
 
 /// A rule or a bound that a client broke.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,12 @@ pub(crate) enum NodeRefusal {
     #[error("the header {TARGET_HEADER} says {said}: {why}")]
     Target { said: String, why: &'static str },
     /// S8.
+    #[error("a cursor names {count} originators; at most {most} are accepted")]
+    CursorTooLong { count: usize, most: usize },
+    /// S8.
+    #[error("{0} would be one more than the {most} that are accepted", most = ORIGINATORS_MAX)]
+    TooManyOriginators(Originator),
+    /// S8.
     #[error("a request publishes {count} messages; at most {most} are accepted")]
     TooManyMessages { count: usize, most: usize },
     /// S8.
@@ -79,7 +86,9 @@ impl NodeRefusal {
             | NodeRefusal::MutatesTooFast { .. }
             | NodeRefusal::PingsTooFast { .. }
             | NodeRefusal::TooManyMessages { .. }
-            | NodeRefusal::MessageTooLong { .. } => Code::ResourceExhausted,
+            | NodeRefusal::MessageTooLong { .. }
+            | NodeRefusal::CursorTooLong { .. }
+            | NodeRefusal::TooManyOriginators(_) => Code::ResourceExhausted,
         }
     }
 }

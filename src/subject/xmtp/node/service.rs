@@ -201,9 +201,9 @@ impl Node {
     }
 
     /// The drafts for the originator that the call targets, if it does.
-    fn target(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Vec<Draft>, NodeRefusal> {
+    fn target(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Vec<Draft>, Status> {
         let Some(said) = target else { return Ok(drafts) };
-        let refuse = |why| NodeRefusal::Target { said: format!("{said:?}"), why };
+        let refuse = |why| Status::from(&NodeRefusal::Target { said: format!("{said:?}"), why });
         let number = said.to_str().ok().and_then(|text| text.parse().ok());
         let originator = Originator(number.ok_or_else(|| refuse("it must be a number below 2^32"))?);
         if !self.config.dialects.iter().any(|dialect| dialect.counts_by_originator()) {
@@ -212,6 +212,9 @@ impl Node {
         if drafts.iter().any(|draft| draft.topic.kind() != originator.kind()) {
             return Err(refuse("even originators number group messages, and odd ones welcomes"));
         }
+        if !self.log.with(|log| log.has_room_for(originator)).map_err(|error| unavailable(&error))? {
+            return Err(Status::from(&NodeRefusal::TooManyOriginators(originator)));
+        }
         let aim = |draft: Draft| Draft { topic: draft.topic.part(originator), ..draft };
         Ok(drafts.into_iter().map(aim).collect())
     }
@@ -219,7 +222,7 @@ impl Node {
     /// Stores all drafts or none, and routes them to the streams.
     fn publish(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Response<()>, Status> {
         self.check_serving()?;
-        let drafts = self.target(target, drafts).map_err(|refusal| Status::from(&refusal))?;
+        let drafts = self.target(target, drafts)?;
         self.check(&drafts).map_err(|refusal| Status::from(&refusal))?;
         if drafts.is_empty() {
             return Ok(Response::new(()));
