@@ -17,7 +17,7 @@ use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::history::Bounds;
 use crate::subject::xmtp::channels::Originators;
-use crate::subject::xmtp::checker::EXAMINER;
+use crate::subject::xmtp::checker::{EXAMINER, GATEWAY};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway;
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits, Serves};
@@ -33,7 +33,6 @@ const PROXY: &str = "proxy";
 const CLIENT: &str = "client";
 const PUBLISHER: &str = "publisher";
 const VISITOR: &str = "visitor";
-const GATEWAY: &str = "gateway";
 const IDENTITY: &str = "identity";
 
 /// One sim's settings of this subject.

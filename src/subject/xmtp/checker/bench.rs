@@ -28,6 +28,8 @@ pub const UPKEEP: Upkeep = Upkeep { cites: &[C4, S2, S6], keep: C4, serve: S2, r
 /// What no other judge looks at; a finding of any other requirement is the word of its own judge.
 pub const EXAMINATION: Examination =
     Examination { cites: &[S8, T1, T5, T6, T7, T10, T13, T14, T18, T19], law: S8, role: EXAMINER };
+/// The word of the role through whose hosts others share a stream.
+pub const GATEWAY: &str = "gateway";
 /// The word of the role whose hosts examine a node, and break its rules for that.
 pub const EXAMINER: &str = "examiner";
 

@@ -18,6 +18,7 @@ use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::grammar::Readable;
 use crate::history::{Event, Fate, History, Record, TapStream, Terms};
+use crate::subject::xmtp::checker::GATEWAY;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{C4, S2, S9};
 use crate::subject::xmtp::wire::Tag;
@@ -91,6 +92,8 @@ struct LeaseBook<'h> {
     excuses: Excuses<'h>,
     allowed: Duration,
     end: Duration,
+    /// Anybody is there through whom to share.
+    is_cast: bool,
     sharers: BTreeMap<&'h str, Sharer<'h>>,
     /// The newest stream of each host through which anybody shares.
     streams: BTreeMap<&'h str, SharedStream<'h>>,
@@ -106,6 +109,7 @@ impl<'h> LeaseBook<'h> {
             excuses,
             allowed: PROMPT + terms.travel * 4,
             end: terms.end,
+            is_cast: terms.cast.members().iter().any(|member| member.name.role() == GATEWAY),
             sharers: BTreeMap::new(),
             streams: BTreeMap::new(),
             next_look: Duration::ZERO,
@@ -308,10 +312,11 @@ impl<'h> LeaseBook<'h> {
         if let Err(evidence) = self.look(self.end) {
             return Verdict::Fail(*evidence);
         }
-        Verdict::Pass {
-            seen: match self.asked {
-                0 => "nobody shared a stream".to_owned(),
-                asked => format!(
+        match self.asked {
+            0 if self.is_cast => Verdict::unknown("nobody shared a stream, though a gateway is cast for that"),
+            0 => Verdict::Pass { seen: "nobody is cast to share a stream".to_owned() },
+            asked => Verdict::Pass {
+                seen: format!(
                     "channels asked for: {asked}, marked: {}, live messages passed on: {}; in time, and to nobody else",
                     self.marked, self.passed_on
                 ),
@@ -344,12 +349,12 @@ mod tests {
     use crate::checker::script::{NODE, STREAM, Script, add, alpha, beta, pause};
     use crate::subject::xmtp::wire::{MutateId, SUBSCRIBE_PATH};
 
-    const GATEWAY: &str = "gateway-1";
+    const HOST: &str = "gateway-1";
     const SHARER: &str = "identity-1";
 
     fn leases(script: Script, adds: &[Channel], removes: &[Channel]) -> Script {
         let adds = adds.iter().map(|channel| add(channel.clone(), 0)).collect();
-        script.event(SHARER, Event::Leased { via: GATEWAY.into(), lease: 1, adds, removes: removes.to_vec() })
+        script.event(SHARER, Event::Leased { via: HOST.into(), lease: 1, adds, removes: removes.to_vec() })
     }
 
     fn marked(script: Script, channel: Option<Channel>) -> Script {
@@ -358,7 +363,7 @@ mod tests {
 
     fn tapped(script: Script, way: Way, frame: XmtpFrame) -> Script {
         let frame = crate::history::TappedFrame::new(frame);
-        script.event(GATEWAY, Event::Tapped { stream: STREAM, way, fate: Fate::Passed, frame })
+        script.event(HOST, Event::Tapped { stream: STREAM, way, fate: Fate::Passed, frame })
     }
 
     fn mutate(script: Script, adds: &[Channel], removes: &[Channel]) -> Script {
@@ -370,7 +375,7 @@ mod tests {
     /// Alpha is leased, on the stream and live from 2 s on.
     fn live(script: Script) -> Script {
         let opened = Event::TapOpened { stream: STREAM, path: SUBSCRIBE_PATH.to_owned() };
-        let script = leases(script.at(1.0).event(GATEWAY, opened), &[alpha()], &[]);
+        let script = leases(script.at(1.0).event(HOST, opened), &[alpha()], &[]);
         let script = mutate(script, &[alpha()], &[]).at(2.0);
         marked(marked(script, Some(alpha())), None)
     }
@@ -388,7 +393,10 @@ mod tests {
     fn who_gets_what_it_asked_for_is_acquitted() {
         let seen = got(comes(live(Script::new())).at(3.1)).acquitted_by(&Leases);
         assert_eq!(seen, "channels asked for: 1, marked: 1, live messages passed on: 1; in time, and to nobody else");
-        assert_eq!(Script::new().acquitted_by(&Leases), "nobody shared a stream");
+        assert!(Script::new().puzzles(&Leases).starts_with("nobody shared a stream, though"));
+        let alone =
+            Terms { cast: crate::cast::Cast::default(), ..terms(&Script::new().history()).expect("terms").clone() };
+        assert_eq!(Script::on(alone).acquitted_by(&Leases), "nobody is cast to share a stream");
         assert_eq!(Leases.judge(&History::default()), Verdict::unknown(NO_TERMS));
     }
 
@@ -414,7 +422,7 @@ mod tests {
         asks(Script::new().fault_begins(1, pause(NODE))).acquitted_by(&Leases);
         let swallowed = crate::history::TappedFrame::new(XmtpFrame::CatchupComplete(MutateId(9)));
         let (stream, way, fate, frame) = (STREAM, Way::ToNode, Fate::Swallowed, swallowed);
-        asks(Script::new()).event(GATEWAY, Event::Tapped { stream, way, fate, frame }).acquitted_by(&Leases);
+        asks(Script::new()).event(HOST, Event::Tapped { stream, way, fate, frame }).acquitted_by(&Leases);
         let rests = asks(Script::new()).event(SHARER, Event::Resting { lasts: Duration::from_secs(60) });
         marked(rests.at(70.0), Some(beta())).acquitted_by(&Leases);
         asks(Script::new()).event(SHARER, Event::LeaseOver).acquitted_by(&Leases);
@@ -435,7 +443,7 @@ mod tests {
     fn what_nobody_shares_leaves_the_stream() {
         let left = |script| leases(live(script), &[beta()], &[alpha()]);
         let stays = marked(left(Script::new()), Some(beta())).condemned_by(&Leases);
-        assert_eq!((stays.requirement.as_str(), stays.host.as_str()), ("C4", GATEWAY));
+        assert_eq!((stays.requirement.as_str(), stays.host.as_str()), ("C4", HOST));
         mutate(marked(left(Script::new()), Some(beta())).at(4.0), &[], &[alpha()]).acquitted_by(&Leases);
         let back = marked(left(Script::new()), Some(beta())).at(4.0);
         marked(leases(back, &[alpha()], &[]), Some(alpha())).acquitted_by(&Leases);
@@ -443,8 +451,8 @@ mod tests {
 
     #[test]
     fn with_its_gateway_all_is_over() {
-        let killed = leases(live(Script::new()), &[beta()], &[]).event(GATEWAY, Event::ProcessKilled);
+        let killed = leases(live(Script::new()), &[beta()], &[]).event(HOST, Event::ProcessKilled);
         killed.acquitted_by(&Leases);
-        comes(live(Script::new())).event(GATEWAY, Event::TapClosed { stream: STREAM }).acquitted_by(&Leases);
+        comes(live(Script::new())).event(HOST, Event::TapClosed { stream: STREAM }).acquitted_by(&Leases);
     }
 }
