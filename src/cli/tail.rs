@@ -21,8 +21,9 @@ use crate::grammar::Readable;
 use crate::os::Os;
 use crate::subject::xmtp::client::{
     self, Application, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX,
+    Inbox,
 };
-use crate::subject::xmtp::wire::{Add, Cursor, Message, MessageKind, Topic};
+use crate::subject::xmtp::wire::{Add, Cursor, Dialect, Message, MessageKind, Topic};
 use line::{LineForm, lines};
 use print_record::{Doubt, DoubtKind, PrintRecord};
 
@@ -49,6 +50,13 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
         complain(&format!("failed to open the store {INBOX}: {error}"));
         return Exit::Usage;
     }
+    if let Some(topic) = foreign_topic(&env, dialect) {
+        complain(&format!(
+            "failed to use the inbox in {}: it holds {topic}, and {dialect} counts otherwise; use another folder",
+            inbox.display()
+        ));
+        return Exit::Usage;
+    }
     let record = match PrintRecord::open(Arc::clone(&env)) {
         Ok(record) => record,
         Err(error) => {
@@ -69,6 +77,13 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
         Ended::Alone(exit) => exit,
         Ended::Interrupted => Exit::Pass,
     }
+}
+
+/// A topic of the inbox that was counted in another way than the dialect's; none also where the inbox does not open, which
+/// the client finds out by itself.
+fn foreign_topic(env: &Env, dialect: Dialect) -> Option<Topic> {
+    let cursors = Inbox::open(env, None).and_then(|inbox| inbox.read_cursors()).ok()?;
+    cursors.into_keys().find(|topic| topic.originator().is_some() != dialect.counts_by_originator())
 }
 
 async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, arguments: &TailArguments) -> Exit {

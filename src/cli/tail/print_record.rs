@@ -114,6 +114,10 @@ impl fmt::Display for Doubt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (topic, above, up_to) = (&self.topic, self.above.0, self.up_to.0);
         match self.kind {
+            DoubtKind::Missing if topic.originator().is_some() => write!(
+                formatter,
+                "may not have been printed: {topic} above #{above} up to #{up_to} (another --inbox prints everything)"
+            ),
             DoubtKind::Missing => write!(
                 formatter,
                 "may not have been printed: {topic} above #{above} up to #{up_to} (--from-cursor {above} with another \

@@ -17,7 +17,7 @@ use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::grammar::Readable;
-use crate::history::{Event, Fate, History, Record, TapStream, Terms};
+use crate::history::{Bounds, Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::checker::GATEWAY;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{C4, S2, S9};
@@ -26,6 +26,8 @@ use crate::subject::xmtp::wire::Tag;
 /// How long what needs no more than a turn of the gateway and a round trip may take, on top of the links' time: as the
 /// judge of latency has it.
 const PROMPT: Duration = Duration::from_secs(10);
+/// The same at nodes that grant less than usual: there the gateway asks for one thing at a time, with pauses.
+const PACED: Duration = Duration::from_secs(60);
 /// How often it looks for what is overdue.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
@@ -107,7 +109,7 @@ impl<'h> LeaseBook<'h> {
     fn new(terms: &Terms, excuses: Excuses<'h>) -> Self {
         LeaseBook {
             excuses,
-            allowed: PROMPT + terms.travel * 4,
+            allowed: if terms.bounds == Bounds::Usual { PROMPT } else { PACED } + terms.travel * 4,
             end: terms.end,
             is_cast: terms.cast.members().iter().any(|member| member.name.role() == GATEWAY),
             sharers: BTreeMap::new(),

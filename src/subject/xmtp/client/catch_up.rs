@@ -21,7 +21,7 @@ use crate::env::Env;
 use crate::subject::xmtp::client::channel::BadNode;
 use crate::subject::xmtp::client::connection::ClientConnection;
 use crate::subject::xmtp::client::ledger::split;
-use crate::subject::xmtp::client::stream::ClientEvent;
+use crate::subject::xmtp::client::stream::{ClientEnding, ClientEvent};
 use crate::subject::xmtp::client::subscriber::{BATCH_EVENTS_MAX, Subscriber};
 use crate::subject::xmtp::client::{Application, Cause, ClientConfig, ClientError, ClientObserver};
 use crate::subject::xmtp::wire::{Mutate, MutateId};
@@ -61,7 +61,14 @@ pub async fn catch_up<A: Application>(
     if subscriber.follows_older() {
         outcome = subscriber.attempt_catch_up(patience).await;
     }
-    outcome.map_err(CatchUpError::Ended)
+    // A node without room for all of it at once may have room for less.
+    while let Err(ClientEnding { cause: Cause::Exhausted(_), .. }) = &outcome
+        && subscriber.narrowing.refuse()
+    {
+        subscriber.back_off(Duration::ZERO).await;
+        outcome = subscriber.attempt_catch_up(patience).await;
+    }
+    outcome.map_err(|ending| CatchUpError::Ended(ending.cause))
 }
 
 /// The same for ever, `every` so often: for those who cannot hold a stream, and have windows in which they may run (C4). A
@@ -79,48 +86,62 @@ pub async fn catch_up_every<A: Application>(
 ) -> Result<Infallible, ClientError> {
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
     loop {
-        let begun = Instant::now();
-        let Err(cause) = subscriber.attempt_catch_up(patience).await else {
+        let Err(ClientEnding { cause, uptime }) = subscriber.attempt_catch_up(patience).await else {
             subscriber.rest(every).await;
             continue;
         };
         subscriber.bear_refusal(&cause)?;
-        let uptime = if matches!(cause, Cause::DialFailed(_)) { Duration::ZERO } else { begun.elapsed() };
         subscriber.back_off(uptime).await;
     }
 }
 
 impl<A: Application> Subscriber<A> {
     /// One attempt, by the queries of older nodes where Subscribe was not served a while ago (C6).
-    async fn attempt_catch_up(&mut self, patience: Duration) -> Result<u64, Cause> {
+    async fn attempt_catch_up(&mut self, patience: Duration) -> Result<u64, ClientEnding> {
         self.begin();
         let outcome = match self.follows_older() {
-            true => self.query_all(patience).await,
+            true => self.query_all(patience).await.map_err(ended_at_once),
             false => self.catch_up(patience).await,
         };
-        self.end(outcome.as_ref().err().unwrap_or(&Cause::Finished));
-        outcome.inspect_err(|cause| self.remember_older(cause))
+        self.end(outcome.as_ref().map_or_else(|ending| &ending.cause, |_| &Cause::Finished));
+        outcome.inspect_err(|ending| self.remember_older(&ending.cause))
     }
 
-    async fn catch_up(&mut self, patience: Duration) -> Result<u64, Cause> {
-        let resume = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
-        let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
+    async fn catch_up(&mut self, patience: Duration) -> Result<u64, ClientEnding> {
+        let resume = self.intake.resume().map_err(|error| ended_at_once(self.blame_inbox(&error)))?;
+        let dialed = self.dialer.dial().await;
+        let link = dialed.map_err(|error| ended_at_once(Cause::DialFailed(error.to_string())))?;
         let waves = split(resume, self.narrowing.topics(), &mut self.ids);
         let mut awaited: BTreeSet<MutateId> = waves.iter().map(|wave| wave.id).collect();
         let waves = waves.into_iter().map(|wave| Mutate { history_only: true, ..wave }).collect();
-        let mut connection = ClientConnection::open(link, waves, self.settings.clone());
-        // A stream that is closed already says why below.
-        let _ = connection.finish().await;
-        let mut taken = 0;
-        let mut deadline = Instant::now() + patience;
-        while let Ok(events) = timeout_at(deadline, connection.next_batch(BATCH_EVENTS_MAX)).await {
-            if events.is_empty() {
-                let cause = connection.ending().await.cause;
-                let cause = if cause == Cause::Finished { Cause::StreamEnded } else { cause };
-                return if awaited.is_empty() { Ok(taken) } else { Err(cause) };
+        let initial = self.narrowing.ask(waves);
+        let mut connection = ClientConnection::open(link, initial, self.settings.clone());
+        let (mut asking, mut started) = (true, None);
+        let (mut taken, mut deadline) = (0, Instant::now() + patience);
+        loop {
+            if asking && !self.narrowing.has_more() {
+                asking = false;
+                // A stream that is closed already says why below.
+                let _ = connection.finish().await;
             }
+            let heard = tokio::select! {
+                biased;
+                heard = timeout_at(deadline, connection.next_batch(BATCH_EVENTS_MAX)) => heard,
+                mutate = self.narrowing.next() => {
+                    let _ = connection.mutate(mutate).await;
+                    continue;
+                }
+            };
+            let Ok(events) = heard else { break };
+            if events.is_empty() {
+                let ClientEnding { cause, uptime } = connection.ending().await;
+                let cause = if cause == Cause::Finished { Cause::StreamEnded } else { cause };
+                return if awaited.is_empty() { Ok(taken) } else { Err(ClientEnding { cause, uptime }) };
+            }
+            started = started.or(Some(Instant::now()));
+            self.narrowing.hear(&events);
             let acknowledged = events.iter().filter(|event| is_awaited(event, &mut awaited)).count();
-            let fresh = self.take(events).await?;
+            let fresh = self.take(events).await.map_err(ended_at_once)?;
             taken += fresh as u64;
             // Only progress counts: a node that repeats itself must not hold the call either.
             if fresh + acknowledged > 0 {
@@ -128,8 +149,17 @@ impl<A: Application> Subscriber<A> {
             }
         }
         // With each wave acknowledged nothing is missing but the node's OK (S9).
-        if awaited.is_empty() { Ok(taken) } else { Err(Cause::Stalled { after: patience }) }
+        if awaited.is_empty() {
+            return Ok(taken);
+        }
+        let uptime = started.map_or(Duration::ZERO, |started: Instant| started.elapsed());
+        Err(ClientEnding { cause: Cause::Stalled { after: patience }, uptime })
     }
+}
+
+/// The end of an attempt without a stream.
+fn ended_at_once(cause: Cause) -> ClientEnding {
+    ClientEnding { cause, uptime: Duration::ZERO }
 }
 
 /// Whether the event acknowledges one of these waves, which is struck out.

@@ -138,9 +138,8 @@ impl Inbox {
             let (_, row) = entry.map_err(refine)?;
             let (topic, id, ..) = row.value();
             let topic = parse(topic)?;
-            let is_part_of_wanted = topic.originator().is_some() && wanted.remove(&topic.whole());
-            if wanted.remove(&topic) || is_part_of_wanted {
-                held.entry(topic).or_insert(Cursor(id));
+            if wanted.remove(&topic) {
+                held.insert(topic, Cursor(id));
             }
         }
         Ok(held)

@@ -102,6 +102,11 @@ impl Narrowing {
         self.refusals = 0;
     }
 
+    /// Whether this stream is still to be asked for something.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The next Mutate to send, when its time has come; never, where none waits. Cancel safe.
     pub(crate) async fn next(&mut self) -> Mutate {
         let Some(due) = self.due else { return pending().await };

@@ -31,10 +31,13 @@ impl<A: Application> Subscriber<A> {
         let adds = self.intake.resume().map_err(|error| self.blame_inbox(&error))?;
         let link = self.dialer.dial().await.map_err(|error| Cause::DialFailed(error.to_string()))?;
         let mut client = link.client();
+        // No query can be made smaller.
+        self.narrowing.ask_elsewhere(1);
         let mut taken = 0;
         for add in adds {
             taken += self.query_topic(&mut client, add, patience).await?;
         }
+        self.narrowing.grant();
         Ok(taken)
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::subject::xmtp::node::StoreError;
 use crate::subject::xmtp::node::by_kind::Heads;
-use crate::subject::xmtp::node::originators::ORIGINATORS_MAX;
+use crate::subject::xmtp::node::originators::{CURSOR_ENTRIES_MAX, ORIGINATORS_MAX};
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::response::NodeEnding;
 use crate::subject::xmtp::wire::{
@@ -24,11 +24,11 @@ pub(crate) trait Places {
     /// The log fails.
     fn heads(&self) -> Result<Heads, StoreError>;
 
-    /// The place of the log behind which is all that lies beyond that cursor.
+    /// For each of these cursors the place of the log behind which is all that lies beyond it.
     ///
     /// # Errors
     /// The log fails.
-    fn beyond(&self, kind: MessageKind, known: &VectorCursor) -> Result<Cursor, StoreError>;
+    fn beyond(&self, known: &[(MessageKind, &VectorCursor)]) -> Result<Vec<Cursor>, StoreError>;
 
     /// How many topics a Mutate may add (S8): of more no place is worth a look.
     fn adds_max(&self) -> usize;
@@ -126,27 +126,42 @@ struct VectorRegistration {
 /// Where nothing is left to deliver: an add of a registered topic from there changes nothing (S5).
 const BEYOND_ALL: Cursor = Cursor(u64::MAX);
 
+/// The bounds on what is to be looked up (S8).
+fn check_size(adds: &[VectorAdd]) -> Result<(), NodeRefusal> {
+    let longest = adds.iter().map(|add| add.cursor.len()).max().unwrap_or_default();
+    if longest > ORIGINATORS_MAX {
+        return Err(NodeRefusal::CursorTooLong { count: longest, most: ORIGINATORS_MAX });
+    }
+    let count = adds.iter().map(|add| add.cursor.len()).sum();
+    if count > CURSOR_ENTRIES_MAX {
+        return Err(NodeRefusal::CursorsTooLong { count, most: CURSOR_ENTRIES_MAX });
+    }
+    Ok(())
+}
+
 impl NodeDecentralized {
     /// The core's adds: of two for one topic the first counts, and one of a registered topic changes nothing (section 7).
     fn begin(&mut self, mutate: VectorMutate, places: &impl Places) -> Result<Mutate, NodeEnding> {
         let VectorMutate { adds, removes, history_only, id: wave } = mutate;
-        let longest = adds.iter().map(|add| add.cursor.len()).max().unwrap_or_default();
-        if longest > ORIGINATORS_MAX {
-            return Err(NodeRefusal::CursorTooLong { count: longest, most: ORIGINATORS_MAX }.into());
+        check_size(&adds)?;
+        // The core refuses so many, and counts them itself (S8).
+        if adds.len() > places.adds_max() {
+            let adds = adds.into_iter().map(|add| Add { topic: add.topic, cursor: BEYOND_ALL }).collect();
+            return Ok(Mutate { adds, removes, history_only, id: wave });
         }
         for topic in &removes {
             self.registered.remove(topic);
         }
-        let too_many = adds.len() > places.adds_max();
         let mut named = BTreeSet::new();
-        let mut begun = Vec::with_capacity(adds.len());
-        for VectorAdd { topic, cursor } in adds {
-            if !named.insert(topic.clone()) {
-                continue;
-            }
-            let from = match self.registered.contains_key(&topic) || too_many {
+        let first: Vec<VectorAdd> = adds.into_iter().filter(|add| named.insert(add.topic.clone())).collect();
+        let fresh = first.iter().filter(|add| !self.registered.contains_key(&add.topic));
+        let fresh: Vec<_> = fresh.map(|add| (add.topic.kind(), &add.cursor)).collect();
+        let mut found = places.beyond(&fresh)?.into_iter();
+        let mut begun = Vec::with_capacity(first.len());
+        for VectorAdd { topic, cursor } in first {
+            let from = match self.registered.contains_key(&topic) {
                 true => BEYOND_ALL,
-                false => places.beyond(topic.kind(), &cursor)?,
+                false => found.next().expect("a place was looked up for each topic that is new"),
             };
             self.registered.entry(topic.clone()).or_insert(VectorRegistration { wave, history_only, cursor });
             begun.push(Add { topic, cursor: from });
@@ -210,8 +225,8 @@ mod tests {
             Ok(Heads::new(MessageId(7), MessageId(2)))
         }
 
-        fn beyond(&self, _: MessageKind, known: &VectorCursor) -> Result<Cursor, StoreError> {
-            Ok(known.values().copied().min().unwrap_or_default())
+        fn beyond(&self, known: &[(MessageKind, &VectorCursor)]) -> Result<Vec<Cursor>, StoreError> {
+            Ok(known.iter().map(|(_, known)| known.values().copied().min().unwrap_or_default()).collect())
         }
 
         fn adds_max(&self) -> usize {
@@ -278,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn where_more_is_added_than_may_be_nothing_is_looked_up() {
-        let adds: Vec<(&str, &[(u32, u64)])> = vec![("a", &[]), ("b", &[]), ("c", &[]), ("d", &[])];
+    fn where_more_is_added_than_may_be_the_core_gets_all_of_it_to_refuse() {
+        let adds: Vec<(&str, &[(u32, u64)])> = vec![("a", &[]), ("b", &[]), ("b", &[]), ("b", &[])];
         let begun = begin(&mut NodeDecentralized::default(), &adds, &[]);
         assert!(begun.len() == 4 && begun.iter().all(|(_, from)| *from == u64::MAX), "{begun:?}");
     }

@@ -144,11 +144,11 @@ impl Log {
     ///
     /// # Errors
     /// The disk fails.
-    pub(crate) fn beyond(&self, kind: MessageKind, known: &VectorCursor) -> Result<Cursor, StoreError> {
+    pub(crate) fn beyond(&self, known: &[(MessageKind, &VectorCursor)]) -> Result<Vec<Cursor>, StoreError> {
         let transaction = self.database.begin_read()?;
-        let head = *read_heads(&transaction.open_table(MESSAGES)?)?.of(kind);
+        let heads = read_heads(&transaction.open_table(MESSAGES)?)?;
         let furthest = self.quirk == Some(NodeQuirk::StartsAtFurthestOriginator);
-        Origins::open(&transaction)?.beyond(kind, known, head, furthest)
+        Origins::open(&transaction)?.beyond(known, heads, furthest)
     }
 
     /// The log as it stands now, for reading.

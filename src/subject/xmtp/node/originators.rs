@@ -18,6 +18,9 @@ use crate::subject::xmtp::wire::{Cursor, MessageId, MessageKind, Originator, Ori
 /// tens of nodes.
 pub(crate) const ORIGINATORS_MAX: usize = 256;
 
+/// How often the cursors of one Mutate may name an originator: each costs a look into the log.
+pub(crate) const CURSOR_ENTRIES_MAX: usize = 32_768;
+
 const ORIGINS: TableDefinition<(u8, u64), (u32, u64)> = TableDefinition::new("origins");
 const SEQUENCES: TableDefinition<(u32, u64), u64> = TableDefinition::new("sequences");
 
@@ -101,7 +104,13 @@ impl Origins {
     /// # Errors
     /// The disk fails.
     pub(crate) fn has_room_for(&self, originator: Originator) -> Result<bool, StoreError> {
-        Ok(last_of(&self.sequences, originator)?.is_some() || self.heads()?.len() < ORIGINATORS_MAX)
+        // The node itself has room, whenever it numbers its first.
+        let is_own = |originator: Originator| originator == Originator::of(originator.kind(), 0);
+        if is_own(originator) || last_of(&self.sequences, originator)?.is_some() {
+            return Ok(true);
+        }
+        let others = self.heads()?.into_iter().filter(|(originator, _)| !is_own(*originator)).count();
+        Ok(others < ORIGINATORS_MAX - MessageKind::ALL.len())
     }
 
     /// The last number of each originator that has used one.
@@ -121,27 +130,43 @@ impl Origins {
         Ok(heads)
     }
 
-    /// The place of the log behind which is all of that kind that lies beyond the vector; `head` where nothing does.
-    /// `furthest` is the quirk that looks at the furthest originator alone.
+    /// For each cursor the place of the log behind which is all of its kind that lies beyond it; the head where nothing
+    /// does. `furthest` is the quirk that looks at the furthest originator alone.
     ///
     /// # Errors
     /// The disk fails.
     pub(crate) fn beyond(
         &self,
-        kind: MessageKind,
-        known: &VectorCursor,
-        head: MessageId,
+        known: &[(MessageKind, &VectorCursor)],
+        heads: Heads,
         furthest: bool,
-    ) -> Result<Cursor, StoreError> {
-        let mut firsts = Vec::new();
-        for (originator, _) in self.heads()?.into_iter().filter(|(originator, _)| originator.kind() == kind) {
-            let known = known.get(&originator).copied().unwrap_or_default();
-            let behind = (Bound::Excluded((originator.0, known.0)), Bound::Included((originator.0, u64::MAX)));
-            let first = self.sequences.range(behind)?.next().transpose()?.map(|(_, id)| id.value());
-            firsts.push(first.map_or(Cursor::from(head), |id| Cursor(id.saturating_sub(1))));
+    ) -> Result<Vec<Cursor>, StoreError> {
+        // Of an originator that is not known at all this is the place; it is looked up once for all cursors.
+        let mut beginnings = Vec::new();
+        for (originator, _) in self.heads()? {
+            beginnings.push((originator, self.behind(originator, Cursor(0), heads)?));
         }
-        let place = if furthest { firsts.into_iter().max() } else { firsts.into_iter().min() };
-        Ok(place.unwrap_or(Cursor::from(head)))
+        let mut places = Vec::with_capacity(known.len());
+        for (kind, known) in known {
+            let mut place = None;
+            for (originator, beginning) in beginnings.iter().filter(|(originator, _)| originator.kind() == *kind) {
+                let behind = match known.get(originator) {
+                    None => *beginning,
+                    Some(known) => self.behind(*originator, *known, heads)?,
+                };
+                let pick = if furthest { Cursor::max } else { Cursor::min };
+                place = Some(place.map_or(behind, |place| pick(place, behind)));
+            }
+            places.push(place.unwrap_or(Cursor::from(*heads.of(*kind))));
+        }
+        Ok(places)
+    }
+
+    /// The place of the log behind which is all that the originator has numbered beyond that.
+    fn behind(&self, originator: Originator, known: Cursor, heads: Heads) -> Result<Cursor, StoreError> {
+        let behind = (Bound::Excluded((originator.0, known.0)), Bound::Included((originator.0, u64::MAX)));
+        let first = self.sequences.range(behind)?.next().transpose()?.map(|(_, id)| id.value());
+        Ok(first.map_or(Cursor::from(*heads.of(originator.kind())), |id| Cursor(id.saturating_sub(1))))
     }
 }
 
@@ -203,17 +228,18 @@ mod tests {
     fn a_vector_is_the_place_before_the_first_that_is_not_known() {
         let database = numbered(&[Some(1), Some(2), Some(1), Some(3), Some(2)]);
         let origins = origins(&database);
-        let beyond =
-            |known: &[(u32, u64)]| origins.beyond(KIND, &vector(known), MessageId(5), false).expect("readable").0;
+        let place = |kind, known: &[(u32, u64)], furthest| {
+            let places = origins.beyond(&[(kind, &vector(known))], Heads::new(MessageId(5), MessageId(0)), furthest);
+            places.expect("readable")[0].0
+        };
+        let beyond = |known: &[(u32, u64)]| place(KIND, known, false);
         assert_eq!(beyond(&[]), 0);
         assert_eq!(beyond(&[(1, 1), (2, 1)]), 2, "#3 is the second of the first");
         assert_eq!(beyond(&[(1, 2), (2, 2)]), 3, "the third is not known at all");
         assert_eq!(beyond(&[(1, 2), (2, 1), (3, 1)]), 4);
         assert_eq!(beyond(&[(1, 9), (2, 9), (3, 9)]), 5, "nothing lies beyond");
-        let welcomes = origins.beyond(MessageKind::Welcome, &vector(&[]), MessageId(0), false).expect("readable");
-        assert_eq!(welcomes, Cursor(0), "nobody has numbered a welcome");
-        let furthest = origins.beyond(KIND, &vector(&[(1, 2), (2, 1)]), MessageId(5), true).expect("readable");
-        assert_eq!(furthest, Cursor(5), "the quirk loses what the others have");
+        assert_eq!(place(MessageKind::Welcome, &[], false), 0, "nobody has numbered a welcome");
+        assert_eq!(place(KIND, &[(1, 2), (2, 1)], true), 5, "the quirk loses what the others have");
     }
 
     #[test]

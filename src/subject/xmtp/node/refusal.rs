@@ -56,6 +56,9 @@ pub(crate) enum NodeRefusal {
     #[error("a cursor names {count} originators; at most {most} are accepted")]
     CursorTooLong { count: usize, most: usize },
     /// S8.
+    #[error("the cursors of a Mutate name originators {count} times; at most {most} are accepted")]
+    CursorsTooLong { count: usize, most: usize },
+    /// S8.
     #[error("{0} would be one more than the {most} that are accepted", most = ORIGINATORS_MAX)]
     TooManyOriginators(Originator),
     /// S8.
@@ -88,6 +91,7 @@ impl NodeRefusal {
             | NodeRefusal::TooManyMessages { .. }
             | NodeRefusal::MessageTooLong { .. }
             | NodeRefusal::CursorTooLong { .. }
+            | NodeRefusal::CursorsTooLong { .. }
             | NodeRefusal::TooManyOriginators(_) => Code::ResourceExhausted,
         }
     }

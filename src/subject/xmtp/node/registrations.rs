@@ -34,8 +34,8 @@ impl Places for Registrations {
         self.registrar.log.with(Log::heads)
     }
 
-    fn beyond(&self, kind: MessageKind, known: &VectorCursor) -> Result<Cursor, StoreError> {
-        self.registrar.log.with(|log| log.beyond(kind, known))
+    fn beyond(&self, known: &[(MessageKind, &VectorCursor)]) -> Result<Vec<Cursor>, StoreError> {
+        self.registrar.log.with(|log| log.beyond(known))
     }
 
     fn adds_max(&self) -> usize {

@@ -204,7 +204,8 @@ impl Node {
     fn target(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Vec<Draft>, Status> {
         let Some(said) = target else { return Ok(drafts) };
         let refuse = |why| Status::from(&NodeRefusal::Target { said: format!("{said:?}"), why });
-        let number = said.to_str().ok().and_then(|text| text.parse().ok());
+        let number = said.to_str().ok().and_then(|text| Some((text, text.parse::<u32>().ok()?)));
+        let number = number.filter(|(text, number)| *text == number.to_string()).map(|(_, number)| number);
         let originator = Originator(number.ok_or_else(|| refuse("it must be a number below 2^32"))?);
         if !self.config.dialects.iter().any(|dialect| dialect.counts_by_originator()) {
             return Err(refuse("this node does not count by originator"));

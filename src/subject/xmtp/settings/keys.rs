@@ -87,7 +87,8 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "windows",
                 "1s to 1h, or `\"off\"`",
                 "off",
-                "it does not follow: so often it catches up with what is there, and hangs up (C4, S11)",
+                "it does not follow: so often it catches up with what is there, and hangs up (C4, S11); cast a visitor too, \
+                    or nothing is ever live and `latency` cannot tell",
             ),
             key(
                 "dialect",
