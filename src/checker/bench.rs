@@ -54,7 +54,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::checker::script::{STREAM, Script, alpha, beta};
+    use crate::checker::script::{STREAM, Script, add, alpha, beta};
+    use crate::history::Event;
     use crate::subject::xmtp::checker::ALL;
 
     fn failed(checker: &str, seconds: u64) -> Judgement {
@@ -73,6 +74,9 @@ mod tests {
     /// A lawful trial in which so many messages go live, one each 5 ms, and the client hears a beat each 10 s.
     fn lawful(messages: u64) -> History {
         let script = Script::new().all_begin().at(1.0).dialing(1).opened(1).tap_opened(STREAM).node_starts().started(1);
+        let (via, adds, removes) = ("gateway-1".into(), vec![add(alpha(), 0)], Vec::new());
+        let script = script.event("identity-1", Event::Leased { via, lease: 1, adds, removes });
+        let script = script.event("identity-1", Event::LeaseMarked { channel: Some(alpha()) });
         let script = script.mutate(1, &[(alpha(), 0), (beta(), 0)], &[]).topics_live(&[alpha(), beta()]).complete(1);
         let sent = (1..=messages).fold(script, |script, id| {
             let topic = if id % 2 == 0 { alpha() } else { beta() };
