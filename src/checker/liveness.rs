@@ -152,6 +152,7 @@ impl<'h> Watch<'h> {
                 self.suspicion.reap(index, record, &self.excuses);
             }
             Event::Beat { beat, .. } => self.beat(index, record, *beat),
+            event @ (Event::FaultBegan(_) | Event::FaultEnded { .. }) => self.suspicion.hear(event),
             _ => {}
         }
     }

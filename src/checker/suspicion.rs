@@ -13,13 +13,14 @@
 //!      └───────────────────────────────────────────────────────────────────────┘ Pong in time
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::checker::excuse::Excuses;
 use crate::checker::{Evidence, Requirement};
+use crate::fault::{Clause, Fault};
 use crate::grammar::Readable;
-use crate::history::{Record, TapStream, Terms};
+use crate::history::{Event, HostName, Record, TapStream, Terms};
 
 /// The longest that a client may think before its Pong is on its way: it answers inside, without
 /// asking its application, so one second is generous.
@@ -45,19 +46,42 @@ pub(crate) struct Suspicion<'h> {
     terms: &'h Terms,
     streams: BTreeMap<TapStream, Pinged<'h>>,
     suspects: BTreeMap<TapStream, Suspect>,
+    /// Silences of a proxy that have begun, and whom each keeps from the node.
+    silences: BTreeMap<u32, &'h BTreeSet<HostName>>,
 }
 
 impl<'h> Suspicion<'h> {
     pub(crate) fn new(requirement: Requirement, terms: &'h Terms) -> Self {
-        Suspicion { requirement, terms, streams: BTreeMap::new(), suspects: BTreeMap::new() }
+        Suspicion { requirement, terms, streams: BTreeMap::new(), suspects: BTreeMap::new(), silences: BTreeMap::new() }
     }
 
     pub(crate) fn open(&mut self, index: usize, host: &'h str, stream: TapStream) {
         // Only a follower tells when it lets go of a stream; whoever else opens another has done so.
-        if !self.terms.followers.iter().any(|(follower, _)| **follower == *host) {
+        if self.is_stranger(host) {
             self.leave(host);
+            if self.silences.values().any(|on| on.contains(host)) {
+                return;
+            }
         }
         self.streams.insert(stream, Pinged { host, opened: index, ping: None });
+    }
+
+    /// A fault began or ended. Behind a silence nobody sees that somebody leaves who does not tell.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
+    pub(crate) fn hear(&mut self, event: &'h Event) {
+        match event {
+            Event::FaultBegan(Clause { number, fault: Fault::ProxySilence(silence), .. }) => {
+                self.silences.insert(*number, &silence.place);
+                let strangers: Vec<_> = silence.place.iter().filter(|host| self.is_stranger(host)).collect();
+                strangers.into_iter().for_each(|host| self.leave(host));
+            }
+            Event::FaultEnded { clause, .. } => drop(self.silences.remove(clause)),
+            _ => {}
+        }
+    }
+
+    fn is_stranger(&self, host: &str) -> bool {
+        !self.terms.followers.iter().any(|(follower, _)| **follower == *host)
     }
 
     /// The stream has ended, or the proxy swallowed something of it: its silence proves nothing.
@@ -134,5 +158,40 @@ impl<'h> Suspicion<'h> {
     /// The first of those that no Pong has cleared.
     pub(crate) fn close(self) -> Option<Evidence> {
         self.suspects.into_values().map(|suspect| suspect.evidence).min_by_key(|evidence| evidence.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::Checker;
+    use crate::checker::Verdict;
+    use crate::checker::script::{NODE, STREAM, Script, host};
+    use crate::fault::Kind;
+    use crate::fault::Way;
+    use crate::fault::kinds::ProxySilence;
+    use crate::history::{Beat, CloseReason, Fate};
+    use crate::subject::xmtp::checker::LIVENESS;
+    use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
+
+    const VISITOR: &str = "visitor-1";
+
+    /// A visitor has a stream, and leaves a Ping unanswered at last; in between that happens.
+    fn blames(between: impl FnOnce(Script) -> Script) -> bool {
+        let opened = Event::TapOpened { stream: STREAM, path: SUBSCRIBE_PATH.to_owned() };
+        let script = between(Script::new().all_begin().at(1.0).event(VISITOR, opened).node_starts().at(10.0));
+        let script =
+            script.at(331.0).beat(VISITOR, Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed });
+        let closed = Event::StreamClosed { stream: 1, reason: CloseReason::Reaped };
+        let verdict = LIVENESS.judge(&script.at(361.0).event(NODE, closed).history());
+        matches!(verdict, Verdict::Fail(evidence) if evidence.host == VISITOR)
+    }
+
+    #[test]
+    fn a_visitor_may_have_left_behind_a_silence() {
+        let silence = |on| ProxySilence { way: Some(Way::ToNode), path: None }.on(host(on));
+        assert!(blames(|script| script));
+        assert!(!blames(|script| script.fault_begins(1, silence(VISITOR)).at(20.0).fault_ends(1)));
+        assert!(blames(|script| script.fault_begins(1, silence("client-1")).at(20.0).fault_ends(1)));
     }
 }
