@@ -164,9 +164,8 @@ impl<'h> Suspicion<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::Checker;
-    use crate::checker::Verdict;
     use crate::checker::script::{NODE, STREAM, Script, host};
+    use crate::checker::{Checker, Verdict};
     use crate::fault::Kind;
     use crate::fault::Way;
     use crate::fault::kinds::ProxySilence;

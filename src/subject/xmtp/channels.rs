@@ -60,10 +60,12 @@ impl Channels {
         // Each whole topic comes before its parts.
         for adds in adds.chunk_by(|_, next| next.topic.originator().is_some()) {
             let mut cursors: BTreeMap<Topic, Cursor> = BTreeMap::new();
-            let (wholes, parts): (Vec<&Add>, Vec<&Add>) = adds.iter().partition(|add| add.topic.originator().is_none());
-            cursors
-                .extend(wholes.iter().flat_map(|add| self.originators.parts(&add.topic)).map(|part| (part, Cursor(0))));
-            cursors.extend(parts.iter().map(|add| (add.topic.clone(), add.cursor)));
+            for Add { topic, cursor } in adds {
+                match topic.originator() {
+                    None => cursors.extend(self.originators.parts(topic).into_iter().map(|part| (part, Cursor(0)))),
+                    Some(_) => drop(cursors.insert(topic.clone(), *cursor)),
+                }
+            }
             positions.extend(cursors.iter().map(|(part, cursor)| position(part, *cursor)));
         }
         positions

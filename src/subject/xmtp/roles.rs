@@ -247,7 +247,7 @@ impl Role for GatewayRole {
             watchdog: client.watchdog,
             http2_keepalive: client.http2_keepalive,
             tcp: client.tcp,
-            lease_events: self.settings.gateway.lease_events as usize,
+            lease_events: self.settings.gateway.lease_events,
             quirk: self.settings.gateway.quirk,
             ..GatewayConfig::new(Address::new(&*fleet.proxy(fleet.proxy_of(number)), PROXY_PORT))
         };

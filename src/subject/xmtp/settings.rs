@@ -86,8 +86,7 @@ impl XmtpSettings {
     /// Who numbers the messages.
     #[must_use]
     pub(crate) fn originators(&self) -> Originators {
-        let counts = self.node.dialects.iter().any(|dialect| dialect.counts_by_originator());
-        Originators(counts.then_some(self.workload.originators))
+        Originators(Dialect::any_counts_by_originator(&self.node.dialects).then_some(self.workload.originators))
     }
 
     /// The topics that the node behind that proxy holds.
@@ -283,7 +282,7 @@ pub struct GatewaySettings {
     /// How long each takes nothing, now and then; zero is never.
     pub rests: Duration,
     /// How many events may wait for each.
-    pub lease_events: u32,
+    pub lease_events: usize,
     /// The planted bug, if any.
     pub quirk: Option<gateway::GatewayQuirk>,
 }

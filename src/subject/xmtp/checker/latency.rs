@@ -25,7 +25,7 @@ use crate::subject::xmtp::spec::{C3, S2, T18};
 use crate::subject::xmtp::wire::{MutateId, Tag};
 
 /// On a healthy way a message takes its travel; the rest is for a burst of megabytes that shares a stream's window.
-const PROMPT: Duration = Duration::from_secs(10);
+pub(crate) const PROMPT: Duration = Duration::from_secs(10);
 /// A message may arrive in the middle of one batch, wait for it, and be in the next; one more for what arrived before.
 const BATCHES: u32 = 3;
 /// Where so many wait, the application is behind, and says nothing about the client.

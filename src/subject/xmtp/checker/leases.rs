@@ -19,14 +19,12 @@ use crate::fault::Way;
 use crate::grammar::Readable;
 use crate::history::{Bounds, Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::checker::GATEWAY;
+use crate::subject::xmtp::checker::latency::PROMPT;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{C4, S2, S9};
 use crate::subject::xmtp::wire::Tag;
 
-/// How long what needs no more than a turn of the gateway and a round trip may take, on top of the links' time: as the
-/// judge of latency has it.
-const PROMPT: Duration = Duration::from_secs(10);
-/// The same at nodes that grant less than usual: there the gateway asks for one thing at a time, with pauses.
+/// What the judge of latency allows, at nodes that grant less than usual: there the gateway asks for one thing at a time, with pauses.
 const PACED: Duration = Duration::from_secs(60);
 /// How often it looks for what is overdue.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);

@@ -48,6 +48,7 @@ pub(crate) use ledger::{ADDS_BYTES_MAX, ADDS_MAX, MutateIds, lowest_cursors};
 pub(crate) use narrowing::Narrowing;
 pub use notice::{Cause, ClientFrame, ClientNotice, ClientObserver};
 pub use probe::ProbeError;
+pub(crate) use publisher::requests;
 pub use publisher::{PublishError, Publisher, PublisherConfig};
 pub use quirk::ClientQuirk;
 pub use stream::{ClientEnding, ClientEvent, ResumeProbe, StreamSettings};

@@ -132,14 +132,19 @@ enum PublishFailure {
     Unknown(String),
 }
 
-async fn send(link: &ClientLink, drafts: Vec<Draft>) -> Result<(), PublishFailure> {
-    let mut requests: BTreeMap<(MessageKind, Option<Originator>), Vec<Draft>> = BTreeMap::new();
+/// The drafts by the requests that carry them: each has messages of one kind, for one originator.
+pub(crate) fn requests(drafts: Vec<Draft>) -> BTreeMap<(MessageKind, Option<Originator>), Vec<Draft>> {
+    let mut requests: BTreeMap<_, Vec<Draft>> = BTreeMap::new();
     for draft in drafts {
         requests.entry((draft.topic.kind(), draft.topic.originator())).or_default().push(draft);
     }
+    requests
+}
+
+async fn send(link: &ClientLink, drafts: Vec<Draft>) -> Result<(), PublishFailure> {
     let mut client = link.client();
     let mut stored = None;
-    for ((kind, target), drafts) in requests {
+    for ((kind, target), drafts) in requests(drafts) {
         let sent = match kind {
             MessageKind::Group => {
                 let messages = drafts.into_iter().map(Draft::into_group_input).collect();

@@ -34,8 +34,8 @@ use crate::subject::xmtp::wire::draft_proto::mls_api_server as draft;
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::query_proto::query_api_server::{QueryApi, QueryApiServer};
 use crate::subject::xmtp::wire::{
-    Add, Cursor, Draft, Malformed, Message, MessageKind, Originator, OriginatorPlace, Page, Paging, TARGET_HEADER,
-    Topic, draft_proto, proto, query_proto,
+    Add, Cursor, Dialect, Draft, Malformed, Message, MessageKind, Originator, OriginatorPlace, Page, Paging,
+    TARGET_HEADER, Topic, draft_proto, proto, query_proto,
 };
 
 /// The store's name on a node's disk.
@@ -114,7 +114,7 @@ pub async fn serve(env: Env, config: NodeConfig, observer: Arc<dyn NodeObserver>
 /// and a log that does not open is tried again when it is needed.
 pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Result<(), NodeError> {
     let NodeHooks { observer, authorizer, shutdown } = hooks;
-    let by_originator = config.dialects.iter().any(|dialect| dialect.counts_by_originator());
+    let by_originator = Dialect::any_counts_by_originator(&config.dialects);
     let log = ReopeningLog::new(Arc::clone(&env), Arc::clone(&observer), by_originator, config.quirk);
     // Whether it opens is told to the observer; the calls find out for themselves.
     log.with(|_| Ok(())).ok();
@@ -207,7 +207,7 @@ impl Node {
         let number = said.to_str().ok().and_then(|text| Some((text, text.parse::<u32>().ok()?)));
         let number = number.filter(|(text, number)| *text == number.to_string()).map(|(_, number)| number);
         let originator = Originator(number.ok_or_else(|| refuse("it must be a number below 2^32"))?);
-        if !self.config.dialects.iter().any(|dialect| dialect.counts_by_originator()) {
+        if !Dialect::any_counts_by_originator(&self.config.dialects) {
             return Err(refuse("this node does not count by originator"));
         }
         if drafts.iter().any(|draft| draft.topic.kind() != originator.kind()) {

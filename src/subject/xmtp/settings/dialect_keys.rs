@@ -46,7 +46,7 @@ pub(crate) fn note_strangers(
     if node.value.is_empty() {
         return; // noted by itself
     }
-    if node.value.len() > 1 && node.value.iter().any(|dialect| dialect.counts_by_originator()) {
+    if node.value.len() > 1 && Dialect::any_counts_by_originator(&node.value) {
         let message = format!("the nodes speak {spoken}, of which one numbers messages by originator");
         let problem = Problem::new("node.dialect", node.span.clone().unwrap_or_default(), message);
         let advice = format!("write dialect = \"{}\" alone", Dialect::Decentralized);
@@ -55,7 +55,7 @@ pub(crate) fn note_strangers(
     let note = |place: Option<Range<usize>>, key: &str, who: &str, dialect: Dialect| {
         let message = format!("{who} {dialect}, and the nodes speak {spoken}");
         let problem = Problem::new(key, place.unwrap_or_default(), message).label("nobody there speaks it");
-        let by_originator = node.value.iter().chain([&dialect]).any(|dialect| dialect.counts_by_originator());
+        let by_originator = dialect.counts_by_originator() || Dialect::any_counts_by_originator(&node.value);
         root.note(problem.advice(match by_originator {
             true => "let nodes and clients both speak it, or neither; gateways and examiners speak v1".to_owned(),
             false => "let the nodes speak it as well: node.dialect = [\"v1\", \"draft\"]".to_owned(),

@@ -11,7 +11,7 @@ use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::subject::tcp_keys::{INTERVAL_MIN, OFF, read_tcp};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
-use crate::subject::xmtp::gateway::GatewayQuirk;
+use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
 use crate::subject::xmtp::settings::dialect_keys::{note_strangers, read_client_dialect, read_node_dialects};
 use crate::subject::xmtp::settings::node_keys::read_node;
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, GatewaySettings, Workload, WorkloadKind, XmtpSettings};
@@ -40,8 +40,6 @@ const IDENTITIES_MAX: u32 = 1_000;
 const IDENTITIES: u32 = 10;
 /// Enough that the leases of two identities differ and overlap.
 const TOPICS_EACH: u32 = 4;
-/// What a gateway has by default (`LEASE_EVENTS_MAX`).
-const LEASE_EVENTS: u32 = 16_384;
 /// Seldom enough that an identity mostly takes what comes.
 const LEASES_CHANGE_EVERY: Duration = Duration::from_secs(30);
 /// Envoy's timeout of a connection without streams, the longest that a proxy has by default.
@@ -69,7 +67,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
     let cast = read_fleet(file.section("cast"));
     let (mut node, mut client) = (file.section("node"), file.section("client"));
     let (spoken, asked) = (read_node_dialects(&mut node), read_client_dialect(&mut client));
-    let by_originator = spoken.as_ref().map(|spoken| spoken.value.iter().any(|dialect| dialect.counts_by_originator()));
+    let by_originator = spoken.as_ref().map(|spoken| Dialect::any_counts_by_originator(&spoken.value));
     let workload = read_workload(file.section("workload"), by_originator);
     let node = read_node(node, workload.as_ref(), spoken.as_ref());
     let client = read_client(client, asked.as_ref());
@@ -180,7 +178,9 @@ fn read_gateway(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<Gatewa
     let every = section.optional("every", LEASES_CHANGE_EVERY, |entry| entry.duration(range));
     let quirks = GatewayQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
     let rests = section.optional("rests", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=INTERVAL_MAX));
-    let events = section.optional("lease-events", LEASE_EVENTS, |entry| entry.number(1..=MESSAGES_MAX));
+    let events = section.optional("lease-events", LEASE_EVENTS_MAX, |entry| {
+        entry.number(1..=MESSAGES_MAX).map(|events| events as usize)
+    });
     let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a gateway", &quirks).map(Some));
     if fleet.is_some_and(|fleet| fleet.gateways == 0) {
         let (nobody, key) = ("there is no gateway", "gateways");

@@ -90,6 +90,11 @@ impl Dialect {
         !self.counts_by_originator()
     }
 
+    /// Whether one of those who speak these counts by originator.
+    pub(crate) fn any_counts_by_originator(dialects: &[Dialect]) -> bool {
+        dialects.iter().any(|dialect| dialect.counts_by_originator())
+    }
+
     /// Whether messages are numbered by originators, so that nothing is known across two of them.
     pub(crate) fn counts_by_originator(self) -> bool {
         self == Dialect::Decentralized

@@ -1,7 +1,5 @@
 //! An application that publishes.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use rand::{Rng, RngExt};
 use tokio::time::{Instant, sleep_until};
@@ -9,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::env::Dice;
 use crate::history::{Event, Recorder, key_of};
 use crate::subject::xmtp::channels::Channels;
-use crate::subject::xmtp::client::Publisher;
+use crate::subject::xmtp::client::{Publisher, requests};
 use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 use crate::subject::xmtp::workload::Schedule;
 
@@ -97,13 +95,9 @@ async fn send(
     while count > 0 {
         let part = count.min(MESSAGES_PER_REQUEST);
         count -= part;
-        let drafts: Vec<Draft> = (0..part).map(|_| payloads.draw()).collect();
-        // One request carries messages of one kind, for one originator.
-        let mut requests: BTreeMap<_, Vec<Draft>> = BTreeMap::new();
-        for draft in drafts {
-            requests.entry((draft.topic.kind(), draft.topic.originator())).or_default().push(draft);
-        }
-        for drafts in requests.into_values() {
+        let drafts = (0..part).map(|_| payloads.draw()).collect();
+        // Each by itself: what becomes of it is told of its messages alone.
+        for drafts in requests(drafts).into_values() {
             send_together(publisher, drafts, recorder, channels).await;
         }
     }
