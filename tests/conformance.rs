@@ -38,11 +38,13 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::MisnamesBounds, Ok(&["S8"])),
     // Whatever is published and read again shows it, and what waits for a live message shows the next.
     (NodeQuirk::StoresTwice, Ok(&["T3", "T7", "T9", "T10", "T16", "T17", "T18", "T19", "S4", "S5", "S11"])),
-    (NodeQuirk::HoldsBackLive, Ok(&["T3", "T7", "S5", "S11"])),
+    (NodeQuirk::HoldsBackLive, Ok(&["T3", "T7", "T17", "S5", "S11"])),
     (NodeQuirk::KeepsDeadStreams, Err("no peer sees what a node keeps of it")),
     (NodeQuirk::DeniesOnlyAtOpen, Ok(&["S7"])),
     (NodeQuirk::ReplayBlocksLive, Ok(&["T18"])),
     (NodeQuirk::StartsAtFurthestOriginator, Err("the suite speaks v1, whose cursors have no originators")),
+    (NodeQuirk::LeavesTasks, Err("no peer sees what a node keeps of it")),
+    (NodeQuirk::IgnoresStop, Err("the suite asks no node to stop")),
 ];
 
 /// Requirements of a node that have no row of their own, and why.

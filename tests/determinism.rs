@@ -104,14 +104,14 @@ fn plays_on_several_threads_at_once_agree_with_those_before_them() {
     assert_eq!((&told[0], &told[1..]), (&Played::New(expected), &vec![again; 6][..]));
 }
 
-/// The planted nondeterminism: one play has a fault a second later than the other.
+/// The planted nondeterminism: one play has its second fault a second later than the other. (At the first, stock is taken.)
 #[test]
 fn the_first_event_that_differs_between_two_plays_is_found_and_nothing_before_it() {
-    let setting = |value: &str| format!("fault.1.at={value}").parse().expect("a setting");
-    let path = sims().join("proxy-goes-silent.toml");
-    let began = Event::FaultBegan(sim("proxy-goes-silent.toml").plan.clauses[0].clone());
-    let original = sim("proxy-goes-silent.toml");
-    let at = original.plan.clauses[0].at;
+    let setting = |value: &str| format!("fault.2.at={value}").parse().expect("a setting");
+    let path = sims().join("sync-fails.toml");
+    let original = sim("sync-fails.toml");
+    let began = Event::FaultBegan(original.plan.clauses[1].clone());
+    let at = original.plan.clauses[1].at;
     let later = read_sim(SUBJECTS, &path, &[setting(&format!("{}s", at.as_secs() + 1))]).expect("a sim");
     let trace = |sim: &SimFile, agreed| {
         Trace::of(&record(sim, SEED, EngineKind::Leap, numbers_to_keep(agreed)).expect("played"))

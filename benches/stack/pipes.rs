@@ -139,7 +139,7 @@ pub(crate) fn busy_minute(sim: &SimFile) {
         let begun = Instant::now();
         let recorder = Recorder::new(Arc::new(move || begun.elapsed()));
         let publisher = Publisher::new(env.clone(), proxy_address, PublisherConfig::default());
-        let payloads = Payloads::new("publisher-1", topics, settings.workload.size_bytes, env.dice());
+        let payloads = Payloads::new("publisher-1", topics, settings.workload.size_bytes.clone(), env.dice());
         let pace = Pace::Steady { every: settings.workload.rate.gap() };
         let schedule = Schedule::new(pace, Duration::ZERO, sim.calm_begins(), env.dice());
         publish(publisher, payloads, schedule, 0, || (), recorder).await;

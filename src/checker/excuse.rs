@@ -100,6 +100,12 @@ impl<'h> Excuses<'h> {
         })
     }
 
+    /// Whether anything between proxies and nodes may have been late between the two times.
+    pub(crate) fn disturbed_upstream(&self, from: Duration, to: Duration) -> bool {
+        const NOBODY: &str = "";
+        self.disturbed(NOBODY, from, to)
+    }
+
     /// Whether no fault of any kind, whomever it befell, can have had an effect between the two times: each began after
     /// the second (a tick of the world is one instant for cause and effect), or were over long enough before the first for TCP to have tried again.
     pub(crate) fn is_calm(&self, from: Duration, to: Duration) -> bool {
@@ -110,6 +116,11 @@ impl<'h> Excuses<'h> {
             };
             window.began > to || window.ended.saturating_add(after).saturating_add(RECOVERY) <= from
         })
+    }
+
+    /// Whether no fault ever held anything up: what one end of a connection says then reaches the other.
+    pub(crate) fn hold_up_nothing(&self) -> bool {
+        self.windows.iter().all(|window| window.fault.excuse() == Excuse::Nobody)
     }
 
     /// How long after its end the fault still makes late what is under way between `client` and a node; none where it

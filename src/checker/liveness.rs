@@ -146,7 +146,7 @@ impl<'h> Watch<'h> {
                 self.suspicion.open(index, &record.host, *stream);
             }
             Event::Tapped { stream, way, fate, .. } => self.tap(index, record, *stream, (*way, *fate)),
-            Event::TapClosed { stream } => self.suspicion.excuse(*stream),
+            Event::TapClosed { stream, .. } => self.suspicion.excuse(*stream),
             Event::StreamClosed { reason: CloseReason::Reaped, .. } => {
                 self.reaped += 1;
                 self.suspicion.reap(index, record, &self.excuses);
@@ -497,7 +497,7 @@ mod tests {
         };
         let left =
             on(running(), STREAM).event(VISITOR, Event::TapOpened { stream: newer, path: SUBSCRIBE_PATH.into() });
-        reaped(left.event(VISITOR, Event::TapClosed { stream: newer }).at(61.0)).ended(1).acquitted_by(&LIVENESS);
+        reaped(left.tap_closed(VISITOR, newer).at(61.0)).ended(1).acquitted_by(&LIVENESS);
         assert_eq!(reaped(on(running(), STREAM).at(61.0)).ended(1).condemned_by(&LIVENESS).host, VISITOR);
     }
 

@@ -19,6 +19,7 @@ mod resumption;
 #[cfg(test)]
 pub(crate) mod script;
 mod stability;
+mod stock;
 mod suspicion;
 mod upkeep;
 mod verdict;

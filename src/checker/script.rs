@@ -119,6 +119,11 @@ impl Script {
         self
     }
 
+    /// The tap sees a stream of that host end, without a status.
+    pub(crate) fn tap_closed(self, host: &str, stream: TapStream) -> Self {
+        self.event(host, Event::TapClosed { stream, status: None })
+    }
+
     /// A process begins on each host, and those that have a store tell that it is empty.
     pub(crate) fn all_begin(self) -> Self {
         cast().members().iter().fold(self, |script, member| {

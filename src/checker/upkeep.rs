@@ -1,4 +1,5 @@
-//! Judges upkeep: streams open and close for a cause, one client has one, and a server holds none whose client is gone.
+//! Judges upkeep: streams open and close for a cause, one client has one, a server holds none whose client is gone, and at
+//! the end nobody holds connections and tasks that serve nothing.
 //!
 //! Refuses to know frames. Which of the tap's streams is which of a server's nobody says, so that those are counted. What
 //! a fault may have caused, now or a while ago, is not judged.
@@ -13,12 +14,17 @@ use std::time::Duration;
 
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
+use crate::checker::stock::{Stock, StockBook};
 use crate::checker::{Evidence, Requirement, Verdict};
+use crate::fault::Fault;
 use crate::grammar::Readable;
 use crate::history::{Bounds, CloseReason, EndCause, Event, History, Record, TapStream, Terms};
 
 /// Beyond two intervals (the Ping, and the wait for its Pong) a server may take so long to let go of a stream.
 const LETS_GO: Duration = Duration::from_secs(30);
+
+/// A server that was asked to stop has ended every stream by then: it gives waves 10 s, and the last frames a second.
+const ENDS_WITHIN: Duration = Duration::from_secs(12);
 
 /// The judge of upkeep, and what of a subject a breach is against.
 pub struct Upkeep {
@@ -40,7 +46,7 @@ impl Checker for Upkeep {
     }
 
     fn promises(&self) -> &'static str {
-        "No stream ends without a cause, no client has two, and none is held whose client is gone."
+        "No stream ends without a cause, no client has two, and nothing is held that serves nobody."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -80,8 +86,18 @@ struct UpkeepBook<'h> {
     clients: BTreeMap<&'h str, KeptClient>,
     /// The open streams of each server.
     held: BTreeMap<&'h str, BTreeMap<u64, Since>>,
+    /// Servers that were asked to stop, since when.
+    stopping: BTreeMap<&'h str, Since>,
+    /// When a server or a proxy died last.
+    last_death: Option<Duration>,
     /// The open streams as the tap knows them.
     tapped: BTreeMap<TapStream, (&'h str, Since)>,
+    /// Those of them that their clients have half-closed.
+    half_closed: BTreeSet<TapStream>,
+    /// When the tap saw the last streams close.
+    closed: Vec<Duration>,
+    /// What processes hold.
+    stocks: StockBook<'h>,
     /// A proxy among several died: which streams went with it nobody says.
     uncounted: bool,
     opened: u64,
@@ -98,7 +114,12 @@ impl<'h> UpkeepBook<'h> {
             has_lawless: !terms.cast.of_role(laws.lawless).is_empty(),
             clients: BTreeMap::new(),
             held: BTreeMap::new(),
+            stopping: BTreeMap::new(),
+            last_death: None,
             tapped: BTreeMap::new(),
+            half_closed: BTreeSet::new(),
+            closed: Vec::new(),
+            stocks: StockBook::default(),
             uncounted: false,
             opened: 0,
             ended: 0,
@@ -116,11 +137,30 @@ impl<'h> UpkeepBook<'h> {
             }
             Event::StreamOpened { stream } => {
                 self.held.entry(host).or_default().insert(*stream, since);
+                return self.check_opening(index, record);
+            }
+            Event::FaultBegan(clause) => {
+                if let Fault::ProcessStop(_) = &clause.fault {
+                    self.stopping.extend(clause.fault.hosts().map(|host| (&**host, since)));
+                }
             }
             Event::StreamClosed { stream, reason } => return self.let_go(index, record, *stream, reason),
             Event::TapOpened { stream, .. } => return self.tap(index, record, *stream),
-            Event::TapClosed { stream } => drop(self.tapped.remove(stream)),
-            Event::ProcessKilled => self.kill(host),
+            Event::TapClosed { stream, status } => return self.tap_end(index, record, *stream, *status),
+            Event::HalfClosed { stream } => drop(self.half_closed.insert(*stream)),
+            Event::WatchdogTripped { .. } => return self.trip(index, record),
+            Event::Holds { dialed, accepted, tasks } => {
+                let stock = Stock {
+                    at: record.at,
+                    index,
+                    dialed: *dialed,
+                    accepted: *accepted,
+                    tasks: *tasks,
+                    streams: self.streams_of(host),
+                };
+                self.stocks.take(host, stock);
+            }
+            Event::ProcessKilled => return self.kill(index, record),
             _ => {}
         }
         Ok(())
@@ -156,6 +196,45 @@ impl<'h> UpkeepBook<'h> {
         }
         let what = format!("attempt {attempt} of {} ended, and nothing was wrong since it began: {words}", record.host);
         Err(Box::new(Evidence::new(index, record, self.laws.keep, what).with([began])))
+    }
+
+    /// The tap saw a stream end. A server that was asked to stop says why it ends it, and does not let it drop.
+    fn tap_end(
+        &mut self,
+        index: usize,
+        record: &'h Record,
+        stream: TapStream,
+        status: Option<u16>,
+    ) -> Result<(), Box<Evidence>> {
+        self.closed.push(record.at);
+        self.half_closed.remove(&stream);
+        let Some((host, (opened, _))) = self.tapped.remove(&stream) else { return Ok(()) };
+        let is_wanted = self.clients.get(host).is_some_and(|client| client.open.is_some());
+        let mut stopping = self.stopping.iter().filter(|(_, (asked, _))| opened < *asked && *asked < record.at);
+        let Some((server, (asked, first))) = stopping.next().filter(|_| status.is_none() && is_wanted) else {
+            return Ok(());
+        };
+        if self.last_death.is_some_and(|death| death >= *asked) || self.excuses.disturbed(host, *asked, record.at) {
+            return Ok(());
+        }
+        let what = format!(
+            "{stream} of {host} was cut off, and nobody had said why: {server} was asked to stop at {}",
+            Readable(*asked)
+        );
+        Err(Box::new(Evidence::new(index, record, self.laws.serve, what).with([*first])))
+    }
+
+    /// A stream that its client has half-closed has no watchdog.
+    fn trip(&self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        let mine = |(stream, (host, (opened, _))): (&TapStream, &(&str, Since))| {
+            let dialed = self.clients.get(&*record.host).and_then(|client| client.dialed);
+            let of_this_attempt = dialed.is_some_and(|(dialed, _)| *opened >= dialed);
+            (*host == &*record.host && of_this_attempt && self.half_closed.contains(stream)).then_some(*stream)
+        };
+        let Some(stream) = self.tapped.iter().find_map(mine) else { return Ok(()) };
+        let (_, (_, first)) = self.tapped[&stream];
+        let what = format!("the watchdog of {} gave up {stream}, which it had half-closed", record.host);
+        Err(Box::new(Evidence::new(index, record, self.laws.keep, what).with([first])))
     }
 
     /// Whether a client meant to end it, or may lose it: by what nobody may follow, at an old server that does not know the
@@ -219,20 +298,68 @@ impl<'h> UpkeepBook<'h> {
         Err(Box::new(Evidence::new(index, record, self.laws.keep, what).with([first])))
     }
 
-    fn kill(&mut self, host: &'h str) {
-        self.held.remove(host);
+    /// The streams that a server holds, that a proxy carries, or that anybody else has.
+    fn streams_of(&self, host: &str) -> usize {
+        if let Some(held) = self.held.get(host) {
+            return held.len();
+        }
+        if self.terms.cast.carries_streams(host) {
+            return self.tapped.len();
+        }
+        self.tapped.values().filter(|(owner, _)| *owner == host).count()
+    }
+
+    /// A server that was asked to stop opens no more streams.
+    fn check_opening(&self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        let Some((asked, first)) = self.stopping.get(&*record.host).copied().filter(|(asked, _)| *asked < record.at)
+        else {
+            return Ok(());
+        };
+        let what = format!("{} opened a stream, and was asked to stop at {}", record.host, Readable(asked));
+        Err(Box::new(Evidence::new(index, record, self.laws.serve, what).with([first])))
+    }
+
+    fn kill(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        let host: &'h str = &record.host;
+        let held = self.held.remove(host).unwrap_or_default();
+        if self.terms.cast.carries_streams(host) {
+            self.last_death = Some(record.at);
+        }
+        if let Some((asked, first)) = self.stopping.remove(host)
+            && record.at >= self.excuses.running_since(host, asked, record.at).saturating_add(ENDS_WITHIN)
+            && !held.is_empty()
+        {
+            let what = format!(
+                "{host} was asked to stop at {}, and had not ended {} of its streams when it was killed",
+                Readable(asked),
+                held.len()
+            );
+            return Err(Box::new(Evidence::new(index, record, self.laws.serve, what).with([first])));
+        }
         self.clients.remove(host);
         if self.terms.cast.carries_streams(host) && !self.held.contains_key(host) {
             let role = self.terms.cast.find(host).map(|member| member.name.role()).unwrap_or_default();
             self.uncounted |= self.terms.cast.of_role(role).len() > 1;
         }
+        Ok(())
     }
 
-    /// A stream that a server holds beyond those that the tap holds, and has held since before the end's calm.
+    /// What is left behind at the end, where that is calm for long enough to let go of it.
     fn leftover(&self, last: usize) -> Option<Evidence> {
         let bound = self.terms.keepalive * 2 + LETS_GO + self.terms.travel * 2;
         let since = self.terms.end.checked_sub(bound)?;
-        if self.uncounted || !self.excuses.is_calm(since, self.terms.end) {
+        if !self.excuses.is_calm(since, self.terms.end) {
+            return None;
+        }
+        let closed = self.closed.iter().filter(|closed| **closed >= since).count();
+        let laws = (self.laws.keep, self.laws.release);
+        self.left_stream(since, last)
+            .or_else(|| self.stocks.leftover(self.terms, closed, self.excuses.hold_up_nothing(), laws))
+    }
+
+    /// A stream that a server holds beyond those that the tap holds, and has held since then.
+    fn left_stream(&self, since: Duration, last: usize) -> Option<Evidence> {
+        if self.uncounted {
             return None;
         }
         let old = |(opened, _): &&Since| *opened < since;
@@ -283,7 +410,9 @@ impl<'h> UpkeepBook<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script, partition};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition};
+    use crate::fault::Kind;
+    use crate::fault::kinds::ProcessStop;
     use crate::subject::xmtp::checker::UPKEEP;
 
     fn other() -> TapStream {
@@ -345,11 +474,73 @@ mod tests {
 
     #[test]
     fn a_stream_whose_client_is_gone_is_let_go() {
-        let gone = |script: Script| script.event(CLIENT, Event::TapClosed { stream: STREAM });
+        let gone = |script: Script| script.tap_closed(CLIENT, STREAM);
         let evidence = gone(running().at(300.0)).condemned_by(&UPKEEP);
         assert!(evidence.what.starts_with("node holds 1 streams at the end"), "{}", evidence.what);
         closed(gone(running().at(300.0)), CloseReason::PeerGone).acquitted_by(&UPKEEP);
         gone(cut().at(300.0)).acquitted_by(&UPKEEP);
         gone(running().at(300.0)).event(NODE, Event::ProcessKilled).acquitted_by(&UPKEEP);
+    }
+
+    #[test]
+    fn a_server_that_is_asked_to_stop_ends_its_streams_and_opens_none() {
+        let stop = ProcessStop { grace: Duration::from_secs(30) }.on(host(NODE));
+        let asked = || running().at(300.0).fault_begins(1, stop.clone());
+        let killed = |script: Script, at| script.at(at).event(NODE, Event::ProcessKilled);
+        let evidence = killed(asked(), 330.0).condemned_by(&UPKEEP);
+        let what = "node was asked to stop at 5m, and had not ended 1 of its streams when it was killed";
+        assert_eq!(evidence.what, what);
+        killed(asked(), 310.0).acquitted_by(&UPKEEP);
+        killed(closed(asked().at(301.0), CloseReason::Failed("stopping".into())), 330.0).acquitted_by(&UPKEEP);
+        let evidence = held(asked().at(301.0), 2).condemned_by(&UPKEEP);
+        assert_eq!(evidence.what, "node opened a stream, and was asked to stop at 5m");
+        let evidence = asked().at(311.0).tap_closed(CLIENT, STREAM).condemned_by(&UPKEEP);
+        let what = "stream 1.1.1 of client-1 was cut off, and nobody had said why: node was asked to stop at 5m";
+        assert_eq!(evidence.what, what);
+        killed(asked(), 311.0).tap_closed(CLIENT, STREAM).acquitted_by(&UPKEEP);
+        let told = Event::TapClosed { stream: STREAM, status: Some(14) };
+        closed(asked().at(311.0), CloseReason::Failed("stopping".into())).event(CLIENT, told).acquitted_by(&UPKEEP);
+    }
+
+    #[test]
+    fn a_stream_that_was_half_closed_has_no_watchdog() {
+        let silent_for = Duration::from_secs(90);
+        let trips = |script: Script| script.at(300.0).event(CLIENT, Event::WatchdogTripped { attempt: 1, silent_for });
+        trips(cut()).acquitted_by(&UPKEEP);
+        let evidence = trips(cut().event(CLIENT, Event::HalfClosed { stream: STREAM })).condemned_by(&UPKEEP);
+        assert_eq!(evidence.what, "the watchdog of client-1 gave up stream 1.1.1, which it had half-closed");
+    }
+
+    /// What everybody holds while one client has one stream; the client and the node so many connections and tasks.
+    fn stock(script: Script, client: (usize, usize), node: (usize, usize)) -> Script {
+        let holds = |dialed, accepted, tasks| Event::Holds { dialed, accepted, tasks };
+        script
+            .event(CLIENT, holds(client.0, 0, client.1))
+            .event("proxy", holds(1, 1, 9))
+            .event(NODE, holds(0, node.0, node.1))
+    }
+
+    #[test]
+    fn connections_that_serve_no_stream_are_condemned() {
+        stock(running().at(700.0), (1, 6), (1, 8)).acquitted_by(&UPKEEP);
+        let evidence = stock(running().at(700.0), (2, 6), (1, 8)).condemned_by(&UPKEEP);
+        assert_eq!(evidence.what, "client-1 holds 2 connections at the end, and needs no more than 1 for its streams");
+        let evidence = stock(running().at(700.0), (1, 6), (3, 8)).condemned_by(&UPKEEP);
+        assert_eq!(
+            evidence.what,
+            "4 accepted connections are held at the end, 3 of them by node, and 2 by those who dialed them"
+        );
+        stock(running().fault_begins(1, partition(CLIENT, "proxy")).at(700.0), (2, 6), (3, 8)).acquitted_by(&UPKEEP);
+    }
+
+    #[test]
+    fn tasks_that_serve_neither_connection_nor_stream_are_condemned() {
+        let early = || stock(running().at(100.0), (1, 6), (1, 8));
+        stock(early().at(700.0), (1, 6), (1, 8)).acquitted_by(&UPKEEP);
+        let evidence = stock(early().at(700.0), (1, 6), (1, 9)).condemned_by(&UPKEEP);
+        let what = "node has 9 tasks at the end and had 8 at 1m 40s, with 0 connections and streams more";
+        assert_eq!(evidence.what, what);
+        let before = stock(running().at(100.0), (0, 1), (1, 8));
+        stock(before.at(700.0), (1, 6), (1, 8)).acquitted_by(&UPKEEP);
     }
 }

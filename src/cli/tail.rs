@@ -263,3 +263,34 @@ impl ClientObserver for TailPrinter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::subject::xmtp::wire::{Draft, Envelope, MessageId, Originator};
+
+    /// The surroundings of an inbox with one message.
+    fn kept(topic: Topic) -> (tempfile::TempDir, Env) {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let env: Env = Arc::new(Os::default().with_folder(folder.path()));
+        let envelope = Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false };
+        let draft = Draft { topic, data: Bytes::from_static(b"hello"), envelope };
+        let message = Message { id: MessageId(1), origin: None, created_ns: 0, draft };
+        Inbox::open(&env, None).and_then(|mut inbox| inbox.commit(&[message])).expect("a fresh inbox");
+        (folder, env)
+    }
+
+    #[test]
+    fn an_inbox_that_was_counted_in_another_way_is_foreign() {
+        let topic = Topic::new(MessageKind::Group, b"orders");
+        for (held, own, other) in [
+            (topic.clone(), Dialect::V1, Dialect::Decentralized),
+            (topic.part(Originator(4)), Dialect::Decentralized, Dialect::V1),
+        ] {
+            let (_folder, env) = kept(held.clone());
+            assert_eq!((foreign_topic(&env, own), foreign_topic(&env, other)), (None, Some(held)));
+        }
+    }
+}

@@ -193,6 +193,8 @@ pub enum ProcessHarm {
         /// When, after the harm began; none is at once.
         point: Option<Point>,
     },
+    /// It is asked to stop, and killed later; the times are the plan's to say.
+    Stops,
     /// It is killed again and again; the times are the plan's to say.
     RestartLoop,
     /// It stands still (SIGSTOP); the kernel goes on acknowledging.

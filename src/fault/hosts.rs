@@ -13,7 +13,7 @@ use crate::grammar::section::{Entry, Section};
 
 /// Whom a fault may fall on.
 pub struct Reach {
-    can: fn(&Member) -> bool,
+    pub(crate) can: fn(&Member) -> bool,
     /// How a help begins that lists them.
     told: &'static str,
 }
@@ -22,6 +22,11 @@ pub struct Reach {
 pub(crate) const EVERYBODY: Reach = Reach { can: |_| true, told: "the hosts are" };
 /// Nodes have a log, clients an inbox.
 pub(crate) const WITH_DISK: Reach = Reach { can: |host| host.abilities.stores, told: "the hosts with a disk are" };
+/// Nodes end their streams before they stop.
+pub(crate) const DRAINING: Reach = Reach {
+    can: |host| host.abilities.stores && host.abilities.carries,
+    told: "the hosts that end their streams before they stop are",
+};
 /// Clients and publishers dial proxies, and proxies dial nodes.
 pub(crate) const ACCEPTING: Reach =
     Reach { can: |host| host.abilities.accepts, told: "the hosts that accept connections are" };

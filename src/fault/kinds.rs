@@ -31,6 +31,7 @@ mod partition;
 mod pause;
 mod power_off;
 mod process_kill;
+mod process_stop;
 mod proxy_silence;
 mod restart_loop;
 mod slow_sync;
@@ -86,6 +87,7 @@ macro_rules! kinds {
 kinds! {
     "proxy-silence-upstream" => proxy_silence::ProxySilence,
     "process-kill" => process_kill::ProcessKill,
+    "process-stop" => process_stop::ProcessStop,
     "restart-loop" => restart_loop::RestartLoop,
     "power-off" => power_off::PowerOff,
     "pause" => pause::Pause,

@@ -295,6 +295,8 @@ pub enum Event {
     TapClosed {
         /// The stream.
         stream: TapStream,
+        /// The status in the server's trailers, as numbered in gRPC; none where no trailers were seen.
+        status: Option<u16>,
     },
 
     /// A client dials (host: the client).
@@ -451,5 +453,19 @@ pub enum Event {
     Resting {
         /// For how long.
         lasts: Duration,
+    },
+    /// The tap saw the client half-close the stream (host: the client).
+    HalfClosed {
+        /// The stream.
+        stream: TapStream,
+    },
+    /// What a process holds at this instant: stock is taken before the first fault, as the calm begins and at the end.
+    Holds {
+        /// Sockets that it connected and has not closed.
+        dialed: usize,
+        /// Sockets that it accepted and has not closed.
+        accepted: usize,
+        /// Tasks that it spawned and that have not ended.
+        tasks: usize,
     },
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cast::HostName;
 use crate::channel::{Channel, Position};
 use crate::fault::Way;
-use crate::grammar::Readable;
+use crate::grammar::{Readable, count};
 use crate::history::{Beat, CloseReason, EndCause, Event, Examined, Fate};
 
 /// So many topics or messages are named before the rest is counted: a line stays a line.
@@ -32,12 +32,7 @@ fn describe(event: &Event) -> String {
         Event::PowerFailed => "loses power".to_owned(),
         Event::DiskReplaced { as_of: Duration::ZERO } => "gets an empty disk".to_owned(),
         Event::DiskReplaced { as_of } => format!("gets its disk of {} back", Readable(*as_of)),
-        Event::LogOpened { heads } => {
-            format!(
-                "opens its log: {}",
-                some(heads.iter().map(|(sequence, id)| format!("{sequence} {id}")), heads.len())
-            )
-        }
+        Event::LogOpened { heads } => format!("opens its log: {}", places(heads.iter().map(|(name, id)| (name, id)))),
         Event::InboxOpened { cursors: found } => format!("opens its inbox: {}", positions(found)),
         Event::StoreFailed { words } => format!("reports that its store failed: {words}"),
         Event::Produced { channel, key } => format!("publishes {key:016x} to {channel}"),
@@ -56,7 +51,9 @@ fn describe(event: &Event) -> String {
         Event::Tapped { stream, way, fate, frame } => {
             format!("{stream} {}: {}{}", arrow(*way), frame, fate_note(*fate))
         }
-        Event::TapClosed { stream } => format!("{stream} ends"),
+        Event::HalfClosed { stream } => format!("half-closes {stream}"),
+        Event::TapClosed { stream, status: None } => format!("{stream} ends"),
+        Event::TapClosed { stream, status: Some(status) } => format!("{stream} ends with status {status}"),
         Event::Dialing { attempt } => format!("dials, attempt {attempt}"),
         Event::Opened { attempt, resume } => format!("opens its stream, attempt {attempt}, from {}", positions(resume)),
         Event::Started { attempt } => format!("is welcomed by the node, attempt {attempt}"),
@@ -74,11 +71,12 @@ fn describe(event: &Event) -> String {
         Event::LeaseMarked { channel: None } => "is told that it is caught up".to_owned(),
         Event::LeaseOver => "gives its lease up".to_owned(),
         Event::Resting { lasts } => format!("takes nothing for {}", Readable(*lasts)),
+        Event::Holds { dialed, accepted, tasks } => {
+            let (sockets, tasks) = (count(*dialed as u64, "socket"), count(*tasks as u64, "task"));
+            format!("holds {sockets} that it connected, {accepted} that it accepted, and {tasks}")
+        }
         Event::Delivered { messages, .. } => {
-            format!(
-                "commits {}",
-                some(messages.iter().map(|(channel, id, _)| format!("{channel} {id}")), messages.len())
-            )
+            format!("commits {}", places(messages.iter().map(|(channel, id, _)| (channel, id))))
         }
         Event::LetGo { attempt, cause: EndCause::ConsumerBehind } => {
             format!("lets go of its stream, attempt {attempt}: its application is behind")
@@ -90,6 +88,12 @@ fn describe(event: &Event) -> String {
         Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),
         Event::Beat { beat, .. } => describe_beat(*beat),
     }
+}
+
+/// Messages or heads, each by its channel or sequence.
+fn places<P: fmt::Display, I: fmt::Display>(places: impl ExactSizeIterator<Item = (P, I)>) -> String {
+    let count = places.len();
+    some(places.map(|(place, id)| format!("{place} {id}")), count)
 }
 
 fn describe_lease(via: &HostName, lease: u64, adds: &[Position], removes: &[Channel]) -> String {

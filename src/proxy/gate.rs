@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
 
@@ -22,7 +23,8 @@ use crate::proxy::notice::{Direction, ProxyFate, ProxyNotice, ProxyObserver, Str
 pub(crate) enum Piece {
     Headers,
     Data(Bytes),
-    End,
+    /// The orderly end, with its trailers; a bare one has none.
+    End(HeaderMap),
     Reset,
 }
 
@@ -123,7 +125,7 @@ impl Gate {
         self.observer.notice(match piece {
             Piece::Headers => ProxyNotice::Headers { stream, direction, fate },
             Piece::Data(data) => ProxyNotice::Data { stream, direction, data, fate },
-            Piece::End => ProxyNotice::Trailers { stream, direction, fate },
+            Piece::End(trailers) => ProxyNotice::Trailers { stream, direction, trailers, fate },
             Piece::Reset => ProxyNotice::Reset { stream, direction, fate },
         });
     }

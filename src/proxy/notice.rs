@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 /// Hears every notice; called inside the proxy's tasks, so it must not block.
 pub trait ProxyObserver: Send + Sync + 'static {
@@ -100,6 +101,8 @@ pub enum ProxyNotice {
         stream: StreamKey,
         /// The way they travel.
         direction: Direction,
+        /// The trailers; none with a bare END_STREAM.
+        trailers: HeaderMap,
         /// What became of them.
         fate: ProxyFate,
     },

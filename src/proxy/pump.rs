@@ -44,7 +44,7 @@ impl Pump {
     /// The end went with the headers: there is nothing to pump.
     pub(crate) fn end_with_headers(&mut self, gate: &Gate) {
         self.stage = PumpStage::Ended(ProxyFate::Passed);
-        gate.pass(self.direction, Piece::End);
+        gate.pass(self.direction, Piece::End(HeaderMap::new()));
     }
 
     /// Moves what can be moved: to `sink` or, in silence or without a sink, nowhere. Ready once, with the fate of the
@@ -120,7 +120,7 @@ impl Pump {
         give_back(source, piece.len());
         self.tell(Piece::Data(piece), fate, gate);
         if is_last {
-            self.tell(Piece::End, fate, gate);
+            self.tell(Piece::End(HeaderMap::new()), fate, gate);
             self.stage = PumpStage::Ended(fate);
         }
         Poll::Ready(())
@@ -137,6 +137,7 @@ impl Pump {
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>, sink: Option<&mut SendStream<Bytes>>, gate: &mut Gate) -> ProxyFate {
+        let told = trailers.clone().unwrap_or_default();
         let sent = sink.map(|sink| match trailers {
             Some(trailers) => sink.send_trailers(trailers),
             None => sink.send_data(Bytes::new(), true),
@@ -145,7 +146,7 @@ impl Pump {
             Some(Ok(())) => ProxyFate::Passed,
             Some(Err(_)) | None => ProxyFate::Swallowed,
         };
-        self.tell(Piece::End, fate, gate);
+        self.tell(Piece::End(told), fate, gate);
         self.stage = PumpStage::Ended(fate);
         fate
     }

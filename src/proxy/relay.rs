@@ -23,7 +23,7 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{Request, Response, request};
+use http::{HeaderMap, Request, Response, request};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::proxy::gate::{Gate, Piece};
@@ -259,7 +259,7 @@ impl Relay {
             && head::refuse(respond, self.is_grpc, reason).is_ok()
         {
             self.gate.pass(Direction::ToClient, Piece::Headers);
-            self.gate.pass(Direction::ToClient, Piece::End);
+            self.gate.pass(Direction::ToClient, Piece::End(HeaderMap::new()));
         }
         Some(())
     }

@@ -13,4 +13,4 @@ pub mod xmtp;
 pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
 pub use proxy_role::{HostNames, ProxyRole, TapMaker, TapSeat};
-pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Role, Seat, TrialTimes, program};
+pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Role, Seat, StopRequest, TrialTimes, program};

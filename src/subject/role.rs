@@ -2,9 +2,11 @@
 //!
 //! Refuses to know the engine: a role makes programs, and whoever stages the trial puts them on hosts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::cast::HostName;
 use crate::env::Env;
@@ -91,6 +93,30 @@ pub struct Seat {
     pub preparation: Preparation,
     /// The control of the proxy that the host runs, if it is one: by it the plan's lies are told.
     pub control: Option<Control>,
+    /// By it the host is asked to stop, if it can be; any other is killed at once.
+    pub stop: Option<StopRequest>,
+}
+
+/// Asks the process that runs on a host to stop, as SIGTERM does.
+#[derive(Clone, Debug, Default)]
+pub struct StopRequest(Arc<Mutex<Arc<Notify>>>);
+
+impl StopRequest {
+    /// Resolves when the process that begins now is asked.
+    pub fn begin_life(&self) -> impl Future<Output = ()> + Send + 'static {
+        let asked = Arc::new(Notify::new());
+        *self.lock() = Arc::clone(&asked);
+        async move { asked.notified().await }
+    }
+
+    /// Asks the process that began last.
+    pub fn ask(&self) {
+        self.lock().notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Notify>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Counts what must be ready before the hosts of [`Entrance::Prepared`] enter.

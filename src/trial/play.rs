@@ -105,24 +105,45 @@ fn links(sim: &SimFile) -> LinkBase {
     }
 }
 
-/// What the play does when, in order.
-fn timeline(plan: &Plan) -> Vec<(Duration, Step, &Clause)> {
-    let mut steps = Vec::new();
-    for clause in &plan.clauses {
-        steps.push((clause.at, Step::Begin, clause));
-        steps.push((clause.end(), Step::End, clause));
-        let more = clause.fault.steps(clause.at, clause.end());
-        steps.extend(more.into_iter().map(|(at, step)| (at, step, clause)));
+/// What the play does at an instant.
+#[derive(Clone, Copy)]
+enum Act<'p> {
+    /// It counts what every process holds.
+    TakeStock,
+    /// It takes a step of a fault.
+    Step(Step, &'p Clause),
+}
+
+impl Act<'_> {
+    fn order(self) -> Option<(Step, u32)> {
+        match self {
+            Act::TakeStock => None,
+            Act::Step(step, clause) => Some((step, clause.number)),
+        }
     }
-    steps.sort_by_key(|(at, step, clause)| (*at, *step, clause.number));
-    steps
+}
+
+/// What the play does when, in order. Stock is taken before the first fault (where there is none, half way to the calm),
+/// as the calm begins, and at the end.
+fn timeline<'p>(sim: &SimFile, plan: &'p Plan) -> Vec<(Duration, Act<'p>)> {
+    let mut acts = Vec::new();
+    for clause in &plan.clauses {
+        let more = clause.fault.steps(clause.at, clause.end());
+        let steps = [(clause.at, Step::Begin), (clause.end(), Step::End)].into_iter().chain(more);
+        acts.extend(steps.map(|(at, step)| (at, Act::Step(step, clause))));
+    }
+    let calm = sim.calm_begins();
+    let first = plan.clauses.iter().map(|clause| clause.at).min().unwrap_or(calm / 2);
+    acts.extend(BTreeSet::from([first, calm]).into_iter().map(|at| (at, Act::TakeStock)));
+    acts.sort_by_key(|(at, act)| (*at, act.order()));
+    acts
 }
 
 fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64>) -> Result<History, EngineError> {
     let mut stage = Stage::build(sim, world);
     stage.recorder.keep(kept);
     stage.recorder.record(Event::Began(terms(sim)));
-    match play_plan(&mut stage, plan, sim.duration) {
+    match play_plan(&mut stage, sim, plan) {
         Err(EngineError::Program { host, error, at: _ }) => {
             let how = match error {
                 ProgramError::Panicked(_) => ProgramFailure::Panicked,
@@ -137,32 +158,43 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
     Ok(stage.recorder.take())
 }
 
-fn play_plan(stage: &mut Stage, plan: &Plan, duration: Duration) -> Result<(), EngineError> {
+fn play_plan(stage: &mut Stage, sim: &SimFile, plan: &Plan) -> Result<(), EngineError> {
     stage.enter()?;
     let mut felt = BTreeSet::new();
-    for (at, step, clause) in timeline(plan) {
+    for (at, act) in timeline(sim, plan) {
         stage.world.run_until(at)?;
-        match step {
-            Step::Begin => {
-                stage.recorder.record(Event::FaultBegan(clause.clone()));
-                if begin(stage, clause)? {
-                    felt.insert(clause.number);
-                }
-            }
-            Step::Down(death) => {
-                if halt(stage, &clause.fault, death) {
-                    felt.insert(clause.number);
-                }
-            }
-            Step::Up => start(stage, &clause.fault),
-            Step::BackUp => clause.fault.hosts().for_each(|host| stage.world.back_up(stage.hosts[host])),
-            Step::End => {
-                let felt = end(stage, clause)? || felt.contains(&clause.number);
-                stage.recorder.record(Event::FaultEnded { clause: clause.number, felt });
-            }
+        match act {
+            Act::TakeStock => stage.record_holdings(),
+            Act::Step(step, clause) => take_step(stage, step, clause, &mut felt)?,
         }
     }
-    stage.world.run_until(duration)
+    stage.world.run_until(sim.duration)?;
+    stage.record_holdings();
+    Ok(())
+}
+
+/// Takes a step of a fault; `felt` keeps the numbers of those that had an effect.
+fn take_step(stage: &mut Stage, step: Step, clause: &Clause, felt: &mut BTreeSet<u32>) -> Result<(), EngineError> {
+    match step {
+        Step::Begin => {
+            stage.recorder.record(Event::FaultBegan(clause.clone()));
+            if begin(stage, clause)? {
+                felt.insert(clause.number);
+            }
+        }
+        Step::Down(death) => {
+            if halt(stage, &clause.fault, death) {
+                felt.insert(clause.number);
+            }
+        }
+        Step::Up => start(stage, &clause.fault),
+        Step::BackUp => clause.fault.hosts().for_each(|host| stage.world.back_up(stage.hosts[host])),
+        Step::End => {
+            let felt = end(stage, clause)? || felt.contains(&clause.number);
+            stage.recorder.record(Event::FaultEnded { clause: clause.number, felt });
+        }
+    }
+    Ok(())
 }
 
 /// Begins a clause; whether it harmed anybody at once. The proxies are the play's to harm, and so is a host that dies
@@ -178,6 +210,13 @@ fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
             Ok(false)
         }
         Harm::Process { harm: ProcessHarm::Dies { death, point: None }, .. } => Ok(halt(stage, &clause.fault, death)),
+        Harm::Process { on, harm: ProcessHarm::Stops } => {
+            let mut felt = false;
+            for host in &on {
+                felt |= stage.stop(host)?;
+            }
+            Ok(felt)
+        }
         harm @ (Harm::Link { .. }
         | Harm::Kernel { .. }
         | Harm::Process { .. }
@@ -211,6 +250,12 @@ fn end(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
                 felt |= control.is_felt(number);
                 stage.world.order(stage.hosts[proxy], Box::new(move || control.remove(number)))?;
             }
+            Ok(felt)
+        }
+        Harm::Process { harm: ProcessHarm::Stops, .. } => {
+            // Where its grace is longer than the fault, it still runs.
+            let felt = halt(stage, &clause.fault, Death::Killed);
+            start(stage, &clause.fault);
             Ok(felt)
         }
         Harm::Process { harm: ProcessHarm::Dies { .. } | ProcessHarm::RestartLoop, .. } => {

@@ -12,8 +12,8 @@ use crate::fault::Death;
 use crate::history::{Event, Recorder, Terms};
 use crate::proxy::Control;
 use crate::sim::{LinkSettings, SimFile};
-use crate::subject::{Entrance, HostNames, Preparation, Role, Seat};
-use crate::world::{Engine, EngineError, HostId};
+use crate::subject::{Entrance, HostNames, Preparation, Role, Seat, StopRequest};
+use crate::world::{Engine, EngineError, Holdings, HostId};
 
 /// The last hosts come when everything is prepared, which is looked at so often; and after this time in any case, so
 /// that a host that never is ready cannot hold the trial up.
@@ -26,6 +26,7 @@ pub(crate) struct Stage {
     pub(crate) hosts: BTreeMap<HostName, HostId>,
     /// Each proxy's control, by its host.
     pub(crate) controls: BTreeMap<HostName, Control>,
+    stops: BTreeMap<HostName, StopRequest>,
     pub(crate) recorder: Recorder,
     preparation: Preparation,
     /// The hosts of each role, in the order in which they enter.
@@ -43,6 +44,7 @@ impl Stage {
             world,
             hosts: BTreeMap::new(),
             controls: BTreeMap::new(),
+            stops: BTreeMap::new(),
             recorder,
             preparation: Preparation::of(sim.setup.preparations()),
             entrances: Vec::new(),
@@ -59,10 +61,11 @@ impl Stage {
         let hosts = role.hosts();
         for (number, name) in (1..).zip(&hosts) {
             let (recorder, preparation) = (self.recorder.on(name), self.preparation.clone());
-            let mut seat = Seat { recorder, names: names.clone(), preparation, control: None };
+            let mut seat = Seat { recorder, names: names.clone(), preparation, control: None, stop: None };
             let program = role.program(number, &mut seat);
             self.hosts.insert(name.clone(), self.world.add_host(name, program));
             self.controls.extend(seat.control.map(|control| (name.clone(), control)));
+            self.stops.extend(seat.stop.map(|stop| (name.clone(), stop)));
         }
         self.entrances.push((role.entrance(), hosts));
     }
@@ -105,6 +108,29 @@ impl Stage {
         self.world.start(id);
         let event = Event::ProcessBegan { incarnation: self.world.incarnation(id) };
         self.recorder.on(&HostName::from(host)).record(event);
+    }
+
+    /// Records what every process holds, as far as the engine can tell.
+    pub(crate) fn record_holdings(&self) {
+        for (name, id) in &self.hosts {
+            if let Some(Holdings { dialed, accepted, tasks }) = self.world.holdings(*id) {
+                self.recorder.on(name).record(Event::Holds { dialed, accepted, tasks });
+            }
+        }
+    }
+
+    /// Asks a host to stop, and tells whether a process ran on it; one that cannot be asked is killed.
+    ///
+    /// # Errors
+    /// The host broke down.
+    pub(crate) fn stop(&mut self, host: &str) -> Result<bool, EngineError> {
+        let id = self.hosts[host];
+        let Some(stop) = self.stops.get(host).cloned() else { return Ok(self.halt(host, Death::Killed)) };
+        let runs = self.world.is_up(id);
+        if runs {
+            self.world.order(id, Box::new(move || stop.ask()))?;
+        }
+        Ok(runs)
     }
 
     /// Halts a host and tells whether a process ran on it.

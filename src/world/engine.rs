@@ -26,6 +26,17 @@ impl HostId {
     }
 }
 
+/// What a process holds of its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// Sockets that it connected and has not closed.
+    pub dialed: usize,
+    /// Sockets that it accepted and has not closed.
+    pub accepted: usize,
+    /// Tasks that it spawned and that have not ended.
+    pub tasks: usize,
+}
+
 /// What a host runs: called anew for each process. An error ends the trial.
 pub type Program = Box<dyn Fn(Env) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>>;
 
@@ -75,6 +86,9 @@ pub trait Engine {
     /// # Errors
     /// The host broke down.
     fn order(&mut self, host: HostId, order: Box<dyn FnOnce()>) -> Result<(), EngineError>;
+
+    /// What the process of a host holds at this instant; none where no process runs, or the engine cannot tell.
+    fn holdings(&self, host: HostId) -> Option<Holdings>;
 
     /// Plays until `end`, everything that happens at `end` included.
     ///

@@ -15,7 +15,7 @@ mod turmoil;
 
 pub use self::turmoil::Turmoil;
 pub use clock::Clock;
-pub use engine::{Engine, EngineError, HostId, Program, ProgramError};
+pub use engine::{Engine, EngineError, Holdings, HostId, Program, ProgramError};
 pub use leap::Leap;
 pub use net::LinkBase;
 pub use sandbox::{TrialPanic, on_trial_thread};

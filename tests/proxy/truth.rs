@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
+use http::HeaderMap;
 use http::{Request, Response, StatusCode};
 use pulseless::proxy::{Direction, ProxyFate, ProxyNotice, StreamKey};
 use tokio::io::AsyncWriteExt;
@@ -48,10 +49,10 @@ async fn a_unary_call_passes_with_its_headers_and_trailers() {
         ProxyNotice::StreamOpened { stream, path: "/mls.Api/Query".into() },
         ProxyNotice::Headers { stream, direction: up, fate },
         ProxyNotice::Data { stream, direction: up, data: "question".into(), fate },
-        ProxyNotice::Trailers { stream, direction: up, fate },
+        ProxyNotice::Trailers { stream, direction: up, trailers: HeaderMap::new(), fate },
         ProxyNotice::Headers { stream, direction: down, fate },
         ProxyNotice::Data { stream, direction: down, data: "answer".into(), fate },
-        ProxyNotice::Trailers { stream, direction: down, fate },
+        ProxyNotice::Trailers { stream, direction: down, trailers: grpc_status("0"), fate },
         ProxyNotice::StreamClosed { stream },
     ];
     assert_eq!(seen, expected);

@@ -119,8 +119,9 @@ fn workload(settings: &XmtpSettings, times: TrialTimes) -> Vec<String> {
         WorkloadKind::Burst => format!("{} messages at once, at {} until {until}", workload.burst, workload.rate),
     };
     let (topics, welcomes) = (count(workload.topics.into(), "topic"), workload.welcomes);
-    let mut told =
-        vec![format!("{flow}, on {topics}, {welcomes} of them welcomes; {} bytes each", workload.size_bytes)];
+    let (least, most) = (workload.size_bytes.start(), workload.size_bytes.end());
+    let size = if least == most { least.to_string() } else { format!("{least} to {most}") };
+    let mut told = vec![format!("{flow}, on {topics}, {welcomes} of them welcomes; {size} bytes each")];
     if let Originators(Some(originators)) = settings.originators() {
         told.push(format!("the messages of each kind are numbered by {}", count(originators.into(), "originator")));
     }

@@ -2,6 +2,7 @@
 //!
 //! Refuses to know the engine that plays them.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::subject::xmtp::wire::{Add, Dialect, Topic};
 use crate::subject::xmtp::workload::{
     self, Consumer, Habits, Identity, KeptState, Pace, Payloads, Repertoire, Schedule,
 };
-use crate::subject::{Entrance, ProxyRole, Role, Seat, TrialTimes, program};
+use crate::subject::{Entrance, ProxyRole, Role, Seat, StopRequest, TrialTimes, program};
 use crate::world::Program;
 
 /// The nodes' and the proxies' ports: gRPC examples' usual ones.
@@ -76,12 +77,13 @@ impl Role for NodeRole {
             ..NodeConfig::default()
         };
         let (authorizer, settings) = (Arc::new(self.0.node.authorizer()), Arc::clone(&self.0));
-        let recorder = seat.recorder.clone();
+        let (recorder, stop) = (seat.recorder.clone(), seat.stop.insert(StopRequest::default()).clone());
         program(move |env: Env| {
             let recorder = recorder.begin_life();
             let config = NodeConfig { serves: settings.node.serves_at(recorder.now()), ..config.clone() };
             let observer = Arc::new(NodeHistory::new(recorder));
-            let hooks = NodeHooks { authorizer: authorizer.clone(), ..NodeHooks::new(observer) };
+            let shutdown = Some(Box::pin(stop.begin_life()) as _);
+            let hooks = NodeHooks { authorizer: authorizer.clone(), shutdown, ..NodeHooks::new(observer) };
             let serving = node::serve_with(env, config, hooks);
             async move { serving.await.map_err(|error| error.to_string()) }
         })
@@ -171,7 +173,7 @@ impl Role for PublisherRole {
             let (work, recorder, preparation) = (work.clone(), recorder.begin_life(), preparation.clone());
             async move {
                 let publisher = Publisher::new(env.clone(), work.proxy, PublisherConfig::default());
-                let payloads = Payloads::new(recorder.host(), work.topics, work.size, env.dice());
+                let payloads = Payloads::new(recorder.host(), work.topics, work.sizes, env.dice());
                 let schedule = Schedule::new(work.pace, recorder.now(), work.end, env.dice());
                 // A publisher that is started again does not prepare the trial again.
                 let first = if preparation.is_done() { 0 } else { work.first };
@@ -211,16 +213,16 @@ impl Role for VisitorRole {
             dialect: client.dialect,
             ..ClientConfig::new(address, Vec::new())
         };
-        let (topics, every) = (self.settings.topics_behind(proxy), self.settings.visits_every);
+        let (topics, visitor) = (self.settings.topics_behind(proxy), self.settings.visitor);
         let (recorder, end) = (seat.recorder.clone(), self.times.calm);
         program(move |env: Env| {
             let (config, topics, recorder) = (config.clone(), topics.clone(), recorder.begin_life());
             async move {
-                let repertoire = Repertoire::new(topics, config.dialect, env.dice());
+                let repertoire = Repertoire::new(topics, config.dialect, visitor.returns, env.dice());
                 let dialer = Dialer::new(env, config.node, config.http2_keepalive, config.connect_timeout);
                 let dialer = dialer.map_err(|error| error.to_string())?.with_tcp(config.tcp);
                 let end = Instant::now() + end.saturating_sub(recorder.now());
-                workload::visit(dialer, repertoire, every, end).await;
+                workload::visit(dialer, repertoire, visitor.every, end).await;
                 Ok(())
             }
         })
@@ -325,7 +327,7 @@ fn limits(settings: &XmtpSettings) -> NodeLimits {
 struct Work {
     proxy: Address,
     topics: Vec<Topic>,
-    size: usize,
+    sizes: RangeInclusive<usize>,
     pace: Pace,
     first: usize,
     end: std::time::Duration,
@@ -348,7 +350,7 @@ impl Work {
         Work {
             proxy: Address::new(&*fleet.proxy(proxy), PROXY_PORT),
             topics: settings.topics_behind(proxy).iter().flat_map(|topic| originators.parts(topic)).collect(),
-            size: workload.size_bytes,
+            sizes: workload.size_bytes.clone(),
             pace,
             first: if number <= nodes { share as usize } else { 0 },
             end: times.calm,

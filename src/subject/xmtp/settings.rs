@@ -10,6 +10,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::cast::{Abilities, Cast, HostName, Member};
@@ -48,8 +49,8 @@ pub struct XmtpSettings {
     pub node: NodeSettings,
     /// How each client behaves.
     pub client: ClientSettings,
-    /// How often a visitor asks for something, on average.
-    pub visits_every: Duration,
+    /// How each visitor behaves.
+    pub visitor: VisitorSettings,
     /// How each gateway and its identities behave.
     pub gateway: GatewaySettings,
     /// What the applications do.
@@ -270,6 +271,15 @@ pub struct ClientSettings {
     pub quirk: Option<client::ClientQuirk>,
 }
 
+/// How each visitor behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VisitorSettings {
+    /// How often it asks for something, on average.
+    pub every: Duration,
+    /// Whether it adds a topic again that it has removed from the same stream.
+    pub returns: bool,
+}
+
 /// How each gateway and its identities behave. Its stream is like a client's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewaySettings {
@@ -302,8 +312,8 @@ pub struct Workload {
     pub rate: Rate,
     /// How many messages make a burst.
     pub burst: u32,
-    /// The size of a payload in bytes.
-    pub size_bytes: usize,
+    /// How many bytes a payload has: one of these sizes, by chance.
+    pub size_bytes: RangeInclusive<usize>,
     /// How many messages are in the node's log before the clients come.
     pub history: u32,
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use crate::channel::Position;
 use crate::fault::Way;
@@ -42,11 +43,13 @@ struct Subscription {
     dialect: Dialect,
     to_node: GrpcFrames,
     to_client: GrpcFrames,
+    /// The status in the node's trailers.
+    status: Option<u16>,
 }
 
 impl Subscription {
     fn new(dialect: Dialect) -> Self {
-        Subscription { dialect, to_node: GrpcFrames::default(), to_client: GrpcFrames::default() }
+        Subscription { dialect, to_node: GrpcFrames::default(), to_client: GrpcFrames::default(), status: None }
     }
 }
 
@@ -128,17 +131,32 @@ impl ProxyObserver for Tap {
                 }
             }
             ProxyNotice::StreamClosed { stream } => {
-                if relayed.subscriptions.remove(&stream).is_some() {
-                    self.record(relayed, stream.connection, Event::TapClosed { stream: self.name(stream) });
+                if let Some(Subscription { status, .. }) = relayed.subscriptions.remove(&stream) {
+                    self.record(relayed, stream.connection, Event::TapClosed { stream: self.name(stream), status });
                 }
             }
             ProxyNotice::Data { stream, direction, data, fate } => {
                 self.take_data(relayed, stream, direction, &data, read_fate(fate));
             }
-            // A subscription's frames say what the judges need; its HTTP/2 framing does not.
-            ProxyNotice::Headers { .. } | ProxyNotice::Trailers { .. } | ProxyNotice::Reset { .. } => {}
+            ProxyNotice::Trailers { stream, direction: Direction::ToNode, .. } => {
+                if relayed.subscriptions.contains_key(&stream) {
+                    self.record(relayed, stream.connection, Event::HalfClosed { stream: self.name(stream) });
+                }
+            }
+            ProxyNotice::Trailers { stream, direction: Direction::ToClient, trailers, .. } => {
+                if let Some(subscription) = relayed.subscriptions.get_mut(&stream) {
+                    subscription.status = read_status(&trailers);
+                }
+            }
+            // A subscription's frames say what the judges need; the rest of its HTTP/2 framing does not.
+            ProxyNotice::Headers { .. } | ProxyNotice::Reset { .. } => {}
         }
     }
+}
+
+/// What the trailers of a gRPC call end with.
+fn read_status(trailers: &HeaderMap) -> Option<u16> {
+    trailers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
 fn way(direction: Direction) -> Way {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
 use crate::world::engine::{
-    CrashObserver, Engine, EngineError, HostId, Program, ProgramError, TURNS_AT_ONE_INSTANT_MAX,
+    CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError, TURNS_AT_ONE_INSTANT_MAX,
 };
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
@@ -228,6 +228,10 @@ impl Engine for Leap {
         // Whom it wakes runs when the host is released.
         order();
         Ok(())
+    }
+
+    fn holdings(&self, host: HostId) -> Option<Holdings> {
+        self.hosts[host.index()].holdings()
     }
 
     fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {

@@ -81,7 +81,7 @@ impl Harmed<'_> {
         match harm {
             ProcessHarm::Dies { death, point: Some(point) } => host.points.arm(number, *point, *death),
             // These are carried out by `Engine::halt`.
-            ProcessHarm::Dies { point: None, .. } | ProcessHarm::RestartLoop => {}
+            ProcessHarm::Dies { point: None, .. } | ProcessHarm::Stops | ProcessHarm::RestartLoop => {}
             ProcessHarm::Paused if host.is_up() => {
                 host.standstill.stop(number);
                 return true;
@@ -105,7 +105,7 @@ impl Harmed<'_> {
         let host = self.host(id);
         match harm {
             ProcessHarm::Dies { point: Some(_), .. } => return host.points.disarm(number),
-            ProcessHarm::Dies { point: None, .. } | ProcessHarm::RestartLoop => {}
+            ProcessHarm::Dies { point: None, .. } | ProcessHarm::Stops | ProcessHarm::RestartLoop => {}
             ProcessHarm::Paused => {
                 host.standstill.go_on(number);
                 self.released.insert(id);

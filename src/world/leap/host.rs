@@ -25,7 +25,9 @@ use crate::env::Env;
 use crate::fault::Death;
 use crate::world::clock::WallClock;
 use crate::world::disk::Disks;
-use crate::world::engine::{CrashObserver, EngineError, HostId, Program, ProgramError, STEPS_AT_ONE_INSTANT_MAX};
+use crate::world::engine::{
+    CrashObserver, EngineError, Holdings, HostId, Program, ProgramError, STEPS_AT_ONE_INSTANT_MAX,
+};
 use crate::world::leap::crash::CrashHandler;
 use crate::world::leap::standstill::Standstill;
 use crate::world::leap::surroundings::LeapEnv;
@@ -124,6 +126,13 @@ impl LeapHost {
     /// When it runs by itself.
     pub(crate) fn wakes_at(&self) -> Option<Duration> {
         self.running.as_ref().and_then(|running| self.standstill.wakes_at(running.timer))
+    }
+
+    /// What its process holds.
+    pub(crate) fn holdings(&self) -> Option<Holdings> {
+        let running = self.running.as_ref()?;
+        let [dialed, accepted] = self.net.fabric().sockets(self.id);
+        Some(Holdings { dialed, accepted, tasks: running.runtime.metrics().num_alive_tasks() })
     }
 
     fn readings(&self, now: Duration) -> Readings {

@@ -89,6 +89,17 @@ impl Fabric {
         std::mem::take(&mut self.woken)
     }
 
+    /// How many sockets the host's process holds: those that it connected, and those that it accepted.
+    pub(crate) fn sockets(&self, host: HostId) -> [usize; 2] {
+        let ends = &self.hosts[host.index()].ends;
+        [TcpSide::Dialer, TcpSide::Acceptor].map(|wanted| {
+            let held = |(id, side): &&(ConnectionId, TcpSide)| {
+                *side == wanted && self.connections.get(id).is_some_and(|one| one.end(*side).holder == Holder::Process)
+            };
+            ends.iter().filter(held).count()
+        })
+    }
+
     pub(crate) fn take_wakers(&mut self, host: HostId) -> Vec<Waker> {
         std::mem::take(&mut self.kernel_mut(host).wakers)
     }

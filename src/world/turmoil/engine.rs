@@ -13,7 +13,7 @@ use crate::fault::{Between, Death, Harm, LinkHarm};
 use crate::grammar::Latency;
 use crate::world::clock::{Clock, WALL_CLOCK_START};
 use crate::world::disk::Disks;
-use crate::world::engine::{CrashObserver, Engine, EngineError, HostId, Program, ProgramError};
+use crate::world::engine::{CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError};
 use crate::world::sandbox::interpose;
 use crate::world::turmoil::host::{Exited, TurmoilHost};
 
@@ -200,6 +200,11 @@ impl Engine for Turmoil {
     fn order(&mut self, _host: HostId, order: Box<dyn FnOnce()>) -> Result<(), EngineError> {
         order();
         Ok(())
+    }
+
+    /// Sockets are turmoil's, which does not count them.
+    fn holdings(&self, _host: HostId) -> Option<Holdings> {
+        None
     }
 
     /// Plays whole ticks, the last of which may reach beyond `end`. What is due at `end` itself is the next tick's.

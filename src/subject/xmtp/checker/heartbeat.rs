@@ -1,5 +1,5 @@
-//! Judges the node's heartbeat (S6): an idle stream is pinged in time and not before, and none is closed for want of a
-//! Pong that came.
+//! Judges the node's heartbeat (S6): an idle stream is pinged in time and not before, none is closed for want of a Pong
+//! that came, and none is served whose Pong does not come.
 //!
 //! Refuses to know the node's own times: it sees what the tap saw, so it leaves half an interval for what a lost segment
 //! may take, and excuses what a fault may have made late. A stream of which the proxy swallowed anything is not judged,
@@ -18,6 +18,7 @@ use crate::fault::{Fault, Way};
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::checker::EXAMINER;
+use crate::subject::xmtp::checker::owed_pongs::OwedPongs;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S6, T2, T3, T4};
 use crate::subject::xmtp::wire::Dialect;
@@ -42,7 +43,7 @@ impl Checker for Heartbeat {
 
     fn promises(&self) -> &'static str {
         "A node welcomes a stream at once with the interval that it keeps, pings an idle one in time and not before, \
-            and closes none for want of a Pong that came."
+            and closes a stream whose Pong does not come, and no other for that."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -97,6 +98,7 @@ struct HeartbeatBook<'h> {
     streams: BTreeMap<TapStream, HeardStream<'h>>,
     /// The silences of proxies that last, by the numbers of their clauses.
     silences: BTreeMap<u32, &'h Fault>,
+    owed: OwedPongs<'h>,
     /// A node may have a stream whose client is gone, or is about to.
     bereft: bool,
     opened: u64,
@@ -111,11 +113,23 @@ impl<'h> HeartbeatBook<'h> {
         let (streams, silences) = (BTreeMap::new(), BTreeMap::new());
         // An examiner lets streams die on purpose, and no tap tells of them.
         let bereft = !terms.cast.of_role(EXAMINER).is_empty();
-        HeartbeatBook { terms, excuses, streams, silences, bereft, opened: 0, judged: 0, pings: 0, reaped: 0 }
+        HeartbeatBook {
+            terms,
+            excuses,
+            streams,
+            silences,
+            owed: OwedPongs::default(),
+            bereft,
+            opened: 0,
+            judged: 0,
+            pings: 0,
+            reaped: 0,
+        }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        self.owed.take(self.terms, &self.excuses, index, record)?;
         match &record.event {
             Event::TapOpened { stream, path } => {
                 self.opened += 1;
@@ -123,7 +137,7 @@ impl<'h> HeartbeatBook<'h> {
                 let opened = (record.at, index);
                 self.streams.insert(*stream, HeardStream { host, dialect, opened, last: None, unanswered: None });
             }
-            Event::TapClosed { stream } => return self.end(index, record, |(at, _)| at == stream),
+            Event::TapClosed { stream, .. } => return self.end(index, record, |(at, _)| at == stream),
             Event::Ended { .. } | Event::LetGo { .. } => {
                 self.bereft = true;
                 return self.end(index, record, |(_, held)| *held.host == *record.host);

@@ -133,7 +133,7 @@ impl<'h> LatencyBook<'h> {
                 let (topics, due) = (BTreeMap::new(), VecDeque::new());
                 self.streams.insert(*stream, LiveStream { host, topics, due, doubtful, unmarked: 0 });
             }
-            Event::TapClosed { stream } | Event::Tapped { stream, fate: Fate::Swallowed, .. } => {
+            Event::TapClosed { stream, .. } | Event::Tapped { stream, fate: Fate::Swallowed, .. } => {
                 // What it brought may be another stream's copy of what was committed already.
                 if let Some(gone) = self.streams.remove(stream) {
                     self.uncommitted.remove(gone.host);
@@ -409,7 +409,7 @@ mod tests {
             let done = Event::Tapped { stream: STREAM, way: Way::ToClient, fate, frame: done };
             let script = script.event("visitor-1", asked).event("visitor-1", done);
             let script = if beside { script.event("visitor-1", opened(other)) } else { script };
-            script.at(2.0).event("visitor-1", Event::TapClosed { stream: other }).at(3.0).stored(alpha(), 1)
+            script.at(2.0).tap_closed("visitor-1", other).at(3.0).stored(alpha(), 1)
         };
         visitor(false).condemned_by(&LatencyCheck);
         visitor(true).acquitted_by(&LatencyCheck);
@@ -419,7 +419,7 @@ mod tests {
     fn what_a_stream_brought_that_is_gone_is_owed_no_more() {
         let other = TapStream { stream: 3, ..STREAM };
         let script = live(Script::new()).at(3.0).stored(alpha(), 1).live(&[(alpha(), 1)]).tap_opened(other);
-        script.at(4.0).event(CLIENT, Event::TapClosed { stream: STREAM }).acquitted_by(&LatencyCheck);
+        script.at(4.0).tap_closed(CLIENT, STREAM).acquitted_by(&LatencyCheck);
     }
 
     #[test]

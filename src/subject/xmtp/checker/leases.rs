@@ -146,7 +146,7 @@ impl<'h> LeaseBook<'h> {
                 self.streams.insert(host, shared);
                 self.forget_awaited(host);
             }
-            Event::TapClosed { stream } | Event::Tapped { stream, fate: Fate::Swallowed, .. }
+            Event::TapClosed { stream, .. } | Event::Tapped { stream, fate: Fate::Swallowed, .. }
                 if self.streams.get(host).is_some_and(|shared| shared.name == *stream) =>
             {
                 self.streams.remove(host);
@@ -453,6 +453,6 @@ mod tests {
     fn with_its_gateway_all_is_over() {
         let killed = leases(live(Script::new()), &[beta()], &[]).event(HOST, Event::ProcessKilled);
         killed.acquitted_by(&Leases);
-        comes(live(Script::new())).event(HOST, Event::TapClosed { stream: STREAM }).acquitted_by(&Leases);
+        comes(live(Script::new())).tap_closed(HOST, STREAM).acquitted_by(&Leases);
     }
 }

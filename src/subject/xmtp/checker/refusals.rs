@@ -1,5 +1,5 @@
-//! Judges what clients do with a refusal: what a node refuses for good is not asked for again, and what it has no room for
-//! is not asked for in the same way for ever (C4, S8).
+//! Judges refusals. A stream ends with the status for which its node closed it. What a node refuses for good is not asked for
+//! again, and what it has no room for is not asked for in the same way for ever (C4, S8).
 //!
 //! Refuses to know what was right to refuse: the node's judges look at that. An asking is the topics of each Mutate of a
 //! stream; the cursors move on by themselves.
@@ -18,8 +18,9 @@ use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Way;
 use crate::history::{EndCause, Event, History, Record};
+use crate::subject::xmtp::checker::statuses::Statuses;
 use crate::subject::xmtp::frame::XmtpFrame;
-use crate::subject::xmtp::spec::{C4, S8};
+use crate::subject::xmtp::spec::{C4, S8, S11};
 
 /// So often in a row the same may be refused for want of room: more than any client needs that hopes it was short for a
 /// moment, and a poison all the same for who asks for ever.
@@ -34,11 +35,12 @@ impl Checker for Refusals {
     }
 
     fn promises(&self) -> &'static str {
-        "What a node refuses for good is not asked for again, and what it has no room for not in the same way for ever."
+        "A stream ends with the status for which its node closed it; what a node refuses for good is not asked for again, \
+            and what it has no room for not in the same way for ever."
     }
 
     fn cites(&self) -> &'static [Requirement] {
-        &[C4, S8]
+        &[C4, S8, S11]
     }
 
     fn judge(&self, history: &History) -> Verdict {
@@ -77,6 +79,7 @@ struct AskingClient<'h> {
 #[derive(Default)]
 struct RefusalBook<'h> {
     clients: BTreeMap<&'h str, AskingClient<'h>>,
+    statuses: Statuses,
     ended: u64,
     refused: u64,
     /// The most refusals of the same in a row.
@@ -86,6 +89,7 @@ struct RefusalBook<'h> {
 impl<'h> RefusalBook<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        self.statuses.take(index, record)?;
         let client = self.clients.entry(&record.host).or_default();
         match &record.event {
             Event::ProcessBegan { .. } => *client = AskingClient::default(),
@@ -145,8 +149,10 @@ impl<'h> RefusalBook<'h> {
             0 => Verdict::Pass { seen: "no stream of a client ended".to_owned() },
             ended => Verdict::Pass {
                 seen: format!(
-                    "streams ended: {ended}, refused: {}, the same in a row at most {} times",
-                    self.refused, self.most
+                    "streams ended: {ended}, refused: {}, the same in a row at most {} times; ends with a status: {}",
+                    self.refused,
+                    self.most,
+                    self.statuses.seen()
                 ),
             },
         }
@@ -173,7 +179,7 @@ mod tests {
     #[test]
     fn the_same_is_not_asked_for_ever() {
         let seen = poison(12, EndCause::Exhausted).acquitted_by(&Refusals);
-        assert_eq!(seen, "streams ended: 12, refused: 12, the same in a row at most 12 times");
+        assert_eq!(seen, "streams ended: 12, refused: 12, the same in a row at most 12 times; ends with a status: 0");
         let evidence = poison(13, EndCause::Exhausted).condemned_by(&Refusals);
         let what = "client-1 asked for the same 2 topics in 1 Mutates 13 times in a row, and was refused for want of room \
                     each time";

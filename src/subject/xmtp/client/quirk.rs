@@ -51,5 +51,7 @@ quirks! {
         /// A resume asks of every originator from where the furthest one is: what the others have in between is lost
         /// (against C3).
         OneCursorForOriginators = "one-cursor-for-originators",
+        /// Each attempt dials twice, and leaves the second connection behind (against C4).
+        LeavesConnections = "leaves-connections",
     }
 }

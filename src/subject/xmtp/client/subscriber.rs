@@ -208,6 +208,9 @@ impl<A: Application> Subscriber<A> {
             Some(ClientQuirk::OpensTwice) => Some(link.client().subscribe(tokio_stream::pending()).await),
             _ => None,
         };
+        if self.settings.quirk == Some(ClientQuirk::LeavesConnections) {
+            drop(self.dialer.dial().await.map(std::mem::forget));
+        }
         let mut connection = ClientConnection::open(link, initial, self.settings.clone());
         let opened = Instant::now();
         let mut late = Vec::new();

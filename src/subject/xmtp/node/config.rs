@@ -122,6 +122,9 @@ pub struct NodeLimits {
     /// Frames between the stream's task and HTTP/2. 8: a few, so that what waits, waits where it is
     /// accounted.
     pub frames: usize,
+    /// Streams that may be open at once on one HTTP/2 connection. The node tells each connection as it begins; what is opened beyond
+    /// waits at the other end, or is answered by REFUSED_STREAM (RFC 9113, section 5.1.2). 200, as hyper has it.
+    pub streams: usize,
     /// Messages in one page of a query; a larger wish is answered with a page of this size and the place
     /// of the next one. 100, as in the reference node.
     pub page_messages: usize,
@@ -150,6 +153,7 @@ impl Default for NodeLimits {
             frame_messages: 256,
             frame_bytes: 256 << 10,
             frames: 8,
+            streams: 200,
             page_messages: 100,
             page_bytes: 16 << 20,
             send_messages: 10_000,

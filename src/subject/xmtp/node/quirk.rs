@@ -59,5 +59,9 @@ quirks! {
         /// A cursor of several originators begins at the place of the furthest: what others have in between is lost
         /// (against S2).
         StartsAtFurthestOriginator = "starts-at-furthest-originator",
+        /// Each stream leaves a task behind that waits for ever (against S6).
+        LeavesTasks = "leaves-tasks",
+        /// A node that is asked to stop tells its streams nothing (against S9: they end without what was in flight).
+        IgnoresStop = "ignores-stop",
     }
 }

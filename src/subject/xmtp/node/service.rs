@@ -120,6 +120,8 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
     log.with(|_| Ok(())).ok();
     let port = config.port;
     let listener = env.listen(port).await.map_err(|error| NodeError::Listen { port, error })?;
+    let ignores_stop = config.quirk == Some(NodeQuirk::IgnoresStop);
+    let streams = u32::try_from(config.limits.streams).unwrap_or(u32::MAX);
     let hub = Arc::new(Hub::new(config.limits.pending_messages, config.limits.pending_bytes));
     let node = Node {
         env,
@@ -142,7 +144,11 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
     let decentralized = QueryApiServer::from_arc(node)
         .max_decoding_message_size(GRPC_MESSAGE_MAX)
         .max_encoding_message_size(GRPC_MESSAGE_MAX);
-    let server = Server::builder().add_service(service).add_service(draft).add_service(decentralized);
+    let server = Server::builder()
+        .max_concurrent_streams(streams)
+        .add_service(service)
+        .add_service(draft)
+        .add_service(decentralized);
     let incoming = Incoming::new(listener);
     let Some(shutdown) = shutdown else {
         return server.serve_with_incoming(incoming).await.map_err(|error| NodeError::Serve { port, error });
@@ -152,7 +158,9 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
     let ending = async move {
         shutdown.await;
         let deadline = Instant::now() + WAVES_END_WITHIN;
-        hub.end_by(deadline);
+        if !ignores_stop {
+            hub.end_by(deadline);
+        }
         // Every stream ends by then; one that has just been told may need its turn.
         timeout_at(deadline, hub.emptied()).await.ok();
         ended.send(()).ok();

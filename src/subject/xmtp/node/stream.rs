@@ -86,6 +86,9 @@ impl<B: NodeBinding> StreamTask<B> {
         if self.config.quirk == Some(NodeQuirk::KeepsDeadStreams) && matches!(ending, NodeEnding::PeerGone) {
             pending::<()>().await;
         }
+        if self.config.quirk == Some(NodeQuirk::LeavesTasks) {
+            tokio::spawn(pending::<()>());
+        }
         opened.end(&self.named(ending), status);
         // The topics are free before anybody hears that the stream is closed.
         drop(self);

@@ -116,12 +116,20 @@ pub(crate) const TABLES: &[KeyTable] = &[
     },
     KeyTable {
         name: "visitor",
-        keys: &[key(
-            "every",
-            "100ms to 1h, only with `visitors`",
-            "5s",
-            "how often it changes its topics, asks, half-closes or hangs up, on average",
-        )],
+        keys: &[
+            key(
+                "every",
+                "100ms to 1h, only with `visitors`",
+                "5s",
+                "how often it changes its topics, asks, half-closes or hangs up, on average",
+            ),
+            key(
+                "returns",
+                "true or false, only with `visitors`",
+                "true",
+                "whether it adds again what it has removed from the same stream, of which the first draft loses messages",
+            ),
+        ],
     },
     KeyTable {
         name: "gateway",
@@ -169,6 +177,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
             key("rate", "1 to 100,000 per s, m or h", "1/s", "how often something is published"),
             key("burst", "1 to 1,000,000, only with `kind = \"burst\"`", "100", "how many messages each time"),
             key("size", "1B to 1MiB", "200B", "the size of a payload"),
+            key("size-to", "`size` to 1MiB", "`size`", "payloads have from `size` up to this, by chance"),
             key("history", "0 to 1,000,000", "0", "how many messages are stored before the clients come"),
         ],
     },

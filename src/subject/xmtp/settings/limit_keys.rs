@@ -84,6 +84,8 @@ limit_keys! {
         travels alone" => Bytes(|limits| &mut limits.frame_bytes, FRAME_BYTES_MAX),
     "frames" "1 to 1,000,000" "8" "frames between a stream and HTTP/2, few, so that what waits is counted"
         => Count(|limits| &mut limits.frames),
+    "streams" "1 to 1,000,000" "200" "streams open at once on one HTTP/2 connection, as hyper has it; one more waits at the other \
+        end, or is REFUSED_STREAM" => Count(|limits| &mut limits.streams),
     "page-messages" "1 to 1,000,000" "100" "messages in one page of a query, as in the reference node; the page says \
         where the next begins" => Count(|limits| &mut limits.page_messages),
     "page-bytes" "1B to 24MiB" "16MiB" "bytes of a page, below what a client reads; a larger message travels alone"

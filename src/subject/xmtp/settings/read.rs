@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::env::TcpOptions;
-use crate::grammar::quantity::{self, Rate};
+use crate::grammar::quantity::{self, Rate, spell_size};
 use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::subject::tcp_keys::{INTERVAL_MIN, OFF, read_tcp};
@@ -14,7 +14,9 @@ use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
 use crate::subject::xmtp::settings::dialect_keys::{note_strangers, read_client_dialect, read_node_dialects};
 use crate::subject::xmtp::settings::node_keys::read_node;
-use crate::subject::xmtp::settings::{ClientSettings, Fleet, GatewaySettings, Workload, WorkloadKind, XmtpSettings};
+use crate::subject::xmtp::settings::{
+    ClientSettings, Fleet, GatewaySettings, VisitorSettings, Workload, WorkloadKind, XmtpSettings,
+};
 use crate::subject::xmtp::wire::Dialect;
 
 /// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
@@ -75,7 +77,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
     if let (Some(spoken), Some(asked)) = (&spoken, &asked) {
         note_strangers(file, fleet, spoken, asked);
     }
-    let visits_every = read_visitor(file.section("visitor"), fleet);
+    let visitor = read_visitor(file.section("visitor"), fleet);
     let gateway = read_gateway(file.section("gateway"), fleet);
     if let (Some(sharers), Some(workload)) = (&sharers, &workload) {
         note_shares(file, sharers, workload);
@@ -88,7 +90,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
             proxy_tcp: proxy_tcp?,
             node: node?,
             client: client?,
-            visits_every: visits_every?,
+            visitor: visitor?,
             gateway: gateway?,
             workload: workload?,
         })
@@ -160,14 +162,16 @@ fn read_client(mut section: Section<'_>, dialect: Option<&Found<Dialect>>) -> Op
     })
 }
 
-/// How often a visitor asks for something; a key of nobody's is a problem.
-fn read_visitor(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<Duration> {
+/// How visitors behave; a key of nobody's is a problem.
+fn read_visitor(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<VisitorSettings> {
     let every = section.optional("every", VISITS_EVERY, |entry| entry.duration(VISITS_EVERY_MIN..=INTERVAL_MAX));
+    let returns = section.optional("returns", true, Entry::boolean);
     if fleet.is_some_and(|fleet| fleet.visitors == 0) {
         note_idle(&section, "visitor.every", every.as_ref(), "nobody visits", "visitors");
+        note_idle(&section, "visitor.returns", returns.as_ref(), "nobody visits", "visitors");
     }
     section.finish();
-    Some(every?.value)
+    Some(VisitorSettings { every: every?.value, returns: returns?.value })
 }
 
 /// How gateways and their identities behave; a key of nobody's is a problem.
@@ -271,10 +275,12 @@ fn read_workload(mut section: Section<'_>, by_originator: Option<bool>) -> Optio
         section.note(problem.label("without effect").advice(help));
     }
     let size = section.optional("size", 200, read_size);
+    let least = size.as_ref().map_or(1, |size| size.value);
+    let size_to = section.optional("size-to", least, |entry| read_size_from(least, entry));
     let history = section.optional("history", 0, |entry| entry.number(0..=MESSAGES_MAX));
     for (key, messages) in [("history", &history), ("burst", &burst)] {
-        if let (Some(messages), Some(size)) = (messages, &size) {
-            note_bytes(&section, key, messages, size.value);
+        if let (Some(messages), Some(most)) = (messages, &size_to) {
+            note_bytes(&section, key, messages, most.value);
         }
     }
     section.finish();
@@ -285,7 +291,7 @@ fn read_workload(mut section: Section<'_>, by_originator: Option<bool>) -> Optio
         originators: originators?.value,
         rate: rate?.value,
         burst: burst?.value,
-        size_bytes: size?.value,
+        size_bytes: size?.value..=size_to?.value,
         history: history?.value,
     })
 }
@@ -319,7 +325,11 @@ fn read_rate(entry: &Entry<'_>) -> Result<Rate, Problem> {
 }
 
 fn read_size(entry: &Entry<'_>) -> Result<usize, Problem> {
+    read_size_from(1, entry)
+}
+
+fn read_size_from(least: usize, entry: &Entry<'_>) -> Result<usize, Problem> {
     let size = entry.quantity(quantity::SIZE_FORM, quantity::size)?;
-    let small = (1..=PAYLOAD_BYTES_MAX).contains(&size).then(|| usize::try_from(size).ok()).flatten();
-    small.ok_or_else(|| entry.outside(&format!("{size}B"), "1B", "1MiB"))
+    let fits = (least as u64..=PAYLOAD_BYTES_MAX).contains(&size).then(|| usize::try_from(size).ok()).flatten();
+    fits.ok_or_else(|| entry.outside(&spell_size(size), &spell_size(least as u64), "1MiB"))
 }

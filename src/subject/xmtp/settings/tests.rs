@@ -159,7 +159,7 @@ fn every_key_is_read() {
         welcomes: 1,
         rate: Rate { count: 10, period: secs(60) },
         burst: 50,
-        size_bytes: 16_384,
+        size_bytes: 16_384..=16_384,
         history: 20,
     };
     assert_eq!(settings.workload, workload);
@@ -239,7 +239,7 @@ fn what_a_sim_leaves_out_has_its_default() {
     let kind = WorkloadKind::Steady;
     assert_eq!(
         settings.workload,
-        Workload { kind, topics: 1, welcomes: 0, originators: 1, rate, burst: 100, size_bytes: 200, history: 0 }
+        Workload { kind, topics: 1, welcomes: 0, originators: 1, rate, burst: 100, size_bytes: 200..=200, history: 0 }
     );
     assert_eq!(file.promise, Promise { verdict: Promised::Pass, within: secs(60), sometimes: vec![] });
     let slow = format!("{SMALL}[node]\nkeepalive = \"5s\"\n");
@@ -357,7 +357,7 @@ fn numbers_and_quantities_out_of_range_are_refused() {
     refused("\"1ms..20ms\"", "\"20ms..1ms\"", &["`20ms..1ms` runs backwards"]);
     refused("\"1ms..20ms\"", "\"1ms..11s\"", &["`link.latency` is 1ms..11s", "from 0s to 10s"]);
     refused("\"10/m\"", "\"0/m\"", &["`workload.rate` is 0/m", "from 1/m to 100000/m"]);
-    refused("\"16KiB\"", "\"2MiB\"", &["`workload.size` is 2097152B", "from 1B to 1MiB"]);
+    refused("\"16KiB\"", "\"2MiB\"", &["`workload.size` is 2MiB", "from 1B to 1MiB"]);
     refused("clients = 3", "clients = 0", &["`cast.clients` is 0", "from 1 to 1000"]);
     refused("publishers = 2", "publishers = -1", &["`cast.publishers` is -1", "from 0 to 100"]);
     refused("publishers = 2", "publishers = 99999999999999999999", &["is 99999999999999999999", "out of range"]);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rand::{Rng, RngExt};
+use std::ops::RangeInclusive;
 use tokio::time::{Instant, sleep_until};
 
 use crate::env::Dice;
@@ -17,7 +18,7 @@ const MESSAGES_PER_REQUEST: usize = 1000;
 /// Makes messages: every payload is unique, so that a checker knows each again.
 pub struct Payloads {
     topics: Vec<Topic>,
-    size: usize,
+    sizes: RangeInclusive<usize>,
     dice: Dice,
     /// Tells this process's messages from those of every other.
     author: String,
@@ -25,11 +26,17 @@ pub struct Payloads {
 }
 
 impl Payloads {
-    /// Messages of `author` on `topics`, with payloads of `size` bytes (more where the unique part needs it).
+    /// Messages of `author` on `topics`, with payloads of so many bytes (more where the unique part needs it).
     #[must_use]
-    pub fn new(author: &str, topics: Vec<Topic>, size: usize, mut dice: Dice) -> Self {
+    pub fn new(author: &str, topics: Vec<Topic>, sizes: RangeInclusive<usize>, mut dice: Dice) -> Self {
         let author = format!("{author}/{:016x}", dice.next_u64());
-        Payloads { topics, size, dice, author, made: 0 }
+        Payloads { topics, sizes, dice, author, made: 0 }
+    }
+
+    /// Where there is one size, nothing is drawn.
+    fn draw_size(&mut self) -> usize {
+        let (least, most) = (*self.sizes.start(), *self.sizes.end());
+        if least == most { least } else { self.dice.random_range(least..=most) }
     }
 
     /// The next message, on a topic drawn at random.
@@ -37,7 +44,7 @@ impl Payloads {
         self.made += 1;
         let mut payload = format!("{}/{}/", self.author, self.made).into_bytes();
         let unique = payload.len();
-        payload.resize(self.size.max(unique), 0);
+        payload.resize(self.draw_size().max(unique), 0);
         self.dice.fill_bytes(&mut payload[unique..]);
         let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
         match topic.kind() {

@@ -28,6 +28,10 @@ const IDS: u64 = 40;
 pub(crate) struct Repertoire {
     topics: Vec<Topic>,
     subscribed: BTreeSet<Topic>,
+    /// Whether what was removed may be added again.
+    returns: bool,
+    /// What was removed on this stream, where it may not.
+    left: BTreeSet<Topic>,
     /// The waves in flight; of a bounded one its topics.
     in_flight: BTreeMap<MutateId, BTreeSet<Topic>>,
     /// The highest id that came of each topic, on whichever stream.
@@ -37,15 +41,24 @@ pub(crate) struct Repertoire {
 }
 
 impl Repertoire {
-    /// A stream that nothing was asked of, to ask for some of `topics`.
-    pub(crate) fn new(topics: Vec<Topic>, dialect: Dialect, dice: Dice) -> Self {
-        let (subscribed, in_flight, newest) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Repertoire { topics, subscribed, in_flight, newest, dialect, dice }
+    /// A stream that nothing was asked of, to ask for some of `topics`; whoever `returns` adds again what it has removed.
+    pub(crate) fn new(topics: Vec<Topic>, dialect: Dialect, returns: bool, dice: Dice) -> Self {
+        Repertoire {
+            topics,
+            subscribed: BTreeSet::new(),
+            returns,
+            left: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            dialect,
+            dice,
+        }
     }
 
     /// The stream has ended: a new one begins with nothing.
     pub(crate) fn begin_anew(&mut self) {
         self.subscribed.clear();
+        self.left.clear();
         self.in_flight.clear();
     }
 
@@ -78,10 +91,13 @@ impl Repertoire {
     /// The next change: topics that come, go, come again from further back, or do several of it at once.
     pub(crate) fn mutate(&mut self) -> Mutate {
         let removes = self.draw_topics();
-        let catching_up: BTreeSet<Topic> = self.in_flight.values().flatten().cloned().collect();
+        if !self.returns {
+            self.left.extend(removes.iter().cloned());
+        }
+        let barred: BTreeSet<Topic> = self.in_flight.values().flatten().chain(&self.left).cloned().collect();
         let mut adds = Vec::new();
         if self.in_flight.len() < WAVES_MAX {
-            for topic in self.draw_topics().into_iter().filter(|topic| !catching_up.contains(topic)) {
+            for topic in self.draw_topics().into_iter().filter(|topic| !barred.contains(topic)) {
                 adds.extend(self.draw_add(topic));
             }
         }
@@ -167,7 +183,7 @@ mod tests {
 
     fn repertoire(seed: u64) -> Repertoire {
         let topics = ["a", "b", "c"].map(|name| Topic::new(MessageKind::Group, name.as_bytes())).into();
-        Repertoire::new(topics, Dialect::V1, Dice::named(seed, &Die::Test("visitor")))
+        Repertoire::new(topics, Dialect::V1, true, Dice::named(seed, &Die::Test("visitor")))
     }
 
     /// The rules of a node, in the plainest form.
@@ -231,7 +247,7 @@ mod tests {
     #[test]
     fn of_the_draft_nothing_is_asked_that_it_does_not_have_or_never_answers() {
         let topics = ["a", "b", "c"].map(|name| Topic::new(MessageKind::Group, name.as_bytes())).into();
-        let mut repertoire = Repertoire::new(topics, Dialect::Draft, Dice::named(7, &Die::Test("visitor")));
+        let mut repertoire = Repertoire::new(topics, Dialect::Draft, true, Dice::named(7, &Die::Test("visitor")));
         for _ in 0..500 {
             assert_eq!(repertoire.catch_up(), None);
             let mutate = repertoire.mutate();
@@ -240,6 +256,22 @@ mod tests {
             assert_eq!(repertoire.in_flight.keys().copied().collect::<Vec<_>>(), waits);
             repertoire.hear(&waits.into_iter().map(ClientEvent::CatchupComplete).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn who_does_not_return_adds_nothing_again_that_it_has_removed() {
+        let mut repertoire = Repertoire { returns: false, ..repertoire(7) };
+        let mut removed = BTreeSet::new();
+        for _ in 0..100 {
+            let mutate = repertoire.mutate();
+            removed.extend(mutate.removes);
+            assert!(mutate.adds.iter().all(|add| !removed.contains(&add.topic)));
+        }
+        let asks_again = |_| {
+            repertoire.begin_anew();
+            !repertoire.mutate().adds.is_empty()
+        };
+        assert!((0..20).any(asks_again));
     }
 
     #[test]

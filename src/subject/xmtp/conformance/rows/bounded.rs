@@ -1,6 +1,7 @@
 //! Bounded catch-up and the half-close (T10, S11).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::sleep;
 use tonic::Code;
@@ -9,7 +10,8 @@ use crate::grammar::Readable;
 use crate::subject::xmtp::conformance::finding::{Finding, ended_early, not_judged, spell_status, violation};
 use crate::subject::xmtp::conformance::letter::{arrivals, spell_ids};
 use crate::subject::xmtp::conformance::raw_peer::NodeUnderTest;
-use crate::subject::xmtp::conformance::raw_stream::{change, completed, history, is_complete, of_topic};
+use crate::subject::xmtp::conformance::raw_stream::{Manners, change, completed, history, is_complete, of_topic};
+use crate::subject::xmtp::conformance::rows::liveness::first_ping;
 use crate::subject::xmtp::conformance::rows::seam::first_of_wave;
 use crate::subject::xmtp::conformance::settings::{ANSWER_MAX, REPLAY_MAX};
 use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
@@ -81,11 +83,22 @@ pub(crate) async fn history_only(node: Arc<NodeUnderTest>) -> Finding {
     Ok(told.join("; "))
 }
 
-/// S11: a half-closed stream whose wave is held for longer than the interval is not pinged.
+/// S11: a half-closed stream whose wave is held for longer than the interval is not pinged, and nothing is waited for that it
+/// was asked before.
 pub(crate) async fn half_closed(node: Arc<NodeUnderTest>) -> Finding {
     let interval = node.interval(2)?;
+    let (quiet, pinged) =
+        tokio::join!(held_half_closed(&node, interval, false), held_half_closed(&node, interval, true));
+    Ok(format!("{}; pinged before it: {}", quiet?, pinged?))
+}
+
+async fn held_half_closed(node: &NodeUnderTest, interval: Duration, pinged: bool) -> Finding {
     let large = node.large_history().await?;
     let mut stream = node.dial().await?.open().await?;
+    if pinged {
+        stream.manners = Manners::Silent;
+        first_ping(&mut stream, interval).await?;
+    }
     stream.mutate(history(1, &[(&large, 0)])).await;
     first_of_wave(&mut stream, 1).await?;
     stream.half_close();

@@ -28,16 +28,22 @@ pub(crate) async fn authorization(node: Arc<NodeUnderTest>) -> Finding {
         return not_judged("no topic that the node refuses to this client was given");
     };
     let mut peer = node.dial().await?;
-    let mut refused = change(2, &[], &[]);
-    refused.adds.push(Subscription { topic: Bytes::copy_from_slice(topic), id_cursor: 0 });
-    let mut stream = peer.open().await?;
-    stream.mutate(refused.clone()).await;
-    let at_open = stream.refused(Code::PermissionDenied, "at open").await?;
-    let allowed = peer.group();
-    let mut stream = peer.follow(&[&allowed]).await?;
-    stream.mutate(refused).await;
-    let in_mid_stream = stream.refused(Code::PermissionDenied, "in mid-stream").await?;
-    Ok(format!("{at_open}; {in_mid_stream}"))
+    let refused = Subscription { topic: Bytes::copy_from_slice(topic), id_cursor: 0 };
+    let mut told = Vec::new();
+    for history_only in [false, true] {
+        let (one, other, followed) = (peer.group(), peer.group(), peer.group());
+        let mut asked = change(2, &[(&one, 0), (&other, 0)], &[]);
+        asked.adds.insert(1, refused.clone());
+        asked.history_only = history_only;
+        let how = if history_only { ", history_only" } else { "" };
+        let mut stream = peer.open().await?;
+        stream.mutate(asked.clone()).await;
+        told.push(stream.refused(Code::PermissionDenied, &format!("at open{how}")).await?);
+        let mut stream = peer.follow(&[&followed]).await?;
+        stream.mutate(asked).await;
+        told.push(stream.refused(Code::PermissionDenied, &format!("in mid-stream{how}")).await?);
+    }
+    Ok(told.join("; "))
 }
 
 fn groups(peer: &mut RawPeer, count: usize) -> Vec<RawTopic> {
@@ -75,9 +81,12 @@ pub(crate) async fn topics(node: Arc<NodeUnderTest>) -> Finding {
         add_all(&stream, id, some).await;
         stream.until_complete(id).await?;
     }
-    add_all(&stream, u64::MAX, &topics[..1]).await;
+    let (last, stranger) = (u64::MAX, peer.group());
+    stream.mutate(change(last, &[(&topics[0], 0)], &[&topics[1]])).await;
+    stream.until_complete(last).await?;
+    stream.mutate(change(last, &[(&topics[1], 0)], &[&stranger])).await;
     let refused = stream.refused(Code::ResourceExhausted, &format!("topic {}", most + 1)).await?;
-    Ok(format!("{most} topics pass; {refused}"))
+    Ok(format!("{most} topics pass, also one in the place of another; {refused}"))
 }
 
 /// S8: the first wave is large and is not read, so that none of them ends.

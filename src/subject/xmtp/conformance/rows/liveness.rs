@@ -45,7 +45,7 @@ async fn next_ping(stream: &mut RawStream, patience: Duration) -> Result<Option<
 }
 
 /// The Ping of an idle stream, for rows that judge what comes after it.
-async fn first_ping(stream: &mut RawStream, interval: Duration) -> Result<(u64, Instant), Unmet> {
+pub(crate) async fn first_ping(stream: &mut RawStream, interval: Duration) -> Result<(u64, Instant), Unmet> {
     match next_ping(stream, interval + lateness(interval)).await? {
         Some(ping) => Ok(ping),
         None => not_judged("no Ping came: see T2"),
@@ -108,19 +108,22 @@ async fn put_off(stream: &mut RawStream, caused: Instant, cause: &str, interval:
     Ok(told)
 }
 
-/// T4: a Ping is not answered; a wrong Pong, a Ping and a Mutate come in the place of the right Pong.
+/// T4: a Ping is not answered; a wrong Pong, and half an interval later a Ping and a Mutate come in the place of the right
+/// Pong, and what the node answers to those puts nothing off.
 pub(crate) async fn silent_client(node: Arc<NodeUnderTest>) -> Finding {
     let interval = node.interval(2)?;
     let mut stream = node.dial().await?.open().await?;
     stream.manners = Manners::Silent;
     let (nonce, at) = first_ping(&mut stream, interval).await?;
     stream.send(Ask::Pong(Pong { nonce: nonce.wrapping_add(1) })).await;
-    stream.ping(7).await;
-    stream.mutate(change(0, &[], &[])).await;
     let patience = interval + lateness(interval);
-    let deadline = at + patience;
+    let (mut asks, deadline) = (Some(at + interval / 2), at + patience);
     loop {
-        match stream.next_until(deadline).await? {
+        match stream.next_until(asks.unwrap_or(deadline)).await? {
+            Heard::Nothing if asks.take().is_some() => {
+                stream.ping(7).await;
+                stream.mutate(change(0, &[], &[])).await;
+            }
             Heard::Frame(_) => {}
             Heard::Ended(status) if status.code() == Code::DeadlineExceeded => {
                 return Ok(format!(

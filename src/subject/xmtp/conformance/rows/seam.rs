@@ -146,6 +146,10 @@ pub(crate) async fn wave_ids(node: Arc<NodeUnderTest>) -> Finding {
     begin_wave(&mut stream, 5, &[&large]).await?;
     stream.mutate(change(5, &[(&one, 0)], &[])).await;
     told.push(stream.refused(Code::InvalidArgument, "the id of a wave in flight").await?);
+    let mut stream = peer.open().await?;
+    begin_wave(&mut stream, 5, &[&large]).await?;
+    stream.mutate(change(5, &[], &[&one])).await;
+    told.push(stream.refused(Code::InvalidArgument, "the id of a wave in flight on a remove").await?);
     let mut stream = peer.follow(&[&one]).await?;
     let letters = peer.letters_for(&[&two]);
     peer.publish(&letters).await?;
