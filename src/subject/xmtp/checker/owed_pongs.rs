@@ -19,11 +19,26 @@ use crate::subject::xmtp::wire::Dialect;
 /// What a node may take to close a stream whose deadline is over.
 const CLOSES_IN: Duration = Duration::from_secs(1);
 
+/// An open stream. What repeats is one record: a run of Pongs may end after a Ping that is recorded behind it.
+#[derive(Clone, Copy, Default)]
+struct PingedStream {
+    /// When the last Ping came from the node, and its record.
+    pinged: Option<(Duration, usize)>,
+    /// When the last Pong went on to the node.
+    answered: Duration,
+}
+
+impl PingedStream {
+    fn unanswered(self) -> Option<(Duration, usize)> {
+        self.pinged.filter(|(at, _)| *at > self.answered)
+    }
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct OwedPongs<'h> {
-    /// The open streams whose dialect has Pongs: when the last Ping came from the node, unless a Pong went to it since.
-    streams: BTreeMap<TapStream, Option<(Duration, usize)>>,
+    /// Those whose dialect has Pongs.
+    streams: BTreeMap<TapStream, PingedStream>,
     stored: BTreeMap<(&'h Channel, MessageId), Duration>,
 }
 
@@ -38,7 +53,7 @@ impl<'h> OwedPongs<'h> {
     ) -> Result<(), Box<Evidence>> {
         match &record.event {
             Event::TapOpened { stream, path } if Dialect::of_path(path).unwrap_or_default().has_pongs() => {
-                self.streams.insert(*stream, None);
+                self.streams.insert(*stream, PingedStream::default());
             }
             Event::TapClosed { stream, .. } => drop(self.streams.remove(stream)),
             // Which streams went with a proxy nobody says.
@@ -47,10 +62,10 @@ impl<'h> OwedPongs<'h> {
                 self.stored.insert((channel, *id), record.at);
             }
             Event::Beat { beat: Beat::Ping { stream, way: Way::ToClient, .. }, .. } => {
-                self.streams.entry(*stream).and_modify(|owed| *owed = Some((record.until, index)));
+                self.streams.entry(*stream).and_modify(|one| one.pinged = Some((record.until, index)));
             }
             Event::Beat { beat: Beat::Pong { stream, way: Way::ToNode, fate: Fate::Passed }, .. } => {
-                self.streams.entry(*stream).and_modify(|owed| *owed = owed.filter(|(at, _)| *at > record.until));
+                self.streams.entry(*stream).and_modify(|one| one.answered = record.until);
             }
             Event::Tapped { stream, way: Way::ToClient, frame, .. } => {
                 if let Some(XmtpFrame::Delivery { messages, .. }) = XmtpFrame::of(frame) {
@@ -71,7 +86,7 @@ impl<'h> OwedPongs<'h> {
         stream: TapStream,
         messages: &[(Channel, MessageId)],
     ) -> Result<(), Box<Evidence>> {
-        let Some(Some((pinged, ping))) = self.streams.get(&stream).copied() else { return Ok(()) };
+        let Some((pinged, ping)) = self.streams.get(&stream).and_then(|one| one.unanswered()) else { return Ok(()) };
         let deadline = pinged + terms.keepalive + CLOSES_IN + terms.travel;
         let stored = |(channel, id): &(Channel, MessageId)| {
             let at = self.stored.get(&(channel, *id)).copied()?;
@@ -122,6 +137,14 @@ mod tests {
                     had answered; it waits for 30s and closes";
         assert_eq!((evidence.requirement.as_str(), evidence.what.as_str()), ("T4", what));
         served(pinged(Script::new()).beat(CLIENT, pong(Fate::Swallowed)), 70.0).condemned_by(&Heartbeat);
+    }
+
+    #[test]
+    fn a_run_of_pongs_answers_a_ping_that_is_recorded_behind_it() {
+        let first = pinged(Script::new()).stored(alpha(), 4).live(&[(alpha(), 4)]);
+        let again = first.at(31.1).beat(CLIENT, pong(Fate::Passed)).at(61.0).beat(CLIENT, PING);
+        let answered = again.at(61.1).beat(CLIENT, pong(Fate::Passed));
+        served(answered, 100.0).acquitted_by(&Heartbeat);
     }
 
     #[test]
