@@ -4,12 +4,12 @@
 mod echo;
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use echo::SUBJECTS;
+use pulseless::campaign::{InProcess, Limit, Schedule, Stop, Summary, Sweep};
 use pulseless::checker::Verdict;
 use pulseless::report::{self, Paint, Reproduction};
-use pulseless::runner::{Case, Summary, Sweep};
+use pulseless::runner::Case;
 use pulseless::sim::{SimFile, read};
 use pulseless::trial::{Conclusion, EngineKind, Outcome, play};
 
@@ -34,9 +34,14 @@ fn played(sim: &SimFile, seed: u64) -> Outcome {
 }
 
 fn swept(sim: SimFile, folder: &Path) -> Summary {
+    let schedule = Schedule { sims: vec![sim], seeds: SEEDS, partition: None };
     let (engine, folder) = (EngineKind::Leap, folder.to_owned());
-    let sweep = Sweep { sims: vec![sim], seeds: SEEDS, engine, jobs: 2, fail_fast: false, folder, expected: None };
-    sweep.run(&AtomicBool::new(false), |_| ()).expect("a report")
+    let (settings, limit) = (Vec::new(), Limit::None);
+    let sweep = Sweep { schedule, engine, settings, jobs: 2, limit, failures_max: None, folder, expected: None };
+    let start = || InProcess { sims: &sweep.schedule.sims, engine };
+    let swept = sweep.run(&Stop::default(), false, start, |_| ()).expect("a journal");
+    assert!(swept.error.is_none(), "a report");
+    swept.summary
 }
 
 fn told(outcome: &Outcome) -> String {
@@ -59,15 +64,15 @@ fn a_guest_has_its_digest_its_storm_and_its_verdicts() {
 fn a_guest_is_swept_and_keeps_its_promise() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let summary = swept(honest(), folder.path());
-    assert_eq!((summary.tally.pass, summary.tally.played()), (20, 20), "{:?}", summary.failures);
+    assert_eq!((summary.tally.pass, summary.tally.played()), (20, 20), "{:?}", summary.groups);
 }
 
 #[test]
 fn a_guests_planted_bug_is_found_told_and_replayed() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let summary = swept(sim("skips = true", "verdict = \"pass\""), folder.path());
-    let failure = summary.failures.first().expect("a seed finds the bug");
-    let case = Case::read(&folder.path().join(failure.case.as_ref().expect("a case"))).expect("a case file");
+    let group = summary.groups.first().expect("a seed finds the bug");
+    let case = Case::read(&folder.path().join(group.cases.first().expect("a case"))).expect("a case file");
     let again = played(&case.sim(SUBJECTS).expect("its sim"), case.seed);
     assert_eq!(again.digest(), case.digest);
     let story = told(&again);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::seed::Seed;
+use crate::campaign::Partition;
+use crate::cli::seed::{Seed, SeedCount};
 use crate::cli::values::{self, Patience};
 use crate::env::Address;
 use crate::grammar::Rate;
@@ -46,6 +47,7 @@ Exit codes:
       data folder that the command line names cannot be used, or the engine
       that it names cannot express the sim
   70  a bug of pulseless
+  74  a result could not be written: the disk is full, say
 
 A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED,
 which beats the sim's own seed, which beats a draw.
@@ -83,6 +85,11 @@ pub(crate) enum CliCommand {
     Replay(ReplayArguments),
     /// Play sims with many seeds into a report folder
     Sweep(SweepArguments),
+    /// Put the report folders of a sweep's shares together into one
+    Merge(MergeArguments),
+    /// Play the trials that a sweep asks for on standard input
+    #[command(hide = true)]
+    Worker(WorkerArguments),
     /// List the sims of a folder
     List(ListArguments),
     /// Say in words what a sim does and which requirements it cites
@@ -172,21 +179,45 @@ pub(crate) struct ReplayArguments {
 #[derive(Debug, Args)]
 pub(crate) struct SweepArguments {
     /// A sim file, or a folder of them
-    pub(crate) sims: PathBuf,
-    /// How many seeds, each played with every sim
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    pub(crate) seeds: u64,
-    /// The first seed
-    #[arg(long, default_value = "1", allow_negative_numbers = true)]
-    pub(crate) from: Seed,
-    /// Trials at a time; as many as there are processors unless given
+    #[arg(required_unless_present = "resume")]
+    pub(crate) sims: Option<PathBuf>,
+    /// How many seeds, each played with every sim, or which: 101..201 begins at 101 and ends before 201. With --for as many as
+    /// there is time for, unless given; else 100
+    #[arg(long, value_name = "N|A..B", allow_negative_numbers = true)]
+    pub(crate) seeds: Option<SeedCount>,
+    /// The first seed; 1 unless given
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true, conflicts_with = "seed_of_night")]
+    pub(crate) from: Option<Seed>,
+    /// Draw the first seed from a word, such as a date or a commit, so that no two nights play the same; from today's date (UTC) where it has no word
+    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) seed_of_night: Option<String>,
+    /// Begin no trial after so long, such as 30m
+    #[arg(long = "for", value_name = "DURATION", value_parser = values::budget)]
+    pub(crate) budget: Option<Duration>,
+    /// Play one share of the trials: 2/4, count:2/4 (in turn), hash:2/4 (by sim and seed), or auto from SLURM_ARRAY_TASK_ID or,
+    /// as auto/4, from JOB_COMPLETION_INDEX
+    #[arg(long, value_name = "K/N")]
+    pub(crate) partition: Option<Partition>,
+    /// Go on with the campaign of a report folder: what its journal has is not played again
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sims", "seeds", "from", "seed_of_night", "partition", "engine", "settings", "reports", "digests", "compare"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Trials at a time, each in a process of its own; as many as there are processors unless given
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+    /// Memory for all jobs together, such as 8GiB: no more jobs than have 1GiB each, and none may take more than its share; what is available unless given
+    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
+    pub(crate) memory: Option<u64>,
+    /// A trial that takes its process longer, by the wall clock, is given up (exit 70)
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::budget)]
+    pub(crate) trial_limit: Duration,
     /// What plays the trials: leap, or turmoil for a second opinion; sims that it cannot express are skipped
     #[arg(long, value_name = "leap|turmoil", default_value_t)]
     pub(crate) engine: EngineKind,
-    /// Stop at the first trial that does not pass
-    #[arg(long)]
+    /// Begin no trial after so many that did not pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_failures: Option<u64>,
+    /// Stop at the first trial that does not pass: --max-failures 1
+    #[arg(long, conflicts_with = "max_failures")]
     pub(crate) fail_fast: bool,
     /// Change a value of every sim, such as client.watchdog=off
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -194,6 +225,9 @@ pub(crate) struct SweepArguments {
     /// The folder that report folders are made in
     #[arg(long, default_value = "reports")]
     pub(crate) reports: PathBuf,
+    /// The report folder of the night before, to say which causes are new, go on, and are gone; the latest in --reports unless given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) against: Option<PathBuf>,
     /// Write the digest of each trial to a file, a line each: sim, seed, digest
     #[arg(long, value_name = "FILE")]
     pub(crate) digests: Option<PathBuf>,
@@ -203,6 +237,32 @@ pub(crate) struct SweepArguments {
     /// How the summary is printed
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArguments {
+    /// The report folders of the shares
+    #[arg(required = true, value_name = "FOLDER")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// The folder of the merged report; it must not be there yet
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: PathBuf,
+    /// The report folder of the night before, to say which causes are new, go on, and are gone
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) against: Option<PathBuf>,
+    /// Trials at a time, where a failure is asked which faults it needs
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// How the summary is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArguments {
+    /// So many bytes at most
+    #[arg(long)]
+    pub(crate) memory: u64,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
-use crate::cli::{Exit, conform, conform_client, explain, list, node, proxy, publish, replay, run, sweep, tail};
+use crate::cli::{
+    Exit, conform, conform_client, explain, list, merge, node, proxy, publish, replay, run, sweep, tail, worker,
+};
 
 /// Runs the command line of this process.
 #[must_use]
@@ -20,6 +22,8 @@ pub fn main() -> ExitCode {
         CliCommand::Run(arguments) => run::run(&arguments),
         CliCommand::Replay(arguments) => replay::replay(&arguments),
         CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
+        CliCommand::Merge(arguments) => merge::merge(&arguments),
+        CliCommand::Worker(arguments) => worker::worker(&arguments),
         CliCommand::List(arguments) => list::list(&arguments),
         CliCommand::Explain(arguments) => explain::explain(&arguments),
         CliCommand::Node(arguments) => node::node(&arguments),

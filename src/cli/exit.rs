@@ -22,6 +22,8 @@ pub enum Exit {
     Usage,
     /// 70: a bug of pulseless (EX_SOFTWARE of sysexits(3)).
     OurBug,
+    /// 74: a result could not be written, because the disk is full, say (EX_IOERR of sysexits(3)).
+    Io,
 }
 
 impl Exit {
@@ -36,6 +38,7 @@ impl Exit {
             Exit::NothingRan => 4,
             Exit::Usage => 64,
             Exit::OurBug => 70,
+            Exit::Io => 74,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: subcommands, arguments, exit codes.
 
 mod arguments;
+mod campaign;
 mod conform;
 mod conform_client;
 mod dispatch;
@@ -8,6 +9,8 @@ mod exit;
 mod explain;
 mod foreground;
 mod list;
+mod memory;
+mod merge;
 mod node;
 mod output;
 mod proxy;
@@ -19,6 +22,7 @@ mod seed;
 mod sweep;
 mod tail;
 mod values;
+mod worker;
 
 pub use dispatch::main;
 pub(crate) use exit::Exit;

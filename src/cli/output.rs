@@ -30,7 +30,7 @@ pub(crate) fn print(text: &str) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
             complain(&format!("failed to write to standard output: {error}"));
-            std::process::exit(Exit::Usage.code().into());
+            std::process::exit(Exit::Io.code().into());
         }
         Ok(()) => {}
     }

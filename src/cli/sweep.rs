@@ -1,159 +1,167 @@
-//! `pulseless sweep`: sims with many seeds.
+//! `pulseless sweep`: sims with many seeds, in worker processes.
 
-use std::io::{self, IsTerminal};
-use std::ops::Range;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use crate::campaign::{Limit, NightReport, Nights, Schedule, Sweep, SweepError};
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, SweepArguments};
-use crate::cli::output::{complain, paint, print};
+use crate::cli::campaign::{self, Asked, jobs};
+use crate::cli::output::{complain, print};
 use crate::cli::run::refuse;
-use crate::cli::seed::Seed;
+use crate::cli::seed::{self, Seed, SeedCount};
 use crate::grammar::quantity::count;
-use crate::report;
-use crate::runner::{Deviation, Digests, DigestsError, LibraryError, Sweep, SweepError, Tally, find_sims, read_sims};
+use crate::runner::{Digests, DigestsError, LibraryError, find_sims, read_sims};
 use crate::sim::SimFile;
 use crate::subject::xmtp::SUBJECTS;
 
 /// A day's sweeps of one name, at most: more than one a minute.
 const FOLDERS_A_DAY_MAX: u32 = 10_000;
+/// So many seeds where nothing else is said.
+const SEEDS: u64 = 100;
+/// So many seeds where only time is an end.
+const SEEDS_OPEN: u64 = 1 << 40;
 
 pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
-    let sims = match find(arguments) {
-        Ok(sims) => sims,
-        Err(error) => return refuse(&error),
-    };
-    let Seed(first) = arguments.from;
-    let Some(end) = first.checked_add(arguments.seeds) else {
-        return misused(&format!(
-            "--from {first} with --seeds {} runs past the last seed, {}",
-            arguments.seeds,
-            u64::MAX
-        ));
-    };
-    let expected = match expected(arguments, &sims, first..end) {
-        Ok(expected) => expected,
-        Err(error @ DigestsError::Io { .. }) => return misused(&error.to_string()),
-        Err(error @ (DigestsError::Line { .. } | DigestsError::Missing { .. })) => {
-            return misused(&format!("{error}; write one with `pulseless sweep --digests`"));
+    let before = night_before(arguments);
+    match plan(arguments) {
+        Ok(sweep) => {
+            if arguments.format == Format::Text {
+                announce(&sweep, arguments);
+            }
+            write_down(&sweep, before.as_deref());
+            campaign::run(&sweep, &Asked::of(arguments, before))
         }
-    };
-    let folder = match make_folder(&arguments.reports, &arguments.sims) {
-        Ok(folder) => folder,
-        Err(error) => return misused(&format!("{error}; choose another with --reports")),
-    };
-    let jobs = arguments.jobs.map(usize::from).or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let (engine, fail_fast) = (arguments.engine, arguments.fail_fast);
-    let sweep = Sweep { sims, seeds: first..end, engine, jobs, fail_fast, folder, expected };
-    if arguments.format == Format::Text {
-        print(&format!(
-            "seeds {first} to {} of {}, {jobs} at a time, into {}\n",
-            end - 1,
-            count(sweep.sims.len() as u64, "sim"),
-            sweep.folder.display()
-        ));
+        Err(exit) => exit,
     }
-    play(&sweep, arguments)
 }
 
-fn misused(why: &str) -> Exit {
+/// The report folder of the night before: the latest, or, where a campaign is gone on with, what it wrote down.
+fn night_before(arguments: &SweepArguments) -> Option<PathBuf> {
+    match &arguments.resume {
+        Some(folder) => Nights::against_of(folder),
+        None => {
+            let latest = std::fs::read_link(arguments.reports.join("latest")).ok()?;
+            // One that never ended, or of an older version, is nothing to compare with.
+            Some(arguments.reports.join(latest)).filter(|folder| NightReport::read(folder).is_ok())
+        }
+    }
+}
+
+/// Whoever goes on with the campaign compares it with the same night.
+fn write_down(sweep: &Sweep, before: Option<&Path>) {
+    let against = before.map(|folder| folder.display().to_string());
+    if (Nights { against, ..Nights::default() }).write(&sweep.folder).is_err() {
+        // Nothing else can be written either, and the sweep will say so.
+    }
+}
+
+/// What is to be played, and where the report goes.
+fn plan(arguments: &SweepArguments) -> Result<Sweep, Exit> {
+    let (jobs, _) = jobs(arguments.jobs, arguments.memory);
+    let mut sweep = match (&arguments.resume, &arguments.sims) {
+        (Some(folder), _) => Sweep::resumed(folder, jobs, SUBJECTS).map_err(|error| misused(&error.to_string()))?,
+        (None, Some(sims)) => begin(arguments, sims, jobs)?,
+        (None, None) => return Err(misused("neither sims nor a folder to resume")),
+    };
+    sweep.limit = limit(arguments);
+    sweep.failures_max = arguments.max_failures.or(arguments.fail_fast.then_some(1));
+    Ok(sweep)
+}
+
+#[expect(clippy::disallowed_methods, reason = "between trials time is real")]
+fn limit(arguments: &SweepArguments) -> Limit {
+    // A year has room in any clock.
+    arguments.budget.and_then(|budget| Instant::now().checked_add(budget)).map_or(Limit::None, Limit::Until)
+}
+
+/// A new campaign, in a folder of its own.
+fn begin(arguments: &SweepArguments, path: &Path, jobs: usize) -> Result<Sweep, Exit> {
+    let sims = find(path, arguments).map_err(|error| refuse(&error))?;
+    let schedule = Schedule { sims, seeds: seeds(arguments)?, partition: arguments.partition };
+    let expected = expected(arguments, &schedule).map_err(|error| match error {
+        DigestsError::Io { .. } => misused(&error.to_string()),
+        DigestsError::Line { .. } | DigestsError::Missing { .. } => {
+            misused(&format!("{error}; write one with `pulseless sweep --digests`"))
+        }
+    })?;
+    let folder = make_folder(&arguments.reports, path);
+    let folder = folder.map_err(|error| misused(&format!("{error}; choose another with --reports")))?;
+    let settings = arguments.settings.iter().map(ToString::to_string).collect();
+    let (engine, limit) = (arguments.engine, Limit::None);
+    Ok(Sweep { schedule, engine, settings, jobs, limit, failures_max: None, folder, expected })
+}
+
+/// The seeds that are asked for.
+fn seeds(arguments: &SweepArguments) -> Result<std::ops::Range<u64>, Exit> {
+    let first = match (&arguments.from, &arguments.seed_of_night) {
+        (Some(Seed(first)), _) => *first,
+        (None, Some(word)) => seed::of_night(&name_of_night(word)),
+        (None, None) => 1,
+    };
+    let (first, many, flag) = match arguments.seeds {
+        Some(SeedCount::Many(many)) => (first, many, "--seeds"),
+        Some(SeedCount::Range(first, end)) if arguments.from.is_none() && arguments.seed_of_night.is_none() => {
+            return Ok(first..end);
+        }
+        Some(SeedCount::Range(_, _)) => {
+            return Err(misused(
+                "--seeds A..B says where seeds begin, and so does --from or --seed-of-night: drop one",
+            ));
+        }
+        None if arguments.budget.is_some() => (first, SEEDS_OPEN.min(u64::MAX - first), "--for"),
+        None => (first, SEEDS, "--seeds"),
+    };
+    match first.checked_add(many).filter(|end| *end > first) {
+        Some(end) => Ok(first..end),
+        None => Err(misused(&format!("--from {first} with {flag} {many} runs past the last seed, {}", u64::MAX))),
+    }
+}
+
+/// Today, where the night has no name.
+#[expect(clippy::disallowed_methods, reason = "the date chooses seeds, before any trial")]
+fn name_of_night(word: &str) -> String {
+    if word.is_empty() {
+        jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
+    } else {
+        word.to_owned()
+    }
+}
+
+pub(crate) fn misused(why: &str) -> Exit {
     complain(why);
     Exit::Usage
 }
 
+/// What is about to be played: the seed comes first.
+fn announce(sweep: &Sweep, arguments: &SweepArguments) {
+    let (seeds, sims) = (&sweep.schedule.seeds, count(sweep.schedule.sims.len() as u64, "sim"));
+    let night = arguments.seed_of_night.as_ref().map(|word| format!(" (the night of {})", name_of_night(word)));
+    let seeds = match sweep.schedule.ours() {
+        None => format!("seeds from {} on{}", seeds.start, night.unwrap_or_default()),
+        Some(_) => format!("seeds {} to {}{}", seeds.start, seeds.end - 1, night.unwrap_or_default()),
+    };
+    let share = sweep.schedule.partition.map(|share| format!(", share {share}")).unwrap_or_default();
+    let (jobs, folder) = (sweep.jobs, sweep.folder.display());
+    print(&format!("{seeds} of {sims}{share}, {jobs} at a time, into {folder}\n"));
+}
+
 /// The digests that the trials are to have; finds out as well whether theirs can be written.
-fn expected(arguments: &SweepArguments, sims: &[SimFile], seeds: Range<u64>) -> Result<Option<Digests>, DigestsError> {
+fn expected(arguments: &SweepArguments, schedule: &Schedule) -> Result<Option<Digests>, DigestsError> {
     if let Some(path) = &arguments.digests {
         Digests::try_writing(path)?;
     }
     let Some(path) = &arguments.compare else { return Ok(None) };
     let expected = Digests::read(path)?;
     // A trial that is compared with nothing would pass for one that agrees.
-    expected.cover(path, sims, seeds)?;
+    let trials = (0..schedule.trials()).map(|number| schedule.trial(number)).filter(|trial| schedule.is_ours(*trial));
+    expected.cover(path, trials.map(|trial| (&schedule.sims[trial.sim], trial.seed)))?;
     Ok(Some(expected))
 }
 
-fn play(sweep: &Sweep, arguments: &SweepArguments) -> Exit {
-    let stop = Arc::new(AtomicBool::new(false));
-    let interrupt = stop.clone();
-    // Without a handler Ctrl-C would lose what was found; with none to be had the sweep still runs.
-    let mut interrupts = 0;
-    let on_interrupt = move || {
-        interrupts += 1;
-        if interrupts > 1 {
-            complain("interrupted again: the trials under way are cut off, and no summary is written");
-            std::process::exit(Exit::Unknown.code().into());
-        }
-        interrupt.store(true, Ordering::Relaxed);
-        complain(
-            "interrupted: the trials under way are played to their end, then the summary is written; a second interrupt \
-             ends at once",
-        );
-    };
-    if let Err(error) = ctrlc::set_handler(on_interrupt) {
-        complain(&format!("failed to catch Ctrl-C ({error}): an interrupt will lose the summary"));
-    }
-    let bar = progress_bar(sweep.trials());
-    let digests = Mutex::new(Digests::default());
-    let played = sweep.run(&stop, |progress| {
-        if let Some(digest) = progress.digest.filter(|_| arguments.digests.is_some()) {
-            digests.lock().unwrap_or_else(PoisonError::into_inner).insert(progress.sim, progress.seed, digest);
-        }
-        bar.set_position(progress.tally.trials());
-        bar.set_message(report::sweep_progress(&progress));
-    });
-    bar.finish_and_clear();
-    let summary = match played {
-        Ok(summary) => summary,
-        Err(error) => return misused(&error.to_string()),
-    };
-    let path = sweep.folder.display().to_string();
-    print(&match arguments.format {
-        Format::Text => report::sweep_summary(&summary, &path, paint()),
-        Format::Json => report::sweep_json(&summary),
-    });
-    if let (Format::Text, Some(path), None) = (arguments.format, &arguments.compare, &summary.deviation) {
-        let trials = count(summary.tally.trials() - summary.tally.broken, "digest");
-        print(&format!("{trials} as in {}\n", path.display()));
-    }
-    if let Some(path) = &arguments.digests
-        && let Err(error) = digests.into_inner().unwrap_or_else(PoisonError::into_inner).write(path)
-    {
-        return misused(&error.to_string());
-    }
-    exit_of(summary.tally, summary.stopped_early, summary.deviation.as_ref())
-}
-
-/// The worst that was found; a sweep that was stopped before it found anything wrong does not know.
-fn exit_of(tally: Tally, stopped_early: bool, deviation: Option<&Deviation>) -> Exit {
-    match tally {
-        Tally { broken: 1.., .. } => Exit::OurBug,
-        // What cannot be reproduced says little about promises.
-        Tally { .. } if deviation.is_some() => Exit::NotReproducible,
-        Tally { fail: 1.., .. } => Exit::Fail,
-        Tally { unknown: 1.., .. } => Exit::Unknown,
-        Tally { pass: 0, .. } => Exit::NothingRan,
-        Tally { .. } if stopped_early => Exit::Unknown,
-        Tally { .. } => Exit::Pass,
-    }
-}
-
-fn progress_bar(trials: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials, {per_sec}, {eta} left  {msg}")
-        .expect("the template is well formed");
-    ProgressBar::new(trials).with_style(style)
-}
-
-fn find(arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
-    read_sims(SUBJECTS, &find_sims(&arguments.sims)?, &arguments.settings)
+fn find(path: &Path, arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
+    read_sims(SUBJECTS, &find_sims(path)?, &arguments.settings)
 }
 
 /// `<reports>/<date>-<name>`, with a number where that is taken, and `latest` pointing to it.
@@ -186,36 +194,5 @@ fn point_latest(link: &Path, folder: &str) {
     }
     if let Err(error) = std::os::unix::fs::symlink(folder, link) {
         complain(&format!("failed to point {} to {folder}: {error}", link.display()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sweep_exits_with_the_worst_it_found_and_is_unsure_when_stopped() {
-        let tally = |pass, fail, unknown, broken| Tally { pass, fail, unknown, broken, skipped: 1 };
-        for (tally, stopped_early, exit) in [
-            (tally(3, 0, 0, 0), false, Exit::Pass),
-            (tally(3, 0, 0, 0), true, Exit::Unknown),
-            (tally(3, 1, 1, 0), true, Exit::Fail),
-            (tally(3, 0, 1, 0), false, Exit::Unknown),
-            (tally(3, 1, 1, 1), false, Exit::OurBug),
-            (tally(0, 0, 0, 0), true, Exit::NothingRan),
-        ] {
-            assert_eq!(exit_of(tally, stopped_early, None), exit, "{tally:?}");
-        }
-    }
-
-    #[test]
-    fn another_digest_outweighs_everything_but_our_bugs() {
-        let [expected, digest] = ["0", "1"].map(|digit| digit.repeat(32).parse().expect("a digest"));
-        let deviation = Deviation { sim: "calm".to_owned(), seed: 7, expected, digest };
-        for (fail, broken, exit) in [(0, 0, Exit::NotReproducible), (1, 0, Exit::NotReproducible), (1, 1, Exit::OurBug)]
-        {
-            let tally = Tally { pass: 1, fail, unknown: 0, broken, skipped: 0 };
-            assert_eq!(exit_of(tally, true, Some(&deviation)), exit, "{tally:?}");
-        }
     }
 }

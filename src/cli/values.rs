@@ -5,7 +5,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::cli::memory::JOB_BYTES_MIN;
 use crate::env::{Address, BadAddress};
+use crate::grammar::quantity::{self, spell_size};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
 use crate::subject::xmtp::node::{DeniedTopics, Serves};
@@ -15,6 +17,25 @@ use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     grammar::duration(text).map_err(|bad| format!("{bad}; write {DURATION_FORM}"))
+}
+
+/// Reads for how long something may go on, from a second to a year.
+pub(crate) fn budget(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 3_600);
+    let budget = duration(text)?;
+    if budget < Duration::from_secs(1) || budget > YEAR {
+        return Err(format!("`{text}` is no time to wait; write one from 1s to a year, such as 30m or 8h"));
+    }
+    Ok(budget)
+}
+
+/// Reads how much memory there is to take, in bytes.
+pub(crate) fn memory(text: &str) -> Result<u64, String> {
+    let bytes = quantity::size(text).map_err(|bad| format!("{bad}; write a number and a unit, such as 8GiB"))?;
+    if bytes < JOB_BYTES_MIN {
+        return Err(format!("`{text}` is too little for one trial; write {} or more", spell_size(JOB_BYTES_MIN)));
+    }
+    Ok(bytes)
 }
 
 /// Reads a keepalive interval, at most as long as in a sim: more is a slip of the unit. Below a millisecond, the wire's unit, a node would not ping at all.

@@ -8,14 +8,11 @@ use crate::grammar::quantity::count;
 use crate::history::Digest;
 use crate::report::paint::Paint;
 use crate::report::replayed::describe_stretch;
-use crate::report::shell::shell_word;
 use crate::report::story;
-use crate::runner::{Case, Deviation, Ending, Progress, Stretch, Summary};
+use crate::runner::{Case, Stretch};
 use crate::sim::{Promised, SimFile};
 use crate::trial::{Conclusion, Outcome};
 
-/// Failures that are printed one by one; the report folder has them all.
-const FAILURES_SHOWN: usize = 20;
 /// Text takes every line.
 const INFALLIBLE: &str = "a string takes all";
 
@@ -141,79 +138,6 @@ pub(crate) fn list_json(sims: &[(String, SimFile)]) -> String {
         )
         .collect();
     serde_json::to_string_pretty(&entries).expect("plain data") + "\n"
-}
-
-/// Where a sweep stands, after its bar.
-#[must_use]
-pub(crate) fn sweep_progress(progress: &Progress<'_>) -> String {
-    let tally = progress.tally;
-    match tally.played() - tally.pass {
-        0 => format!("{} seed {}", progress.sim, progress.seed),
-        bad => format!("{bad} did not pass; {} seed {}", progress.sim, progress.seed),
-    }
-}
-
-/// What a sweep found, for people.
-#[must_use]
-pub(crate) fn sweep_summary(summary: &Summary, folder: &str, paint: Paint) -> String {
-    let mut text = String::new();
-    write_summary(&mut text, summary, folder, paint).expect(INFALLIBLE);
-    text
-}
-
-/// What a sweep found, for machines.
-#[must_use]
-pub(crate) fn sweep_json(summary: &Summary) -> String {
-    serde_json::to_string_pretty(summary).expect("a summary is plain data") + "\n"
-}
-
-fn write_summary(text: &mut String, summary: &Summary, folder: &str, paint: Paint) -> std::fmt::Result {
-    let width = summary.sims.keys().map(String::len).max().unwrap_or(0);
-    for (sim, tally) in &summary.sims {
-        let bad =
-            [(tally.fail, "fail"), (tally.unknown, "unknown"), (tally.broken, "broken"), (tally.skipped, "skipped")];
-        let bad = bad.iter().filter(|(number, _)| *number > 0);
-        let bad: String = bad.map(|(number, word)| format!(", {number} {}", paint.verdict(word))).collect();
-        writeln!(text, "{sim:width$}  {} {}{bad}", tally.pass, paint.verdict("pass"))?;
-    }
-    for (sim, reasons) in &summary.skipped {
-        for reason in reasons {
-            writeln!(
-                text,
-                "\n{sim} is {}: {} cannot express it\n  {reason}",
-                paint.verdict("skipped"),
-                summary.engine
-            )?;
-        }
-    }
-    for failure in summary.failures.iter().take(FAILURES_SHOWN) {
-        let what = match &failure.ending {
-            Ending::Concluded(conclusion) => conclusion.to_string(),
-            Ending::Broken(why) => format!("our bug: {why}"),
-            Ending::Skipped(reasons) => format!("skipped: {}", reasons.join("; ")),
-        };
-        writeln!(text, "\n{} seed {}\n  {what}", failure.sim, failure.seed)?;
-        if let Some(case) = &failure.case {
-            writeln!(text, "  pulseless replay {}", shell_word(&format!("{folder}/{case}")))?;
-        }
-    }
-    if summary.failures.len() > FAILURES_SHOWN {
-        writeln!(text, "\nand {} more in {folder}", summary.failures.len() - FAILURES_SHOWN)?;
-    }
-    if let Some(Deviation { sim, seed, expected, digest }) = &summary.deviation {
-        writeln!(text, "\n{sim} seed {seed}\n  {}", paint.verdict("not reproducible"))?;
-        writeln!(text, "  expected {expected}\n  got      {digest}")?;
-    }
-    let asked = count(summary.asked, "trial");
-    let played = match summary.stopped_early {
-        true => format!("{} of {asked} (stopped early)", summary.tally.trials()),
-        false => asked,
-    };
-    writeln!(
-        text,
-        "\n{played} in {:.1} s, {:.1} trials per second; report in {folder}",
-        summary.seconds, summary.trials_per_second
-    )
 }
 
 /// The numbers of the requirements that a sim is about.

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::fs;
 use std::io;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -130,13 +129,17 @@ impl Digests {
         self.0.iter().map(|((sim, seed), digest)| (sim.as_str(), *seed, *digest))
     }
 
-    /// Asks whether every trial of a sweep is in this file.
+    /// Asks whether every one of these trials is in this file.
     ///
     /// # Errors
     /// One is not; the error names it and the file, which was read from `path`.
-    pub(crate) fn cover(&self, path: &Path, sims: &[SimFile], seeds: Range<u64>) -> Result<(), DigestsError> {
-        for seed in seeds {
-            if let Some(sim) = sims.iter().find(|sim| self.get(&sim.name, seed).is_none()) {
+    pub(crate) fn cover<'s>(
+        &self,
+        path: &Path,
+        trials: impl Iterator<Item = (&'s SimFile, u64)>,
+    ) -> Result<(), DigestsError> {
+        for (sim, seed) in trials {
+            if self.get(&sim.name, seed).is_none() {
                 return Err(DigestsError::Missing { path: path.to_owned(), sim: sim.name.clone(), seed });
             }
         }

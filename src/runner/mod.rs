@@ -1,4 +1,4 @@
-//! Many trials: sweeps over sims and seeds, and the case files that replay one of them.
+//! One trial again: case files, replays, digests to compare with, and the sims on disk.
 //!
 //! Refuses to know how anything is printed: it tells progress as data and leaves files behind.
 
@@ -8,7 +8,6 @@ mod digests;
 mod library;
 mod repeat;
 mod replay;
-mod sweep;
 mod trace;
 
 pub use case::{Case, CaseError};
@@ -17,5 +16,4 @@ pub use library::{LibraryError, find_sims, read_sim, read_sims};
 pub(crate) use repeat::PLAYS_AT_ONCE;
 pub use repeat::{Played, repeat};
 pub use replay::{Parting, Replay, ReplayError, Replayed};
-pub use sweep::{Ending, Failure, Progress, Summary, Sweep, SweepError, Tally};
 pub use trace::{Difference, Side, Stretch, Tallied, Trace, numbers_to_keep};

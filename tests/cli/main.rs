@@ -1,6 +1,7 @@
 //! The command line as a user meets it: the real binary, scratch folders, exact exit codes and parts of the exact text.
 
 mod bench;
+mod campaign;
 mod catalogue;
 mod plans;
 mod refusal;

@@ -1,0 +1,231 @@
+//! One night against the one before: which causes are new, which go on, and which are gone.
+//!
+//! Refuses to know failures one by one: it compares groups by their ids.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::campaign::sweep::write_json;
+use crate::campaign::{Cause, Group, Summary, SweepError, Times};
+
+/// The name of the file in a report folder.
+const NAME: &str = "nights.json";
+
+/// How a night stands to the one before; `nights.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nights {
+    /// The date of this night.
+    pub date: String,
+    /// The report folder of the night before; none where there is none.
+    pub against: Option<String>,
+    /// The date of that night.
+    pub against_date: Option<String>,
+    /// Since when each group of this night is known.
+    pub ages: BTreeMap<String, Age>,
+    /// The groups of the night before that did not come, though each of their sims was played.
+    pub resolved: Vec<Resolved>,
+    /// The groups of the night before whose sims were not all played: nobody knows.
+    pub not_played: Vec<Resolved>,
+}
+
+/// Since when a group is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Age {
+    /// The date of its first night.
+    pub since: String,
+    /// In so many nights, this one among them; 1 is new.
+    pub nights: u32,
+}
+
+/// A group that did not come again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Its id.
+    pub id: String,
+    /// What its failures had in common.
+    pub cause: Cause,
+    /// How many they were in the night before.
+    pub count: u64,
+    /// In so many trials of their sims this night nothing of it was seen.
+    pub trials: u64,
+}
+
+/// What a night left in its report folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NightReport {
+    /// What was found.
+    pub summary: Summary,
+    /// When, and how fast.
+    pub times: Times,
+    /// How it stands to the night before.
+    pub nights: Nights,
+}
+
+/// Why a report folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum NightError {
+    /// A file cannot be read.
+    #[error("failed to read {}: {error}; the report folder of a `pulseless sweep` that has ended has one", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file is something else.
+    #[error("{} is not of this version's reports: {error}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        error: serde_json::Error,
+    },
+}
+
+impl NightReport {
+    /// Reads a report folder.
+    ///
+    /// # Errors
+    /// A file of it cannot be read, or is something else.
+    pub fn read(folder: &Path) -> Result<Self, NightError> {
+        let summary = read(&folder.join("summary.json"))?;
+        let times: Times = read(&folder.join("times.json"))?;
+        // A night that ended before it was compared is compared with nothing.
+        let nights = read(&folder.join(NAME)).unwrap_or_else(|_| Nights::first(&summary, &times.date()));
+        Ok(NightReport { summary, times, nights })
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, NightError> {
+    let bytes = fs::read(path).map_err(|error| NightError::Io { path: path.to_owned(), error })?;
+    serde_json::from_slice(&bytes).map_err(|error| NightError::Foreign { path: path.to_owned(), error })
+}
+
+impl Nights {
+    /// A night without one before it: all is new.
+    #[must_use]
+    pub fn first(summary: &Summary, date: &str) -> Self {
+        let new = || Age { since: date.to_owned(), nights: 1 };
+        let ages = summary.groups.iter().map(|group| (group.id.clone(), new())).collect();
+        Nights { date: date.to_owned(), ages, ..Nights::default() }
+    }
+
+    /// A night against the one before, whose report folder has that name.
+    #[must_use]
+    pub fn against(summary: &Summary, date: &str, folder: &str, before: &NightReport) -> Self {
+        let mut nights = Nights::first(summary, date);
+        nights.against = Some(folder.to_owned());
+        nights.against_date = Some(before.nights.date.clone());
+        for (id, age) in &mut nights.ages {
+            if let Some(known) = before.nights.ages.get(id) {
+                *age = Age { since: known.since.clone(), nights: known.nights.saturating_add(1) };
+            }
+        }
+        for group in before.summary.groups.iter().filter(|group| !nights.ages.contains_key(&group.id)) {
+            let gone = Resolved {
+                id: group.id.clone(),
+                cause: group.cause.clone(),
+                count: group.count,
+                trials: group.sims.keys().map(|sim| played(summary, sim)).sum(),
+            };
+            let was_played = group.sims.keys().all(|sim| played(summary, sim) > 0);
+            if was_played { nights.resolved.push(gone) } else { nights.not_played.push(gone) }
+        }
+        nights
+    }
+
+    /// Writes it into a report folder.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), SweepError> {
+        write_json(folder, NAME, self)
+    }
+
+    /// The report folder of the night before, as a campaign that has begun wrote it down.
+    #[must_use]
+    pub fn against_of(folder: &Path) -> Option<PathBuf> {
+        let nights: Nights = read(&folder.join(NAME)).ok()?;
+        nights.against.map(PathBuf::from)
+    }
+
+    /// Whether a group was not there in the night before.
+    #[must_use]
+    pub fn is_new(&self, group: &Group) -> bool {
+        self.ages.get(&group.id).is_none_or(|age| age.nights == 1)
+    }
+
+    /// The groups that were there before.
+    #[must_use]
+    pub fn ongoing(&self) -> BTreeSet<&str> {
+        self.ages.iter().filter(|(_, age)| age.nights > 1).map(|(id, _)| id.as_str()).collect()
+    }
+}
+
+fn played(summary: &Summary, sim: &str) -> u64 {
+    summary.sims.get(sim).map_or(0, |tally| tally.played())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::{Seeds, Tally};
+    use crate::trial::EngineKind;
+
+    fn summary(groups: &[(&str, &str)], sims: &[&str]) -> Summary {
+        let group = |(id, sim): &(&str, &str)| Group {
+            id: (*id).to_owned(),
+            ended: "fail".to_owned(),
+            cause: Cause::default(),
+            needs: BTreeSet::new(),
+            why: String::new(),
+            count: 3,
+            sims: BTreeMap::from([((*sim).to_owned(), Seeds::default())]),
+            cases: Vec::new(),
+        };
+        Summary {
+            format: 2,
+            pulseless: String::new(),
+            engine: EngineKind::Leap,
+            settings: Vec::new(),
+            partition: None,
+            from: 1,
+            complete_to: Some(50),
+            asked: Some(50),
+            stopped: None,
+            tally: Tally::default(),
+            sims: sims.iter().map(|sim| ((*sim).to_owned(), Tally { pass: 50, ..Tally::default() })).collect(),
+            groups: groups.iter().map(group).collect(),
+            skipped: BTreeMap::new(),
+            deviation: None,
+        }
+    }
+
+    fn report(summary: Summary, nights: Nights) -> NightReport {
+        let times = Times { begun: "2026-11-28T01:00:00Z".to_owned(), seconds: 1.0, trials_per_second: 1.0 };
+        NightReport { summary, times, nights }
+    }
+
+    #[test]
+    fn causes_are_new_go_on_and_are_gone_only_where_their_sims_were_played() {
+        let first = summary(&[("a", "storm"), ("b", "storm"), ("c", "calm")], &["storm", "calm"]);
+        let nights = Nights::first(&first, "2026-11-27");
+        assert!(first.groups.iter().all(|group| nights.is_new(group)));
+        let second = summary(&[("a", "storm"), ("d", "storm")], &["storm"]);
+        let nights = Nights::against(&second, "2026-11-28", "one", &report(first, nights));
+        assert_eq!(nights.ongoing(), BTreeSet::from(["a"]));
+        assert_eq!(nights.ages["a"], Age { since: "2026-11-27".to_owned(), nights: 2 });
+        assert!(nights.is_new(&second.groups[1]));
+        let ids = |gone: &[Resolved]| gone.iter().map(|gone| (gone.id.clone(), gone.trials)).collect::<Vec<_>>();
+        assert_eq!(ids(&nights.resolved), [("b".to_owned(), 50)]);
+        assert_eq!(ids(&nights.not_played), [("c".to_owned(), 0)]);
+        let third = summary(&[("a", "storm")], &["storm"]);
+        let nights = Nights::against(&third, "2026-11-29", "two", &report(second, nights));
+        assert_eq!(nights.ages["a"], Age { since: "2026-11-27".to_owned(), nights: 3 });
+    }
+}

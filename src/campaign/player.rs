@@ -1,0 +1,92 @@
+//! Who plays the trials of a campaign: this thread, or a process that may die of one.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::campaign::Ended;
+use crate::fault::{Fault, KINDS, Plan};
+use crate::runner::Case;
+use crate::sim::SimFile;
+use crate::trial::{EngineKind, PlayError, play_on};
+
+/// One trial that is to be played.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The index of the sim.
+    pub sim: usize,
+    /// The seed.
+    pub seed: u64,
+    /// Only the faults of these families, to find out which of them a failure needs; none plays all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub families: Option<BTreeSet<String>>,
+}
+
+/// What came of one trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// How it ended.
+    pub ended: Ended,
+    /// The case, where it did not pass and could be played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Box<Case>>,
+}
+
+/// Who plays trials, one after the other.
+pub trait Player {
+    /// Plays one trial; none where `is_cut_off` came true meanwhile.
+    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<Answer>;
+}
+
+/// Plays in this process, which a trial can take with it.
+pub struct InProcess<'a> {
+    /// The sims of the campaign.
+    pub sims: &'a [SimFile],
+    /// What plays them.
+    pub engine: EngineKind,
+}
+
+impl Player for InProcess<'_> {
+    /// A trial that has begun is played to its end.
+    fn play(&mut self, task: &Task, _is_cut_off: &dyn Fn() -> bool) -> Option<Answer> {
+        Some(play_task(&self.sims[task.sim], task, self.engine))
+    }
+}
+
+/// Plays one trial in this thread.
+pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind) -> Answer {
+    let played = match &task.families {
+        None => play_on(sim, task.seed, engine),
+        Some(families) => play_on(&with_families(sim, task.seed, families), task.seed, engine),
+    };
+    match played {
+        Ok(outcome) => {
+            let ended = Ended::of(&outcome);
+            let case = (!ended.is_good()).then(|| Box::new(Case::of(&outcome)));
+            Answer { ended, case }
+        }
+        Err(PlayError::Inexpressible { reasons, .. }) => Answer { ended: Ended::Skipped(reasons), case: None },
+        Err(error @ (PlayError::Engine(_) | PlayError::Panic(_))) => {
+            Answer { ended: Ended::Broken(error.to_string()), case: None }
+        }
+    }
+}
+
+/// The sim with that seed's plan, less what is of other families. The clauses keep their numbers, and so their dice.
+fn with_families(sim: &SimFile, seed: u64, families: &BTreeSet<String>) -> SimFile {
+    let mut plan: Plan = sim.plan_of(seed);
+    plan.clauses.retain(|clause| families.contains(family(&clause.fault)));
+    SimFile { plan, storm: None, ..sim.clone() }
+}
+
+/// The families of the faults in the plan of a sim with a seed.
+pub(crate) fn families_of(sim: &SimFile, seed: u64) -> BTreeSet<String> {
+    sim.plan_of(seed).clauses.iter().map(|clause| family(&clause.fault).to_owned()).collect()
+}
+
+/// The family of a fault; one that no storm draws is its own.
+fn family(fault: &Fault) -> &'static str {
+    let row = KINDS.iter().find(|row| row.name == fault.name());
+    let drawn = row.and_then(|row| row.drawn).map(|drawn| drawn.family.name());
+    drawn.unwrap_or_else(|| fault.name())
+}

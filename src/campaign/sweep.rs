@@ -1,0 +1,466 @@
+//! A sweep: the trials of a schedule, several at a time, into a report folder that can be gone on with.
+//!
+//! Refuses to know who plays a trial, and how progress is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::campaign::group::{CASES_KEPT, Failure, group};
+use crate::campaign::journal::{Journal, Line, put_in_order, read_journal};
+use crate::campaign::{
+    Answer, Cause, Ended, Group, Header, JournalError, Player, Schedule, Stopped, Summary, Tally, Task, Times, Trial,
+};
+use crate::runner::{Case, CaseError, Deviation, Digests};
+use crate::subject::Subjects;
+use crate::trial::EngineKind;
+
+/// The layout of a summary that this version writes.
+const SUMMARY_FORMAT: u32 = 2;
+/// Cases are put away at the end; until then so many more may wait for each cause.
+const CASES_WRITTEN: usize = 4 * CASES_KEPT;
+
+/// What to play, and until when.
+pub struct Sweep {
+    /// The trials.
+    pub schedule: Schedule,
+    /// What plays them. What it cannot express is skipped.
+    pub engine: EngineKind,
+    /// What was changed in every sim, as it was asked for.
+    pub settings: Vec<String>,
+    /// So many trials at a time.
+    pub jobs: usize,
+    /// What ends it before all is played.
+    pub limit: Limit,
+    /// Begin no trial after so many that did not pass.
+    pub failures_max: Option<u64>,
+    /// Where the report goes; it exists.
+    pub folder: PathBuf,
+    /// The digests that the trials are to have; the sweep stops at the first that has another.
+    pub expected: Option<Digests>,
+}
+
+/// What ends a sweep before all is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Nothing.
+    None,
+    /// No trial begins after this.
+    Until(Instant),
+    /// No trial begins at all: what is there is summed up.
+    NothingMore,
+}
+
+/// Why a sweep could not begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The report folder cannot be made.
+    #[error("failed to make the report folder {}: {error}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file of the report cannot be written.
+    #[error("failed to write {}: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A case cannot be written.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    /// The journal cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Who asks a sweep to stop, and how urgently.
+#[derive(Default)]
+pub struct Stop(AtomicU8);
+
+impl Stop {
+    /// Asks, and says how often it was asked: once, no trial begins any more; twice, those under way are cut off.
+    pub fn ask(&self) -> u8 {
+        self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Whether no trial is to begin any more.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the trials under way are to be cut off.
+    #[must_use]
+    pub fn cuts_off(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 1
+    }
+}
+
+/// One trial has ended.
+pub struct Progress<'a> {
+    /// So far.
+    pub tally: Tally,
+    /// How many failures of each cause there are so far.
+    pub causes: &'a BTreeMap<Cause, u64>,
+    /// The sim of this trial.
+    pub sim: &'a str,
+    /// Its seed.
+    pub seed: u64,
+    /// How it ended.
+    pub ended: &'a Ended,
+}
+
+/// What a sweep found, and what became of its files: one that cannot be written does not take with it what was found.
+pub struct Swept {
+    /// What was found.
+    pub summary: Summary,
+    /// When, and how fast.
+    pub times: Times,
+    /// The digests of the trials that have one.
+    pub digests: Digests,
+    /// The first file that could not be written.
+    pub error: Option<SweepError>,
+}
+
+#[derive(Default)]
+struct SweepState {
+    tally: Tally,
+    sims: BTreeMap<String, Tally>,
+    failures: Vec<Failure>,
+    causes: BTreeMap<Cause, u64>,
+    skipped: BTreeMap<String, BTreeSet<String>>,
+    /// The numbers of the trials that have ended, as far as they are behind one that has not.
+    ended: BTreeSet<u64>,
+    /// All of ours below this number have ended.
+    complete: u64,
+    keeps_digests: bool,
+    digests: Digests,
+    deviation: Option<Deviation>,
+    journal: Option<Journal>,
+    error: Option<SweepError>,
+}
+
+/// What the threads of a sweep share.
+struct Shared<'a> {
+    stop: &'a Stop,
+    /// Enough was seen: no trial is to begin any more.
+    has_enough: AtomicBool,
+    next: AtomicU64,
+    state: Mutex<SweepState>,
+}
+
+impl Shared<'_> {
+    fn lock(&self) -> MutexGuard<'_, SweepState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sweep {
+    /// A sweep that goes on with the campaign of a folder: the same schedule, engine and settings.
+    ///
+    /// # Errors
+    /// The folder holds no campaign, or one of another version.
+    pub fn resumed(folder: &Path, jobs: usize, subjects: Subjects) -> Result<Self, SweepError> {
+        let (header, _) = read_journal(folder, |_, _| Ok(()))?;
+        let schedule = header.schedule(folder, subjects)?;
+        Ok(Sweep::of_header(header, schedule, folder, jobs))
+    }
+
+    /// The sweep of that head, into a folder.
+    pub(crate) fn of_header(header: Header, schedule: Schedule, folder: &Path, jobs: usize) -> Self {
+        Sweep {
+            schedule,
+            engine: header.engine,
+            settings: header.settings,
+            jobs,
+            limit: Limit::None,
+            failures_max: None,
+            folder: folder.to_owned(),
+            expected: None,
+        }
+    }
+
+    /// The head of its journal.
+    #[must_use]
+    pub fn header(&self) -> Header {
+        Header::of(&self.schedule, self.engine, &self.settings)
+    }
+
+    /// Plays what is not in the journal of its folder yet, until all is played, or it is stopped, or time is up, or a trial has another digest than was expected.
+    /// Each of the players that `start` makes plays on a thread of its own.
+    ///
+    /// # Errors
+    /// The journal cannot be begun, or gone on with.
+    #[expect(clippy::disallowed_methods, reason = "between trials time is real, and threads share out whole trials")]
+    pub fn run<P: Player>(
+        &self,
+        stop: &Stop,
+        keeps_digests: bool,
+        start: impl Fn() -> P + Sync,
+        on_progress: impl Fn(Progress<'_>) + Sync,
+    ) -> Result<Swept, SweepError> {
+        let begun = Instant::now();
+        let begun_at = jiff::Timestamp::now();
+        let state = self.begin(keeps_digests)?;
+        let played_before = state.tally.played();
+        let (has_enough, next) = (AtomicBool::new(false), AtomicU64::new(state.complete));
+        let shared = Shared { stop, has_enough, next, state: Mutex::new(state) };
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.max(1) {
+                scope.spawn(|| self.work(&shared, &mut start(), &on_progress));
+            }
+        });
+        let mut state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (groups, summary) = self.summarise(&mut state, stop, &mut start());
+        let seconds = begun.elapsed().as_secs_f64();
+        let played = summary.tally.played() - played_before;
+        let times = Times {
+            begun: begun_at.to_string(),
+            seconds,
+            trials_per_second: played as f64 / seconds.max(f64::EPSILON),
+        };
+        let written = self.write(&state, &groups, &summary, &times);
+        let error = state.error.take().or(written.err());
+        Ok(Swept { summary, times, digests: state.digests, error })
+    }
+
+    /// What the journal of the folder knows already, and the journal to go on with.
+    fn begin(&self, keeps_digests: bool) -> Result<SweepState, SweepError> {
+        let mut state = SweepState { keeps_digests, ..SweepState::default() };
+        let read = read_journal(&self.folder, |line, _| {
+            let number = self.schedule.number(&line.sim, line.seed);
+            let number = number.ok_or_else(|| format!("{} seed {} is not of the campaign", line.sim, line.seed))?;
+            state.take(&self.schedule, self.schedule.trial(number), line.ended);
+            Ok(())
+        });
+        state.journal = Some(match read {
+            Ok((_, whole)) => Journal::reopen(&self.folder, whole)?,
+            Err(JournalError::Missing { .. }) => Journal::create(&self.folder, &self.header())?,
+            Err(error) => return Err(error.into()),
+        });
+        Ok(state)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "between trials time is real")]
+    fn is_over(&self, shared: &Shared<'_>) -> bool {
+        shared.stop.is_asked()
+            || shared.has_enough.load(Ordering::Relaxed)
+            || match self.limit {
+                Limit::None => false,
+                Limit::Until(until) => Instant::now() >= until,
+                Limit::NothingMore => true,
+            }
+    }
+
+    fn work(&self, shared: &Shared<'_>, player: &mut impl Player, on_progress: &(impl Fn(Progress<'_>) + Sync)) {
+        while !self.is_over(shared) {
+            let number = shared.next.fetch_add(1, Ordering::Relaxed);
+            if number >= self.schedule.trials() {
+                return;
+            }
+            let trial = self.schedule.trial(number);
+            if !self.schedule.is_ours(trial) || shared.lock().has(number) {
+                continue;
+            }
+            let task = Task { sim: trial.sim, seed: trial.seed, families: None };
+            let Some(answer) = player.play(&task, &|| shared.stop.cuts_off()) else { return };
+            let mut state = shared.lock();
+            if let Err(error) = state.record(self, trial, &answer) {
+                state.error.get_or_insert(error);
+            }
+            let has_too_many = self.failures_max.is_some_and(|most| state.tally.bad() >= most);
+            if has_too_many || state.deviation.is_some() || state.error.is_some() {
+                shared.has_enough.store(true, Ordering::Relaxed);
+            }
+            let sim = &self.schedule.sims[trial.sim].name;
+            let (tally, causes) = (state.tally, &state.causes);
+            on_progress(Progress { tally, causes, sim, seed: trial.seed, ended: &answer.ended });
+        }
+    }
+
+    /// Groups what did not pass, and sums up. Where somebody is waiting for the end, no failure is asked what it needs.
+    fn summarise(
+        &self,
+        state: &mut SweepState,
+        stop: &Stop,
+        player: &mut impl Player,
+    ) -> (Vec<(Group, Vec<Trial>)>, Summary) {
+        state.failures.sort_by_key(|failure| failure.trial.number);
+        let mut groups = group(&state.failures, &self.schedule, |trial, families| {
+            if stop.is_asked() {
+                return None;
+            }
+            let task = Task { sim: trial.sim, seed: trial.seed, families: Some(families.clone()) };
+            player.play(&task, &|| stop.cuts_off())?.ended.cause()
+        });
+        for (group, trials) in &mut groups {
+            match self.keep_cases(trials, stop, player) {
+                Ok(cases) => group.cases = cases,
+                Err(error) => {
+                    state.error.get_or_insert(error);
+                }
+            }
+        }
+        let asked = self.schedule.ours();
+        let rounds = state.complete / self.schedule.sims.len() as u64;
+        let summary = Summary {
+            format: SUMMARY_FORMAT,
+            pulseless: env!("CARGO_PKG_VERSION").to_owned(),
+            engine: self.engine,
+            settings: self.settings.clone(),
+            partition: self.schedule.partition.map(|partition| partition.to_string()),
+            from: self.schedule.seeds.start,
+            complete_to: rounds.checked_sub(1).map(|rounds| self.schedule.seeds.start + rounds),
+            asked,
+            stopped: self.stopped(asked, state, stop),
+            tally: state.tally,
+            sims: state.sims.clone(),
+            groups: groups.iter().map(|(group, _)| group.clone()).collect(),
+            skipped: state.skipped.clone(),
+            deviation: state.deviation.clone(),
+        };
+        (groups, summary)
+    }
+
+    /// What ended the sweep before all was played.
+    fn stopped(&self, asked: Option<u64>, state: &SweepState, stop: &Stop) -> Option<Stopped> {
+        if asked.is_some_and(|asked| state.tally.trials() >= asked) {
+            return None;
+        }
+        Some(match self.limit {
+            _ if stop.is_asked() => Stopped::Interrupted,
+            _ if state.error.is_some() => Stopped::Unwritable,
+            _ if state.deviation.is_some() => Stopped::Deviated,
+            _ if self.failures_max.is_some_and(|most| state.tally.bad() >= most) => Stopped::Failed,
+            Limit::None | Limit::NothingMore => Stopped::Missing,
+            Limit::Until(_) => Stopped::TimeUp,
+        })
+    }
+
+    /// The cases of the first trials of a group, the one with the fewest events in front. One that is not there, because another share of
+    /// the campaign had enough of its cause, is played again.
+    fn keep_cases(&self, trials: &[Trial], stop: &Stop, player: &mut impl Player) -> Result<Vec<String>, SweepError> {
+        let mut kept = Vec::new();
+        for trial in trials.iter().take(CASES_KEPT) {
+            let name = self.case_name(*trial);
+            let path = self.folder.join(&name);
+            if let Ok(case) = Case::read(&path) {
+                kept.push((case.events, name));
+                continue;
+            }
+            let task = Task { sim: trial.sim, seed: trial.seed, families: None };
+            let again = if stop.is_asked() { None } else { player.play(&task, &|| stop.cuts_off()) };
+            if let Some(case) = again.and_then(|answer| answer.case) {
+                case.write(&path)?;
+                kept.push((case.events, name));
+            }
+        }
+        kept.sort();
+        Ok(kept.into_iter().map(|(_, name)| name).collect())
+    }
+
+    fn case_name(&self, trial: Trial) -> String {
+        format!("{}-seed-{}.case.json", self.schedule.sims[trial.sim].name, trial.seed)
+    }
+
+    /// Writes what is left at the end: the journal in order, the summary, the times; takes away the cases that no group
+    /// keeps.
+    fn write(
+        &self,
+        state: &SweepState,
+        groups: &[(Group, Vec<Trial>)],
+        summary: &Summary,
+        times: &Times,
+    ) -> Result<(), SweepError> {
+        let kept: BTreeSet<&String> = groups.iter().flat_map(|(group, _)| &group.cases).collect();
+        for failure in &state.failures {
+            let name = self.case_name(failure.trial);
+            if !kept.contains(&name) && fs::remove_file(self.folder.join(&name)).is_err() {
+                // It was never written.
+            }
+        }
+        write_json(&self.folder, "summary.json", summary)?;
+        write_json(&self.folder, "times.json", times)?;
+        if state.error.is_none() {
+            let number = |sim: &str, seed| self.schedule.number(sim, seed);
+            put_in_order(&self.folder, &self.header(), &[self.folder.clone()], number)?;
+        }
+        Ok(())
+    }
+}
+
+impl SweepState {
+    /// Writes down how a trial ended, and keeps its case while its cause has few.
+    fn record(&mut self, sweep: &Sweep, trial: Trial, answer: &Answer) -> Result<(), SweepError> {
+        let sim = &sweep.schedule.sims[trial.sim].name;
+        let digest = answer.ended.digest();
+        let deviation = digest.and_then(|digest| sweep.expected.as_ref()?.deviation(sim, trial.seed, digest));
+        self.deviation = self.deviation.take().or(deviation);
+        self.take(&sweep.schedule, trial, answer.ended.clone());
+        let of_cause = answer.ended.cause().and_then(|cause| self.causes.get(&cause)).copied().unwrap_or_default();
+        if let Some(case) = answer.case.as_ref().filter(|_| of_cause <= CASES_WRITTEN as u64) {
+            case.write(&sweep.folder.join(sweep.case_name(trial)))?;
+        }
+        // After the case: what is in the journal is not played again.
+        let line = Line { sim: sim.clone(), seed: trial.seed, ended: answer.ended.clone() };
+        match &mut self.journal {
+            Some(journal) => Ok(journal.add(&line)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a trial that has ended.
+    fn take(&mut self, schedule: &Schedule, trial: Trial, ended: Ended) {
+        let sim = &schedule.sims[trial.sim].name;
+        self.tally.add(&ended);
+        self.sims.entry(sim.clone()).or_default().add(&ended);
+        if let Some(digest) = ended.digest().filter(|_| self.keeps_digests) {
+            self.digests.insert(sim, trial.seed, digest);
+        }
+        if let Some(cause) = ended.cause() {
+            *self.causes.entry(cause).or_default() += 1;
+        }
+        self.complete(schedule, trial.number);
+        match ended {
+            Ended::Pass(_) => {}
+            Ended::Skipped(reasons) => self.skipped.entry(sim.clone()).or_default().extend(reasons),
+            ended @ (Ended::Fail(_) | Ended::Unknown(_) | Ended::Broken(_)) => {
+                self.failures.push(Failure { trial, ended })
+            }
+        }
+    }
+
+    /// A trial is over, or somebody else's.
+    fn complete(&mut self, schedule: &Schedule, number: u64) {
+        self.ended.insert(number);
+        while self.ended.remove(&self.complete)
+            || self.complete < schedule.trials() && !schedule.is_ours(schedule.trial(self.complete))
+        {
+            self.complete += 1;
+        }
+    }
+
+    fn has(&self, number: u64) -> bool {
+        number < self.complete || self.ended.contains(&number)
+    }
+}
+
+/// Writes a file of the report, whole or not at all.
+pub(crate) fn write_json(folder: &Path, name: &str, data: &impl Serialize) -> Result<(), SweepError> {
+    let path = folder.join(name);
+    let json = serde_json::to_string_pretty(data).expect("a report is plain data") + "\n";
+    let draft = path.with_extension("draft");
+    let written = fs::write(&draft, json).and_then(|()| fs::rename(&draft, &path));
+    written.map_err(|error| SweepError::Io { path, error })
+}

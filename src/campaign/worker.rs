@@ -1,0 +1,235 @@
+//! A worker: a process that plays the trials of a campaign, so that one that aborts, hangs or eats memory costs itself alone.
+//!
+//! Refuses to know how a process is started, and what a trial is for. The worker is told a brief, then a task for each
+//! trial, a line of JSON each on its standard input; it answers each task with a line on its standard output. Where its
+//! input ends, so does it, whatever it was doing: nobody listens any more.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::campaign::player::play_task;
+use crate::campaign::{Answer, Ended, Header, PlayedSim, Player, Task};
+use crate::grammar::Readable;
+use crate::sim;
+use crate::subject::Subjects;
+use crate::trial::EngineKind;
+
+/// How often a waiting campaign looks whether it is to be cut off.
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
+/// So many of a worker's last words are kept, to be told when it dies.
+const LAST_WORDS: usize = 4;
+/// A longer line of them is cut.
+const LAST_WORD_BYTES_MAX: u64 = 400;
+
+/// What a worker is told first.
+#[derive(Serialize, Deserialize)]
+struct Brief {
+    engine: EngineKind,
+    sims: Vec<PlayedSim>,
+}
+
+/// A worker, as the campaign sees it: started when it is first needed, and again after each that died.
+pub struct WorkerProcess<Start> {
+    start: Start,
+    brief: String,
+    limit: Duration,
+    running: Option<Running>,
+}
+
+/// A process that does not outlive who listens to it.
+struct Running {
+    child: Child,
+    tasks: ChildStdin,
+    answers: Receiver<io::Result<String>>,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.kill().and_then(|()| self.child.wait()).is_err() {
+            // It has ended and was waited for already, or the system will not say.
+        }
+    }
+}
+
+/// How waiting for an answer ended without one.
+enum Lost {
+    CutOff,
+    TooLong,
+    Gone,
+}
+
+impl<Start: Fn() -> Command> WorkerProcess<Start> {
+    /// A worker that `start` starts, for the campaign of that head; a trial may take it so long.
+    #[must_use]
+    pub fn new(start: Start, header: &Header, limit: Duration) -> Self {
+        let brief = Brief { engine: header.engine, sims: header.sims.clone() };
+        let brief = serde_json::to_string(&brief).expect("a brief is plain data") + "\n";
+        WorkerProcess { start, brief, limit, running: None }
+    }
+
+    /// What went wrong is said of the trial: it may be the machine's fault, and nobody can tell.
+    fn lose(&mut self, lost: &Lost) -> String {
+        let Some(mut running) = self.running.take() else { return "its process did not start".to_owned() };
+        match lost {
+            Lost::CutOff => "cut off".to_owned(),
+            Lost::TooLong => format!("its process was still at it after {}, and was killed", Readable(self.limit)),
+            Lost::Gone => {
+                let status = running.child.wait();
+                let words = running.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+                let words: String = words.iter().map(|line| format!("; {line}")).collect();
+                match status {
+                    Ok(status) => format!("its process died: {}{words}", describe(status)),
+                    Err(error) => format!("its process died, and the system does not say how: {error}{words}"),
+                }
+            }
+        }
+    }
+
+    fn start(&mut self) -> io::Result<&mut Running> {
+        if self.running.is_none() {
+            self.running = Some(launch((self.start)(), &self.brief)?);
+        }
+        Ok(self.running.as_mut().expect("it was just launched"))
+    }
+}
+
+impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
+    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<Answer> {
+        let limit = self.limit;
+        let broken = |why: String| Some(Answer { ended: Ended::Broken(why), case: None });
+        let running = match self.start() {
+            Ok(running) => running,
+            Err(error) => return broken(format!("its process did not start: {error}")),
+        };
+        let line = serde_json::to_string(task).expect("a task is plain data") + "\n";
+        if running.tasks.write_all(line.as_bytes()).is_err() {
+            // It has died, and its answer, which does not come, says how.
+        }
+        let lost = match wait(&running.answers, limit, is_cut_off) {
+            Ok(line) => match serde_json::from_str(&line) {
+                Ok(answer) => return Some(answer),
+                Err(error) => {
+                    self.running = None;
+                    return broken(format!("its process said what is no answer: {error}"));
+                }
+            },
+            Err(lost) => lost,
+        };
+        match lost {
+            Lost::CutOff => {
+                self.running = None;
+                None
+            }
+            Lost::TooLong | Lost::Gone => broken(self.lose(&lost)),
+        }
+    }
+}
+
+/// Waits for one answer, for so long at most.
+#[expect(clippy::disallowed_methods, reason = "between trials time is real")]
+fn wait(
+    answers: &Receiver<io::Result<String>>,
+    limit: Duration,
+    is_cut_off: &dyn Fn() -> bool,
+) -> Result<String, Lost> {
+    let begun = Instant::now();
+    loop {
+        match answers.recv_timeout(LOOKS_EVERY) {
+            Ok(Ok(line)) => return Ok(line),
+            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => return Err(Lost::Gone),
+            Err(RecvTimeoutError::Timeout) if is_cut_off() => return Err(Lost::CutOff),
+            Err(RecvTimeoutError::Timeout) if begun.elapsed() >= limit => return Err(Lost::TooLong),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Starts a worker and briefs it.
+#[expect(clippy::disallowed_methods, reason = "the threads listen to a process, outside of any trial")]
+fn launch(mut command: Command, brief: &str) -> io::Result<Running> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut tasks = child.stdin.take().expect("it is piped");
+    let out = child.stdout.take().expect("it is piped");
+    let mut err = BufReader::new(child.stderr.take().expect("it is piped"));
+    let (tell, answers) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(out).lines() {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let last_words = Arc::new(Mutex::new(VecDeque::new()));
+    let words = Arc::clone(&last_words);
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        while let Ok(1..) = err.by_ref().take(LAST_WORD_BYTES_MAX).read_until(b'\n', &mut line) {
+            let said = String::from_utf8_lossy(&line).trim().to_owned();
+            line.clear();
+            let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
+            if words.len() == LAST_WORDS {
+                words.pop_front();
+            }
+            words.push_back(said);
+        }
+    });
+    if tasks.write_all(brief.as_bytes()).is_err() {
+        // It has died already, and its first answer, which does not come, says how.
+    }
+    Ok(Running { child, tasks, answers, last_words })
+}
+
+/// How a process ended, in words.
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(6) => "aborted (signal 6, SIGABRT)".to_owned(),
+        Some(9) => "killed (signal 9, SIGKILL), as the system does where memory runs out".to_owned(),
+        Some(11) => "it touched what is not its own (signal 11, SIGSEGV)".to_owned(),
+        Some(signal) => format!("signal {signal}"),
+        None => status.to_string(),
+    }
+}
+
+/// Plays what standard input asks for, and says each answer; ends with the input.
+///
+/// # Errors
+/// The brief or a task is none: this process was not started by a campaign.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread listens, so that the end of the input ends the process at once"
+)]
+pub fn work(subjects: Subjects, say: impl Fn(&str) -> io::Result<()>) -> Result<(), String> {
+    let (tell, lines) = channel();
+    std::thread::spawn(move || {
+        for line in io::stdin().lines().map_while(Result::ok) {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+        // Nobody listens any more, and nobody misses the trial under way.
+        std::process::exit(0);
+    });
+    let Ok(brief) = lines.recv() else { return Ok(()) };
+    let brief: Brief = serde_json::from_str(&brief).map_err(|error| format!("no brief: {error}"))?;
+    let read = |played: &PlayedSim| sim::read(&played.name, &played.text, subjects);
+    let sims: Result<Vec<_>, _> = brief.sims.iter().map(read).collect();
+    let sims = sims.map_err(|refusal| format!("no brief: {refusal}"))?;
+    for line in lines {
+        let task: Task = serde_json::from_str(&line).map_err(|error| format!("no task: {error}"))?;
+        let sim = sims.get(task.sim).ok_or_else(|| format!("no task: there is no sim {}", task.sim))?;
+        let answer = play_task(sim, &task, brief.engine);
+        let text = serde_json::to_string(&answer).expect("an answer is plain data") + "\n";
+        if say(&text).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! `pulseless merge`: the report folders of a sweep's shares, put together.
+
+use std::fs;
+
+use crate::campaign::{MergeError, merge as merge_folders};
+use crate::cli::Exit;
+use crate::cli::arguments::MergeArguments;
+use crate::cli::campaign::{self, Asked, jobs};
+use crate::cli::sweep::misused;
+use crate::subject::xmtp::SUBJECTS;
+
+pub(crate) fn merge(arguments: &MergeArguments) -> Exit {
+    let into = &arguments.into;
+    if let Err(error) = fs::create_dir(into) {
+        return misused(&format!(
+            "failed to make {}: {error}; --into names a folder that is not there yet",
+            into.display()
+        ));
+    }
+    let (jobs, _) = jobs(arguments.jobs, None);
+    match merge_folders(&arguments.folders, into, jobs, SUBJECTS) {
+        Ok(sweep) => campaign::run(&sweep, &Asked::merging(arguments)),
+        Err(error) => {
+            if fs::remove_dir_all(into).is_err() {
+                // What is left there is told by the next merge.
+            }
+            match error {
+                MergeError::Contradiction { .. } => {
+                    misused(&error.to_string());
+                    Exit::NotReproducible
+                }
+                MergeError::Journal(_) | MergeError::Strangers { .. } | MergeError::Copy { .. } => {
+                    misused(&error.to_string())
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What a campaign found, for the terminal: sims, groups of failures, and how far it came.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::campaign::{Group, NightReport, Nights, Progress, Stopped, Summary, Tally, Times};
+use crate::grammar::Readable;
+use crate::grammar::quantity::count;
+use crate::report::paint::Paint;
+use crate::report::shell::shell_word;
+use crate::runner::Deviation;
+
+/// Groups that are printed one by one; the summary has them all.
+const GROUPS_SHOWN: usize = 20;
+/// A terminal is at least so wide.
+const COLUMNS: usize = 80;
+/// Seeds of a sim that are printed; the summary has them all.
+const SEEDS_SHOWN: usize = 40;
+/// `write!` into a string.
+const INFALLIBLE: &str = "a string takes all";
+
+/// Where a sweep stands, after its bar.
+#[must_use]
+pub(crate) fn sweep_progress(progress: &Progress<'_>) -> String {
+    match progress.tally.bad() {
+        0 => format!("{} seed {}", progress.sim, progress.seed),
+        bad => format!("{bad} did not pass, {}; {} seed {}", causes(progress), progress.sim, progress.seed),
+    }
+}
+
+/// Where a sweep stands, on a line of its own.
+#[must_use]
+pub(crate) fn sweep_standing(progress: &Progress<'_>, asked: Option<u64>, elapsed: Duration) -> String {
+    let of = asked.map(|asked| format!(" of {asked}")).unwrap_or_default();
+    let bad = match progress.tally.bad() {
+        0 => "all pass".to_owned(),
+        bad => format!("{bad} did not pass, {}", causes(progress)),
+    };
+    let elapsed = Readable(Duration::from_secs(elapsed.as_secs()));
+    format!("{}{of} trials after {elapsed}: {bad}; at {} seed {}", progress.tally.trials(), progress.sim, progress.seed)
+}
+
+fn causes(progress: &Progress<'_>) -> String {
+    match progress.causes.len() {
+        1 => "of one cause".to_owned(),
+        causes => format!("of {causes} causes"),
+    }
+}
+
+/// What a sweep found, for people.
+#[must_use]
+pub(crate) fn sweep_summary(night: &NightReport, folder: &str, paint: Paint) -> String {
+    let mut text = String::new();
+    write_summary(&mut text, night, folder, paint).expect(INFALLIBLE);
+    text
+}
+
+/// What a sweep found, for machines.
+#[must_use]
+pub(crate) fn sweep_json(summary: &Summary) -> String {
+    serde_json::to_string_pretty(summary).expect("a summary is plain data") + "\n"
+}
+
+fn write_summary(text: &mut String, night: &NightReport, folder: &str, paint: Paint) -> std::fmt::Result {
+    let NightReport { summary, times, nights } = night;
+    let width = summary.sims.keys().map(String::len).max().unwrap_or(0);
+    for (sim, tally) in &summary.sims {
+        writeln!(text, "{sim:width$}  {}", describe_tally(tally, paint))?;
+    }
+    for (sim, reasons) in &summary.skipped {
+        for reason in reasons {
+            writeln!(
+                text,
+                "\n{sim} is {}: {} cannot express it\n  {reason}",
+                paint.verdict("skipped"),
+                summary.engine
+            )?;
+        }
+    }
+    for group in summary.groups.iter().take(GROUPS_SHOWN) {
+        write_group(text, group, nights, folder, paint)?;
+    }
+    if summary.groups.len() > GROUPS_SHOWN {
+        let more = summary.groups.len() - GROUPS_SHOWN;
+        writeln!(text, "\nand {more} more groups in {folder}/summary.json")?;
+    }
+    if let Some(Deviation { sim, seed, expected, digest }) = &summary.deviation {
+        writeln!(text, "\n{sim} seed {seed}\n  {}", paint.verdict("not reproducible"))?;
+        writeln!(text, "  expected {expected}\n  got      {digest}")?;
+    }
+    write_nights(text, summary, nights)?;
+    write_end(text, summary, times, folder)
+}
+
+fn describe_tally(tally: &Tally, paint: Paint) -> String {
+    let bad = [(tally.fail, "fail"), (tally.unknown, "unknown"), (tally.broken, "broken"), (tally.skipped, "skipped")];
+    let bad = bad.iter().filter(|(number, _)| *number > 0);
+    let bad: String = bad.map(|(number, word)| format!(", {number} {}", paint.verdict(word))).collect();
+    let bound = tally.bound_percent().filter(|bound| *bound < 100.0);
+    // The rule of three: none in N says that fewer than 3/N fail, with 95 % confidence.
+    let bound = bound.map(|bound| format!("  (fewer than {} fail, 95 % sure)", percent(bound))).unwrap_or_default();
+    format!("{} {}{bad}{bound}", tally.pass, paint.verdict("pass"))
+}
+
+/// Two digits that count.
+pub(crate) fn percent(percent: f64) -> String {
+    match percent {
+        10.0.. => format!("{percent:.0} %"),
+        1.0.. => format!("{percent:.1} %"),
+        _ => format!("{percent:.2} %"),
+    }
+}
+
+fn write_group(text: &mut String, group: &Group, nights: &Nights, folder: &str, paint: Paint) -> std::fmt::Result {
+    let (trials, age) = (count(group.count, "trial"), tell_age(group, nights));
+    let ended = paint.verdict(&group.ended);
+    writeln!(text, "\n{}  {ended} {}: {trials}, {age}", group.id, describe_cause(group))?;
+    writeln!(text, "{}", wrapped(&group.why))?;
+    for (sim, seeds) in &group.sims {
+        let all = match seeds.all.char_indices().nth(SEEDS_SHOWN) {
+            Some((end, _)) => format!("{}… (to {})", seeds.all[..end].trim_end_matches(','), seeds.last),
+            None => seeds.all.clone(),
+        };
+        let word = if seeds.count == 1 { "seed" } else { "seeds" };
+        writeln!(text, "  {sim} {word} {all}")?;
+    }
+    reproduce_line(group, folder).map_or(Ok(()), |line| writeln!(text, "  {line}"))
+}
+
+/// What a group's failures have in common, in a few words: `liveness C2 at client, with silences`.
+pub(crate) fn describe_cause(group: &Group) -> String {
+    let cause = &group.cause;
+    let requirement = if cause.requirement.is_empty() { String::new() } else { format!(" {}", cause.requirement) };
+    let role = if cause.role.is_empty() { String::new() } else { format!(" at {}", cause.role) };
+    format!("{}{requirement}{role}{}", cause.checker, needs_in_words(group))
+}
+
+/// The command that plays a group's smallest case again; none where nothing could be played.
+pub(crate) fn reproduce_line(group: &Group, folder: &str) -> Option<String> {
+    let case = group.cases.first()?;
+    Some(format!("pulseless replay {}", shell_word(&format!("{folder}/{case}"))))
+}
+
+/// Since when a group is known.
+pub(crate) fn tell_age(group: &Group, nights: &Nights) -> String {
+    match nights.ages.get(&group.id) {
+        Some(age) if age.nights > 1 => format!("in {} nights since {}", age.nights, age.since),
+        Some(_) | None => "new".to_owned(),
+    }
+}
+
+/// A sentence at 80 columns.
+fn wrapped(sentence: &str) -> String {
+    textwrap::fill(sentence, textwrap::Options::new(COLUMNS).initial_indent("  ").subsequent_indent("  "))
+}
+
+/// The faults that a group needs: `, with deaths, or silences and pauses`; nothing where it needs none.
+fn needs_in_words(group: &Group) -> String {
+    let enough = group.needs.iter().map(|needs| needs.iter().map(String::as_str).collect::<Vec<_>>().join(" and "));
+    let enough: Vec<String> = enough.collect();
+    if enough.is_empty() { String::new() } else { format!(", with {}", enough.join(", or ")) }
+}
+
+/// How the night stands to the one before.
+fn write_nights(text: &mut String, summary: &Summary, nights: &Nights) -> std::fmt::Result {
+    let (Some(folder), Some(date)) = (&nights.against, &nights.against_date) else { return Ok(()) };
+    let new = summary.groups.iter().filter(|group| nights.is_new(group)).count();
+    let (ongoing, resolved) = (nights.ongoing().len(), nights.resolved.len());
+    if new + ongoing + resolved + nights.not_played.len() == 0 {
+        return Ok(());
+    }
+    writeln!(text, "\nagainst {folder} of {date}: {new} new, {ongoing} ongoing, {resolved} resolved")?;
+    for gone in &nights.resolved {
+        let what = format!("{} {}", gone.cause.checker, gone.cause.requirement);
+        writeln!(text, "  {}  {}: none in {}", gone.id, what.trim(), count(gone.trials, "trial"))?;
+    }
+    for gone in &nights.not_played {
+        writeln!(text, "  {}  its sims were not all played, so nobody knows", gone.id)?;
+    }
+    Ok(())
+}
+
+/// How much was played, and why not all.
+fn write_end(text: &mut String, summary: &Summary, times: &Times, folder: &str) -> std::fmt::Result {
+    let played = summary.tally.trials();
+    let trials = match summary.asked {
+        Some(asked) if summary.stopped.is_some() => format!("{played} of {}", count(asked, "trial")),
+        Some(_) | None => count(played, "trial"),
+    };
+    let reached = match summary.complete_to {
+        Some(last) => format!("every sim was played with seeds {} to {last}", summary.from),
+        None => "not every sim was played".to_owned(),
+    };
+    if let Some(stopped) = summary.stopped {
+        writeln!(text, "\n{}; {reached}", stopped_in_words(stopped))?;
+        if matches!(stopped, Stopped::TimeUp | Stopped::Failed | Stopped::Interrupted) {
+            writeln!(text, "pulseless sweep --resume {}", shell_word(folder))?;
+        }
+    }
+    writeln!(
+        text,
+        "\n{trials} in {:.1} s, {:.1} trials per second; report in {folder}",
+        times.seconds, times.trials_per_second
+    )
+}
+
+/// Why a night ended before all was played.
+pub(crate) fn stopped_in_words(stopped: Stopped) -> &'static str {
+    match stopped {
+        Stopped::TimeUp => "time was up",
+        Stopped::Failed => "as many failed as were asked for",
+        Stopped::Interrupted => "interrupted",
+        Stopped::Deviated => "stopped at the digest that is another",
+        Stopped::Unwritable => "stopped, because the report cannot be written",
+        Stopped::Missing => "trials are missing: a share, or the rest of one, is not here",
+    }
+}

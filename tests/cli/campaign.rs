@@ -1,0 +1,250 @@
+//! `pulseless sweep` as a campaign: resumed after any death, shared out and merged, and survived by its workers' parent.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::bench::{BINARY, GOOD, Scratch, bad};
+
+/// How often something is looked at, and how long at most: far more than any machine needs.
+const STEP: Duration = Duration::from_millis(2);
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a campaign leaves, apart from times: every file with its bytes.
+fn left(folder: &Path) -> Vec<(String, String)> {
+    let mut files: Vec<(String, String)> = fs::read_dir(folder)
+        .expect("a report folder")
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, fs::read_to_string(&path).expect("text"))
+        })
+        .filter(|(name, _)| name != "times.json")
+        .collect();
+    files.sort();
+    files
+}
+
+fn assert_same(one: &Path, other: &Path) {
+    let (one, other) = (left(one), left(other));
+    let names = |files: &[(String, String)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&one), names(&other));
+    for ((name, one), (_, other)) in one.iter().zip(&other) {
+        assert!(one == other, "{name} differs:\n{one}\n---\n{other}");
+    }
+}
+
+/// A folder with a sim that passes and one that fails, and the report of an undisturbed sweep over them.
+fn undisturbed(seeds: &str) -> Scratch {
+    let scratch = Scratch::new();
+    scratch.write("sims/good.toml", GOOD);
+    scratch.write("sims/deaf.toml", bad());
+    let sweep = ["sweep", "sims", "--seeds", seeds, "--reports", "one"];
+    scratch.pulseless(&sweep).exits(1);
+    scratch
+}
+
+/// A process that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let ended = self.0.kill().and_then(|()| self.0.wait());
+        assert!(ended.is_ok() || std::thread::panicking(), "{ended:?}");
+    }
+}
+
+fn start(scratch: &Scratch, arguments: &[&str]) -> Running {
+    let mut command = scratch.command(BINARY);
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running(command.spawn().expect("the binary runs"))
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < DEADLINE, "waited in vain until {what}");
+        sleep(STEP);
+    }
+}
+
+/// The journal of a report folder, as far as it is there.
+fn journal(scratch: &Scratch, folder: &str) -> String {
+    fs::read_to_string(scratch.path(folder).join("journal.jsonl")).unwrap_or_default()
+}
+
+/// The processes that a process has started.
+fn children(parent: u32) -> Vec<u32> {
+    let processes =
+        fs::read_dir("/proc").expect("proc(5)").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_child = |process: &u32| {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        status.lines().any(|line| line.strip_prefix("PPid:").is_some_and(|id| id.trim() == parent.to_string()))
+    };
+    processes.filter(is_child).collect()
+}
+
+#[test]
+fn a_campaign_that_is_killed_again_and_again_ends_as_an_undisturbed_one() {
+    let scratch = undisturbed("30");
+    let mut arguments = vec!["sweep", "sims", "--seeds", "30", "--reports", "other"];
+    // Each time a little later in the life of a campaign, and at another place in its journal.
+    for kill in 0..20 {
+        let before = journal(&scratch, "other/latest").len();
+        let mut running = start(&scratch, &arguments);
+        until("the journal grows, or all is played", || {
+            journal(&scratch, "other/latest").len() > before + kill * 40
+                || running.0.try_wait().expect("it is ours").is_some()
+        });
+        drop(running);
+        if journal(&scratch, "other/latest").contains('\n') {
+            arguments = vec!["sweep", "--resume", "other/latest"];
+        }
+    }
+    // What a death in mid-line leaves.
+    let path = scratch.path("other/latest/journal.jsonl");
+    fs::write(&path, journal(&scratch, "other/latest") + "{\"sim\":\"go").expect("the journal");
+    scratch.pulseless(&["sweep", "--resume", "other/latest"]).exits(1).says(&["60 trials in "]);
+    assert_same(&scratch.path("one/latest"), &scratch.path("other/latest"));
+}
+
+#[test]
+fn four_shares_merged_equal_one_run() {
+    let scratch = undisturbed("9");
+    for rule in ["count", "hash"] {
+        let mut merge = vec!["merge".to_owned()];
+        for share in 1..=4 {
+            let (partition, reports) = (format!("{rule}:{share}/4"), format!("{rule}-{share}"));
+            let sweep = ["sweep", "sims", "--seeds", "9", "--partition", &partition, "--reports", &reports];
+            let said = scratch.pulseless(&sweep);
+            assert!(said.out.contains(&format!(", share {partition}, ")), "{said}");
+            merge.push(format!("{reports}/latest"));
+        }
+        let into = format!("{rule}-merged");
+        merge.extend(["--into".to_owned(), into.clone()]);
+        let merge: Vec<&str> = merge.iter().map(String::as_str).collect();
+        scratch.pulseless(&merge).exits(1).says(&["deaf  0 pass, 9 fail", "18 trials in "]);
+        assert_same(&scratch.path("one/latest"), &scratch.path(&into));
+        // Without one of them it is not a whole night, and says so.
+        let into = format!("{rule}-partial");
+        let partial = [&merge[..4], &["--into", &into]].concat();
+        scratch.pulseless(&partial).exits(1).says(&["trials are missing: a share, or the rest of one, is not here"]);
+    }
+}
+
+#[test]
+fn what_is_not_of_one_campaign_is_not_merged() {
+    let scratch = undisturbed("1");
+    scratch.pulseless(&["sweep", "sims", "--seeds", "2", "--reports", "two"]).exits(1);
+    scratch.make_folder("empty");
+    let merge = |folders: &[&str], code: i32, parts: &[&str]| {
+        let said = scratch.pulseless(&[&["merge"], folders, &["--into", "merged"]].concat()).exits(code);
+        said.refuses(parts);
+        assert!(!scratch.path("merged").exists(), "a refused merge leaves nothing");
+    };
+    merge(&["one/latest", "two/latest"], 64, &["are not of one campaign: the seeds differ"]);
+    merge(&["one/latest", "empty"], 64, &["empty holds no campaign: journal.jsonl is not there"]);
+    scratch.write("three/journal.jsonl", journal(&scratch, "one/latest").replace("\"pass\":\"", "\"pass\":\"0"));
+    merge(&["three"], 64, &["three/journal.jsonl, line 3, is not of a campaign's journal: "]);
+    let text = journal(&scratch, "one/latest");
+    let digest = text.rsplit("\"pass\":\"").next().and_then(|rest| rest.get(..32)).expect("a digest");
+    scratch.write("four/journal.jsonl", text.replace(digest, &"0".repeat(32)));
+    merge(&["one/latest", "four"], 3, &["ended in two ways, in one/latest and in four: it is not reproducible"]);
+    let said = scratch.pulseless(&["merge", "one/latest", "--into", "two"]).exits(64);
+    said.refuses(&["failed to make two: ", "--into names a folder that is not there yet"]);
+}
+
+#[test]
+fn a_worker_that_dies_or_hangs_costs_the_trial_that_it_plays() {
+    for (signal, limit, said) in [("ABRT", "10m", "its process died: aborted"), ("STOP", "1s", "still at it after 1s")]
+    {
+        let scratch = Scratch::new();
+        let sweep = ["sweep", "good.toml", "--seeds", "40", "--jobs", "1", "--trial-limit", limit];
+        let mut running = start(&scratch, &sweep);
+        until("a trial has ended", || journal(&scratch, "reports/latest").lines().count() > 2);
+        let workers = children(running.0.id());
+        assert_eq!(workers.len(), 1, "one job, one worker");
+        scratch.shell(&format!("kill -{signal} {}", workers[0])).exits(0);
+        until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some());
+        assert_eq!(running.0.wait().expect("it has ended").code(), Some(70), "{signal}");
+        let summary = scratch.read_json("reports/latest/summary.json");
+        assert_eq!((&summary["tally"]["broken"], &summary["tally"]["pass"]), (&1.into(), &39.into()), "{signal}");
+        let group = &summary["groups"][0];
+        assert!(group["why"].as_str().is_some_and(|why| why.contains(said)), "{group}");
+        assert_eq!(group["sims"]["good"]["count"], 1, "it names its seed");
+    }
+}
+
+#[test]
+fn a_worker_that_eats_memory_ends_itself() {
+    let scratch = Scratch::new();
+    let crowd = GOOD.replace("[node]", "[cast]\nclients = 900\n\n[node]");
+    scratch.write("sims/crowd.toml", crowd);
+    scratch.write("sims/good.toml", GOOD);
+    let sweep = ["sweep", "sims", "--seeds", "2", "--jobs", "4", "--memory", "256MiB"];
+    let said = scratch.pulseless(&sweep).exits(70);
+    said.says(&["1 at a time", "crowd  0 pass, 2 broken", "good   2 pass", "memory allocation of", "crowd seeds 1-2"]);
+}
+
+#[test]
+fn a_second_interrupt_cuts_off_a_long_trial_and_keeps_the_summary() {
+    let scratch = Scratch::new();
+    // A week takes minutes.
+    scratch.write("week.toml", GOOD.replace("duration = \"2m\"", "duration = \"7d\""));
+    let mut running = start(&scratch, &["sweep", "week.toml", "--seeds", "3", "--jobs", "1"]);
+    until("a worker plays", || !children(running.0.id()).is_empty());
+    for _ in 0..2 {
+        scratch.shell(&format!("kill -TERM {}", running.0.id())).exits(0);
+        sleep(Duration::from_millis(100));
+    }
+    until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some());
+    assert_eq!(running.0.wait().expect("it has ended").code(), Some(4), "nothing was played");
+    let summary = scratch.read_json("reports/latest/summary.json");
+    assert_eq!((&summary["stopped"], &summary["tally"]["pass"]), (&"interrupted".into(), &0.into()));
+}
+
+#[test]
+fn a_time_box_that_passes_is_green_and_says_how_far_it_came() {
+    let scratch = Scratch::new();
+    let said = scratch.pulseless(&["sweep", "good.toml", "--for", "1s"]).exits(0);
+    let said = said.says(&["seeds from 1 on of 1 sim", "\ntime was up; every sim was played with seeds 1 to "]);
+    let summary = scratch.read_json("reports/latest/summary.json");
+    assert_eq!((&summary["stopped"], &summary["asked"]), (&"time-up".into(), &serde_json::Value::Null));
+    let reached = summary["complete_to"].as_u64().expect("a seed");
+    assert!(said.out.contains(&format!("seeds 1 to {reached}\n")), "{said}");
+}
+
+#[test]
+fn a_night_begins_where_its_name_says() {
+    let scratch = Scratch::new();
+    let night = |name: &str| {
+        let sweep = ["sweep", "good.toml", "--seeds", "1", "--seed-of-night", name];
+        let said = scratch.pulseless(&sweep).exits(0);
+        said.first_line().to_owned()
+    };
+    let (one, again, other) = (night("2026-11-28"), night("2026-11-28"), night("2026-11-29"));
+    assert!(one.contains(" (the night of 2026-11-28) of 1 sim, "), "{one}");
+    assert_eq!(one.split(" of ").next(), again.split(" of ").next());
+    assert_ne!(one.split(" of ").next(), other.split(" of ").next());
+    let range = scratch.pulseless(&["sweep", "good.toml", "--seeds", "7..9"]).exits(0);
+    range.says(&["seeds 7 to 8 of 1 sim"]);
+    let both = ["sweep", "good.toml", "--seeds", "7..9", "--from", "3"];
+    scratch.pulseless(&both).exits(64).refuses(&["--seeds A..B says where seeds begin, and so does --from"]);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_loses_no_verdict() {
+    let scratch = Scratch::new();
+    let mut running = start(&scratch, &["sweep", "bad.toml", "--seeds", "100000", "--jobs", "1"]);
+    until("a trial has ended", || journal(&scratch, "reports/latest").lines().count() > 2);
+    let folder = fs::canonicalize(scratch.path("reports/latest")).expect("a folder");
+    // Its cases and its summary have nowhere to go.
+    fs::remove_dir_all(&folder).expect("the folder goes");
+    until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some());
+    assert_eq!(running.0.wait().expect("it has ended").code(), Some(74));
+    let out = std::io::read_to_string(running.0.stdout.take().expect("a pipe")).expect("text");
+    assert!(out.contains("fail liveness C2 at client"), "{out}");
+    assert!(out.contains("stopped, because the report cannot be written"), "{out}");
+}
