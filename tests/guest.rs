@@ -6,7 +6,7 @@ mod echo;
 use std::path::Path;
 
 use echo::SUBJECTS;
-use pulseless::campaign::{InProcess, Limit, Schedule, Stop, Summary, Sweep};
+use pulseless::campaign::{InProcess, Limit, Stop, Summary, Sweep, TrialSchedule};
 use pulseless::checker::Verdict;
 use pulseless::report::{self, Paint, Reproduction};
 use pulseless::runner::Case;
@@ -34,7 +34,7 @@ fn played(sim: &SimFile, seed: u64) -> Outcome {
 }
 
 fn swept(sim: SimFile, folder: &Path) -> Summary {
-    let schedule = Schedule { sims: vec![sim], seeds: SEEDS, partition: None };
+    let schedule = TrialSchedule { sims: vec![sim], seeds: SEEDS, partition: None };
     let (engine, folder) = (EngineKind::Leap, folder.to_owned());
     let (settings, limit) = (Vec::new(), Limit::None);
     let sweep = Sweep { schedule, engine, settings, jobs: 2, limit, failures_max: None, folder, expected: None };

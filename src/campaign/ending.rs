@@ -12,13 +12,13 @@ use crate::trial::{Conclusion, Outcome};
 /// How one trial ended. The first word of it stands in a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ended {
+pub enum TrialEnd {
     /// The promise was kept.
     Pass(Digest),
     /// It was broken.
-    Fail(Found),
+    Fail(Finding),
     /// The trial shows too little.
-    Unknown(Found),
+    Unknown(Finding),
     /// It could not be played, or took its process with it: why.
     Broken(String),
     /// The engine cannot express it: what of it, and why.
@@ -27,18 +27,18 @@ pub enum Ended {
 
 /// What was found in a trial that did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct Finding {
     /// The digest of its history.
     pub digest: Digest,
     /// Why it did not pass, in one sentence.
     pub why: String,
     /// What it has in common with other trials of the same cause.
-    pub cause: Cause,
+    pub cause: FailureCause,
 }
 
 /// What makes failures one cause, as far as one trial tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Cause {
+pub struct FailureCause {
     /// The checker that spoke first; where none did, what the sim's promise lacks, without names and numbers.
     pub checker: String,
     /// The requirement that was broken; empty where no checker spoke.
@@ -52,15 +52,19 @@ pub struct Cause {
     pub what: String,
 }
 
-impl Ended {
+impl TrialEnd {
     /// How an outcome ended.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Self {
-        let found = |why: &str| Found { digest: outcome.digest(), why: why.to_owned(), cause: Cause::of(outcome, why) };
+        let found = |why: &str| Finding {
+            digest: outcome.digest(),
+            why: why.to_owned(),
+            cause: FailureCause::of(outcome, why),
+        };
         match &outcome.conclusion {
-            Conclusion::Pass => Ended::Pass(outcome.digest()),
-            Conclusion::Fail(why) => Ended::Fail(found(why)),
-            Conclusion::Unknown(why) => Ended::Unknown(found(why)),
+            Conclusion::Pass => TrialEnd::Pass(outcome.digest()),
+            Conclusion::Fail(why) => TrialEnd::Fail(found(why)),
+            Conclusion::Unknown(why) => TrialEnd::Unknown(found(why)),
         }
     }
 
@@ -68,27 +72,27 @@ impl Ended {
     #[must_use]
     pub fn digest(&self) -> Option<Digest> {
         match self {
-            Ended::Pass(digest) => Some(*digest),
-            Ended::Fail(found) | Ended::Unknown(found) => Some(found.digest),
-            Ended::Broken(_) | Ended::Skipped(_) => None,
+            TrialEnd::Pass(digest) => Some(*digest),
+            TrialEnd::Fail(found) | TrialEnd::Unknown(found) => Some(found.digest),
+            TrialEnd::Broken(_) | TrialEnd::Skipped(_) => None,
         }
     }
 
     /// Whether nobody has to look at it.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        matches!(self, Ended::Pass(_) | Ended::Skipped(_))
+        matches!(self, TrialEnd::Pass(_) | TrialEnd::Skipped(_))
     }
 
     /// What it has in common with others; none where nobody has to look at it.
     #[must_use]
-    pub fn cause(&self) -> Option<Cause> {
+    pub fn cause(&self) -> Option<FailureCause> {
         match self {
-            Ended::Pass(_) | Ended::Skipped(_) => None,
-            Ended::Fail(found) | Ended::Unknown(found) => Some(found.cause.clone()),
-            Ended::Broken(why) => {
+            TrialEnd::Pass(_) | TrialEnd::Skipped(_) => None,
+            TrialEnd::Fail(found) | TrialEnd::Unknown(found) => Some(found.cause.clone()),
+            TrialEnd::Broken(why) => {
                 let what = without_names(why, &BTreeSet::new());
-                Some(Cause { checker: "our bug".to_owned(), what, ..Cause::default() })
+                Some(FailureCause { checker: "our bug".to_owned(), what, ..FailureCause::default() })
             }
         }
     }
@@ -97,9 +101,9 @@ impl Ended {
     #[must_use]
     pub fn why(&self) -> &str {
         match self {
-            Ended::Pass(_) | Ended::Skipped(_) => "",
-            Ended::Fail(found) | Ended::Unknown(found) => &found.why,
-            Ended::Broken(why) => why,
+            TrialEnd::Pass(_) | TrialEnd::Skipped(_) => "",
+            TrialEnd::Fail(found) | TrialEnd::Unknown(found) => &found.why,
+            TrialEnd::Broken(why) => why,
         }
     }
 
@@ -107,29 +111,29 @@ impl Ended {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Ended::Pass(_) => "pass",
-            Ended::Fail(_) => "fail",
-            Ended::Unknown(_) => "unknown",
-            Ended::Broken(_) => "broken",
-            Ended::Skipped(_) => "skipped",
+            TrialEnd::Pass(_) => "pass",
+            TrialEnd::Fail(_) => "fail",
+            TrialEnd::Unknown(_) => "unknown",
+            TrialEnd::Broken(_) => "broken",
+            TrialEnd::Skipped(_) => "skipped",
         }
     }
 }
 
-impl Cause {
+impl FailureCause {
     /// The cause of an outcome that did not pass, because of `why`.
     fn of(outcome: &Outcome, why: &str) -> Self {
         let first = first_to_speak(&outcome.judgements).map(|first| (&first.checker, &first.verdict));
         let hosts = outcome.sim.cast().members().iter().map(|member| member.name.clone()).collect();
         match first {
-            Some((checker, Verdict::Fail(evidence))) => Cause {
+            Some((checker, Verdict::Fail(evidence))) => FailureCause {
                 checker: checker.clone(),
                 requirement: evidence.requirement.clone(),
                 role: HostName::from(evidence.host.as_str()).role().to_owned(),
                 what: without_names(&evidence.what, &hosts),
             },
             Some((_, Verdict::Pass { .. } | Verdict::Unknown { .. })) | None => {
-                Cause { checker: without_names(why, &hosts), ..Cause::default() }
+                FailureCause { checker: without_names(why, &hosts), ..FailureCause::default() }
             }
         }
     }

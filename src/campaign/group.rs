@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::campaign::player::families_of;
-use crate::campaign::{Cause, Ended, Schedule, Trial};
+use crate::campaign::{FailureCause, Trial, TrialEnd, TrialSchedule};
 
 /// Of each cause so many failures are asked which families they need.
 const ASKED_OF_A_CAUSE: usize = 12;
@@ -24,13 +24,13 @@ pub(crate) const CASES_KEPT: usize = 3;
 
 /// Failures of one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
+pub struct FailureGroup {
     /// Eight hexadecimal digits: the same cause has the same in every night.
     pub id: String,
     /// How its trials ended: `fail`, `unknown` or `broken`.
     pub ended: String,
     /// What its failures have in common.
-    pub cause: Cause,
+    pub cause: FailureCause,
     /// The families of faults that they need: each of these sets is enough by itself. Empty where no fault is needed.
     pub needs: BTreeSet<BTreeSet<String>>,
     /// Why the first of them did not pass.
@@ -60,17 +60,17 @@ pub struct Seeds {
 #[derive(Clone)]
 pub(crate) struct Failure {
     pub(crate) trial: Trial,
-    pub(crate) ended: Ended,
+    pub(crate) ended: TrialEnd,
 }
 
 /// The groups of failures, which are in the order of the schedule. `play` plays a failure's trial with the faults of some families
 /// alone, and says what is then its cause; none where it passes, or where nobody can say.
 pub(crate) fn group(
     failures: &[Failure],
-    schedule: &Schedule,
-    mut play: impl FnMut(Trial, &BTreeSet<String>) -> Option<Cause>,
-) -> Vec<(Group, Vec<Trial>)> {
-    let mut causes: BTreeMap<(&'static str, Cause), Vec<&Failure>> = BTreeMap::new();
+    schedule: &TrialSchedule,
+    mut play: impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause>,
+) -> Vec<(FailureGroup, Vec<Trial>)> {
+    let mut causes: BTreeMap<(&'static str, FailureCause), Vec<&Failure>> = BTreeMap::new();
     for failure in failures {
         let cause = failure.ended.cause().unwrap_or_default();
         causes.entry((failure.ended.word(), cause)).or_default().push(failure);
@@ -97,9 +97,9 @@ struct Sketch<'f> {
 /// Splits the failures of a cause where what they need tells them apart.
 fn split<'f>(
     failures: &[&'f Failure],
-    cause: &Cause,
-    schedule: &Schedule,
-    play: &mut impl FnMut(Trial, &BTreeSet<String>) -> Option<Cause>,
+    cause: &FailureCause,
+    schedule: &TrialSchedule,
+    play: &mut impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause>,
 ) -> Vec<Sketch<'f>> {
     let mut sketches: Vec<Sketch<'f>> = Vec::new();
     let families = |trial: Trial| families_of(&schedule.sims[trial.sim], trial.seed);
@@ -162,7 +162,7 @@ impl Sketch<'_> {
     }
 
     /// The group; `is_alone` in its cause, it has the cause's id, and else one that knows what it needs.
-    fn group(&self, word: &str, cause: &Cause, is_alone: bool, schedule: &Schedule) -> Group {
+    fn group(&self, word: &str, cause: &FailureCause, is_alone: bool, schedule: &TrialSchedule) -> FailureGroup {
         let mut sims: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for member in &self.members {
             sims.entry(schedule.sims[member.trial.sim].name.clone()).or_default().push(member.trial.seed);
@@ -170,7 +170,7 @@ impl Sketch<'_> {
         let needs: BTreeSet<BTreeSet<String>> = self.needs.iter().filter(|needs| !needs.is_empty()).cloned().collect();
         let tells_apart = if is_alone { None } else { needs.first() };
         let key = format!("{word} {cause:?} {tells_apart:?}");
-        Group {
+        FailureGroup {
             id: format!("{:08x}", xxh3_64(key.as_bytes()) >> 32),
             ended: word.to_owned(),
             cause: cause.clone(),
@@ -222,11 +222,11 @@ impl Seeds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::Found;
+    use crate::campaign::Finding;
     use crate::sim::read;
     use crate::subject::xmtp::SUBJECTS;
 
-    fn schedule() -> Schedule {
+    fn schedule() -> TrialSchedule {
         let fault = |kind: &str, at: u32| {
             format!("[[fault]]\nat = \"{at}m\"\nfor = \"1m\"\nkind = \"{kind}\"\non = [\"client-1\"]\n")
         };
@@ -237,17 +237,17 @@ mod tests {
             fault("pause", 6)
         );
         let sim = read("three", &text, SUBJECTS).unwrap_or_else(|refusal| panic!("{refusal:?}"));
-        Schedule { sims: vec![sim], seeds: 1..101, partition: None }
+        TrialSchedule { sims: vec![sim], seeds: 1..101, partition: None }
     }
 
-    fn cause(checker: &str) -> Cause {
-        Cause { checker: checker.to_owned(), ..Cause::default() }
+    fn cause(checker: &str) -> FailureCause {
+        FailureCause { checker: checker.to_owned(), ..FailureCause::default() }
     }
 
-    fn failure(schedule: &Schedule, number: u64, checker: &str) -> Failure {
+    fn failure(schedule: &TrialSchedule, number: u64, checker: &str) -> Failure {
         let digest = "0".repeat(32).parse().expect("a digest");
-        let found = Found { digest, why: format!("{checker} failed"), cause: cause(checker) };
-        Failure { trial: schedule.trial(number), ended: Ended::Fail(found) }
+        let found = Finding { digest, why: format!("{checker} failed"), cause: cause(checker) };
+        Failure { trial: schedule.trial(number), ended: TrialEnd::Fail(found) }
     }
 
     fn names(names: &[&str]) -> BTreeSet<String> {
@@ -255,13 +255,13 @@ mod tests {
     }
 
     /// Fails as `checker` does where all of `needs` are there.
-    fn needing(checker: &str, needs: &[&str]) -> impl FnMut(Trial, &BTreeSet<String>) -> Option<Cause> {
+    fn needing(checker: &str, needs: &[&str]) -> impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause> {
         let (cause, needs) = (cause(checker), names(needs));
         move |_, kept| needs.is_subset(kept).then(|| cause.clone())
     }
 
     /// Fails as `delivery` does where any of `enough` is there.
-    fn any_of(enough: &[&str]) -> impl FnMut(Trial, &BTreeSet<String>) -> Option<Cause> {
+    fn any_of(enough: &[&str]) -> impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause> {
         let enough = names(enough);
         move |_, kept| (!kept.is_disjoint(&enough)).then(|| cause("delivery"))
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::{Ended, Partition, Schedule};
+use crate::campaign::{TrialEnd, TrialPartition, TrialSchedule};
 use crate::grammar::Refusal;
 use crate::sim::{self, SimFile};
 use crate::subject::Subjects;
@@ -63,11 +63,11 @@ pub struct PlayedSim {
 
 /// One trial that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Line {
+pub(crate) struct JournalLine {
     pub(crate) sim: String,
     pub(crate) seed: u64,
     #[serde(flatten)]
-    pub(crate) ended: Ended,
+    pub(crate) ended: TrialEnd,
 }
 
 /// Why a journal cannot be used.
@@ -117,7 +117,7 @@ pub enum JournalError {
 impl Header {
     /// The head of a campaign of that schedule.
     #[must_use]
-    pub(crate) fn of(schedule: &Schedule, engine: EngineKind, settings: &[String]) -> Self {
+    pub(crate) fn of(schedule: &TrialSchedule, engine: EngineKind, settings: &[String]) -> Self {
         let played = |sim: &SimFile| PlayedSim { name: sim.name.clone(), text: sim.text.clone() };
         Header {
             format: FORMAT,
@@ -135,19 +135,19 @@ impl Header {
     ///
     /// # Errors
     /// This version refuses a sim.
-    pub(crate) fn schedule(&self, path: &Path, subjects: Subjects) -> Result<Schedule, JournalError> {
+    pub(crate) fn schedule(&self, path: &Path, subjects: Subjects) -> Result<TrialSchedule, JournalError> {
         let read = |played: &PlayedSim| sim::read(&played.name, &played.text, subjects);
         let sims: Result<Vec<SimFile>, Refusal> = self.sims.iter().map(read).collect();
         let sims = sims.map_err(|refusal| JournalError::Refused(Box::new(refusal)))?;
         let wrong = |problem: String| JournalError::Foreign { path: path.to_owned(), line: 1, problem };
-        let partition = self.partition.as_deref().map(|text| Partition::read(text, |_| None)).transpose();
+        let partition = self.partition.as_deref().map(|text| TrialPartition::read(text, |_| None)).transpose();
         let partition = partition.map_err(|bad| wrong(bad.to_string()))?;
         let end = self.from.checked_add(self.seeds).filter(|end| *end > self.from);
         let end = end.ok_or_else(|| wrong(format!("{} seeds from {} on", self.seeds, self.from)))?;
         if sims.is_empty() {
             return Err(wrong("it names no sim".to_owned()));
         }
-        Ok(Schedule { sims, seeds: self.from..end, partition })
+        Ok(TrialSchedule { sims, seeds: self.from..end, partition })
     }
 }
 
@@ -190,7 +190,7 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn add(&mut self, line: &Line) -> Result<(), JournalError> {
+    pub(crate) fn add(&mut self, line: &JournalLine) -> Result<(), JournalError> {
         let text = serde_json::to_string(line).expect("a line is plain data") + "\n";
         // In one call: a process that is killed has written the line, or nothing of it.
         self.file.write_all(text.as_bytes()).map_err(|error| self.failed(error))?;
@@ -221,7 +221,7 @@ impl Journal {
 #[expect(clippy::disallowed_types, reason = "a file of the user's, outside of every trial")]
 pub(crate) fn read_journal(
     folder: &Path,
-    mut on_line: impl FnMut(Line, Place) -> Result<(), String>,
+    mut on_line: impl FnMut(JournalLine, LinePlace) -> Result<(), String>,
 ) -> Result<(Header, u64), JournalError> {
     let path = folder.join(NAME);
     let failed = |error: io::Error| match error.kind() == io::ErrorKind::NotFound {
@@ -243,7 +243,7 @@ pub(crate) fn read_journal(
             (None, true) => header = Some(read_head(&path, &text)?),
             (Some(_), true) => {
                 let line = serde_json::from_str(&text).map_err(|error| foreign(error.to_string()))?;
-                on_line(line, Place { at: whole, bytes: read }).map_err(foreign)?;
+                on_line(line, LinePlace { at: whole, bytes: read }).map_err(foreign)?;
             }
         }
         whole += read as u64;
@@ -254,12 +254,12 @@ pub(crate) fn read_journal(
 fn read_head(path: &Path, text: &str) -> Result<Header, JournalError> {
     /// What every version of the head begins with.
     #[derive(Deserialize)]
-    struct Head {
+    struct JournalHead {
         format: u32,
         pulseless: String,
     }
     let foreign = |problem: String| JournalError::Foreign { path: path.to_owned(), line: 1, problem };
-    let head: Head = serde_json::from_str(text).map_err(|error| foreign(error.to_string()))?;
+    let head: JournalHead = serde_json::from_str(text).map_err(|error| foreign(error.to_string()))?;
     if head.format != FORMAT || head.pulseless != env!("CARGO_PKG_VERSION") {
         return Err(JournalError::Version { path: path.to_owned(), version: head.pulseless });
     }
@@ -268,7 +268,7 @@ fn read_head(path: &Path, text: &str) -> Result<Header, JournalError> {
 
 /// Where a line stands in its file.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct LinePlace {
     at: u64,
     bytes: usize,
 }
@@ -286,7 +286,7 @@ pub(crate) fn put_in_order(
     number_of: impl Fn(&str, u64) -> Option<u64>,
 ) -> Result<(), JournalError> {
     // The number of each trial, in which file it is, and where.
-    let mut places: Vec<(u64, usize, Place)> = Vec::new();
+    let mut places: Vec<(u64, usize, LinePlace)> = Vec::new();
     for (file, folder) in folders.iter().enumerate() {
         read_journal(folder, |line, place| {
             let unknown = || format!("{} seed {} is no trial of this campaign", line.sim, line.seed);

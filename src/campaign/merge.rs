@@ -24,7 +24,7 @@ pub enum MergeError {
     Journal(#[from] JournalError),
     /// Two folders are of different campaigns.
     #[error(
-        "{} and {} are not of one campaign: {what} differ; merge the shares of one `pulseless sweep --partition`",
+        "{} and {} are not of one campaign: {what} differ; merge the shares of one campaign",
         one.display(),
         other.display()
     )]
@@ -111,7 +111,7 @@ pub fn merge(folders: &[PathBuf], into: &Path, jobs: usize, subjects: Subjects) 
 fn difference(one: &Header, other: &Header) -> Option<&'static str> {
     let differs = [
         (one.engine != other.engine, "the engines"),
-        (one.settings != other.settings, "the settings (--set)"),
+        (one.settings != other.settings, "the settings"),
         (one.sims != other.sims, "the sims"),
         ((one.from, one.seeds) != (other.from, other.seeds), "the seeds"),
     ];

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::sweep::write_json;
-use crate::campaign::{Cause, Group, Summary, SweepError, Times};
+use crate::campaign::{FailureCause, FailureGroup, Summary, SweepError, Times};
 
 /// The name of the file in a report folder.
 const NAME: &str = "nights.json";
@@ -48,7 +48,7 @@ pub struct Resolved {
     /// Its id.
     pub id: String,
     /// What its failures had in common.
-    pub cause: Cause,
+    pub cause: FailureCause,
     /// How many they were in the night before.
     pub count: u64,
     /// In so many trials of their sims this night nothing of it was seen.
@@ -156,7 +156,7 @@ impl Nights {
 
     /// Whether a group was not there in the night before.
     #[must_use]
-    pub fn is_new(&self, group: &Group) -> bool {
+    pub fn is_new(&self, group: &FailureGroup) -> bool {
         self.ages.get(&group.id).is_none_or(|age| age.nights == 1)
     }
 
@@ -178,10 +178,10 @@ mod tests {
     use crate::trial::EngineKind;
 
     fn summary(groups: &[(&str, &str)], sims: &[&str]) -> Summary {
-        let group = |(id, sim): &(&str, &str)| Group {
+        let group = |(id, sim): &(&str, &str)| FailureGroup {
             id: (*id).to_owned(),
             ended: "fail".to_owned(),
-            cause: Cause::default(),
+            cause: FailureCause::default(),
             needs: BTreeSet::new(),
             why: String::new(),
             count: 3,

@@ -13,7 +13,7 @@ const SHARES_MAX: u64 = 100_000;
 
 /// How trials are shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
+enum ShareRule {
     /// In turn, by the trial's number: shares differ by one trial at most.
     Count,
     /// By a hash of sim and seed: a trial stays in its share when others come or go.
@@ -22,8 +22,8 @@ enum Rule {
 
 /// One share of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Partition {
-    rule: Rule,
+pub struct TrialPartition {
+    rule: ShareRule,
     /// Which share, from 1.
     share: u64,
     /// Of so many.
@@ -71,17 +71,17 @@ pub enum BadPartition {
     },
 }
 
-impl Partition {
+impl TrialPartition {
     /// Reads `2/4`, `count:2/4`, `hash:2/4`, `auto`, `auto/4` or `hash:auto`; `variable` looks a variable of the environment up.
     ///
     /// # Errors
     /// The text names no partition, or the scheduler does not say which.
     pub fn read(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, BadPartition> {
         let (rule, rest) = match text.split_once(':') {
-            Some(("hash", rest)) => (Rule::Hash, rest),
-            Some(("count", rest)) => (Rule::Count, rest),
+            Some(("hash", rest)) => (ShareRule::Hash, rest),
+            Some(("count", rest)) => (ShareRule::Count, rest),
             Some(_) => return Err(BadPartition::Form(text.to_owned())),
-            None => (Rule::Count, text),
+            None => (ShareRule::Count, text),
         };
         let number = |digits: &str| match digits.starts_with('+') {
             true => Err(BadPartition::Form(text.to_owned())),
@@ -100,7 +100,7 @@ impl Partition {
             return Err(BadPartition::Many(text.to_owned()));
         }
         match NonZeroU64::new(shares) {
-            Some(shares) if (1..=shares.get()).contains(&share) => Ok(Partition { rule, share, shares }),
+            Some(shares) if (1..=shares.get()).contains(&share) => Ok(TrialPartition { rule, share, shares }),
             Some(_) => Err(BadPartition::Share { text: text.to_owned(), shares }),
             None => Err(BadPartition::Form(text.to_owned())),
         }
@@ -110,8 +110,8 @@ impl Partition {
     #[must_use]
     pub(crate) fn has(&self, number: u64, sim: &str, seed: u64) -> bool {
         let key = match self.rule {
-            Rule::Count => number,
-            Rule::Hash => xxh3_64(format!("{sim} {seed}").as_bytes()),
+            ShareRule::Count => number,
+            ShareRule::Hash => xxh3_64(format!("{sim} {seed}").as_bytes()),
         };
         key % self.shares == self.share - 1
     }
@@ -138,20 +138,20 @@ fn scheduled(variable: impl Fn(&str) -> Option<String>, text: &str) -> Result<(u
     }
 }
 
-impl FromStr for Partition {
+impl FromStr for TrialPartition {
     type Err = BadPartition;
 
     /// The environment of this process is the scheduler's.
     fn from_str(text: &str) -> Result<Self, BadPartition> {
-        Partition::read(text, |name| std::env::var(name).ok())
+        TrialPartition::read(text, |name| std::env::var(name).ok())
     }
 }
 
-impl fmt::Display for Partition {
+impl fmt::Display for TrialPartition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = match self.rule {
-            Rule::Count => "count",
-            Rule::Hash => "hash",
+            ShareRule::Count => "count",
+            ShareRule::Hash => "hash",
         };
         write!(formatter, "{rule}:{}/{}", self.share, self.shares)
     }
@@ -161,16 +161,16 @@ impl fmt::Display for Partition {
 mod tests {
     use super::*;
 
-    fn read(text: &str, variables: &[(&str, &str)]) -> Result<Partition, BadPartition> {
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<TrialPartition, BadPartition> {
         let find =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Partition::read(text, find)
+        TrialPartition::read(text, find)
     }
 
     #[test]
     fn every_trial_is_in_one_share() {
         for rule in ["count", "hash"] {
-            let shares: Vec<Partition> =
+            let shares: Vec<TrialPartition> =
                 (1..=3).map(|share| read(&format!("{rule}:{share}/3"), &[]).expect("a partition")).collect();
             let sizes: Vec<usize> = shares
                 .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::Ended;
+use crate::campaign::TrialEnd;
 use crate::fault::{Fault, KINDS, Plan};
 use crate::runner::Case;
 use crate::sim::SimFile;
@@ -24,9 +24,9 @@ pub struct Task {
 
 /// What came of one trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct TaskAnswer {
     /// How it ended.
-    pub ended: Ended,
+    pub ended: TrialEnd,
     /// The case, where it did not pass and could be played.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<Box<Case>>,
@@ -35,7 +35,7 @@ pub struct Answer {
 /// Who plays trials, one after the other.
 pub trait Player {
     /// Plays one trial; none where `is_cut_off` came true meanwhile.
-    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<Answer>;
+    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer>;
 }
 
 /// Plays in this process, which a trial can take with it.
@@ -48,26 +48,26 @@ pub struct InProcess<'a> {
 
 impl Player for InProcess<'_> {
     /// A trial that has begun is played to its end.
-    fn play(&mut self, task: &Task, _is_cut_off: &dyn Fn() -> bool) -> Option<Answer> {
+    fn play(&mut self, task: &Task, _is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer> {
         Some(play_task(&self.sims[task.sim], task, self.engine))
     }
 }
 
 /// Plays one trial in this thread.
-pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind) -> Answer {
+pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind) -> TaskAnswer {
     let played = match &task.families {
         None => play_on(sim, task.seed, engine),
         Some(families) => play_on(&with_families(sim, task.seed, families), task.seed, engine),
     };
     match played {
         Ok(outcome) => {
-            let ended = Ended::of(&outcome);
+            let ended = TrialEnd::of(&outcome);
             let case = (!ended.is_good()).then(|| Box::new(Case::of(&outcome)));
-            Answer { ended, case }
+            TaskAnswer { ended, case }
         }
-        Err(PlayError::Inexpressible { reasons, .. }) => Answer { ended: Ended::Skipped(reasons), case: None },
+        Err(PlayError::Inexpressible { reasons, .. }) => TaskAnswer { ended: TrialEnd::Skipped(reasons), case: None },
         Err(error @ (PlayError::Engine(_) | PlayError::Panic(_))) => {
-            Answer { ended: Ended::Broken(error.to_string()), case: None }
+            TaskAnswer { ended: TrialEnd::Broken(error.to_string()), case: None }
         }
     }
 }

@@ -4,20 +4,20 @@
 
 use std::ops::Range;
 
-use crate::campaign::Partition;
+use crate::campaign::TrialPartition;
 use crate::sim::SimFile;
 
 /// A campaign without an end of its own stops at so many seeds: far more than anybody plays.
 pub(crate) const SEEDS_MAX: u64 = 1 << 40;
 
 /// Every sim with every seed, seeds in the outer loop: a campaign that ends early has tried every sim.
-pub struct Schedule {
+pub struct TrialSchedule {
     /// The sims.
     pub sims: Vec<SimFile>,
     /// The seeds, each with every sim; at most [`SEEDS_MAX`].
     pub seeds: Range<u64>,
     /// Which of the trials are ours; none where all are.
-    pub partition: Option<Partition>,
+    pub partition: Option<TrialPartition>,
 }
 
 /// One trial of a schedule.
@@ -31,7 +31,7 @@ pub struct Trial {
     pub seed: u64,
 }
 
-impl Schedule {
+impl TrialSchedule {
     /// How many trials the whole campaign has, whoever plays them.
     #[must_use]
     pub fn trials(&self) -> u64 {

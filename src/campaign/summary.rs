@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::{Ended, Group};
+use crate::campaign::{FailureGroup, TrialEnd};
 use crate::runner::Deviation;
 use crate::trial::EngineKind;
 
@@ -51,13 +51,13 @@ impl Tally {
         self.fail + self.unknown + self.broken
     }
 
-    pub(crate) fn add(&mut self, ended: &Ended) {
+    pub(crate) fn add(&mut self, ended: &TrialEnd) {
         match ended {
-            Ended::Pass(_) => self.pass += 1,
-            Ended::Fail(_) => self.fail += 1,
-            Ended::Unknown(_) => self.unknown += 1,
-            Ended::Broken(_) => self.broken += 1,
-            Ended::Skipped(_) => self.skipped += 1,
+            TrialEnd::Pass(_) => self.pass += 1,
+            TrialEnd::Fail(_) => self.fail += 1,
+            TrialEnd::Unknown(_) => self.unknown += 1,
+            TrialEnd::Broken(_) => self.broken += 1,
+            TrialEnd::Skipped(_) => self.skipped += 1,
         }
     }
 
@@ -115,7 +115,7 @@ pub struct Summary {
     /// By sim.
     pub sims: BTreeMap<String, Tally>,
     /// The causes of the trials that did not pass, the most frequent first.
-    pub groups: Vec<Group>,
+    pub groups: Vec<FailureGroup>,
     /// By sim: what the engine cannot express, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, BTreeSet<String>>,

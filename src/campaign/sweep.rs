@@ -13,9 +13,10 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::campaign::group::{CASES_KEPT, Failure, group};
-use crate::campaign::journal::{Journal, Line, put_in_order, read_journal};
+use crate::campaign::journal::{Journal, JournalLine, put_in_order, read_journal};
 use crate::campaign::{
-    Answer, Cause, Ended, Group, Header, JournalError, Player, Schedule, Stopped, Summary, Tally, Task, Times, Trial,
+    FailureCause, FailureGroup, Header, JournalError, Player, Stopped, Summary, Tally, Task, TaskAnswer, Times, Trial,
+    TrialEnd, TrialSchedule,
 };
 use crate::runner::{Case, CaseError, Deviation, Digests};
 use crate::subject::Subjects;
@@ -29,7 +30,7 @@ const CASES_WRITTEN: usize = 4 * CASES_KEPT;
 /// What to play, and until when.
 pub struct Sweep {
     /// The trials.
-    pub schedule: Schedule,
+    pub schedule: TrialSchedule,
     /// What plays them. What it cannot express is skipped.
     pub engine: EngineKind,
     /// What was changed in every sim, as it was asked for.
@@ -112,13 +113,13 @@ pub struct Progress<'a> {
     /// So far.
     pub tally: Tally,
     /// How many failures of each cause there are so far.
-    pub causes: &'a BTreeMap<Cause, u64>,
+    pub causes: &'a BTreeMap<FailureCause, u64>,
     /// The sim of this trial.
     pub sim: &'a str,
     /// Its seed.
     pub seed: u64,
     /// How it ended.
-    pub ended: &'a Ended,
+    pub ended: &'a TrialEnd,
 }
 
 /// What a sweep found, and what became of its files: one that cannot be written does not take with it what was found.
@@ -138,7 +139,7 @@ struct SweepState {
     tally: Tally,
     sims: BTreeMap<String, Tally>,
     failures: Vec<Failure>,
-    causes: BTreeMap<Cause, u64>,
+    causes: BTreeMap<FailureCause, u64>,
     skipped: BTreeMap<String, BTreeSet<String>>,
     /// The numbers of the trials that have ended, as far as they are behind one that has not.
     ended: BTreeSet<u64>,
@@ -152,7 +153,7 @@ struct SweepState {
 }
 
 /// What the threads of a sweep share.
-struct Shared<'a> {
+struct SharedSweep<'a> {
     stop: &'a Stop,
     /// Enough was seen: no trial is to begin any more.
     has_enough: AtomicBool,
@@ -160,7 +161,7 @@ struct Shared<'a> {
     state: Mutex<SweepState>,
 }
 
-impl Shared<'_> {
+impl SharedSweep<'_> {
     fn lock(&self) -> MutexGuard<'_, SweepState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +179,7 @@ impl Sweep {
     }
 
     /// The sweep of that head, into a folder.
-    pub(crate) fn of_header(header: Header, schedule: Schedule, folder: &Path, jobs: usize) -> Self {
+    pub(crate) fn of_header(header: Header, schedule: TrialSchedule, folder: &Path, jobs: usize) -> Self {
         Sweep {
             schedule,
             engine: header.engine,
@@ -215,7 +216,7 @@ impl Sweep {
         let state = self.begin(keeps_digests)?;
         let played_before = state.tally.played();
         let (has_enough, next) = (AtomicBool::new(false), AtomicU64::new(state.complete));
-        let shared = Shared { stop, has_enough, next, state: Mutex::new(state) };
+        let shared = SharedSweep { stop, has_enough, next, state: Mutex::new(state) };
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.max(1) {
                 scope.spawn(|| self.work(&shared, &mut start(), &on_progress));
@@ -253,7 +254,7 @@ impl Sweep {
     }
 
     #[expect(clippy::disallowed_methods, reason = "between trials time is real")]
-    fn is_over(&self, shared: &Shared<'_>) -> bool {
+    fn is_over(&self, shared: &SharedSweep<'_>) -> bool {
         shared.stop.is_asked()
             || shared.has_enough.load(Ordering::Relaxed)
             || match self.limit {
@@ -263,7 +264,7 @@ impl Sweep {
             }
     }
 
-    fn work(&self, shared: &Shared<'_>, player: &mut impl Player, on_progress: &(impl Fn(Progress<'_>) + Sync)) {
+    fn work(&self, shared: &SharedSweep<'_>, player: &mut impl Player, on_progress: &(impl Fn(Progress<'_>) + Sync)) {
         while !self.is_over(shared) {
             let number = shared.next.fetch_add(1, Ordering::Relaxed);
             if number >= self.schedule.trials() {
@@ -295,7 +296,7 @@ impl Sweep {
         state: &mut SweepState,
         stop: &Stop,
         player: &mut impl Player,
-    ) -> (Vec<(Group, Vec<Trial>)>, Summary) {
+    ) -> (Vec<(FailureGroup, Vec<Trial>)>, Summary) {
         state.failures.sort_by_key(|failure| failure.trial.number);
         let mut groups = group(&state.failures, &self.schedule, |trial, families| {
             if stop.is_asked() {
@@ -379,7 +380,7 @@ impl Sweep {
     fn write(
         &self,
         state: &SweepState,
-        groups: &[(Group, Vec<Trial>)],
+        groups: &[(FailureGroup, Vec<Trial>)],
         summary: &Summary,
         times: &Times,
     ) -> Result<(), SweepError> {
@@ -402,7 +403,7 @@ impl Sweep {
 
 impl SweepState {
     /// Writes down how a trial ended, and keeps its case while its cause has few.
-    fn record(&mut self, sweep: &Sweep, trial: Trial, answer: &Answer) -> Result<(), SweepError> {
+    fn record(&mut self, sweep: &Sweep, trial: Trial, answer: &TaskAnswer) -> Result<(), SweepError> {
         let sim = &sweep.schedule.sims[trial.sim].name;
         let digest = answer.ended.digest();
         let deviation = digest.and_then(|digest| sweep.expected.as_ref()?.deviation(sim, trial.seed, digest));
@@ -413,7 +414,7 @@ impl SweepState {
             case.write(&sweep.folder.join(sweep.case_name(trial)))?;
         }
         // After the case: what is in the journal is not played again.
-        let line = Line { sim: sim.clone(), seed: trial.seed, ended: answer.ended.clone() };
+        let line = JournalLine { sim: sim.clone(), seed: trial.seed, ended: answer.ended.clone() };
         match &mut self.journal {
             Some(journal) => Ok(journal.add(&line)?),
             None => Ok(()),
@@ -421,7 +422,7 @@ impl SweepState {
     }
 
     /// Counts a trial that has ended.
-    fn take(&mut self, schedule: &Schedule, trial: Trial, ended: Ended) {
+    fn take(&mut self, schedule: &TrialSchedule, trial: Trial, ended: TrialEnd) {
         let sim = &schedule.sims[trial.sim].name;
         self.tally.add(&ended);
         self.sims.entry(sim.clone()).or_default().add(&ended);
@@ -433,16 +434,16 @@ impl SweepState {
         }
         self.complete(schedule, trial.number);
         match ended {
-            Ended::Pass(_) => {}
-            Ended::Skipped(reasons) => self.skipped.entry(sim.clone()).or_default().extend(reasons),
-            ended @ (Ended::Fail(_) | Ended::Unknown(_) | Ended::Broken(_)) => {
+            TrialEnd::Pass(_) => {}
+            TrialEnd::Skipped(reasons) => self.skipped.entry(sim.clone()).or_default().extend(reasons),
+            ended @ (TrialEnd::Fail(_) | TrialEnd::Unknown(_) | TrialEnd::Broken(_)) => {
                 self.failures.push(Failure { trial, ended })
             }
         }
     }
 
     /// A trial is over, or somebody else's.
-    fn complete(&mut self, schedule: &Schedule, number: u64) {
+    fn complete(&mut self, schedule: &TrialSchedule, number: u64) {
         self.ended.insert(number);
         while self.ended.remove(&self.complete)
             || self.complete < schedule.trials() && !schedule.is_ours(schedule.trial(self.complete))

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::player::play_task;
-use crate::campaign::{Answer, Ended, Header, PlayedSim, Player, Task};
+use crate::campaign::{Header, PlayedSim, Player, Task, TaskAnswer, TrialEnd};
 use crate::grammar::Readable;
 use crate::sim;
 use crate::subject::Subjects;
@@ -39,18 +39,18 @@ pub struct WorkerProcess<Start> {
     start: Start,
     brief: String,
     limit: Duration,
-    running: Option<Running>,
+    running: Option<RunningWorker>,
 }
 
 /// A process that does not outlive who listens to it.
-struct Running {
+struct RunningWorker {
     child: Child,
     tasks: ChildStdin,
     answers: Receiver<io::Result<String>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
 }
 
-impl Drop for Running {
+impl Drop for RunningWorker {
     fn drop(&mut self) {
         if self.child.kill().and_then(|()| self.child.wait()).is_err() {
             // It has ended and was waited for already, or the system will not say.
@@ -92,7 +92,7 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
         }
     }
 
-    fn start(&mut self) -> io::Result<&mut Running> {
+    fn start(&mut self) -> io::Result<&mut RunningWorker> {
         if self.running.is_none() {
             self.running = Some(launch((self.start)(), &self.brief)?);
         }
@@ -101,9 +101,9 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
 }
 
 impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
-    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<Answer> {
+    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer> {
         let limit = self.limit;
-        let broken = |why: String| Some(Answer { ended: Ended::Broken(why), case: None });
+        let broken = |why: String| Some(TaskAnswer { ended: TrialEnd::Broken(why), case: None });
         let running = match self.start() {
             Ok(running) => running,
             Err(error) => return broken(format!("its process did not start: {error}")),
@@ -153,7 +153,7 @@ fn wait(
 
 /// Starts a worker and briefs it.
 #[expect(clippy::disallowed_methods, reason = "the threads listen to a process, outside of any trial")]
-fn launch(mut command: Command, brief: &str) -> io::Result<Running> {
+fn launch(mut command: Command, brief: &str) -> io::Result<RunningWorker> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut tasks = child.stdin.take().expect("it is piped");
     let out = child.stdout.take().expect("it is piped");
@@ -183,7 +183,7 @@ fn launch(mut command: Command, brief: &str) -> io::Result<Running> {
     if tasks.write_all(brief.as_bytes()).is_err() {
         // It has died already, and its first answer, which does not come, says how.
     }
-    Ok(Running { child, tasks, answers, last_words })
+    Ok(RunningWorker { child, tasks, answers, last_words })
 }
 
 /// How a process ended, in words.

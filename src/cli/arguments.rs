@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::campaign::Partition;
+use crate::campaign::TrialPartition;
 use crate::cli::seed::{Seed, SeedCount};
 use crate::cli::values::{self, Patience};
 use crate::env::Address;
@@ -197,7 +197,7 @@ pub(crate) struct SweepArguments {
     /// Play one share of the trials: 2/4, count:2/4 (in turn), hash:2/4 (by sim and seed), or auto from SLURM_ARRAY_TASK_ID or,
     /// as auto/4, from JOB_COMPLETION_INDEX
     #[arg(long, value_name = "K/N")]
-    pub(crate) partition: Option<Partition>,
+    pub(crate) partition: Option<TrialPartition>,
     /// Go on with the campaign of a report folder: what its journal has is not played again
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sims", "seeds", "from", "seed_of_night", "partition", "engine", "settings", "reports", "digests", "compare"])]
     pub(crate) resume: Option<PathBuf>,

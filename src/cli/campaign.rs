@@ -27,7 +27,7 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 const SAYS_EVERY: Duration = Duration::from_secs(60);
 
 /// What was asked for besides the trials.
-pub(crate) struct Asked {
+pub(crate) struct CampaignFlags {
     format: Format,
     digests: Option<PathBuf>,
     compare: Option<PathBuf>,
@@ -37,10 +37,10 @@ pub(crate) struct Asked {
     memory_each: u64,
 }
 
-impl Asked {
+impl CampaignFlags {
     /// The night before is `before`, unless another was asked for.
     pub(crate) fn of(arguments: &SweepArguments, before: Option<PathBuf>) -> Self {
-        Asked {
+        CampaignFlags {
             against: arguments.against.clone().or(before),
             format: arguments.format,
             digests: arguments.digests.clone(),
@@ -53,7 +53,7 @@ impl Asked {
     pub(crate) fn merging(arguments: &MergeArguments) -> Self {
         let (format, against) = (arguments.format, arguments.against.clone());
         let trial_limit = Duration::from_secs(600);
-        Asked { format, digests: None, compare: None, against, trial_limit, memory_each: jobs(None, None).1 }
+        CampaignFlags { format, digests: None, compare: None, against, trial_limit, memory_each: jobs(None, None).1 }
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn jobs(asked: Option<u16>, bytes: Option<u64>) -> (usize, u64) {
 }
 
 /// Runs a sweep to its end, and says what it found.
-pub(crate) fn run(sweep: &Sweep, asked: &Asked) -> Exit {
+pub(crate) fn run(sweep: &Sweep, asked: &CampaignFlags) -> Exit {
     let stop = Arc::new(Stop::default());
     catch_interrupts(&stop);
     let header = sweep.header();
@@ -145,7 +145,7 @@ impl Teller {
 }
 
 /// Says what was found before anything else can go wrong.
-fn tell(sweep: &Sweep, swept: Swept, asked: &Asked) -> Exit {
+fn tell(sweep: &Sweep, swept: Swept, asked: &CampaignFlags) -> Exit {
     let Swept { summary, times, digests, error } = swept;
     let (nights, uncompared) = compare(&summary, &times, asked.against.as_deref());
     let night = NightReport { summary, times, nights };

@@ -2,8 +2,10 @@
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// A job has at least so much: the largest trials of a thousand clients take a little less.
-pub(crate) const JOB_BYTES_MIN: u64 = 1 << 30;
+/// A job has at least so much, where there is more than one: the largest trials of a thousand clients take a little less.
+const JOB_BYTES_MIN: u64 = 1 << 30;
+/// With less no worker comes up: the program alone takes half of it.
+pub(crate) const WORKER_BYTES_MIN: u64 = 256 << 20;
 
 /// So many jobs, each with so many bytes, of `jobs` that were asked for.
 pub(crate) fn share(jobs: usize, bytes: u64) -> (usize, u64) {

@@ -5,7 +5,7 @@ use std::fs;
 use crate::campaign::{MergeError, merge as merge_folders};
 use crate::cli::Exit;
 use crate::cli::arguments::MergeArguments;
-use crate::cli::campaign::{self, Asked, jobs};
+use crate::cli::campaign::{self, CampaignFlags, jobs};
 use crate::cli::sweep::misused;
 use crate::subject::xmtp::SUBJECTS;
 
@@ -19,7 +19,7 @@ pub(crate) fn merge(arguments: &MergeArguments) -> Exit {
     }
     let (jobs, _) = jobs(arguments.jobs, None);
     match merge_folders(&arguments.folders, into, jobs, SUBJECTS) {
-        Ok(sweep) => campaign::run(&sweep, &Asked::merging(arguments)),
+        Ok(sweep) => campaign::run(&sweep, &CampaignFlags::merging(arguments)),
         Err(error) => {
             if fs::remove_dir_all(into).is_err() {
                 // What is left there is told by the next merge.

@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::campaign::{Limit, NightReport, Nights, Schedule, Sweep, SweepError};
+use crate::campaign::{Limit, NightReport, Nights, Sweep, SweepError, TrialSchedule};
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, SweepArguments};
-use crate::cli::campaign::{self, Asked, jobs};
+use crate::cli::campaign::{self, CampaignFlags, jobs};
 use crate::cli::output::{complain, print};
 use crate::cli::run::refuse;
 use crate::cli::seed::{self, Seed, SeedCount};
@@ -31,7 +31,7 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
                 announce(&sweep, arguments);
             }
             write_down(&sweep, before.as_deref());
-            campaign::run(&sweep, &Asked::of(arguments, before))
+            campaign::run(&sweep, &CampaignFlags::of(arguments, before))
         }
         Err(exit) => exit,
     }
@@ -79,7 +79,7 @@ fn limit(arguments: &SweepArguments) -> Limit {
 /// A new campaign, in a folder of its own.
 fn begin(arguments: &SweepArguments, path: &Path, jobs: usize) -> Result<Sweep, Exit> {
     let sims = find(path, arguments).map_err(|error| refuse(&error))?;
-    let schedule = Schedule { sims, seeds: seeds(arguments)?, partition: arguments.partition };
+    let schedule = TrialSchedule { sims, seeds: seeds(arguments)?, partition: arguments.partition };
     let expected = expected(arguments, &schedule).map_err(|error| match error {
         DigestsError::Io { .. } => misused(&error.to_string()),
         DigestsError::Line { .. } | DigestsError::Missing { .. } => {
@@ -148,7 +148,7 @@ fn announce(sweep: &Sweep, arguments: &SweepArguments) {
 }
 
 /// The digests that the trials are to have; finds out as well whether theirs can be written.
-fn expected(arguments: &SweepArguments, schedule: &Schedule) -> Result<Option<Digests>, DigestsError> {
+fn expected(arguments: &SweepArguments, schedule: &TrialSchedule) -> Result<Option<Digests>, DigestsError> {
     if let Some(path) = &arguments.digests {
         Digests::try_writing(path)?;
     }

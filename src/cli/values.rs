@@ -5,7 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::cli::memory::JOB_BYTES_MIN;
+use crate::cli::memory::WORKER_BYTES_MIN;
 use crate::env::{Address, BadAddress};
 use crate::grammar::quantity::{self, spell_size};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
@@ -32,8 +32,8 @@ pub(crate) fn budget(text: &str) -> Result<Duration, String> {
 /// Reads how much memory there is to take, in bytes.
 pub(crate) fn memory(text: &str) -> Result<u64, String> {
     let bytes = quantity::size(text).map_err(|bad| format!("{bad}; write a number and a unit, such as 8GiB"))?;
-    if bytes < JOB_BYTES_MIN {
-        return Err(format!("`{text}` is too little for one trial; write {} or more", spell_size(JOB_BYTES_MIN)));
+    if bytes < WORKER_BYTES_MIN {
+        return Err(format!("`{text}` is too little for one trial; write {} or more", spell_size(WORKER_BYTES_MIN)));
     }
     Ok(bytes)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::campaign::{Group, NightReport, Nights, Progress, Stopped, Summary, Tally, Times};
+use crate::campaign::{FailureGroup, NightReport, Nights, Progress, Stopped, Summary, Tally, Times};
 use crate::grammar::Readable;
 use crate::grammar::quantity::count;
 use crate::report::paint::Paint;
@@ -111,7 +111,13 @@ pub(crate) fn percent(percent: f64) -> String {
     }
 }
 
-fn write_group(text: &mut String, group: &Group, nights: &Nights, folder: &str, paint: Paint) -> std::fmt::Result {
+fn write_group(
+    text: &mut String,
+    group: &FailureGroup,
+    nights: &Nights,
+    folder: &str,
+    paint: Paint,
+) -> std::fmt::Result {
     let (trials, age) = (count(group.count, "trial"), tell_age(group, nights));
     let ended = paint.verdict(&group.ended);
     writeln!(text, "\n{}  {ended} {}: {trials}, {age}", group.id, describe_cause(group))?;
@@ -128,7 +134,7 @@ fn write_group(text: &mut String, group: &Group, nights: &Nights, folder: &str, 
 }
 
 /// What a group's failures have in common, in a few words: `liveness C2 at client, with silences`.
-pub(crate) fn describe_cause(group: &Group) -> String {
+pub(crate) fn describe_cause(group: &FailureGroup) -> String {
     let cause = &group.cause;
     let requirement = if cause.requirement.is_empty() { String::new() } else { format!(" {}", cause.requirement) };
     let role = if cause.role.is_empty() { String::new() } else { format!(" at {}", cause.role) };
@@ -136,13 +142,13 @@ pub(crate) fn describe_cause(group: &Group) -> String {
 }
 
 /// The command that plays a group's smallest case again; none where nothing could be played.
-pub(crate) fn reproduce_line(group: &Group, folder: &str) -> Option<String> {
+pub(crate) fn reproduce_line(group: &FailureGroup, folder: &str) -> Option<String> {
     let case = group.cases.first()?;
     Some(format!("pulseless replay {}", shell_word(&format!("{folder}/{case}"))))
 }
 
 /// Since when a group is known.
-pub(crate) fn tell_age(group: &Group, nights: &Nights) -> String {
+pub(crate) fn tell_age(group: &FailureGroup, nights: &Nights) -> String {
     match nights.ages.get(&group.id) {
         Some(age) if age.nights > 1 => format!("in {} nights since {}", age.nights, age.since),
         Some(_) | None => "new".to_owned(),
@@ -155,7 +161,7 @@ fn wrapped(sentence: &str) -> String {
 }
 
 /// The faults that a group needs: `, with deaths, or silences and pauses`; nothing where it needs none.
-fn needs_in_words(group: &Group) -> String {
+fn needs_in_words(group: &FailureGroup) -> String {
     let enough = group.needs.iter().map(|needs| needs.iter().map(String::as_str).collect::<Vec<_>>().join(" and "));
     let enough: Vec<String> = enough.collect();
     if enough.is_empty() { String::new() } else { format!(", with {}", enough.join(", or ")) }

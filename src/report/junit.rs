@@ -4,7 +4,7 @@
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
-use crate::campaign::{Group, NightReport, Summary, Tally};
+use crate::campaign::{FailureGroup, NightReport, Summary, Tally};
 use crate::report::campaign::{describe_cause, reproduce_line, tell_age};
 
 /// GitLab and Jenkins grow slow beyond some hundreds of test cases.
@@ -48,7 +48,7 @@ fn sim_case(sim: &str, tally: &Tally, summary: &Summary) -> TestCase {
     case
 }
 
-fn group_case(group: &Group, night: &NightReport, folder: &str) -> TestCase {
+fn group_case(group: &FailureGroup, night: &NightReport, folder: &str) -> TestCase {
     let kind = if group.ended == "broken" { NonSuccessKind::Error } else { NonSuccessKind::Failure };
     let mut case = TestCase::new(group.id.as_str(), non_success(kind, &group.ended, &group.why));
     case.set_classname("pulseless.groups");

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::campaign::{Group, NightReport};
+use crate::campaign::{FailureGroup, NightReport};
 use crate::grammar::quantity::count;
 use crate::report::campaign::{describe_cause, percent, reproduce_line, stopped_in_words, tell_age};
 
@@ -66,7 +66,7 @@ fn write_head(text: &mut String, night: &NightReport) -> std::fmt::Result {
     Ok(())
 }
 
-fn section(group: &Group, night: &NightReport, folder: &str) -> String {
+fn section(group: &FailureGroup, night: &NightReport, folder: &str) -> String {
     let mut text = String::new();
     let (cause, age) = (describe_cause(group), tell_age(group, &night.nights));
     writeln!(text, "\n### `{}` {}: {}, {age}\n", group.id, escape(&cause), count(group.count, "trial"))
@@ -134,7 +134,7 @@ fn escape(text: &str) -> String {
 /// GitHub's workflow commands: an annotation for each of the first groups, new ones in front.
 #[must_use]
 pub fn github(night: &NightReport, folder: &str) -> String {
-    let mut groups: Vec<&Group> = night.summary.groups.iter().collect();
+    let mut groups: Vec<&FailureGroup> = night.summary.groups.iter().collect();
     groups.sort_by_key(|group| !night.nights.is_new(group));
     let mut text = String::new();
     let cut = groups.len() > ANNOTATIONS_MAX;

@@ -1,10 +1,10 @@
 //! `pulseless sweep` as a campaign: resumed after any death, shared out and merged, and survived by its workers' parent.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bench::{BINARY, GOOD, Scratch, bad};
 
@@ -62,12 +62,13 @@ fn start(scratch: &Scratch, arguments: &[&str]) -> Running {
     Running(command.spawn().expect("the binary runs"))
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < DEADLINE, "waited in vain until {what}");
-        sleep(STEP);
-    }
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 /// The journal of a report folder, as far as it is there.
@@ -86,8 +87,8 @@ fn children(parent: u32) -> Vec<u32> {
     processes.filter(is_child).collect()
 }
 
-#[test]
-fn a_campaign_that_is_killed_again_and_again_ends_as_an_undisturbed_one() {
+#[tokio::test]
+async fn a_campaign_that_is_killed_again_and_again_ends_as_an_undisturbed_one() {
     let scratch = undisturbed("30");
     let mut arguments = vec!["sweep", "sims", "--seeds", "30", "--reports", "other"];
     // Each time a little later in the life of a campaign, and at another place in its journal.
@@ -97,7 +98,8 @@ fn a_campaign_that_is_killed_again_and_again_ends_as_an_undisturbed_one() {
         until("the journal grows, or all is played", || {
             journal(&scratch, "other/latest").len() > before + kill * 40
                 || running.0.try_wait().expect("it is ours").is_some()
-        });
+        })
+        .await;
         drop(running);
         if journal(&scratch, "other/latest").contains('\n') {
             arguments = vec!["sweep", "--resume", "other/latest"];
@@ -156,18 +158,18 @@ fn what_is_not_of_one_campaign_is_not_merged() {
     said.refuses(&["failed to make two: ", "--into names a folder that is not there yet"]);
 }
 
-#[test]
-fn a_worker_that_dies_or_hangs_costs_the_trial_that_it_plays() {
+#[tokio::test]
+async fn a_worker_that_dies_or_hangs_costs_the_trial_that_it_plays() {
     for (signal, limit, said) in [("ABRT", "10m", "its process died: aborted"), ("STOP", "1s", "still at it after 1s")]
     {
         let scratch = Scratch::new();
         let sweep = ["sweep", "good.toml", "--seeds", "40", "--jobs", "1", "--trial-limit", limit];
         let mut running = start(&scratch, &sweep);
-        until("a trial has ended", || journal(&scratch, "reports/latest").lines().count() > 2);
+        until("a trial has ended", || journal(&scratch, "reports/latest").lines().count() > 2).await;
         let workers = children(running.0.id());
         assert_eq!(workers.len(), 1, "one job, one worker");
         scratch.shell(&format!("kill -{signal} {}", workers[0])).exits(0);
-        until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some());
+        until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some()).await;
         assert_eq!(running.0.wait().expect("it has ended").code(), Some(70), "{signal}");
         let summary = scratch.read_json("reports/latest/summary.json");
         assert_eq!((&summary["tally"]["broken"], &summary["tally"]["pass"]), (&1.into(), &39.into()), "{signal}");
@@ -185,21 +187,23 @@ fn a_worker_that_eats_memory_ends_itself() {
     scratch.write("sims/good.toml", GOOD);
     let sweep = ["sweep", "sims", "--seeds", "2", "--jobs", "4", "--memory", "256MiB"];
     let said = scratch.pulseless(&sweep).exits(70);
-    said.says(&["1 at a time", "crowd  0 pass, 2 broken", "good   2 pass", "memory allocation of", "crowd seeds 1-2"]);
+    said.says(&["1 at a time", "crowd  0 pass, 2 broken", "good   2 pass", "crowd seeds 1-2"]);
 }
 
-#[test]
-fn a_second_interrupt_cuts_off_a_long_trial_and_keeps_the_summary() {
+#[tokio::test]
+async fn a_second_interrupt_cuts_off_a_long_trial_and_keeps_the_summary() {
     let scratch = Scratch::new();
     // A week takes minutes.
-    scratch.write("week.toml", GOOD.replace("duration = \"2m\"", "duration = \"7d\""));
+    scratch.write("week.toml", GOOD.replace("duration = \"2m\"", "duration = \"160h\""));
     let mut running = start(&scratch, &["sweep", "week.toml", "--seeds", "3", "--jobs", "1"]);
-    until("a worker plays", || !children(running.0.id()).is_empty());
-    for _ in 0..2 {
-        scratch.shell(&format!("kill -TERM {}", running.0.id())).exits(0);
-        sleep(Duration::from_millis(100));
-    }
-    until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some());
+    until("a worker plays", || !children(running.0.id()).is_empty()).await;
+    scratch.shell(&format!("kill -TERM {}", running.0.id())).exits(0);
+    let mut complaints = BufReader::new(running.0.stderr.take().expect("a pipe"));
+    let mut complaint = String::new();
+    complaints.read_line(&mut complaint).expect("a line");
+    assert!(complaint.starts_with("interrupted: the trials under way"), "{complaint}");
+    scratch.shell(&format!("kill -TERM {}", running.0.id())).exits(0);
+    until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some()).await;
     assert_eq!(running.0.wait().expect("it has ended").code(), Some(4), "nothing was played");
     let summary = scratch.read_json("reports/latest/summary.json");
     assert_eq!((&summary["stopped"], &summary["tally"]["pass"]), (&"interrupted".into(), &0.into()));
@@ -234,15 +238,15 @@ fn a_night_begins_where_its_name_says() {
     scratch.pulseless(&both).exits(64).refuses(&["--seeds A..B says where seeds begin, and so does --from"]);
 }
 
-#[test]
-fn a_report_that_cannot_be_written_loses_no_verdict() {
+#[tokio::test]
+async fn a_report_that_cannot_be_written_loses_no_verdict() {
     let scratch = Scratch::new();
     let mut running = start(&scratch, &["sweep", "bad.toml", "--seeds", "100000", "--jobs", "1"]);
-    until("a trial has ended", || journal(&scratch, "reports/latest").lines().count() > 2);
+    until("a trial has ended", || journal(&scratch, "reports/latest").lines().count() > 2).await;
     let folder = fs::canonicalize(scratch.path("reports/latest")).expect("a folder");
     // Its cases and its summary have nowhere to go.
     fs::remove_dir_all(&folder).expect("the folder goes");
-    until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some());
+    until("the campaign has ended", || running.0.try_wait().expect("it is ours").is_some()).await;
     assert_eq!(running.0.wait().expect("it has ended").code(), Some(74));
     let out = std::io::read_to_string(running.0.stdout.take().expect("a pipe")).expect("text");
     assert!(out.contains("fail liveness C2 at client"), "{out}");

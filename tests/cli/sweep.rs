@@ -67,7 +67,7 @@ fn a_cause_leaves_its_first_cases_and_all_its_seeds() {
     let said = said.says(&[
         "deaf one  0 pass, 5 fail\n",
         "good      5 pass  (fewer than 60 % fail, 95 % sure)\n",
-        "  fail liveness C2 at client, with silences: 5 trials\n  liveness failed: client-1",
+        "  fail liveness C2 at client, with silences: 5 trials, new\n  liveness failed: client-1",
         "  deaf one seeds 7-11\n",
     ]);
     let cases = ["deaf one-seed-7.case.json", "deaf one-seed-8.case.json", "deaf one-seed-9.case.json"];
