@@ -3,10 +3,12 @@
 //! Refuses to know what a command does.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use globset::GlobMatcher;
 
 use crate::campaign::TrialPartition;
 use crate::cli::seed::{Seed, SeedCount};
@@ -25,11 +27,17 @@ use crate::trial::EngineKind;
 /// that can answer HTTP/2 PING while it drops everything else. Judges whether heartbeats and watchdog
 /// reconnects restore delivery with no gap and no duplicate. Same sim and seed: same history, bit for bit.
 #[derive(Debug, Parser)]
-#[command(name = "pulseless", version, after_help = EXIT_CODES)]
+#[command(name = "pulseless", version = VERSION.as_str(), after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: CliCommand,
 }
+
+/// The version, and the commit where the build was told of one.
+static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("PULSELESS_COMMIT") {
+    Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    None => env!("CARGO_PKG_VERSION").to_owned(),
+});
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -87,6 +95,8 @@ pub(crate) enum CliCommand {
     Sweep(SweepArguments),
     /// Put the report folders of a sweep's shares together into one
     Merge(MergeArguments),
+    /// Print what a shell completes, or the manual page
+    Generate(GenerateArguments),
     /// Play the trials that a sweep asks for on standard input
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -178,9 +188,15 @@ pub(crate) struct ReplayArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct SweepArguments {
-    /// A sim file, or a folder of them
-    #[arg(required_unless_present = "resume")]
-    pub(crate) sims: Option<PathBuf>,
+    /// Sim files, and folders of them
+    #[arg(required_unless_present = "resume", value_name = "SIMS")]
+    pub(crate) sims: Vec<PathBuf>,
+    /// Leave out the sims whose name or path matches, such as 'storm*' or 'sims/negative/*'
+    #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
+    pub(crate) exclude: Vec<GlobMatcher>,
+    /// Only the sims that are about one of these requirements, such as C2,T8
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub(crate) cites: Vec<String>,
     /// How many seeds, each played with every sim, or which: 101..201 begins at 101 and ends before 201. With --for as many as
     /// there is time for, unless given; else 100
     #[arg(long, value_name = "N|A..B", allow_negative_numbers = true)]
@@ -199,7 +215,7 @@ pub(crate) struct SweepArguments {
     #[arg(long, value_name = "K/N")]
     pub(crate) partition: Option<TrialPartition>,
     /// Go on with the campaign of a report folder: what its journal has is not played again
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sims", "seeds", "from", "seed_of_night", "partition", "engine", "settings", "reports", "digests", "compare"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sims", "exclude", "cites", "seeds", "from", "seed_of_night", "partition", "engine", "settings", "reports", "digests", "compare"])]
     pub(crate) resume: Option<PathBuf>,
     /// Trials at a time, each in a process of its own; as many as there are processors unless given
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -259,6 +275,26 @@ pub(crate) struct MergeArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    /// For a shell, to be sourced by it; or man, for pulseless.1
+    #[arg(value_enum)]
+    pub(crate) what: Generated,
+}
+
+/// What can be generated from the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Generated {
+    /// For bash.
+    Bash,
+    /// For zsh.
+    Zsh,
+    /// For fish.
+    Fish,
+    /// The manual page, in roff.
+    Man,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct WorkerArguments {
     /// So many bytes at most
     #[arg(long)]
@@ -278,7 +314,14 @@ pub(crate) struct ListArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArguments {
     /// The sim file, or a case file, whose plan is told as it stands there
-    pub(crate) sim: PathBuf,
+    #[arg(required_unless_present = "keys")]
+    pub(crate) sim: Option<PathBuf>,
+    /// Tell what a storm draws with this seed
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) seed: Option<Seed>,
+    /// List every key that a sim can have
+    #[arg(long, conflicts_with_all = ["sim", "seed", "settings"])]
+    pub(crate) keys: bool,
     /// Change a value of the sim, such as client.watchdog=off
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<Setting>,

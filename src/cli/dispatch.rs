@@ -8,7 +8,8 @@ use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, list, merge, node, proxy, publish, replay, run, sweep, tail, worker,
+    Exit, conform, conform_client, explain, generate, list, merge, node, proxy, publish, replay, run, sweep, tail,
+    worker,
 };
 
 /// Runs the command line of this process.
@@ -23,6 +24,7 @@ pub fn main() -> ExitCode {
         CliCommand::Replay(arguments) => replay::replay(&arguments),
         CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
         CliCommand::Merge(arguments) => merge::merge(&arguments),
+        CliCommand::Generate(arguments) => generate::generate(&arguments),
         CliCommand::Worker(arguments) => worker::worker(&arguments),
         CliCommand::List(arguments) => list::list(&arguments),
         CliCommand::Explain(arguments) => explain::explain(&arguments),

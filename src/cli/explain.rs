@@ -7,23 +7,31 @@ use crate::cli::arguments::ExplainArguments;
 use crate::cli::output::print;
 use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::refuse;
+use crate::cli::seed::Seed;
 use crate::report;
 use crate::runner::read_sim;
 use crate::sim::Setting;
 use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn explain(arguments: &ExplainArguments) -> Exit {
+    let Some(path) = &arguments.sim else {
+        SUBJECTS.iter().for_each(|subject| print(&report::keys_in_words(*subject)));
+        return Exit::Pass;
+    };
     // A case file is JSON; everything else is to be a sim.
-    if arguments.sim.extension().is_some_and(|extension| extension == "json") {
-        return explain_case(&arguments.sim);
+    if path.extension().is_some_and(|extension| extension == "json") {
+        return explain_case(path);
     }
-    explain_sim(&arguments.sim, &arguments.settings)
+    explain_sim(path, &arguments.settings, arguments.seed)
 }
 
-fn explain_sim(path: &Path, settings: &[Setting]) -> Exit {
+fn explain_sim(path: &Path, settings: &[Setting], seed: Option<Seed>) -> Exit {
     match read_sim(SUBJECTS, path, settings) {
         Ok(sim) => {
-            print(&report::explain(&sim));
+            print(&report::explain(&match seed {
+                Some(Seed(seed)) => sim.drawn(seed),
+                None => sim,
+            }));
             Exit::Pass
         }
         Err(error) => refuse(&error),

@@ -8,6 +8,7 @@ mod dispatch;
 mod exit;
 mod explain;
 mod foreground;
+mod generate;
 mod list;
 mod memory;
 mod merge;

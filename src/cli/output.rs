@@ -8,18 +8,25 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use crate::cli::Exit;
 use crate::report::Paint;
 
-/// Color on a terminal, unless `NO_COLOR` is set (no-color.org).
+/// Color where standard output takes it.
 pub(crate) fn paint() -> Paint {
-    if io::stdout().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
-        Paint::Color
-    } else {
-        Paint::Plain
-    }
+    if takes_color(io::stdout().is_terminal()) { Paint::Color } else { Paint::Plain }
 }
 
-/// Color on standard error, by the same rule.
+/// Whether standard error takes color.
 pub(crate) fn colors_errors() -> bool {
-    io::stderr().is_terminal() && var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    takes_color(io::stderr().is_terminal())
+}
+
+/// On a terminal that is not dumb, unless `NO_COLOR` is set (no-color.org); elsewhere where `CLICOLOR_FORCE` asks for it
+/// (bixense.com/clicolors), as CI does that shows color.
+fn takes_color(is_terminal: bool) -> bool {
+    let is_set = |name: &str| var_os(name).is_some_and(|value| !value.is_empty());
+    if is_set("NO_COLOR") {
+        return false;
+    }
+    let is_forced = var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
+    is_forced || is_terminal && var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// Prints text on standard output. A reader that has gone, as in `pulseless list | head`, is no error; a disk that is full

@@ -12,7 +12,7 @@ use crate::cli::output::{complain, print};
 use crate::cli::run::refuse;
 use crate::cli::seed::{self, Seed, SeedCount};
 use crate::grammar::quantity::count;
-use crate::runner::{Digests, DigestsError, LibraryError, find_sims, read_sims};
+use crate::runner::{Digests, DigestsError, find_all_sims, read_sims};
 use crate::sim::SimFile;
 use crate::subject::xmtp::SUBJECTS;
 
@@ -60,10 +60,9 @@ fn write_down(sweep: &Sweep, before: Option<&Path>) {
 /// What is to be played, and where the report goes.
 fn plan(arguments: &SweepArguments) -> Result<Sweep, Exit> {
     let (jobs, _) = jobs(arguments.jobs, arguments.memory);
-    let mut sweep = match (&arguments.resume, &arguments.sims) {
-        (Some(folder), _) => Sweep::resumed(folder, jobs, SUBJECTS).map_err(|error| misused(&error.to_string()))?,
-        (None, Some(sims)) => begin(arguments, sims, jobs)?,
-        (None, None) => return Err(misused("neither sims nor a folder to resume")),
+    let mut sweep = match &arguments.resume {
+        Some(folder) => Sweep::resumed(folder, jobs, SUBJECTS).map_err(|error| misused(&error.to_string()))?,
+        None => begin(arguments, jobs)?,
     };
     sweep.limit = limit(arguments);
     sweep.failures_max = arguments.max_failures.or(arguments.fail_fast.then_some(1));
@@ -77,8 +76,8 @@ fn limit(arguments: &SweepArguments) -> Limit {
 }
 
 /// A new campaign, in a folder of its own.
-fn begin(arguments: &SweepArguments, path: &Path, jobs: usize) -> Result<Sweep, Exit> {
-    let sims = find(path, arguments).map_err(|error| refuse(&error))?;
+fn begin(arguments: &SweepArguments, jobs: usize) -> Result<Sweep, Exit> {
+    let sims = find(arguments)?;
     let schedule = TrialSchedule { sims, seeds: seeds(arguments)?, partition: arguments.partition };
     let expected = expected(arguments, &schedule).map_err(|error| match error {
         DigestsError::Io { .. } => misused(&error.to_string()),
@@ -86,7 +85,7 @@ fn begin(arguments: &SweepArguments, path: &Path, jobs: usize) -> Result<Sweep, 
             misused(&format!("{error}; write one with `pulseless sweep --digests`"))
         }
     })?;
-    let folder = make_folder(&arguments.reports, path);
+    let folder = make_folder(&arguments.reports, &name(&arguments.sims));
     let folder = folder.map_err(|error| misused(&format!("{error}; choose another with --reports")))?;
     let settings = arguments.settings.iter().map(ToString::to_string).collect();
     let (engine, limit) = (arguments.engine, Limit::None);
@@ -160,14 +159,37 @@ fn expected(arguments: &SweepArguments, schedule: &TrialSchedule) -> Result<Opti
     Ok(Some(expected))
 }
 
-fn find(path: &Path, arguments: &SweepArguments) -> Result<Vec<SimFile>, LibraryError> {
-    read_sims(SUBJECTS, &find_sims(path)?, &arguments.settings)
+/// The sims that are asked for.
+fn find(arguments: &SweepArguments) -> Result<Vec<SimFile>, Exit> {
+    let found = find_all_sims(&arguments.sims, &arguments.exclude).map_err(|error| refuse(&error))?;
+    for path in &found.foreign {
+        complain(&format!("{} is left out: it has neither a title nor a promise, and is no sim", path.display()));
+    }
+    let mut sims = read_sims(SUBJECTS, &found.sims, &arguments.settings).map_err(|error| refuse(&error))?;
+    let cites =
+        |sim: &SimFile, number: &String| sim.cites.iter().any(|cited| cited.number.eq_ignore_ascii_case(number));
+    if let Some(unknown) = arguments.cites.iter().find(|number| !sims.iter().any(|sim| cites(sim, number))) {
+        return Err(misused(&format!(
+            "none of {} is about {unknown}; `pulseless list` says what each is about",
+            count(sims.len() as u64, "sim")
+        )));
+    }
+    sims.retain(|sim| arguments.cites.is_empty() || arguments.cites.iter().any(|number| cites(sim, number)));
+    Ok(sims)
+}
+
+/// What a report folder is called after: the one file or folder that is played.
+fn name(paths: &[PathBuf]) -> String {
+    match paths {
+        [path] => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+        _ => None,
+    }
+    .unwrap_or_else(|| "sims".to_owned())
 }
 
 /// `<reports>/<date>-<name>`, with a number where that is taken, and `latest` pointing to it.
 #[expect(clippy::disallowed_methods, reason = "the date is for who looks for a report, and no trial sees it")]
-fn make_folder(reports: &Path, sims: &Path) -> Result<PathBuf, SweepError> {
-    let name = sims.file_stem().map_or_else(|| "sims".into(), |stem| stem.to_string_lossy().into_owned());
+fn make_folder(reports: &Path, name: &str) -> Result<PathBuf, SweepError> {
     let date = jiff::Zoned::now().date();
     std::fs::create_dir_all(reports).map_err(|error| SweepError::Folder { path: reports.to_owned(), error })?;
     for number in 1..=FOLDERS_A_DAY_MAX {

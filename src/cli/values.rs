@@ -5,6 +5,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use globset::GlobMatcher;
+
 use crate::cli::memory::WORKER_BYTES_MIN;
 use crate::env::{Address, BadAddress};
 use crate::grammar::quantity::{self, spell_size};
@@ -27,6 +29,11 @@ pub(crate) fn budget(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is no time to wait; write one from 1s to a year, such as 30m or 8h"));
     }
     Ok(budget)
+}
+
+/// Reads a pattern of names or paths: `*` is anything, `?` one letter.
+pub(crate) fn pattern(text: &str) -> Result<GlobMatcher, String> {
+    globset::Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|error| error.to_string())
 }
 
 /// Reads how much memory there is to take, in bytes.

@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use crate::checker::bench;
-use crate::fault::{Plan, Storm};
+use crate::fault::{KINDS, Plan, Storm};
 use crate::grammar::{KeyHelp, count, spell, spell_percent, spell_size};
 use crate::sim::{LinkSettings, Promised, SimFile, tables};
 use crate::subject::Subject;
+
+/// A terminal is at least so wide.
+const COLUMNS: usize = 80;
 
 /// What a sim does, what it promises and which requirements it cites.
 #[must_use]
@@ -109,6 +112,29 @@ pub fn keys(subject: &dyn Subject) -> String {
             text += &format!("| `{name}` | {takes} | {default} | {means} |\n");
         }
         text.push('\n');
+    }
+    text
+}
+
+/// Every key of a sim of that subject, for the terminal, and after them the faults.
+#[must_use]
+pub fn keys_in_words(subject: &dyn Subject) -> String {
+    let mut text = String::new();
+    for table in tables(subject) {
+        text += &if table.name.is_empty() { "the file\n".to_owned() } else { format!("[{}]\n", table.name) };
+        for KeyHelp { name, takes, default, means } in table.keys {
+            let plain = |words: &str| words.replace('`', "");
+            text += &format!("  {name}\n");
+            let told = format!("{}. It takes {}; without it: {}.", plain(means), plain(takes), plain(default));
+            let options = textwrap::Options::new(COLUMNS).initial_indent("      ").subsequent_indent("      ");
+            text += &(textwrap::fill(&told, options) + "\n");
+        }
+        text.push('\n');
+    }
+    text += "[[fault]], beside at = \"2m\" and for = \"30s\"\n";
+    for row in KINDS {
+        text += &format!("  kind = \"{}\"\n", row.name);
+        row.example.lines().for_each(|line| text += &format!("      {line}\n"));
     }
     text
 }

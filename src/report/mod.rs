@@ -16,7 +16,7 @@ mod timeline;
 
 pub(crate) use campaign::{sweep_json, sweep_progress, sweep_standing, sweep_summary};
 pub use csv::csv;
-pub use explain::{explain, keys};
+pub use explain::{explain, keys, keys_in_words};
 pub use junit::junit;
 pub use markdown::{github, markdown};
 pub use paint::Paint;

@@ -12,7 +12,7 @@ mod trace;
 
 pub use case::{Case, CaseError};
 pub use digests::{Deviation, Digests, DigestsError};
-pub use library::{LibraryError, find_sims, read_sim, read_sims};
+pub use library::{FoundSims, LibraryError, find_all_sims, find_sims, read_sim, read_sims};
 pub(crate) use repeat::PLAYS_AT_ONCE;
 pub use repeat::{Played, repeat};
 pub use replay::{Parting, Replay, ReplayError, Replayed};

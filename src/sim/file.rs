@@ -67,6 +67,12 @@ impl SimFile {
         }
     }
 
+    /// The sim with what that seed draws in the place of its storm.
+    #[must_use]
+    pub(crate) fn drawn(self, seed: u64) -> Self {
+        SimFile { plan: self.plan_of(seed), storm: None, ..self }
+    }
+
     /// Reads a plan for this sim from a text of `[[fault]]` tables; `name` names the text.
     ///
     /// # Errors

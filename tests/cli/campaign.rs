@@ -252,3 +252,45 @@ async fn a_report_that_cannot_be_written_loses_no_verdict() {
     assert!(out.contains("fail liveness C2 at client"), "{out}");
     assert!(out.contains("stopped, because the report cannot be written"), "{out}");
 }
+
+#[test]
+fn a_cause_is_new_then_goes_on_and_is_gone_when_its_sim_passes() {
+    let scratch = Scratch::new();
+    scratch.write("sims/deaf.toml", bad());
+    let sweep = ["sweep", "sims", "--seeds", "2"];
+    scratch.pulseless(&sweep).exits(1).says(&["with silences: 2 trials, new\n"]);
+    let said = scratch.pulseless(&sweep).exits(1);
+    said.says(&["with silences: 2 trials, in 2 nights since ", "0 new, 1 ongoing, 0 resolved\n"]);
+    // Another sim is no answer, and the sim itself is.
+    scratch
+        .pulseless(&["sweep", "good.toml", "--seeds", "2", "--against", "reports/latest"])
+        .exits(0)
+        .says(&["0 new, 0 ongoing, 0 resolved\n", "its sims were not all played, so nobody knows\n"]);
+    scratch.write("sims/deaf.toml", GOOD);
+    let before = fs::read_dir(scratch.path("reports"))
+        .expect("reports")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let before =
+        before.filter(|name| name.ends_with("-sims-2")).map(|name| format!("reports/{name}")).next().expect("a report");
+    let said = scratch.pulseless(&["sweep", "sims", "--seeds", "2", "--against", &before]).exits(0);
+    said.says(&["0 new, 0 ongoing, 1 resolved\n", "liveness C2: none in 2 trials\n"]);
+    let said = scratch.pulseless(&["sweep", "sims", "--seeds", "2", "--against", "missing"]).exits(2);
+    assert!(said.err.contains("the night before cannot be compared with"), "{said}");
+}
+
+#[test]
+fn sims_are_chosen_by_paths_patterns_and_requirements() {
+    let scratch = Scratch::new();
+    scratch.write("sims/one.toml", GOOD);
+    scratch.write("sims/a/b/c/d/deep.toml", GOOD.replace("\"T8\", \"C2\"", "\"S6\""));
+    scratch.write("sims/Cargo.toml", "[package]\nname = \"x\"\n");
+    let sweep =
+        |more: &[&str]| scratch.pulseless(&[&["sweep", "sims", "good.toml", "--seeds", "1"], more].concat()).exits(0);
+    let said = sweep(&[]);
+    assert!(said.err.contains("sims/Cargo.toml is left out: it has neither a title nor a promise"), "{said}");
+    said.says(&["of 3 sims", "deep  1 pass", "good  1 pass", "one   1 pass"]);
+    sweep(&["--exclude", "*/b/*", "--exclude", "on?"]).says(&["of 1 sim,", "good  1 pass"]);
+    sweep(&["--cites", "s6"]).says(&["of 1 sim,", "deep  1 pass"]);
+    let said = scratch.pulseless(&["sweep", "sims", "--cites", "T99"]).exits(64);
+    said.refuses(&["none of 2 sims is about T99"]);
+}

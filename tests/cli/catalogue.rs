@@ -7,7 +7,7 @@ use pulseless::runner::find_sims;
 
 use crate::bench::{BINARY, GOOD, Said, Scratch, change, line_of, sims};
 
-const SUBCOMMANDS: [&str; 12] = [
+const SUBCOMMANDS: [&str; 13] = [
     "run",
     "replay",
     "sweep",
