@@ -72,7 +72,14 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (7, "runner", &["checker", "fault", "grammar", "history", "sim", "subject", "trial"]),
-    (8, "report", &["channel", "checker", "fault", "grammar", "history", "runner", "sim", "subject", "trial"]),
+    (
+        8,
+        "report",
+        &[
+            "cast", "channel", "checker", "fault", "grammar", "history", "http2", "runner", "sim", "subject", "trial",
+            "world",
+        ],
+    ),
     (
         9,
         "cli",

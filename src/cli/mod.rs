@@ -13,6 +13,7 @@ mod output;
 mod proxy;
 mod publish;
 mod replay;
+mod report;
 mod row_table;
 mod run;
 mod seed;

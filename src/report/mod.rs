@@ -1,9 +1,16 @@
-//! Pure renderers: from outcomes, sims and summaries to text.
+//! Pure renderers: from outcomes, sims and summaries to text, pages and files of other tools.
 //!
-//! Refuses to play, to read files and to print: every function here takes data and returns text.
+//! Refuses to play, to read files and to print: every function here takes data and returns text or bytes.
 
+mod chart;
 mod explain;
+mod harmless;
+mod head;
+mod html;
+mod mermaid;
 mod paint;
+mod pcapng;
+mod perfetto;
 mod replayed;
 mod shell;
 mod story;
@@ -11,9 +18,14 @@ mod text;
 mod timeline;
 
 pub use explain::{explain, keys};
+pub use head::ReportHead;
+pub use html::page as html;
+pub use mermaid::mermaid;
 pub use paint::Paint;
+pub use pcapng::{PacketStretch, pcapng};
+pub use perfetto::perfetto;
 pub use replayed::replayed;
-pub(crate) use replayed::replayed_json;
+pub(crate) use replayed::{describe_stretch, replayed_json};
 pub(crate) use shell::shell_word;
 pub use text::{Reproduction, list, outcome};
 pub(crate) use text::{list_json, outcome_json, sweep_json, sweep_progress, sweep_summary};
