@@ -76,7 +76,10 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (
         9,
         "report",
-        &["campaign", "channel", "checker", "fault", "grammar", "history", "runner", "sim", "subject", "trial"],
+        &[
+            "campaign", "cast", "channel", "checker", "fault", "grammar", "history", "http2", "runner", "sim", "subject",
+            "trial", "world",
+        ],
     ),
     (
         10,

@@ -42,7 +42,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("PULSELESS
 const EXIT_CODES: &str = "\
 Exit codes:
    0  every promise was kept (a sim in sims/negative/ promises a failure);
-      a node or a client conforms; a publish was stored; Ctrl-C or SIGTERM ended a node, a
+      a report was written; a node or a client conforms; a publish was stored; Ctrl-C or SIGTERM ended a node, a
       proxy or a tail
    1  a promise was broken; a node or a client does not conform; a publish was
       refused or never sent
@@ -65,6 +65,9 @@ const SERVER_EXIT_CODES: &str = "Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 th
 const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
 Where plays differ, all is played once more to show the first event that does.";
+const REPORT_EXIT_CODES: &str = "\
+Exit codes: 0 the report is written, whatever the trial's verdict is; 3 the trial has another digest than the case's, and \
+the report, which says so, shows what was played now; 64 the case file is refused, or the report cannot be written.";
 const TAIL_EXIT_CODES: &str = "\
 Exit codes: 0 ended by Ctrl-C or SIGTERM, or nobody reads the output any more, or --until-now has printed everything; 1 \
 the node rejects the subscription, or --until-now has not; 64 the command line is wrong, or the inbox's folder cannot \
@@ -91,6 +94,9 @@ pub(crate) enum CliCommand {
     /// Play the trial of a case file again and compare digests
     #[command(after_help = REPLAY_EXIT_CODES)]
     Replay(ReplayArguments),
+    /// Play the trial of a case file again and show it in a form for other eyes: a page, packets, a trace, a diagram
+    #[command(after_help = REPORT_EXIT_CODES)]
+    Report(ReportArguments),
     /// Play sims with many seeds into a report folder
     Sweep(SweepArguments),
     /// Put the report folders of a sweep's shares together into one
@@ -184,6 +190,40 @@ pub(crate) struct ReplayArguments {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+/// In which form a report is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportForm {
+    /// One HTML file that needs nothing else, with an interactive timeline.
+    Html,
+    /// The packets on the simulated links, for Wireshark.
+    Pcapng,
+    /// A trace for Perfetto's viewer (ui.perfetto.dev).
+    Perfetto,
+    /// A sequence diagram of what happened around the break, for a bug report.
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// The case file, from a sweep's report folder or `run --format json`
+    pub(crate) path: PathBuf,
+    /// The form of the report
+    #[arg(long, value_enum)]
+    pub(crate) to: ReportForm,
+    /// Where it is written, - being standard output; beside the case unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// With pcapng: the packets from then on, since the trial's start, such as 2m
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) from: Option<Duration>,
+    /// With pcapng: the packets until then, such as 4m
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) until: Option<Duration>,
+    /// With pcapng: the packets to and from this host, such as client-1; several times for several
+    #[arg(long = "host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,8 +8,8 @@ use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, generate, list, merge, node, proxy, publish, replay, run, sweep, tail,
-    worker,
+    Exit, conform, conform_client, explain, generate, list, merge, node, proxy, publish, replay, report, run, sweep,
+    tail, worker,
 };
 
 /// Runs the command line of this process.
@@ -22,6 +22,7 @@ pub fn main() -> ExitCode {
     let exit = match arguments.command {
         CliCommand::Run(arguments) => run::run(&arguments),
         CliCommand::Replay(arguments) => replay::replay(&arguments),
+        CliCommand::Report(arguments) => report::report(&arguments),
         CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
         CliCommand::Merge(arguments) => merge::merge(&arguments),
         CliCommand::Generate(arguments) => generate::generate(&arguments),

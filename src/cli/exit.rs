@@ -7,7 +7,7 @@ use crate::trial::Conclusion;
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
-    /// 0: every promise was kept; a publish was stored; what runs until Ctrl-C was ended by it.
+    /// 0: every promise was kept; a report was written; a publish was stored; what runs until Ctrl-C was ended by it.
     Pass,
     /// 1: a promise was broken; a publish was refused or never sent.
     Fail,

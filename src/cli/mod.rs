@@ -17,6 +17,7 @@ mod output;
 mod proxy;
 mod publish;
 mod replay;
+mod report;
 mod row_table;
 mod run;
 mod seed;

@@ -32,7 +32,12 @@ fn takes_color(is_terminal: bool) -> bool {
 /// Prints text on standard output. A reader that has gone, as in `pulseless list | head`, is no error; a disk that is full
 /// ends the program, because what it was asked for is lost.
 pub(crate) fn print(text: &str) {
-    match try_print(text) {
+    print_bytes(text.as_bytes());
+}
+
+/// Prints bytes on standard output, as [`print`] does text.
+pub(crate) fn print_bytes(bytes: &[u8]) {
+    match try_print(bytes) {
         // Nobody reads any more; the exit code still tells the verdict.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
@@ -43,13 +48,13 @@ pub(crate) fn print(text: &str) {
     }
 }
 
-/// Prints text on standard output.
+/// Prints bytes on standard output.
 ///
 /// # Errors
 /// Nobody reads any more.
-pub(crate) fn try_print(text: &str) -> io::Result<()> {
+pub(crate) fn try_print(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    out.write_all(bytes).and_then(|()| out.flush())
 }
 
 /// Prints a line on standard error.

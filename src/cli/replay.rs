@@ -136,7 +136,7 @@ fn work(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
     let kept = arguments.keep_after.map_or(0..0, numbers_to_keep);
     let played = repeat(sim, case.seed, case.engine, arguments.times.unwrap_or(1), &kept, |played| {
         let line = serde_json::to_string(played).expect("what a play left is plain data") + "\n";
-        if try_print(&line).is_err() {
+        if try_print(line.as_bytes()).is_err() {
             // Nobody listens any more, and nobody misses the rest.
             std::process::exit(Exit::OurBug.code().into());
         }

@@ -157,7 +157,7 @@ impl TailPrinter {
 
     /// Prints, or stops the tail.
     fn print(&self, progress: &mut PrintProgress, messages: &[Message]) -> io::Result<()> {
-        let printed = try_print(&lines(self.form, messages));
+        let printed = try_print(lines(self.form, messages).as_bytes());
         if let Err(error) = &printed {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 complain(&format!("failed to write to standard output: {error}"));

@@ -1,13 +1,20 @@
-//! Pure renderers: from outcomes, sims and summaries to text.
+//! Pure renderers: from outcomes, sims and summaries to text, pages and files of other tools.
 //!
-//! Refuses to play, to read files and to print: every function here takes data and returns text.
+//! Refuses to play, to read files and to print: every function here takes data and returns text or bytes.
 
 mod campaign;
+mod chart;
 mod csv;
 mod explain;
+mod harmless;
+mod head;
+mod html;
 mod junit;
 mod markdown;
+mod mermaid;
 mod paint;
+mod pcapng;
+mod perfetto;
 mod replayed;
 mod shell;
 mod story;
@@ -17,11 +24,16 @@ mod timeline;
 pub(crate) use campaign::{sweep_json, sweep_progress, sweep_standing, sweep_summary};
 pub use csv::csv;
 pub use explain::{explain, keys, keys_in_words};
+pub use head::ReportHead;
+pub use html::{night_page, page as html};
 pub use junit::junit;
 pub use markdown::{github, markdown};
+pub use mermaid::mermaid;
 pub use paint::Paint;
+pub use pcapng::{PacketStretch, pcapng};
+pub use perfetto::perfetto;
 pub use replayed::replayed;
-pub(crate) use replayed::replayed_json;
+pub(crate) use replayed::{describe_stretch, replayed_json};
 pub(crate) use shell::shell_word;
 pub use text::{Reproduction, list, outcome};
 pub(crate) use text::{list_json, outcome_json};

@@ -11,7 +11,9 @@ use crate::proxy::{Direction, Silence};
 use crate::sim::SimFile;
 use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
-use crate::world::{Engine, EngineError, Leap, LinkBase, ProgramError, TrialPanic, Turmoil, on_trial_thread};
+use crate::world::{
+    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, Turmoil, on_trial_thread,
+};
 
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
 /// fails is a finding: its trial ends there, and is judged.)
@@ -47,6 +49,18 @@ pub fn play(sim: &SimFile, seed: u64) -> Result<Outcome, PlayError> {
 /// See [`PlayError`].
 pub fn play_on(sim: &SimFile, seed: u64, engine: EngineKind) -> Result<Outcome, PlayError> {
     play_in(sim, seed, engine, |sim, seed| world(sim, seed, engine))
+}
+
+/// Plays `sim` with `seed` on the leap engine and judges it; what went over the links is kept as well.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn play_captured(sim: &SimFile, seed: u64) -> Result<(Outcome, Kept), PlayError> {
+    let capture = Capture::default();
+    let tape = capture.clone();
+    let build = move |sim: &SimFile, seed| -> Box<dyn Engine> { Box::new(Leap::new(seed, links(sim)).captured(tape)) };
+    let outcome = play_in(sim, seed, EngineKind::Leap, build)?;
+    Ok((outcome, capture.take()))
 }
 
 /// Plays `sim` with `seed` in a world that `build` makes, one of the kind `engine`, and judges it.

@@ -7,11 +7,13 @@ use pulseless::runner::find_sims;
 
 use crate::bench::{BINARY, GOOD, Said, Scratch, change, line_of, sims};
 
-const SUBCOMMANDS: [&str; 13] = [
+const SUBCOMMANDS: [&str; 14] = [
     "run",
     "replay",
+    "report",
     "sweep",
     "merge",
+    "generate",
     "list",
     "explain",
     "node",

@@ -12,7 +12,7 @@ use crate::world::engine::{
 };
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
-use crate::world::net::{LinkBase, Net};
+use crate::world::net::{Capture, LinkBase, Net};
 use crate::world::sandbox::interpose;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
@@ -56,6 +56,13 @@ impl Leap {
             crash_observer: None,
             broken: None,
         }
+    }
+
+    /// What goes over its links from here on is kept there as well; nothing else changes.
+    #[must_use]
+    pub fn captured(self, capture: Capture) -> Self {
+        self.net.fabric().capture(capture);
+        self
     }
 
     /// Everything that happens now, until nothing is left to happen now.

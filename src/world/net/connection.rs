@@ -2,6 +2,7 @@
 //!
 //! Refuses to know what the ends make of what they hear.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::fault::Expired;
@@ -48,6 +49,11 @@ impl TcpConnection {
 
     pub(crate) fn end_mut(&mut self, side: TcpSide) -> &mut End {
         &mut self.ends[side.index()]
+    }
+
+    /// The address of the end at `side`, and the other end's.
+    pub(crate) fn addresses(&self, side: TcpSide) -> [SocketAddr; 2] {
+        [side, side.other()].map(|side| self.end(side).address)
     }
 
     pub(crate) fn timer_mut(&mut self, side: TcpSide) -> &mut Option<Duration> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::fault::Expired;
 use crate::world::engine::HostId;
+use crate::world::net::capture::{Capture, Captured};
 use crate::world::net::connection::TcpConnection;
 use crate::world::net::end::{Dispatch, TcpReply, Unacknowledged};
 use crate::world::net::kernel::Kernel;
@@ -25,6 +26,8 @@ pub(crate) struct Exchange<'f> {
     pub(crate) traffic: &'f mut Traffic,
     pub(crate) woken: &'f mut BTreeSet<HostId>,
     pub(crate) connection: &'f mut TcpConnection,
+    /// Who wants to look at the packets.
+    pub(crate) capture: Option<&'f Capture>,
 }
 
 /// What arrives.
@@ -35,6 +38,7 @@ impl Exchange<'_> {
         match segment {
             TcpSegment::Burst { burst, .. } if self.is_smooth(to, &burst) => {
                 self.connection.end_mut(to).receive(burst);
+                self.capture_acknowledgment(to);
                 self.wake(to);
             }
             segment if self.is_awake(to) => self.hear(to, segment),
@@ -131,7 +135,9 @@ impl Exchange<'_> {
         if self.connection.end(side.other()).is_dead() {
             return;
         }
+        self.capture_acknowledgment(side);
         if bytes > 0 {
+            self.capture(side, Captured::WindowUpdate { bytes }, false);
             self.hear(side.other(), TcpSegment::WindowUpdate { bytes });
         }
         self.hear(side.other(), TcpSegment::Acknowledgment { expected });
@@ -164,7 +170,12 @@ impl Exchange<'_> {
             return true;
         }
         let packet = if segment == TcpSegment::Syn { Packet::Syn } else { Packet::Segments(size) };
-        match self.passage(side, packet) {
+        let passage = self.passage(side, packet);
+        // Who is asleep or has no power sends nothing that could be lost.
+        if self.capture.is_some() && self.is_awake(side) {
+            self.capture(side, Captured::from(&segment), matches!(passage, Passage::Lost { .. }));
+        }
+        match passage {
             Passage::Arrives(at) => {
                 self.connection.end_mut(side).pass(&segment);
                 *self.connection.reset_mut(other) |= is_reset;
@@ -214,6 +225,10 @@ impl Exchange<'_> {
     fn be_reset_on_the_way(&mut self, side: TcpSide) {
         if !std::mem::replace(self.connection.reset_mut(side), true) {
             let at = self.now + self.round_trip(side) / 2;
+            if let Some(capture) = self.capture {
+                let addresses = self.connection.addresses(side.other());
+                capture.keep(at, self.id, side.other(), addresses, Captured::Reset, false);
+            }
             self.traffic.add(at, self.id, Parcel::Segment { to: side, segment: TcpSegment::Reset });
         }
     }
@@ -249,6 +264,20 @@ impl Exchange<'_> {
             self.connection.end_mut(side).ask_for_room(clock, round_trip);
             self.arm(side);
         }
+    }
+}
+
+/// What is kept of it.
+impl Exchange<'_> {
+    fn capture(&self, side: TcpSide, what: Captured, lost: bool) {
+        if let Some(capture) = self.capture {
+            capture.keep(self.now, self.id, side, self.connection.addresses(side), what, lost);
+        }
+    }
+
+    /// Nobody sees an acknowledgment travel, and a kernel sends one all the same.
+    fn capture_acknowledgment(&self, side: TcpSide) {
+        self.capture(side, Captured::Acknowledgment { expected: self.connection.end(side).expected() }, false);
     }
 }
 

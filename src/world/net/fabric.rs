@@ -14,6 +14,7 @@ use crate::cast::HostName;
 use crate::env::TcpOptions;
 use crate::fault::{Between, KernelHarm, LinkHarm};
 use crate::world::engine::HostId;
+use crate::world::net::capture::{Capture, Captured};
 use crate::world::net::connection::TcpConnection;
 use crate::world::net::end::{Closing, End, Holder, TcpPhase};
 use crate::world::net::exchange::Exchange;
@@ -41,6 +42,7 @@ impl Net {
             unsent: Vec::new(),
             woken: BTreeSet::new(),
             jams: Vec::new(),
+            capture: None,
         };
         Net(Arc::new(Mutex::new(fabric)))
     }
@@ -64,6 +66,8 @@ pub(crate) struct Fabric {
     unsent: Vec<(ConnectionId, TcpSide)>,
     woken: BTreeSet<HostId>,
     jams: Vec<Jam>,
+    /// Who wants to look at the packets.
+    capture: Option<Capture>,
 }
 
 /// What one host has written and not yet sent.
@@ -73,7 +77,16 @@ pub(crate) struct Unsent(Vec<(ConnectionId, TcpSide)>);
 impl Fabric {
     pub(crate) fn add_host(&mut self, name: &str) -> HostId {
         self.hosts.push(Kernel::new(name));
-        self.names.add(name)
+        let host = self.names.add(name);
+        if let Some(capture) = &self.capture {
+            capture.name(name, names::ip(host));
+        }
+        host
+    }
+
+    /// From here on what is sent is kept there as well.
+    pub(crate) fn capture(&mut self, capture: Capture) {
+        self.capture = Some(capture);
     }
 
     #[expect(clippy::unused_self, reason = "where hosts live is the fabric's to say")]
@@ -320,9 +333,10 @@ impl Fabric {
     /// Lets something happen on a connection, and forgets it if nothing ever will again. On one that is forgotten
     /// nothing happens.
     fn with(&mut self, id: ConnectionId, happens: impl FnOnce(&mut Exchange<'_>)) {
-        let Fabric { now, hosts, connections, links, traffic, woken, .. } = self;
+        let Fabric { now, hosts, connections, links, traffic, woken, capture, .. } = self;
         let Some(connection) = connections.get_mut(&id) else { return };
-        happens(&mut Exchange { id, now: *now, hosts, links, traffic, woken, connection });
+        let capture = capture.as_ref();
+        happens(&mut Exchange { id, now: *now, hosts, links, traffic, woken, connection, capture });
         if connection.is_over() {
             self.forget(id);
         }
@@ -336,6 +350,10 @@ impl Fabric {
         }
         if connection.end(TcpSide::Acceptor).is_dead() {
             connection.renew_acceptor();
+            if let Some(capture) = &self.capture {
+                let addresses = connection.addresses(TcpSide::Acceptor);
+                capture.keep(self.now, id, TcpSide::Acceptor, addresses, Captured::Renewed, false);
+            }
         }
         let acceptor = connection.end(TcpSide::Acceptor);
         let (host, port, is_first) = (acceptor.host, acceptor.address.port(), acceptor.phase() == TcpPhase::Listening);

@@ -4,6 +4,7 @@
 //! RST; losses and silence as delay, timeout and half-open connections. What an end may send at its turn travels as
 //! one burst; segments count only where they are lost. Refuses to know congestion control.
 
+mod capture;
 mod connection;
 mod end;
 mod exchange;
@@ -18,6 +19,7 @@ mod segment;
 mod socket;
 mod traffic;
 
+pub use capture::{Capture, Captured, CapturedSegment, Kept};
 pub(crate) use fabric::{Net, Unsent};
 pub use link::LinkBase;
 pub(crate) use socket::{dial, listen};

@@ -1,0 +1,235 @@
+//! `pulseless report`: the trial of a case file, played again and shown in a form for other eyes and other tools.
+//!
+//! Refuses to know what a form looks like: a renderer makes it, and this writes it whole or not at all.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use crate::cli::Exit;
+use crate::cli::arguments::{ReportArguments, ReportForm};
+use crate::cli::output::{complain, print, print_bytes};
+use crate::cli::replay::{open_case, refuse_case};
+use crate::cli::run::break_down;
+use crate::grammar::spell;
+use crate::history::HostName;
+use crate::report::{self, PacketStretch, ReportHead, describe_stretch, shell_word};
+use crate::runner::{Case, Stretch, Trace};
+use crate::sim::SimFile;
+use crate::subject::xmtp::SUBJECTS;
+use crate::trial::{self, EngineKind, Outcome};
+use crate::world::Kept;
+
+/// What a case file's name ends with, as sweeps write it.
+const CASE_ENDING: &str = ".case.json";
+/// The name of standard output.
+const STANDARD_OUTPUT: &str = "-";
+
+pub(crate) fn report(arguments: &ReportArguments) -> Exit {
+    if arguments.path.is_dir() {
+        complain(&format!(
+            "{} is a folder, and a report is made of one trial: name one of the case files in it, such as \
+             {0}/<sim>-seed-<seed>{CASE_ENDING}",
+            arguments.path.display()
+        ));
+        return Exit::Usage;
+    }
+    let (case, sim) = match open_case(&arguments.path) {
+        Ok(read) => read,
+        Err(error) => return refuse_case(&arguments.path, &error),
+    };
+    let again = format!("pulseless replay {}", shell_word(&arguments.path.to_string_lossy()));
+    let stretch = match stretch(arguments, &case, &sim) {
+        Ok(stretch) => stretch,
+        Err(why) => {
+            complain(&why);
+            return Exit::Usage;
+        }
+    };
+    let played = match arguments.to {
+        ReportForm::Pcapng => trial::play_captured(&sim, case.seed),
+        ReportForm::Html | ReportForm::Perfetto | ReportForm::Mermaid => {
+            trial::play_on(&sim, case.seed, case.engine).map(|outcome| (outcome, Kept::default()))
+        }
+    };
+    let (outcome, kept) = match played {
+        Ok(played) => played,
+        Err(error) => return break_down(&case.sim, &error, &again),
+    };
+    let (difference, caveat) = compare(&case, &outcome);
+    if difference == Comparison::Other {
+        caveat.iter().for_each(|caveat| complain(caveat));
+    }
+    let head = ReportHead { again, caveat };
+    let rendered = match arguments.to {
+        ReportForm::Html => Some(report::html(&outcome, &head).into_bytes()),
+        ReportForm::Pcapng => report::pcapng(&outcome, &kept, &head, &stretch),
+        ReportForm::Perfetto => Some(report::perfetto(&outcome, &head)),
+        ReportForm::Mermaid => Some(report::mermaid(&outcome, &head).into_bytes()),
+    };
+    let Some(bytes) = rendered else {
+        complain(&format!("nothing was sent there: {}; a longer stretch or other hosts may show more", told(&stretch)));
+        return Exit::Usage;
+    };
+    if let Some(at) = kept.full_at {
+        complain(&format!("nothing is captured after {}: it was too much", spell(at)));
+    }
+    match deliver(arguments, &bytes) {
+        Err(exit) => exit,
+        Ok(()) if difference == Comparison::Other => Exit::NotReproducible,
+        Ok(()) => Exit::Pass,
+    }
+}
+
+/// What a play is to its case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Same,
+    /// Somebody has edited the plan: nothing is compared.
+    Edited,
+    Other,
+}
+
+/// What the play is to the case, and what a reader must know of it.
+fn compare(case: &Case, outcome: &Outcome) -> (Comparison, Option<String>) {
+    if case.is_edited(SUBJECTS) {
+        let told = "the plan in the case file was edited: this is what the edited plan plays, compared with nothing";
+        return (Comparison::Edited, Some(told.to_owned()));
+    }
+    let Some(parting) = Stretch::between(&case.trace(), &Trace::of(&outcome.history)) else {
+        return (Comparison::Same, None);
+    };
+    let told = format!(
+        "not reproducible: the case has digest {}, by pulseless {}, and this play has {}; {}; this is what was played now",
+        case.digest,
+        case.pulseless,
+        outcome.digest(),
+        describe_stretch(&parting)
+    );
+    (Comparison::Other, Some(told))
+}
+
+/// The stretch that is asked for, or why there is none.
+fn stretch(arguments: &ReportArguments, case: &Case, sim: &SimFile) -> Result<PacketStretch, String> {
+    let ReportArguments { from, until, hosts, .. } = arguments;
+    let asked = [("--from", from.is_some()), ("--until", until.is_some()), ("--host", !hosts.is_empty())];
+    match arguments.to {
+        ReportForm::Html | ReportForm::Perfetto | ReportForm::Mermaid => {
+            if let Some((flag, _)) = asked.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(format!("{flag} chooses packets: it goes with --to pcapng only"));
+            }
+        }
+        ReportForm::Pcapng => {
+            if case.engine != EngineKind::Leap {
+                let leap = EngineKind::Leap;
+                return Err(format!("{} played this case, and packets are captured on {leap} only", case.engine));
+            }
+        }
+    }
+    let from = from.unwrap_or_default();
+    if let Some(until) = until.filter(|until| *until < from) {
+        return Err(format!("--until {} lies before --from {}", spell(until), spell(from)));
+    }
+    if from > sim.duration {
+        return Err(format!("--from {} lies behind the trial's end at {}", spell(from), spell(sim.duration)));
+    }
+    let cast = sim.cast();
+    if let Some(unknown) = hosts.iter().find(|host| cast.find(host).is_none()) {
+        let names: Vec<String> = cast.those(|_| true).map(|member| member.name.to_string()).collect();
+        return Err(format!("there is no host {unknown}; the hosts are {}", names.join(", ")));
+    }
+    let hosts = hosts.iter().map(|host| HostName::from(host.as_str())).collect();
+    Ok(PacketStretch { from, until: *until, hosts })
+}
+
+/// A stretch in words.
+fn told(stretch: &PacketStretch) -> String {
+    let until = stretch.until.map_or_else(|| "the end".to_owned(), spell);
+    let hosts: Vec<&str> = stretch.hosts.iter().map(|host| &**host).collect();
+    let whose = if hosts.is_empty() { String::new() } else { format!(", to or from {}", hosts.join(", ")) };
+    format!("from {} to {until}{whose}", spell(stretch.from))
+}
+
+/// Writes a report where it is wanted: beside the case unless the command line says where.
+fn deliver(arguments: &ReportArguments, bytes: &[u8]) -> Result<(), Exit> {
+    let path = arguments.output.clone().unwrap_or_else(|| beside(&arguments.path, ending(arguments.to)));
+    if path == Path::new(STANDARD_OUTPUT) {
+        print_bytes(bytes);
+        return Ok(());
+    }
+    let written = if is_stream(&path) { fs::write(&path, bytes) } else { write_whole(&path, bytes) };
+    written.map_err(|error| {
+        complain(&format!("failed to write the report {}: {error}; --output names another file", path.display()));
+        Exit::Usage
+    })?;
+    print(&format!("{}\n", path.display()));
+    Ok(())
+}
+
+/// What the name of a report ends with.
+fn ending(form: ReportForm) -> &'static str {
+    match form {
+        ReportForm::Html => ".html",
+        ReportForm::Pcapng => ".pcapng",
+        ReportForm::Perfetto => ".perfetto-trace",
+        ReportForm::Mermaid => ".mmd",
+    }
+}
+
+/// The case's name with another ending.
+fn beside(case: &Path, ending: &str) -> PathBuf {
+    let name = case.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(CASE_ENDING).or_else(|| name.strip_suffix(".json")).unwrap_or(&name);
+    case.with_file_name(format!("{stem}{ending}"))
+}
+
+/// Whether it is a pipe, a terminal or another device: those are written into, and never replaced by a file.
+fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| {
+        let kind = found.file_type();
+        kind.is_fifo() || kind.is_char_device() || kind.is_socket()
+    })
+}
+
+/// Writes a file by rename: a reader never sees half of it, and a full disk leaves the old one.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    name.push(".draft");
+    let draft = path.with_file_name(name);
+    let written = fs::write(&draft, bytes).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() && fs::remove_file(&draft).is_err() {
+        // It was never made, or the folder takes nothing any more: the first error says so.
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_stands_beside_its_case() {
+        for (case, report) in [
+            ("reports/a/storm-seed-7.case.json", "reports/a/storm-seed-7.html"),
+            ("x.json", "x.html"),
+            ("x", "x.html"),
+            ("/dev/stdin", "/dev/stdin.html"),
+        ] {
+            assert_eq!(beside(Path::new(case), ".html"), Path::new(report));
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_failure_leaves_no_draft() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = folder.path().join("x.html");
+        write_whole(&path, b"one").expect("it is written");
+        write_whole(&path, b"two").expect("it is replaced");
+        assert_eq!(fs::read(&path).expect("it is there"), b"two");
+        fs::create_dir(folder.path().join("taken")).expect("a folder");
+        write_whole(&folder.path().join("taken"), b"three").expect_err("a folder is not replaced");
+        let left = fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(left, 2);
+    }
+}

@@ -1,0 +1,161 @@
+//! A night as a page: what broke, since when, why, the line that plays it again, and what was played.
+//!
+//! Refuses to play anything: it needs no script, and shows what the report folder says.
+
+use std::fmt::Write;
+
+use crate::campaign::{FailureGroup, NightReport, Resolved};
+use crate::grammar::quantity::count;
+use crate::report::campaign::{describe_cause, percent, reproduce_line, stopped_in_words, tell_age};
+use crate::report::harmless::html;
+
+const STYLE: &str = include_str!("style.css");
+const NIGHT_STYLE: &str = include_str!("night.css");
+/// Seeds of a sim that are shown at once.
+const SEEDS_SHOWN: usize = 300;
+
+/// The page of a night whose report is in `folder`.
+#[must_use]
+pub fn night_page(night: &NightReport, folder: &str) -> String {
+    let mut text = String::new();
+    write_page(&mut text, night, folder).expect("a string takes all");
+    text
+}
+
+fn write_page(text: &mut String, night: &NightReport, folder: &str) -> std::fmt::Result {
+    let (word, sentence) = verdict(night);
+    write!(
+        text,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
+         <title>{word}: {}</title>\n<style>\n{STYLE}{NIGHT_STYLE}</style>\n</head>\n<body class=\"night is-{word}\">\n\
+         <header>\n<div class=\"bar\"><span class=\"brand\">pulseless</span></div>\n\
+         <p class=\"eyebrow\"><span class=\"badge {word}\">{word}</span> <span>{}</span> <span>{}</span></p>\n\
+         <h1>{}</h1>\n",
+        html(&sentence),
+        html(&night.nights.date),
+        html(folder),
+        html(&sentence)
+    )?;
+    write_facts(text, night)?;
+    text.push_str("</header>\n<main>\n");
+    if !night.summary.groups.is_empty() {
+        text.push_str("<section aria-labelledby=\"groups\">\n<h2 id=\"groups\">What did not pass, by cause</h2>\n");
+        night.summary.groups.iter().try_for_each(|group| write_group(text, group, night, folder))?;
+        text.push_str("</section>\n");
+    }
+    write_gone(text, "Resolved since the night before", &night.nights.resolved)?;
+    write_gone(text, "Not played, so nobody knows", &night.nights.not_played)?;
+    write_sims(text, night)?;
+    writeln!(text, "</main>\n<footer>pulseless {}</footer>\n</body>\n</html>", html(&night.summary.pulseless))
+}
+
+/// One word for the night, and one sentence.
+fn verdict(night: &NightReport) -> (&'static str, String) {
+    let tally = night.summary.tally;
+    match tally.bad() {
+        0 if tally.pass == 0 => ("unknown", "Nothing was played".to_owned()),
+        0 => ("pass", format!("All {} pass", count(tally.pass, "trial"))),
+        bad => {
+            let word = if tally.fail + tally.broken > 0 { "fail" } else { "unknown" };
+            let causes = count(night.summary.groups.len() as u64, "cause");
+            (word, format!("{bad} of {} did not pass, of {causes}", count(tally.played(), "trial")))
+        }
+    }
+}
+
+fn write_facts(text: &mut String, night: &NightReport) -> std::fmt::Result {
+    let (summary, nights, times) = (&night.summary, &night.nights, &night.times);
+    let seeds = match summary.complete_to {
+        Some(last) => format!("every sim with seeds {} to {last}", summary.from),
+        None => format!("from seed {} on, not every sim", summary.from),
+    };
+    let stopped = summary.stopped.map(|stopped| format!("; {}", stopped_in_words(stopped))).unwrap_or_default();
+    writeln!(
+        text,
+        "<p class=\"conclusion\">{}: {} in {:.0} s.</p>",
+        html(&format!("{seeds}{stopped}")),
+        count(summary.tally.trials(), "trial"),
+        times.seconds
+    )?;
+    if let (Some(folder), Some(date)) = (&nights.against, &nights.against_date) {
+        let new = summary.groups.iter().filter(|group| nights.is_new(group)).count();
+        let told = format!(
+            "Against {folder} of {date}: {new} new, {} ongoing, {} resolved.",
+            nights.ongoing().len(),
+            nights.resolved.len()
+        );
+        writeln!(text, "<p class=\"facts\">{}</p>", html(&told))?;
+    }
+    Ok(())
+}
+
+fn write_group(text: &mut String, group: &FailureGroup, night: &NightReport, folder: &str) -> std::fmt::Result {
+    let age = tell_age(group, &night.nights);
+    let is_new = if night.nights.is_new(group) { " is-new" } else { "" };
+    write!(
+        text,
+        "<article id=\"{id}\">\n<h3><span class=\"badge {word}\">{word}</span> {}</h3>\n\
+         <p class=\"facts\"><code>{id}</code> · {} · <span class=\"age{is_new}\">{}</span></p>\n<p>{}</p>\n<ul class=\"seeds\">\n",
+        html(&describe_cause(group)),
+        count(group.count, "trial"),
+        html(&age),
+        html(&group.why),
+        id = html(&group.id),
+        word = html(&group.ended),
+    )?;
+    for (sim, seeds) in &group.sims {
+        let shown = seeds.all.char_indices().nth(SEEDS_SHOWN).map_or(seeds.all.as_str(), |(end, _)| &seeds.all[..end]);
+        let more = if shown.len() < seeds.all.len() { format!("… to {}", seeds.last) } else { String::new() };
+        writeln!(text, "<li><b>{}</b> seeds {}{more}</li>", html(sim), html(&shown.replace(',', ", ")))?;
+    }
+    text.push_str("</ul>\n");
+    if let Some(line) = reproduce_line(group, folder) {
+        writeln!(text, "<div class=\"again\"><span>Play it again</span><code>{}</code></div>", html(&line))?;
+    }
+    text.push_str("</article>\n");
+    Ok(())
+}
+
+fn write_gone(text: &mut String, title: &str, gone: &[Resolved]) -> std::fmt::Result {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "<section>\n<h2>{title}</h2>\n<ul class=\"seeds\">")?;
+    for group in gone {
+        let what = format!("{} {}", group.cause.checker, group.cause.requirement);
+        let trials = count(group.trials, "trial");
+        writeln!(text, "<li><code>{}</code> {}: none in {trials}</li>", html(&group.id), html(what.trim()))?;
+    }
+    text.push_str("</ul>\n</section>\n");
+    Ok(())
+}
+
+fn write_sims(text: &mut String, night: &NightReport) -> std::fmt::Result {
+    text.push_str(
+        "<section aria-labelledby=\"sims\">\n<h2 id=\"sims\">Every sim</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>sim</th>\
+         <th>pass</th><th>fail</th><th>unknown</th><th>broken</th><th><abbr title=\"None of N failed: fewer than 3/N do, with \
+         95 % confidence\">fewer fail than</abbr></th></tr></thead>\n<tbody>\n",
+    );
+    let mut sims: Vec<_> = night.summary.sims.iter().collect();
+    sims.sort_by_key(|(_, tally)| tally.bad() == 0);
+    for (sim, tally) in sims {
+        let bound = tally.bound_percent().map(percent).unwrap_or_default();
+        let cell = |number: u64| if number == 0 { String::new() } else { number.to_string() };
+        writeln!(
+            text,
+            "<tr{}><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{bound}</td></tr>",
+            if tally.bad() > 0 { " class=\"is-bad\"" } else { "" },
+            html(sim),
+            tally.pass,
+            cell(tally.fail),
+            cell(tally.unknown),
+            cell(tally.broken)
+        )?;
+    }
+    text.push_str("</tbody>\n</table></div>\n</section>\n");
+    Ok(())
+}
