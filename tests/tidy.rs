@@ -36,17 +36,18 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (3, "xmtp::gateway", &["env", "xmtp::client", "xmtp::quirk", "xmtp::wire"]),
     (3, "xmtp::frame", &["channel", "grammar", "history", "xmtp::wire"]),
     (4, "xmtp::workload", &["env", "history", "xmtp::channels", "xmtp::client", "xmtp::gateway", "xmtp::wire"]),
-    (4, "subject", &["cast", "channel", "checker", "env", "fault", "grammar", "history", "proxy", "world"]),
+    (4, "ladder", &["cast", "channel", "checker", "fault", "history"]),
+    (5, "subject", &["cast", "channel", "checker", "env", "fault", "grammar", "history", "ladder", "proxy", "world"]),
     (4, "xmtp::spec", &["checker"]),
     (
         5,
         "xmtp::checker",
         &["cast", "channel", "checker", "fault", "grammar", "history", "xmtp::frame", "xmtp::spec", "xmtp::wire"],
     ),
-    (5, "sim", &["cast", "checker", "fault", "grammar", "subject"]),
-    (6, "trial", &["cast", "checker", "env", "fault", "grammar", "history", "proxy", "sim", "subject", "world"]),
+    (6, "sim", &["cast", "checker", "fault", "grammar", "subject"]),
+    (7, "trial", &["cast", "checker", "env", "fault", "grammar", "history", "proxy", "sim", "subject", "world"]),
     (
-        6,
+        7,
         "xmtp",
         &[
             "cast",
@@ -56,6 +57,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "fault",
             "grammar",
             "history",
+            "ladder",
             "proxy",
             "subject",
             "world",
@@ -71,10 +73,14 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "xmtp::workload",
         ],
     ),
-    (7, "runner", &["checker", "fault", "grammar", "history", "sim", "subject", "trial"]),
-    (8, "report", &["channel", "checker", "fault", "grammar", "history", "runner", "sim", "subject", "trial"]),
+    (8, "runner", &["checker", "fault", "grammar", "history", "sim", "subject", "trial"]),
     (
         9,
+        "report",
+        &["channel", "checker", "fault", "grammar", "history", "ladder", "runner", "sim", "subject", "trial"],
+    ),
+    (
+        10,
         "cli",
         &[
             "checker",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use globset::GlobSet;
 
 use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
@@ -112,6 +113,20 @@ const TIMES_MAX: i64 = 10_000;
 /// Each is a fresh start of the program; what differs from process to process, such as addresses, shows long before.
 const PROCESSES_MAX: i64 = 1_000;
 
+/// What is told of one play, and of no more.
+const TIMELINE: [&str; 5] = ["verbose", "hosts", "topics", "around", "all"];
+
+/// How a trial is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrialFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object, which is a case file.
+    Json,
+    /// For machines: the timeline, a JSON object on a line for each record.
+    Jsonl,
+}
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -134,12 +149,34 @@ pub(crate) struct RunArguments {
     /// What plays the trial: leap, or turmoil for a second opinion, slower and with fewer faults
     #[arg(long, value_name = "leap|turmoil", default_value_t)]
     pub(crate) engine: EngineKind,
-    /// Print the whole timeline before the verdict
+    #[command(flatten)]
+    pub(crate) telling: TellingArguments,
+}
+
+/// How much of a trial is told.
+#[derive(Debug, Args)]
+pub(crate) struct TellingArguments {
+    /// Print the whole timeline before the story, each record with its number
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Print only the timeline of such hosts, such as client-1 or client-*
+    #[arg(long = "host", value_name = "PATTERN", value_parser = values::name_pattern)]
+    pub(crate) hosts: Vec<GlobSet>,
+    /// Print only the timeline of such topics, such as group:topic-1 or welcome:*
+    #[arg(long = "topic", value_name = "PATTERN", value_parser = values::name_pattern)]
+    pub(crate) topics: Vec<GlobSet>,
+    /// Print only the timeline around that time, such as 3m28s
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) around: Option<Duration>,
+    /// How much before and after it
+    #[arg(long, value_name = "DURATION", default_value = "5s", requires = "around", value_parser = values::duration)]
+    pub(crate) width: Duration,
+    /// Tell of every client, and name every host and topic instead of counting the rest
+    #[arg(long)]
+    pub(crate) all: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: TrialFormat,
 }
 
 #[derive(Debug, Args)]
@@ -150,23 +187,19 @@ pub(crate) struct ReplayArguments {
     #[arg(long, value_name = "leap|turmoil")]
     pub(crate) engine: Option<EngineKind>,
     /// Play it so many times in each process, half of them on several threads at once, and compare all digests
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=TIMES_MAX))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with_all = TIMELINE, value_parser = clap::value_parser!(u32).range(1..=TIMES_MAX))]
     pub(crate) times: Option<u32>,
     /// Play it in so many fresh processes, and compare all digests
-    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=PROCESSES_MAX))]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, conflicts_with_all = TIMELINE, value_parser = clap::value_parser!(u32).range(1..=PROCESSES_MAX))]
     pub(crate) processes: Option<u32>,
-    /// Print the whole timeline before the verdict
-    #[arg(long, short, conflicts_with_all = ["times", "processes"])]
-    pub(crate) verbose: bool,
     /// Be one of those processes: say what each play left, a line of JSON each
     #[arg(long, hide = true, conflicts_with_all = ["verbose", "processes"])]
     pub(crate) worker: bool,
     /// As a worker, keep raw the events that come after so many
     #[arg(long, hide = true, requires = "worker", value_name = "EVENTS")]
     pub(crate) keep_after: Option<u64>,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) telling: TellingArguments,
 }
 
 #[derive(Debug, Args)]

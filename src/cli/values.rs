@@ -5,12 +5,17 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use globset::{Glob, GlobSet};
+
 use crate::env::{Address, BadAddress};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
 use crate::subject::xmtp::conformance::{self, Bound};
 use crate::subject::xmtp::node::{DeniedTopics, Serves};
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE, WINDOWS_EVERY_MIN};
 use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
+
+/// Far longer than a name; a pattern's length bounds the size of what it compiles to.
+const NAME_PATTERN_MAX: usize = 200;
 
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -112,6 +117,17 @@ pub(crate) fn dialect(text: &str) -> Result<Dialect, String> {
     let named = Dialect::ALL.into_iter().find(|dialect| dialect.name() == text);
     let names = || Dialect::ALL.map(Dialect::name).join(", ");
     named.ok_or_else(|| format!("`{text}` is no dialect; write one of {}", names()))
+}
+
+/// Reads a pattern over names of hosts or topics.
+pub(crate) fn name_pattern(text: &str) -> Result<GlobSet, String> {
+    if text.len() > NAME_PATTERN_MAX {
+        return Err(format!("it is {} bytes long; write a pattern of at most {NAME_PATTERN_MAX} bytes", text.len()));
+    }
+    Glob::new(text).and_then(|glob| GlobSet::new([glob])).map_err(|error| {
+        let why = error.kind();
+        format!("`{text}` is no pattern ({why}); in a pattern, `*` stands for any text, `?` for one character")
+    })
 }
 
 /// Reads a pattern over topics as they are printed.
@@ -216,6 +232,13 @@ mod tests {
     fn a_dialect_is_one_that_is_known() {
         assert_eq!(dialect("draft"), Ok(Dialect::Draft));
         assert!(dialect("v2").expect_err("unknown").contains("v1, draft"));
+    }
+
+    #[test]
+    fn a_pattern_over_names_is_short_and_closed() {
+        assert!(name_pattern("client-*").expect("a pattern").is_match("client-12"));
+        assert!(name_pattern("client-[").expect_err("not closed").contains("`*` stands for any text"));
+        assert!(name_pattern(&"x".repeat(201)).expect_err("too long").contains("at most 200 bytes"));
     }
 
     #[test]

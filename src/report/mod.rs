@@ -3,18 +3,21 @@
 //! Refuses to play, to read files and to print: every function here takes data and returns text.
 
 mod explain;
+mod ladder;
 mod paint;
 mod replayed;
 mod shell;
 mod story;
 mod text;
 mod timeline;
+mod wrap;
 
 pub use explain::{explain, keys};
+pub use ladder::ladder_tally;
 pub use paint::Paint;
 pub use replayed::replayed;
 pub(crate) use replayed::replayed_json;
 pub(crate) use shell::shell_word;
 pub use text::{Reproduction, list, outcome};
 pub(crate) use text::{list_json, outcome_json, sweep_json, sweep_progress, sweep_summary};
-pub use timeline::timeline;
+pub use timeline::{Selection, SelectionError, timeline, timeline_json};

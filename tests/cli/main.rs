@@ -7,3 +7,5 @@ mod refusal;
 mod replay;
 mod run;
 mod sweep;
+#[path = "../said/unfolded.rs"]
+mod unfolded;

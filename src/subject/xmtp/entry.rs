@@ -9,6 +9,7 @@ use crate::channel::Position;
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section};
+use crate::ladder::Layers;
 use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client;
 use crate::subject::xmtp::explain::explain;
@@ -127,6 +128,18 @@ impl Setup for XmtpSetup {
 
     fn http2_keepalive(&self) -> Option<(Duration, Duration)> {
         self.0.client.http2_keepalive.map(|keepalive| (keepalive.interval, keepalive.timeout))
+    }
+
+    fn layers(&self) -> Layers {
+        let (client, node) = (&self.0.client, &self.0.node);
+        let probes = |tcp: TcpOptions| tcp.keepalive.is_some() || tcp.user_timeout.is_some();
+        Layers {
+            client_tcp: probes(client.tcp),
+            proxy_tcp: probes(self.0.proxy_tcp),
+            http2_ping: client.http2_keepalive.is_some(),
+            heartbeat: node.pings && client.dialect.has_pongs(),
+            watchdog: client.watchdog.is_some(),
+        }
     }
 
     fn teller(&self) -> Box<dyn SubjectTeller> {
