@@ -12,7 +12,7 @@ pub(crate) struct Route(Vec<HostName>);
 
 /// On which side of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum RouteSide {
     /// Between the client and the first host that it dials, or at that host.
     Near,
     /// Beyond.
@@ -23,13 +23,13 @@ pub(crate) enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grip {
     /// Nothing passes while it lasts.
-    Stops(Side),
+    Stops(RouteSide),
     /// What the proxy swallows is gone, and with it the stream.
     Swallows,
     /// It may stop a stream, and shows only when it has.
     MayStop {
         /// Where.
-        side: Side,
+        side: RouteSide,
         /// Whoever sends is answered with a reset.
         resets: bool,
     },
@@ -54,18 +54,18 @@ impl Route {
     }
 
     /// On which side that host carries the stream; none where it does not, or is the client.
-    pub(crate) fn side_of(&self, host: &str) -> Option<Side> {
+    pub(crate) fn side_of(&self, host: &str) -> Option<RouteSide> {
         match self.0.iter().position(|passed| **passed == *host)? {
             0 => None,
-            1 => Some(Side::Near),
-            _ => Some(Side::Far),
+            1 => Some(RouteSide::Near),
+            _ => Some(RouteSide::Far),
         }
     }
 
-    fn side_of_link(&self, between: &Between) -> Option<Side> {
+    fn side_of_link(&self, between: &Between) -> Option<RouteSide> {
         let cuts = |one: &HostName, other: &HostName| between.from.contains(one) && between.to.contains(other);
         let cut = self.0.windows(2).position(|ends| cuts(&ends[0], &ends[1]) || cuts(&ends[1], &ends[0]))?;
-        Some(if cut == 0 { Side::Near } else { Side::Far })
+        Some(if cut == 0 { RouteSide::Near } else { RouteSide::Far })
     }
 
     /// How the clause holds a stream of this route, if it does.
@@ -97,7 +97,7 @@ impl Route {
     clippy::wildcard_enum_match_arm,
     reason = "what else a link does wrong may stop a stream, and shows when it has"
 )]
-fn of_link(harm: &LinkHarm, side: Side) -> Grip {
+fn of_link(harm: &LinkHarm, side: RouteSide) -> Grip {
     match harm {
         LinkHarm::Partition => Grip::Stops(side),
         LinkHarm::IdleDrop { then: Expired::Reset, .. } => Grip::MayStop { side, resets: true },

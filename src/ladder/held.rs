@@ -17,9 +17,9 @@ use std::time::Duration;
 use crate::cast::HostName;
 use crate::channel::{Channel, MessageId};
 use crate::history::{EndCause, TapStream, Words};
-use crate::ladder::grip::{Route, Side};
+use crate::ladder::grip::{Route, RouteSide};
 use crate::ladder::layer::{Knowledge, Layer, Layers};
-use crate::ladder::window::{Ending, Window};
+use crate::ladder::window::{LadderWindow, WindowEnding};
 
 /// How an error of the connection, and not a status of the server, is told by tonic, hyper and h2.
 const OF_THE_CONNECTION: [&str; 3] = ["h2 protocol error", "http2 error", "transport error"];
@@ -34,6 +34,7 @@ const RESET: &str = "reset";
 #[derive(Clone, Debug)]
 pub(crate) struct Culprit {
     pub(crate) clause: Option<u32>,
+    pub(crate) kind: String,
     pub(crate) words: String,
 }
 
@@ -51,7 +52,7 @@ pub(crate) enum State {
 /// A window that is open.
 pub(crate) struct Open {
     pub(crate) culprit: Culprit,
-    pub(crate) side: Side,
+    pub(crate) side: RouteSide,
     pub(crate) began: Duration,
     pub(crate) state: State,
     /// The host whose power failed, if that did it: its kernel says nothing to anybody.
@@ -67,7 +68,7 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    pub(crate) fn new(culprit: Culprit, side: Side, began: Duration, state: State) -> Self {
+    pub(crate) fn new(culprit: Culprit, side: RouteSide, began: Duration, state: State) -> Self {
         let (knew, lacking) = (BTreeMap::new(), BTreeMap::new());
         Open {
             culprit,
@@ -159,7 +160,7 @@ impl Held {
     }
 
     /// Opens a window, unless one is open or the client does not believe in the stream; a worse state is taken over.
-    pub(crate) fn begin(&mut self, culprit: Culprit, side: Side, at: Duration, state: State) {
+    pub(crate) fn begin(&mut self, culprit: Culprit, side: RouteSide, at: Duration, state: State) {
         if self.welcomed.is_none() || self.let_go.is_some() {
             return;
         }
@@ -173,11 +174,11 @@ impl Held {
     }
 
     /// The client heard from it; the window that this heals.
-    pub(crate) fn hear(&mut self, at: Duration, until: Duration, layers: &Layers) -> Option<Window> {
+    pub(crate) fn hear(&mut self, at: Duration, until: Duration, layers: &Layers) -> Option<LadderWindow> {
         self.heard = self.heard.max(until);
         let stopped = self.open.as_ref().is_some_and(|open| open.state == State::Stopped);
         let healed = stopped && self.stopped_by.is_empty() && self.let_go.is_none();
-        healed.then(|| self.close(at, Ending::Healed, layers)).flatten()
+        healed.then(|| self.close(at, WindowEnding::Healed, layers)).flatten()
     }
 
     /// How the end of the stream at `at` came to be known by the layers below the protocol.
@@ -206,14 +207,14 @@ impl Held {
     }
 
     /// Closes the window, if one is open that did harm.
-    pub(crate) fn close(&mut self, at: Duration, ending: Ending, layers: &Layers) -> Option<Window> {
+    pub(crate) fn close(&mut self, at: Duration, ending: WindowEnding, layers: &Layers) -> Option<LadderWindow> {
         let open = self.open.take().filter(|open| open.state != State::Doomed)?;
         let probed = self.probed;
         let asked = |layer| match layer {
             Layer::Tcp => true,
             Layer::TcpKeepalive => match open.side {
-                Side::Near => layers.client_tcp,
-                Side::Far => layers.proxy_tcp,
+                RouteSide::Near => layers.client_tcp,
+                RouteSide::Far => layers.proxy_tcp,
             },
             Layer::Http2Ping => layers.http2_ping,
             Layer::Heartbeat => layers.heartbeat,
@@ -221,10 +222,11 @@ impl Held {
             Layer::Watchdog => layers.watchdog,
         };
         let lasted = at.saturating_sub(open.began);
-        Some(Window {
+        Some(LadderWindow {
             client: self.client.clone(),
             attempt: self.attempt,
             clause: open.culprit.clause,
+            kind: open.culprit.kind,
             harm: open.culprit.words,
             began: open.began,
             lasted,

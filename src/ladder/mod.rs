@@ -14,4 +14,4 @@ mod window;
 
 pub use layer::{Knowledge, Layer, Layers};
 pub use tally::{Delays, LadderTally, LayerTally};
-pub use window::{Ending, Ladder, Window};
+pub use window::{Ladder, LadderWindow, WindowEnding};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ladder::layer::{Knowledge, Layer};
-use crate::ladder::window::{Ending, Ladder};
+use crate::ladder::window::{Ladder, WindowEnding};
 
 /// Delays below so many milliseconds have a bucket each; beyond, as many buckets are between each power of two and the
 /// next, halved.
@@ -83,7 +83,7 @@ impl LayerTally {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LadderTally {
     /// How many windows there were, by how they ended.
-    pub windows: BTreeMap<Ending, u64>,
+    pub windows: BTreeMap<WindowEnding, u64>,
     /// What each layer knew, of those that were ever asked.
     pub layers: BTreeMap<Layer, LayerTally>,
     /// How long it took until the client let go, by whatever layer it knew.
@@ -98,7 +98,7 @@ impl LadderTally {
         for window in &ladder.windows {
             *self.windows.entry(window.ending).or_default() += 1;
             self.missed += window.missed;
-            if window.ending == Ending::LetGo {
+            if window.ending == WindowEnding::LetGo {
                 self.let_go.add(window.lasted);
             }
             for (layer, knowledge) in &window.knew {

@@ -35,7 +35,7 @@ fn ladder(script: Script) -> Ladder {
 }
 
 /// The only window.
-fn window(script: Script) -> Window {
+fn window(script: Script) -> LadderWindow {
     let mut ladder = ladder(script);
     assert_eq!(ladder.windows.len(), 1, "{ladder:?}");
     ladder.windows.remove(0)
@@ -46,7 +46,7 @@ fn after(delay: f64) -> Knowledge {
 }
 
 /// Which layers noticed, and when.
-fn noticed(window: &Window) -> Vec<(Layer, Knowledge)> {
+fn noticed(window: &LadderWindow) -> Vec<(Layer, Knowledge)> {
     let noticed = window.knew.iter().filter(|(_, knowledge)| matches!(knowledge, Knowledge::After(_)));
     noticed.map(|(layer, knowledge)| (*layer, *knowledge)).collect()
 }
@@ -61,7 +61,7 @@ fn a_window_begins_with_the_harm_and_ends_when_the_client_lets_go() {
     let script = script.event(CLIENT, Event::WatchdogTripped { attempt: 1, silent_for: seconds(90.0) });
     let found = window(script.ended(1));
     assert_eq!((found.client, found.attempt, found.clause), (HostName::from(CLIENT), 1, Some(1)));
-    assert_eq!((found.began, found.lasted, found.ending), (seconds(100.0), seconds(90.0), Ending::LetGo));
+    assert_eq!((found.began, found.lasted, found.ending), (seconds(100.0), seconds(90.0), WindowEnding::LetGo));
     assert_eq!(found.harm, "the process of node is paused");
     assert_eq!(found.knew[&Layer::Watchdog], after(90.0));
     assert_eq!(found.knew[&Layer::Tcp], Knowledge::Never);
@@ -147,7 +147,7 @@ fn a_silence_that_begins_in_a_pause_goes_on_after_it() {
     let script = script.at(70.0).fault_ends(1).heard(1).at(80.0);
     let found = ladder(swallowed(script, STREAM).at(160.0).ended(1)).windows;
     let told: Vec<_> = found.iter().map(|window| (window.clause, window.began, window.ending)).collect();
-    let expected = [(Some(1), seconds(50.0), Ending::Healed), (Some(2), seconds(70.0), Ending::LetGo)];
+    let expected = [(Some(1), seconds(50.0), WindowEnding::Healed), (Some(2), seconds(70.0), WindowEnding::LetGo)];
     assert_eq!(told, expected);
 }
 
@@ -165,7 +165,7 @@ fn what_heals_is_no_never() {
     let script = running().at(60.0).fault_begins(1, partition(PROXY, NODE)).at(61.0).heard(1);
     let script = script.at(80.0).fault_ends(1).at(82.0).heard(1).at(400.0).ended(1);
     let found = window(script);
-    assert_eq!((found.lasted, found.ending), (seconds(22.0), Ending::Healed));
+    assert_eq!((found.lasted, found.ending), (seconds(22.0), WindowEnding::Healed));
     let mut tally = LadderTally::default();
     tally.add(&Ladder { windows: vec![found] });
     assert_eq!((tally.count(), tally.layers.len(), tally.let_go.count()), (1, 0, 0));
@@ -174,11 +174,11 @@ fn what_heals_is_no_never() {
 #[test]
 fn a_client_that_dies_cuts_a_window_short_and_one_that_holds_on_is_told_at_the_end() {
     let stopped = || running().at(60.0).fault_begins(1, pause(NODE)).at(70.0);
-    assert_eq!(window(stopped().event(CLIENT, Event::ProcessKilled)).ending, Ending::CutShort);
-    assert_eq!(window(ends(stopped(), EndCause::ConsumerBehind, "behind")).ending, Ending::CutShort);
+    assert_eq!(window(stopped().event(CLIENT, Event::ProcessKilled)).ending, WindowEnding::CutShort);
+    assert_eq!(window(ends(stopped(), EndCause::ConsumerBehind, "behind")).ending, WindowEnding::CutShort);
     let found = window(stopped());
-    assert_eq!((found.lasted, found.ending), (seconds(640.0), Ending::Held));
-    assert_eq!(window(stopped().fault_ends(1)).ending, Ending::CutShort);
+    assert_eq!((found.lasted, found.ending), (seconds(640.0), WindowEnding::Held));
+    assert_eq!(window(stopped().fault_ends(1)).ending, WindowEnding::CutShort);
 }
 
 #[test]

@@ -14,10 +14,10 @@ use crate::cast::Cast;
 use crate::channel::{Channel, MessageId};
 use crate::fault::Clause;
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, TapStream, Terms, Words};
-use crate::ladder::grip::{Grip, Route, Side};
+use crate::ladder::grip::{Grip, Route, RouteSide};
 use crate::ladder::held::{Culprit, Held, Open, State, is_of_the_connection};
 use crate::ladder::layer::{Layer, Layers};
-use crate::ladder::window::{Ending, Ladder, Window};
+use crate::ladder::window::{Ladder, LadderWindow, WindowEnding};
 
 /// What a link that lost or forgot something leads to may show so long after it is whole again: TCP tries again after
 /// 120 s at the latest (TCP_RTO_MAX).
@@ -33,7 +33,7 @@ impl Ladder {
         let Some(Record { event: Event::Began(terms), .. }) = history.records().first() else {
             return Ladder::default();
         };
-        let mut watch = Watch::new(terms, layers, lasting(history));
+        let mut watch = LadderWatch::new(terms, layers, lasting(history));
         history.records().iter().for_each(|record| watch.take(record));
         watch.finish(history.failure().map_or(terms.end, |failed| failed.at))
     }
@@ -77,21 +77,21 @@ fn lasting(history: &History) -> BTreeMap<u32, Lasting<'_>> {
     clauses
 }
 
-struct Watch<'h> {
+struct LadderWatch<'h> {
     layers: &'h Layers,
     cast: &'h Cast,
     follows: BTreeMap<&'h str, BTreeSet<&'h Channel>>,
     clauses: BTreeMap<u32, Lasting<'h>>,
     powerless: BTreeSet<&'h str>,
     held: BTreeMap<&'h str, Held>,
-    found: Vec<Window>,
+    found: Vec<LadderWindow>,
 }
 
-impl<'h> Watch<'h> {
+impl<'h> LadderWatch<'h> {
     fn new(terms: &'h Terms, layers: &'h Layers, clauses: BTreeMap<u32, Lasting<'h>>) -> Self {
         let follows = terms.followers.iter();
         let follows = follows.map(|(host, positions)| (&**host, positions.iter().map(|at| &at.channel).collect()));
-        Watch {
+        LadderWatch {
             layers,
             cast: &terms.cast,
             follows: follows.collect(),
@@ -215,7 +215,7 @@ impl<'h> Watch<'h> {
         let silence =
             running.map(|clause| clause.clause).find(|clause| held.route.grip(clause) == Some(Grip::Swallows));
         if let Some(silence) = silence {
-            held.begin(culprit(silence), Side::Near, silence.at.max(held.heard), State::Dead);
+            held.begin(culprit(silence), RouteSide::Near, silence.at.max(held.heard), State::Dead);
         }
     }
 
@@ -231,7 +231,7 @@ impl<'h> Watch<'h> {
         let Some(open) = held.open.as_mut().filter(|_| status.is_none()) else { return };
         // Nobody who could say that the connection is gone can be heard: the proxy's own probes found out.
         let mute = stopped || open.powerless.as_ref().is_some_and(|host| self.powerless.contains(&**host));
-        let by_probes = mute && proxy_tcp && open.side == Side::Far;
+        let by_probes = mute && proxy_tcp && open.side == RouteSide::Far;
         open.notice(if by_probes { Layer::TcpKeepalive } else { Layer::Tcp }, record.at);
     }
 
@@ -251,12 +251,16 @@ impl<'h> Watch<'h> {
 
     fn kill(&mut self, record: &'h Record) {
         if let Some(mut held) = self.held.remove(&*record.host) {
-            self.found.extend(held.close(record.at, Ending::CutShort, self.layers));
+            self.found.extend(held.close(record.at, WindowEnding::CutShort, self.layers));
         }
         let running = self.clauses.values().filter(|clause| clause.touches(record.at)).map(|clause| clause.clause);
         let culprit = match running.filter(|clause| Route::kills(clause, &record.host)).map(culprit).next() {
             Some(culprit) => culprit,
-            None => Culprit { clause: None, words: format!("the process of {} dies", record.host) },
+            None => Culprit {
+                clause: None,
+                kind: "process-death".to_owned(),
+                words: format!("the process of {} dies", record.host),
+            },
         };
         let powerless = self.powerless.contains(&*record.host).then(|| record.host.clone());
         for held in self.held.values_mut() {
@@ -264,7 +268,7 @@ impl<'h> Watch<'h> {
             held.begin(culprit.clone(), side, record.at, State::Dead);
             let begun = held.open.as_mut().filter(|open| open.began == record.at);
             begun.into_iter().for_each(|open| open.powerless.clone_from(&powerless));
-            let says_so = side == Side::Near && powerless.is_none();
+            let says_so = side == RouteSide::Near && powerless.is_none();
             let is_server = held.route.server() == Some(&record.host);
             held.open.iter_mut().for_each(|open| {
                 open.peer_has_closed |= says_so;
@@ -291,7 +295,7 @@ impl<'h> Watch<'h> {
         let by_status = cause == EndCause::StreamFailed && !is_of_the_connection(&words.to_string());
         let is_told = by_status || held.dismissed || cause == EndCause::StreamEnded;
         let silent = held.severed.unwrap_or(at).saturating_sub(held.heard);
-        if ending(cause) != Ending::LetGo || is_told || held.welcomed.is_none() || silent < SILENCE_MIN {
+        if ending(cause) != WindowEnding::LetGo || is_told || held.welcomed.is_none() || silent < SILENCE_MIN {
             return None;
         }
         self.clauses.values().find_map(|Lasting { clause, began, ended }| {
@@ -299,7 +303,7 @@ impl<'h> Watch<'h> {
             let Grip::MayStop { side, resets } = held.route.grip(clause).filter(|_| lasts)? else { return None };
             let mut open = Open::new(culprit(clause), side, held.heard, State::Dead);
             if let Some(severed) = held.severed {
-                let by_probes = !resets && self.layers.proxy_tcp && side == Side::Far;
+                let by_probes = !resets && self.layers.proxy_tcp && side == RouteSide::Far;
                 open.notice(if by_probes { Layer::TcpKeepalive } else { Layer::Tcp }, severed);
             }
             Some(open)
@@ -310,11 +314,11 @@ impl<'h> Watch<'h> {
         for held in self.held.values_mut() {
             let may_carry = |open: &Open| open.state == State::Stopped && held.stopped_by.is_empty();
             let ending = match held.open.as_ref() {
-                Some(open) if may_carry(open) => Ending::CutShort,
-                Some(_) | None => Ending::Held,
+                Some(open) if may_carry(open) => WindowEnding::CutShort,
+                Some(_) | None => WindowEnding::Held,
             };
             let at = held.let_go.unwrap_or(end);
-            let ending = if held.let_go.is_some() { Ending::LetGo } else { ending };
+            let ending = if held.let_go.is_some() { WindowEnding::LetGo } else { ending };
             self.found.extend(held.close(at, ending, self.layers));
         }
         self.found.sort_by(|one, other| (one.began, &one.client).cmp(&(other.began, &other.client)));
@@ -323,13 +327,13 @@ impl<'h> Watch<'h> {
 }
 
 /// Whether a client that gives that cause lets go because the stream is lost to it.
-fn ending(cause: EndCause) -> Ending {
+fn ending(cause: EndCause) -> WindowEnding {
     match cause {
         EndCause::Watchdog
         | EndCause::Stale
         | EndCause::StreamFailed
         | EndCause::StreamEnded
-        | EndCause::BacklogFull => Ending::LetGo,
+        | EndCause::BacklogFull => WindowEnding::LetGo,
         EndCause::DialFailed
         | EndCause::Refused
         | EndCause::StoreFailed
@@ -337,12 +341,12 @@ fn ending(cause: EndCause) -> Ending {
         | EndCause::FallbackOver
         | EndCause::ConsumerBehind
         | EndCause::Rejected
-        | EndCause::Exhausted => Ending::CutShort,
+        | EndCause::Exhausted => WindowEnding::CutShort,
     }
 }
 
 fn culprit(clause: &Clause) -> Culprit {
-    Culprit { clause: Some(clause.number), words: clause.fault.to_string() }
+    Culprit { clause: Some(clause.number), kind: clause.fault.name().to_owned(), words: clause.fault.to_string() }
 }
 
 /// A clause takes hold of a stream.
@@ -352,7 +356,7 @@ fn seize(held: &mut Held, clause: &Clause, at: Duration) {
             held.stopped_by.insert(clause.number);
             held.begin(culprit(clause), side, at, State::Stopped);
         }
-        Some(Grip::Swallows) => held.begin(culprit(clause), Side::Near, at, State::Doomed),
+        Some(Grip::Swallows) => held.begin(culprit(clause), RouteSide::Near, at, State::Doomed),
         Some(Grip::MayStop { .. }) | None => {}
     }
 }

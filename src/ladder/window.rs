@@ -15,18 +15,20 @@ use crate::ladder::layer::Knowledge;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ladder {
     /// The windows.
-    pub windows: Vec<Window>,
+    pub windows: Vec<LadderWindow>,
 }
 
 /// A client believes in a stream that carries nothing any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
+pub struct LadderWindow {
     /// Who believes.
     pub client: HostName,
     /// In the stream of which of its attempts, counted in each of its processes.
     pub attempt: u64,
     /// The clause of the plan that did it; none where no clause is known to.
     pub clause: Option<u32>,
+    /// The clause's kind of fault, such as `partition`; what happened where there is no clause.
+    pub kind: String,
     /// What did it, in words.
     pub harm: String,
     /// When the stream was dead, since the trial's start.
@@ -34,7 +36,7 @@ pub struct Window {
     /// Until it ended.
     pub lasted: Duration,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: WindowEnding,
     /// What each layer knew.
     pub knew: BTreeMap<Layer, Knowledge>,
     /// So many PINGs of the client's HTTP/2 keepalive were answered meanwhile, which is why that never noticed.
@@ -49,7 +51,7 @@ pub struct Window {
 /// How a window ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum WindowEnding {
     /// The client let go of the stream.
     LetGo,
     /// The trial was over, and the client still held it.
@@ -61,18 +63,19 @@ pub enum Ending {
     CutShort,
 }
 
-impl Ending {
+impl WindowEnding {
     /// Every way.
-    pub const ALL: [Ending; 4] = [Ending::LetGo, Ending::Held, Ending::Healed, Ending::CutShort];
+    pub const ALL: [WindowEnding; 4] =
+        [WindowEnding::LetGo, WindowEnding::Held, WindowEnding::Healed, WindowEnding::CutShort];
 
     /// In words, after a number of streams.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
-            Ending::LetGo => "let go",
-            Ending::Held => "held",
-            Ending::Healed => "healed",
-            Ending::CutShort => "cut short",
+            WindowEnding::LetGo => "let go",
+            WindowEnding::Held => "held",
+            WindowEnding::Healed => "healed",
+            WindowEnding::CutShort => "cut short",
         }
     }
 
@@ -80,8 +83,8 @@ impl Ending {
     #[must_use]
     pub fn is_full(self) -> bool {
         match self {
-            Ending::LetGo | Ending::Held => true,
-            Ending::Healed | Ending::CutShort => false,
+            WindowEnding::LetGo | WindowEnding::Held => true,
+            WindowEnding::Healed | WindowEnding::CutShort => false,
         }
     }
 }

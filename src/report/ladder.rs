@@ -2,11 +2,11 @@
 //!
 //! Refuses to know how a ladder is found.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::grammar::Readable;
-use crate::ladder::{Delays, Ending, Knowledge, Ladder, LadderTally, Layer, Window};
+use crate::ladder::{Delays, Knowledge, Ladder, LadderTally, LadderWindow, Layer, WindowEnding};
 use crate::report::paint::Paint;
 use crate::report::wrap::hang;
 
@@ -19,12 +19,34 @@ const LABEL_WIDTH: usize = TEXT_COLUMN - 2;
 /// Above that a tenth of a second tells nothing.
 const COARSE: Duration = Duration::from_secs(100);
 
+/// A clause, or what happened without one. The story tells it in words, at the same time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct WindowHarm<'l> {
+    clause: Option<u32>,
+    kind: &'l str,
+    words: &'l str,
+}
+
+impl<'l> WindowHarm<'l> {
+    fn of(window: &'l LadderWindow) -> Self {
+        WindowHarm { clause: window.clause, kind: &window.kind, words: &window.harm }
+    }
+}
+
+impl fmt::Display for WindowHarm<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.clause {
+            Some(clause) => write!(formatter, "fault {clause}: {}", self.kind),
+            None => formatter.write_str(self.words),
+        }
+    }
+}
+
 /// Windows that are alike: of one clause, with one ending, noticed by the same layers.
-struct Row<'l> {
-    /// The clause, and its words.
-    harm: (Option<u32>, &'l str),
-    ending: Ending,
-    windows: Vec<&'l Window>,
+struct LadderRow<'l> {
+    harm: WindowHarm<'l>,
+    ending: WindowEnding,
+    windows: Vec<&'l LadderWindow>,
 }
 
 /// The ladder of a trial; nothing where no stream was dead.
@@ -47,7 +69,7 @@ pub(crate) fn write_ladder(text: &mut String, ladder: &Ladder, paint: Paint) -> 
     for (row, cells) in rows.iter().zip(&cells) {
         if told != Some(row.harm) {
             let head = format!("{:>LABEL_WIDTH$}  ", Readable(row.windows[0].began));
-            writeln!(text, "{}", hang(&head, row.harm.1, TEXT_COLUMN))?;
+            writeln!(text, "{}", hang(&head, &row.harm.to_string(), TEXT_COLUMN))?;
             told = Some(row.harm);
         }
         write_row(text, &format!("{} {}", row.windows.len(), row.ending.words()), cells, &widths)?;
@@ -69,20 +91,19 @@ fn write_row(text: &mut String, label: &str, cells: &[String], widths: &[usize])
 }
 
 /// Windows that are alike in one row, in the order in which the first of each harm, then of each row, began.
-fn rows(ladder: &Ladder) -> Vec<Row<'_>> {
-    let mut harms: Vec<(Option<u32>, &str)> = Vec::new();
-    for window in &ladder.windows {
-        let harm = (window.clause, window.harm.as_str());
+fn rows(ladder: &Ladder) -> Vec<LadderRow<'_>> {
+    let mut harms: Vec<WindowHarm<'_>> = Vec::new();
+    for harm in ladder.windows.iter().map(WindowHarm::of) {
         if !harms.contains(&harm) {
             harms.push(harm);
         }
     }
-    let of_harm = |harm: (Option<u32>, _)| {
-        let mut rows: Vec<Row<'_>> = Vec::new();
-        for window in ladder.windows.iter().filter(|window| (window.clause, window.harm.as_str()) == harm) {
+    let of_harm = |harm| {
+        let mut rows: Vec<LadderRow<'_>> = Vec::new();
+        for window in ladder.windows.iter().filter(|window| WindowHarm::of(window) == harm) {
             match rows.iter_mut().find(|row| row.ending == window.ending && are_alike(row.windows[0], window)) {
                 Some(row) => row.windows.push(window),
-                None => rows.push(Row { harm, ending: window.ending, windows: vec![window] }),
+                None => rows.push(LadderRow { harm, ending: window.ending, windows: vec![window] }),
             }
         }
         rows
@@ -91,16 +112,16 @@ fn rows(ladder: &Ladder) -> Vec<Row<'_>> {
 }
 
 /// Whether the same layers noticed.
-fn are_alike(one: &Window, other: &Window) -> bool {
-    let kinds = |window: &Window| -> Vec<std::mem::Discriminant<Knowledge>> {
+fn are_alike(one: &LadderWindow, other: &LadderWindow) -> bool {
+    let kinds = |window: &LadderWindow| -> Vec<std::mem::Discriminant<Knowledge>> {
         window.knew.values().map(std::mem::discriminant).collect()
     };
     kinds(one) == kinds(other)
 }
 
-fn cells(row: &Row<'_>, asked: &[Layer]) -> Vec<String> {
+fn cells(row: &LadderRow<'_>, asked: &[Layer]) -> Vec<String> {
     let of_layer = |layer: &Layer| {
-        let delay = |window: &&Window| match window.knew[layer] {
+        let delay = |window: &&LadderWindow| match window.knew[layer] {
             Knowledge::After(delay) => Some(delay),
             Knowledge::Never | Knowledge::NotAsked => None,
         };
@@ -155,7 +176,7 @@ fn write_tally(text: &mut String, tally: &LadderTally, paint: Paint) -> std::fmt
         return writeln!(text, "no stream was dead while its client held it");
     }
     let name_width = Layer::ALL.into_iter().map(|layer| layer.name().len()).max().unwrap_or(0);
-    let windows: Vec<String> = Ending::ALL
+    let windows: Vec<String> = WindowEnding::ALL
         .into_iter()
         .filter_map(|ending| Some(format!("{} {}", tally.windows.get(&ending)?, ending.words())))
         .collect();

@@ -18,7 +18,7 @@ fn played(name: &str, settings: &[&str]) -> Ladder {
 
 /// From the least delay to the most, in seconds, of a layer that noticed in every window.
 fn span(ladder: &Ladder, layer: Layer) -> (f64, f64) {
-    let delay = |window: &Window| match window.knew[&layer] {
+    let delay = |window: &LadderWindow| match window.knew[&layer] {
         Knowledge::After(delay) => delay.as_secs_f64(),
         other @ (Knowledge::Never | Knowledge::NotAsked) => panic!("{layer} knew {other:?}"),
     };
@@ -41,7 +41,7 @@ fn behind_a_proxy_that_answers_ping_only_heartbeats_and_watchdogs_know() {
     let (least, most) = span(&silent, Layer::Watchdog);
     assert!(least > 60.0 && most < 91.0, "{least} to {most}");
     let held = played("proxy-goes-silent", &["client.watchdog=off"]);
-    assert!(held.windows.iter().all(|window| window.ending == Ending::Held), "{held:?}");
+    assert!(held.windows.iter().all(|window| window.ending == WindowEnding::Held), "{held:?}");
     assert!(nobody_knows(&held, Layer::Watchdog, Knowledge::NotAsked));
 }
 
@@ -79,20 +79,21 @@ fn told(ladder: &Ladder) -> String {
     text
 }
 
-fn window(client: &str, delay: Option<u64>, lasted: u64) -> Window {
+fn window(client: &str, delay: Option<u64>, lasted: u64) -> LadderWindow {
     let knew = Layer::ALL.into_iter().map(|layer| match (layer, delay) {
         (Layer::Watchdog, Some(millis)) => (layer, Knowledge::After(Duration::from_millis(millis))),
         (Layer::Tcp | Layer::Watchdog, _) => (layer, Knowledge::Never),
         _ => (layer, Knowledge::NotAsked),
     });
-    Window {
+    LadderWindow {
         client: client.into(),
         attempt: 1,
         clause: Some(1),
+        kind: "proxy-silence-upstream".to_owned(),
         harm: "the proxy passes nothing for client-1, client-2, and goes on answering HTTP/2 PING".to_owned(),
         began: Duration::from_secs(120),
         lasted: Duration::from_millis(lasted),
-        ending: if delay.is_some() { Ending::LetGo } else { Ending::Held },
+        ending: if delay.is_some() { WindowEnding::LetGo } else { WindowEnding::Held },
         knew: knew.collect(),
         pings_answered: 0,
         missed: lasted / 1_000,
@@ -107,8 +108,7 @@ fn windows_that_are_alike_are_one_row() {
     let expected = "
 who knew when
      streams    TCP     watchdog  missed
-          2m  the proxy passes nothing for client-1, client-2, and goes on answering
-              HTTP/2 PING
+          2m  fault 1: proxy-silence-upstream
     2 let go  never  850ms-87.7s    0-87
       1 held  never        never     900
    not asked  TCP keepalive and user timeout, HTTP/2 PING, the node's heartbeat
@@ -138,10 +138,10 @@ fn many_ladders_are_told_by_layer() {
     tally.add(&Ladder { windows });
     let expected = "\
 who knew when  dead streams: 1 let go, 1 held
-                                    asked       p50       p99  never
-TCP                                     2         -         -  2 (100.0 %)
-the watchdog                            2     863ms     863ms  1 (50.0 %)
-the client let go                       1     863ms     863ms
+                                     asked       p50       p99  never
+TCP                                      2         -         -  2 (100.0 %)
+the watchdog                             2     863ms     863ms  1 (50.0 %)
+the client let go                        1     863ms     863ms
 ";
     assert_eq!(ladder_tally(&tally, Paint::Plain), expected);
     assert_eq!(ladder_tally(&LadderTally::default(), Paint::Plain), "no stream was dead while its client held it\n");
