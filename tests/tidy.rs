@@ -45,7 +45,11 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
         &["cast", "channel", "checker", "fault", "grammar", "history", "xmtp::frame", "xmtp::spec", "xmtp::wire"],
     ),
     (6, "sim", &["cast", "checker", "fault", "grammar", "subject"]),
-    (7, "trial", &["cast", "checker", "env", "fault", "grammar", "history", "proxy", "sim", "subject", "world"]),
+    (
+        7,
+        "trial",
+        &["cast", "checker", "env", "fault", "grammar", "history", "ladder", "proxy", "sim", "subject", "world"],
+    ),
     (
         7,
         "xmtp",

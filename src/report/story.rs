@@ -290,14 +290,22 @@ impl<'a> StoryTeller<'a> {
     /// Where each checker found a promise broken, and what the host concerned had heard last; the verdicts say how.
     fn tell_breaches(&mut self) {
         let outcome = self.outcome;
-        for Judgement { checker, verdict } in &outcome.judgements {
-            let Verdict::Fail(evidence) = verdict else { continue };
+        let breach = |judgement: &'a Judgement| match &judgement.verdict {
+            Verdict::Fail(evidence) => Some((judgement.checker.as_str(), evidence)),
+            Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
+        };
+        let mut breaches: Vec<(&str, &Evidence)> = outcome.judgements.iter().filter_map(breach).collect();
+        breaches.sort_by_key(|(_, evidence)| evidence.at);
+        let mut told = None;
+        for (checker, evidence) in breaches {
             let proof = self.naming.list(evidence.records.iter().map(usize::to_string), evidence.records.len());
             let records = if evidence.records.len() == 1 { "record" } else { "records" };
             let (law, host) = (&evidence.requirement, &evidence.host);
-            let last = last_heard(outcome.history.records(), evidence).unwrap_or_default();
-            let text = format!("{checker} fails here ({law}), on {host}{last}. Proof: {records} {proof}");
+            let last = last_heard(outcome.history.records(), evidence).filter(|last| told.as_ref() != Some(last));
+            let words = last.as_ref().map(|last| format!(". {last}")).unwrap_or_default();
+            let text = format!("{checker} fails here ({law}), on {host}{words}. Proof: {records} {proof}");
             self.lines.push(Line { at: evidence.at, text, is_breach: true });
+            told = last.or(told);
         }
     }
 
@@ -339,6 +347,10 @@ fn last_heard(records: &[Record], evidence: &Evidence) -> Option<String> {
         Some(heard) => ("reached it", heard),
         None => ("was seen of it", before.clone().next()?),
     };
-    let at = Readable(record.until.min(evidence.at));
-    Some(format!(". The last that {what}, at {at} (record {number}): {}", record.event))
+    // Of a run it is known when it began and when it ended.
+    let at = match record.until <= evidence.at {
+        true => format!("at {}", Readable(record.until)),
+        false => format!("again and again from {} on", Readable(record.at)),
+    };
+    Some(format!("The last that {what}, {at} (record {number}): {}", record.event))
 }

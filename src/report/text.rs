@@ -6,7 +6,6 @@ use crate::checker::{self, Judgement, Verdict};
 use crate::grammar::quantity::count;
 use crate::grammar::{Naming, Readable};
 use crate::history::Digest;
-use crate::ladder::Ladder;
 use crate::report::ladder::write_ladder;
 use crate::report::paint::Paint;
 use crate::report::replayed::describe_stretch;
@@ -51,8 +50,7 @@ pub fn outcome(outcome: &Outcome, reproduction: &Reproduction, naming: Naming, p
     let mut text = String::new();
     write_head(&mut text, outcome, paint).expect(INFALLIBLE);
     write_story(&mut text, outcome, naming, paint).expect(INFALLIBLE);
-    let ladder = Ladder::of(&outcome.history, &outcome.sim.setup.layers());
-    write_ladder(&mut text, &ladder, paint).expect(INFALLIBLE);
+    write_ladder(&mut text, &outcome.ladder(), paint).expect(INFALLIBLE);
     write_verdicts(&mut text, outcome, paint).expect(INFALLIBLE);
     write_tail(&mut text, outcome, reproduction, paint).expect(INFALLIBLE);
     text

@@ -12,8 +12,7 @@ fn played(name: &str, settings: &[&str]) -> Ladder {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("sims").join(name).with_extension("toml");
     let settings: Vec<Setting> = settings.iter().map(|text| text.parse().expect("a setting")).collect();
     let sim = read_sim(SUBJECTS, &path, &settings).unwrap_or_else(|error| panic!("{error}"));
-    let outcome = trial::play(&sim, 7).unwrap_or_else(|error| panic!("{error}"));
-    Ladder::of(&outcome.history, &sim.setup.layers())
+    trial::play(&sim, 7).unwrap_or_else(|error| panic!("{error}")).ladder()
 }
 
 /// From the least delay to the most, in seconds, of a layer that noticed in every window.
