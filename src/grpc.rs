@@ -11,14 +11,23 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 pub(crate) use incoming::Incoming;
 
-/// An error with its causes: tonic's own text is "transport error" and no more.
+/// An error with its causes, each told once: tonic's own text is "transport error" and no more, and its status repeats
+/// what its causes say.
 pub(crate) fn explain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+    explain_after(String::new(), error)
+}
+
+/// What was said so far, and then an error with its causes.
+pub(crate) fn explain_after(mut text: String, error: &dyn std::error::Error) -> String {
+    const THEN: &str = ": ";
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let told = cause.to_string();
+        if !format!("{THEN}{text}{THEN}").contains(&format!("{THEN}{told}{THEN}")) {
+            text.push_str(if text.is_empty() { "" } else { THEN });
+            text.push_str(&told);
+        }
+        next = cause.source();
     }
     text
 }
@@ -58,5 +67,31 @@ impl Decoder for BytesCodec {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error with a cause, as libraries nest them.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Nested(&'static str, #[source] Option<Box<Nested>>);
+
+    fn chain(parts: &[&'static str]) -> Nested {
+        let (last, others) = parts.split_last().expect("an error says something");
+        others.iter().rev().fold(Nested(last, None), |cause, part| Nested(part, Some(Box::new(cause))))
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        assert_eq!(
+            explain(&chain(&["http2 error", "transport error", "http2 error", "timed out"])),
+            "http2 error: transport error: timed out"
+        );
+        let told = "Unknown: h2 error: reading a body".to_owned();
+        let text = explain_after(told, &chain(&["h2 error: reading a body", "reading a body", "body", "reset"]));
+        assert_eq!(text, "Unknown: h2 error: reading a body: body: reset");
     }
 }

@@ -18,6 +18,7 @@ pub mod grammar;
 mod grpc;
 pub mod history;
 pub mod http2;
+pub mod ladder;
 pub mod os;
 pub mod proxy;
 pub mod report;

@@ -8,6 +8,8 @@
 mod command;
 #[path = "docs/page.rs"]
 mod page;
+#[path = "said/unfolded.rs"]
+mod unfolded;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

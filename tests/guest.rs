@@ -8,6 +8,7 @@ use std::path::Path;
 use echo::SUBJECTS;
 use pulseless::campaign::{InProcess, Limit, Stop, Summary, Sweep, TrialSchedule};
 use pulseless::checker::Verdict;
+use pulseless::grammar::Naming;
 use pulseless::report::{self, Paint, Reproduction};
 use pulseless::runner::Case;
 use pulseless::sim::{SimFile, read};
@@ -45,7 +46,8 @@ fn swept(sim: SimFile, folder: &Path) -> Summary {
 }
 
 fn told(outcome: &Outcome) -> String {
-    report::outcome(outcome, &Reproduction::Again(format!("play seed {}", outcome.seed)), Paint::Plain)
+    let again = Reproduction::Again(format!("play seed {}", outcome.seed));
+    report::outcome(outcome, &again, Naming::Few, Paint::Plain)
 }
 
 #[test]

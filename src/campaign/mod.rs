@@ -4,8 +4,10 @@
 //! of a worker, and leaves files behind.
 
 mod ending;
+mod grid;
 mod group;
 mod journal;
+mod measure;
 mod merge;
 mod nights;
 mod partition;
@@ -16,8 +18,10 @@ mod sweep;
 mod worker;
 
 pub use ending::{FailureCause, Finding, TrialEnd};
+pub use grid::{Grid, Point, values};
 pub use group::{FailureGroup, Seeds};
 pub use journal::{Header, JournalError, PlayedSim};
+pub use measure::Measures;
 pub use merge::{MergeError, merge};
 pub use nights::{Age, NightError, NightReport, Nights, Resolved};
 pub use partition::{BadPartition, TrialPartition};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use globset::GlobMatcher;
+use globset::GlobSet;
 
 use crate::campaign::TrialPartition;
 use crate::cli::seed::{Seed, SeedCount};
@@ -101,6 +101,8 @@ pub(crate) enum CliCommand {
     Sweep(SweepArguments),
     /// Put the report folders of a sweep's shares together into one
     Merge(MergeArguments),
+    /// Measure what a setting costs and buys: one sim under every combination of some values
+    Grid(GridArguments),
     /// Print what a shell completes, or the manual page
     Generate(GenerateArguments),
     /// Play the trials that a sweep asks for on standard input
@@ -135,6 +137,20 @@ const TIMES_MAX: i64 = 10_000;
 /// Each is a fresh start of the program; what differs from process to process, such as addresses, shows long before.
 const PROCESSES_MAX: i64 = 1_000;
 
+/// What is told of one play, and of no more.
+const TIMELINE: [&str; 5] = ["verbose", "hosts", "topics", "around", "all"];
+
+/// How a trial is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrialFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object, which is a case file.
+    Json,
+    /// For machines: the timeline, a JSON object on a line for each record.
+    Jsonl,
+}
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -157,12 +173,34 @@ pub(crate) struct RunArguments {
     /// What plays the trial: leap, or turmoil for a second opinion, slower and with fewer faults
     #[arg(long, value_name = "leap|turmoil", default_value_t)]
     pub(crate) engine: EngineKind,
-    /// Print the whole timeline before the verdict
+    #[command(flatten)]
+    pub(crate) telling: TellingArguments,
+}
+
+/// How much of a trial is told.
+#[derive(Debug, Args)]
+pub(crate) struct TellingArguments {
+    /// Print the whole timeline before the story, each record with its number
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Print only the timeline of such hosts, such as client-1 or client-*
+    #[arg(long = "host", value_name = "PATTERN", value_parser = values::name_pattern)]
+    pub(crate) hosts: Vec<GlobSet>,
+    /// Print only the timeline of such topics, such as group:topic-1 or welcome:*
+    #[arg(long = "topic", value_name = "PATTERN", value_parser = values::name_pattern)]
+    pub(crate) topics: Vec<GlobSet>,
+    /// Print only the timeline around that time, such as 3m28s
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub(crate) around: Option<Duration>,
+    /// How much before and after it
+    #[arg(long, value_name = "DURATION", default_value = "5s", requires = "around", value_parser = values::duration)]
+    pub(crate) width: Duration,
+    /// Tell of every client, and name every host and topic instead of counting the rest
+    #[arg(long)]
+    pub(crate) all: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    pub(crate) format: TrialFormat,
 }
 
 #[derive(Debug, Args)]
@@ -173,23 +211,19 @@ pub(crate) struct ReplayArguments {
     #[arg(long, value_name = "leap|turmoil")]
     pub(crate) engine: Option<EngineKind>,
     /// Play it so many times in each process, half of them on several threads at once, and compare all digests
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=TIMES_MAX))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with_all = TIMELINE, value_parser = clap::value_parser!(u32).range(1..=TIMES_MAX))]
     pub(crate) times: Option<u32>,
     /// Play it in so many fresh processes, and compare all digests
-    #[arg(long, value_name = "P", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=PROCESSES_MAX))]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, conflicts_with_all = TIMELINE, value_parser = clap::value_parser!(u32).range(1..=PROCESSES_MAX))]
     pub(crate) processes: Option<u32>,
-    /// Print the whole timeline before the verdict
-    #[arg(long, short, conflicts_with_all = ["times", "processes"])]
-    pub(crate) verbose: bool,
     /// Be one of those processes: say what each play left, a line of JSON each
     #[arg(long, hide = true, conflicts_with_all = ["verbose", "processes"])]
     pub(crate) worker: bool,
     /// As a worker, keep raw the events that come after so many
     #[arg(long, hide = true, requires = "worker", value_name = "EVENTS")]
     pub(crate) keep_after: Option<u64>,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) telling: TellingArguments,
 }
 
 /// In which form a report is made.
@@ -203,13 +237,21 @@ pub(crate) enum ReportForm {
     Perfetto,
     /// A sequence diagram of what happened around the break, for a bug report.
     Mermaid,
+    /// A night for a step summary or a message.
+    Markdown,
+    /// A night for GitLab, Jenkins and GitHub.
+    Junit,
+    /// A night as GitHub's annotations.
+    Github,
+    /// A night as a table, a line for each sim.
+    Csv,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// The case file, from a sweep's report folder or `run --format json`
+    /// A case file, from a sweep's report folder or `run --format json`, which is played again; or a report folder
     pub(crate) path: PathBuf,
-    /// The form of the report
+    /// The form of the report: html of either; pcapng, perfetto and mermaid of a case; markdown, junit, github and csv of a folder
     #[arg(long, value_enum)]
     pub(crate) to: ReportForm,
     /// Where it is written, - being standard output; beside the case unless given
@@ -232,8 +274,8 @@ pub(crate) struct SweepArguments {
     #[arg(required_unless_present = "resume", value_name = "SIMS")]
     pub(crate) sims: Vec<PathBuf>,
     /// Leave out the sims whose name or path matches, such as 'storm*' or 'sims/negative/*'
-    #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
-    pub(crate) exclude: Vec<GlobMatcher>,
+    #[arg(long, value_name = "PATTERN", value_parser = values::name_pattern)]
+    pub(crate) exclude: Vec<GlobSet>,
     /// Only the sims that are about one of these requirements, such as C2,T8
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     pub(crate) cites: Vec<String>,
@@ -312,6 +354,41 @@ pub(crate) struct MergeArguments {
     /// How the summary is printed
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GridArguments {
+    /// The sim file
+    pub(crate) sim: PathBuf,
+    /// A key and its values, such as node.keepalive=10s,20s,30s; several times for every combination
+    #[arg(long = "set", value_name = "KEY=VALUES", required = true)]
+    pub(crate) settings: Vec<String>,
+    /// How many seeds, each played with every point, or which
+    #[arg(long, value_name = "N|A..B", default_value = "50", allow_negative_numbers = true)]
+    pub(crate) seeds: SeedCount,
+    /// The first seed
+    #[arg(long, value_name = "SEED", default_value = "1", allow_negative_numbers = true)]
+    pub(crate) from: Seed,
+    /// Trials at a time; as many as there are processors unless given
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// How the points are printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: GridFormat,
+    /// Write a plot as well, as SVG: how soon a dead stream is noticed, against reconnects
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+/// How a grid is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GridFormat {
+    /// For people.
+    Text,
+    /// A line for each point.
+    Csv,
+    /// For machines: one JSON array.
+    Json,
 }
 
 #[derive(Debug, Args)]

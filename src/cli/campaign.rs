@@ -91,7 +91,7 @@ fn worker(memory: u64) -> Command {
     command
 }
 
-fn catch_interrupts(stop: &Arc<Stop>) {
+pub(crate) fn catch_interrupts(stop: &Arc<Stop>) {
     let interrupted = Arc::clone(stop);
     let on_interrupt = move || match interrupted.ask() {
         1 => complain(

@@ -8,8 +8,8 @@ use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, generate, list, merge, node, proxy, publish, replay, report, run, sweep,
-    tail, worker,
+    Exit, conform, conform_client, explain, generate, grid, list, merge, node, proxy, publish, replay, report, run,
+    sweep, tail, worker,
 };
 
 /// Runs the command line of this process.
@@ -24,6 +24,7 @@ pub fn main() -> ExitCode {
         CliCommand::Replay(arguments) => replay::replay(&arguments),
         CliCommand::Report(arguments) => report::report(&arguments),
         CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
+        CliCommand::Grid(arguments) => grid::grid(&arguments),
         CliCommand::Merge(arguments) => merge::merge(&arguments),
         CliCommand::Generate(arguments) => generate::generate(&arguments),
         CliCommand::Worker(arguments) => worker::worker(&arguments),

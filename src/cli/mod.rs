@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod foreground;
 mod generate;
+mod grid;
 mod list;
 mod memory;
 mod merge;

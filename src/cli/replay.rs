@@ -7,7 +7,7 @@ use std::process::Command;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Exit;
-use crate::cli::arguments::{Format, ReplayArguments};
+use crate::cli::arguments::{ReplayArguments, TrialFormat};
 use crate::cli::output::{complain, paint, print, show, try_print};
 use crate::cli::run::{break_down, tell};
 use crate::report::{self, Reproduction, shell_word};
@@ -29,11 +29,17 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
     if arguments.worker {
         return work(&case, &sim, arguments);
     }
-    if arguments.format == Format::Text {
+    if arguments.telling.format == TrialFormat::Text {
         print(&format!("seed {} (from {})\n", case.seed, arguments.case.display()));
     }
     match (arguments.times, arguments.processes) {
         (None, None) => replay_once(&case, &sim, arguments),
+        _ if arguments.telling.format == TrialFormat::Jsonl => {
+            complain(
+                "--format jsonl prints the timeline of one play: leave out --times and --processes, or write json",
+            );
+            Exit::Usage
+        }
         (times, processes) => {
             let case = match comparable(case, &sim, arguments) {
                 Ok(case) => case,
@@ -74,15 +80,16 @@ fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit 
     };
     // Another engine, or another plan, gives another history; the verdict is what can be compared.
     if engine != case.engine || case.is_edited(SUBJECTS) {
-        tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
-        return Exit::from(&outcome.conclusion);
+        let told = tell(&outcome, &Reproduction::Again(again), &arguments.telling);
+        return told.map_or_else(|exit| exit, |()| Exit::from(&outcome.conclusion));
     }
     let parting = Stretch::between(&case.trace(), &Trace::of(&outcome.history));
+    let is_same = parting.is_none();
     let reproduction = Reproduction::Compared { again, before: case.digest, by: case.pulseless.clone(), parting };
-    tell(&outcome, reproduction, arguments.verbose, arguments.format);
-    match parting {
-        None => Exit::from(&outcome.conclusion),
-        Some(_) => Exit::NotReproducible,
+    match (tell(&outcome, &reproduction, &arguments.telling), is_same) {
+        (Err(exit), _) => exit,
+        (Ok(()), true) => Exit::from(&outcome.conclusion),
+        (Ok(()), false) => Exit::NotReproducible,
     }
 }
 
@@ -94,7 +101,7 @@ fn comparable(case: Case, sim: &SimFile, arguments: &ReplayArguments) -> Result<
         (false, _) => format!("{engine} plays, and {} recorded the case", case.engine),
         (true, true) => "the plan is not the one that was recorded".to_owned(),
     };
-    if arguments.format == Format::Text {
+    if arguments.telling.format == TrialFormat::Text {
         print(&format!("{why}: a first play takes the case's place\n"));
     }
     let played = trial::play_on(sim, case.seed, engine);
@@ -118,9 +125,9 @@ fn replay_often(case: &Case, times: u32, processes: u32, arguments: &ReplayArgum
     let again = format!("{}{asked} --times {times} --processes {processes}", again(&arguments.case));
     match replayed {
         Ok(replayed) => {
-            print(&match arguments.format {
-                Format::Text => report::replayed(&replayed, &again, paint()),
-                Format::Json => report::replayed_json(&replayed),
+            print(&match arguments.telling.format {
+                TrialFormat::Text => report::replayed(&replayed, &again, paint()),
+                TrialFormat::Json | TrialFormat::Jsonl => report::replayed_json(&replayed),
             });
             if replayed.reproduced { Exit::Pass } else { Exit::NotReproducible }
         }

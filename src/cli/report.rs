@@ -1,4 +1,4 @@
-//! `pulseless report`: the trial of a case file, played again and shown in a form for other eyes and other tools.
+//! `pulseless report`: the trial of a case file, played again, or a night, in a form for other eyes and other tools.
 //!
 //! Refuses to know what a form looks like: a renderer makes it, and this writes it whole or not at all.
 
@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use crate::campaign::NightReport;
 use crate::cli::Exit;
 use crate::cli::arguments::{ReportArguments, ReportForm};
 use crate::cli::output::{complain, print, print_bytes};
@@ -26,30 +27,105 @@ const CASE_ENDING: &str = ".case.json";
 /// The name of standard output.
 const STANDARD_OUTPUT: &str = "-";
 
+/// A form of the report of one trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CaseForm {
+    Html,
+    Pcapng,
+    Perfetto,
+    Mermaid,
+}
+
+/// A form of the report of a night.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NightForm {
+    Html,
+    Markdown,
+    Junit,
+    Github,
+    Csv,
+}
+
 pub(crate) fn report(arguments: &ReportArguments) -> Exit {
-    if arguments.path.is_dir() {
-        complain(&format!(
-            "{} is a folder, and a report is made of one trial: name one of the case files in it, such as \
-             {0}/<sim>-seed-<seed>{CASE_ENDING}",
-            arguments.path.display()
-        ));
+    match (arguments.path.is_dir(), forms(arguments.to)) {
+        (true, (_, Some(form))) => report_night(arguments, form),
+        (false, (Some(form), _)) => report_case(arguments, form),
+        (true, (_, None)) => {
+            complain(&format!(
+                "{} is a folder, and that form is of one trial: name one of the case files in it, such as \
+                 {0}/<sim>-seed-<seed>{CASE_ENDING}",
+                arguments.path.display()
+            ));
+            Exit::Usage
+        }
+        (false, (None, _)) => {
+            complain(&format!(
+                "{} is no folder, and that form is of a night: name the report folder of a `pulseless sweep`",
+                arguments.path.display()
+            ));
+            Exit::Usage
+        }
+    }
+}
+
+/// What a form is of a trial, and of a night.
+fn forms(form: ReportForm) -> (Option<CaseForm>, Option<NightForm>) {
+    match form {
+        ReportForm::Html => (Some(CaseForm::Html), Some(NightForm::Html)),
+        ReportForm::Pcapng => (Some(CaseForm::Pcapng), None),
+        ReportForm::Perfetto => (Some(CaseForm::Perfetto), None),
+        ReportForm::Mermaid => (Some(CaseForm::Mermaid), None),
+        ReportForm::Markdown => (None, Some(NightForm::Markdown)),
+        ReportForm::Junit => (None, Some(NightForm::Junit)),
+        ReportForm::Github => (None, Some(NightForm::Github)),
+        ReportForm::Csv => (None, Some(NightForm::Csv)),
+    }
+}
+
+/// A night again, as its report folder tells it.
+fn report_night(arguments: &ReportArguments, form: NightForm) -> Exit {
+    if arguments.from.is_some() || arguments.until.is_some() || !arguments.hosts.is_empty() {
+        complain("--from, --until and --host choose packets of one trial, and this is a night");
         return Exit::Usage;
     }
+    let folder = &arguments.path;
+    let night = match NightReport::read(folder) {
+        Ok(night) => night,
+        Err(error) => {
+            complain(&error.to_string());
+            return Exit::Usage;
+        }
+    };
+    let told = folder.display().to_string();
+    let (text, name) = match form {
+        NightForm::Html => (report::night_page(&night, &told), "index.html"),
+        NightForm::Markdown => (report::markdown(&night, &told), "night.md"),
+        NightForm::Junit => (report::junit(&night, &told), "junit.xml"),
+        NightForm::Github => (report::github(&night, &told), "annotations.txt"),
+        NightForm::Csv => (report::csv(&night), "night.csv"),
+    };
+    match deliver(arguments, &folder.join(name), text.as_bytes()) {
+        Ok(()) => Exit::Pass,
+        Err(exit) => exit,
+    }
+}
+
+fn report_case(arguments: &ReportArguments, form: CaseForm) -> Exit {
     let (case, sim) = match open_case(&arguments.path) {
         Ok(read) => read,
         Err(error) => return refuse_case(&arguments.path, &error),
     };
     let again = format!("pulseless replay {}", shell_word(&arguments.path.to_string_lossy()));
-    let stretch = match stretch(arguments, &case, &sim) {
+    let stretch = match stretch(arguments, form, &case, &sim) {
         Ok(stretch) => stretch,
         Err(why) => {
             complain(&why);
             return Exit::Usage;
         }
     };
-    let played = match arguments.to {
-        ReportForm::Pcapng => trial::play_captured(&sim, case.seed),
-        ReportForm::Html | ReportForm::Perfetto | ReportForm::Mermaid => {
+    let played = match form {
+        CaseForm::Pcapng => trial::play_captured(&sim, case.seed),
+        CaseForm::Html | CaseForm::Perfetto | CaseForm::Mermaid => {
             trial::play_on(&sim, case.seed, case.engine).map(|outcome| (outcome, Kept::default()))
         }
     };
@@ -62,11 +138,11 @@ pub(crate) fn report(arguments: &ReportArguments) -> Exit {
         caveat.iter().for_each(|caveat| complain(caveat));
     }
     let head = ReportHead { again, caveat };
-    let rendered = match arguments.to {
-        ReportForm::Html => Some(report::html(&outcome, &head).into_bytes()),
-        ReportForm::Pcapng => report::pcapng(&outcome, &kept, &head, &stretch),
-        ReportForm::Perfetto => Some(report::perfetto(&outcome, &head)),
-        ReportForm::Mermaid => Some(report::mermaid(&outcome, &head).into_bytes()),
+    let rendered = match form {
+        CaseForm::Html => Some(report::html(&outcome, &head).into_bytes()),
+        CaseForm::Pcapng => report::pcapng(&outcome, &kept, &head, &stretch),
+        CaseForm::Perfetto => Some(report::perfetto(&outcome, &head)),
+        CaseForm::Mermaid => Some(report::mermaid(&outcome, &head).into_bytes()),
     };
     let Some(bytes) = rendered else {
         complain(&format!("nothing was sent there: {}; a longer stretch or other hosts may show more", told(&stretch)));
@@ -75,7 +151,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Exit {
     if let Some(at) = kept.full_at {
         complain(&format!("nothing is captured after {}: it was too much", spell(at)));
     }
-    match deliver(arguments, &bytes) {
+    match deliver(arguments, &beside(&arguments.path, ending(form)), &bytes) {
         Err(exit) => exit,
         Ok(()) if difference == Comparison::Other => Exit::NotReproducible,
         Ok(()) => Exit::Pass,
@@ -111,16 +187,16 @@ fn compare(case: &Case, outcome: &Outcome) -> (Comparison, Option<String>) {
 }
 
 /// The stretch that is asked for, or why there is none.
-fn stretch(arguments: &ReportArguments, case: &Case, sim: &SimFile) -> Result<PacketStretch, String> {
+fn stretch(arguments: &ReportArguments, form: CaseForm, case: &Case, sim: &SimFile) -> Result<PacketStretch, String> {
     let ReportArguments { from, until, hosts, .. } = arguments;
     let asked = [("--from", from.is_some()), ("--until", until.is_some()), ("--host", !hosts.is_empty())];
-    match arguments.to {
-        ReportForm::Html | ReportForm::Perfetto | ReportForm::Mermaid => {
+    match form {
+        CaseForm::Html | CaseForm::Perfetto | CaseForm::Mermaid => {
             if let Some((flag, _)) = asked.into_iter().find(|(_, is_given)| *is_given) {
                 return Err(format!("{flag} chooses packets: it goes with --to pcapng only"));
             }
         }
-        ReportForm::Pcapng => {
+        CaseForm::Pcapng => {
             if case.engine != EngineKind::Leap {
                 let leap = EngineKind::Leap;
                 return Err(format!("{} played this case, and packets are captured on {leap} only", case.engine));
@@ -151,9 +227,9 @@ fn told(stretch: &PacketStretch) -> String {
     format!("from {} to {until}{whose}", spell(stretch.from))
 }
 
-/// Writes a report where it is wanted: beside the case unless the command line says where.
-fn deliver(arguments: &ReportArguments, bytes: &[u8]) -> Result<(), Exit> {
-    let path = arguments.output.clone().unwrap_or_else(|| beside(&arguments.path, ending(arguments.to)));
+/// Writes a report where it is wanted: at its usual place unless the command line says where.
+fn deliver(arguments: &ReportArguments, usual: &Path, bytes: &[u8]) -> Result<(), Exit> {
+    let path = arguments.output.clone().unwrap_or_else(|| usual.to_owned());
     if path == Path::new(STANDARD_OUTPUT) {
         print_bytes(bytes);
         return Ok(());
@@ -161,19 +237,19 @@ fn deliver(arguments: &ReportArguments, bytes: &[u8]) -> Result<(), Exit> {
     let written = if is_stream(&path) { fs::write(&path, bytes) } else { write_whole(&path, bytes) };
     written.map_err(|error| {
         complain(&format!("failed to write the report {}: {error}; --output names another file", path.display()));
-        Exit::Usage
+        Exit::Io
     })?;
     print(&format!("{}\n", path.display()));
     Ok(())
 }
 
 /// What the name of a report ends with.
-fn ending(form: ReportForm) -> &'static str {
+fn ending(form: CaseForm) -> &'static str {
     match form {
-        ReportForm::Html => ".html",
-        ReportForm::Pcapng => ".pcapng",
-        ReportForm::Perfetto => ".perfetto-trace",
-        ReportForm::Mermaid => ".mmd",
+        CaseForm::Html => ".html",
+        CaseForm::Pcapng => ".pcapng",
+        CaseForm::Perfetto => ".perfetto-trace",
+        CaseForm::Mermaid => ".mmd",
     }
 }
 

@@ -1,9 +1,10 @@
 //! `pulseless run`: one sim, one seed, one verdict.
 
-use crate::cli::arguments::{Format, RunArguments};
+use crate::cli::arguments::{RunArguments, TellingArguments, TrialFormat};
 use crate::cli::output::{complain, paint, print, show};
 use crate::cli::{Exit, seed};
-use crate::report::{self, Reproduction, shell_word};
+use crate::grammar::Naming;
+use crate::report::{self, Reproduction, Selection, SelectionError, shell_word};
 use crate::runner::{LibraryError, read_sim};
 use crate::subject::xmtp::SUBJECTS;
 use crate::trial::{self, EngineKind, Outcome, PlayError};
@@ -22,7 +23,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
         }
     };
     // The seed comes first: whatever happens now can be played again.
-    if arguments.format == Format::Text {
+    if arguments.telling.format == TrialFormat::Text {
         print(&format!("seed {seed} ({chooser})\n"));
     }
     let settings = arguments.settings.iter().map(|setting| format!(" --set {}", shell_word(&setting.to_string())));
@@ -33,10 +34,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
         engine_flag(arguments.engine)
     );
     match trial::play_on(&sim, seed, arguments.engine) {
-        Ok(outcome) => {
-            tell(&outcome, Reproduction::Again(again), arguments.verbose, arguments.format);
-            Exit::from(&outcome.conclusion)
-        }
+        Ok(outcome) => match tell(&outcome, &Reproduction::Again(again), &arguments.telling) {
+            Ok(()) => Exit::from(&outcome.conclusion),
+            Err(exit) => exit,
+        },
         Err(error) => break_down(&sim.name, &error, &again),
     }
 }
@@ -67,15 +68,37 @@ pub(crate) fn break_down(sim: &str, error: &PlayError, again: &str) -> Exit {
 }
 
 /// Prints an outcome as asked.
-pub(crate) fn tell(outcome: &Outcome, reproduction: Reproduction, verbose: bool, format: Format) {
-    match format {
-        Format::Json => print(&report::outcome_json(outcome)),
-        Format::Text => {
-            if verbose {
-                print(&report::timeline(&outcome.history));
+pub(crate) fn tell(outcome: &Outcome, reproduction: &Reproduction, telling: &TellingArguments) -> Result<(), Exit> {
+    let history = &outcome.history;
+    let naming = if telling.all { Naming::All } else { Naming::Few };
+    let refused = |error: SelectionError| {
+        complain(&error.to_string());
+        Exit::Usage
+    };
+    match telling.format {
+        TrialFormat::Json => print(&report::outcome_json(outcome)),
+        TrialFormat::Jsonl => print(&report::timeline_json(history, &selection(telling)).map_err(refused)?),
+        TrialFormat::Text => {
+            if telling.asks_for_timeline() {
+                print(&report::timeline(history, &selection(telling)).map_err(refused)?);
             }
-            print(&report::outcome(outcome, &reproduction, paint()));
+            print(&report::outcome(outcome, reproduction, naming, paint()));
         }
+    }
+    Ok(())
+}
+
+/// Which records of a timeline are asked for.
+fn selection(telling: &TellingArguments) -> Selection {
+    let times =
+        telling.around.map(|around| around.saturating_sub(telling.width)..=around.saturating_add(telling.width));
+    Selection { hosts: telling.hosts.clone(), topics: telling.topics.clone(), times }
+}
+
+impl TellingArguments {
+    /// Whether the timeline is printed: whoever selects some of it wants to see that.
+    fn asks_for_timeline(&self) -> bool {
+        self.verbose || !self.hosts.is_empty() || !self.topics.is_empty() || self.around.is_some()
     }
 }
 

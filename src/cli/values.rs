@@ -5,7 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use globset::GlobMatcher;
+use globset::{Glob, GlobSet};
 
 use crate::cli::memory::WORKER_BYTES_MIN;
 use crate::env::{Address, BadAddress};
@@ -15,6 +15,9 @@ use crate::subject::xmtp::conformance::{self, Bound};
 use crate::subject::xmtp::node::{DeniedTopics, Serves};
 use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE, WINDOWS_EVERY_MIN};
 use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
+
+/// Far longer than a name; a pattern's length bounds the size of what it compiles to.
+const NAME_PATTERN_MAX: usize = 200;
 
 /// Reads a duration, in the words of a sim file.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -29,11 +32,6 @@ pub(crate) fn budget(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is no time to wait; write one from 1s to a year, such as 30m or 8h"));
     }
     Ok(budget)
-}
-
-/// Reads a pattern of names or paths: `*` is anything, `?` one letter.
-pub(crate) fn pattern(text: &str) -> Result<GlobMatcher, String> {
-    globset::Glob::new(text).map(|glob| glob.compile_matcher()).map_err(|error| error.to_string())
 }
 
 /// Reads how much memory there is to take, in bytes.
@@ -142,6 +140,17 @@ pub(crate) fn dialect(text: &str) -> Result<Dialect, String> {
     named.ok_or_else(|| format!("`{text}` is no dialect; write one of {}", names()))
 }
 
+/// Reads a pattern over names of hosts or topics.
+pub(crate) fn name_pattern(text: &str) -> Result<GlobSet, String> {
+    if text.len() > NAME_PATTERN_MAX {
+        return Err(format!("it is {} bytes long; write a pattern of at most {NAME_PATTERN_MAX} bytes", text.len()));
+    }
+    Glob::new(text).and_then(|glob| GlobSet::new([glob])).map_err(|error| {
+        let why = error.kind();
+        format!("`{text}` is no pattern ({why}); in a pattern, `*` stands for any text, `?` for one character")
+    })
+}
+
 /// Reads a pattern over topics as they are printed.
 pub(crate) fn pattern(text: &str) -> Result<String, String> {
     let bad = |error| format!("`{text}` is no pattern ({error}); write group:NAME, or welcome:* for all welcomes");
@@ -244,6 +253,13 @@ mod tests {
     fn a_dialect_is_one_that_is_known() {
         assert_eq!(dialect("draft"), Ok(Dialect::Draft));
         assert!(dialect("v2").expect_err("unknown").contains("v1, draft"));
+    }
+
+    #[test]
+    fn a_pattern_over_names_is_short_and_closed() {
+        assert!(name_pattern("client-*").expect("a pattern").is_match("client-12"));
+        assert!(name_pattern("client-[").expect_err("not closed").contains("`*` stands for any text"));
+        assert!(name_pattern(&"x".repeat(201)).expect_err("too long").contains("at most 200 bytes"));
     }
 
     #[test]

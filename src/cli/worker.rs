@@ -11,7 +11,7 @@ pub(crate) fn worker(arguments: &WorkerArguments) -> Exit {
         complain(&why);
         return Exit::OurBug;
     }
-    match campaign::work(SUBJECTS, try_print) {
+    match campaign::work(SUBJECTS, |line| try_print(line.as_bytes())) {
         Ok(()) => Exit::Pass,
         Err(why) => {
             complain(&format!("{why}; `pulseless sweep` starts workers"));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::cast::HostName;
 use crate::fault::Way;
 use crate::fault::words::told_hosts;
-use crate::grammar::Latency;
+use crate::grammar::{Latency, Naming};
 
 /// A harm, by who carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +99,8 @@ pub struct Between {
 
 impl fmt::Display for Between {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (told_hosts(&self.from), told_hosts(&self.to));
+        let naming = Naming::of(formatter);
+        let (from, to) = (told_hosts(&self.from, naming), told_hosts(&self.to, naming));
         if self.one_way {
             write!(formatter, "from {from} to {to}")
         } else {

@@ -7,9 +7,9 @@ use crate::fault::kind::{Hosts, Key, Place, Target};
 use crate::fault::scene::Scene;
 use crate::fault::words::told_hosts;
 use crate::fault::write;
-use crate::grammar::pattern;
 use crate::grammar::refusal::{Problem, listed};
 use crate::grammar::section::{Entry, Section};
+use crate::grammar::{Naming, pattern};
 
 /// Whom a fault may fall on.
 pub struct Reach {
@@ -60,8 +60,8 @@ impl Place for Hosts {
         vec![("on", write::hosts(self))]
     }
 
-    fn told(&self) -> String {
-        told_hosts(self)
+    fn told(&self, naming: Naming) -> String {
+        told_hosts(self, naming)
     }
 
     fn target(&self) -> Target<'_> {

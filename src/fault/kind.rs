@@ -12,7 +12,7 @@ use crate::cast::HostName;
 use crate::fault::draw::Draw;
 use crate::fault::scene::Scene;
 use crate::fault::{Between, Death, Family, Fault, Harm};
-use crate::grammar::Section;
+use crate::grammar::{Naming, Section};
 
 /// One kind of fault with its particulars, apart from whom it falls on.
 pub trait Kind: Clone + fmt::Debug + Eq + Sized {
@@ -79,7 +79,7 @@ pub trait Place: Clone + fmt::Debug + Eq {
     fn keys(&self) -> Vec<Key>;
 
     /// In words.
-    fn told(&self) -> String;
+    fn told(&self, naming: Naming) -> String;
 
     /// Either of the two.
     fn target(&self) -> Target<'_>;
@@ -108,7 +108,7 @@ pub(crate) trait Placed {
     fn target(&self) -> Target<'_>;
     fn harm(&self) -> Harm;
     fn keys(&self) -> Vec<Key>;
-    fn told(&self) -> String;
+    fn told(&self, naming: Naming) -> String;
     fn excuse(&self) -> Excuse;
     fn hold(&self) -> Hold<'_>;
     fn obstacle(&self, lasts: Duration) -> Option<&'static str>;
@@ -128,8 +128,8 @@ impl<K: Kind> Placed for At<K> {
         self.place.keys().into_iter().chain((K::ABOUT.keys)(&self.kind)).collect()
     }
 
-    fn told(&self) -> String {
-        (K::ABOUT.told)(&self.kind, &self.place.told())
+    fn told(&self, naming: Naming) -> String {
+        (K::ABOUT.told)(&self.kind, &self.place.told(naming))
     }
 
     fn excuse(&self) -> Excuse {

@@ -7,7 +7,7 @@ use crate::cast::HostName;
 use crate::fault::Harm;
 use crate::fault::kind::{At, Drawn, Excuse, Hold, Key, Kind, Placed, Step, Target};
 use crate::fault::scene::Scene;
-use crate::grammar::Section;
+use crate::grammar::{Naming, Section};
 
 // Named here, where the formatter sees them.
 mod backlog_full;
@@ -185,6 +185,6 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.placed().told())
+        formatter.write_str(&self.placed().told(Naming::of(formatter)))
     }
 }

@@ -11,7 +11,7 @@ use crate::fault::hosts::{EVERYBODY, match_hosts, read_hosts};
 use crate::fault::kind::{Key, Place, Target};
 use crate::fault::scene::Scene;
 use crate::fault::write;
-use crate::grammar::{Entry, Section};
+use crate::grammar::{Entry, Naming, Section};
 
 /// Every link.
 pub struct AnyLink;
@@ -30,8 +30,11 @@ impl Place for Between {
         ends.into_iter().chain(one_way).collect()
     }
 
-    fn told(&self) -> String {
-        self.to_string()
+    fn told(&self, naming: Naming) -> String {
+        match naming {
+            Naming::Few => format!("{self}"),
+            Naming::All => format!("{self:#}"),
+        }
     }
 
     fn target(&self) -> Target<'_> {

@@ -3,16 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::cast::HostName;
+use crate::grammar::Naming;
 
 /// Hosts, one after the other.
-pub(crate) fn told_hosts(hosts: &BTreeSet<HostName>) -> String {
-    /// More are counted: a sentence stays a sentence.
-    const NAMED: usize = 4;
-    let named = hosts.iter().take(NAMED).map(|name| &**name).collect::<Vec<_>>().join(", ");
-    match hosts.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
+pub(crate) fn told_hosts(hosts: &BTreeSet<HostName>, naming: Naming) -> String {
+    naming.list(hosts.iter().map(HostName::to_string), hosts.len())
 }
 
 /// The word that a sim file has for one of some choices.

@@ -4,6 +4,7 @@
 
 mod keys;
 pub(crate) mod measure;
+mod naming;
 mod pattern;
 pub(crate) mod quantity;
 mod readable;
@@ -11,6 +12,7 @@ pub(crate) mod refusal;
 pub(crate) mod section;
 
 pub use keys::{KeyHelp, KeyTable, key};
+pub use naming::Naming;
 pub(crate) use pattern::pattern;
 pub use quantity::{BadQuantity, Latency, Rate, Shape, count, duration, spell};
 pub(crate) use quantity::{DURATION_FORM, spell_percent, spell_size, spell_step};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, MessageId, Position};
@@ -111,7 +112,8 @@ pub enum EndCause {
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
 /// quiet day needs no more memory than a quiet hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Beat {
     /// The tap saw an application Ping.
     Ping {
@@ -206,7 +208,8 @@ pub struct Terms {
 }
 
 /// One thing that was seen. The record names the host it happened on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Event {
     /// The trial began (host: the world).
     Began(Terms),
@@ -468,4 +471,15 @@ pub enum Event {
         /// Tasks that it spawned and that have not ended.
         tasks: usize,
     },
+}
+
+impl Event {
+    /// The name of its kind, such as `fault-began`; a beat's is what beats, such as `heard`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Event::Beat { beat, .. } => beat.into(),
+            other => other.into(),
+        }
+    }
 }

@@ -18,4 +18,3 @@ pub use frame::{SubjectFrame, TappedFrame, Words};
 pub use record::{History, RawEvent, Record};
 pub use recorder::{Recorder, key_of};
 pub(crate) use words::positions;
-pub use words::some;

@@ -6,23 +6,20 @@ use std::time::Duration;
 use crate::cast::HostName;
 use crate::channel::{Channel, Position};
 use crate::fault::Way;
-use crate::grammar::{Readable, count};
+use crate::grammar::{Naming, Readable, count};
 use crate::history::{Beat, CloseReason, EndCause, Event, Examined, Fate};
 
-/// So many topics or messages are named before the rest is counted: a line stays a line.
-const NAMED: usize = 4;
-
-/// What happened, in one line, without time and host.
+/// What happened, in one line, without time and host; `{:#}` names every topic, message and host.
 impl fmt::Display for Event {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&describe(self))
+        formatter.write_str(&describe(self, Naming::of(formatter)))
     }
 }
 
-fn describe(event: &Event) -> String {
+fn describe(event: &Event, naming: Naming) -> String {
     match event {
         Event::Began(terms) => format!("the trial begins; it ends at {}", Readable(terms.end)),
-        Event::FaultBegan(clause) => format!("fault {}: {}", clause.number, clause.fault),
+        Event::FaultBegan(clause) => format!("fault {}: {}", clause.number, told(&clause.fault, naming)),
         Event::FaultEnded { clause, felt: true } => format!("fault {clause} ends"),
         Event::FaultEnded { clause, felt: false } => format!("fault {clause} ends; it harmed nothing"),
         Event::ProcessBegan { incarnation: 1 } => "begins".to_owned(),
@@ -32,8 +29,10 @@ fn describe(event: &Event) -> String {
         Event::PowerFailed => "loses power".to_owned(),
         Event::DiskReplaced { as_of: Duration::ZERO } => "gets an empty disk".to_owned(),
         Event::DiskReplaced { as_of } => format!("gets its disk of {} back", Readable(*as_of)),
-        Event::LogOpened { heads } => format!("opens its log: {}", places(heads.iter().map(|(name, id)| (name, id)))),
-        Event::InboxOpened { cursors: found } => format!("opens its inbox: {}", positions(found)),
+        Event::LogOpened { heads } => {
+            format!("opens its log: {}", places(heads.iter().map(|(name, id)| (name, id)), naming))
+        }
+        Event::InboxOpened { cursors: found } => format!("opens its inbox: {}", positions(found, naming)),
         Event::StoreFailed { words } => format!("reports that its store failed: {words}"),
         Event::Produced { channel, key } => format!("publishes {key:016x} to {channel}"),
         Event::Acknowledged { channel, key } => format!("is told that {key:016x} is stored in {channel}"),
@@ -49,13 +48,15 @@ fn describe(event: &Event) -> String {
         Event::StreamClosed { stream, reason } => format!("closes subscription {stream}: {}", close_reason(reason)),
         Event::TapOpened { stream, path } => format!("{stream} opens: {path}"),
         Event::Tapped { stream, way, fate, frame } => {
-            format!("{stream} {}: {}{}", arrow(*way), frame, fate_note(*fate))
+            format!("{stream} {}: {}{}", arrow(*way), told(frame, naming), fate_note(*fate))
         }
         Event::HalfClosed { stream } => format!("half-closes {stream}"),
         Event::TapClosed { stream, status: None } => format!("{stream} ends"),
         Event::TapClosed { stream, status: Some(status) } => format!("{stream} ends with status {status}"),
         Event::Dialing { attempt } => format!("dials, attempt {attempt}"),
-        Event::Opened { attempt, resume } => format!("opens its stream, attempt {attempt}, from {}", positions(resume)),
+        Event::Opened { attempt, resume } => {
+            format!("opens its stream, attempt {attempt}, from {}", positions(resume, naming))
+        }
         Event::Started { attempt } => format!("is welcomed by the node, attempt {attempt}"),
         Event::WatchdogPinged { attempt } => format!("watchdog asks for a sign of life, attempt {attempt}"),
         Event::WatchdogTripped { attempt, silent_for } => {
@@ -66,7 +67,7 @@ fn describe(event: &Event) -> String {
         }
         Event::Probed { attempt } => format!("asks whether its stream outlived that, attempt {attempt}"),
         Event::ProbeAnswered { attempt } => format!("trusts its stream again, attempt {attempt}"),
-        Event::Leased { via, lease, adds, removes } => describe_lease(via, *lease, adds, removes),
+        Event::Leased { via, lease, adds, removes } => describe_lease(via, *lease, (adds, removes), naming),
         Event::LeaseMarked { channel: Some(channel) } => format!("is told that {channel} is live"),
         Event::LeaseMarked { channel: None } => "is told that it is caught up".to_owned(),
         Event::LeaseOver => "gives its lease up".to_owned(),
@@ -76,7 +77,7 @@ fn describe(event: &Event) -> String {
             format!("holds {sockets} that it connected, {accepted} that it accepted, and {tasks}")
         }
         Event::Delivered { messages, .. } => {
-            format!("commits {}", places(messages.iter().map(|(channel, id, _)| (channel, id))))
+            format!("commits {}", places(messages.iter().map(|(channel, id, _)| (channel, id)), naming))
         }
         Event::LetGo { attempt, cause: EndCause::ConsumerBehind } => {
             format!("lets go of its stream, attempt {attempt}: its application is behind")
@@ -90,19 +91,27 @@ fn describe(event: &Event) -> String {
     }
 }
 
-/// Messages or heads, each by its channel or sequence.
-fn places<P: fmt::Display, I: fmt::Display>(places: impl ExactSizeIterator<Item = (P, I)>) -> String {
-    let count = places.len();
-    some(places.map(|(place, id)| format!("{place} {id}")), count)
+/// Something with many parts.
+fn told(what: &impl fmt::Display, naming: Naming) -> String {
+    match naming {
+        Naming::Few => format!("{what}"),
+        Naming::All => format!("{what:#}"),
+    }
 }
 
-fn describe_lease(via: &HostName, lease: u64, adds: &[Position], removes: &[Channel]) -> String {
-    let asks = if adds.is_empty() { "nothing".to_owned() } else { positions(adds) };
+/// Messages or heads, each by its channel or sequence.
+fn places<P: fmt::Display, I: fmt::Display>(places: impl ExactSizeIterator<Item = (P, I)>, naming: Naming) -> String {
+    let count = places.len();
+    naming.list(places.map(|(place, id)| format!("{place} {id}")), count)
+}
+
+fn describe_lease(via: &HostName, lease: u64, (adds, removes): (&[Position], &[Channel]), naming: Naming) -> String {
+    let asks = if adds.is_empty() { "nothing".to_owned() } else { positions(adds, naming) };
     let told = format!("asks {via} for {asks} by its lease {lease}");
     if removes.is_empty() {
         return told;
     }
-    format!("{told}, and gives up {}", some(removes.iter().map(Channel::to_string), removes.len()))
+    format!("{told}, and gives up {}", naming.list(removes.iter().map(Channel::to_string), removes.len()))
 }
 
 fn finding(found: Examined) -> &'static str {
@@ -115,8 +124,8 @@ fn finding(found: Examined) -> &'static str {
 
 /// Where a reader is, or resumes from.
 #[must_use]
-pub(crate) fn positions(positions: &[Position]) -> String {
-    some(positions.iter().map(|at| format!("{} {}", at.channel, at.cursor)), positions.len())
+pub(crate) fn positions(positions: &[Position], naming: Naming) -> String {
+    naming.list(positions.iter().map(|at| format!("{} {}", at.channel, at.cursor)), positions.len())
 }
 
 fn describe_beat(beat: Beat) -> String {
@@ -128,15 +137,6 @@ fn describe_beat(beat: Beat) -> String {
         }
         Beat::Heard { attempt } => format!("hears from the node, attempt {attempt}"),
         Beat::Waiting { stream, fate } => format!("{stream} {}: Waiting{}", arrow(Way::ToClient), fate_note(fate)),
-    }
-}
-
-/// The first of so many things, and how many more there are.
-pub fn some(parts: impl Iterator<Item = String>, count: usize) -> String {
-    let named = parts.take(NAMED).collect::<Vec<_>>().join(", ");
-    match count.saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
     }
 }
 

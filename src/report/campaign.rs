@@ -8,12 +8,11 @@ use crate::grammar::Readable;
 use crate::grammar::quantity::count;
 use crate::report::paint::Paint;
 use crate::report::shell::shell_word;
+use crate::report::wrap::hang;
 use crate::runner::Deviation;
 
 /// Groups that are printed one by one; the summary has them all.
 const GROUPS_SHOWN: usize = 20;
-/// A terminal is at least so wide.
-const COLUMNS: usize = 80;
 /// Seeds of a sim that are printed; the summary has them all.
 const SEEDS_SHOWN: usize = 40;
 /// `write!` into a string.
@@ -121,7 +120,7 @@ fn write_group(
     let (trials, age) = (count(group.count, "trial"), tell_age(group, nights));
     let ended = paint.verdict(&group.ended);
     writeln!(text, "\n{}  {ended} {}: {trials}, {age}", group.id, describe_cause(group))?;
-    writeln!(text, "{}", wrapped(&group.why))?;
+    writeln!(text, "{}", hang("  ", &group.why, 2))?;
     for (sim, seeds) in &group.sims {
         let all = match seeds.all.char_indices().nth(SEEDS_SHOWN) {
             Some((end, _)) => format!("{}… (to {})", seeds.all[..end].trim_end_matches(','), seeds.last),
@@ -153,11 +152,6 @@ pub(crate) fn tell_age(group: &FailureGroup, nights: &Nights) -> String {
         Some(age) if age.nights > 1 => format!("in {} nights since {}", age.nights, age.since),
         Some(_) | None => "new".to_owned(),
     }
-}
-
-/// A sentence at 80 columns.
-fn wrapped(sentence: &str) -> String {
-    textwrap::fill(sentence, textwrap::Options::new(COLUMNS).initial_indent("  ").subsequent_indent("  "))
 }
 
 /// The faults that a group needs: `, with deaths, or silences and pauses`; nothing where it needs none.

@@ -29,6 +29,6 @@ pub fn csv(night: &NightReport) -> String {
 }
 
 /// A field, quoted where it must be.
-fn field(text: &str) -> String {
+pub(crate) fn field(text: &str) -> String {
     if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }

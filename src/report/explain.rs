@@ -5,11 +5,9 @@ use std::fmt::Write;
 use crate::checker::bench;
 use crate::fault::{KINDS, Plan, Storm};
 use crate::grammar::{KeyHelp, count, spell, spell_percent, spell_size};
+use crate::report::wrap::hang;
 use crate::sim::{LinkSettings, Promised, SimFile, tables};
 use crate::subject::Subject;
-
-/// A terminal is at least so wide.
-const COLUMNS: usize = 80;
 
 /// What a sim does, what it promises and which requirements it cites.
 #[must_use]
@@ -126,8 +124,7 @@ pub fn keys_in_words(subject: &dyn Subject) -> String {
             let plain = |words: &str| words.replace('`', "");
             text += &format!("  {name}\n");
             let told = format!("{}. It takes {}; without it: {}.", plain(means), plain(takes), plain(default));
-            let options = textwrap::Options::new(COLUMNS).initial_indent("      ").subsequent_indent("      ");
-            text += &(textwrap::fill(&told, options) + "\n");
+            text += &(hang("      ", &told, 6) + "\n");
         }
         text.push('\n');
     }

@@ -21,6 +21,12 @@ impl Paint {
         self.wrap(code, word)
     }
 
+    /// What is wrong, in red.
+    #[must_use]
+    pub fn fault(self, text: &str) -> String {
+        self.wrap("31", text)
+    }
+
     /// A heading.
     #[must_use]
     pub fn heading(self, text: &str) -> String {

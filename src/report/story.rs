@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::channel::Position;
+use crate::checker::{Evidence, Judgement, Verdict};
 use crate::fault::{Clause, Fault};
-use crate::grammar::Readable;
 use crate::grammar::quantity::count;
+use crate::grammar::{Naming, Readable};
 use crate::history::{Beat, CloseReason, EndCause, Event, HostName, Record, Words, positions};
 use crate::subject::SubjectTeller;
 use crate::trial::Outcome;
 
 /// So many clients are followed one by one; the others are counted.
 const CLIENTS_FOLLOWED: usize = 3;
+
+/// What happens to several clients within this time has one cause.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// More lines at one instant are cut: only a program that loops has more to tell, and it tells the same.
 const LINES_OF_AN_INSTANT: usize = 40;
@@ -22,15 +26,21 @@ const LINES_OF_AN_INSTANT: usize = 40;
 pub(crate) struct Line {
     pub(crate) at: Duration,
     pub(crate) text: String,
+    /// It is here that a checker found a promise broken.
+    pub(crate) is_breach: bool,
 }
 
-/// The story of an outcome, in the order of time.
-pub(crate) fn tell(outcome: &Outcome) -> Vec<Line> {
-    let mut teller = StoryTeller::new(outcome);
+/// The story of an outcome, in the order of time; with every client, host and topic where all are to be named.
+pub(crate) fn tell(outcome: &Outcome, naming: Naming) -> Vec<Line> {
+    let mut teller = StoryTeller::new(outcome, naming);
     outcome.history.records().iter().for_each(|record| teller.hear(record));
+    teller.tell_breaches();
     teller.finish();
     teller.lines.sort_by_key(|line| line.at);
-    teller.lines.chunk_by(|line, next| line.at == next.at).flat_map(tell_instant).collect()
+    match naming {
+        Naming::Few => teller.lines.chunk_by(|line, next| line.at == next.at).flat_map(tell_instant).collect(),
+        Naming::All => teller.lines,
+    }
 }
 
 /// The lines of one instant, cut where a program loops.
@@ -41,7 +51,7 @@ fn tell_instant(lines: &[Line]) -> Vec<Line> {
     let (first, rest) = lines.split_at(LINES_OF_AN_INSTANT / 2);
     let (left_out, last) = rest.split_at(rest.len() - LINES_OF_AN_INSTANT / 2);
     let text = format!("(left out here: {}, all at this instant)", count(left_out.len() as u64, "line"));
-    [first, &[Line { at: first[0].at, text }], last].concat()
+    [first, &[Line { at: first[0].at, text, is_breach: false }], last].concat()
 }
 
 /// A fault that lasts, and what happened meanwhile.
@@ -81,23 +91,28 @@ impl Recovery {
 
 struct StoryTeller<'a> {
     outcome: &'a Outcome,
+    naming: Naming,
     lines: Vec<Line>,
     faults: Vec<Ongoing>,
     recoveries: BTreeMap<HostName, Recovery>,
     /// What the subject adds.
     subject: Box<dyn SubjectTeller>,
+    /// When a client lost its link last, and the words of that.
+    lost: Option<(Duration, String)>,
     trips: u64,
     deliveries: u64,
 }
 
 impl<'a> StoryTeller<'a> {
-    fn new(outcome: &'a Outcome) -> Self {
+    fn new(outcome: &'a Outcome, naming: Naming) -> Self {
         StoryTeller {
             outcome,
+            naming,
             lines: Vec::new(),
             faults: Vec::new(),
             recoveries: BTreeMap::new(),
             subject: outcome.sim.setup.teller(),
+            lost: None,
             trips: 0,
             deliveries: 0,
         }
@@ -113,11 +128,27 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn say(&mut self, at: Duration, text: impl Into<String>) {
-        self.lines.push(Line { at, text: text.into() });
+        self.lines.push(Line { at, text: text.into(), is_breach: false });
+    }
+
+    /// How many clients are followed one by one.
+    fn followed(&self) -> usize {
+        match self.naming {
+            Naming::Few => CLIENTS_FOLLOWED,
+            Naming::All => usize::MAX,
+        }
     }
 
     fn follows(&self, host: &HostName) -> bool {
-        self.followers().iter().take(CLIENTS_FOLLOWED).any(|(followed, _)| followed == host)
+        self.followers().iter().take(self.followed()).any(|(followed, _)| followed == host)
+    }
+
+    /// A fault in words.
+    fn told(&self, fault: &Fault) -> String {
+        match self.naming {
+            Naming::Few => format!("{fault}"),
+            Naming::All => format!("{fault:#}"),
+        }
     }
 
     fn hear(&mut self, record: &Record) {
@@ -163,7 +194,7 @@ impl<'a> StoryTeller<'a> {
             }
             Event::Ended { cause: EndCause::Finished, .. } => self.recovery(record).finished = true,
             Event::Ended { attempt, words, .. } => self.end_attempt(record, *attempt, words),
-            Event::Opened { resume, .. } => self.recovery(record).resumes = positions(resume),
+            Event::Opened { resume, .. } => self.recovery(record).resumes = positions(resume, self.naming),
             Event::Started { .. } => self.welcome(record),
             Event::Delivered { messages, .. } => self.deliveries += messages.len() as u64,
             _ => {}
@@ -171,7 +202,7 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn begin_fault(&mut self, record: &Record, clause: &Clause) {
-        self.say(record.at, format!("{}", clause.fault));
+        self.say(record.at, self.told(&clause.fault));
         self.faults.push(Ongoing { clause: clause.clone(), keepalives: 0, published: 0, stored: 0 });
     }
 
@@ -179,13 +210,13 @@ impl<'a> StoryTeller<'a> {
         let Some(index) = self.faults.iter().position(|fault| fault.clause.number == clause) else { return };
         let ended = self.faults.remove(index);
         if !felt {
-            self.say(record.at, format!("over, and it harmed nothing: {}", ended.clause.fault));
+            self.say(record.at, format!("over, and it harmed nothing: {}", self.told(&ended.clause.fault)));
             return;
         }
         if matches!(ended.clause.fault, Fault::ProxySilence(_)) {
             self.end_silence(record, &ended);
         } else {
-            self.say(record.at, format!("over: {}", ended.clause.fault));
+            self.say(record.at, format!("over: {}", self.told(&ended.clause.fault)));
         }
     }
 
@@ -221,7 +252,17 @@ impl<'a> StoryTeller<'a> {
 
     fn end_attempt(&mut self, record: &Record, attempt: u64, words: &Words) {
         if self.recovery(record).lose(attempt) && self.follows(&record.host) {
-            self.say(record.at, format!("{}: loses its link: {words}", record.host));
+            let how = self.how_lost(record.at, words.to_string());
+            self.say(record.at, format!("{}: loses its link{how}", record.host));
+        }
+    }
+
+    /// How a link was lost; clients that lose theirs together mostly lose them in the same way.
+    fn how_lost(&mut self, at: Duration, words: String) -> String {
+        let before = self.lost.replace((at, words.clone()));
+        match before {
+            Some((then, told)) if told == words && at - then < TOGETHER => " in the same way".to_owned(),
+            Some(_) | None => format!(": {words}"),
         }
     }
 
@@ -246,16 +287,38 @@ impl<'a> StoryTeller<'a> {
         }
     }
 
+    /// Where each checker found a promise broken, and what the host concerned had heard last; the verdicts say how.
+    fn tell_breaches(&mut self) {
+        let outcome = self.outcome;
+        let breach = |judgement: &'a Judgement| match &judgement.verdict {
+            Verdict::Fail(evidence) => Some((judgement.checker.as_str(), evidence)),
+            Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
+        };
+        let mut breaches: Vec<(&str, &Evidence)> = outcome.judgements.iter().filter_map(breach).collect();
+        breaches.sort_by_key(|(_, evidence)| evidence.at);
+        let mut told = None;
+        for (checker, evidence) in breaches {
+            let proof = self.naming.list(evidence.records.iter().map(usize::to_string), evidence.records.len());
+            let records = if evidence.records.len() == 1 { "record" } else { "records" };
+            let (law, host) = (&evidence.requirement, &evidence.host);
+            let last = last_heard(outcome.history.records(), evidence).filter(|last| told.as_ref() != Some(last));
+            let words = last.as_ref().map(|last| format!(". {last}")).unwrap_or_default();
+            let text = format!("{checker} fails here ({law}), on {host}{words}. Proof: {records} {proof}");
+            self.lines.push(Line { at: evidence.at, text, is_breach: true });
+            told = last.or(told);
+        }
+    }
+
     fn finish(&mut self) {
         let failed = self.outcome.history.failure();
         let end = failed.map_or(self.outcome.sim.duration, |failed| failed.at);
         if let Some(failed) = failed {
             self.say(end, format!("{} {}", failed.host, failed.event));
         }
-        if let Some((first, _)) = self.followers().get(CLIENTS_FOLLOWED) {
-            let more = self.followers().len() - CLIENTS_FOLLOWED;
+        if let Some((first, _)) = self.followers().get(self.followed()) {
+            let more = self.followers().len() - self.followed();
             let more = count(more as u64, &format!("more {}", first.role()));
-            self.say(end, format!("{more} are not told one by one"));
+            self.say(end, format!("{more} are not told one by one (--all tells them)"));
         }
         let trips = match self.trips {
             0 => "no watchdog tripped".to_owned(),
@@ -264,4 +327,30 @@ impl<'a> StoryTeller<'a> {
         };
         self.say(end, format!("the trial ends: {} messages delivered to applications, {trips}", self.deliveries));
     }
+}
+
+/// What reached the host concerned last before its breach; what was seen of it last where nothing ever reaches it.
+fn last_heard(records: &[Record], evidence: &Evidence) -> Option<String> {
+    let before = records.iter().enumerate().rev().filter(|(_, record)| {
+        *record.host == *evidence.host && record.at < evidence.at && !matches!(record.event, Event::Holds { .. })
+    });
+    let reaches = |event: &Event| {
+        matches!(
+            event,
+            Event::Started { .. }
+                | Event::Delivered { .. }
+                | Event::Acknowledged { .. }
+                | Event::Beat { beat: Beat::Heard { .. }, .. }
+        )
+    };
+    let (what, (number, record)) = match before.clone().find(|(_, record)| reaches(&record.event)) {
+        Some(heard) => ("reached it", heard),
+        None => ("was seen of it", before.clone().next()?),
+    };
+    // Of a run it is known when it began and when it ended.
+    let at = match record.until <= evidence.at {
+        true => format!("at {}", Readable(record.until)),
+        false => format!("again and again from {} on", Readable(record.at)),
+    };
+    Some(format!("The last that {what}, {at} (record {number}): {}", record.event))
 }

@@ -2,17 +2,25 @@
 
 use std::fmt::Write;
 
-use crate::checker::{Judgement, Verdict};
-use crate::grammar::Readable;
+use crate::checker::{self, Judgement, Verdict};
 use crate::grammar::quantity::count;
+use crate::grammar::{Naming, Readable};
 use crate::history::Digest;
+use crate::report::ladder::write_ladder;
 use crate::report::paint::Paint;
 use crate::report::replayed::describe_stretch;
 use crate::report::story;
+use crate::report::wrap::hang;
 use crate::runner::{Case, Stretch};
 use crate::sim::{Promised, SimFile};
 use crate::trial::{Conclusion, Outcome};
 
+/// Where a long title, a line of the story and what a checker says go on.
+const HEAD_COLUMN: usize = 2;
+const STORY_COLUMN: usize = 14;
+const VERDICT_COLUMN: usize = 20;
+/// What begins the line at which a promise broke.
+const BREACH: &str = "!!";
 /// Text takes every line.
 const INFALLIBLE: &str = "a string takes all";
 
@@ -33,12 +41,13 @@ pub enum Reproduction {
     },
 }
 
-/// An outcome for people: the sim, the story, the verdicts, the digest, and how to play it again.
+/// An outcome for people: the sim, the story, who knew when, the verdicts, the digest, and how to play it again.
 #[must_use]
-pub fn outcome(outcome: &Outcome, reproduction: &Reproduction, paint: Paint) -> String {
+pub fn outcome(outcome: &Outcome, reproduction: &Reproduction, naming: Naming, paint: Paint) -> String {
     let mut text = String::new();
     write_head(&mut text, outcome, paint).expect(INFALLIBLE);
-    write_story(&mut text, outcome, paint).expect(INFALLIBLE);
+    write_story(&mut text, outcome, naming, paint).expect(INFALLIBLE);
+    write_ladder(&mut text, &outcome.ladder(), paint).expect(INFALLIBLE);
     write_verdicts(&mut text, outcome, paint).expect(INFALLIBLE);
     write_tail(&mut text, outcome, reproduction, paint).expect(INFALLIBLE);
     text
@@ -46,21 +55,23 @@ pub fn outcome(outcome: &Outcome, reproduction: &Reproduction, paint: Paint) -> 
 
 fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {
     let sim = &outcome.sim;
-    writeln!(text, "{}: {}", paint.heading(&sim.name), sim.title)?;
-    writeln!(
-        text,
+    writeln!(text, "{}", hang(&format!("{}: ", paint.heading(&sim.name)), &sim.title, HEAD_COLUMN))?;
+    let cast = format!(
         "{}, {} simulated{}{}",
         sim.setup.counts().into_iter().map(|(number, noun)| count(number, &noun)).collect::<Vec<_>>().join(", "),
         Readable(sim.duration),
         if outcome.engine.is_default() { String::new() } else { format!(" on {}", outcome.engine) },
         if sim.cites.is_empty() { String::new() } else { format!(", about {}", numbers(sim)) },
-    )
+    );
+    writeln!(text, "{}", hang("", &cast, HEAD_COLUMN))
 }
 
-fn write_story(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {
+fn write_story(text: &mut String, outcome: &Outcome, naming: Naming, paint: Paint) -> std::fmt::Result {
     writeln!(text, "\n{}", paint.heading("story"))?;
-    for line in story::tell(outcome) {
-        writeln!(text, "{:>12}  {}", Readable(line.at), line.text)?;
+    for line in story::tell(outcome, naming) {
+        let mark = if line.is_breach { paint.fault(BREACH) + " " } else { String::new() };
+        let head = format!("{:>12}  {mark}", Readable(line.at));
+        writeln!(text, "{}", hang(&head, &line.text, STORY_COLUMN))?;
     }
     Ok(())
 }
@@ -76,7 +87,7 @@ fn write_verdicts(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fm
                 ("fail", format!("at {} ({requirement}): {}", Readable(evidence.at), evidence.what))
             }
         };
-        writeln!(text, "{checker:>12}  {}  {what}", paint.verdict(word))?;
+        writeln!(text, "{}", hang(&format!("{checker:>12}  {}  ", paint.verdict(word)), &what, VERDICT_COLUMN))?;
     }
     Ok(())
 }
@@ -88,10 +99,12 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
     };
     writeln!(text, "\npromise  {promise}")?;
     let reason = match &outcome.conclusion {
-        Conclusion::Pass => ": the promise was kept".to_owned(),
-        Conclusion::Fail(why) | Conclusion::Unknown(why) => format!(": {why}"),
+        Conclusion::Pass => "the promise was kept".to_owned(),
+        Conclusion::Fail(why) => without_evidence(why, outcome),
+        Conclusion::Unknown(why) => why.clone(),
     };
-    writeln!(text, "verdict  {}{reason}", paint.verdict(outcome.conclusion.word()))?;
+    let verdict = format!("verdict  {}: ", paint.verdict(outcome.conclusion.word()));
+    writeln!(text, "{}", hang(&verdict, &reason, STORY_COLUMN))?;
     writeln!(text, "digest   {} ({} events)", outcome.digest(), outcome.history.events())?;
     match reproduction {
         Reproduction::Again(command) => writeln!(text, "again    {command}"),
@@ -107,6 +120,17 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
             }
             writeln!(text, "again    {again}")
         }
+    }
+}
+
+/// Why a promise is broken, without the sentence that stands among the verdicts already.
+fn without_evidence(why: &str, outcome: &Outcome) -> String {
+    let first = checker::first_to_speak(&outcome.judgements).map(|judgement| &judgement.verdict);
+    let Some(Verdict::Fail(evidence)) = first else { return why.to_owned() };
+    match why.strip_suffix(&format!(": {}", evidence.what)) {
+        Some(short) if short.contains(", at ") => short.to_owned(),
+        Some(short) => format!("{short}, at {} ({})", Readable(evidence.at), evidence.requirement),
+        None => why.to_owned(),
     }
 }
 

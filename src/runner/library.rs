@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use globset::GlobMatcher;
+use globset::GlobSet;
 
 use crate::grammar::Refusal;
 use crate::runner::bounded::read_at_most;
@@ -92,7 +92,7 @@ pub fn find_sims(path: &Path) -> Result<Vec<PathBuf>, LibraryError> {
 ///
 /// # Errors
 /// A path cannot be read, or none leads to a sim.
-pub fn find_all_sims(paths: &[PathBuf], excluded: &[GlobMatcher]) -> Result<FoundSims, LibraryError> {
+pub fn find_all_sims(paths: &[PathBuf], excluded: &[GlobSet]) -> Result<FoundSims, LibraryError> {
     let mut walk = Walk { excluded, seen: BTreeSet::new(), found: FoundSims::default() };
     for path in paths {
         if fs::metadata(path).map_err(|error| unreadable(path, error))?.is_file() {
@@ -109,7 +109,7 @@ pub fn find_all_sims(paths: &[PathBuf], excluded: &[GlobMatcher]) -> Result<Foun
 }
 
 struct Walk<'a> {
-    excluded: &'a [GlobMatcher],
+    excluded: &'a [GlobSet],
     /// Every file and folder that was seen, by its real path.
     seen: BTreeSet<PathBuf>,
     found: FoundSims,
@@ -249,7 +249,8 @@ mod tests {
     #[test]
     fn what_is_excluded_by_name_or_path_is_left_out() {
         let folder = tree(&[("a.toml", SIM), ("negative/b.toml", SIM), ("c-1.toml", SIM)]);
-        let globs = ["*/negative/*", "c-*"].map(|glob| globset::Glob::new(glob).expect("a glob").compile_matcher());
+        let globs = ["*/negative/*", "c-*"]
+            .map(|glob| GlobSet::new([globset::Glob::new(glob).expect("a glob")]).expect("a set"));
         assert_eq!(names(&find_all_sims(&[folder.path().to_owned()], &globs).expect("sims").sims), ["a"]);
     }
 }

@@ -13,6 +13,7 @@ use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
 use crate::history::{Bounds, Record};
+use crate::ladder::Layers;
 use crate::subject::{Role, TrialTimes};
 
 /// A protocol with its programs, its workload and its judges.
@@ -72,6 +73,16 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     /// The interval and the timeout of its clients' HTTP/2 keepalive, where they have one.
     fn http2_keepalive(&self) -> Option<(Duration, Duration)> {
         None
+    }
+
+    /// Which layers can notice a dead stream: all that are switched on in this sim.
+    fn layers(&self) -> Layers {
+        Layers { http2_ping: self.http2_keepalive().is_some(), ..Layers::default() }
+    }
+
+    /// How many messages of a replay a record shows arriving at a client.
+    fn replayed(&self, _record: &Record) -> u64 {
+        0
     }
 
     /// Who adds the subject's lines to the story of a trial.

@@ -8,6 +8,7 @@ use crate::checker::{self, Judgement, Verdict};
 use crate::fault::{Origin, Plan};
 use crate::grammar::Readable;
 use crate::history::{Digest, Event, History};
+use crate::ladder::Ladder;
 use crate::sim::{Promised, SimFile};
 use crate::trial::EngineKind;
 
@@ -70,6 +71,12 @@ impl Outcome {
         let judgements = checker::judge(&history, sim.subject.checkers());
         let conclusion = conclude(&sim, &plan, &history, &judgements);
         Outcome { sim, seed, engine, plan, history, judgements, conclusion }
+    }
+
+    /// Who knew when that a stream was dead.
+    #[must_use]
+    pub fn ladder(&self) -> Ladder {
+        Ladder::of(&self.history, &self.sim.setup.layers())
     }
 
     /// The trial's fingerprint.

@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::unfolded::{in_one_line, unfolded};
+
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_pulseless");
 
@@ -141,6 +143,8 @@ pub struct Said {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
+    /// Standard output, its lines as they were before they were broken at 80 columns.
+    pub unfolded: String,
 }
 
 impl Said {
@@ -148,7 +152,9 @@ impl Said {
     pub fn of(output: std::io::Result<Output>) -> Self {
         let output = output.expect("the command can be run");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("all output is UTF-8");
-        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        let lines = unfolded(&out).iter().map(|lines| in_one_line(lines) + "\n").collect();
+        Said { code: output.status.code(), out, err, unfolded: lines }
     }
 
     /// It ended with that exit code, and without a panic.
@@ -159,10 +165,10 @@ impl Said {
         self
     }
 
-    /// Standard output has each of these parts.
+    /// Standard output has each of these parts, as they were before lines were broken.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
-        parts.iter().for_each(|part| assert!(self.out.contains(part), "no `{part}` in {self}"));
+        parts.iter().for_each(|part| assert!(self.unfolded.contains(part), "no `{part}` in {self}"));
         self
     }
 
@@ -174,10 +180,10 @@ impl Said {
         self
     }
 
-    /// The first line of standard output that has `part`, without the space around it.
+    /// The first line of standard output that has `part`, in one and without the space around it.
     #[track_caller]
     pub fn line(&self, part: &str) -> &str {
-        self.out.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no `{part}` in {self}")).trim()
+        self.unfolded.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no `{part}` in {self}")).trim()
     }
 
     /// The first line of standard output.

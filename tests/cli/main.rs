@@ -8,3 +8,6 @@ mod refusal;
 mod replay;
 mod run;
 mod sweep;
+mod timeline;
+#[path = "../said/unfolded.rs"]
+mod unfolded;

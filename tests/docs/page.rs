@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::command::root;
+use crate::unfolded::{in_one_line, unfolded};
 
 /// Folders and files of the repository whose paths the pages name in code.
 const OURS: [&str; 8] = ["src/", "tests/", "sims/", "docs/", "benches/", "proto/", "reports/findings/", ".ci/"];
@@ -92,7 +93,9 @@ impl Page {
             assert_eq!(lines.next(), Some("```text"), "{}: a block follows `{line}`", self.name);
             assert!(lines.any(|line| line == "```"), "{}: the block below `{line}` has no end", self.name);
             let said = play(command);
-            let shown = said.lines().filter(|line| parts.is_empty() || parts.iter().any(|part| line.contains(part)));
+            let is_shown =
+                |lines: &Vec<&str>| parts.is_empty() || parts.iter().any(|part| in_one_line(lines).contains(part));
+            let shown = unfolded(&said).into_iter().filter(is_shown).flatten();
             let shown: String = shown.map(|line| format!("{line}\n")).collect();
             assert!(!shown.is_empty(), "{}: `pulseless {command}` prints nothing of {parts:?}", self.name);
             text += &format!("```text\n{shown}```\n");

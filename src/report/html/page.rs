@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use crate::checker::{Judgement, Verdict};
-use crate::grammar::{Readable, count};
+use crate::grammar::{Naming, Readable, count};
 use crate::report::chart::Chart;
 use crate::report::harmless::html;
 use crate::report::head::ReportHead;
@@ -145,7 +145,7 @@ fn write_story(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     text.push_str(
         "<section class=\"story\" aria-labelledby=\"story-title\">\n<h2 id=\"story-title\">Story</h2>\n<ol>\n",
     );
-    for line in story::tell(outcome) {
+    for line in story::tell(outcome, Naming::Few) {
         writeln!(
             text,
             "<li><button type=\"button\" class=\"when\" data-at=\"{}\">{}</button><span>{}</span></li>",

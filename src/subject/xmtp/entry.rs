@@ -8,15 +8,19 @@ use crate::cast::Cast;
 use crate::channel::Position;
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
+use crate::fault::Way;
 use crate::grammar::{KeyTable, Section};
+use crate::history::{Event, Fate, Record};
+use crate::ladder::Layers;
 use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client;
 use crate::subject::xmtp::explain::explain;
+use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::node;
 use crate::subject::xmtp::roles::roles;
 use crate::subject::xmtp::settings::{self, XmtpSettings, read_settings};
 use crate::subject::xmtp::story::ReplayTeller;
-use crate::subject::xmtp::wire::{Dialect, Topic};
+use crate::subject::xmtp::wire::{Dialect, Tag, Topic};
 use crate::subject::xmtp::{MILESTONES, checker, spec};
 use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, SubjectTeller, Subjects, TrialTimes};
 
@@ -127,6 +131,36 @@ impl Setup for XmtpSetup {
 
     fn http2_keepalive(&self) -> Option<(Duration, Duration)> {
         self.0.client.http2_keepalive.map(|keepalive| (keepalive.interval, keepalive.timeout))
+    }
+
+    fn layers(&self) -> Layers {
+        let (client, node) = (&self.0.client, &self.0.node);
+        let probes = |tcp: TcpOptions| tcp.keepalive.is_some() || tcp.user_timeout.is_some();
+        Layers {
+            client_tcp: probes(client.tcp),
+            proxy_tcp: probes(self.0.proxy_tcp),
+            http2_ping: client.http2_keepalive.is_some(),
+            heartbeat: node.pings && client.dialect.has_pongs(),
+            watchdog: client.watchdog.is_some(),
+        }
+    }
+
+    fn replayed(&self, record: &Record) -> u64 {
+        let Event::Tapped { way: Way::ToClient, fate: Fate::Passed, frame, .. } = &record.event else { return 0 };
+        match XmtpFrame::of(frame) {
+            Some(XmtpFrame::Delivery { tag: Tag::Wave(_), messages }) => messages.len() as u64,
+            Some(
+                XmtpFrame::Delivery { tag: Tag::Live | Tag::Untold, .. }
+                | XmtpFrame::Mutate { .. }
+                | XmtpFrame::Started { .. }
+                | XmtpFrame::TopicsLive(_)
+                | XmtpFrame::CatchupComplete(_)
+                | XmtpFrame::Unreadable(_)
+                | XmtpFrame::DraftRequest { .. }
+                | XmtpFrame::DraftCatchupComplete,
+            )
+            | None => 0,
+        }
     }
 
     fn teller(&self) -> Box<dyn SubjectTeller> {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::channel::{Channel, MessageId, Position};
-use crate::grammar::Readable;
-use crate::history::{SubjectFrame, TappedFrame, Words, positions, some};
+use crate::grammar::{Naming, Readable};
+use crate::history::{SubjectFrame, TappedFrame, Words, positions};
 use crate::subject::xmtp::wire::{MutateId, Tag};
 
-/// See the module. Its words are its `Display`.
+/// See the module. Its words are its `Display`; `{:#}` names every topic and message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum XmtpFrame {
     /// A client changed its topics.
@@ -67,14 +67,15 @@ impl SubjectFrame for XmtpFrame {}
 
 impl fmt::Display for XmtpFrame {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let naming = Naming::of(formatter);
         match self {
             XmtpFrame::Mutate { id, adds, removes, history_only } => {
                 write!(formatter, "Mutate {}", id.0)?;
                 if !adds.is_empty() {
-                    write!(formatter, ", adds {}", positions(adds))?;
+                    write!(formatter, ", adds {}", positions(adds, naming))?;
                 }
                 if !removes.is_empty() {
-                    write!(formatter, ", removes {}", channels(removes))?;
+                    write!(formatter, ", removes {}", channels(removes, naming))?;
                 }
                 formatter.write_str(if *history_only { ", history only" } else { "" })
             }
@@ -84,16 +85,16 @@ impl fmt::Display for XmtpFrame {
             XmtpFrame::Started { keepalive: None } => formatter.write_str("Started, no keepalive advertised"),
             XmtpFrame::Delivery { tag, messages } => {
                 let told = messages.iter().map(|(channel, id)| format!("{channel} {id}"));
-                write!(formatter, "{tag}: {}", some(told, messages.len()))
+                write!(formatter, "{tag}: {}", naming.list(told, messages.len()))
             }
-            XmtpFrame::TopicsLive(topics) => write!(formatter, "TopicsLive {}", channels(topics)),
+            XmtpFrame::TopicsLive(topics) => write!(formatter, "TopicsLive {}", channels(topics, naming)),
             XmtpFrame::CatchupComplete(id) => write!(formatter, "CatchupComplete of {id}"),
             XmtpFrame::Unreadable(words) => write!(formatter, "a frame that cannot be read: {words}"),
             XmtpFrame::DraftRequest { adds, edges, removes } => {
                 let told = [
-                    (!adds.is_empty()).then(|| format!("adds {}", positions(adds))),
-                    (!edges.is_empty()).then(|| format!("adds {} from the live edge", channels(edges))),
-                    (!removes.is_empty()).then(|| format!("removes {}", channels(removes))),
+                    (!adds.is_empty()).then(|| format!("adds {}", positions(adds, naming))),
+                    (!edges.is_empty()).then(|| format!("adds {} from the live edge", channels(edges, naming))),
+                    (!removes.is_empty()).then(|| format!("removes {}", channels(removes, naming))),
                 ];
                 let told: Vec<String> = told.into_iter().flatten().collect();
                 write!(
@@ -107,6 +108,6 @@ impl fmt::Display for XmtpFrame {
     }
 }
 
-fn channels(channels: &[Channel]) -> String {
-    some(channels.iter().map(Channel::to_string), channels.len())
+fn channels(channels: &[Channel], naming: Naming) -> String {
+    naming.list(channels.iter().map(Channel::to_string), channels.len())
 }

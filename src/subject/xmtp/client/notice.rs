@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tonic::Code;
 
-use crate::grpc::explain;
+use crate::grpc::explain_after;
 use crate::subject::xmtp::client::TransportError;
 use crate::subject::xmtp::wire::{Add, MessageId, Response, Tag, Topic};
 
@@ -190,8 +190,11 @@ impl Cause {
     /// What a stream's error means, before the node's first frame or after it.
     pub(crate) fn of_error(error: &TransportError, started: bool) -> Self {
         let TransportError::Refused(status) = error else { return Cause::Unimplemented(error.to_string()) };
-        let source = std::error::Error::source(status).map(|source| format!(": {}", explain(source)));
-        let why = format!("{:?}: {}{}", status.code(), status.message(), source.unwrap_or_default());
+        let told = format!("{:?}: {}", status.code(), status.message());
+        let why = match std::error::Error::source(status) {
+            Some(source) => explain_after(told, source),
+            None => told,
+        };
         if [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated].contains(&status.code()) {
             Cause::Rejected(why)
         } else if status.code() == Code::ResourceExhausted {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Status};
 
 use crate::env::{Address, Env};
-use crate::grpc::explain;
+use crate::grpc::explain_after;
 use crate::subject::xmtp::client::Http2Keepalive;
 use crate::subject::xmtp::client::channel::{BadNode, ClientLink, DialError, Dialer, request};
 use crate::subject::xmtp::wire::proto::{SendGroupMessagesRequest, SendWelcomeMessagesRequest};
@@ -211,8 +211,11 @@ fn read_failure(status: &Status) -> PublishFailure {
         | Code::Unavailable
         | Code::DataLoss
         | Code::Unauthenticated => {
-            let causes = source.map(|source| format!(": {}", explain(source))).unwrap_or_default();
-            PublishFailure::Unknown(format!("{code:?}: {message}{causes}"))
+            let told = format!("{code:?}: {message}");
+            PublishFailure::Unknown(match source {
+                Some(source) => explain_after(told, source),
+                None => told,
+            })
         }
     }
 }

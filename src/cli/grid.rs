@@ -1,0 +1,108 @@
+//! `pulseless grid`: one sim under every combination of some settings.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::campaign::{Grid, Point, Stop, values};
+use crate::cli::Exit;
+use crate::cli::arguments::{GridArguments, GridFormat};
+use crate::cli::campaign::{catch_interrupts, jobs};
+use crate::cli::output::{complain, print};
+use crate::cli::run::refuse;
+use crate::cli::seed::{Seed, SeedCount};
+use crate::cli::sweep::misused;
+use crate::grammar::quantity::count;
+use crate::report;
+use crate::runner::read_sim;
+use crate::sim::{Setting, SimFile};
+use crate::subject::xmtp::SUBJECTS;
+
+/// More points than anybody reads.
+const POINTS_MAX: usize = 1_000;
+
+pub(crate) fn grid(arguments: &GridArguments) -> Exit {
+    let points = match points(arguments) {
+        Ok(points) => points,
+        Err(exit) => return exit,
+    };
+    let Seed(first) = arguments.from;
+    let seeds = match arguments.seeds {
+        SeedCount::Many(many) => first..first.saturating_add(many),
+        SeedCount::Range(first, end) => first..end,
+    };
+    let (jobs, _) = jobs(arguments.jobs, None);
+    let grid = Grid { points, seeds, jobs };
+    if arguments.format == GridFormat::Text {
+        let (from, to) = (grid.seeds.start, grid.seeds.end - 1);
+        print(&format!("seeds {from} to {to} of {}, {jobs} at a time\n", count(grid.points.len() as u64, "point")));
+    }
+    let stop = Arc::new(Stop::default());
+    catch_interrupts(&stop);
+    let bar = progress_bar(grid.trials());
+    let measured = grid.run(&stop, |plays| bar.set_position(plays));
+    bar.finish_and_clear();
+    match measured {
+        Ok(points) => tell(&points, &grid, stop.is_asked(), arguments),
+        Err(error) => {
+            complain(&format!("failed to play {}: {error}\nthis is a bug of pulseless", arguments.sim.display()));
+            Exit::OurBug
+        }
+    }
+}
+
+/// The sim under each combination of the settings, which are read before anything is played.
+fn points(arguments: &GridArguments) -> Result<Vec<(Vec<String>, SimFile)>, Exit> {
+    let mut combinations: Vec<Vec<String>> = vec![Vec::new()];
+    for axis in &arguments.settings {
+        let Some((key, text)) = axis.split_once('=') else {
+            return Err(misused(&format!(
+                "`--set {axis}` has no value; write a key and its values, such as node.keepalive=10s,20s"
+            )));
+        };
+        let values = values(text);
+        if combinations.len() * values.len() > POINTS_MAX {
+            return Err(misused(&format!("the values of --set make more than {POINTS_MAX} points; leave some out")));
+        }
+        let with = |one: &Vec<String>, value: &String| [&one[..], &[format!("{key}={value}")]].concat();
+        combinations = combinations.iter().flat_map(|one| values.iter().map(move |value| with(one, value))).collect();
+    }
+    combinations.into_iter().map(|texts| Ok((texts.clone(), read(&arguments.sim, &texts)?))).collect()
+}
+
+fn read(path: &Path, texts: &[String]) -> Result<SimFile, Exit> {
+    let settings: Result<Vec<Setting>, _> = texts.iter().map(|text| text.parse()).collect();
+    let settings = settings.map_err(|error: <Setting as std::str::FromStr>::Err| misused(&error.to_string()))?;
+    read_sim(SUBJECTS, path, &settings).map_err(|error| refuse(&error))
+}
+
+/// The exit code tells whether all was measured: what trials come to is a measure here, and no verdict.
+fn tell(points: &[Point], grid: &Grid, interrupted: bool, arguments: &GridArguments) -> Exit {
+    print(&match arguments.format {
+        GridFormat::Text => report::grid(points),
+        GridFormat::Csv => report::grid_csv(points),
+        GridFormat::Json => serde_json::to_string_pretty(points).expect("points are plain data") + "\n",
+    });
+    if let Some(path) = &arguments.plot {
+        let title = format!("{}, {}", grid.points[0].1.title, count(grid.seeds.end - grid.seeds.start, "seed"));
+        let draft = path.with_extension("draft");
+        let written = fs::write(&draft, report::grid_svg(points, &title)).and_then(|()| fs::rename(&draft, path));
+        if let Err(error) = written {
+            complain(&format!("failed to write {}: {error}", path.display()));
+            return Exit::Io;
+        }
+    }
+    if interrupted { Exit::Unknown } else { Exit::Pass }
+}
+
+fn progress_bar(trials: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials, {per_sec}, {eta} left")
+        .expect("the template is well formed");
+    ProgressBar::new(trials).with_style(style)
+}

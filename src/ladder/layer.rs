@@ -1,0 +1,105 @@
+//! The layers that can notice a dead stream, and which of them were there to do so.
+//!
+//! Refuses to know when any of them did.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What can notice that a stream is dead, from the wire upwards. A stream that is meant to last has no deadline of its
+/// call, so that there is no such rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// TCP by itself: an end, a reset, or retransmissions given up; at the client, or at the proxy, which tells it.
+    Tcp,
+    /// TCP keepalive and the user timeout, on either side of the proxy.
+    TcpKeepalive,
+    /// The client's PING of HTTP/2.
+    Http2Ping,
+    /// The server's Ping of the protocol, whose Pong did not come (S6): it is the server that knows.
+    Heartbeat,
+    /// The client's question after a suspension (C5).
+    Probe,
+    /// The client's watchdog (C2).
+    Watchdog,
+}
+
+impl Layer {
+    /// Every layer, from the wire upwards.
+    pub const ALL: [Layer; 6] =
+        [Layer::Tcp, Layer::TcpKeepalive, Layer::Http2Ping, Layer::Heartbeat, Layer::Probe, Layer::Watchdog];
+
+    /// Its name in full.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Layer::Tcp => "TCP",
+            Layer::TcpKeepalive => "TCP keepalive and user timeout",
+            Layer::Http2Ping => "HTTP/2 PING",
+            Layer::Heartbeat => "the node's heartbeat",
+            Layer::Probe => "the question after a suspension",
+            Layer::Watchdog => "the watchdog",
+        }
+    }
+
+    /// Its name at the head of a narrow column.
+    #[must_use]
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Layer::Tcp => "TCP",
+            Layer::TcpKeepalive => "keepalive",
+            Layer::Http2Ping => "PING",
+            Layer::Heartbeat => "heartbeat",
+            Layer::Probe => "probe",
+            Layer::Watchdog => "watchdog",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Which layers of a trial are switched on. TCP always is, and whoever was suspended tells of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// Clients have TCP keepalive or a user timeout towards their proxy.
+    pub client_tcp: bool,
+    /// Proxies have TCP keepalive or a user timeout towards their server.
+    pub proxy_tcp: bool,
+    /// Clients have HTTP/2 keepalive.
+    pub http2_ping: bool,
+    /// Servers close a stream whose client does not answer.
+    pub heartbeat: bool,
+    /// Clients have a watchdog.
+    pub watchdog: bool,
+}
+
+/// What one layer knew in one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Knowledge {
+    /// It is switched off, or not there.
+    NotAsked,
+    /// It had not noticed when the window ended.
+    Never,
+    /// It noticed so long after the window began.
+    After(Duration),
+}
+
+impl Knowledge {
+    /// Of every layer: those that are asked know what `knew` says.
+    pub(crate) fn of_all(asked: impl Fn(Layer) -> bool, knew: &BTreeMap<Layer, Duration>) -> BTreeMap<Layer, Self> {
+        let of = |layer| match knew.get(&layer) {
+            Some(delay) => Knowledge::After(*delay),
+            None if asked(layer) => Knowledge::Never,
+            None => Knowledge::NotAsked,
+        };
+        Layer::ALL.into_iter().map(|layer| (layer, of(layer))).collect()
+    }
+}
