@@ -477,9 +477,6 @@ impl Event {
     /// The name of its kind, such as `fault-began`; a beat's is what beats, such as `heard`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self {
-            Event::Beat { beat, .. } => beat.into(),
-            other => other.into(),
-        }
+        if let Event::Beat { beat, .. } = self { beat.into() } else { self.into() }
     }
 }

@@ -79,11 +79,8 @@ fn describe(event: &Event, naming: Naming) -> String {
         Event::Delivered { messages, .. } => {
             format!("commits {}", places(messages.iter().map(|(channel, id, _)| (channel, id)), naming))
         }
-        Event::LetGo { attempt, cause: EndCause::ConsumerBehind } => {
-            format!("lets go of its stream, attempt {attempt}: its application is behind")
-        }
-        Event::LetGo { attempt, .. } => {
-            format!("lets go of its stream, attempt {attempt}, and hands on what had arrived")
+        Event::LetGo { attempt, cause } => {
+            format!("lets go of its stream, attempt {attempt}{}", why_let_go(*cause))
         }
         Event::Ended { attempt, words, .. } => format!("attempt {attempt} ends: {words}"),
         Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),
@@ -112,6 +109,10 @@ fn describe_lease(via: &HostName, lease: u64, (adds, removes): (&[Position], &[C
         return told;
     }
     format!("{told}, and gives up {}", naming.list(removes.iter().map(Channel::to_string), removes.len()))
+}
+
+fn why_let_go(cause: EndCause) -> &'static str {
+    if cause == EndCause::ConsumerBehind { ": its application is behind" } else { ", and hands on what had arrived" }
 }
 
 fn finding(found: Examined) -> &'static str {

@@ -14,6 +14,8 @@ use crate::grammar::{Naming, Readable};
 use crate::history::{Event, History, Record};
 use crate::report::wrap::hang;
 
+/// Where a long line goes on, as in a story.
+const TEXT_COLUMN: usize = 14;
 /// Text takes every line.
 const INFALLIBLE: &str = "a string takes all";
 
@@ -136,7 +138,7 @@ pub fn timeline(history: &History, selection: &Selection) -> Result<String, Sele
     let selected = selection.of(history)?;
     if selected.is_empty() {
         let why = "no record is of all of these: look at more hosts or topics, or at a longer time (--width)";
-        writeln!(text, "{}", hang("timeline  ", why, "timeline  ".len())).expect(INFALLIBLE);
+        writeln!(text, "{}", hang("timeline  ", why, TEXT_COLUMN)).expect(INFALLIBLE);
     }
     for (number, record) in selected {
         let run = match record.count {
