@@ -189,8 +189,8 @@ pub(crate) struct TellingArguments {
     /// Print only the timeline of such topics, such as group:topic-1 or welcome:*
     #[arg(long = "topic", value_name = "PATTERN", value_parser = values::name_pattern)]
     pub(crate) topics: Vec<GlobSet>,
-    /// Print only the timeline around that time, such as 3m28s
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    /// Print only the timeline around that time, such as 3m28s or, as the story prints it, "3m 27.652s"
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub(crate) around: Option<Duration>,
     /// How much before and after it
     #[arg(long, value_name = "DURATION", default_value = "5s", requires = "around", value_parser = values::duration)]

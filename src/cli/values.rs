@@ -43,6 +43,18 @@ pub(crate) fn memory(text: &str) -> Result<u64, String> {
     Ok(bytes)
 }
 
+/// Reads a time since the trial's start, in the words of a sim file or as a story prints it.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let joined = text.replace(' ', "");
+    let fraction = joined.split_once('.').and_then(|(whole, rest)| Some((whole, rest.strip_suffix('s')?)));
+    let spelled = match fraction {
+        Some((whole, millis)) if (1..=3).contains(&millis.len()) => format!("{whole}s{millis:0<3}ms"),
+        Some(_) | None => joined,
+    };
+    let bad = |_| format!("`{text}` is no time; write one such as 90s, 3m28s or, as a story prints it, \"3m 27.652s\"");
+    grammar::duration(&spelled).map_err(bad)
+}
+
 /// Reads a keepalive interval, at most as long as in a sim: more is a slip of the unit. Below a millisecond, the wire's unit, a node would not ping at all.
 pub(crate) fn keepalive(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
@@ -187,6 +199,18 @@ mod tests {
         assert_eq!(duration("20s"), Ok(Duration::from_secs(20)));
         let error = duration("20").expect_err("no unit");
         assert!(error.contains("`20` has no unit; write a duration with the units"), "{error}");
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_is_printed() {
+        for (text, millis) in
+            [("3m28s", 208_000), ("3m 27.652s", 207_652), ("3m27.66s", 207_660), ("1h 5.04s", 3_605_040)]
+        {
+            assert_eq!(time(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in ["3", "3.x5s", ".5s", "3.5m", "3m 27.6521s", "-3s", ""] {
+            assert!(time(bad).expect_err(bad).contains("is no time; write one such as 90s"), "{bad}");
+        }
     }
 
     #[test]

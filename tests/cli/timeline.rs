@@ -42,7 +42,7 @@ fn filters_narrow_the_timeline_together_and_imply_it() {
     let topic = timeline(&run(&["--topic", "group:topic-1", "--host", "node"]).exits(0));
     assert!(topic.iter().any(|(_, line)| line.contains("stores group:topic-1 #1 ")), "{topic:?}");
     assert!(topic.iter().all(|(_, line)| line.contains("  node ") && line.contains("group:topic-1")), "{topic:?}");
-    let around = timeline(&run(&["--around", "15s", "--width", "1s", "--host", "world"]).exits(0));
+    let around = timeline(&run(&["--around", "15.2s", "--width", "1s", "--host", "world"]).exits(0));
     assert_eq!(around.len(), 1, "{around:?}");
     assert!(around[0].1.contains("fault 1: the proxy passes nothing"), "{around:?}");
     let nothing = run(&["--around", "15s", "--width", "1ms", "--host", "node", "--topic", "group:topic-1"]).exits(0);
@@ -60,6 +60,7 @@ fn a_filter_that_can_match_nothing_is_refused_with_what_there_is() {
     refused(&["--around", "1h"], &["--around 1h is after the end: the trial ends at 2m"]);
     refused(&["--host", "client-["], &["`client-[` is no pattern", "`*` stands for any text"]);
     refused(&["--width", "1s"], &["--around"]);
+    refused(&["--around", "3"], &["`3` is no time; write one such as 90s, 3m28s or, as a story prints it"]);
 }
 
 #[test]
