@@ -72,11 +72,17 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (7, "runner", &["checker", "fault", "grammar", "history", "sim", "subject", "trial"]),
-    (8, "report", &["channel", "checker", "fault", "grammar", "history", "runner", "sim", "subject", "trial"]),
+    (8, "campaign", &["cast", "checker", "fault", "grammar", "history", "runner", "sim", "subject", "trial"]),
     (
         9,
+        "report",
+        &["campaign", "channel", "checker", "fault", "grammar", "history", "runner", "sim", "subject", "trial"],
+    ),
+    (
+        10,
         "cli",
         &[
+            "campaign",
             "checker",
             "env",
             "fault",

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
-use crate::cli::{Exit, conform, conform_client, explain, list, node, proxy, publish, replay, run, sweep, tail};
+use crate::cli::{
+    Exit, conform, conform_client, explain, keep, list, node, proxy, publish, replay, run, shrink, sweep, tail,
+};
 
 /// Runs the command line of this process.
 #[must_use]
@@ -19,6 +21,8 @@ pub fn main() -> ExitCode {
     let exit = match arguments.command {
         CliCommand::Run(arguments) => run::run(&arguments),
         CliCommand::Replay(arguments) => replay::replay(&arguments),
+        CliCommand::Shrink(arguments) => shrink::shrink(&arguments),
+        CliCommand::Keep(arguments) => keep::keep(&arguments),
         CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
         CliCommand::List(arguments) => list::list(&arguments),
         CliCommand::Explain(arguments) => explain::explain(&arguments),

@@ -22,6 +22,8 @@ pub enum Exit {
     Usage,
     /// 70: a bug of pulseless (EX_SOFTWARE of sysexits(3)).
     OurBug,
+    /// 125: `replay --verdict-only` cannot judge the case: what `git bisect run` skips.
+    Untestable,
 }
 
 impl Exit {
@@ -36,6 +38,7 @@ impl Exit {
             Exit::NothingRan => 4,
             Exit::Usage => 64,
             Exit::OurBug => 70,
+            Exit::Untestable => 125,
         }
     }
 }

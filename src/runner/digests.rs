@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::history::Digest;
+use crate::runner::trials::Trials;
 use crate::sim::SimFile;
 
 /// The digests of many trials, by sim and seed.
@@ -135,12 +136,12 @@ impl Digests {
     /// # Errors
     /// One is not; the error names it and the file, which was read from `path`.
     pub(crate) fn cover(&self, path: &Path, sims: &[SimFile], seeds: Range<u64>) -> Result<(), DigestsError> {
-        for seed in seeds {
-            if let Some(sim) = sims.iter().find(|sim| self.get(&sim.name, seed).is_none()) {
-                return Err(DigestsError::Missing { path: path.to_owned(), sim: sim.name.clone(), seed });
+        match Trials::of(sims, seeds).iter().find(|(sim, seed)| self.get(&sim.name, *seed).is_none()) {
+            Some((sim, seed)) => {
+                Err(DigestsError::Missing { path: path.to_owned(), sim: sim.name.clone(), seed })
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What came instead of the digest that is written down here; `None` if it is the same or not here.

@@ -8,14 +8,18 @@ mod digests;
 mod library;
 mod repeat;
 mod replay;
+mod seal;
 mod sweep;
 mod trace;
+mod trials;
 
+pub use bounded::write_whole;
 pub use case::{Case, CaseError};
 pub use digests::{Deviation, Digests, DigestsError};
 pub use library::{LibraryError, find_sims, read_sim, read_sims};
 pub(crate) use repeat::PLAYS_AT_ONCE;
 pub use repeat::{Played, repeat};
 pub use replay::{Parting, Replay, ReplayError, Replayed};
+pub use seal::Edit;
 pub use sweep::{Ending, Failure, Progress, Summary, Sweep, SweepError, Tally};
 pub use trace::{Difference, Side, Stretch, Tallied, Trace, numbers_to_keep};

@@ -12,6 +12,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Digest;
+use crate::runner::trials::Trials;
 use crate::runner::{Case, CaseError, Deviation, Digests};
 use crate::sim::SimFile;
 use crate::trial::{Conclusion, EngineKind, PlayError, play_on};
@@ -20,7 +21,7 @@ use crate::trial::{Conclusion, EngineKind, PlayError, play_on};
 pub struct Sweep {
     /// The sims.
     pub sims: Vec<SimFile>,
-    /// The seeds, each with every sim.
+    /// The seeds, each with every sim that is not to be played [once](SimFile::once).
     pub seeds: Range<u64>,
     /// What plays them. What it cannot express is skipped.
     pub engine: EngineKind,
@@ -188,7 +189,11 @@ impl Sweep {
     /// How many trials it takes.
     #[must_use]
     pub fn trials(&self) -> u64 {
-        self.sims.len() as u64 * (self.seeds.end - self.seeds.start)
+        self.list().count()
+    }
+
+    fn list(&self) -> Trials<'_> {
+        Trials::of(&self.sims, self.seeds.clone())
     }
 
     /// Plays until all trials are played, or `stop` is set, or a trial fails and `fail_fast` is on, or one has another
@@ -232,15 +237,9 @@ impl Sweep {
         stop: &AtomicBool,
         on_progress: &(impl Fn(Progress<'_>) + Sync),
     ) {
+        let trials = self.list();
         while !stop.load(Ordering::Relaxed) {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.trials() {
-                return;
-            }
-            // Seeds in the outer loop: a sweep that ends early has tried every sim.
-            let sims = self.sims.len() as u64;
-            let sim = &self.sims[usize::try_from(number % sims).expect("an index of sims")];
-            let seed = self.seeds.start + number / sims;
+            let Some((sim, seed)) = trials.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
             let (ending, case) = play_one(sim, seed, self.engine);
             let digest = case.as_ref().map(|case| case.digest);
             let deviation = digest.and_then(|digest| self.expected.as_ref()?.deviation(&sim.name, seed, digest));
@@ -254,7 +253,7 @@ impl Sweep {
                 found.error.get_or_insert(error);
             }
             found.deviation = found.deviation.take().or(deviation);
-            let (tally, asked) = (found.tally, self.trials());
+            let (tally, asked) = (found.tally, trials.count());
             on_progress(Progress { tally, asked, sim: &sim.name, seed, ending: &ending, digest });
         }
     }
