@@ -2,7 +2,7 @@
 //!
 //! Refuses to know the date, and files: it hands back a name and a text.
 
-use crate::campaign::shrink::{Draft, TooLargeSeed, Wording, name_of_shrunk};
+use crate::campaign::shrink::{SimDraft, TooLargeSeed, Wording, name_of_shrunk};
 use crate::runner::{Case, CaseError};
 use crate::subject::Subjects;
 use crate::trial::Conclusion;
@@ -68,7 +68,7 @@ pub fn keep(case: &Case, subjects: Subjects, cause: Option<&str>, date: &str) ->
         return Err(KeepError::Cause);
     }
     let read = case.sim(subjects)?;
-    let draft = Draft::of(&read, seed)?;
+    let draft = SimDraft::of(&read, seed)?;
     let mut settings = draft.settings().into_iter();
     if let Some((table, _)) = settings.find(|(_, keys)| keys.iter().any(|key| key == QUIRK)) {
         return Err(KeepError::Planted { sim, seed, key: format!("{table}.{QUIRK}") });
@@ -119,10 +119,12 @@ mod tests {
 
     #[test]
     fn what_passed_or_was_planted_is_not_kept() {
-        let refused = |text: &str, cause| keep(&case(text, 7), SUBJECTS, cause, "2026-11-28").expect_err("no").to_string();
+        let refused =
+            |text: &str, cause| keep(&case(text, 7), SUBJECTS, cause, "2026-11-28").expect_err("no").to_string();
         let pass = SIM.replace("watchdog = \"off\"", "watchdog = 3");
         assert_eq!(refused(&pass, None), "keep deaf seed 7: it passed, and the corpus is for what failed");
-        let planted = SIM.replace("client.watchdog = \"off\"", "client = { watchdog = \"off\", quirk = \"opens-twice\" }");
+        let planted =
+            SIM.replace("client.watchdog = \"off\"", "client = { watchdog = \"off\", quirk = \"opens-twice\" }");
         assert!(refused(&planted, None).contains("`client.quirk` plants a bug"));
         assert!(refused(SIM, Some("two\nlines")).contains("in one line"));
     }

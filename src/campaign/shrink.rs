@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use crate::campaign::shrink::draft::SimDraft;
 pub use crate::campaign::shrink::draft::TooLargeSeed;
-pub(crate) use crate::campaign::shrink::draft::Draft;
-pub use crate::campaign::shrink::plays::Breach;
+pub use crate::campaign::shrink::plays::FailureMode;
 use crate::campaign::shrink::plays::{Failed, Over, Plays, Seen};
 use crate::campaign::shrink::reduce::Reduction;
 pub(crate) use crate::campaign::shrink::words::Wording;
@@ -52,7 +52,7 @@ pub enum ShrinkError {
     Case(#[from] CaseError),
     /// It is no failure, or no checker says which.
     #[error("shrink {sim} seed {seed}: no checker failed in it ({conclusion}); shrink a case in which one did")]
-    NoBreach {
+    NoFailure {
         /// The sim's name.
         sim: String,
         /// The seed.
@@ -68,7 +68,7 @@ pub enum ShrinkError {
         /// The seed.
         seed: u64,
         /// How it failed.
-        was: Breach,
+        was: FailureMode,
         /// What comes of it now.
         now: Conclusion,
     },
@@ -96,7 +96,7 @@ pub enum ShrinkError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shrunk {
     /// In which way it fails, before and after.
-    pub breach: Breach,
+    pub failure: FailureMode,
     /// How large it was.
     pub before: Extent,
     /// How large it is.
@@ -186,21 +186,22 @@ where
         let case = self.case;
         let sim = case.sim(self.subjects)?;
         let (name, seed) = (case.sim.clone(), case.seed);
-        let breach = Breach::of(&case.judgements).filter(|_| matches!(case.conclusion, Conclusion::Fail(_)));
-        let Some(breach) = breach else {
-            return Err(ShrinkError::NoBreach { sim: name, seed, conclusion: case.conclusion.clone() });
+        let mode = FailureMode::of(&case.judgements).filter(|_| matches!(case.conclusion, Conclusion::Fail(_)));
+        let Some(mode) = mode else {
+            return Err(ShrinkError::NoFailure { sim: name, seed, conclusion: case.conclusion.clone() });
         };
-        let draft = Draft::of(&sim, seed)?;
+        // A small trial has no room for what a large one promised, and its twins must be able to pass.
+        let draft = SimDraft::of(&sim, seed)?.without(&["promise", "sometimes"]);
         let outcome = (self.play)(&sim)?;
-        if !breach.is_of(&outcome) {
-            return Err(ShrinkError::Mended { sim: name, seed, was: breach, now: outcome.conclusion });
+        if !mode.is_of(&outcome) {
+            return Err(ShrinkError::Mended { sim: name, seed, was: mode, now: outcome.conclusion });
         }
         let (expected, digest) = (case.digest, outcome.digest());
         if digest != expected && !case.is_edited(self.subjects) {
             return Err(ShrinkError::AnotherDigest { sim: name, seed, expected, digest });
         }
         let own_name = name_of_shrunk(&name, seed);
-        let mut plays = Plays::new(self.play, &breach, own_name, self.subjects, self.stop);
+        let mut plays = Plays::new(self.play, &mode, own_name, self.subjects, self.stop);
         // The case's own play.
         (plays.jobs, plays.used) = (self.jobs.max(1), 1);
         let before = Extent::of(&sim);
@@ -227,8 +228,8 @@ where
         };
         let proofs = self.proofs();
         let case = self.case_in_words();
-        let (breach, plays, after) = (self.plays.breach.clone(), self.plays.used, Extent::of(&self.sim));
-        Shrunk { breach, before, after, proofs, plays, ending, case }
+        let (failure, plays, after) = (self.plays.mode.clone(), self.plays.used, Extent::of(&self.sim));
+        Shrunk { failure, before, after, proofs, plays, ending, case }
     }
 
     /// Plays the trial without each of its faults, until it needs them all.
@@ -252,7 +253,7 @@ where
     }
 
     /// The trial without each of its faults; the others keep their numbers, and with them their dice.
-    fn twins(&self) -> Vec<Draft> {
+    fn twins(&self) -> Vec<SimDraft> {
         (0..self.best.faults().len()).map(|index| self.best.without_fault(index)).collect()
     }
 
@@ -290,7 +291,7 @@ where
     /// it known to fail as it stands.
     fn case_in_words(&mut self) -> Case {
         let wording = Wording::of(self.best.clone(), self.sim.clone(), self.plays.subjects);
-        let wording = wording.without_defaults().plain_faults().promising(&self.failed.happened).titled(self.plays.breach);
+        let wording = wording.without_defaults().plain_faults().titled(self.plays.mode);
         for draft in [wording.draft, self.best.clone()] {
             self.plays.granted = u32::MAX;
             if let Ok(Some(Seen::Same(failed))) = self.plays.see_now(&draft) {

@@ -88,7 +88,7 @@ pub(crate) enum CliCommand {
     /// Play the trial of a case file again and compare digests
     #[command(after_help = REPLAY_EXIT_CODES)]
     Replay(ReplayArguments),
-    /// Make a failing case small: fewer faults, shorter, fewer hosts, and each fault that is left proved necessary
+    /// Make a failing case small, and prove that it needs each fault that is left
     #[command(after_help = SHRINK_EXIT_CODES)]
     Shrink(ShrinkArguments),
     /// Put a case into the corpus, as a sim that every sweep plays once
@@ -125,6 +125,8 @@ const TIMES_MAX: i64 = 10_000;
 /// Each is a fresh start of the program; what differs from process to process, such as addresses, shows long before.
 const PROCESSES_MAX: i64 = 1_000;
 
+/// The play that shows that the case fails, and the one that makes the smaller case.
+const PLAYS_MIN: i64 = 2;
 /// A storm has a few dozen clauses: more plays find nothing more.
 const PLAYS_MAX: i64 = 100_000;
 
@@ -203,7 +205,7 @@ pub(crate) struct ShrinkArguments {
     /// The case file of a trial that failed
     pub(crate) case: PathBuf,
     /// Play at most so many trials
-    #[arg(long, value_name = "N", default_value_t = 200, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=PLAYS_MAX))]
+    #[arg(long, value_name = "N", default_value_t = 200, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(PLAYS_MIN..=PLAYS_MAX))]
     pub(crate) plays: u32,
     /// Trials at a time; as many as there are processors unless given, which changes nothing of the result
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]

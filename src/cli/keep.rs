@@ -36,8 +36,9 @@ pub(crate) fn keep(arguments: &KeepArguments) -> Exit {
 fn write(kept: &Kept, path: &Path) -> Result<(), String> {
     let told = path.display();
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| format!("failed to make the folder {}: {error}; choose another with --corpus", folder.display()))?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            format!("failed to make the folder {}: {error}; choose another with --corpus", folder.display())
+        })?;
     }
     // What somebody wrote about a cause is not written over.
     if path.symlink_metadata().is_ok() {

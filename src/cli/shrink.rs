@@ -29,11 +29,11 @@ pub(crate) fn shrink(arguments: &ShrinkArguments) -> Exit {
         Ok(folder) => folder,
         Err(why) => return misused(&why),
     };
+    let stop = Arc::new(AtomicBool::new(false));
+    catch_interrupts(&stop);
     if arguments.format == Format::Text {
         print(&format!("seed {} (from {})\n", case.seed, arguments.case.display()));
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    catch_interrupts(&stop);
     let bar = progress_bar(arguments.plays);
     let shrunk = Shrinking {
         case: &case,
@@ -91,7 +91,7 @@ fn refuse(error: &ShrinkError, case: &Case, path: &Path) -> Exit {
     match error {
         ShrinkError::Case(error) => refuse_case(path, error),
         ShrinkError::Play(error) => break_down(&case.sim, error, &again),
-        ShrinkError::NoBreach { .. } => misused(&format!("failed to {error}")),
+        ShrinkError::NoFailure { .. } => misused(&format!("failed to {error}")),
         ShrinkError::Seed(_) => misused(&error.to_string()),
         ShrinkError::Mended { .. } => {
             complain(&format!("{error}\nsee it with: {again}"));

@@ -19,19 +19,20 @@ pub fn shrunk(shrunk: &Shrunk, sim: &str, case: &str, paint: Paint) -> String {
 }
 
 fn write_shrunk(text: &mut String, shrunk: &Shrunk, sim: &str, case: &str, paint: Paint) -> std::fmt::Result {
-    let Shrunk { breach, before, after, proofs, plays, ending, case: left } = shrunk;
+    let Shrunk { failure, before, after, proofs, plays, ending, case: left } = shrunk;
     let how = match &left.conclusion {
         Conclusion::Fail(why) | Conclusion::Unknown(why) => why.clone(),
         Conclusion::Pass => "it passes".to_owned(),
     };
-    writeln!(text, "{}: {} ({}): {how}", paint.heading(&left.sim), paint.verdict("fail"), breach.requirement)?;
-    let of = |now: String, then: String| if now == then { now } else { format!("{now} of {then}") };
+    writeln!(text, "{}: {} ({}): {how}", paint.heading(&left.sim), paint.verdict("fail"), failure.requirement)?;
+    let of = |now: String, same: bool, then: String| if same { now } else { format!("{now} of {then}") };
+    let counted = |now: usize, then: usize, noun| of(count(now as u64, noun), now == then, then.to_string());
     writeln!(
         text,
         "left: {}, {}, {}",
-        of(count(after.faults as u64, "fault"), before.faults.to_string()),
-        of(count(after.hosts as u64, "host"), before.hosts.to_string()),
-        of(spell(after.lasts), spell(before.lasts)),
+        counted(after.faults, before.faults, "fault"),
+        counted(after.hosts, before.hosts, "host"),
+        of(spell(after.lasts), after.lasts == before.lasts, spell(before.lasts)),
     )?;
     writeln!(text, "\n{}", paint.heading("what goes wrong"))?;
     for proof in proofs {

@@ -137,9 +137,7 @@ impl Digests {
     /// One is not; the error names it and the file, which was read from `path`.
     pub(crate) fn cover(&self, path: &Path, sims: &[SimFile], seeds: Range<u64>) -> Result<(), DigestsError> {
         match Trials::of(sims, seeds).iter().find(|(sim, seed)| self.get(&sim.name, *seed).is_none()) {
-            Some((sim, seed)) => {
-                Err(DigestsError::Missing { path: path.to_owned(), sim: sim.name.clone(), seed })
-            }
+            Some((sim, seed)) => Err(DigestsError::Missing { path: path.to_owned(), sim: sim.name.clone(), seed }),
             None => Ok(()),
         }
     }

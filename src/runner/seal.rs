@@ -67,7 +67,8 @@ impl Edit {
     /// What makes a plan of another one, clause by clause.
     pub(crate) fn between(was: &Plan, is: &Plan) -> Vec<Self> {
         let find = |plan: &Plan, number: u32| plan.clauses.iter().find(|clause| clause.number == number).cloned();
-        let numbers: BTreeSet<u32> = [was, is].iter().flat_map(|plan| plan.clauses.iter().map(|one| one.number)).collect();
+        let numbers: BTreeSet<u32> =
+            [was, is].iter().flat_map(|plan| plan.clauses.iter().map(|one| one.number)).collect();
         let edit = |number| match (find(was, number).map(Box::new), find(is, number).map(Box::new)) {
             (Some(was), None) => Some(Edit::Removed(was)),
             (None, Some(is)) => Some(Edit::Added(is)),
@@ -125,11 +126,14 @@ mod tests {
     fn the_clauses_that_differ_are_told_by_their_numbers() {
         let was = plan(&[("1m", 1), ("3m", 2), ("5m", 3)]);
         let edits = Edit::between(&was, &plan(&[("3m500ms", 2), ("5m", 3), ("7m", 9)]));
-        assert_eq!(edits.iter().map(Edit::to_string).collect::<Vec<_>>(), [
-            "clause 1 was taken out: at 1m for 1m, node is paused",
-            "clause 2 was changed from: at 3m for 1m, node is paused to: at 3m500ms for 1m, node is paused",
-            "clause 9 was added: at 7m for 1m, node is paused",
-        ]);
+        assert_eq!(
+            edits.iter().map(Edit::to_string).collect::<Vec<_>>(),
+            [
+                "clause 1 was taken out: at 1m for 1m, the process of node is paused",
+                "clause 2 was changed from: at 3m for 1m, the process of node is paused to: at 3m500ms for 1m, the process of node is paused",
+                "clause 9 was added: at 7m for 1m, the process of node is paused",
+            ]
+        );
         assert_eq!(Edit::between(&was, &was), []);
     }
 

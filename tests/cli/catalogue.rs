@@ -7,8 +7,21 @@ use pulseless::runner::find_sims;
 
 use crate::bench::{BINARY, GOOD, Said, Scratch, change, line_of, sims};
 
-const SUBCOMMANDS: [&str; 11] =
-    ["run", "replay", "sweep", "list", "explain", "node", "proxy", "conform", "conform-client", "publish", "tail"];
+const SUBCOMMANDS: [&str; 13] = [
+    "run",
+    "replay",
+    "shrink",
+    "keep",
+    "sweep",
+    "list",
+    "explain",
+    "node",
+    "proxy",
+    "conform",
+    "conform-client",
+    "publish",
+    "tail",
+];
 /// What every ECMA-48 sequence begins with.
 const ESCAPE: char = '\x1b';
 

@@ -6,4 +6,5 @@ mod plans;
 mod refusal;
 mod replay;
 mod run;
+mod shrink;
 mod sweep;

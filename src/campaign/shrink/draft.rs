@@ -35,9 +35,9 @@ pub struct TooLargeSeed {
 
 /// A text that may be a sim. The keys stand in the order of the reader's tables, without comments.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft(DocumentMut);
+pub(crate) struct SimDraft(DocumentMut);
 
-impl Draft {
+impl SimDraft {
     /// The draft that plays the plan of that sim with that seed.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Draft {
             new.insert(key, plain_item(item));
         }
         new.insert("seed", Item::Value(seed.into()));
-        let draft = Draft(ordered(new, root.keys.iter().map(|key| key.name)));
+        let draft = SimDraft(ordered(new, root.keys.iter().map(|key| key.name)));
         Ok(draft.with_faults(sim.plan.clauses.iter().map(Clause::table).collect()))
     }
 
@@ -86,7 +86,7 @@ impl Draft {
             document.insert("promise", promise);
         }
         // Where a table stands would win over the order of the keys.
-        Draft(ordered(document, []))
+        SimDraft(ordered(document, []))
     }
 
     /// The same with one fault changed.
@@ -193,14 +193,14 @@ impl Draft {
         let mut document = self.0.clone();
         document.insert("title", Item::Value(title.into()));
         document.insert("cites", Item::Value(Value::Array([cites].into_iter().collect())));
-        Draft(ordered(document, TOLD))
+        SimDraft(ordered(document, TOLD))
     }
 
     /// The same, to be played [once](SimFile::once) by a sweep.
     pub(crate) fn once(&self) -> Self {
         let mut document = self.0.clone();
         document.insert("once", Item::Value(true.into()));
-        Draft(ordered(document, TOLD.into_iter().chain(["once"])))
+        SimDraft(ordered(document, TOLD.into_iter().chain(["once"])))
     }
 }
 
@@ -282,5 +282,66 @@ fn plain(value: &Value) -> Value {
         Value::InlineTable(table) => {
             Value::InlineTable(table.iter().map(|(key, value)| (key, plain(value))).collect::<InlineTable>())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::xmtp::SUBJECTS;
+
+    const SIM: &str = "# Why.\nduration = \"20m\" # long\ntitle = 'x'\npromise = { verdict = \"pass\" }\n[storm]\n\
+        families = \"all\"\n[[fault]]\nat = \"5m\"\nfor = \"1m\"\nkind = \"partition\"\nfrom = [\"client-3\", \"proxy\"]\n\
+        [cast]\nclients = 3\n[cast.proxy]\ntcp-user-timeout = \"30s\" # so long\n";
+
+    fn draft() -> SimDraft {
+        SimDraft::of(&sim::read("x", SIM, SUBJECTS).expect("a good sim"), 7).expect("it can be written")
+    }
+
+    #[test]
+    fn a_draft_has_the_order_of_the_keys_and_no_comments() {
+        let expected = "title = \"x\"\nseed = 7\nduration = \"20m\"\n\n[cast]\nclients = 3\n\
+            proxy = { tcp-user-timeout = \"30s\" }\n\n[[fault]]\nat = \"5m\"\nfor = \"1m\"\nkind = \"partition\"\n\
+            from = [\"client-3\", \"proxy\"]\nto = [\"client-1\", \"client-2\", \"node\", \"publisher-1\"]\nnumber = 1\n\n\
+            [promise]\nverdict = \"pass\"\n";
+        assert_eq!(draft().text(), expected);
+        let once = draft().once().text();
+        assert_eq!(once, expected.replace("seed = 7\n", "seed = 7\nonce = true\n"));
+    }
+
+    #[test]
+    fn a_table_without_keys_goes_with_its_last_key() {
+        let fewer = draft().without(&["cast", "proxy", "tcp-user-timeout"]);
+        assert!(fewer.value(&["cast", "proxy"]).is_none() && fewer.value(&["cast", "clients"]).is_some());
+        assert!(!fewer.without(&["cast", "clients"]).text().contains("[cast]"));
+        assert_eq!(draft().without(&["none", "such"]).text(), draft().text());
+    }
+
+    #[test]
+    fn a_plan_falls_on_who_is_left_and_first_on_who_was_meant() {
+        let cast =
+            |draft: &SimDraft| draft.with_faults(Vec::new()).read("x", SUBJECTS).expect("a good sim").cast().clone();
+        let (wide, narrow) = (draft(), draft().with(&["cast", "clients"], 1));
+        let recast = narrow.recast(&cast(&wide), &cast(&narrow), "client-3");
+        let left: Vec<String> = recast.faults()[0].iter().map(|(_, item)| item.to_string().trim().to_owned()).collect();
+        assert!(left.contains(&"[\"client-1\", \"proxy\"]".to_owned()), "{left:?}");
+        assert!(recast.read("x", SUBJECTS).is_some(), "{}", recast.text());
+        // Whom the failure shows on stays, and the faults of the others end with them.
+        let other = narrow.recast(&cast(&wide), &cast(&narrow), "client-1");
+        assert!(
+            other.faults()[0].get("from").is_some_and(|from| from.to_string().trim() == "[\"proxy\"]"),
+            "{}",
+            other.text()
+        );
+    }
+
+    #[test]
+    fn a_seed_that_toml_edit_cannot_hold_is_refused() {
+        let sim = sim::read("x", SIM, SUBJECTS).expect("a good sim");
+        let error = SimDraft::of(&sim, u64::MAX).expect_err("too large").to_string();
+        assert!(
+            error.starts_with("write x seed 18446744073709551615 as a sim of its own: an integer above "),
+            "{error}"
+        );
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::shrink::draft::Draft;
-use crate::checker::{Judgement, Milestone, Verdict, first_to_speak};
+use crate::campaign::shrink::draft::SimDraft;
+use crate::checker::{Judgement, Verdict, first_to_speak};
 use crate::runner::Case;
 use crate::sim::SimFile;
 use crate::subject::Subjects;
@@ -16,21 +16,21 @@ use crate::trial::{Conclusion, Outcome, PlayError};
 
 /// In which way a trial fails: who spoke first, and which requirement was broken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Breach {
+pub struct FailureMode {
     /// The checker.
     pub checker: String,
     /// The number of the requirement, such as `C3`.
     pub requirement: String,
 }
 
-impl Breach {
+impl FailureMode {
     /// What the first of the judges to speak says; none where none found a failure.
     #[must_use]
     pub fn of(judgements: &[Judgement]) -> Option<Self> {
         let first = first_to_speak(judgements)?;
         match &first.verdict {
             Verdict::Fail(evidence) => {
-                Some(Breach { checker: first.checker.clone(), requirement: evidence.requirement.clone() })
+                Some(FailureMode { checker: first.checker.clone(), requirement: evidence.requirement.clone() })
             }
             Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
         }
@@ -39,7 +39,7 @@ impl Breach {
     /// Whether the trial failed so.
     #[must_use]
     pub fn is_of(&self, outcome: &Outcome) -> bool {
-        matches!(outcome.conclusion, Conclusion::Fail(_)) && Breach::of(&outcome.judgements).as_ref() == Some(self)
+        matches!(outcome.conclusion, Conclusion::Fail(_)) && FailureMode::of(&outcome.judgements).as_ref() == Some(self)
     }
 }
 
@@ -61,8 +61,6 @@ pub(crate) struct Failed {
     pub(crate) case: Case,
     /// Where the failure shows.
     pub(crate) host: String,
-    /// What of the promised milestones happened.
-    pub(crate) happened: Vec<&'static Milestone>,
 }
 
 impl Failed {
@@ -72,12 +70,7 @@ impl Failed {
             Verdict::Fail(evidence) => Some(evidence.host.clone()),
             Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
         });
-        let promised = outcome.sim.promise.sometimes.iter().copied();
-        Failed {
-            case: Case::of(outcome),
-            host: host.unwrap_or_default(),
-            happened: promised.filter(|milestone| (milestone.happened)(&outcome.history)).collect(),
-        }
+        Failed { case: Case::of(outcome), host: host.unwrap_or_default() }
     }
 }
 
@@ -95,7 +88,7 @@ pub(crate) struct Plays<'p, Play> {
     /// How a sim is played with the case's seed.
     pub(crate) play: Play,
     /// What a failure in the same way is.
-    pub(crate) breach: &'p Breach,
+    pub(crate) mode: &'p FailureMode,
     /// The name of the sim in the making.
     pub(crate) name: String,
     /// Of what subjects it may be.
@@ -113,13 +106,19 @@ pub(crate) struct Plays<'p, Play> {
 }
 
 impl<'p, Play: Fn(&SimFile) -> Result<Outcome, PlayError> + Sync> Plays<'p, Play> {
-    pub(crate) fn new(play: Play, breach: &'p Breach, name: String, subjects: Subjects, stop: &'p AtomicBool) -> Self {
+    pub(crate) fn new(
+        play: Play,
+        mode: &'p FailureMode,
+        name: String,
+        subjects: Subjects,
+        stop: &'p AtomicBool,
+    ) -> Self {
         let (seen, counted) = (BTreeMap::new(), BTreeSet::new());
-        Plays { play, breach, name, subjects, jobs: 1, stop, granted: 0, used: 0, seen, counted }
+        Plays { play, mode, name, subjects, jobs: 1, stop, granted: 0, used: 0, seen, counted }
     }
 
     /// As [`see`](Plays::see), also where somebody has interrupted.
-    pub(crate) fn see_now(&mut self, draft: &Draft) -> Result<Option<Seen>, Over> {
+    pub(crate) fn see_now(&mut self, draft: &SimDraft) -> Result<Option<Seen>, Over> {
         let text = draft.text();
         if let Some(sim) = draft.read(&self.name, self.subjects).filter(|_| !self.seen.contains_key(&text)) {
             self.play_with(sim, text, &[]);
@@ -129,7 +128,7 @@ impl<'p, Play: Fn(&SimFile) -> Result<Outcome, PlayError> + Sync> Plays<'p, Play
 
     /// What a draft comes to; none where the reader refuses it. Of `others` some are played meanwhile, because they may
     /// be asked for next; they count when they are.
-    pub(crate) fn see(&mut self, draft: &Draft, others: &[Draft]) -> Result<Option<Seen>, Over> {
+    pub(crate) fn see(&mut self, draft: &SimDraft, others: &[SimDraft]) -> Result<Option<Seen>, Over> {
         let text = draft.text();
         let Some(sim) = draft.read(&self.name, self.subjects) else { return Ok(None) };
         if !self.counted.contains(&text) {
@@ -150,7 +149,7 @@ impl<'p, Play: Fn(&SimFile) -> Result<Outcome, PlayError> + Sync> Plays<'p, Play
 
     /// Plays a sim, and what of the others is new beside it.
     #[expect(clippy::disallowed_methods, reason = "between trials, threads share out whole trials")]
-    fn play_with(&mut self, sim: SimFile, text: String, others: &[Draft]) {
+    fn play_with(&mut self, sim: SimFile, text: String, others: &[SimDraft]) {
         let mut batch = vec![(text, sim)];
         for draft in others {
             let text = draft.text();
@@ -161,18 +160,18 @@ impl<'p, Play: Fn(&SimFile) -> Result<Outcome, PlayError> + Sync> Plays<'p, Play
                 batch.extend(draft.read(&self.name, self.subjects).map(|sim| (text, sim)));
             }
         }
-        let (play, breach) = (&self.play, self.breach);
+        let (play, mode) = (&self.play, self.mode);
         let seen = std::thread::scope(|scope| {
-            let plays: Vec<_> = batch.iter().map(|(_, sim)| scope.spawn(move || see(play, breach, sim))).collect();
+            let plays: Vec<_> = batch.iter().map(|(_, sim)| scope.spawn(move || see(play, mode, sim))).collect();
             plays.into_iter().map(|play| play.join().expect("a trial's panic is an error")).collect::<Vec<_>>()
         });
         self.seen.extend(batch.into_iter().map(|(text, _)| text).zip(seen));
     }
 }
 
-fn see(play: impl Fn(&SimFile) -> Result<Outcome, PlayError>, breach: &Breach, sim: &SimFile) -> Seen {
+fn see(play: impl Fn(&SimFile) -> Result<Outcome, PlayError>, mode: &FailureMode, sim: &SimFile) -> Seen {
     match play(sim) {
-        Ok(outcome) if breach.is_of(&outcome) => Seen::Same(Box::new(Failed::of(&outcome))),
+        Ok(outcome) if mode.is_of(&outcome) => Seen::Same(Box::new(Failed::of(&outcome))),
         Ok(outcome) => Seen::Otherwise(outcome.conclusion),
         Err(error) => Seen::Unplayable(error.to_string()),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml_edit::{Table, Value};
 
-use crate::campaign::shrink::draft::Draft;
+use crate::campaign::shrink::draft::SimDraft;
 use crate::campaign::shrink::plays::{Failed, Over, Plays, Seen};
 use crate::campaign::shrink::round::{round_times, rounder};
 use crate::campaign::shrink::search::{ddmin, lowest};
@@ -22,6 +22,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 const FIRST_FAULT: Duration = MINUTE;
 /// A shorter trial is not told in minutes.
 const TOLD_IN_MINUTES: Duration = Duration::from_secs(600);
+/// A fault may become longer by this part of what it lasts, for a number that is easier to read.
+const LONGER: u32 = 5;
+/// The keys of a fault that are rounded alone, or are no numbers.
+const NAMING: [&str; 4] = ["at", "for", "kind", "name"];
 /// The last play, which makes the case, and one more for a plan that has to be numbered anew.
 const KEPT_PLAYS: u32 = 2;
 
@@ -29,7 +33,7 @@ const KEPT_PLAYS: u32 = 2;
 pub(crate) struct Reduction<'p, Play, OnPlay> {
     pub(crate) plays: Plays<'p, Play>,
     /// The smallest that fails in the same way so far.
-    pub(crate) best: Draft,
+    pub(crate) best: SimDraft,
     /// The same, read.
     pub(crate) sim: SimFile,
     /// What its play left, or that of the same trial in other words.
@@ -70,7 +74,7 @@ where
     }
 
     /// Takes the first candidate that counts; which one it was.
-    pub(crate) fn take(&mut self, candidates: &[Draft]) -> Result<Option<usize>, Over> {
+    pub(crate) fn take(&mut self, candidates: &[SimDraft]) -> Result<Option<usize>, Over> {
         for (index, draft) in candidates.iter().enumerate() {
             let Some(sim) = draft.read(&self.plays.name, self.plays.subjects) else { continue };
             if alike(&sim, &self.sim) {
@@ -98,13 +102,13 @@ where
         (self.on_play)(self.plays.used, self.sim.plan.clauses.len());
     }
 
-    fn takes(&mut self, candidate: Draft) -> Result<bool, Over> {
+    fn takes(&mut self, candidate: SimDraft) -> Result<bool, Over> {
         Ok(self.take(&[candidate])?.is_some())
     }
 
     fn fewer_faults(&mut self) -> Result<(), Over> {
         ddmin(self.best.faults(), |candidates: &[Vec<Table>]| {
-            let drafts: Vec<Draft> = candidates.iter().map(|faults| self.best.with_faults(faults.clone())).collect();
+            let drafts: Vec<SimDraft> = candidates.iter().map(|faults| self.best.with_faults(faults.clone())).collect();
             self.take(&drafts)
         })?;
         Ok(())
@@ -135,7 +139,7 @@ where
         least: Duration,
         known: Duration,
         grid: Duration,
-        draft: impl Fn(&Draft, Duration) -> Draft,
+        draft: impl Fn(&SimDraft, Duration) -> SimDraft,
     ) -> Result<(), Over> {
         let range = steps_up(least, grid).max(1)..steps_up(known, grid);
         lowest(range, |steps| self.takes(draft(&self.best, on_grid(steps, grid))))?;
@@ -167,14 +171,14 @@ where
     fn narrower_faults(&mut self) -> Result<(), Over> {
         for index in 0..self.best.faults().len() {
             for key in ["on", "from", "to"] {
-                let hosts = |draft: &Draft| draft.faults().get(index).map(|fault| hosts_of(fault, key));
+                let hosts = |draft: &SimDraft| draft.faults().get(index).map(|fault| hosts_of(fault, key));
                 let Some(hosts) = hosts(&self.best) else { continue };
                 ddmin(hosts, |candidates: &[Vec<String>]| {
                     let narrower = candidates.iter().map(|hosts| {
                         let value = Value::Array(hosts.iter().map(String::as_str).collect());
                         self.best.with_fault(index, |fault| put(fault, key, value))
                     });
-                    let drafts: Vec<Draft> = narrower.collect();
+                    let drafts: Vec<SimDraft> = narrower.collect();
                     self.take(&drafts)
                 })?;
             }
@@ -209,22 +213,23 @@ where
     fn fewer_parts(&mut self, key: &[String]) -> Result<(), Over> {
         let path: Vec<&str> = key.iter().map(String::as_str).collect();
         let table = self.best.value(&path).and_then(Value::as_inline_table);
-        let parts: Vec<String> = table.map(|table| table.iter().map(|(part, _)| part.to_owned()).collect()).unwrap_or_default();
+        let parts: Vec<String> =
+            table.map(|table| table.iter().map(|(part, _)| part.to_owned()).collect()).unwrap_or_default();
         for part in parts {
             self.takes(self.without_keys(&[[key, &[part]].concat()]))?;
         }
         Ok(())
     }
 
-    fn without_keys(&self, keys: &[Vec<String>]) -> Draft {
-        let fewer = keys.iter().fold(self.best.clone(), |draft, key| {
-            draft.without(&key.iter().map(String::as_str).collect::<Vec<_>>())
-        });
+    fn without_keys(&self, keys: &[Vec<String>]) -> SimDraft {
+        let fewer = keys
+            .iter()
+            .fold(self.best.clone(), |draft, key| draft.without(&key.iter().map(String::as_str).collect::<Vec<_>>()));
         self.recast(fewer)
     }
 
     /// A draft whose plan falls on the cast that it has now.
-    fn recast(&self, draft: Draft) -> Draft {
+    fn recast(&self, draft: SimDraft) -> SimDraft {
         match draft.with_faults(Vec::new()).read(&self.plays.name, self.plays.subjects) {
             Some(sim) if sim.cast() != self.sim.cast() => draft.recast(self.sim.cast(), sim.cast(), &self.failed.host),
             Some(_) | None => draft,
@@ -236,7 +241,8 @@ where
         for table in tables(self.sim.subject).filter(|table| !table.name.is_empty()) {
             for key in table.keys {
                 let path: Vec<&str> = table.name.split('.').chain([key.name]).collect();
-                let number = self.best.value(&path).and_then(Value::as_integer).and_then(|number| u64::try_from(number).ok());
+                let number =
+                    self.best.value(&path).and_then(Value::as_integer).and_then(|number| u64::try_from(number).ok());
                 let (Some(number), Ok(without)) = (number, key.default.parse::<u64>()) else { continue };
                 lowest(without.saturating_add(1)..number, |fewer| {
                     let fewer = i64::try_from(fewer).unwrap_or(i64::MAX);
@@ -250,21 +256,18 @@ where
     /// Numbers that are easy to read, and a plan that nobody drew.
     fn rounder_numbers(&mut self) -> Result<(), Over> {
         for index in 0..self.best.faults().len() {
-            for key in ["for", "at"] {
+            for (key, longest) in [("for", Some(LONGER)), ("at", None)] {
                 let Some(time) = time_of(&self.best, index, key) else { continue };
-                let times = round_times(time).into_iter().map(|time| {
-                    self.best.with_fault(index, |fault| put(fault, key, spell(time).into()))
-                });
-                let drafts: Vec<Draft> = times.collect();
+                let times = round_times(time).into_iter();
+                let times = times.filter(|round| longest.is_none_or(|longest| *round <= time + time / longest));
+                let drafts: Vec<SimDraft> = times
+                    .map(|time| self.best.with_fault(index, |fault| put(fault, key, spell(time).into())))
+                    .collect();
                 self.take(&drafts)?;
             }
             self.takes(self.best.with_fault(index, |fault| {
-                for (key, item) in fault.iter_mut().filter(|(key, _)| !["at", "for", "kind", "name"].contains(&key.get())) {
-                    let _ = key;
-                    if let Some(value) = item.as_value_mut() {
-                        *value = rounder(value);
-                    }
-                }
+                let values = fault.iter_mut().filter(|(key, _)| !NAMING.contains(&key.get()));
+                values.filter_map(|(_, item)| item.as_value_mut()).for_each(|value| *value = rounder(value));
             }))?;
         }
         let mut faults = self.best.faults();
@@ -292,7 +295,8 @@ pub(crate) fn alike(one: &SimFile, other: &SimFile) -> bool {
     let times = |sim: &SimFile| (sim.duration, sim.calm, sim.promise.within);
     times(one) == times(other)
         && one.subject.name() == other.subject.name()
-        && (one.link, &one.plan, &one.storm, &one.promise.verdict) == (other.link, &other.plan, &other.storm, &other.promise.verdict)
+        && (one.link, &one.plan, &one.storm, &one.promise.verdict)
+            == (other.link, &other.plan, &other.storm, &other.promise.verdict)
         && setup(one) == setup(other)
 }
 
@@ -307,7 +311,7 @@ fn change_time(fault: &mut Table, key: &str, change: impl FnOnce(Duration) -> Du
     }
 }
 
-fn time_of(draft: &Draft, index: usize, key: &str) -> Option<Duration> {
+fn time_of(draft: &SimDraft, index: usize, key: &str) -> Option<Duration> {
     duration(draft.faults().get(index)?.get(key)?.as_str()?).ok()
 }
 

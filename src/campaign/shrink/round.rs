@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml_edit::Value;
 
-use crate::grammar::{duration, spell, percent, spell_percent};
+use crate::grammar::{duration, percent, spell, spell_percent};
 
 /// The grids that times are rounded to, the easiest first, in milliseconds.
 const GRIDS_MS: [u64; 3] = [60_000, 10_000, 1_000];

@@ -4,11 +4,10 @@
 
 use toml_edit::Table;
 
-use crate::campaign::shrink::draft::Draft;
-use crate::campaign::shrink::plays::Breach;
+use crate::campaign::shrink::draft::SimDraft;
+use crate::campaign::shrink::plays::FailureMode;
 use crate::campaign::shrink::reduce::{alike, put};
 use crate::cast::Cast;
-use crate::checker::Milestone;
 use crate::sim::{SimFile, tables};
 use crate::subject::Subjects;
 
@@ -19,19 +18,19 @@ const NAMING: [&str; 3] = ["at", "for", "kind"];
 
 /// A draft in fewer words, and the sim that it is.
 pub(crate) struct Wording {
-    pub(crate) draft: Draft,
+    pub(crate) draft: SimDraft,
     pub(crate) sim: SimFile,
     name: String,
     subjects: Subjects,
 }
 
 impl Wording {
-    pub(crate) fn of(draft: Draft, sim: SimFile, subjects: Subjects) -> Self {
+    pub(crate) fn of(draft: SimDraft, sim: SimFile, subjects: Subjects) -> Self {
         Wording { draft, name: sim.name.clone(), sim, subjects }
     }
 
     /// Takes a draft that is the same trial.
-    fn take(&mut self, draft: Draft) {
+    fn take(&mut self, draft: SimDraft) {
         if let Some(sim) = draft.read(&self.name, self.subjects).filter(|sim| alike(sim, &self.sim)) {
             (self.draft, self.sim) = (draft, sim);
         }
@@ -44,7 +43,8 @@ impl Wording {
             for key in keys {
                 self.leave_out(&[&table, &key]);
                 let value = self.draft.value(&[&table, &key]).and_then(|value| value.as_inline_table());
-                let parts: Vec<String> = value.map(|table| table.iter().map(|(part, _)| part.to_owned()).collect()).unwrap_or_default();
+                let parts: Vec<String> =
+                    value.map(|table| table.iter().map(|(part, _)| part.to_owned()).collect()).unwrap_or_default();
                 parts.iter().for_each(|part| self.leave_out(&[&table, &key, part]));
             }
         }
@@ -80,25 +80,10 @@ impl Wording {
         self
     }
 
-    /// Promises no milestone that the trial is too small for.
-    #[must_use]
-    pub(crate) fn promising(mut self, happened: &[&Milestone]) -> Self {
-        if self.sim.promise.sometimes.is_empty() {
-            return self;
-        }
-        let names: toml_edit::Array = happened.iter().map(|milestone| milestone.name).collect();
-        let draft = match names.is_empty() {
-            true => self.draft.without(&["promise", "sometimes"]),
-            false => self.draft.with(&["promise", "sometimes"], names),
-        };
-        self.take(draft);
-        self
-    }
-
     /// Gives it the title that says what happens, and the requirement that is broken.
     #[must_use]
-    pub(crate) fn titled(mut self, breach: &Breach) -> Self {
-        let cited = self.sim.subject.requirements().iter().find(|known| known.number == breach.requirement);
+    pub(crate) fn titled(mut self, mode: &FailureMode) -> Self {
+        let cited = self.sim.subject.requirements().iter().find(|known| known.number == mode.requirement);
         if let Some(cited) = cited {
             self.take(self.draft.titled(&title(&self.sim), cited.number));
         }

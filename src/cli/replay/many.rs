@@ -42,7 +42,7 @@ pub(crate) fn find_cases(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 
 /// What came of one case.
 #[derive(Serialize)]
-struct Line {
+struct CaseLine {
     case: String,
     #[serde(flatten)]
     conclusion: Conclusion,
@@ -52,7 +52,7 @@ struct Line {
     changes: Vec<String>,
 }
 
-impl Line {
+impl CaseLine {
     fn is_reproduced(&self) -> bool {
         self.digest == self.expected
     }
@@ -101,7 +101,7 @@ pub(crate) fn replay_many(cases: &[PathBuf], arguments: &ReplayArguments) -> Exi
     worst
 }
 
-fn replay_one(path: &Path, arguments: &ReplayArguments) -> Result<Line, Exit> {
+fn replay_one(path: &Path, arguments: &ReplayArguments) -> Result<CaseLine, Exit> {
     let Varied { case, sim, mut changes } = vary(path, arguments).map_err(|unvaried| unvaried.refuse(path))?;
     let engine = arguments.engine.unwrap_or(case.engine);
     if engine != case.engine {
@@ -111,7 +111,7 @@ fn replay_one(path: &Path, arguments: &ReplayArguments) -> Result<Line, Exit> {
     let outcome = play_on(&sim, case.seed, engine)
         .map_err(|error| break_down(&case.sim, &error, &format!("pulseless replay {told}")))?;
     let (expected, digest) = (case.digest, outcome.digest());
-    Ok(Line { case: told, conclusion: outcome.conclusion, expected, digest, changes })
+    Ok(CaseLine { case: told, conclusion: outcome.conclusion, expected, digest, changes })
 }
 
 /// The order in which exits are the worst: as of a sweep, and a case that cannot be used before all but our bugs.
