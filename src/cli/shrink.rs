@@ -57,7 +57,9 @@ pub(crate) fn shrink(arguments: &ShrinkArguments) -> Exit {
 
 /// Where the files go; it exists.
 fn folder(arguments: &ShrinkArguments) -> Result<PathBuf, String> {
-    let beside = || arguments.case.parent().map(Path::to_owned).unwrap_or_default();
+    // Beside a pipe there is no place for files.
+    let file = Some(&arguments.case).filter(|case| case.is_file());
+    let beside = || file.and_then(|case| case.parent()).map(Path::to_owned).unwrap_or_default();
     let folder = arguments.into.clone().unwrap_or_else(beside);
     let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
     let failed = |error| format!("failed to make the folder {}: {error}; choose another with --into", folder.display());
