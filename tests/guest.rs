@@ -35,7 +35,7 @@ fn played(sim: &SimFile, seed: u64) -> Outcome {
 }
 
 fn swept(sim: SimFile, folder: &Path) -> Summary {
-    let schedule = TrialSchedule { sims: vec![sim], seeds: SEEDS, partition: None };
+    let schedule = TrialSchedule::new(vec![sim], SEEDS, None);
     let (engine, folder) = (EngineKind::Leap, folder.to_owned());
     let (settings, limit) = (Vec::new(), Limit::None);
     let sweep = Sweep { schedule, engine, settings, jobs: 2, limit, failures_max: None, folder, expected: None };

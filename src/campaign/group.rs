@@ -237,7 +237,7 @@ mod tests {
             fault("pause", 6)
         );
         let sim = read("three", &text, SUBJECTS).unwrap_or_else(|refusal| panic!("{refusal:?}"));
-        TrialSchedule { sims: vec![sim], seeds: 1..101, partition: None }
+        TrialSchedule::new(vec![sim], 1..101, None)
     }
 
     fn cause(checker: &str) -> FailureCause {

@@ -147,7 +147,7 @@ impl Header {
         if sims.is_empty() {
             return Err(wrong("it names no sim".to_owned()));
         }
-        Ok(TrialSchedule { sims, seeds: self.from..end, partition })
+        Ok(TrialSchedule::new(sims, self.from..end, partition))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Refuses to know how anything is printed and how a process is started: it tells progress as data, is handed the command
 //! of a worker, and leaves files behind.
 
+pub mod corpus;
 mod ending;
 mod grid;
 mod group;
@@ -13,6 +14,7 @@ mod nights;
 mod partition;
 mod player;
 mod schedule;
+pub mod shrink;
 mod summary;
 mod sweep;
 mod worker;

@@ -314,7 +314,6 @@ impl Sweep {
             }
         }
         let asked = self.schedule.ours();
-        let rounds = state.complete / self.schedule.sims.len() as u64;
         let summary = Summary {
             format: SUMMARY_FORMAT,
             pulseless: env!("CARGO_PKG_VERSION").to_owned(),
@@ -322,7 +321,7 @@ impl Sweep {
             settings: self.settings.clone(),
             partition: self.schedule.partition.map(|partition| partition.to_string()),
             from: self.schedule.seeds.start,
-            complete_to: rounds.checked_sub(1).map(|rounds| self.schedule.seeds.start + rounds),
+            complete_to: self.schedule.complete_to(state.complete),
             asked,
             stopped: self.stopped(asked, state, stop),
             tally: state.tally,

@@ -56,6 +56,7 @@ Exit codes:
       that it names cannot express the sim
   70  a bug of pulseless
   74  a result could not be written: the disk is full, say
+ 125  replay --verdict-only cannot judge the case
 
 A seed is decimal (42) or hexadecimal (0x2a). --seed beats PULSELESS_SEED,
 which beats the sim's own seed, which beats a draw.
@@ -64,7 +65,13 @@ PULSELESS_LOG=info (or debug, or pulseless::subject::xmtp::node=trace) makes nod
 const SERVER_EXIT_CODES: &str = "Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 the command line is wrong, or a port or folder that it names cannot be used.";
 const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
-Where plays differ, all is played once more to show the first event that does.";
+Where plays differ, all is played once more to show the first event that does. Of several cases the worst: 70 before 64, \
+3, 1 and 2. With --verdict-only: 0 pass, 1 fail, 125 this build cannot play or judge it.";
+const SHRINK_EXIT_CODES: &str = "\
+Exit codes: 0 shrunk, also where nothing could be taken away, or Ctrl-C or SIGTERM ended it with what there was; 2 the \
+case does not fail any more as it did; 3 it does, with another digest; 64 the case file is wrong, or is no failure.";
+const KEEP_EXIT_CODES: &str = "\
+Exit codes: 0 kept; 64 the case file is wrong, passed, or is in the corpus already.";
 const REPORT_EXIT_CODES: &str = "\
 Exit codes: 0 the report is written, whatever the trial's verdict is; 3 the trial has another digest than the case's, and \
 the report, which says so, shows what was played now; 64 the case file is refused, or the report cannot be written.";
@@ -97,6 +104,12 @@ pub(crate) enum CliCommand {
     /// Play the trial of a case file again and show it in a form for other eyes: a page, packets, a trace, a diagram
     #[command(after_help = REPORT_EXIT_CODES)]
     Report(ReportArguments),
+    /// Make a failing case small, and prove that it needs each fault that is left
+    #[command(after_help = SHRINK_EXIT_CODES)]
+    Shrink(ShrinkArguments),
+    /// Put a case into the corpus, as a sim that every sweep plays once
+    #[command(after_help = KEEP_EXIT_CODES)]
+    Keep(KeepArguments),
     /// Play sims with many seeds into a report folder
     Sweep(SweepArguments),
     /// Put the report folders of a sweep's shares together into one
@@ -150,6 +163,10 @@ pub(crate) enum TrialFormat {
     /// For machines: the timeline, a JSON object on a line for each record.
     Jsonl,
 }
+/// The play that shows that the case fails, and the one that makes the smaller case.
+const PLAYS_MIN: i64 = 2;
+/// A storm has a few dozen clauses: more plays find nothing more.
+const PLAYS_MAX: i64 = 100_000;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -205,8 +222,21 @@ pub(crate) struct TellingArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArguments {
-    /// The case file, from a sweep's report folder
-    pub(crate) case: PathBuf,
+    /// A case file, from a sweep's report folder; or several, or a folder of them: then a line for each
+    #[arg(required = true, value_name = "CASE")]
+    pub(crate) cases: Vec<PathBuf>,
+    /// Change a value of the case's sim, such as client.watchdog=3; its plan stays, and digests are not compared
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) settings: Vec<Setting>,
+    /// Leave clauses of the case's plan out, by number, such as 3 or 2,5
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', conflicts_with = "only")]
+    pub(crate) without: Vec<u32>,
+    /// Play these clauses of the case's plan and no others, by number
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub(crate) only: Vec<u32>,
+    /// Print the verdict and no more, and exit as `git bisect run` asks: 0 pass, 1 fail, 125 cannot be judged here
+    #[arg(long, conflicts_with_all = ["times", "processes", "verbose", "format"])]
+    pub(crate) verdict_only: bool,
     /// What plays the trial: the engine that played it first unless given; another's digest is not compared
     #[arg(long, value_name = "leap|turmoil")]
     pub(crate) engine: Option<EngineKind>,
@@ -266,6 +296,36 @@ pub(crate) struct ReportArguments {
     /// With pcapng: the packets to and from this host, such as client-1; several times for several
     #[arg(long = "host", value_name = "HOST")]
     pub(crate) hosts: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShrinkArguments {
+    /// The case file of a trial that failed
+    pub(crate) case: PathBuf,
+    /// Play at most so many trials
+    #[arg(long, value_name = "N", default_value_t = 200, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(PLAYS_MIN..=PLAYS_MAX))]
+    pub(crate) plays: u32,
+    /// Trials at a time; as many as there are processors unless given, which changes nothing of the result
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// The folder for the smaller case and its sim; that of the case unless given
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<PathBuf>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeepArguments {
+    /// The case file, best a shrunk one
+    pub(crate) case: PathBuf,
+    /// What was wrong, in a sentence: the first line of the sim
+    #[arg(long, value_name = "WORDS", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) cause: Option<String>,
+    /// The folder of the corpus
+    #[arg(long, value_name = "FOLDER", default_value = "sims/corpus")]
+    pub(crate) corpus: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -8,8 +8,8 @@ use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, generate, grid, list, merge, node, proxy, publish, replay, report, run,
-    sweep, tail, worker,
+    Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, proxy, publish, replay, report,
+    run, shrink, sweep, tail, worker,
 };
 
 /// Runs the command line of this process.
@@ -23,6 +23,8 @@ pub fn main() -> ExitCode {
         CliCommand::Run(arguments) => run::run(&arguments),
         CliCommand::Replay(arguments) => replay::replay(&arguments),
         CliCommand::Report(arguments) => report::report(&arguments),
+        CliCommand::Shrink(arguments) => shrink::shrink(&arguments),
+        CliCommand::Keep(arguments) => keep::keep(&arguments),
         CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
         CliCommand::Grid(arguments) => grid::grid(&arguments),
         CliCommand::Merge(arguments) => merge::merge(&arguments),

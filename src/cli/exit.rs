@@ -24,6 +24,8 @@ pub enum Exit {
     OurBug,
     /// 74: a result could not be written, because the disk is full, say (EX_IOERR of sysexits(3)).
     Io,
+    /// 125: `replay --verdict-only` cannot judge the case: what `git bisect run` skips.
+    Untestable,
 }
 
 impl Exit {
@@ -39,6 +41,7 @@ impl Exit {
             Exit::Usage => 64,
             Exit::OurBug => 70,
             Exit::Io => 74,
+            Exit::Untestable => 125,
         }
     }
 }

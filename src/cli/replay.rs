@@ -1,4 +1,8 @@
-//! `pulseless replay`: the trial of a case file again, once or many times; the digest must be the same.
+//! `pulseless replay`: the trial of a case file again, once or many times; the digest must be the same. Or with a
+//! difference: a setting, or some of its clauses.
+
+mod many;
+mod variation;
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -9,7 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::Exit;
 use crate::cli::arguments::{ReplayArguments, TrialFormat};
 use crate::cli::output::{complain, paint, print, show, try_print};
+use crate::cli::replay::many::{find_cases, replay_many, tell_verdicts};
+use crate::cli::replay::variation::{Varied, flags, vary};
 use crate::cli::run::{break_down, tell};
+use crate::grammar::quantity::count;
 use crate::report::{self, Reproduction, shell_word};
 use crate::runner::{Case, CaseError, Replay, Stretch, Trace, numbers_to_keep, repeat};
 use crate::sim::SimFile;
@@ -22,18 +29,46 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 const STANDARD_INPUT: &str = "/dev/stdin";
 
 pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
-    let (case, sim) = match open_case(&arguments.case) {
-        Ok(read) => read,
-        Err(error) => return refuse_case(&arguments.case, &error),
+    let cases = match find_cases(&arguments.cases) {
+        Ok(cases) => cases,
+        Err(why) => return misused(&why),
+    };
+    if arguments.verdict_only {
+        return tell_verdicts(&cases, arguments);
+    }
+    match (cases.as_slice(), arguments.cases.as_slice()) {
+        // A folder of one case is still a folder.
+        ([path], [named]) if path == named => replay_case(path, arguments),
+        (cases, _) if plays_often(arguments) || arguments.telling.tells_of_one() => misused(&format!(
+            "{} are meant, and --times, --processes and what tells of one trial, such as --verbose, are for one",
+            count(cases.len() as u64, "case")
+        )),
+        (cases, _) => replay_many(cases, arguments),
+    }
+}
+
+fn plays_often(arguments: &ReplayArguments) -> bool {
+    arguments.worker || arguments.times.is_some() || arguments.processes.is_some()
+}
+
+fn misused(why: &str) -> Exit {
+    complain(why);
+    Exit::Usage
+}
+
+fn replay_case(path: &Path, arguments: &ReplayArguments) -> Exit {
+    let varied = match vary(path, arguments) {
+        Ok(varied) => varied,
+        Err(unvaried) => return unvaried.refuse(path),
     };
     if arguments.worker {
-        return work(&case, &sim, arguments);
+        return work(&varied.case, &varied.sim, arguments);
     }
     if arguments.telling.format == TrialFormat::Text {
-        print(&format!("seed {} (from {})\n", case.seed, arguments.case.display()));
+        print(&format!("seed {} (from {})\n", varied.case.seed, path.display()));
     }
     match (arguments.times, arguments.processes) {
-        (None, None) => replay_once(&case, &sim, arguments),
+        (None, None) => replay_once(&varied, path, arguments),
         _ if arguments.telling.format == TrialFormat::Jsonl => {
             complain(
                 "--format jsonl prints the timeline of one play: leave out --times and --processes, or write json",
@@ -41,11 +76,11 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
             Exit::Usage
         }
         (times, processes) => {
-            let case = match comparable(case, &sim, arguments) {
+            let case = match comparable(varied, path, arguments) {
                 Ok(case) => case,
                 Err(exit) => return exit,
             };
-            replay_often(&case, times.unwrap_or(1), processes.unwrap_or(1), arguments)
+            replay_often(&case, times.unwrap_or(1), processes.unwrap_or(1), path, arguments)
         }
     }
 }
@@ -71,16 +106,18 @@ pub(crate) fn refuse_case(path: &Path, error: &CaseError) -> Exit {
     Exit::Usage
 }
 
-fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
+fn replay_once(varied: &Varied, path: &Path, arguments: &ReplayArguments) -> Exit {
+    let Varied { case, sim, changes } = varied;
     let engine = arguments.engine.unwrap_or(case.engine);
-    let again = format!("{}{}", again(&arguments.case), engine_asked(arguments));
+    let again = format!("{}{}", again(path), flags(arguments));
     let outcome = match trial::play_on(sim, case.seed, engine) {
         Ok(outcome) => outcome,
         Err(error) => return break_down(&case.sim, &error, &again),
     };
-    // Another engine, or another plan, gives another history; the verdict is what can be compared.
-    if engine != case.engine || case.is_edited(SUBJECTS) {
-        let told = tell(&outcome, &Reproduction::Again(again), &arguments.telling);
+    // Another engine, or another trial, gives another history; the verdict is what can be compared.
+    if engine != case.engine || !changes.is_empty() {
+        let reproduction = Reproduction::Changed { again, changes: changes.clone() };
+        let told = tell(&outcome, &reproduction, &arguments.telling);
         return told.map_or_else(|exit| exit, |()| Exit::from(&outcome.conclusion));
     }
     let parting = Stretch::between(&case.trace(), &Trace::of(&outcome.history));
@@ -93,22 +130,23 @@ fn replay_once(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit 
     }
 }
 
-/// The case, or, where another plan or another engine is played than it was recorded with, that of a first play.
-fn comparable(case: Case, sim: &SimFile, arguments: &ReplayArguments) -> Result<Case, Exit> {
+/// The case, or, where another trial or another engine is played than it was recorded with, that of a first play.
+fn comparable(varied: Varied, path: &Path, arguments: &ReplayArguments) -> Result<Case, Exit> {
+    let Varied { case, sim, changes } = varied;
     let engine = arguments.engine.unwrap_or(case.engine);
-    let why = match (engine == case.engine, case.is_edited(SUBJECTS)) {
-        (true, false) => return Ok(case),
+    let why = match (engine == case.engine, changes.is_empty()) {
+        (true, true) => return Ok(case),
         (false, _) => format!("{engine} plays, and {} recorded the case", case.engine),
-        (true, true) => "the plan is not the one that was recorded".to_owned(),
+        (true, false) => format!("not the trial that was recorded ({})", changes.join("; ")),
     };
     if arguments.telling.format == TrialFormat::Text {
         print(&format!("{why}: a first play takes the case's place\n"));
     }
-    let played = trial::play_on(sim, case.seed, engine);
-    played.map(|outcome| Case::of(&outcome)).map_err(|error| break_down(&case.sim, &error, &again(&arguments.case)))
+    let played = trial::play_on(&sim, case.seed, engine);
+    played.map(|outcome| Case::of(&outcome)).map_err(|error| break_down(&case.sim, &error, &again(path)))
 }
 
-fn replay_often(case: &Case, times: u32, processes: u32, arguments: &ReplayArguments) -> Exit {
+fn replay_often(case: &Case, times: u32, processes: u32, path: &Path, arguments: &ReplayArguments) -> Exit {
     let start = |keep_after: Option<u64>| {
         let mut command = Command::new(THIS_PROGRAM);
         command.args(["replay", STANDARD_INPUT, "--worker", "--times", &times.to_string()]);
@@ -121,8 +159,7 @@ fn replay_often(case: &Case, times: u32, processes: u32, arguments: &ReplayArgum
         bar.set_position(plays);
     });
     bar.finish_and_clear();
-    let asked = engine_asked(arguments);
-    let again = format!("{}{asked} --times {times} --processes {processes}", again(&arguments.case));
+    let again = format!("{}{} --times {times} --processes {processes}", again(path), flags(arguments));
     match replayed {
         Ok(replayed) => {
             print(&match arguments.telling.format {
@@ -156,11 +193,6 @@ fn work(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
             Exit::OurBug
         }
     }
-}
-
-/// The flag that asked for an engine, after a blank.
-fn engine_asked(arguments: &ReplayArguments) -> String {
-    arguments.engine.map(|engine| format!(" --engine {engine}")).unwrap_or_default()
 }
 
 fn again(case: &Path) -> String {

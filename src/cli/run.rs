@@ -100,6 +100,11 @@ impl TellingArguments {
     fn asks_for_timeline(&self) -> bool {
         self.verbose || !self.hosts.is_empty() || !self.topics.is_empty() || self.around.is_some()
     }
+
+    /// Whether it makes sense for one trial and no more.
+    pub(crate) fn tells_of_one(&self) -> bool {
+        self.asks_for_timeline() || self.all || self.format == TrialFormat::Jsonl
+    }
 }
 
 /// Says why sims cannot be had.

@@ -78,7 +78,7 @@ fn limit(arguments: &SweepArguments) -> Limit {
 /// A new campaign, in a folder of its own.
 fn begin(arguments: &SweepArguments, jobs: usize) -> Result<Sweep, Exit> {
     let sims = find(arguments)?;
-    let schedule = TrialSchedule { sims, seeds: seeds(arguments)?, partition: arguments.partition };
+    let schedule = TrialSchedule::new(sims, seeds(arguments)?, arguments.partition);
     let expected = expected(arguments, &schedule).map_err(|error| match error {
         DigestsError::Io { .. } => misused(&error.to_string()),
         DigestsError::Line { .. } | DigestsError::Missing { .. } => {

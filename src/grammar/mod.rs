@@ -15,7 +15,7 @@ pub use keys::{KeyHelp, KeyTable, key};
 pub use naming::Naming;
 pub(crate) use pattern::pattern;
 pub use quantity::{BadQuantity, Latency, Rate, Shape, count, duration, spell};
-pub(crate) use quantity::{DURATION_FORM, spell_percent, spell_size, spell_step};
+pub(crate) use quantity::{DURATION_FORM, percent, spell_percent, spell_size, spell_step};
 pub(crate) use readable::Readable;
 pub use refusal::{Problem, Refusal};
 pub use section::{Entry, Found, Section};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// A checkpoint stands after each so many events: close enough to find a first difference, far enough
 /// apart to cost nothing.
@@ -17,6 +17,14 @@ pub(crate) const CHECKPOINT_EVERY: u64 = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(u128);
+
+impl Digest {
+    /// The digest of some bytes.
+    #[must_use]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Digest(xxh3_128(bytes))
+    }
+}
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

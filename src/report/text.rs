@@ -28,6 +28,13 @@ const INFALLIBLE: &str = "a string takes all";
 pub enum Reproduction {
     /// By this command.
     Again(String),
+    /// It was played with a difference, and compared with nothing.
+    Changed {
+        /// The command.
+        again: String,
+        /// What differs from the trial that was recorded.
+        changes: Vec<String>,
+    },
     /// It was just played again.
     Compared {
         /// The command.
@@ -108,6 +115,10 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
     writeln!(text, "digest   {} ({} events)", outcome.digest(), outcome.history.events())?;
     match reproduction {
         Reproduction::Again(command) => writeln!(text, "again    {command}"),
+        Reproduction::Changed { again, changes } => {
+            changes.iter().try_for_each(|change| writeln!(text, "changed  {change}"))?;
+            writeln!(text, "again    {again}")
+        }
         Reproduction::Compared { again, before, by, parting } => {
             match parting {
                 None => writeln!(text, "before   {before}: reproduced bit for bit")?,

@@ -1,4 +1,4 @@
-//! Reads what a user names, which may be a pipe, and may have no end.
+//! Reads what a user names, which may be a pipe, and may have no end; and writes files whole or not at all.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,6 +16,21 @@ pub(crate) fn read_at_most(mebibytes: u64, path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(bytes)
+}
+
+/// Writes a file by a rename, so that nobody ever reads half of it.
+///
+/// # Errors
+/// It cannot be written; what was there before stays.
+pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    let draft = Path::new(&draft);
+    std::fs::write(draft, text).and_then(|()| std::fs::rename(draft, path)).inspect_err(|_| {
+        if std::fs::remove_file(draft).is_err() {
+            // It was never made.
+        }
+    })
 }
 
 #[cfg(test)]

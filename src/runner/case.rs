@@ -1,6 +1,5 @@
 //! A case file: everything that it takes to play one trial again, and what came of it the first time.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,14 +10,17 @@ use crate::checker::Judgement;
 use crate::fault::Plan;
 use crate::grammar::Refusal;
 use crate::history::{Checkpoint, Digest};
-use crate::runner::Trace;
-use crate::runner::bounded::read_at_most;
-use crate::sim::{self, SimFile};
+use crate::runner::bounded::{read_at_most, write_whole};
+use crate::runner::seal::Seal;
+use crate::runner::{Edit, Trace};
+use crate::sim::{self, Setting, SimFile};
 use crate::subject::Subjects;
 use crate::trial::{Conclusion, EngineKind, Outcome};
 
-/// The format that this version writes and reads.
-const FORMAT: u32 = 3;
+/// The format that this version writes.
+const FORMAT: u32 = 4;
+/// The oldest that it reads: a case of format 3 has no seal.
+const FORMAT_OLDEST: u32 = 3;
 /// Far more than the checkpoints of the longest trial take.
 const MEBIBYTES_MAX: u64 = 1024;
 
@@ -47,6 +49,9 @@ pub struct Case {
     pub conclusion: Conclusion,
     /// What the judges said.
     pub judgements: Vec<Judgement>,
+    /// What it was when it was written; none in a case of format 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<Seal>,
     /// The faults that were played, as the lines of a sim's `[[fault]]` tables: they may be edited, and are read as a
     /// sim is.
     pub plan: Vec<String>,
@@ -97,8 +102,8 @@ pub enum CaseError {
     },
     /// The file was written by another version.
     #[error(
-        "case file {} has format {format}, and this pulseless reads format {FORMAT}; replay it with the build that wrote \
-         it (pulseless {version}, formats 1 and 2 are older than {FORMAT}), or play its sim and seed anew",
+        "case file {} has format {format}, and this pulseless reads formats {FORMAT_OLDEST} and {FORMAT}; replay it with the \
+         build that wrote it (pulseless {version}), or play its sim and seed anew",
         path.display()
     )]
     Format {
@@ -118,6 +123,7 @@ impl Case {
     /// The case of an outcome.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Self {
+        let plan: Vec<String> = outcome.plan.to_string().lines().map(str::to_owned).collect();
         Case {
             format: FORMAT,
             pulseless: env!("CARGO_PKG_VERSION").to_owned(),
@@ -129,7 +135,8 @@ impl Case {
             checkpoints: outcome.history.checkpoints().to_vec(),
             conclusion: outcome.conclusion.clone(),
             judgements: outcome.judgements.clone(),
-            plan: outcome.plan.to_string().lines().map(str::to_owned).collect(),
+            sealed: Some(Seal::of(outcome.seed, &outcome.sim.text, &plan)),
+            plan,
             text: outcome.sim.text.clone(),
         }
     }
@@ -144,7 +151,7 @@ impl Case {
         let misread = |error| unreadable(path, error);
         // The head first: another version's layout is no reason to call its file foreign.
         let Head { format, pulseless } = serde_json::from_slice(&bytes).map_err(misread)?;
-        if format != FORMAT {
+        if !(FORMAT_OLDEST..=FORMAT).contains(&format) {
             return Err(CaseError::Format { path: path.to_owned(), format, version: pulseless });
         }
         serde_json::from_slice(&bytes).map_err(misread)
@@ -155,18 +162,20 @@ impl Case {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CaseError> {
-        let draft = path.with_extension("draft");
-        fs::write(&draft, self.json()).and_then(|()| fs::rename(&draft, path)).map_err(|error| CaseError::Io {
-            verb: "write",
-            path: path.to_owned(),
-            error,
-        })
+        let failed = |error| CaseError::Io { verb: "write", path: path.to_owned(), error };
+        write_whole(path, &self.json()).map_err(failed)
     }
 
     /// The text of its file.
     #[must_use]
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a case is plain data") + "\n"
+    }
+
+    /// The text of its sim.
+    #[must_use]
+    pub fn sim_text(&self) -> &str {
+        &self.text
     }
 
     /// What is left of the play that it was made from.
@@ -180,25 +189,56 @@ impl Case {
     /// # Errors
     /// This version refuses the sim, or the plan.
     pub fn sim(&self, subjects: Subjects) -> Result<SimFile, CaseError> {
-        let sim = self.unplanned(subjects)?;
+        self.sim_with(subjects, &[])
+    }
+
+    /// The same with settings on top of the sim; its plan stays.
+    ///
+    /// # Errors
+    /// This version refuses the sim, a setting, or the plan.
+    pub fn sim_with(&self, subjects: Subjects, settings: &[Setting]) -> Result<SimFile, CaseError> {
+        let refused = |refusal| CaseError::Refused(Box::new(refusal));
+        let sim = sim::read_with(&self.sim, &self.text, settings, subjects).map_err(refused)?;
         // The plan as it stands, so that one that was edited is played.
         let plan = self.read_plan(&sim)?;
         Ok(SimFile { plan, storm: None, ..sim })
     }
 
-    /// Whether the plan is not the one that the seed makes of the sim: somebody has edited it.
+    /// What somebody has edited since the case was written.
+    #[must_use]
+    pub fn edits(&self, subjects: Subjects) -> Vec<Edit> {
+        let sealed = self.sealed.as_ref();
+        let mut edits = sealed.map(|seal| seal.edits(self.seed, &self.text)).unwrap_or_default();
+        if !sealed.is_some_and(|seal| seal.has_plan(&self.plan)) {
+            edits.extend(self.edits_of_plan(subjects));
+        }
+        edits
+    }
+
+    /// What somebody has edited of the plan, by the one that the seed makes of the sim. Without a seal an equal plan is
+    /// the recorded one.
+    fn edits_of_plan(&self, subjects: Subjects) -> Vec<Edit> {
+        let read = sim::read(&self.sim, &self.text, subjects).ok();
+        let Some((sim, is)) = read.and_then(|sim| self.read_plan(&sim).ok().map(|plan| (sim, plan))) else {
+            return vec![Edit::Plan];
+        };
+        let was = sim.plan_of(self.seed);
+        let recorded: Vec<String> = was.to_string().lines().map(str::to_owned).collect();
+        match &self.sealed {
+            Some(seal) if !seal.has_plan(&recorded) => vec![Edit::Plan],
+            Some(_) | None => Edit::between(&was, &is),
+        }
+    }
+
+    /// Whether somebody has edited it.
     #[must_use]
     pub(crate) fn is_edited(&self, subjects: Subjects) -> bool {
-        self.unplanned(subjects).is_ok_and(|sim| self.read_plan(&sim).is_ok_and(|plan| plan != sim.plan_of(self.seed)))
+        !self.edits(subjects).is_empty()
     }
 
     fn read_plan(&self, sim: &SimFile) -> Result<Plan, CaseError> {
         let name = format!("{}-seed-{}.plan", self.sim, self.seed);
         sim.read_plan(&name, &self.plan.join("\n")).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
-    }
-
-    fn unplanned(&self, subjects: Subjects) -> Result<SimFile, CaseError> {
-        sim::read(&self.sim, &self.text, subjects).map_err(|refusal| CaseError::Refused(Box::new(refusal)))
     }
 }
 

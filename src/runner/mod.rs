@@ -8,12 +8,15 @@ mod digests;
 mod library;
 mod repeat;
 mod replay;
+mod seal;
 mod trace;
 
+pub use bounded::write_whole;
 pub use case::{Case, CaseError};
 pub use digests::{Deviation, Digests, DigestsError};
 pub use library::{FoundSims, LibraryError, find_all_sims, find_sims, read_sim, read_sims};
 pub(crate) use repeat::PLAYS_AT_ONCE;
 pub use repeat::{Played, repeat};
 pub use replay::{Parting, Replay, ReplayError, Replayed};
+pub use seal::Edit;
 pub use trace::{Difference, Side, Stretch, Tallied, Trace, numbers_to_keep};

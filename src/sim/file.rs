@@ -27,6 +27,8 @@ pub struct SimFile {
     pub cites: Vec<&'static Requirement>,
     /// The seed to play with where nobody names another.
     pub seed: Option<u64>,
+    /// It is of the corpus: a sweep plays it once, with its own seed.
+    pub once: bool,
     /// How long the trial lasts.
     pub duration: Duration,
     /// The last part of the trial: the workload has ended, faults have healed, convergence is judged.

@@ -19,6 +19,12 @@ const TABLES: &[KeyTable] = &[
                 "what the sim is about",
             ),
             key("seed", "0 to 18446744073709551615, decimal or 0x", "none", "the seed where nobody names another"),
+            key(
+                "once",
+                "true or false",
+                "false",
+                "a sweep plays it once, with its own `seed`, whichever seeds it plays others with",
+            ),
             key("duration", "1ms to 168h", REQUIRED, "how long the trial lasts, in its own time"),
             key("calm", "1ms to 168h, shorter than `duration`", "3m", "the last part, in which nothing goes wrong"),
             key("cast", "table", "", "who takes part"),

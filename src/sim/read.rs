@@ -84,6 +84,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, subjects: Subjects) 
         subject.requirements().iter().map(|requirement| (requirement.number, requirement)).collect();
     let cites = root.optional("cites", Vec::new(), |entry| entry.choices("requirement", &requirements));
     let seed = root.optional("seed", None, |entry| entry.seed().map(Some));
+    let once = root.optional("once", false, Entry::boolean);
     let shortest = Duration::from_millis(1);
     let duration = root.required("duration", "duration = \"20m\"", |entry| entry.duration(shortest..=TRIAL_MAX));
     let calm = root.optional("calm", CALM, |entry| entry.duration(shortest..=TRIAL_MAX));
@@ -99,6 +100,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, subjects: Subjects) 
     let frame = PlanFrame { cast, duration, calm_begins, longest: TRIAL_MAX };
     let plan = read_plan(&mut root, &frame);
     let storm = read_storm(root.section("storm"), calm_begins);
+    note_once(&root, once.as_ref(), seed.as_ref(), storm.as_ref());
     root.finish();
     Some(SimFile {
         name: name.into(),
@@ -106,6 +108,7 @@ fn read_file(name: &str, text: &str, mut root: Section<'_>, subjects: Subjects) 
         title: title?.value.into(),
         cites: cites?.value,
         seed: seed?.value,
+        once: once?.value,
         duration: duration?,
         calm: calm?,
         link: link?,
@@ -133,6 +136,26 @@ fn note_calm(root: &Section<'_>, duration: Option<&Found<Duration>>, calm: Optio
     let message = format!("the calm, {calm_told}, is not shorter than the duration, {duration_told}");
     let help = format!("the calm is the last part of the trial, {} unless the file says; shorten it", spell(CALM));
     root.note(excluded("calm", calm, "too long", duration, message).advice(help));
+}
+
+/// Notes a sim that is to be played once, and does not say as which trial.
+fn note_once(
+    root: &Section<'_>,
+    once: Option<&Found<bool>>,
+    seed: Option<&Found<Option<u64>>>,
+    storm: Option<&Option<Storm>>,
+) {
+    let (Some(Found { value: true, span }), Some(seed), Some(storm)) = (once, seed, storm) else { return };
+    let problem = |message| Problem::new("once", span.clone().unwrap_or_default(), message);
+    if seed.value.is_none() {
+        let problem = problem("`once` is true, and the file names no `seed` to be played with");
+        root.note(problem.label("as which trial?").advice("add a line such as `seed = 7`, or leave `once` out"));
+    }
+    if storm.is_some() {
+        let problem = problem("`once` is true, and a storm draws otherwise as soon as there is a new kind of fault");
+        let advice = "write what the storm drew as `[[fault]]` tables, as `pulseless keep` does, or leave `once` out";
+        root.note(problem.label("not one trial for good").advice(advice));
+    }
 }
 
 fn read_link(mut section: Section<'_>) -> Option<LinkSettings> {

@@ -7,12 +7,15 @@ use pulseless::runner::find_sims;
 
 use crate::bench::{BINARY, GOOD, Said, Scratch, change, line_of, sims};
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 17] = [
     "run",
     "replay",
     "report",
+    "shrink",
+    "keep",
     "sweep",
     "merge",
+    "grid",
     "generate",
     "list",
     "explain",

@@ -5,6 +5,13 @@ use crate::bench::{GOOD, Scratch, bad, change, line_of};
 /// Where the case of `bad.toml` is once a sweep has left it.
 const CASE: &str = "reports/latest/bad-seed-7.case.json";
 
+/// A case as a version without seals wrote it: what of it was edited nobody can tell.
+fn unsealed(case: &str) -> String {
+    let (head, sealed) = case.split_once("  \"sealed\": {").expect("a seal");
+    let (_, rest) = sealed.split_once("},\n").expect("the seal ends");
+    change(&format!("{head}{rest}"), "\"format\": 4,", "\"format\": 3,")
+}
+
 /// A scratch folder with a case file in it.
 fn with_case() -> Scratch {
     let scratch = Scratch::new();
@@ -61,11 +68,11 @@ fn a_foreign_file_is_no_case() {
 fn a_case_of_another_format_names_both_formats() {
     let scratch = with_case();
     // Another version's layout may have other keys.
-    let newer = change(&scratch.read(CASE), "\"format\": 3,", "\"format\": 4, \"shape\": \"round\",");
+    let newer = change(&scratch.read(CASE), "\"format\": 4,", "\"format\": 5, \"shape\": \"round\",");
     scratch.write("newer.case.json", newer);
     let said = scratch.pulseless(&["replay", "newer.case.json"]).exits(64);
     said.refuses(&[
-        "case file newer.case.json has format 4, and this pulseless reads format 3",
+        "case file newer.case.json has format 5, and this pulseless reads formats 3 and 4",
         "replay it with the build that wrote it",
     ]);
 }
@@ -142,7 +149,7 @@ fn many_plays_in_many_processes_have_one_digest() {
 #[test]
 fn another_seed_than_the_recorded_one_parts_from_it_and_the_record_does_not_come_back() {
     let (scratch, case) = with_busy_case();
-    scratch.write("edited.case.json", change(&case, "\"seed\": 7,", "\"seed\": 8,"));
+    scratch.write("edited.case.json", change(&unsealed(&case), "\"seed\": 7,", "\"seed\": 8,"));
     let said = scratch.pulseless(&["replay", "edited.case.json", "--times", "2", "--processes", "2"]).exits(3);
     let said = said.says(&[
         "     4 times  ",
@@ -159,7 +166,7 @@ fn another_seed_than_the_recorded_one_parts_from_it_and_the_record_does_not_come
 fn the_stretch_that_differs_is_found_in_the_middle_of_a_case() {
     let (scratch, case) = with_busy_case();
     // The fault begins a second earlier, at 29 s: up to there everything is the same.
-    let edited = change(&case, "\\nat = \\\"30s\\\"", "\\nat = \\\"29s\\\"");
+    let edited = change(&unsealed(&case), "\\nat = \\\"30s\\\"", "\\nat = \\\"29s\\\"");
     // In the plan as well: a plan that is not the sim's own is played, and compared with nothing.
     let edited = change(&edited, "\"at = \\\"30s\\\"\"", "\"at = \\\"29s\\\"\"");
     scratch.write("edited.case.json", edited);
@@ -213,10 +220,129 @@ fn no_plays_and_absurdly_many_are_refused() {
 }
 
 #[test]
-fn an_edited_plan_is_played_and_compared_with_nothing() {
+fn an_edited_case_says_what_differs_and_is_compared_with_nothing() {
     let (scratch, case) = with_busy_case();
     let later = change(&case, "\"at = \\\"30s\\\"\"", "\"at = \\\"31s\\\"\"");
-    scratch.write("later.case.json", later);
-    let said = scratch.pulseless(&["replay", "later.case.json"]);
-    assert!(!said.to_string().contains("parted "), "an edited plan was compared: {said}");
+    let reseeded = change(&case, "  \"seed\": 7,\n  \"digest", "  \"seed\": 8,\n  \"digest");
+    let mended = change(&case, "\\nwatchdog = \\\"off\\\"", "\\nwatchdog = 3");
+    for (edited, code, changed) in [
+        (&later, 1, "changed  clause 1 was changed from: at 30s for 13s, the proxy passes nothing "),
+        (&unsealed(&later), 1, "changed  clause 1 was changed from: at 30s for 13s, the proxy passes nothing "),
+        (&reseeded, 1, "changed  the seed was 7"),
+        (&mended, 0, "changed  the sim's text is not the one that was played"),
+    ] {
+        scratch.write("edited.case.json", edited);
+        let said = scratch.pulseless(&["replay", "edited.case.json"]).exits(code).says(&[changed]);
+        assert!(!said.out.contains("before ") && !said.out.contains("parted "), "it was compared: {said}");
+        assert_eq!(said.again(), "pulseless replay edited.case.json");
+    }
+    let often = scratch.pulseless(&["replay", "edited.case.json", "--times", "2"]).exits(0);
+    often
+        .says(&["not the trial that was recorded (the sim's text is not the one that was played): a first play takes"]);
+}
+
+/// A sim with two faults, of which the second alone is felt by the clients, and its failing case.
+fn with_two_clauses() -> Scratch {
+    let scratch = Scratch::new();
+    let first =
+        "[[fault]]\nat = \"10s\"\nfor = \"2s\"\nkind = \"slow-sync\"\non = \"node\"\ntakes = \"50ms\"\n\n[[fault]]";
+    scratch.write("two.toml", change(&bad(), "[[fault]]", first));
+    let case = scratch.pulseless(&["run", "two.toml", "--seed", "7", "--format", "json"]).exits(1).out;
+    scratch.write("two.case.json", case);
+    scratch
+}
+
+#[test]
+fn the_fix_is_tried_on_the_failing_plan() {
+    let scratch = with_two_clauses();
+    let said = scratch.pulseless(&["replay", "two.case.json", "--set", "client.watchdog=3"]).exits(0);
+    let said = said.says(&["changed  set client.watchdog=3\n", "the proxy passes nothing"]);
+    assert_eq!(said.again(), "pulseless replay two.case.json --set client.watchdog=3");
+    assert_eq!(scratch.shell(said.again()).exits(0).out, said.out);
+    let refused = |flags: &[&str], parts: &[&str]| {
+        scratch.pulseless(&[&["replay", "two.case.json"], flags].concat()).exits(64).refuses(parts);
+    };
+    refused(
+        &["--set", "fault.1.for=5m"],
+        &["a case's own plan is played, so --set cannot change `fault`", "--without"],
+    );
+    refused(&["--set", "client.watchdgo=3"], &["the case in two.case.json is refused", "setting `client.watchdgo=3`"]);
+    refused(&["--set", "watchdog"], &["`watchdog` sets nothing"]);
+}
+
+#[test]
+fn clauses_are_left_out_by_number() {
+    let scratch = with_two_clauses();
+    for (flags, code, changed) in [
+        (["--without", "2"], 0, "changed  without clause 2: the proxy passes nothing"),
+        (["--only", "1"], 0, "changed  without clause 2: the proxy passes nothing"),
+        (["--without", "1"], 1, "changed  without clause 1: "),
+        (["--only", "2"], 1, "changed  without clause 1: "),
+        (["--without", "1,2"], 0, "changed  without clause 2: "),
+    ] {
+        let said = scratch.pulseless(&[&["replay", "two.case.json"], &flags[..]].concat()).exits(code).says(&[changed]);
+        assert_eq!(scratch.shell(said.again()).exits(code).out, said.out);
+    }
+    let refused = |flags: &[&str], part: &str| {
+        scratch.pulseless(&[&["replay", "two.case.json"], flags].concat()).exits(64).refuses(&[part]);
+    };
+    refused(&["--without", "3"], "two.case.json has no clause 3; its plan has 2 clauses: 1, 2");
+    refused(&["--only", "1,0"], "two.case.json has no clause 0; ");
+    refused(&["--only", "two"], "invalid value 'two' for '--only");
+    refused(&["--only", "1", "--without", "2"], "cannot be used with");
+}
+
+#[test]
+fn several_cases_and_folders_are_a_line_each_and_the_worst_is_the_exit() {
+    let scratch = with_two_clauses();
+    let passing = scratch.pulseless(&["run", "good.toml", "--seed", "7", "--format", "json"]).exits(0).out;
+    scratch.write("cases/good.case.json", &passing);
+    let said = scratch.pulseless(&["replay", "cases"]).exits(0);
+    assert_eq!(said.out, "cases/good.case.json  pass\n");
+    let two = scratch.read("two.case.json");
+    scratch.write("cases/bad.case.json", &two);
+    let said = scratch.pulseless(&["replay", "cases", "two.case.json"]).exits(1);
+    let starts: Vec<&str> = said.out.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    assert_eq!(starts, ["cases/bad.case.json  fail", "cases/good.case.json  pass", "two.case.json  fail"]);
+    let mended = scratch.pulseless(&["replay", "cases", "--set", "client.watchdog=3"]).exits(0);
+    mended.says(&["cases/bad.case.json  pass (set client.watchdog=3)\n"]);
+    let digest = scratch.read_json("two.case.json")["digest"].as_str().expect("a digest").to_owned();
+    scratch.write("cases/other.case.json", change(&two, &digest, &"0".repeat(32)));
+    scratch
+        .pulseless(&["replay", "cases"])
+        .exits(3)
+        .says(&["cases/other.case.json  fail (not reproducible: another digest)"]);
+    let json = scratch.pulseless(&["replay", "cases", "--format", "json"]).exits(3).json();
+    let verdicts: Vec<&str> =
+        json.as_array().expect("lines").iter().filter_map(|line| line["verdict"].as_str()).collect();
+    assert_eq!(verdicts, ["fail", "pass", "fail"]);
+    scratch.write("cases/cut.case.json", "{");
+    let said = scratch.pulseless(&["replay", "cases"]).exits(64).says(&["cases/good.case.json  pass\n"]);
+    assert!(said.err.contains("case file cases/cut.case.json is truncated"), "{said}");
+    scratch.make_folder("none");
+    scratch.pulseless(&["replay", "none"]).exits(64).refuses(&["no case in none: a case file ends in .case.json"]);
+    let said = scratch.pulseless(&["replay", "cases", "--times", "2"]).exits(64);
+    said.refuses(&["4 cases are meant, and --times, --processes and --verbose are for one"]);
+}
+
+#[test]
+fn the_bare_verdict_is_what_a_bisection_asks_for() {
+    let scratch = with_two_clauses();
+    let verdict = |file: &str, flags: &[&str], code| {
+        scratch.pulseless(&[&["replay", file, "--verdict-only"], flags].concat()).exits(code).out
+    };
+    assert_eq!(verdict("two.case.json", &["--set", "client.watchdog=3"], 0), "pass\n");
+    let failing = verdict("two.case.json", &[], 1);
+    assert!(failing.starts_with("fail: ") && failing.lines().count() == 1, "{failing}");
+    // What an older build does not know, and what shows too little.
+    scratch.write("newer.case.json", change(&scratch.read("two.case.json"), "\"format\": 4,", "\"format\": 9,"));
+    scratch.write("unread.case.json", change(&scratch.read("two.case.json"), "\\nwatchdog = ", "\\nguardian = "));
+    for file in ["newer.case.json", "unread.case.json", "none.case.json"] {
+        let said = verdict(file, &[], 125);
+        assert!(said.starts_with("cannot be judged: ") && said.lines().count() == 1, "{said}");
+    }
+    scratch
+        .pulseless(&["replay", "two.case.json", "--verdict-only", "--verbose"])
+        .exits(64)
+        .refuses(&["cannot be used"]);
 }
