@@ -53,7 +53,7 @@ fn write_shrunk(text: &mut String, shrunk: &Shrunk, sim: &str, case: &str, paint
         ShrinkEnding::Interrupted => ", then interrupted before everything was tried",
     };
     writeln!(text, "\n{}{ended}", count((*plays).into(), "play"))?;
-    writeln!(text, "wrote    {sim}\nwrote    {case}\nagain    pulseless replay {}", shell_word(case))
+    writeln!(text, "sim      {sim}\ncase     {case}\nagain    pulseless replay {}", shell_word(case))
 }
 
 fn without(proof: &Proof, paint: Paint) -> String {

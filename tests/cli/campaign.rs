@@ -294,3 +294,61 @@ fn sims_are_chosen_by_paths_patterns_and_requirements() {
     let said = scratch.pulseless(&["sweep", "sims", "--cites", "T99"]).exits(64);
     said.refuses(&["none of 2 sims is about T99"]);
 }
+
+#[test]
+fn a_night_is_told_in_every_form() {
+    let scratch = Scratch::new();
+    scratch.write("sims/good.toml", GOOD);
+    // What a sim is called is no markup.
+    scratch.write("sims/deaf <b>|.toml", bad());
+    scratch.pulseless(&["sweep", "sims", "--seeds", "3"]).exits(1);
+    let report = |form: &str| {
+        let said = scratch.pulseless(&["report", "reports/latest", "--to", form, "--output", "-"]).exits(0);
+        assert!(said.out.contains("deaf"), "{said}");
+        said.out
+    };
+    let line = "pulseless replay 'reports/latest/deaf <b>|-seed-";
+    let markdown = report("markdown");
+    assert!(markdown.starts_with("## pulseless: 3 of 6 trials did not pass\n"), "{markdown}");
+    assert!(markdown.contains("- deaf \\<b\\>\\| seeds 1-3\n") && markdown.contains(line), "{markdown}");
+    let github = report("github");
+    assert!(github.starts_with("::error title=") && github.lines().count() == 1, "{github}");
+    let junit = report("junit");
+    let read = quick_junit::Report::deserialize_from_str(&junit).expect("JUnit");
+    assert_eq!((read.tests, read.failures, read.errors), (3, 2, 0), "two sims, of which one fails, and a group");
+    assert!(junit.contains("reproduce") && junit.contains("seeds of deaf &lt;b"), "{junit}");
+    let csv = report("csv");
+    assert!(csv.contains("\r\ngood,3,0,0,0,0,100.0000,\r\n"), "{csv}");
+    let html = report("html");
+    assert!(html.contains("deaf &lt;b&gt;|") && !html.contains("<b>|"), "{html}");
+    assert!(!html.contains("http://") && !html.contains("https://"), "it needs no network");
+    // Beside the night, unless it is told where.
+    scratch.pulseless(&["report", "reports/latest", "--to", "html"]).exits(0).says(&["reports/latest/index.html\n"]);
+    let said = scratch.pulseless(&["report", "reports/latest", "--to", "pcapng"]).exits(64);
+    said.refuses(&["reports/latest is a folder, and that form is of one trial"]);
+    let case = scratch.cases("reports/latest").remove(0);
+    let said = scratch.pulseless(&["report", &format!("reports/latest/{case}"), "--to", "junit"]).exits(64);
+    said.refuses(&["is no folder, and that form is of a night"]);
+    let said = scratch.pulseless(&["report", "sims", "--to", "html"]).exits(64);
+    said.refuses(&["failed to read sims/summary.json", "the report folder of a `pulseless sweep` that has ended"]);
+}
+
+#[test]
+fn a_grid_measures_every_combination_and_marks_the_best() {
+    let scratch = Scratch::new();
+    let grid = ["grid", "good.toml", "--set", "node.keepalive=5s,10s", "--set", "client.watchdog=2,3", "--seeds", "2"];
+    let said = scratch.pulseless(&[&grid[..], &["--plot", "plot.svg"]].concat()).exits(0);
+    said.says(&["seeds 1 to 2 of 4 points", "node.keepalive=5s client.watchdog=2", "* no other point beats it"]);
+    let plot = scratch.read("plot.svg");
+    assert!(plot.starts_with("<svg ") && plot.ends_with("</svg>\n"), "{plot}");
+    let csv = scratch.pulseless(&[&grid[..], &["--format", "csv"]].concat()).exits(0).out;
+    let again = scratch.pulseless(&[&grid[..], &["--format", "csv", "--jobs", "1"]].concat()).exits(0).out;
+    assert_eq!(csv, again, "the order in which trials end changes nothing");
+    assert_eq!(csv.lines().count(), 5, "{csv}");
+    let refuse = |set: &str, parts: &[&str]| {
+        scratch.pulseless(&["grid", "good.toml", "--set", set]).exits(64).refuses(parts);
+    };
+    refuse("node.keepalive", &["`--set node.keepalive` has no value"]);
+    refuse("node.keepalive=5s,never", &["node.keepalive=never"]);
+    refuse("node.keepalive=5s,", &["node.keepalive"]);
+}

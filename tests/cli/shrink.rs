@@ -161,7 +161,7 @@ fn what_does_not_fail_or_is_another_trial_is_told_apart() {
     let passed = scratch.pulseless(&["run", "good.toml", "--seed", "7", "--format", "json"]).exits(0).out;
     scratch.write("passed.case.json", passed);
     let said = scratch.pulseless(&["shrink", "passed.case.json"]).exits(64);
-    said.refuses(&["failed to shrink good seed 7: no checker failed in it (pass)"]);
+    assert!(said.err.contains("failed to shrink good seed 7: no checker failed in it (pass)"), "{said}");
     scratch.pulseless(&["shrink", "good.toml"]).exits(64).refuses(&["good.toml is not a case file"]);
     scratch.pulseless(&["shrink", CASE, "--plays", "1"]).exits(64).refuses(&["1 is not in 2..="]);
 }
