@@ -42,8 +42,8 @@ static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("PULSELESS
 const EXIT_CODES: &str = "\
 Exit codes:
    0  every promise was kept (a sim in sims/negative/ promises a failure);
-      a report was written; a node or a client conforms; a publish was stored; Ctrl-C or SIGTERM ended a node, a
-      proxy or a tail
+      a report was written; a node or a client conforms; a publish was stored;
+      Ctrl-C or SIGTERM ended a node, a proxy or a tail
    1  a promise was broken; a node or a client does not conform; a publish was
       refused or never sent
    2  unknown: a trial shows too little, such as a fault that never fired;

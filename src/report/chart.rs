@@ -37,7 +37,7 @@ pub(crate) enum MarkKind {
 }
 
 /// One record, drawn.
-pub(crate) struct Mark<'o> {
+pub(crate) struct ChartMark<'o> {
     /// The record.
     pub(crate) record: &'o Record,
     /// Its host's lane.
@@ -53,7 +53,7 @@ pub(crate) struct Mark<'o> {
 }
 
 /// A fault, as a window in time.
-pub(crate) struct Window<'o> {
+pub(crate) struct FaultWindow<'o> {
     /// The clause.
     pub(crate) clause: &'o Clause,
     /// When it ended; the trial's end where it did not.
@@ -69,9 +69,9 @@ pub(crate) struct Chart<'o> {
     /// The hosts, those who dial above those who are dialed. The first lane is the world's.
     pub(crate) lanes: Vec<HostName>,
     /// A mark for each record, in the order of the history.
-    pub(crate) marks: Vec<Mark<'o>>,
+    pub(crate) marks: Vec<ChartMark<'o>>,
     /// The faults, by the time they began.
-    pub(crate) windows: Vec<Window<'o>>,
+    pub(crate) windows: Vec<FaultWindow<'o>>,
     /// When the trial ended.
     pub(crate) end: Duration,
 }
@@ -83,7 +83,7 @@ impl<'o> Chart<'o> {
         let cast = outcome.sim.cast();
         let lanes = lanes(cast, records);
         let places = lanes.iter().enumerate().map(|(lane, host)| (host.clone(), lane)).collect();
-        let routes = Routes { cast, places: &places };
+        let routes = LanePaths { cast, places: &places };
         let end = outcome.history.failure().map_or(outcome.sim.duration, |failed| failed.at);
         let marks = records.iter().map(|record| routes.mark(record)).collect();
         let windows = windows(records, &places, end);
@@ -121,13 +121,13 @@ fn route(cast: &Cast, from: &HostName) -> Vec<HostName> {
 }
 
 /// Knows which lanes something visits on its way.
-struct Routes<'c> {
+struct LanePaths<'c> {
     cast: &'c Cast,
     places: &'c BTreeMap<HostName, usize>,
 }
 
-impl Routes<'_> {
-    fn mark<'o>(&self, record: &'o Record) -> Mark<'o> {
+impl LanePaths<'_> {
+    fn mark<'o>(&self, record: &'o Record) -> ChartMark<'o> {
         let lane = self.places[&record.host];
         let (stream, passage) = travels(&record.event);
         let swallowed = passage.is_some_and(|(_, fate)| fate == Fate::Swallowed);
@@ -140,7 +140,7 @@ impl Routes<'_> {
         } else {
             Vec::new()
         };
-        Mark { record, lane, kind: kind(&record.event), stream, path, swallowed }
+        ChartMark { record, lane, kind: kind(&record.event), stream, path, swallowed }
     }
 
     /// The lanes from a client to the node, or back. What is swallowed ends at the proxy, which is next to the node.
@@ -222,11 +222,11 @@ fn kind(event: &Event) -> MarkKind {
     }
 }
 
-fn windows<'o>(records: &'o [Record], places: &BTreeMap<HostName, usize>, end: Duration) -> Vec<Window<'o>> {
-    let mut windows: Vec<Window<'o>> = Vec::new();
+fn windows<'o>(records: &'o [Record], places: &BTreeMap<HostName, usize>, end: Duration) -> Vec<FaultWindow<'o>> {
+    let mut windows: Vec<FaultWindow<'o>> = Vec::new();
     for record in records {
         if let Event::FaultBegan(clause) = &record.event {
-            windows.push(Window { clause, until: end, lanes: harmed(clause, places), felt: false });
+            windows.push(FaultWindow { clause, until: end, lanes: harmed(clause, places), felt: false });
         }
         if let Event::FaultEnded { clause, felt } = record.event {
             for window in windows.iter_mut().filter(|window| window.clause.number == clause) {
@@ -263,7 +263,7 @@ mod tests {
     fn path(way: Way, fate: Fate) -> Vec<usize> {
         let cast = cast();
         let places = lanes(&cast, &[]).into_iter().enumerate().map(|(lane, host)| (host, lane)).collect();
-        Routes { cast: &cast, places: &places }.path(&"client-1".into(), way, fate)
+        LanePaths { cast: &cast, places: &places }.path(&"client-1".into(), way, fate)
     }
 
     #[test]

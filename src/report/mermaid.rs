@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::checker::{Evidence, Verdict};
 use crate::grammar::Readable;
 use crate::history::Event;
-use crate::report::chart::{Chart, Mark, MarkKind};
+use crate::report::chart::{Chart, ChartMark, MarkKind};
 use crate::report::harmless::harmless;
 use crate::report::head::ReportHead;
 use crate::trial::Outcome;
@@ -38,9 +38,9 @@ pub fn mermaid(outcome: &Outcome, head: &ReportHead) -> String {
 }
 
 /// One line of the diagram.
-enum Line<'c, 'o> {
+enum DiagramLine<'c, 'o> {
     /// An arrow, or a note over one host.
-    Mark(&'c Mark<'o>),
+    Mark(&'c ChartMark<'o>),
     /// So many more arrows like the one before.
     More { over: (usize, usize), text: String },
     /// A fault begins or ends, over the hosts that it harms.
@@ -49,17 +49,17 @@ enum Line<'c, 'o> {
     Broke { lane: Option<usize>, text: String },
 }
 
-impl Line<'_, '_> {
+impl DiagramLine<'_, '_> {
     /// The lanes without which it cannot be drawn.
     fn lanes(&self) -> Vec<usize> {
         match self {
-            Line::Mark(mark) if mark.path.len() > 1 => {
+            DiagramLine::Mark(mark) if mark.path.len() > 1 => {
                 [mark.path.first(), mark.path.last()].into_iter().flatten().copied().collect()
             }
-            Line::Mark(mark) => vec![mark.lane],
-            Line::More { over, .. } => vec![over.0, over.1],
-            Line::Fault { .. } => Vec::new(),
-            Line::Broke { lane, .. } => lane.iter().copied().collect(),
+            DiagramLine::Mark(mark) => vec![mark.lane],
+            DiagramLine::More { over, .. } => vec![over.0, over.1],
+            DiagramLine::Fault { .. } => Vec::new(),
+            DiagramLine::Broke { lane, .. } => lane.iter().copied().collect(),
         }
     }
 }
@@ -68,11 +68,11 @@ impl Line<'_, '_> {
 struct Candidate<'c, 'o> {
     rank: u8,
     at: Duration,
-    line: Line<'c, 'o>,
+    line: DiagramLine<'c, 'o>,
 }
 
 /// What is told, in the order of time.
-fn choose<'c, 'o>(outcome: &'o Outcome, chart: &'c Chart<'o>) -> Vec<Line<'c, 'o>> {
+fn choose<'c, 'o>(outcome: &'o Outcome, chart: &'c Chart<'o>) -> Vec<DiagramLine<'c, 'o>> {
     let broken = first_failure(outcome);
     let focus = broken.map(|(_, evidence)| evidence.host.as_str());
     let near = broken.map_or(chart.end / 2, |(_, evidence)| evidence.at);
@@ -82,20 +82,20 @@ fn choose<'c, 'o>(outcome: &'o Outcome, chart: &'c Chart<'o>) -> Vec<Line<'c, 'o
         let rank = if window.felt { 0 } else { 4 };
         let (number, fault) = (window.clause.number, &window.clause.fault);
         let mut fault_line =
-            |at, text| candidates.push(Candidate { rank, at, line: Line::Fault { lanes: &window.lanes, text } });
+            |at, text| candidates.push(Candidate { rank, at, line: DiagramLine::Fault { lanes: &window.lanes, text } });
         fault_line(window.clause.at, format!("{} fault {number}: {fault}", Readable(window.clause.at)));
         fault_line(window.until, format!("{} fault {number} ends", Readable(window.until)));
     }
     for (index, mark) in chart.marks.iter().enumerate().filter(|(_, mark)| mark.lane > 0) {
         let is_focus = focus.is_none_or(|host| &*mark.record.host == host);
         let rank = if proof.contains(&index) { 0 } else { rank(mark, is_focus) };
-        candidates.push(Candidate { rank, at: mark.record.at, line: Line::Mark(mark) });
+        candidates.push(Candidate { rank, at: mark.record.at, line: DiagramLine::Mark(mark) });
     }
     if let Some((checker, evidence)) = broken {
         let lane = chart.lanes.iter().position(|host| **host == *evidence.host).filter(|lane| *lane > 0);
         let (at, what) = (Readable(evidence.at), &evidence.what);
         let text = format!("{at} {checker} fails ({}): {what}", evidence.requirement);
-        candidates.push(Candidate { rank: 0, at: evidence.at, line: Line::Broke { lane, text } });
+        candidates.push(Candidate { rank: 0, at: evidence.at, line: DiagramLine::Broke { lane, text } });
     }
     candidates.sort_by_key(|candidate| (candidate.rank, candidate.at.abs_diff(near)));
     candidates.truncate(LINES_MAX);
@@ -104,15 +104,18 @@ fn choose<'c, 'o>(outcome: &'o Outcome, chart: &'c Chart<'o>) -> Vec<Line<'c, 'o
 }
 
 /// The same arrow again and again is told by its first, its last, and how many there are between them.
-fn fold<'c, 'o>(lines: Vec<Line<'c, 'o>>) -> Vec<Line<'c, 'o>> {
-    let alike = |one: &Line<'c, 'o>, other: &Line<'c, 'o>| match (one, other) {
-        (Line::Mark(one), Line::Mark(other)) => {
+fn fold<'c, 'o>(lines: Vec<DiagramLine<'c, 'o>>) -> Vec<DiagramLine<'c, 'o>> {
+    let alike = |one: &DiagramLine<'c, 'o>, other: &DiagramLine<'c, 'o>| match (one, other) {
+        (DiagramLine::Mark(one), DiagramLine::Mark(other)) => {
             one.path.len() > 1 && (&one.path, one.swallowed, one.kind) == (&other.path, other.swallowed, other.kind)
         }
-        (Line::Mark(_) | Line::More { .. } | Line::Fault { .. } | Line::Broke { .. }, _) => false,
+        (
+            DiagramLine::Mark(_) | DiagramLine::More { .. } | DiagramLine::Fault { .. } | DiagramLine::Broke { .. },
+            _,
+        ) => false,
     };
-    let mut folded: Vec<Line<'c, 'o>> = Vec::new();
-    let mut run: Vec<Line<'c, 'o>> = Vec::new();
+    let mut folded: Vec<DiagramLine<'c, 'o>> = Vec::new();
+    let mut run: Vec<DiagramLine<'c, 'o>> = Vec::new();
     for line in lines {
         if run.last().is_some_and(|last| !alike(last, &line)) {
             end_run(&mut folded, &mut run);
@@ -124,17 +127,17 @@ fn fold<'c, 'o>(lines: Vec<Line<'c, 'o>>) -> Vec<Line<'c, 'o>> {
 }
 
 /// Moves a run of arrows that are alike to the lines, shortened.
-fn end_run<'c, 'o>(folded: &mut Vec<Line<'c, 'o>>, run: &mut Vec<Line<'c, 'o>>) {
+fn end_run<'c, 'o>(folded: &mut Vec<DiagramLine<'c, 'o>>, run: &mut Vec<DiagramLine<'c, 'o>>) {
     let more = run.len().saturating_sub(2);
     if more < ALIKE_MIN {
         return folded.append(run);
     }
-    let lanes = run.first().map(Line::lanes).unwrap_or_default();
+    let lanes = run.first().map(DiagramLine::lanes).unwrap_or_default();
     let over = (lanes.iter().min().copied(), lanes.iter().max().copied());
     let last = run.pop();
     folded.extend(run.drain(..).next());
     if let (Some(one), Some(other)) = over {
-        folded.push(Line::More { over: (one, other), text: format!("{more} more such frames") });
+        folded.push(DiagramLine::More { over: (one, other), text: format!("{more} more such frames") });
     }
     folded.extend(last);
 }
@@ -148,7 +151,7 @@ fn first_failure(outcome: &Outcome) -> Option<(&str, &Evidence)> {
     failures.min_by_key(|(_, evidence)| evidence.at)
 }
 
-fn rank(mark: &Mark<'_>, is_focus: bool) -> u8 {
+fn rank(mark: &ChartMark<'_>, is_focus: bool) -> u8 {
     let is_start = matches!(mark.record.event, Event::ProcessBegan { incarnation: 1 });
     match (mark.kind, is_focus) {
         (MarkKind::Belief, true) => 1,
@@ -162,9 +165,9 @@ fn rank(mark: &Mark<'_>, is_focus: bool) -> u8 {
 }
 
 /// The lanes of what is told, those that are told most of first where there are too many.
-fn shown_lanes(chart: &Chart<'_>, told: &[Line<'_, '_>]) -> BTreeSet<usize> {
+fn shown_lanes(chart: &Chart<'_>, told: &[DiagramLine<'_, '_>]) -> BTreeSet<usize> {
     let mut times: BTreeMap<usize, usize> = BTreeMap::new();
-    for lane in told.iter().flat_map(Line::lanes) {
+    for lane in told.iter().flat_map(DiagramLine::lanes) {
         *times.entry(lane).or_default() += 1;
     }
     let mut lanes: Vec<usize> = times.keys().copied().collect();
@@ -182,7 +185,7 @@ fn write_diagram(
     head: &ReportHead,
     chart: &Chart<'_>,
     lanes: &BTreeSet<usize>,
-    told: &[Line<'_, '_>],
+    told: &[DiagramLine<'_, '_>],
 ) -> std::fmt::Result {
     writeln!(text, "%% {}, seed {}: {}", harmless(&outcome.sim.name), outcome.seed, harmless(&head.again))?;
     if let Some(caveat) = &head.caveat {
@@ -195,13 +198,13 @@ fn write_diagram(
     let whole = || Some((*lanes.first()?, *lanes.last()?));
     for line in told {
         match line {
-            Line::Mark(mark) => write_mark(text, mark)?,
-            Line::More { over, text: said } => write_note(text, Some(*over), said)?,
-            Line::Fault { lanes: harmed, text: said } => {
+            DiagramLine::Mark(mark) => write_mark(text, mark)?,
+            DiagramLine::More { over, text: said } => write_note(text, Some(*over), said)?,
+            DiagramLine::Fault { lanes: harmed, text: said } => {
                 let shown: Vec<usize> = harmed.iter().copied().filter(|lane| lanes.contains(lane)).collect();
                 write_note(text, span(&shown).or_else(whole), said)?;
             }
-            Line::Broke { lane, text: said } => {
+            DiagramLine::Broke { lane, text: said } => {
                 let over = lane.map(|lane| (lane, lane));
                 write_note(text, over.or_else(whole), said)?;
             }
@@ -223,7 +226,7 @@ fn write_note(text: &mut String, over: Option<(usize, usize)>, said: &str) -> st
     }
 }
 
-fn write_mark(text: &mut String, mark: &Mark<'_>) -> std::fmt::Result {
+fn write_mark(text: &mut String, mark: &ChartMark<'_>) -> std::fmt::Result {
     let record = mark.record;
     let run = if record.count > 1 { format!(" ({} times)", record.count) } else { String::new() };
     let said = format!("{} {}{run}", Readable(record.at), record.event);

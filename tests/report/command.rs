@@ -48,7 +48,8 @@ fn an_edited_plan_is_reported_and_compared_with_nothing() {
     let scratch = Scratch::new();
     scratch.case("silent", "proxy-goes-silent.toml", &[]);
     let case = scratch.read("silent.case.json");
-    scratch.write("edited.case.json", &case.replace("for = \\\"10m\\\"", "for = \\\"9m\\\""));
+    // The plan stands before the sim's text, which stays as it is.
+    scratch.write("edited.case.json", &case.replacen("for = \\\"10m\\\"", "for = \\\"9m\\\"", 1));
     assert_ne!(case, scratch.read("edited.case.json"), "nothing was edited");
     let said = scratch.report("edited", "html", &[]);
     assert_eq!(said.err, "");

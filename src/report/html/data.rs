@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::checker::{Judgement, Verdict};
 use crate::history::Event;
-use crate::report::chart::{Chart, Mark, MarkKind};
+use crate::report::chart::{Chart, ChartMark, MarkKind};
 use crate::report::harmless::{harmless, script_json};
 use crate::trial::Outcome;
 
@@ -33,7 +33,7 @@ struct Data {
     first: usize,
     /// How many records the history has.
     total: usize,
-    records: Vec<Row>,
+    records: Vec<RecordRow>,
 }
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ struct EvidenceRow {
 
 /// A record: when, until when, how often, lane, kind, stream (none: -1), path, bits, words.
 #[derive(Serialize)]
-struct Row(u64, u64, u64, usize, u8, isize, Vec<usize>, u8, String);
+struct RecordRow(u64, u64, u64, usize, u8, isize, Vec<usize>, u8, String);
 
 /// The proxy took it and did not pass it on.
 const SWALLOWED: u8 = 1;
@@ -72,7 +72,7 @@ pub(super) fn data(outcome: &Outcome, chart: &Chart<'_>) -> String {
     let streams: Vec<_> = chart.streams().into_iter().collect();
     let shown = shown(chart.marks.len(), first_break(outcome));
     let places: BTreeMap<_, _> = streams.iter().copied().zip(0..).collect();
-    let place = |mark: &Mark<'_>| places.get(&(mark.lane, mark.stream?)).copied();
+    let place = |mark: &ChartMark<'_>| places.get(&(mark.lane, mark.stream?)).copied();
     let data = Data {
         end: micros(chart.end),
         lanes: chart.lanes.iter().map(|host| harmless(host)).collect(),
@@ -123,13 +123,13 @@ fn evidence(judgement: &Judgement, chart: &Chart<'_>) -> Option<EvidenceRow> {
     })
 }
 
-fn row(mark: &Mark<'_>, stream: Option<isize>) -> Row {
+fn row(mark: &ChartMark<'_>, stream: Option<isize>) -> RecordRow {
     let record = mark.record;
     let stream = stream.unwrap_or(-1);
     let bits = (u8::from(mark.swallowed) * SWALLOWED) | bits(&record.event);
     let words = harmless(&record.event.to_string());
     let (at, until) = (micros(record.at), micros(record.until));
-    Row(at, until, record.count, mark.lane, code(mark.kind), stream, mark.path.clone(), bits, words)
+    RecordRow(at, until, record.count, mark.lane, code(mark.kind), stream, mark.path.clone(), bits, words)
 }
 
 /// Processes begin and end on any host; a client's stream does between its welcome and its loss.

@@ -39,7 +39,7 @@ pub(super) struct Flags {
 
 /// One TCP segment, as it left its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Packet {
+pub(super) struct TcpPacket {
     pub(super) at: Duration,
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
@@ -135,7 +135,7 @@ impl Conversation {
     }
 
     /// The packets of what an end sent; `is_opening`: it lies before the stretch.
-    pub(super) fn hear(&mut self, segment: &CapturedSegment, is_opening: bool) -> Vec<Packet> {
+    pub(super) fn hear(&mut self, segment: &CapturedSegment, is_opening: bool) -> Vec<TcpPacket> {
         let side = usize::from(segment.by_dialer);
         match &segment.what {
             Captured::Syn | Captured::SynAck => {
@@ -182,7 +182,7 @@ impl Conversation {
     }
 
     /// A packet without payload; before a stretch nobody needs it.
-    fn bare(&self, segment: &CapturedSegment, is_opening: bool, flags: Flags, back: u32) -> Vec<Packet> {
+    fn bare(&self, segment: &CapturedSegment, is_opening: bool, flags: Flags, back: u32) -> Vec<TcpPacket> {
         if is_opening {
             return Vec::new();
         }
@@ -190,12 +190,12 @@ impl Conversation {
         vec![self.packet(segment, flags, sequence)]
     }
 
-    fn packet(&self, segment: &CapturedSegment, flags: Flags, sequence: u32) -> Packet {
+    fn packet(&self, segment: &CapturedSegment, flags: Flags, sequence: u32) -> TcpPacket {
         let side = usize::from(segment.by_dialer);
         let (talker, peer) = (&self.ends[side], &self.ends[1 - side]);
         let heard_end = peer.finished && talker.heard >= peer.ends.len() as u64 && talker.heard > 0;
         let acknowledgment = peer.number(talker.heard_bytes).wrapping_add(u32::from(heard_end));
-        Packet {
+        TcpPacket {
             at: segment.at,
             from: segment.from,
             to: segment.to,
@@ -212,7 +212,7 @@ impl Conversation {
     }
 
     /// What of a burst is to be seen; none: nothing of it.
-    fn send(&mut self, side: usize, number: u64, bytes: &Bytes, finish: bool, is_opening: bool) -> Option<Sent> {
+    fn send(&mut self, side: usize, number: u64, bytes: &Bytes, finish: bool, is_opening: bool) -> Option<SpokenBurst> {
         let talker = &mut self.ends[side];
         if number < talker.ends.len() as u64 {
             let end = talker.before(number + 1);
@@ -220,7 +220,7 @@ impl Conversation {
             // Of one that was cut the bytes are not there to be sent again.
             let start = (room >= bytes.len() as u64).then(|| end - bytes.len() as u64)?;
             let sequence = talker.number(start);
-            return Some(Sent { sequence, bytes: bytes.clone(), again: true, pings: Vec::new() });
+            return Some(SpokenBurst { sequence, bytes: bytes.clone(), again: true, pings: Vec::new() });
         }
         let mut pings = Vec::new();
         talker.scanner.pass(bytes, |header| {
@@ -241,11 +241,11 @@ impl Conversation {
         let sequence = talker.number(start);
         talker.ends.push(start + bytes.len() as u64);
         talker.finished |= finish;
-        (!bytes.is_empty() || finish).then_some(Sent { sequence, bytes, again: false, pings })
+        (!bytes.is_empty() || finish).then_some(SpokenBurst { sequence, bytes, again: false, pings })
     }
 
     /// The segments that a burst is cut into.
-    fn segments(&self, segment: &CapturedSegment, sent: &Sent, finish: bool) -> Vec<Packet> {
+    fn segments(&self, segment: &CapturedSegment, sent: &SpokenBurst, finish: bool) -> Vec<TcpPacket> {
         let mut packets = Vec::new();
         let mut left = sent.bytes.clone();
         let mut sequence = sent.sequence;
@@ -278,7 +278,7 @@ impl Conversation {
 }
 
 /// A burst, as it is to be seen.
-struct Sent {
+struct SpokenBurst {
     sequence: u32,
     bytes: Bytes,
     again: bool,

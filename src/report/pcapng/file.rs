@@ -18,11 +18,11 @@ use pcap_file::{DataLink, Endianness};
 use crate::checker::Verdict;
 use crate::fault::Harm;
 use crate::grammar::Readable;
-use crate::report::chart::{Chart, Window};
+use crate::report::chart::{Chart, FaultWindow};
 use crate::report::harmless::harmless;
 use crate::report::head::ReportHead;
 use crate::report::pcapng::PacketStretch;
-use crate::report::pcapng::conversation::{Conversation, Packet, Ping, WINDOW_SCALE};
+use crate::report::pcapng::conversation::{Conversation, Ping, TcpPacket, WINDOW_SCALE};
 use crate::trial::Outcome;
 use crate::world::{Kept, WALL_CLOCK_START};
 
@@ -46,7 +46,7 @@ pub fn pcapng(outcome: &Outcome, kept: &Kept, head: &ReportHead, stretch: &Packe
     Some(write_file(outcome, kept, head, &packets, &comments).expect(INFALLIBLE))
 }
 
-fn packets(kept: &Kept, stretch: &PacketStretch) -> Vec<Packet> {
+fn packets(kept: &Kept, stretch: &PacketStretch) -> Vec<TcpPacket> {
     let wanted = stretch.connections(kept);
     let mut conversations: BTreeMap<u64, Conversation> = BTreeMap::new();
     let mut packets = Vec::new();
@@ -65,7 +65,7 @@ fn write_file(
     outcome: &Outcome,
     kept: &Kept,
     head: &ReportHead,
-    packets: &[Packet],
+    packets: &[TcpPacket],
     comments: &Comments,
 ) -> Result<Vec<u8>, pcap_file::PcapError> {
     let section = SectionHeaderBlock {
@@ -118,7 +118,7 @@ fn about(outcome: &Outcome, kept: &Kept, head: &ReportHead) -> String {
     about.lines().map(harmless).collect::<Vec<_>>().join("\n")
 }
 
-fn bytes(packet: &Packet) -> Vec<u8> {
+fn bytes(packet: &TcpPacket) -> Vec<u8> {
     let ([from, to], flags) = ([packet.from, packet.to], &packet.flags);
     let mut builder = PacketBuilder::ipv4(v4(from.ip()).octets(), v4(to.ip()).octets(), TIME_TO_LIVE).tcp(
         from.port(),
@@ -164,12 +164,12 @@ impl Comments {
         self.pinned.get(&nth).into_iter().flatten().map(|text| harmless(text))
     }
 
-    fn of(outcome: &Outcome, kept: &Kept, stretch: &PacketStretch, packets: &[Packet]) -> Self {
+    fn of(outcome: &Outcome, kept: &Kept, stretch: &PacketStretch, packets: &[TcpPacket]) -> Self {
         let chart = Chart::of(outcome);
         let mut comments = Comments { pinned: BTreeMap::new() };
         comments.pin_faults(&chart, stretch, packets);
         comments.pin_verdicts(outcome, kept, stretch, packets);
-        let silences: Vec<(&Window<'_>, Vec<IpAddr>)> =
+        let silences: Vec<(&FaultWindow<'_>, Vec<IpAddr>)> =
             chart.windows.iter().filter_map(|window| Some((window, silenced(window, kept)?))).collect();
         for (nth, packet) in packets.iter().enumerate() {
             let said = packet_comments(packet, &silences);
@@ -181,17 +181,18 @@ impl Comments {
     }
 
     /// The first packet from that time on bears it, or else the last one.
-    fn pin(&mut self, at: Duration, packets: &[Packet], ip: Option<IpAddr>, text: String) {
-        let is_theirs =
-            |packet: &Packet| !packet.is_opening && ip.is_none_or(|ip| packet.from.ip() == ip || packet.to.ip() == ip);
+    fn pin(&mut self, at: Duration, packets: &[TcpPacket], ip: Option<IpAddr>, text: String) {
+        let is_theirs = |packet: &TcpPacket| {
+            !packet.is_opening && ip.is_none_or(|ip| packet.from.ip() == ip || packet.to.ip() == ip)
+        };
         let after = packets.iter().position(|packet| packet.at >= at && is_theirs(packet));
         if let Some(nth) = after.or_else(|| packets.iter().rposition(is_theirs)) {
             self.pinned.entry(nth).or_default().push(text);
         }
     }
 
-    fn pin_faults(&mut self, chart: &Chart<'_>, stretch: &PacketStretch, packets: &[Packet]) {
-        for Window { clause, until, felt, .. } in &chart.windows {
+    fn pin_faults(&mut self, chart: &Chart<'_>, stretch: &PacketStretch, packets: &[TcpPacket]) {
+        for FaultWindow { clause, until, felt, .. } in &chart.windows {
             let (number, fault) = (clause.number, &clause.fault);
             let begins_before_the_end = stretch.until.is_none_or(|end| clause.at <= end);
             if begins_before_the_end && *until >= stretch.from {
@@ -205,7 +206,7 @@ impl Comments {
         }
     }
 
-    fn pin_verdicts(&mut self, outcome: &Outcome, kept: &Kept, stretch: &PacketStretch, packets: &[Packet]) {
+    fn pin_verdicts(&mut self, outcome: &Outcome, kept: &Kept, stretch: &PacketStretch, packets: &[TcpPacket]) {
         for judgement in &outcome.judgements {
             let Verdict::Fail(evidence) = &judgement.verdict else { continue };
             if stretch.covers(evidence.at) {
@@ -221,7 +222,7 @@ impl Comments {
 }
 
 /// The addresses of those for whom a window keeps a proxy silent; none: it does something else.
-fn silenced(window: &Window<'_>, kept: &Kept) -> Option<Vec<IpAddr>> {
+fn silenced(window: &FaultWindow<'_>, kept: &Kept) -> Option<Vec<IpAddr>> {
     match window.clause.fault.harm() {
         Harm::Proxy { on, .. } => {
             let harmed = kept.hosts.iter().filter(|(name, _)| on.contains(name.as_str()));
@@ -231,7 +232,7 @@ fn silenced(window: &Window<'_>, kept: &Kept) -> Option<Vec<IpAddr>> {
     }
 }
 
-fn packet_comments(packet: &Packet, silences: &[(&Window<'_>, Vec<IpAddr>)]) -> Vec<String> {
+fn packet_comments(packet: &TcpPacket, silences: &[(&FaultWindow<'_>, Vec<IpAddr>)]) -> Vec<String> {
     let mut said = Vec::new();
     if packet.is_opening {
         said.push("before the stretch: of what was sent, only what decodes the rest is here".to_owned());

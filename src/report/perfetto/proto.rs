@@ -4,7 +4,7 @@
 
 /// `perfetto.protos.Trace`.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Trace {
+pub(super) struct PerfettoTrace {
     #[prost(message, repeated, tag = "1")]
     pub(super) packet: Vec<TracePacket>,
 }

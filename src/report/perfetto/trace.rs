@@ -10,11 +10,12 @@ use prost::Message;
 use crate::checker::Verdict;
 use crate::grammar::Readable;
 use crate::history::{Event, TapStream};
-use crate::report::chart::{Chart, Mark, MarkKind};
+use crate::report::chart::{Chart, ChartMark, MarkKind};
 use crate::report::harmless::harmless;
 use crate::report::head::ReportHead;
 use crate::report::perfetto::proto::{
-    ChildTracksOrdering, DebugAnnotation, EventType, ProcessDescriptor, Trace, TracePacket, TrackDescriptor, TrackEvent,
+    ChildTracksOrdering, DebugAnnotation, EventType, PerfettoTrace, ProcessDescriptor, TracePacket, TrackDescriptor,
+    TrackEvent,
 };
 use crate::trial::Outcome;
 
@@ -168,7 +169,7 @@ impl TraceWriter {
         }
     }
 
-    fn mark(&mut self, mark: &Mark<'_>, host: &HostTracks) {
+    fn mark(&mut self, mark: &ChartMark<'_>, host: &HostTracks) {
         let record = mark.record;
         let track = match mark.stream {
             Some(stream) => host.streams[&stream],
@@ -206,7 +207,7 @@ impl TraceWriter {
         self.events.push(TrackPoint { at, order: 1, event });
     }
 
-    fn into_trace(self) -> Trace {
+    fn into_trace(self) -> PerfettoTrace {
         let TraceWriter { descriptors, mut events, .. } = self;
         events.sort_by_key(|point| (point.at, point.order));
         let packet = |timestamp, track_descriptor, track_event| TracePacket {
@@ -222,7 +223,7 @@ impl TraceWriter {
         if let Some(first) = packets.first_mut() {
             first.sequence_flags = Some(STATE_CLEARED);
         }
-        Trace { packet: packets }
+        PerfettoTrace { packet: packets }
     }
 }
 
