@@ -154,6 +154,16 @@ impl Cast {
         roles
     }
 
+    /// The kind of a host: the first role of the cast whose hosts do with streams what this one does. A host that is not of
+    /// the cast is of the kind of its own role.
+    #[must_use]
+    pub(crate) fn kind_of(&self, host: &HostName) -> String {
+        let does = |member: &Member| (member.abilities.accepts, member.abilities.streams, member.abilities.carries);
+        let member = self.find(host);
+        let first = member.and_then(|member| self.0.iter().find(|other| does(other) == does(member)));
+        first.map_or(host.role(), |first| first.name.role()).to_owned()
+    }
+
     /// The names of the hosts of that role.
     #[must_use]
     pub fn of_role(&self, role: &str) -> Vec<&HostName> {

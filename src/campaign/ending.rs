@@ -1,6 +1,6 @@
 //! How one trial of a campaign ended, and what it has in common with others.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ pub struct FailureCause {
     /// The requirement that was broken; empty where no checker spoke.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub requirement: String,
-    /// The role of the host where it shows; empty where no checker spoke.
+    /// The kind of the host where it shows, such as client; empty where no checker spoke.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub role: String,
     /// What happened, without names and numbers.
@@ -91,7 +91,7 @@ impl TrialEnd {
             TrialEnd::Pass(_) | TrialEnd::Skipped(_) => None,
             TrialEnd::Fail(found) | TrialEnd::Unknown(found) => Some(found.cause.clone()),
             TrialEnd::Broken(why) => {
-                let what = without_names(why, &BTreeSet::new());
+                let what = without_names(why, &BTreeMap::new());
                 Some(FailureCause { checker: "our bug".to_owned(), what, ..FailureCause::default() })
             }
         }
@@ -124,12 +124,13 @@ impl FailureCause {
     /// The cause of an outcome that did not pass, because of `why`.
     fn of(outcome: &Outcome, why: &str) -> Self {
         let first = first_to_speak(&outcome.judgements).map(|first| (&first.checker, &first.verdict));
-        let hosts = outcome.sim.cast().members().iter().map(|member| member.name.clone()).collect();
+        let cast = outcome.sim.cast();
+        let hosts = cast.members().iter().map(|member| (member.name.clone(), cast.kind_of(&member.name))).collect();
         match first {
             Some((checker, Verdict::Fail(evidence))) => FailureCause {
                 checker: checker.clone(),
                 requirement: evidence.requirement.clone(),
-                role: HostName::from(evidence.host.as_str()).role().to_owned(),
+                role: cast.kind_of(&HostName::from(evidence.host.as_str())),
                 what: without_names(&evidence.what, &hosts),
             },
             Some((_, Verdict::Pass { .. } | Verdict::Unknown { .. })) | None => {
@@ -139,13 +140,13 @@ impl FailureCause {
     }
 }
 
-/// A sentence without what differs from trial to trial: hosts become their roles, and numbers, with what hangs on
+/// A sentence without what differs from trial to trial: hosts become their kinds, and numbers, with what hangs on
 /// them, a `#`.
-fn without_names(sentence: &str, hosts: &BTreeSet<HostName>) -> String {
+fn without_names(sentence: &str, hosts: &BTreeMap<HostName, String>) -> String {
     let plain = |word: &str| {
         let core = word.trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '#');
         match hosts.get(core) {
-            Some(host) => word.replace(core, host.role()),
+            Some(kind) => word.replace(core, kind),
             None if core.contains(|letter: char| letter.is_ascii_digit()) => word.replace(core, "#"),
             None => word.to_owned(),
         }
@@ -161,10 +162,12 @@ mod tests {
 
     #[test]
     fn what_differs_from_trial_to_trial_is_left_out() {
-        let hosts = BTreeSet::from(["client-1", "client-12", "node"].map(HostName::from));
+        let kinds = [("client-1", "client"), ("client-12", "client"), ("visitor-2", "client"), ("node", "node")];
+        let hosts = BTreeMap::from(kinds.map(|(host, kind)| (HostName::from(host), kind.to_owned())));
         for (sentence, plain) in [
             ("client-12: #7 and #9 of group:topic-3 never came", "client: # and # of # never came"),
             ("the node held stream 1.2.3 for 1m30s, and 2 more", "the node held stream # for #, and # more"),
+            ("on stream 1.2.3 of visitor-2, no Pong", "on stream # of client, no Pong"),
             ("no Pong in time", "no Pong in time"),
         ] {
             assert_eq!(without_names(sentence, &hosts), plain);

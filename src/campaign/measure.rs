@@ -11,6 +11,9 @@ use crate::history::{Beat, EndCause, Event, Record};
 use crate::ladder::{Ladder, LadderTally, gave_up_on_ping};
 use crate::trial::{Conclusion, Outcome};
 
+/// The kinds of faults that hold a stream up and lose nothing of it.
+const SLOW: [&str; 2] = ["latency", "bandwidth"];
+
 /// The measures of many trials; they add up in any order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Measures {
@@ -37,12 +40,14 @@ pub struct Measures {
 impl Measures {
     /// Adds one trial.
     pub fn add(&mut self, outcome: &Outcome) {
-        let ladder = outcome.ladder();
+        let mut ladder = outcome.ladder();
+        // A slow link is no dead one: a client that gives up on it would have done better to wait.
+        ladder.windows.retain(|window| !SLOW.contains(&window.kind.as_str()));
         self.trials += 1;
         self.bad += u64::from(outcome.conclusion != Conclusion::Pass);
-        let mut opened = BTreeSet::new();
+        let (mut opened, mut welcomed) = (BTreeSet::new(), BTreeSet::new());
         for record in outcome.history.records() {
-            self.count(record, &mut opened, &ladder);
+            self.count(record, &mut opened, &mut welcomed, &ladder);
             if opened.contains(&*record.host) {
                 self.replayed += outcome.sim.setup.replayed(record);
             }
@@ -51,13 +56,20 @@ impl Measures {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is measured is a part of what there is to see")]
-    fn count<'h>(&mut self, record: &'h Record, opened: &mut BTreeSet<&'h str>, ladder: &Ladder) {
+    fn count<'h>(
+        &mut self,
+        record: &'h Record,
+        opened: &mut BTreeSet<&'h str>,
+        welcomed: &mut BTreeSet<&'h str>,
+        ladder: &Ladder,
+    ) {
         match &record.event {
             Event::Began(terms) => {
                 let clients = u32::try_from(terms.followers.len()).expect("a cast is bounded");
                 self.client_time += terms.end * clients;
             }
             Event::Opened { .. } => self.reconnects += u64::from(!opened.insert(&record.host)),
+            Event::Started { .. } => _ = welcomed.insert(&record.host),
             Event::Beat { beat: Beat::Ping { .. }, .. } => self.pings += record.count,
             Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. } => self.http2_pings += record.count,
             Event::Ended { attempt, cause, words } => {
@@ -80,7 +92,9 @@ impl Measures {
                         && window.attempt == *attempt
                         && (window.began..=window.began + window.lasted).contains(&record.at)
                 });
-                self.false_trips += u64::from(gave_up && !was_dead);
+                // What never began was no stream to be false about.
+                let was_alive = welcomed.remove(&*record.host) && !was_dead;
+                self.false_trips += u64::from(gave_up && was_alive);
             }
             _ => {}
         }

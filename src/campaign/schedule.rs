@@ -53,6 +53,12 @@ impl TrialSchedule {
         self.once.len() as u64 + self.often.len() as u64 * (self.seeds.end - self.seeds.start).min(SEEDS_MAX)
     }
 
+    /// How many sims are played once.
+    #[must_use]
+    pub fn played_once(&self) -> usize {
+        self.once.len()
+    }
+
     /// The trial of that number.
     ///
     /// # Panics

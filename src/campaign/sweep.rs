@@ -18,7 +18,7 @@ use crate::campaign::{
     FailureCause, FailureGroup, Header, JournalError, Player, Stopped, Summary, Tally, Task, TaskAnswer, Times, Trial,
     TrialEnd, TrialSchedule,
 };
-use crate::runner::{Case, CaseError, Deviation, Digests};
+use crate::runner::{Case, CaseError, Deviation, Digests, write_whole};
 use crate::subject::Subjects;
 use crate::trial::EngineKind;
 
@@ -460,7 +460,5 @@ impl SweepState {
 pub(crate) fn write_json(folder: &Path, name: &str, data: &impl Serialize) -> Result<(), SweepError> {
     let path = folder.join(name);
     let json = serde_json::to_string_pretty(data).expect("a report is plain data") + "\n";
-    let draft = path.with_extension("draft");
-    let written = fs::write(&draft, json).and_then(|()| fs::rename(&draft, &path));
-    written.map_err(|error| SweepError::Io { path, error })
+    write_whole(&path, json.as_bytes()).map_err(|error| SweepError::Io { path, error })
 }

@@ -1,6 +1,5 @@
 //! `pulseless grid`: one sim under every combination of some settings.
 
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::cli::seed::{Seed, SeedCount};
 use crate::cli::sweep::misused;
 use crate::grammar::quantity::count;
 use crate::report;
-use crate::runner::read_sim;
+use crate::runner::{read_sim, write_whole};
 use crate::sim::{Setting, SimFile};
 use crate::subject::xmtp::SUBJECTS;
 
@@ -88,9 +87,7 @@ fn tell(points: &[Point], grid: &Grid, interrupted: bool, arguments: &GridArgume
     });
     if let Some(path) = &arguments.plot {
         let title = format!("{}, {}", grid.points[0].1.title, count(grid.seeds.end - grid.seeds.start, "seed"));
-        let draft = path.with_extension("draft");
-        let written = fs::write(&draft, report::grid_svg(points, &title)).and_then(|()| fs::rename(&draft, path));
-        if let Err(error) = written {
+        if let Err(error) = write_whole(path, report::grid_svg(points, &title).as_bytes()) {
             complain(&format!("failed to write {}: {error}", path.display()));
             return Exit::Io;
         }

@@ -29,22 +29,25 @@ pub(crate) fn keep(arguments: &KeepArguments) -> Exit {
             print(&format!("kept     {path}\nagain    pulseless run {}\n", shell_word(&path)));
             Exit::Pass
         }
-        Err(why) => misused(&why),
+        Err(exit) => exit,
     }
 }
 
-fn write(kept: &Kept, path: &Path) -> Result<(), String> {
+fn write(kept: &Kept, path: &Path) -> Result<(), Exit> {
     let told = path.display();
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| {
-            format!("failed to make the folder {}: {error}; choose another with --corpus", folder.display())
+            misused(&format!("failed to make the folder {}: {error}; choose another with --corpus", folder.display()))
         })?;
     }
     // What somebody wrote about a cause is not written over.
     if path.symlink_metadata().is_ok() {
-        return Err(format!("failed to keep {told}: it is there already; rename or remove it first"));
+        return Err(misused(&format!("failed to keep {told}: it is there already; rename or remove it first")));
     }
-    write_whole(path, &kept.text).map_err(|error| format!("failed to write {told}: {error}"))
+    write_whole(path, kept.text.as_bytes()).map_err(|error| {
+        complain(&format!("failed to write {told}: {error}"));
+        Exit::Io
+    })
 }
 
 fn misused(why: &str) -> Exit {

@@ -3,7 +3,6 @@
 //! Refuses to know what a form looks like: a renderer makes it, and this writes it whole or not at all.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +15,7 @@ use crate::cli::run::break_down;
 use crate::grammar::spell;
 use crate::history::HostName;
 use crate::report::{self, PacketStretch, ReportHead, describe_stretch, shell_word};
-use crate::runner::{Case, Stretch, Trace};
+use crate::runner::{Case, Stretch, Trace, write_whole};
 use crate::sim::SimFile;
 use crate::subject::xmtp::SUBJECTS;
 use crate::trial::{self, EngineKind, Outcome};
@@ -268,18 +267,6 @@ fn is_stream(path: &Path) -> bool {
     })
 }
 
-/// Writes a file by rename: a reader never sees half of it, and a full disk leaves the old one.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(".draft");
-    let draft = path.with_file_name(name);
-    let written = fs::write(&draft, bytes).and_then(|()| fs::rename(&draft, path));
-    if written.is_err() && fs::remove_file(&draft).is_err() {
-        // It was never made, or the folder takes nothing any more: the first error says so.
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,18 +281,5 @@ mod tests {
         ] {
             assert_eq!(beside(Path::new(case), ".html"), Path::new(report));
         }
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_and_a_failure_leaves_no_draft() {
-        let folder = tempfile::tempdir().expect("a scratch folder");
-        let path = folder.path().join("x.html");
-        write_whole(&path, b"one").expect("it is written");
-        write_whole(&path, b"two").expect("it is replaced");
-        assert_eq!(fs::read(&path).expect("it is there"), b"two");
-        fs::create_dir(folder.path().join("taken")).expect("a folder");
-        write_whole(&folder.path().join("taken"), b"three").expect_err("a folder is not replaced");
-        let left = fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(left, 2);
     }
 }

@@ -75,7 +75,7 @@ fn write(shrunk: &Shrunk, folder: &Path, arguments: &ShrinkArguments) -> Exit {
     let (sim, case) = (path(".toml"), path(".shrunk.case.json"));
     // What it found is told first: a full disk must not lose it.
     let (sim_told, case_told) = (sim.display().to_string(), case.display().to_string());
-    let written = write_whole(&sim, shrunk.case.sim_text())
+    let written = write_whole(&sim, shrunk.case.sim_text().as_bytes())
         .map_err(|error| format!("failed to write {sim_told}: {error}"))
         .and_then(|()| shrunk.case.write(&case).map_err(|error| error.to_string()));
     print(&match arguments.format {
@@ -84,7 +84,10 @@ fn write(shrunk: &Shrunk, folder: &Path, arguments: &ShrinkArguments) -> Exit {
     });
     match written {
         Ok(()) => Exit::Pass,
-        Err(why) => misused(&format!("{why}; choose another folder with --into")),
+        Err(why) => {
+            complain(&format!("{why}; choose another folder with --into"));
+            Exit::Io
+        }
     }
 }
 

@@ -141,9 +141,13 @@ fn announce(sweep: &Sweep, arguments: &SweepArguments) {
         None => format!("seeds from {} on{}", seeds.start, night.unwrap_or_default()),
         Some(_) => format!("seeds {} to {}{}", seeds.start, seeds.end - 1, night.unwrap_or_default()),
     };
+    let once = match sweep.schedule.played_once() {
+        0 => String::new(),
+        once => format!(" ({once} of them once, with their own)"),
+    };
     let share = sweep.schedule.partition.map(|share| format!(", share {share}")).unwrap_or_default();
     let (jobs, folder) = (sweep.jobs, sweep.folder.display());
-    print(&format!("{seeds} of {sims}{share}, {jobs} at a time, into {folder}\n"));
+    print(&format!("{seeds} of {sims}{once}{share}, {jobs} at a time, into {folder}\n"));
 }
 
 /// The digests that the trials are to have; finds out as well whether theirs can be written.

@@ -16,18 +16,25 @@ const INFALLIBLE: &str = "a string takes all";
 #[must_use]
 pub fn grid(points: &[Point]) -> String {
     let mut text = String::new();
-    let labels: Vec<String> = points.iter().map(label).collect();
-    let width = labels.iter().map(String::len).max().unwrap_or(0);
-    writeln!(text, "{:width$}  noticed after        each hour of a client          replayed", "").expect(INFALLIBLE);
-    writeln!(text, "{:width$}     p50     p99   false  reconnects   Pings  PINGs   each time  bad", "")
-        .expect(INFALLIBLE);
-    for (point, label) in points.iter().zip(labels) {
+    let keys = keys(points);
+    for (number, key) in keys.iter().enumerate() {
+        writeln!(text, "{} {key}", column(number)).expect(INFALLIBLE);
+    }
+    let rows: Vec<Vec<String>> = points.iter().map(values).collect();
+    let widths: Vec<usize> =
+        (0..keys.len()).map(|at| rows.iter().map(|row| row[at].len()).max().unwrap_or(0).max(1)).collect();
+    let blank = " ".repeat(widths.iter().map(|width| width + 2).sum());
+    let heads = (0..keys.len()).map(|at| format!("{:width$}  ", column(at), width = widths[at])).collect::<String>();
+    writeln!(text, "\n{blank}    noticed after      each hour of a client       replayed").expect(INFALLIBLE);
+    writeln!(text, "{heads}     p50     p99   false reconn.  Pings  PINGs  each time  bad").expect(INFALLIBLE);
+    for (point, row) in points.iter().zip(rows) {
         let measures = &point.measures;
         let hourly = |number| rate(measures.per_client_hour(number));
+        let cells = row.iter().zip(&widths).map(|(value, width)| format!("{value:width$}  ")).collect::<String>();
         let star = if point.is_best { "*" } else { " " };
         writeln!(
             text,
-            "{label:width$} {star}{:>6}  {:>6}  {:>6}  {:>10}  {:>6} {:>6}  {:>10} {:>4}",
+            "{cells}{star}{:>7} {:>7}  {:>6}  {:>6} {:>6} {:>6}  {:>9} {:>4}",
             delay(measures.detection(50)),
             delay(measures.detection(99)),
             hourly(measures.false_trips),
@@ -44,9 +51,25 @@ pub fn grid(points: &[Point]) -> String {
     text
 }
 
-/// What differs from point to point: its settings.
-fn label(point: &Point) -> String {
-    point.settings.join(" ")
+/// What a column of settings is called: a letter, and behind z its number.
+fn column(number: usize) -> String {
+    u8::try_from(number)
+        .ok()
+        .filter(|number| *number < 26)
+        .map_or_else(|| format!("({})", number + 1), |number| char::from(b'a' + number).to_string())
+}
+
+/// The keys that are set, in their order.
+fn keys(points: &[Point]) -> Vec<String> {
+    let key = |setting: &String| setting.split_once('=').map_or_else(|| setting.clone(), |(key, _)| key.to_owned());
+    points.first().map(|point| point.settings.iter().map(key).collect()).unwrap_or_default()
+}
+
+/// The values that a point has.
+fn values(point: &Point) -> Vec<String> {
+    let value =
+        |setting: &String| setting.split_once('=').map_or_else(|| setting.clone(), |(_, value)| value.to_owned());
+    point.settings.iter().map(value).collect()
 }
 
 /// A delay in few letters.
@@ -79,7 +102,7 @@ pub fn grid_csv(points: &[Point]) -> String {
         let seconds = |percent| measures.detection(percent).map(|delay| format!("{:.3}", delay.as_secs_f64()));
         let hourly = |number| format!("{:.4}", measures.per_client_hour(number));
         let line = [
-            field(&label(point)),
+            field(&point.settings.join(" ")),
             point.is_best.to_string(),
             measures.trials.to_string(),
             measures.bad.to_string(),
@@ -150,18 +173,11 @@ pub fn grid_svg(points: &[Point], title: &str) -> String {
              <text x=\"{:.1}\" y=\"{:.1}\" fill=\"#333\" font-size=\"10\">{}</text>\n",
             x + 8.0,
             y - 6.0,
-            escape(&short(point))
+            escape(&values(point).join(" / "))
         )
         .expect(INFALLIBLE);
     }
     text + "</svg>\n"
-}
-
-/// The values of a point alone.
-fn short(point: &Point) -> String {
-    let value =
-        |setting: &String| setting.split_once('=').map_or_else(|| setting.clone(), |(_, value)| value.to_owned());
-    point.settings.iter().map(value).collect::<Vec<_>>().join(" / ")
 }
 
 fn escape(text: &str) -> String {

@@ -22,11 +22,11 @@ pub(crate) fn read_at_most(mebibytes: u64, path: &Path) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// It cannot be written; what was there before stays.
-pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".draft");
     let draft = Path::new(&draft);
-    std::fs::write(draft, text).and_then(|()| std::fs::rename(draft, path)).inspect_err(|_| {
+    std::fs::write(draft, bytes).and_then(|()| std::fs::rename(draft, path)).inspect_err(|_| {
         if std::fs::remove_file(draft).is_err() {
             // It was never made.
         }
@@ -45,5 +45,18 @@ mod tests {
         let path = folder.path().join("file");
         std::fs::write(&path, vec![7; 1 << 20]).expect("the folder takes files");
         assert_eq!(read_at_most(1, &path).expect("it fits").len(), 1 << 20);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_a_failure_leaves_no_draft() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = folder.path().join("x.html");
+        write_whole(&path, b"one").expect("it is written");
+        write_whole(&path, b"two").expect("it is replaced");
+        assert_eq!(std::fs::read(&path).expect("it is there"), b"two");
+        std::fs::create_dir(folder.path().join("taken")).expect("a folder");
+        write_whole(&folder.path().join("taken"), b"three").expect_err("a folder is not replaced");
+        let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(left, 2);
     }
 }

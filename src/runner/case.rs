@@ -163,7 +163,7 @@ impl Case {
     /// The file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CaseError> {
         let failed = |error| CaseError::Io { verb: "write", path: path.to_owned(), error };
-        write_whole(path, &self.json()).map_err(failed)
+        write_whole(path, self.json().as_bytes()).map_err(failed)
     }
 
     /// The text of its file.

@@ -338,7 +338,12 @@ fn a_grid_measures_every_combination_and_marks_the_best() {
     let scratch = Scratch::new();
     let grid = ["grid", "good.toml", "--set", "node.keepalive=5s,10s", "--set", "client.watchdog=2,3", "--seeds", "2"];
     let said = scratch.pulseless(&[&grid[..], &["--plot", "plot.svg"]].concat()).exits(0);
-    said.says(&["seeds 1 to 2 of 4 points", "node.keepalive=5s client.watchdog=2", "* no other point beats it"]);
+    said.says(&[
+        "seeds 1 to 2 of 4 points",
+        "a node.keepalive\nb client.watchdog\n",
+        "\n5s   2  ",
+        "* no other point beats it",
+    ]);
     let plot = scratch.read("plot.svg");
     assert!(plot.starts_with("<svg ") && plot.ends_with("</svg>\n"), "{plot}");
     let csv = scratch.pulseless(&[&grid[..], &["--format", "csv"]].concat()).exits(0).out;
