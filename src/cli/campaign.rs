@@ -20,9 +20,12 @@ use crate::cli::output::{complain, paint, print};
 use crate::cli::{Exit, memory};
 use crate::grammar::quantity::count;
 use crate::report;
+use crate::runner::write_whole;
 
 /// The program that runs, even if its file was replaced meanwhile (proc(5)): all workers play the same build.
 const THIS_PROGRAM: &str = "/proc/self/exe";
+/// The page of a night, in its report folder.
+pub(crate) const NIGHT_PAGE: &str = "index.html";
 /// How often a sweep without a terminal says where it stands.
 const SAYS_EVERY: Duration = Duration::from_secs(60);
 
@@ -166,6 +169,11 @@ fn tell(sweep: &Sweep, swept: Swept, asked: &CampaignFlags) -> Exit {
     if let Some(error) = error.or(night.nights.write(&sweep.folder).err()) {
         complain(&error.to_string());
         exit = exit_of_error(&error);
+    }
+    let page = sweep.folder.join(NIGHT_PAGE);
+    if let Err(error) = write_whole(&page, report::night_page(&night, &folder).as_bytes()) {
+        complain(&format!("failed to write {}: {error}", page.display()));
+        exit = Exit::Io;
     }
     if let Some(path) = &asked.digests
         && let Err(error) = digests.write(path)

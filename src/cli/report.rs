@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::campaign::NightReport;
 use crate::cli::Exit;
 use crate::cli::arguments::{ReportArguments, ReportForm};
+use crate::cli::campaign::NIGHT_PAGE;
 use crate::cli::output::{complain, print, print_bytes};
 use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::break_down;
@@ -97,7 +98,7 @@ fn report_night(arguments: &ReportArguments, form: NightForm) -> Exit {
     };
     let told = folder.display().to_string();
     let (text, name) = match form {
-        NightForm::Html => (report::night_page(&night, &told), "index.html"),
+        NightForm::Html => (report::night_page(&night, &told), NIGHT_PAGE),
         NightForm::Markdown => (report::markdown(&night, &told), "night.md"),
         NightForm::Junit => (report::junit(&night, &told), "junit.xml"),
         NightForm::Github => (report::github(&night, &told), "annotations.txt"),

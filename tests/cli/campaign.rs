@@ -12,7 +12,7 @@ use crate::bench::{BINARY, GOOD, Scratch, bad};
 const STEP: Duration = Duration::from_millis(2);
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// What a campaign leaves, apart from times: every file with its bytes.
+/// What a campaign leaves, apart from times and the page, which names its folder: every file with its bytes.
 fn left(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = fs::read_dir(folder)
         .expect("a report folder")
@@ -21,7 +21,7 @@ fn left(folder: &Path) -> Vec<(String, String)> {
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             (name, fs::read_to_string(&path).expect("text"))
         })
-        .filter(|(name, _)| name != "times.json")
+        .filter(|(name, _)| name != "times.json" && name != "index.html")
         .collect();
     files.sort();
     files
