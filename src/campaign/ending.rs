@@ -16,9 +16,9 @@ pub enum TrialEnd {
     /// The promise was kept.
     Pass(Digest),
     /// It was broken.
-    Fail(Finding),
+    Fail(TrialFinding),
     /// The trial shows too little.
-    Unknown(Finding),
+    Unknown(TrialFinding),
     /// It could not be played, or took its process with it: why.
     Broken(String),
     /// The engine cannot express it: what of it, and why.
@@ -27,7 +27,7 @@ pub enum TrialEnd {
 
 /// What was found in a trial that did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct TrialFinding {
     /// The digest of its history.
     pub digest: Digest,
     /// Why it did not pass, in one sentence.
@@ -56,7 +56,7 @@ impl TrialEnd {
     /// How an outcome ended.
     #[must_use]
     pub fn of(outcome: &Outcome) -> Self {
-        let found = |why: &str| Finding {
+        let found = |why: &str| TrialFinding {
             digest: outcome.digest(),
             why: why.to_owned(),
             cause: FailureCause::of(outcome, why),
@@ -91,7 +91,8 @@ impl TrialEnd {
             TrialEnd::Pass(_) | TrialEnd::Skipped(_) => None,
             TrialEnd::Fail(found) | TrialEnd::Unknown(found) => Some(found.cause.clone()),
             TrialEnd::Broken(why) => {
-                let what = without_names(why, &BTreeMap::new());
+                // What a process said before it died differs from death to death.
+                let what = without_names(why.split(';').next().unwrap_or_default(), &BTreeMap::new());
                 Some(FailureCause { checker: "our bug".to_owned(), what, ..FailureCause::default() })
             }
         }

@@ -24,7 +24,7 @@ pub struct Grid {
 
 /// One combination of settings, measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
+pub struct GridPoint {
     /// The settings, such as `node.keepalive=10s`.
     pub settings: Vec<String>,
     /// What they cost and buy.
@@ -46,7 +46,7 @@ impl Grid {
     /// # Errors
     /// A trial cannot be played: our bug.
     #[expect(clippy::disallowed_methods, reason = "between trials, threads share out whole trials")]
-    pub fn run(&self, stop: &Stop, on_play: impl Fn(u64) + Sync) -> Result<Vec<Point>, PlayError> {
+    pub fn run(&self, stop: &Stop, on_play: impl Fn(u64) + Sync) -> Result<Vec<GridPoint>, PlayError> {
         let next = AtomicU64::new(0);
         let measured = Mutex::new((vec![Measures::default(); self.points.len()], 0));
         let work = || -> Result<(), PlayError> {
@@ -74,13 +74,16 @@ impl Grid {
         let (measures, _) = measured.into_inner().unwrap_or_else(PoisonError::into_inner);
         let settings = self.points.iter().map(|(settings, _)| settings.clone());
         Ok(mark(
-            settings.zip(measures).map(|(settings, measures)| Point { settings, measures, is_best: false }).collect(),
+            settings
+                .zip(measures)
+                .map(|(settings, measures)| GridPoint { settings, measures, is_best: false })
+                .collect(),
         ))
     }
 }
 
 /// What a point costs: the less of each, the better.
-fn costs(point: &Point) -> [f64; 4] {
+fn costs(point: &GridPoint) -> [f64; 4] {
     let measures = &point.measures;
     // A dead stream that nobody notices is the worst.
     let detection = measures.detection(99).unwrap_or(Duration::MAX).as_secs_f64();
@@ -89,7 +92,7 @@ fn costs(point: &Point) -> [f64; 4] {
 }
 
 /// Marks the points that no other beats: as good in everything, and better in something.
-fn mark(mut points: Vec<Point>) -> Vec<Point> {
+fn mark(mut points: Vec<GridPoint>) -> Vec<GridPoint> {
     let costs: Vec<[f64; 4]> = points.iter().map(costs).collect();
     let beats = |one: &[f64; 4], other: &[f64; 4]| {
         one.iter().zip(other).all(|(one, other)| one <= other) && one.iter().zip(other).any(|(one, other)| one < other)
@@ -125,11 +128,11 @@ pub fn values(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn point(detection_s: u64, reconnects: u64, pings: u64) -> Point {
+    fn point(detection_s: u64, reconnects: u64, pings: u64) -> GridPoint {
         let mut measures =
             Measures { trials: 1, client_time: Duration::from_secs(3_600), reconnects, pings, ..Measures::default() };
         measures.ladder.let_go.add(Duration::from_secs(detection_s));
-        Point { settings: Vec::new(), measures, is_best: false }
+        GridPoint { settings: Vec::new(), measures, is_best: false }
     }
 
     #[test]

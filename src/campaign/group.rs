@@ -169,7 +169,10 @@ impl Sketch<'_> {
         }
         let needs: BTreeSet<BTreeSet<String>> = self.needs.iter().filter(|needs| !needs.is_empty()).cloned().collect();
         let tells_apart = if is_alone { None } else { needs.first() };
-        let key = format!("{word} {cause:?} {tells_apart:?}");
+        // In words of its own, so that no name in the code changes an id.
+        let FailureCause { checker, requirement, role, what } = cause;
+        let needed: Vec<&str> = tells_apart.into_iter().flatten().map(String::as_str).collect();
+        let key = [word, checker, requirement, role, what, &needed.join(" ")].join("\n");
         FailureGroup {
             id: format!("{:08x}", xxh3_64(key.as_bytes()) >> 32),
             ended: word.to_owned(),
@@ -222,7 +225,7 @@ impl Seeds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::Finding;
+    use crate::campaign::TrialFinding;
     use crate::sim::read;
     use crate::subject::xmtp::SUBJECTS;
 
@@ -246,7 +249,7 @@ mod tests {
 
     fn failure(schedule: &TrialSchedule, number: u64, checker: &str) -> Failure {
         let digest = "0".repeat(32).parse().expect("a digest");
-        let found = Finding { digest, why: format!("{checker} failed"), cause: cause(checker) };
+        let found = TrialFinding { digest, why: format!("{checker} failed"), cause: cause(checker) };
         Failure { trial: schedule.trial(number), ended: TrialEnd::Fail(found) }
     }
 
@@ -286,7 +289,7 @@ mod tests {
         let failures: Vec<Failure> = (0..10).map(|number| failure(&schedule, number, "delivery")).collect();
         // Some lack the one fault, and some the other.
         let play = |trial: Trial, kept: &BTreeSet<String>| {
-            let enough = if trial.number % 3 == 0 { &["deaths"][..] } else { &["deaths", "partitions"] };
+            let enough = if trial.number.is_multiple_of(3) { &["deaths"][..] } else { &["deaths", "partitions"] };
             any_of(enough)(trial, kept)
         };
         let groups = group(&failures, &schedule, play);

@@ -5,7 +5,7 @@
 //! lines are put in the order of the schedule, so that a campaign in shares, or one that was resumed, ends in the same bytes
 //! as one in a single run.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -154,6 +154,7 @@ impl Header {
 /// A journal that is being written.
 pub(crate) struct Journal {
     path: PathBuf,
+    #[expect(clippy::disallowed_types, reason = "a file of the user's, outside of every trial")]
     file: fs::File,
     synced: Instant,
 }
@@ -168,7 +169,7 @@ impl Journal {
     pub(crate) fn create(folder: &Path, header: &Header) -> Result<Self, JournalError> {
         let path = folder.join(NAME);
         let failed = |error| JournalError::Io { verb: "write", path: path.clone(), error };
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(failed)?;
+        let mut file = fs::OpenOptions::new().append(true).create_new(true).open(&path).map_err(failed)?;
         let head = serde_json::to_string(header).expect("a head is plain data") + "\n";
         file.write_all(head.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         Ok(Journal { path, file, synced: Instant::now() })
@@ -181,7 +182,7 @@ impl Journal {
     pub(crate) fn reopen(folder: &Path, whole_bytes: u64) -> Result<Self, JournalError> {
         let path = folder.join(NAME);
         let failed = |error| JournalError::Io { verb: "write", path: path.clone(), error };
-        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        let file = fs::OpenOptions::new().append(true).open(&path).map_err(failed)?;
         file.set_len(whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
         Ok(Journal { path, file, synced: Instant::now() })
     }

@@ -19,8 +19,8 @@ mod summary;
 mod sweep;
 mod worker;
 
-pub use ending::{FailureCause, Finding, TrialEnd};
-pub use grid::{Grid, Point, values};
+pub use ending::{FailureCause, TrialEnd, TrialFinding};
+pub use grid::{Grid, GridPoint, values};
 pub use group::{FailureGroup, Seeds};
 pub use journal::{Header, JournalError, PlayedSim};
 pub use measure::Measures;

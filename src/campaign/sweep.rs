@@ -394,7 +394,7 @@ impl Sweep {
         write_json(&self.folder, "times.json", times)?;
         if state.error.is_none() {
             let number = |sim: &str, seed| self.schedule.number(sim, seed);
-            put_in_order(&self.folder, &self.header(), &[self.folder.clone()], number)?;
+            put_in_order(&self.folder, &self.header(), std::slice::from_ref(&self.folder), number)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ struct RunningWorker {
     tasks: ChildStdin,
     answers: Receiver<io::Result<String>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
+    /// Ends when the process has, and all it said was heard.
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Drop for RunningWorker {
@@ -82,6 +85,9 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
             Lost::TooLong => format!("its process was still at it after {}, and was killed", Readable(self.limit)),
             Lost::Gone => {
                 let status = running.child.wait();
+                if running.listener.take().is_some_and(|listener| listener.join().is_err()) {
+                    // What it had heard until then is there.
+                }
                 let words = running.last_words.lock().unwrap_or_else(PoisonError::into_inner);
                 let words: String = words.iter().map(|line| format!("; {line}")).collect();
                 match status {
@@ -168,7 +174,7 @@ fn launch(mut command: Command, brief: &str) -> io::Result<RunningWorker> {
     });
     let last_words = Arc::new(Mutex::new(VecDeque::new()));
     let words = Arc::clone(&last_words);
-    std::thread::spawn(move || {
+    let listener = std::thread::spawn(move || {
         let mut line = Vec::new();
         while let Ok(1..) = err.by_ref().take(LAST_WORD_BYTES_MAX).read_until(b'\n', &mut line) {
             let said = String::from_utf8_lossy(&line).trim().to_owned();
@@ -183,7 +189,7 @@ fn launch(mut command: Command, brief: &str) -> io::Result<RunningWorker> {
     if tasks.write_all(brief.as_bytes()).is_err() {
         // It has died already, and its first answer, which does not come, says how.
     }
-    Ok(RunningWorker { child, tasks, answers, last_words })
+    Ok(RunningWorker { child, tasks, answers, last_words, listener: Some(listener) })
 }
 
 /// How a process ended, in words.

@@ -2,6 +2,8 @@
 //!
 //! Refuses to know what a command does.
 
+mod campaign;
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,8 +12,11 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use globset::GlobSet;
 
-use crate::campaign::TrialPartition;
-use crate::cli::seed::{Seed, SeedCount};
+pub(crate) use campaign::{
+    GenerateArguments, Generated, GridArguments, GridFormat, MergeArguments, SweepArguments, WorkerArguments,
+};
+
+use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
 use crate::env::Address;
 use crate::grammar::Rate;
@@ -101,7 +106,7 @@ pub(crate) enum CliCommand {
     /// Play the trial of a case file again and compare digests
     #[command(after_help = REPLAY_EXIT_CODES)]
     Replay(ReplayArguments),
-    /// Play the trial of a case file again and show it in a form for other eyes: a page, packets, a trace, a diagram
+    /// Show a trial or a night to other eyes: as a page, packets, a trace, a diagram
     #[command(after_help = REPORT_EXIT_CODES)]
     Report(ReportArguments),
     /// Make a failing case small, and prove that it needs each fault that is left
@@ -114,7 +119,7 @@ pub(crate) enum CliCommand {
     Sweep(SweepArguments),
     /// Put the report folders of a sweep's shares together into one
     Merge(MergeArguments),
-    /// Measure what a setting costs and buys: one sim under every combination of some values
+    /// Measure what settings cost and buy, in every combination
     Grid(GridArguments),
     /// Print what a shell completes, or the manual page
     Generate(GenerateArguments),
@@ -326,156 +331,6 @@ pub(crate) struct KeepArguments {
     /// The folder of the corpus
     #[arg(long, value_name = "FOLDER", default_value = "sims/corpus")]
     pub(crate) corpus: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SweepArguments {
-    /// Sim files, and folders of them
-    #[arg(required_unless_present = "resume", value_name = "SIMS")]
-    pub(crate) sims: Vec<PathBuf>,
-    /// Leave out the sims whose name or path matches, such as 'storm*' or 'sims/negative/*'
-    #[arg(long, value_name = "PATTERN", value_parser = values::name_pattern)]
-    pub(crate) exclude: Vec<GlobSet>,
-    /// Only the sims that are about one of these requirements, such as C2,T8
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
-    pub(crate) cites: Vec<String>,
-    /// How many seeds, each played with every sim, or which: 101..201 begins at 101 and ends before 201. With --for as many as
-    /// there is time for, unless given; else 100
-    #[arg(long, value_name = "N|A..B", allow_negative_numbers = true)]
-    pub(crate) seeds: Option<SeedCount>,
-    /// The first seed; 1 unless given
-    #[arg(long, value_name = "SEED", allow_negative_numbers = true, conflicts_with = "seed_of_night")]
-    pub(crate) from: Option<Seed>,
-    /// Draw the first seed from a word, such as a date or a commit, so that no two nights play the same; from today's date (UTC) where it has no word
-    #[arg(long, value_name = "WORD", num_args = 0..=1, default_missing_value = "")]
-    pub(crate) seed_of_night: Option<String>,
-    /// Begin no trial after so long, such as 30m
-    #[arg(long = "for", value_name = "DURATION", value_parser = values::budget)]
-    pub(crate) budget: Option<Duration>,
-    /// Play one share of the trials: 2/4, count:2/4 (in turn), hash:2/4 (by sim and seed), or auto from SLURM_ARRAY_TASK_ID or,
-    /// as auto/4, from JOB_COMPLETION_INDEX
-    #[arg(long, value_name = "K/N")]
-    pub(crate) partition: Option<TrialPartition>,
-    /// Go on with the campaign of a report folder: what its journal has is not played again
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["sims", "exclude", "cites", "seeds", "from", "seed_of_night", "partition", "engine", "settings", "reports", "digests", "compare"])]
-    pub(crate) resume: Option<PathBuf>,
-    /// Trials at a time, each in a process of its own; as many as there are processors unless given
-    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) jobs: Option<u16>,
-    /// Memory for all jobs together, such as 8GiB: no more jobs than have 1GiB each, and none may take more than its share; what is available unless given
-    #[arg(long, value_name = "SIZE", value_parser = values::memory)]
-    pub(crate) memory: Option<u64>,
-    /// A trial that takes its process longer, by the wall clock, is given up (exit 70)
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::budget)]
-    pub(crate) trial_limit: Duration,
-    /// What plays the trials: leap, or turmoil for a second opinion; sims that it cannot express are skipped
-    #[arg(long, value_name = "leap|turmoil", default_value_t)]
-    pub(crate) engine: EngineKind,
-    /// Begin no trial after so many that did not pass
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) max_failures: Option<u64>,
-    /// Stop at the first trial that does not pass: --max-failures 1
-    #[arg(long, conflicts_with = "max_failures")]
-    pub(crate) fail_fast: bool,
-    /// Change a value of every sim, such as client.watchdog=off
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) settings: Vec<Setting>,
-    /// The folder that report folders are made in
-    #[arg(long, default_value = "reports")]
-    pub(crate) reports: PathBuf,
-    /// The report folder of the night before, to say which causes are new, go on, and are gone; the latest in --reports unless given
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) against: Option<PathBuf>,
-    /// Write the digest of each trial to a file, a line each: sim, seed, digest
-    #[arg(long, value_name = "FILE")]
-    pub(crate) digests: Option<PathBuf>,
-    /// Compare the digest of each trial with such a file; stop at the first other one (exit 3)
-    #[arg(long, value_name = "FILE", conflicts_with = "digests")]
-    pub(crate) compare: Option<PathBuf>,
-    /// How the summary is printed
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MergeArguments {
-    /// The report folders of the shares
-    #[arg(required = true, value_name = "FOLDER")]
-    pub(crate) folders: Vec<PathBuf>,
-    /// The folder of the merged report; it must not be there yet
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) into: PathBuf,
-    /// The report folder of the night before, to say which causes are new, go on, and are gone
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) against: Option<PathBuf>,
-    /// Trials at a time, where a failure is asked which faults it needs
-    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) jobs: Option<u16>,
-    /// How the summary is printed
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GridArguments {
-    /// The sim file
-    pub(crate) sim: PathBuf,
-    /// A key and its values, such as node.keepalive=10s,20s,30s; several times for every combination
-    #[arg(long = "set", value_name = "KEY=VALUES", required = true)]
-    pub(crate) settings: Vec<String>,
-    /// How many seeds, each played with every point, or which
-    #[arg(long, value_name = "N|A..B", default_value = "50", allow_negative_numbers = true)]
-    pub(crate) seeds: SeedCount,
-    /// The first seed
-    #[arg(long, value_name = "SEED", default_value = "1", allow_negative_numbers = true)]
-    pub(crate) from: Seed,
-    /// Trials at a time; as many as there are processors unless given
-    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) jobs: Option<u16>,
-    /// How the points are printed
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: GridFormat,
-    /// Write a plot as well, as SVG: how soon a dead stream is noticed, against reconnects
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plot: Option<PathBuf>,
-}
-
-/// How a grid is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum GridFormat {
-    /// For people.
-    Text,
-    /// A line for each point.
-    Csv,
-    /// For machines: one JSON array.
-    Json,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GenerateArguments {
-    /// For a shell, to be sourced by it; or man, for pulseless.1
-    #[arg(value_enum)]
-    pub(crate) what: Generated,
-}
-
-/// What can be generated from the grammar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Generated {
-    /// For bash.
-    Bash,
-    /// For zsh.
-    Zsh,
-    /// For fish.
-    Fish,
-    /// The manual page, in roff.
-    Man,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct WorkerArguments {
-    /// So many bytes at most
-    #[arg(long)]
-    pub(crate) memory: u64,
 }
 
 #[derive(Debug, Args)]

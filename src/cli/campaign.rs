@@ -41,10 +41,10 @@ pub(crate) struct CampaignFlags {
 }
 
 impl CampaignFlags {
-    /// The night before is `before`, unless another was asked for.
+    /// The night before is `before`.
     pub(crate) fn of(arguments: &SweepArguments, before: Option<PathBuf>) -> Self {
         CampaignFlags {
-            against: arguments.against.clone().or(before),
+            against: before,
             format: arguments.format,
             digests: arguments.digests.clone(),
             compare: arguments.compare.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::campaign::{Grid, Point, Stop, values};
+use crate::campaign::{Grid, GridPoint, Stop, values};
 use crate::cli::Exit;
 use crate::cli::arguments::{GridArguments, GridFormat};
 use crate::cli::campaign::{catch_interrupts, jobs};
@@ -79,7 +79,7 @@ fn read(path: &Path, texts: &[String]) -> Result<SimFile, Exit> {
 }
 
 /// The exit code tells whether all was measured: what trials come to is a measure here, and no verdict.
-fn tell(points: &[Point], grid: &Grid, interrupted: bool, arguments: &GridArguments) -> Exit {
+fn tell(points: &[GridPoint], grid: &Grid, interrupted: bool, arguments: &GridArguments) -> Exit {
     print(&match arguments.format {
         GridFormat::Text => report::grid(points),
         GridFormat::Csv => report::grid_csv(points),

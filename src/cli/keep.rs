@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::campaign::corpus::{self, KeepError, Kept};
+use crate::campaign::corpus::{self, KeepError, KeptCase};
 use crate::cli::Exit;
 use crate::cli::arguments::KeepArguments;
 use crate::cli::output::{complain, print};
@@ -33,7 +33,7 @@ pub(crate) fn keep(arguments: &KeepArguments) -> Exit {
     }
 }
 
-fn write(kept: &Kept, path: &Path) -> Result<(), Exit> {
+fn write(kept: &KeptCase, path: &Path) -> Result<(), Exit> {
     let told = path.display();
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|error| {

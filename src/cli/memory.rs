@@ -15,7 +15,6 @@ pub(crate) fn share(jobs: usize, bytes: u64) -> (usize, u64) {
 }
 
 /// What this machine, or the container that this process is in, has to give; none where it does not say.
-#[expect(clippy::disallowed_types, reason = "files of the kernel's, outside of every trial")]
 pub(crate) fn available() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_in(&text));
     let container: Option<u64> =

@@ -37,8 +37,14 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     }
 }
 
-/// The report folder of the night before: the latest, or, where a campaign is gone on with, what it wrote down.
+/// The report folder of the night before: the one that is asked for, or the latest, or, where a campaign is gone on with,
+/// what it wrote down. What `latest` leads to is asked before it leads to this night.
 fn night_before(arguments: &SweepArguments) -> Option<PathBuf> {
+    if let Some(folder) = &arguments.against {
+        let target = std::fs::read_link(folder).ok();
+        let beside = |target: PathBuf| folder.parent().map_or_else(|| target.clone(), |parent| parent.join(&target));
+        return Some(target.map_or_else(|| folder.clone(), beside));
+    }
     match &arguments.resume {
         Some(folder) => Nights::against_of(folder),
         None => {

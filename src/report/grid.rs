@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::campaign::Point;
+use crate::campaign::GridPoint;
 use crate::grammar::Readable;
 use crate::report::csv::field;
 
@@ -14,7 +14,7 @@ const INFALLIBLE: &str = "a string takes all";
 
 /// The table, for people: a point a line, those that no other beats with a star.
 #[must_use]
-pub fn grid(points: &[Point]) -> String {
+pub fn grid(points: &[GridPoint]) -> String {
     let mut text = String::new();
     let keys = keys(points);
     for (number, key) in keys.iter().enumerate() {
@@ -60,13 +60,13 @@ fn column(number: usize) -> String {
 }
 
 /// The keys that are set, in their order.
-fn keys(points: &[Point]) -> Vec<String> {
+fn keys(points: &[GridPoint]) -> Vec<String> {
     let key = |setting: &String| setting.split_once('=').map_or_else(|| setting.clone(), |(key, _)| key.to_owned());
     points.first().map(|point| point.settings.iter().map(key).collect()).unwrap_or_default()
 }
 
 /// The values that a point has.
-fn values(point: &Point) -> Vec<String> {
+fn values(point: &GridPoint) -> Vec<String> {
     let value =
         |setting: &String| setting.split_once('=').map_or_else(|| setting.clone(), |(_, value)| value.to_owned());
     point.settings.iter().map(value).collect()
@@ -93,7 +93,7 @@ fn rate(rate: f64) -> String {
 
 /// The table for machines: seconds, and numbers for each hour of a client.
 #[must_use]
-pub fn grid_csv(points: &[Point]) -> String {
+pub fn grid_csv(points: &[GridPoint]) -> String {
     let mut text = "settings,best,trials,bad,detection_p50_s,detection_p99_s,false_trips_per_client_hour,\
                     reconnects_per_client_hour,pings_per_client_hour,http2_pings_per_client_hour,replayed_per_reconnect\r\n"
         .to_owned();
@@ -131,8 +131,8 @@ const BOTTOM: f64 = 60.0;
 /// The plot: how soon a dead stream is noticed, against reconnects in each hour of a client, both by their logarithm. A point that no
 /// other beats is filled.
 #[must_use]
-pub fn grid_svg(points: &[Point], title: &str) -> String {
-    let shown: Vec<(&Point, f64, f64)> = points
+pub fn grid_svg(points: &[GridPoint], title: &str) -> String {
+    let shown: Vec<(&GridPoint, f64, f64)> = points
         .iter()
         .filter_map(|point| {
             let seconds = point.measures.detection(99)?.as_secs_f64();
@@ -149,28 +149,28 @@ pub fn grid_svg(points: &[Point], title: &str) -> String {
     );
     for (value, x) in across.ticks() {
         let (bottom, below) = (HEIGHT - BOTTOM, HEIGHT - BOTTOM + 18.0);
-        write!(text, "<path d=\"M{x:.1} {TOP}V{bottom}\" stroke=\"#ddd\"/><text x=\"{x:.1}\" y=\"{below}\" fill=\"#555\" text-anchor=\"middle\">{value} s</text>\n")
+        writeln!(text, "<path d=\"M{x:.1} {TOP}V{bottom}\" stroke=\"#ddd\"/><text x=\"{x:.1}\" y=\"{below}\" fill=\"#555\" text-anchor=\"middle\">{value} s</text>")
             .expect(INFALLIBLE);
     }
     for (value, y) in up.ticks() {
         let (right, beside, down) = (WIDTH - RIGHT, LEFT - 8.0, y + 4.0);
-        write!(text, "<path d=\"M{LEFT} {y:.1}H{right}\" stroke=\"#ddd\"/><text x=\"{beside}\" y=\"{down:.1}\" fill=\"#555\" text-anchor=\"end\">{value}</text>\n")
+        writeln!(text, "<path d=\"M{LEFT} {y:.1}H{right}\" stroke=\"#ddd\"/><text x=\"{beside}\" y=\"{down:.1}\" fill=\"#555\" text-anchor=\"end\">{value}</text>")
             .expect(INFALLIBLE);
     }
     let (middle, low) = ((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 16.0);
-    write!(
+    writeln!(
         text,
         "<text x=\"{middle}\" y=\"{low}\" fill=\"#111\" text-anchor=\"middle\">a dead stream is noticed within (99 of 100)</text>\n\
-         <text transform=\"translate(18 {}) rotate(-90)\" fill=\"#111\" text-anchor=\"middle\">reconnects in an hour of a client</text>\n",
+         <text transform=\"translate(18 {}) rotate(-90)\" fill=\"#111\" text-anchor=\"middle\">reconnects in an hour of a client</text>",
         (TOP + HEIGHT - BOTTOM) / 2.0
     )
     .expect(INFALLIBLE);
     for (point, x, y) in shown {
         let (x, y, fill) = (across.at(x), up.at(y), if point.is_best { "#0b6e4f" } else { "#fff" });
-        write!(
+        writeln!(
             text,
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{fill}\" stroke=\"#0b6e4f\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" fill=\"#333\" font-size=\"10\">{}</text>\n",
+             <text x=\"{:.1}\" y=\"{:.1}\" fill=\"#333\" font-size=\"10\">{}</text>",
             x + 8.0,
             y - 6.0,
             escape(&values(point).join(" / "))

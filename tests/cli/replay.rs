@@ -322,7 +322,9 @@ fn several_cases_and_folders_are_a_line_each_and_the_worst_is_the_exit() {
     scratch.make_folder("none");
     scratch.pulseless(&["replay", "none"]).exits(64).refuses(&["no case in none: a case file ends in .case.json"]);
     let said = scratch.pulseless(&["replay", "cases", "--times", "2"]).exits(64);
-    said.refuses(&["4 cases are meant, and --times, --processes and --verbose are for one"]);
+    said.refuses(&[
+        "4 cases are meant, and --times, --processes and what tells of one trial, such as --verbose, are for one",
+    ]);
 }
 
 #[test]
