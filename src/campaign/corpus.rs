@@ -77,7 +77,7 @@ pub fn keep(case: &Case, subjects: Subjects, cause: Option<&str>, date: &str) ->
     let cause = cause.map_or_else(|| format!("not known yet; {}", one_line(failure)), str::to_owned);
     let (version, digest) = (&case.pulseless, case.digest);
     let text = format!(
-        "# Cause: {cause}\n# KeptCase {date}; pulseless {version} played it with digest {digest}.\n{}",
+        "# Cause: {cause}\n# Kept {date}; pulseless {version} played it with digest {digest}.\n{}",
         wording.draft.once().text()
     );
     Ok(KeptCase { name: name_of_shrunk(&sim, seed), text })
@@ -108,7 +108,7 @@ mod tests {
         let case = case(SIM, 7);
         let kept = keep(&case, SUBJECTS, Some("nobody was awake"), "2026-11-28").expect("a failure");
         assert_eq!(kept.name, "deaf-seed-7");
-        assert!(kept.text.starts_with("# Cause: nobody was awake\n# KeptCase 2026-11-28; pulseless "), "{}", kept.text);
+        assert!(kept.text.starts_with("# Cause: nobody was awake\n# Kept 2026-11-28; pulseless "), "{}", kept.text);
         assert!(kept.text.contains(&case.digest.to_string()), "{}", kept.text);
         let sim = read(&kept.name, &kept.text, SUBJECTS).expect("a sim");
         assert_eq!((sim.once, sim.seed, &sim.plan), (true, Some(7), &case.sim(SUBJECTS).expect("a sim").plan));

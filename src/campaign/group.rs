@@ -230,14 +230,14 @@ mod tests {
     use crate::subject::xmtp::SUBJECTS;
 
     fn schedule() -> TrialSchedule {
-        let fault = |kind: &str, at: u32| {
-            format!("[[fault]]\nat = \"{at}m\"\nfor = \"1m\"\nkind = \"{kind}\"\non = [\"client-1\"]\n")
+        let fault = |kind: &str, at: u32, on: &str| {
+            format!("[[fault]]\nat = \"{at}m\"\nfor = \"1m\"\nkind = \"{kind}\"\n{on}\n")
         };
         let text = format!(
-            "title = \"Three faults\"\nduration = \"20m\"\n{}{}{}",
-            fault("partition", 2),
-            fault("process-kill", 4),
-            fault("pause", 6)
+            "title = \"Three faults\"\nduration = \"20m\"\n{}{}{}[promise]\nverdict = \"pass\"\n",
+            fault("partition", 2, "from = \"client-1\"\nto = \"proxy\""),
+            fault("process-kill", 4, "on = \"client-1\""),
+            fault("pause", 6, "on = \"client-1\"")
         );
         let sim = read("three", &text, SUBJECTS).unwrap_or_else(|refusal| panic!("{refusal:?}"));
         TrialSchedule::new(vec![sim], 1..101, None)
