@@ -46,7 +46,7 @@ pub enum BadPartition {
         /// So many there are.
         shares: u64,
     },
-    /// More than [`SHARES_MAX`].
+    /// There are more than 100,000.
     #[error("`{0}` is not a partition: a campaign has at most {SHARES_MAX} shares")]
     Many(String),
     /// `auto` outside of an array job.

@@ -37,7 +37,7 @@ pub struct Trial {
 }
 
 impl TrialSchedule {
-    /// The schedule of those sims and seeds, of which at most [`SEEDS_MAX`] are played.
+    /// The schedule of those sims and seeds, of which at most 2^40 are played.
     #[must_use]
     pub fn new(sims: Vec<SimFile>, seeds: Range<u64>, partition: Option<TrialPartition>) -> Self {
         let own_seed = |sim: &SimFile| sim.seed.filter(|_| sim.once);
