@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::history::{Beat, EndCause, Event, Record};
-use crate::ladder::{Ladder, LadderTally, gave_up_on_ping};
+use crate::ladder::{Ladder, LadderTally, LadderWindow, WindowEnding, gave_up_on_ping};
 use crate::trial::{Conclusion, Outcome};
 
 /// The kinds of faults that hold a stream up and lose nothing of it.
@@ -40,9 +40,11 @@ pub struct Measures {
 impl Measures {
     /// Adds one trial.
     pub fn add(&mut self, outcome: &Outcome) {
-        let mut ladder = outcome.ladder();
+        let ladder = outcome.ladder();
         // A slow link is no dead one: a client that gives up on it would have done better to wait.
-        ladder.windows.retain(|window| !SLOW.contains(&window.kind.as_str()));
+        let (slow, dead): (Vec<LadderWindow>, Vec<LadderWindow>) =
+            ladder.windows.iter().cloned().partition(|window| SLOW.contains(&window.kind.as_str()));
+        self.false_trips += slow.iter().filter(|window| window.ending == WindowEnding::LetGo).count() as u64;
         self.trials += 1;
         self.bad += u64::from(outcome.conclusion != Conclusion::Pass);
         let (mut opened, mut welcomed) = (BTreeSet::new(), BTreeSet::new());
@@ -52,7 +54,7 @@ impl Measures {
                 self.replayed += outcome.sim.setup.replayed(record);
             }
         }
-        self.ladder.add(&ladder);
+        self.ladder.add(&Ladder { windows: dead });
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is measured is a part of what there is to see")]
