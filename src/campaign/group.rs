@@ -204,6 +204,15 @@ fn needed(families: &BTreeSet<String>, mut fails_with: impl FnMut(&BTreeSet<Stri
 }
 
 impl Seeds {
+    /// All of them, or as far as so many letters go, and the last.
+    #[must_use]
+    pub fn shown(&self, letters: usize) -> String {
+        match self.all.char_indices().nth(letters) {
+            Some((end, _)) => format!("{}… to {}", &self.all[..end], self.last),
+            None => self.all.clone(),
+        }
+    }
+
     fn of(mut seeds: Vec<u64>) -> Self {
         seeds.sort_unstable();
         let mut all = String::new();

@@ -28,7 +28,7 @@ pub use merge::{MergeError, merge};
 pub use nights::{Age, NightError, NightReport, Nights, Resolved};
 pub use partition::{BadPartition, TrialPartition};
 pub use player::{InProcess, Player, Task, TaskAnswer};
-pub use schedule::{Trial, TrialSchedule};
+pub use schedule::{SEEDS_MAX, Trial, TrialSchedule};
 pub use summary::{Stopped, Summary, Tally, Times};
 pub use sweep::{Limit, Progress, Stop, Sweep, SweepError, Swept};
 pub use worker::{WorkerProcess, work};

@@ -160,6 +160,12 @@ impl Nights {
         self.ages.get(&group.id).is_none_or(|age| age.nights == 1)
     }
 
+    /// How many groups of a night were not there in the night before.
+    #[must_use]
+    pub fn count_new(&self, summary: &Summary) -> usize {
+        summary.groups.iter().filter(|group| self.is_new(group)).count()
+    }
+
     /// The groups that were there before.
     #[must_use]
     pub fn ongoing(&self) -> BTreeSet<&str> {

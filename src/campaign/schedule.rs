@@ -8,7 +8,7 @@ use crate::campaign::TrialPartition;
 use crate::sim::SimFile;
 
 /// A campaign without an end of its own stops at so many seeds: far more than anybody plays.
-pub(crate) const SEEDS_MAX: u64 = 1 << 40;
+pub const SEEDS_MAX: u64 = 1 << 40;
 
 /// First the sims of the corpus, each once with its own seed; then every other sim with every seed, seeds in the outer
 /// loop: a campaign that ends early has tried every sim.

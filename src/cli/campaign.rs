@@ -22,8 +22,8 @@ use crate::grammar::quantity::count;
 use crate::report;
 use crate::runner::write_whole;
 
-/// The program that runs, even if its file was replaced meanwhile (proc(5)): all workers play the same build.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+/// The program that runs, even if its file was replaced meanwhile (proc(5)): all its processes play the same build.
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 /// The page of a night, in its report folder.
 pub(crate) const NIGHT_PAGE: &str = "index.html";
 /// How often a sweep without a terminal says where it stands.

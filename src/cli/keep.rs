@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::campaign::corpus::{self, KeepError, KeptCase};
 use crate::cli::Exit;
 use crate::cli::arguments::KeepArguments;
-use crate::cli::output::{complain, print};
+use crate::cli::output::{complain, misused, print};
 use crate::cli::replay::refuse_case;
 use crate::report::shell_word;
 use crate::runner::{Case, write_whole};
@@ -48,11 +48,6 @@ fn write(kept: &KeptCase, path: &Path) -> Result<(), Exit> {
         complain(&format!("failed to write {told}: {error}"));
         Exit::Io
     })
-}
-
-fn misused(why: &str) -> Exit {
-    complain(why);
-    Exit::Usage
 }
 
 /// The date for who reads the corpus.

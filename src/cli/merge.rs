@@ -6,7 +6,7 @@ use crate::campaign::{MergeError, merge as merge_folders};
 use crate::cli::Exit;
 use crate::cli::arguments::MergeArguments;
 use crate::cli::campaign::{self, CampaignFlags, jobs};
-use crate::cli::sweep::misused;
+use crate::cli::output::misused;
 use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn merge(arguments: &MergeArguments) -> Exit {

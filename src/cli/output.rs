@@ -65,6 +65,12 @@ pub(crate) fn complain(text: &str) {
     }
 }
 
+/// Says what is wrong with the command line, or with what it names.
+pub(crate) fn misused(why: &str) -> Exit {
+    complain(why);
+    Exit::Usage
+}
+
 /// An error with the lines of the file that it is about.
 pub(crate) fn show(diagnostic: &dyn Diagnostic) -> String {
     let theme = if colors_errors() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };

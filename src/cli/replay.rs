@@ -12,7 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Exit;
 use crate::cli::arguments::{ReplayArguments, TrialFormat};
-use crate::cli::output::{complain, paint, print, show, try_print};
+use crate::cli::campaign::THIS_PROGRAM;
+use crate::cli::output::{complain, misused, paint, print, show, try_print};
 use crate::cli::replay::many::{find_cases, replay_many, tell_verdicts};
 use crate::cli::replay::variation::{Varied, flags, vary};
 use crate::cli::run::{break_down, tell};
@@ -23,8 +24,6 @@ use crate::sim::SimFile;
 use crate::subject::xmtp::SUBJECTS;
 use crate::trial;
 
-/// The program that runs, even if its file was replaced meanwhile (proc(5)): all processes play the same build.
-const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Where a worker finds its case: not in a file that could change between two processes.
 const STANDARD_INPUT: &str = "/dev/stdin";
 
@@ -49,11 +48,6 @@ pub(crate) fn replay(arguments: &ReplayArguments) -> Exit {
 
 fn plays_often(arguments: &ReplayArguments) -> bool {
     arguments.worker || arguments.times.is_some() || arguments.processes.is_some()
-}
-
-fn misused(why: &str) -> Exit {
-    complain(why);
-    Exit::Usage
 }
 
 fn replay_case(path: &Path, arguments: &ReplayArguments) -> Exit {

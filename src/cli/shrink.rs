@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::campaign::shrink::{ShrinkError, Shrinking, Shrunk};
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, ShrinkArguments};
-use crate::cli::output::{complain, paint, print};
+use crate::cli::output::{complain, misused, paint, print};
 use crate::cli::replay::refuse_case;
 use crate::cli::run::break_down;
 use crate::grammar::quantity::count;
@@ -107,11 +107,6 @@ fn refuse(error: &ShrinkError, case: &Case, path: &Path) -> Exit {
             Exit::NotReproducible
         }
     }
-}
-
-fn misused(why: &str) -> Exit {
-    complain(why);
-    Exit::Usage
 }
 
 /// The first interrupt ends it with what there is; the second at once.

@@ -4,11 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::campaign::{Limit, NightReport, Nights, Sweep, SweepError, TrialSchedule};
+use crate::campaign::{Limit, NightReport, Nights, SEEDS_MAX, Sweep, SweepError, TrialSchedule};
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, SweepArguments};
 use crate::cli::campaign::{self, CampaignFlags, jobs};
-use crate::cli::output::{complain, print};
+use crate::cli::output::{complain, misused, print};
 use crate::cli::run::refuse;
 use crate::cli::seed::{self, Seed, SeedCount};
 use crate::grammar::quantity::count;
@@ -20,8 +20,6 @@ use crate::subject::xmtp::SUBJECTS;
 const FOLDERS_A_DAY_MAX: u32 = 10_000;
 /// So many seeds where nothing else is said.
 const SEEDS: u64 = 100;
-/// So many seeds where only time is an end.
-const SEEDS_OPEN: u64 = 1 << 40;
 
 pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     let before = night_before(arguments);
@@ -115,7 +113,7 @@ fn seeds(arguments: &SweepArguments) -> Result<std::ops::Range<u64>, Exit> {
                 "--seeds A..B says where seeds begin, and so does --from or --seed-of-night: drop one",
             ));
         }
-        None if arguments.budget.is_some() => (first, SEEDS_OPEN.min(u64::MAX - first), "--for"),
+        None if arguments.budget.is_some() => (first, SEEDS_MAX.min(u64::MAX - first), "--for"),
         None => (first, SEEDS, "--seeds"),
     };
     match first.checked_add(many).filter(|end| *end > first) {
@@ -132,11 +130,6 @@ fn name_of_night(word: &str) -> String {
     } else {
         word.to_owned()
     }
-}
-
-pub(crate) fn misused(why: &str) -> Exit {
-    complain(why);
-    Exit::Usage
 }
 
 /// What is about to be played: the seed comes first.

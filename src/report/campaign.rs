@@ -164,7 +164,7 @@ fn needs_in_words(group: &FailureGroup) -> String {
 /// How the night stands to the one before.
 fn write_nights(text: &mut String, summary: &Summary, nights: &Nights) -> std::fmt::Result {
     let (Some(folder), Some(date)) = (&nights.against, &nights.against_date) else { return Ok(()) };
-    let new = summary.groups.iter().filter(|group| nights.is_new(group)).count();
+    let new = nights.count_new(summary);
     let (ongoing, resolved) = (nights.ongoing().len(), nights.resolved.len());
     if new + ongoing + resolved + nights.not_played.len() == 0 {
         return Ok(());

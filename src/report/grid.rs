@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::campaign::GridPoint;
 use crate::grammar::Readable;
 use crate::report::csv::field;
+use crate::report::harmless::html;
 
 /// `write!` into a string.
 const INFALLIBLE: &str = "a string takes all";
@@ -145,7 +146,7 @@ pub fn grid_svg(points: &[GridPoint], title: &str) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"system-ui, sans-serif\" \
          font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
          <text x=\"{LEFT}\" y=\"26\" font-size=\"15\" fill=\"#111\">{}</text>\n",
-        escape(title)
+        html(title)
     );
     for (value, x) in across.ticks() {
         let (bottom, below) = (HEIGHT - BOTTOM, HEIGHT - BOTTOM + 18.0);
@@ -173,15 +174,11 @@ pub fn grid_svg(points: &[GridPoint], title: &str) -> String {
              <text x=\"{:.1}\" y=\"{:.1}\" fill=\"#333\" font-size=\"10\">{}</text>",
             x + 8.0,
             y - 6.0,
-            escape(&values(point).join(" / "))
+            html(&values(point).join(" / "))
         )
         .expect(INFALLIBLE);
     }
     text + "</svg>\n"
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// An axis by logarithm, from one power of ten to another.

@@ -55,7 +55,7 @@ fn write_head(text: &mut String, night: &NightReport) -> std::fmt::Result {
     let stopped = summary.stopped.map(|stopped| format!("; {}", stopped_in_words(stopped))).unwrap_or_default();
     writeln!(text, "{}: {seeds}{stopped}.", nights.date)?;
     if let (Some(folder), Some(date)) = (&nights.against, &nights.against_date) {
-        let new = summary.groups.iter().filter(|group| nights.is_new(group)).count();
+        let new = nights.count_new(summary);
         writeln!(
             text,
             "Against `{folder}` of {date}: {new} new, {} ongoing, {} resolved.",
@@ -73,9 +73,7 @@ fn section(group: &FailureGroup, night: &NightReport, folder: &str) -> String {
         .expect(INFALLIBLE);
     writeln!(text, "{}\n", escape(&group.why)).expect(INFALLIBLE);
     for (sim, seeds) in &group.sims {
-        let shown = seeds.all.char_indices().nth(SEEDS_SHOWN).map_or(seeds.all.as_str(), |(end, _)| &seeds.all[..end]);
-        let more = if shown.len() < seeds.all.len() { format!("… to {}", seeds.last) } else { String::new() };
-        writeln!(text, "- {} seeds {shown}{more}", escape(sim)).expect(INFALLIBLE);
+        writeln!(text, "- {} seeds {}", escape(sim), seeds.shown(SEEDS_SHOWN)).expect(INFALLIBLE);
     }
     if let Some(line) = reproduce_line(group, folder) {
         writeln!(text, "\n```sh\n{line}\n```").expect(INFALLIBLE);

@@ -82,7 +82,7 @@ fn write_facts(text: &mut String, night: &NightReport) -> std::fmt::Result {
         times.seconds
     )?;
     if let (Some(folder), Some(date)) = (&nights.against, &nights.against_date) {
-        let new = summary.groups.iter().filter(|group| nights.is_new(group)).count();
+        let new = nights.count_new(summary);
         let told = format!(
             "Against {folder} of {date}: {new} new, {} ongoing, {} resolved.",
             nights.ongoing().len(),
@@ -108,9 +108,8 @@ fn write_group(text: &mut String, group: &FailureGroup, night: &NightReport, fol
         word = html(&group.ended),
     )?;
     for (sim, seeds) in &group.sims {
-        let shown = seeds.all.char_indices().nth(SEEDS_SHOWN).map_or(seeds.all.as_str(), |(end, _)| &seeds.all[..end]);
-        let more = if shown.len() < seeds.all.len() { format!("… to {}", seeds.last) } else { String::new() };
-        writeln!(text, "<li><b>{}</b> seeds {}{more}</li>", html(sim), html(&shown.replace(',', ", ")))?;
+        let shown = seeds.shown(SEEDS_SHOWN).replace(',', ", ");
+        writeln!(text, "<li><b>{}</b> seeds {}</li>", html(sim), html(&shown))?;
     }
     text.push_str("</ul>\n");
     if let Some(line) = reproduce_line(group, folder) {
