@@ -38,8 +38,18 @@ fn swept(sim: SimFile, folder: &Path) -> Summary {
     let schedule = TrialSchedule::new(vec![sim], SEEDS, None);
     let (engine, folder) = (EngineKind::Leap, folder.to_owned());
     let (settings, limit) = (Vec::new(), Limit::None);
-    let sweep = Sweep { schedule, engine, settings, jobs: 2, limit, failures_max: None, folder, expected: None };
-    let start = || InProcess { sims: &sweep.schedule.sims, engine };
+    let sweep = Sweep {
+        schedule,
+        engine,
+        settings,
+        jobs: 2,
+        limit,
+        failures_max: None,
+        shrink_plays: 0,
+        folder,
+        expected: None,
+    };
+    let start = || InProcess { sims: &sweep.schedule.sims, engine, subjects: SUBJECTS };
     let swept = sweep.run(&Stop::default(), false, start, |_| ()).expect("a journal");
     assert!(swept.error.is_none(), "a report");
     swept.summary

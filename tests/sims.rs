@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use pulseless::campaign::TrialCoverage;
 use pulseless::checker::{Verdict, bench};
 use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::{Promised, SimFile};
@@ -39,6 +40,8 @@ fn keep_promises(negative: bool) {
         for seed in sim.seed.filter(|_| sim.once).map_or(SEEDS.to_vec(), |seed| vec![seed]) {
             let outcome = play(&sim, seed).unwrap_or_else(|error| panic!("{} seed {seed}: {error}", path.display()));
             assert_eq!(outcome.conclusion, Conclusion::Pass, "{} seed {seed}", path.display());
+            let unforeseen = TrialCoverage::of(&outcome).unforeseen();
+            assert!(unforeseen.is_empty(), "{} seed {seed}: no campaign looks for {unforeseen:?}", path.display());
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::campaign::player::families_of;
-use crate::campaign::{FailureCause, Trial, TrialEnd, TrialSchedule};
+use crate::campaign::{FailureCause, SmallCase, Trial, TrialEnd, TrialSchedule};
 
 /// Of each cause so many failures are asked which families they need.
 const ASKED_OF_A_CAUSE: usize = 12;
@@ -41,6 +41,20 @@ pub struct FailureGroup {
     pub sims: BTreeMap<String, Seeds>,
     /// The case files of the first of them, the one with the fewest events in front; none where nothing could be played.
     pub cases: Vec<String>,
+    /// The first of these, made small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub small: Option<SmallCase>,
+    /// Why it could not be made small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_small: Option<String>,
+}
+
+impl FailureGroup {
+    /// The file of its smallest case, in the report folder; none where nothing could be played.
+    #[must_use]
+    pub fn smallest_case(&self) -> Option<&String> {
+        self.small.as_ref().map(|small| &small.case).or(self.cases.first())
+    }
 }
 
 /// The seeds of a group's failures in one sim.
@@ -182,6 +196,8 @@ impl Sketch<'_> {
             count: self.members.len() as u64,
             sims: sims.into_iter().map(|(sim, seeds)| (sim, Seeds::of(seeds))).collect(),
             cases: Vec::new(),
+            small: None,
+            not_small: None,
         }
     }
 }

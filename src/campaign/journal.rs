@@ -187,18 +187,19 @@ impl Journal {
         Ok(Journal { path, file, synced: Instant::now() })
     }
 
-    /// Adds a line, and makes sure of it now and then.
+    /// Adds a line.
     ///
     /// # Errors
     /// It cannot be written.
     pub(crate) fn add(&mut self, line: &JournalLine) -> Result<(), JournalError> {
         let text = serde_json::to_string(line).expect("a line is plain data") + "\n";
         // In one call: a process that is killed has written the line, or nothing of it.
-        self.file.write_all(text.as_bytes()).map_err(|error| self.failed(error))?;
-        if self.synced.elapsed() >= SYNCED_EVERY {
-            self.sync()?;
-        }
-        Ok(())
+        self.file.write_all(text.as_bytes()).map_err(|error| self.failed(error))
+    }
+
+    /// Whether it is time to make sure of what was added.
+    pub(crate) fn is_due(&self) -> bool {
+        self.synced.elapsed() >= SYNCED_EVERY
     }
 
     /// Makes sure of all that was added.

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::campaign::coverage_log::{read_coverage, write_total};
 use crate::campaign::journal::{put_in_order, read_journal};
-use crate::campaign::{Header, JournalError, Limit, Sweep};
+use crate::campaign::{Coverage, Header, JournalError, Limit, Sweep};
 use crate::subject::Subjects;
 
 /// How the name of a case file ends.
@@ -69,6 +70,7 @@ pub fn merge(folders: &[PathBuf], into: &Path, jobs: usize, subjects: Subjects) 
     let mut merged: Option<(&PathBuf, Header)> = None;
     // What was said of each trial, as a hash, and in which folder.
     let mut seen: BTreeMap<(String, u64), (u64, &PathBuf)> = BTreeMap::new();
+    let mut coverage = Coverage::new();
     for folder in folders {
         let mut contradiction = None;
         let (header, _) = read_journal(folder, |line, _| {
@@ -88,6 +90,8 @@ pub fn merge(folders: &[PathBuf], into: &Path, jobs: usize, subjects: Subjects) 
         if let Some(((sim, seed), one)) = contradiction {
             return Err(MergeError::Contradiction { sim, seed, one, other: folder.clone() });
         }
+        // Trials in two shares are counted twice: the report says of how many trials it tells.
+        coverage.merge(&read_coverage(folder, |sim, seed| seen.contains_key(&(sim.to_owned(), seed)))?);
         let whole = Header { partition: None, ..header };
         match &merged {
             None => merged = Some((folder, whole)),
@@ -101,6 +105,7 @@ pub fn merge(folders: &[PathBuf], into: &Path, jobs: usize, subjects: Subjects) 
     let (first, header) = merged.expect("the command line asks for folders");
     let schedule = header.schedule(first, subjects)?;
     put_in_order(into, &header, folders, |sim, seed| schedule.number(sim, seed))?;
+    write_total(into, &coverage)?;
     for folder in folders {
         copy_cases(folder, into)?;
     }

@@ -4,10 +4,13 @@
 //! of a worker, and leaves files behind.
 
 pub mod corpus;
+mod coverage;
+mod coverage_log;
 mod ending;
 mod grid;
 mod group;
 mod journal;
+mod ledger;
 mod measure;
 mod merge;
 mod nights;
@@ -15,10 +18,13 @@ mod partition;
 mod player;
 mod schedule;
 pub mod shrink;
+mod shrinks;
 mod summary;
 mod sweep;
+mod transition;
 mod worker;
 
+pub use coverage::{Coverage, FaultCount, TrialCoverage, Unseen};
 pub use ending::{FailureCause, TrialEnd, TrialFinding};
 pub use grid::{Grid, GridPoint, values};
 pub use group::{FailureGroup, Seeds};
@@ -29,6 +35,7 @@ pub use nights::{Age, NightError, NightReport, Nights, Resolved};
 pub use partition::{BadPartition, TrialPartition};
 pub use player::{InProcess, Player, Task, TaskAnswer};
 pub use schedule::{SEEDS_MAX, Trial, TrialSchedule};
+pub use shrinks::SmallCase;
 pub use summary::{Stopped, Summary, Tally, Times};
-pub use sweep::{Limit, Progress, Stop, Sweep, SweepError, Swept};
+pub use sweep::{Limit, Progress, SHRINK_PLAYS, Stop, Sweep, SweepError, Swept};
 pub use worker::{WorkerProcess, work};

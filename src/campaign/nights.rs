@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::sweep::write_json;
-use crate::campaign::{FailureCause, FailureGroup, Summary, SweepError, Times};
+use crate::campaign::{Coverage, FailureCause, FailureGroup, Summary, SweepError, Times};
 
 /// The name of the file in a report folder.
 const NAME: &str = "nights.json";
@@ -64,6 +64,8 @@ pub struct NightReport {
     pub times: Times,
     /// How it stands to the night before.
     pub nights: Nights,
+    /// What was put to the test.
+    pub coverage: Coverage,
 }
 
 /// Why a report folder cannot be read.
@@ -97,7 +99,9 @@ impl NightReport {
         let times: Times = read(&folder.join("times.json"))?;
         // A night that ended before it was compared is compared with nothing.
         let nights = read(&folder.join(NAME)).unwrap_or_else(|_| Nights::first(&summary, &times.date()));
-        Ok(NightReport { summary, times, nights })
+        // So is one of a version that did not count it.
+        let coverage = read(&folder.join("coverage.json")).unwrap_or_default();
+        Ok(NightReport { summary, times, nights, coverage })
     }
 }
 
@@ -185,6 +189,8 @@ mod tests {
 
     fn summary(groups: &[(&str, &str)], sims: &[&str]) -> Summary {
         let group = |(id, sim): &(&str, &str)| FailureGroup {
+            small: None,
+            not_small: None,
             id: (*id).to_owned(),
             ended: "fail".to_owned(),
             cause: FailureCause::default(),
@@ -214,7 +220,7 @@ mod tests {
 
     fn report(summary: Summary, nights: Nights) -> NightReport {
         let times = Times { begun: "2026-11-28T01:00:00Z".to_owned(), seconds: 1.0, trials_per_second: 1.0 };
-        NightReport { summary, times, nights }
+        NightReport { summary, times, nights, coverage: Coverage::default() }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Who plays the trials of a campaign: this thread, or a process that may die of one.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::TrialEnd;
+use crate::campaign::shrink::{Shrinking, Shrunk};
+use crate::campaign::{TrialCoverage, TrialEnd};
 use crate::fault::{Fault, KINDS, Plan};
 use crate::runner::Case;
 use crate::sim::SimFile;
+use crate::subject::Subjects;
 use crate::trial::{EngineKind, PlayError, play_on};
 
 /// One trial that is to be played.
@@ -30,12 +33,25 @@ pub struct TaskAnswer {
     /// The case, where it did not pass and could be played.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<Box<Case>>,
+    /// What it put to the test; none where it could not be played, or without some of its faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Box<TrialCoverage>>,
+}
+
+impl TaskAnswer {
+    /// The answer where there is no outcome.
+    pub(crate) fn without_outcome(ended: TrialEnd) -> Self {
+        TaskAnswer { ended, case: None, seen: None }
+    }
 }
 
 /// Who plays trials, one after the other.
 pub trait Player {
     /// Plays one trial; none where `is_cut_off` came true meanwhile.
     fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer>;
+
+    /// Makes a failing case small in so many plays at most, or says why it cannot; none where `is_cut_off` came true meanwhile.
+    fn shrink(&mut self, case: &Case, plays: u32, is_cut_off: &dyn Fn() -> bool) -> Option<Result<Shrunk, String>>;
 }
 
 /// Plays in this process, which a trial can take with it.
@@ -44,12 +60,18 @@ pub struct InProcess<'a> {
     pub sims: &'a [SimFile],
     /// What plays them.
     pub engine: EngineKind,
+    /// The subjects that a case may be of.
+    pub subjects: Subjects,
 }
 
 impl Player for InProcess<'_> {
     /// A trial that has begun is played to its end.
     fn play(&mut self, task: &Task, _is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer> {
         Some(play_task(&self.sims[task.sim], task, self.engine))
+    }
+
+    fn shrink(&mut self, case: &Case, plays: u32, _is_cut_off: &dyn Fn() -> bool) -> Option<Result<Shrunk, String>> {
+        Some(shrink_case(case, plays, self.subjects))
     }
 }
 
@@ -63,13 +85,28 @@ pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind) -> TaskA
         Ok(outcome) => {
             let ended = TrialEnd::of(&outcome);
             let case = (!ended.is_good()).then(|| Box::new(Case::of(&outcome)));
-            TaskAnswer { ended, case }
+            let seen = task.families.is_none().then(|| Box::new(TrialCoverage::of(&outcome)));
+            TaskAnswer { ended, case, seen }
         }
-        Err(PlayError::Inexpressible { reasons, .. }) => TaskAnswer { ended: TrialEnd::Skipped(reasons), case: None },
+        Err(PlayError::Inexpressible { reasons, .. }) => TaskAnswer::without_outcome(TrialEnd::Skipped(reasons)),
         Err(error @ (PlayError::Engine(_) | PlayError::Panic(_))) => {
-            TaskAnswer { ended: TrialEnd::Broken(error.to_string()), case: None }
+            TaskAnswer::without_outcome(TrialEnd::Broken(error.to_string()))
         }
     }
+}
+
+/// Makes a case small, in this thread.
+pub(crate) fn shrink_case(case: &Case, plays: u32, subjects: Subjects) -> Result<Shrunk, String> {
+    let shrinking = Shrinking {
+        case,
+        subjects,
+        play: |sim: &SimFile| play_on(sim, case.seed, case.engine),
+        plays,
+        jobs: 1,
+        stop: &AtomicBool::new(false),
+        on_play: |_, _| {},
+    };
+    shrinking.run().map_err(|error| error.to_string())
 }
 
 /// The sim with that seed's plan, less what is of other families. The clauses keep their numbers, and so their dice.

@@ -13,10 +13,12 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::campaign::group::{CASES_KEPT, Failure, group};
-use crate::campaign::journal::{Journal, JournalLine, put_in_order, read_journal};
+use crate::campaign::journal::{JournalLine, put_in_order, read_journal};
+use crate::campaign::ledger::Ledger;
+use crate::campaign::shrinks::shrink_groups;
 use crate::campaign::{
-    FailureCause, FailureGroup, Header, JournalError, Player, Stopped, Summary, Tally, Task, TaskAnswer, Times, Trial,
-    TrialEnd, TrialSchedule,
+    Coverage, FailureCause, FailureGroup, Header, JournalError, Player, Stopped, Summary, Tally, Task, TaskAnswer,
+    Times, Trial, TrialEnd, TrialSchedule,
 };
 use crate::runner::{Case, CaseError, Deviation, Digests, write_whole};
 use crate::subject::Subjects;
@@ -24,6 +26,8 @@ use crate::trial::EngineKind;
 
 /// The layout of a summary that this version writes.
 const SUMMARY_FORMAT: u32 = 2;
+/// Where nothing else is said; twenty-five were enough for one storm in two.
+pub const SHRINK_PLAYS: u32 = 200;
 /// Cases are put away at the end; until then so many more may wait for each cause.
 const CASES_WRITTEN: usize = 4 * CASES_KEPT;
 
@@ -41,6 +45,8 @@ pub struct Sweep {
     pub limit: Limit,
     /// Begin no trial after so many that did not pass.
     pub failures_max: Option<u64>,
+    /// The first case of each group is made small, in so many plays at most; 0 leaves them as they are.
+    pub shrink_plays: u32,
     /// Where the report goes; it exists.
     pub folder: PathBuf,
     /// The digests that the trials are to have; the sweep stops at the first that has another.
@@ -128,6 +134,8 @@ pub struct Swept {
     pub summary: Summary,
     /// When, and how fast.
     pub times: Times,
+    /// What was put to the test.
+    pub coverage: Coverage,
     /// The digests of the trials that have one.
     pub digests: Digests,
     /// The first file that could not be written.
@@ -148,7 +156,7 @@ struct SweepState {
     keeps_digests: bool,
     digests: Digests,
     deviation: Option<Deviation>,
-    journal: Option<Journal>,
+    ledger: Option<Ledger>,
     error: Option<SweepError>,
 }
 
@@ -187,6 +195,7 @@ impl Sweep {
             jobs,
             limit: Limit::None,
             failures_max: None,
+            shrink_plays: SHRINK_PLAYS,
             folder: folder.to_owned(),
             expected: None,
         }
@@ -223,7 +232,8 @@ impl Sweep {
             }
         });
         let mut state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (groups, summary) = self.summarise(&mut state, stop, &mut start());
+        let (groups, summary) = self.summarise(&mut state, stop, &start);
+        let coverage = self.finish_ledger(&mut state);
         let seconds = begun.elapsed().as_secs_f64();
         let played = summary.tally.played() - played_before;
         let times = Times {
@@ -233,7 +243,16 @@ impl Sweep {
         };
         let written = self.write(&state, &groups, &summary, &times);
         let error = state.error.take().or(written.err());
-        Ok(Swept { summary, times, digests: state.digests, error })
+        Ok(Swept { summary, times, coverage, digests: state.digests, error })
+    }
+
+    fn finish_ledger(&self, state: &mut SweepState) -> Coverage {
+        let Some(ledger) = state.ledger.take() else { return Coverage::new() };
+        let (coverage, written) = ledger.finish(&self.schedule.sims);
+        if let Err(error) = written {
+            state.error.get_or_insert(error.into());
+        }
+        coverage
     }
 
     /// What the journal of the folder knows already, and the journal to go on with.
@@ -245,11 +264,14 @@ impl Sweep {
             state.take(&self.schedule, self.schedule.trial(number), line.ended);
             Ok(())
         });
-        state.journal = Some(match read {
-            Ok((_, whole)) => Journal::reopen(&self.folder, whole)?,
-            Err(JournalError::Missing { .. }) => Journal::create(&self.folder, &self.header())?,
+        let bytes = match read {
+            Ok((_, whole)) => Some(whole),
+            Err(JournalError::Missing { .. }) => None,
             Err(error) => return Err(error.into()),
-        });
+        };
+        let has_ended = |sim: &str, seed| self.schedule.number(sim, seed).is_some_and(|number| state.has(number));
+        let ledger = Ledger::open(&self.folder, &self.header(), bytes, has_ended)?;
+        state.ledger = Some(ledger);
         Ok(state)
     }
 
@@ -291,12 +313,13 @@ impl Sweep {
     }
 
     /// Groups what did not pass, and sums up. Where somebody is waiting for the end, no failure is asked what it needs.
-    fn summarise(
+    fn summarise<P: Player>(
         &self,
         state: &mut SweepState,
         stop: &Stop,
-        player: &mut impl Player,
+        start: &(impl Fn() -> P + Sync),
     ) -> (Vec<(FailureGroup, Vec<Trial>)>, Summary) {
+        let player = &mut start();
         state.failures.sort_by_key(|failure| failure.trial.number);
         let mut groups = group(&state.failures, &self.schedule, |trial, families| {
             if stop.is_asked() {
@@ -312,6 +335,10 @@ impl Sweep {
                     state.error.get_or_insert(error);
                 }
             }
+        }
+        let all = groups.iter_mut().map(|(group, _)| group);
+        if let Err(error) = shrink_groups(all, &self.folder, self.shrink_plays, self.jobs, stop, start) {
+            state.error.get_or_insert(error);
         }
         let asked = self.schedule.ours();
         let summary = Summary {
@@ -414,8 +441,8 @@ impl SweepState {
         }
         // After the case: what is in the journal is not played again.
         let line = JournalLine { sim: sim.clone(), seed: trial.seed, ended: answer.ended.clone() };
-        match &mut self.journal {
-            Some(journal) => Ok(journal.add(&line)?),
+        match &mut self.ledger {
+            Some(ledger) => Ok(ledger.add(&line, answer.seen.as_deref())?),
             None => Ok(()),
         }
     }

@@ -1,9 +1,10 @@
 //! A worker: a process that plays the trials of a campaign, so that one that aborts, hangs or eats memory costs itself alone.
 //!
 //! Refuses to know how a process is started, and what a trial is for. The worker is told a brief, then a task for each
-//! trial, a line of JSON each on its standard input; it answers each task with a line on its standard output. Where its
+//! trial and for each case that it is to make small, a line of JSON each on its standard input; it answers each with a line on its standard output. Where its
 //! input ends, so does it, whatever it was doing: nobody listens any more.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -12,17 +13,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::player::play_task;
+use crate::campaign::player::{play_task, shrink_case};
+use crate::campaign::shrink::Shrunk;
 use crate::campaign::{Header, PlayedSim, Player, Task, TaskAnswer, TrialEnd};
 use crate::grammar::Readable;
+use crate::runner::Case;
 use crate::sim;
 use crate::subject::Subjects;
 use crate::trial::EngineKind;
 
 /// How often a waiting campaign looks whether it is to be cut off.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
+/// Making a case small may take as long as so many trials.
+const SHRINK_LIMITS: u32 = 4;
 /// So many of a worker's last words are kept, to be told when it dies.
 const LAST_WORDS: usize = 4;
 /// A longer line of them is cut.
@@ -33,6 +39,14 @@ const LAST_WORD_BYTES_MAX: u64 = 400;
 struct Brief {
     engine: EngineKind,
     sims: Vec<PlayedSim>,
+}
+
+/// What a worker is to do.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Order<'o> {
+    Play(Cow<'o, Task>),
+    Shrink { case: Cow<'o, Case>, plays: u32 },
 }
 
 /// A worker, as the campaign sees it: started when it is first needed, and again after each that died.
@@ -106,34 +120,57 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
     }
 }
 
-impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
-    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer> {
-        let limit = self.limit;
-        let broken = |why: String| Some(TaskAnswer { ended: TrialEnd::Broken(why), case: None });
-        let running = match self.start() {
-            Ok(running) => running,
-            Err(error) => return broken(format!("its process did not start: {error}")),
-        };
-        let line = serde_json::to_string(task).expect("a task is plain data") + "\n";
+/// Why there is no answer.
+enum Unanswered {
+    CutOff,
+    /// In words.
+    Broken(String),
+}
+
+impl<Start: Fn() -> Command> WorkerProcess<Start> {
+    /// Has the worker do something, in so long at most.
+    fn ask<Answer: DeserializeOwned>(
+        &mut self,
+        order: &Order<'_>,
+        limit: Duration,
+        is_cut_off: &dyn Fn() -> bool,
+    ) -> Result<Answer, Unanswered> {
+        let running =
+            self.start().map_err(|error| Unanswered::Broken(format!("its process did not start: {error}")))?;
+        let line = serde_json::to_string(order).expect("an order is plain data") + "\n";
         if running.tasks.write_all(line.as_bytes()).is_err() {
             // It has died, and its answer, which does not come, says how.
         }
-        let lost = match wait(&running.answers, limit, is_cut_off) {
-            Ok(line) => match serde_json::from_str(&line) {
-                Ok(answer) => return Some(answer),
-                Err(error) => {
-                    self.running = None;
-                    return broken(format!("its process said what is no answer: {error}"));
-                }
-            },
-            Err(lost) => lost,
-        };
-        match lost {
-            Lost::CutOff => {
+        match wait(&running.answers, limit, is_cut_off) {
+            Ok(line) => serde_json::from_str(&line).map_err(|error| {
                 self.running = None;
-                None
+                Unanswered::Broken(format!("its process said what is no answer: {error}"))
+            }),
+            Err(Lost::CutOff) => {
+                self.running = None;
+                Err(Unanswered::CutOff)
             }
-            Lost::TooLong | Lost::Gone => broken(self.lose(&lost)),
+            Err(lost @ (Lost::TooLong | Lost::Gone)) => Err(Unanswered::Broken(self.lose(&lost))),
+        }
+    }
+}
+
+impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
+    fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer> {
+        match self.ask(&Order::Play(Cow::Borrowed(task)), self.limit, is_cut_off) {
+            Ok(answer) => Some(answer),
+            Err(Unanswered::CutOff) => None,
+            Err(Unanswered::Broken(why)) => Some(TaskAnswer::without_outcome(TrialEnd::Broken(why))),
+        }
+    }
+
+    /// All its plays together have the time of a few trials: none of them is longer than the case's own.
+    fn shrink(&mut self, case: &Case, plays: u32, is_cut_off: &dyn Fn() -> bool) -> Option<Result<Shrunk, String>> {
+        let order = Order::Shrink { case: Cow::Borrowed(case), plays };
+        match self.ask(&order, self.limit.saturating_mul(SHRINK_LIMITS), is_cut_off) {
+            Ok(answer) => Some(answer),
+            Err(Unanswered::CutOff) => None,
+            Err(Unanswered::Broken(why)) => Some(Err(why)),
         }
     }
 }
@@ -229,11 +266,16 @@ pub fn work(subjects: Subjects, say: impl Fn(&str) -> io::Result<()>) -> Result<
     let sims: Result<Vec<_>, _> = brief.sims.iter().map(read).collect();
     let sims = sims.map_err(|refusal| format!("no brief: {refusal}"))?;
     for line in lines {
-        let task: Task = serde_json::from_str(&line).map_err(|error| format!("no task: {error}"))?;
-        let sim = sims.get(task.sim).ok_or_else(|| format!("no task: there is no sim {}", task.sim))?;
-        let answer = play_task(sim, &task, brief.engine);
-        let text = serde_json::to_string(&answer).expect("an answer is plain data") + "\n";
-        if say(&text).is_err() {
+        let order: Order<'_> = serde_json::from_str(&line).map_err(|error| format!("no task: {error}"))?;
+        let answer = match &order {
+            Order::Play(task) => {
+                let sim = sims.get(task.sim).ok_or_else(|| format!("no task: there is no sim {}", task.sim))?;
+                serde_json::to_string(&play_task(sim, task, brief.engine))
+            }
+            Order::Shrink { case, plays } => serde_json::to_string(&shrink_case(case, *plays, subjects)),
+        };
+        let answer = answer.expect("an answer is plain data") + "\n";
+        if say(&answer).is_err() {
             return Ok(());
         }
     }

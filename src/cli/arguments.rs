@@ -361,8 +361,8 @@ pub(crate) struct ExplainArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct NodeArguments {
-    /// Where it listens, such as 127.0.0.1:5556; port 0 is refused
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5556")]
+    /// Where it listens, such as 127.0.0.1:5556; with port 0 it takes a free port, and says which
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5556", value_parser = values::listening)]
     pub(crate) listen: Address,
     /// The folder of its message log, made if it is not there; one node at a time
     #[arg(long, value_name = "FOLDER")]
@@ -383,8 +383,8 @@ pub(crate) struct NodeArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArguments {
-    /// Where it listens, such as 127.0.0.1:5555; port 0 is refused
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5555")]
+    /// Where it listens, such as 127.0.0.1:5555; with port 0 it takes a free port, and says which
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5555", value_parser = values::listening)]
     pub(crate) listen: Address,
     /// The gRPC server that it leads to (HTTP/2 in the clear)
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5556")]

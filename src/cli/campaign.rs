@@ -17,6 +17,7 @@ use crate::campaign::{
 };
 use crate::cli::arguments::{Format, MergeArguments, SweepArguments};
 use crate::cli::output::{complain, paint, print};
+use crate::cli::timelines::timelines;
 use crate::cli::{Exit, memory};
 use crate::grammar::quantity::count;
 use crate::report;
@@ -149,13 +150,13 @@ impl Teller {
 
 /// Says what was found before anything else can go wrong.
 fn tell(sweep: &Sweep, swept: Swept, asked: &CampaignFlags) -> Exit {
-    let Swept { summary, times, digests, error } = swept;
+    let Swept { summary, times, coverage, digests, error } = swept;
     let (nights, uncompared) = compare(&summary, &times, asked.against.as_deref());
-    let night = NightReport { summary, times, nights };
+    let night = NightReport { summary, times, nights, coverage };
     let folder = sweep.folder.display().to_string();
     print(&match asked.format {
         Format::Text => report::sweep_summary(&night, &folder, paint()),
-        Format::Json => report::sweep_json(&night.summary),
+        Format::Json => report::sweep_json(&night, &folder),
     });
     let mut exit = exit_of(&night.summary);
     if let (Format::Text, Some(path), None) = (asked.format, &asked.compare, &night.summary.deviation) {
@@ -171,7 +172,9 @@ fn tell(sweep: &Sweep, swept: Swept, asked: &CampaignFlags) -> Exit {
         exit = exit_of_error(&error);
     }
     let page = sweep.folder.join(NIGHT_PAGE);
-    if let Err(error) = write_whole(&page, report::night_page(&night, &folder).as_bytes()) {
+    if let Err(error) =
+        write_whole(&page, report::night_page(&night, &folder, &timelines(&night, &sweep.folder)).as_bytes())
+    {
         complain(&format!("failed to write {}: {error}", page.display()));
         exit = Exit::Io;
     }

@@ -26,6 +26,7 @@ mod seed;
 mod shrink;
 mod sweep;
 mod tail;
+mod timelines;
 mod values;
 mod worker;
 

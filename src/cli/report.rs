@@ -13,6 +13,7 @@ use crate::cli::campaign::NIGHT_PAGE;
 use crate::cli::output::{complain, print, print_bytes};
 use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::break_down;
+use crate::cli::timelines::timelines;
 use crate::grammar::spell;
 use crate::history::HostName;
 use crate::report::{self, PacketStretch, ReportHead, describe_stretch, shell_word};
@@ -98,7 +99,7 @@ fn report_night(arguments: &ReportArguments, form: NightForm) -> Exit {
     };
     let told = folder.display().to_string();
     let (text, name) = match form {
-        NightForm::Html => (report::night_page(&night, &told), NIGHT_PAGE),
+        NightForm::Html => (report::night_page(&night, &told, &timelines(&night, folder)), NIGHT_PAGE),
         NightForm::Markdown => (report::markdown(&night, &told), "night.md"),
         NightForm::Junit => (report::junit(&night, &told), "junit.xml"),
         NightForm::Github => (report::github(&night, &told), "annotations.txt"),

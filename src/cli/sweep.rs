@@ -69,6 +69,7 @@ fn plan(arguments: &SweepArguments) -> Result<Sweep, Exit> {
         None => begin(arguments, jobs)?,
     };
     sweep.limit = limit(arguments);
+    sweep.shrink_plays = arguments.shrink;
     sweep.failures_max = arguments.max_failures.or(arguments.fail_fast.then_some(1));
     Ok(sweep)
 }
@@ -93,7 +94,7 @@ fn begin(arguments: &SweepArguments, jobs: usize) -> Result<Sweep, Exit> {
     let folder = folder.map_err(|error| misused(&format!("{error}; choose another with --reports")))?;
     let settings = arguments.settings.iter().map(ToString::to_string).collect();
     let (engine, limit) = (arguments.engine, Limit::None);
-    Ok(Sweep { schedule, engine, settings, jobs, limit, failures_max: None, folder, expected })
+    Ok(Sweep { schedule, engine, settings, jobs, limit, failures_max: None, shrink_plays: 0, folder, expected })
 }
 
 /// The seeds that are asked for.

@@ -24,6 +24,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     grammar::duration(text).map_err(|bad| format!("{bad}; write {DURATION_FORM}"))
 }
 
+/// Reads where somebody listens: unlike where somebody dials, its port may be 0.
+pub(crate) fn listening(text: &str) -> Result<Address, BadAddress> {
+    match text.strip_suffix(":0") {
+        // The host is read as any other, beside a port that is one.
+        Some(host) => format!("{host}:1").parse().map(|address: Address| Address::new(&address.host, 0)),
+        None => text.parse(),
+    }
+}
+
 /// Reads for how long something may go on, from a second to a year.
 pub(crate) fn budget(text: &str) -> Result<Duration, String> {
     const YEAR: Duration = Duration::from_secs(366 * 24 * 3_600);

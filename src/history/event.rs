@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, MessageId, Position};
@@ -39,7 +39,8 @@ pub enum Fate {
 }
 
 /// Why a server closed a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CloseReason {
     /// The client half-closed and everything was finished (S11).
     Finished,
@@ -80,7 +81,8 @@ pub enum Examined {
 }
 
 /// Why a client's attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum EndCause {
     /// No connection came about.
     DialFailed,

@@ -3,11 +3,15 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::campaign::{FailureGroup, NightReport, Nights, Progress, Stopped, Summary, Tally, Times};
 use crate::grammar::Readable;
 use crate::grammar::quantity::count;
+use crate::report::coverage::write_coverage;
 use crate::report::paint::Paint;
 use crate::report::shell::shell_word;
+use crate::report::shrunk::{left_of, twin};
 use crate::report::wrap::hang;
 use crate::runner::Deviation;
 
@@ -54,14 +58,26 @@ pub(crate) fn sweep_summary(night: &NightReport, folder: &str, paint: Paint) -> 
     text
 }
 
-/// What a sweep found, for machines.
+/// What a sweep found, for machines: its summary, and where, when and by which build it came.
 #[must_use]
-pub(crate) fn sweep_json(summary: &Summary) -> String {
-    serde_json::to_string_pretty(summary).expect("a summary is plain data") + "\n"
+pub(crate) fn sweep_json(night: &NightReport, folder: &str) -> String {
+    #[derive(Serialize)]
+    struct NightJson<'n> {
+        folder: &'n str,
+        /// Where the build was told of one.
+        commit: Option<&'static str>,
+        times: &'n Times,
+        nights: &'n Nights,
+        #[serde(flatten)]
+        summary: &'n Summary,
+    }
+    let NightReport { summary, times, nights, coverage: _ } = night;
+    let json = NightJson { folder, commit: option_env!("PULSELESS_COMMIT"), times, nights, summary };
+    serde_json::to_string_pretty(&json).expect("a night is plain data") + "\n"
 }
 
 fn write_summary(text: &mut String, night: &NightReport, folder: &str, paint: Paint) -> std::fmt::Result {
-    let NightReport { summary, times, nights } = night;
+    let NightReport { summary, times, nights, coverage: _ } = night;
     let width = summary.sims.keys().map(String::len).max().unwrap_or(0);
     for (sim, tally) in &summary.sims {
         writeln!(text, "{sim:width$}  {}", describe_tally(tally, paint))?;
@@ -87,6 +103,7 @@ fn write_summary(text: &mut String, night: &NightReport, folder: &str, paint: Pa
         writeln!(text, "\n{sim} seed {seed}\n  {}", paint.verdict("not reproducible"))?;
         writeln!(text, "  expected {expected}\n  got      {digest}")?;
     }
+    write_coverage(text, night, paint)?;
     write_nights(text, summary, nights)?;
     write_end(text, summary, times, folder)
 }
@@ -129,7 +146,22 @@ fn write_group(
         let word = if seeds.count == 1 { "seed" } else { "seeds" };
         writeln!(text, "  {sim} {word} {all}")?;
     }
+    for line in small_lines(group, paint) {
+        writeln!(text, "{}", hang("  ", &line, 4))?;
+    }
     reproduce_line(group, folder).map_or(Ok(()), |line| writeln!(text, "  {line}"))
+}
+
+/// What is left of a group's smallest case, and why each fault of it is needed; or why it could not be made small.
+pub(crate) fn small_lines(group: &FailureGroup, paint: Paint) -> Vec<String> {
+    if let Some(why) = &group.not_small {
+        return vec![format!("not made small: {why}")];
+    }
+    let Some(small) = &group.small else { return Vec::new() };
+    let head = format!("made small: {}", left_of(&small.before, &small.after));
+    let needless = "no fault is needed".to_owned();
+    let twins = small.proofs.iter().map(|proof| twin(proof, paint));
+    [head].into_iter().chain(twins).chain(small.proofs.is_empty().then_some(needless)).collect()
 }
 
 /// What a group's failures have in common, in a few words: `liveness C2 at client, with silences`.
@@ -142,7 +174,7 @@ pub(crate) fn describe_cause(group: &FailureGroup) -> String {
 
 /// The command that plays a group's smallest case again; none where nothing could be played.
 pub(crate) fn reproduce_line(group: &FailureGroup, folder: &str) -> Option<String> {
-    let case = group.cases.first()?;
+    let case = group.smallest_case()?;
     Some(format!("pulseless replay {}", shell_word(&format!("{folder}/{case}"))))
 }
 

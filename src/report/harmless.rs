@@ -21,6 +21,12 @@ fn turns_direction(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A whole page as the value of an attribute in double quotes, such as `srcdoc`.
+#[must_use]
+pub(crate) fn page_as_attribute(page: &str) -> String {
+    page.replace('&', "&amp;").replace('"', "&quot;")
+}
+
 /// The text inside an HTML element or a quoted attribute.
 #[must_use]
 pub(crate) fn html(text: &str) -> String {

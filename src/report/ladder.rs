@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use crate::grammar::Readable;
-use crate::ladder::{Delays, Knowledge, Ladder, LadderTally, LadderWindow, Layer, WindowEnding};
+use crate::ladder::{Delays, Knowledge, Ladder, LadderTally, LadderWindow, Layer, LayerTally, WindowEnding};
 use crate::report::paint::Paint;
 use crate::report::wrap::hang;
 
@@ -171,28 +171,41 @@ pub fn ladder_tally(tally: &LadderTally, paint: Paint) -> String {
     text
 }
 
-fn write_tally(text: &mut String, tally: &LadderTally, paint: Paint) -> std::fmt::Result {
+/// The heads of [`tally_rows`].
+pub(crate) fn tally_head() -> [&'static str; 5] {
+    ["", "asked", "p50", "p99", "never"]
+}
+
+/// For each layer: its name, in how many windows it was asked, how long it took, and how often it never noticed.
+pub(crate) fn tally_rows(tally: &LadderTally) -> Vec<[String; 5]> {
+    let times =
+        |delays: &Delays| [50, 99].map(|percent| delays.percentile(percent).map_or_else(|| "-".to_owned(), short));
+    let of_layer = |(layer, seen): (&Layer, &LayerTally)| {
+        let share = 100.0 * seen.never as f64 / seen.asked().max(1) as f64;
+        let [half, most] = times(&seen.delays);
+        [layer.name().to_owned(), seen.asked().to_string(), half, most, format!("{} ({share:.1} %)", seen.never)]
+    };
+    let [half, most] = times(&tally.let_go);
+    let let_go = ["the client let go".to_owned(), tally.let_go.count().to_string(), half, most, String::new()];
+    tally.layers.iter().map(of_layer).chain([let_go]).collect()
+}
+
+pub(crate) fn write_tally(text: &mut String, tally: &LadderTally, paint: Paint) -> std::fmt::Result {
     if tally.count() == 0 {
         return writeln!(text, "no stream was dead while its client held it");
     }
-    let name_width = Layer::ALL.into_iter().map(|layer| layer.name().len()).max().unwrap_or(0);
     let windows: Vec<String> = WindowEnding::ALL
         .into_iter()
         .filter_map(|ending| Some(format!("{} {}", tally.windows.get(&ending)?, ending.words())))
         .collect();
     writeln!(text, "{}  dead streams: {}", paint.heading("who knew when"), windows.join(", "))?;
-    writeln!(text, "{:name_width$}  {:>9}  {:>8}  {:>8}  never", "", "asked", "p50", "p99")?;
-    let times = |delays: &Delays| {
-        let [half, most] = [50, 99].map(|percent| delays.percentile(percent).map_or_else(|| "-".to_owned(), short));
-        format!("{half:>8}  {most:>8}")
+    let name_width = Layer::ALL.into_iter().map(|layer| layer.name().len()).max().unwrap_or(0);
+    let mut row = |[name, asked, half, most, never]: [&str; 5]| {
+        let line = format!("{name:name_width$}  {asked:>9}  {half:>8}  {most:>8}  {never}");
+        writeln!(text, "{}", line.trim_end())
     };
-    for (layer, seen) in &tally.layers {
-        let share = 100.0 * seen.never as f64 / seen.asked().max(1) as f64;
-        let (name, asked, never) = (layer.name(), seen.asked(), seen.never);
-        writeln!(text, "{name:name_width$}  {asked:>9}  {}  {never} ({share:.1} %)", times(&seen.delays))?;
-    }
-    let released = &tally.let_go;
-    writeln!(text, "{:name_width$}  {:>9}  {}", "the client let go", released.count(), times(released))
+    row(tally_head())?;
+    tally_rows(tally).iter().try_for_each(|cells| row(cells.each_ref().map(String::as_str)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use crate::campaign::{FailureGroup, NightReport};
 use crate::grammar::quantity::count;
-use crate::report::campaign::{describe_cause, percent, reproduce_line, stopped_in_words, tell_age};
+use crate::report::campaign::{describe_cause, percent, reproduce_line, small_lines, stopped_in_words, tell_age};
+use crate::report::coverage;
+use crate::report::paint::Paint;
 
 /// GitHub takes a step summary of 1 MiB, and drops a longer one whole (workflow commands, "Job summaries").
 const BYTES_MAX: usize = 1 << 20;
@@ -75,6 +77,9 @@ fn section(group: &FailureGroup, night: &NightReport, folder: &str) -> String {
     for (sim, seeds) in &group.sims {
         writeln!(text, "- {} seeds {}", escape(sim), seeds.shown(SEEDS_SHOWN)).expect(INFALLIBLE);
     }
+    for line in small_lines(group, Paint::Plain) {
+        writeln!(text, "- {}", escape(&line)).expect(INFALLIBLE);
+    }
     if let Some(line) = reproduce_line(group, folder) {
         writeln!(text, "\n```sh\n{line}\n```").expect(INFALLIBLE);
     }
@@ -93,6 +98,7 @@ fn write_end(text: &mut String, night: &NightReport) -> std::fmt::Result {
             writeln!(text, "- `{}` {}: none in {}", group.id, what.trim(), count(group.trials, "trial"))?;
         }
     }
+    coverage::write_markdown(text, night)?;
     writeln!(
         text,
         "\n| sim | pass | fail | unknown | broken | fewer fail than (95 % sure) |\n|---|---:|---:|---:|---:|---:|"

@@ -4,6 +4,7 @@
 
 mod campaign;
 mod chart;
+mod coverage;
 mod csv;
 mod explain;
 mod grid;
@@ -25,7 +26,7 @@ mod text;
 mod timeline;
 mod wrap;
 
-pub(crate) use campaign::{sweep_json, sweep_progress, sweep_standing, sweep_summary};
+pub(crate) use campaign::{reproduce_line, sweep_json, sweep_progress, sweep_standing, sweep_summary};
 pub use csv::csv;
 pub use explain::{explain, keys, keys_in_words};
 pub use grid::{grid, grid_csv, grid_svg};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::campaign::shrink::{Proof, ShrinkEnding, Shrunk, Without};
+use crate::campaign::shrink::{Extent, Proof, ShrinkEnding, Shrunk, Without};
 use crate::grammar::quantity::count;
 use crate::grammar::spell;
 use crate::report::paint::Paint;
@@ -25,15 +25,7 @@ fn write_shrunk(text: &mut String, shrunk: &Shrunk, sim: &str, case: &str, paint
         Conclusion::Pass => "it passes".to_owned(),
     };
     writeln!(text, "{}: {} ({}): {how}", paint.heading(&left.sim), paint.verdict("fail"), failure.requirement)?;
-    let of = |now: String, same: bool, then: String| if same { now } else { format!("{now} of {then}") };
-    let counted = |now: usize, then: usize, noun| of(count(now as u64, noun), now == then, then.to_string());
-    writeln!(
-        text,
-        "left: {}, {}, {}",
-        counted(after.faults, before.faults, "fault"),
-        counted(after.hosts, before.hosts, "host"),
-        of(spell(after.lasts), after.lasts == before.lasts, spell(before.lasts)),
-    )?;
+    writeln!(text, "left: {}", left_of(before, after))?;
     writeln!(text, "\n{}", paint.heading("what goes wrong"))?;
     for proof in proofs {
         writeln!(text, "  at {} for {}: {}", spell(proof.at), spell(proof.lasts), proof.fault)?;
@@ -45,7 +37,7 @@ fn write_shrunk(text: &mut String, shrunk: &Shrunk, sim: &str, case: &str, paint
         writeln!(text, "\n{}", paint.heading("what is needed"))?;
     }
     for proof in proofs {
-        writeln!(text, "  without the {} of {}: {}", proof.kind, spell(proof.lasts), without(proof, paint))?;
+        writeln!(text, "  {}", twin(proof, paint))?;
     }
     let ended = match ending {
         ShrinkEnding::Exhausted => "",
@@ -54,6 +46,23 @@ fn write_shrunk(text: &mut String, shrunk: &Shrunk, sim: &str, case: &str, paint
     };
     writeln!(text, "\n{}{ended}", count((*plays).into(), "play"))?;
     writeln!(text, "sim      {sim}\ncase     {case}\nagain    pulseless replay {}", shell_word(case))
+}
+
+/// What is left of a trial: `1 fault of 6, 4 hosts, 8m of 1h`.
+pub(crate) fn left_of(before: &Extent, after: &Extent) -> String {
+    let of = |now: String, same: bool, then: String| if same { now } else { format!("{now} of {then}") };
+    let counted = |now: usize, then: usize, noun| of(count(now as u64, noun), now == then, then.to_string());
+    format!(
+        "{}, {}, {}",
+        counted(after.faults, before.faults, "fault"),
+        counted(after.hosts, before.hosts, "host"),
+        of(spell(after.lasts), after.lasts == before.lasts, spell(before.lasts)),
+    )
+}
+
+/// A fault's proof: `without the pause of 2m: passes`.
+pub(crate) fn twin(proof: &Proof, paint: Paint) -> String {
+    format!("without the {} of {}: {}", proof.kind, spell(proof.lasts), without(proof, paint))
 }
 
 fn without(proof: &Proof, paint: Paint) -> String {

@@ -1,6 +1,6 @@
 //! Reads what a user names, which may be a pipe, and may have no end; and writes files whole or not at all.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// The bytes of a file that has at most so many MiB.
@@ -18,15 +18,18 @@ pub(crate) fn read_at_most(mebibytes: u64, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file by a rename, so that nobody ever reads half of it.
+/// Writes a file by a rename, so that nobody ever reads half of it, not even after the power failed.
 ///
 /// # Errors
 /// It cannot be written; what was there before stays.
+#[expect(clippy::disallowed_types, reason = "a file that a user names, outside of any trial")]
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".draft");
     let draft = Path::new(&draft);
-    std::fs::write(draft, bytes).and_then(|()| std::fs::rename(draft, path)).inspect_err(|_| {
+    let written =
+        std::fs::File::create(draft).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()));
+    written.and_then(|()| std::fs::rename(draft, path)).inspect_err(|_| {
         if std::fs::remove_file(draft).is_err() {
             // It was never made.
         }

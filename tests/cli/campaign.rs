@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::bench::{BINARY, GOOD, Scratch, bad};
+use crate::bench::{BINARY, GOOD, Scratch, bad, change};
 
 /// How often something is looked at, and how long at most: far more than any machine needs.
 const STEP: Duration = Duration::from_millis(2);
@@ -14,17 +14,22 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What a campaign leaves, apart from times and the page, which names its folder: every file with its bytes.
 fn left(folder: &Path) -> Vec<(String, String)> {
-    let mut files: Vec<(String, String)> = fs::read_dir(folder)
-        .expect("a report folder")
-        .map(|entry| entry.expect("an entry").path())
+    let mut files: Vec<(String, String)> = files(folder)
+        .into_iter()
         .map(|path| {
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let name = path.strip_prefix(folder).expect("it is below").to_string_lossy().into_owned();
             (name, fs::read_to_string(&path).expect("text"))
         })
         .filter(|(name, _)| name != "times.json" && name != "index.html")
         .collect();
     files.sort();
     files
+}
+
+/// The files of a folder, and of those in it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 fn assert_same(one: &Path, other: &Path) {
@@ -119,7 +124,11 @@ fn four_shares_merged_equal_one_run() {
         let mut merge = vec!["merge".to_owned()];
         for share in 1..=4 {
             let (partition, reports) = (format!("{rule}:{share}/4"), format!("{rule}-{share}"));
-            let sweep = ["sweep", "sims", "--seeds", "9", "--partition", &partition, "--reports", &reports];
+            let sweep = [
+                &["sweep", "sims", "--seeds", "9", "--shrink", "0"][..],
+                &["--partition", &partition, "--reports", &reports],
+            ]
+            .concat();
             let said = scratch.pulseless(&sweep);
             assert!(said.out.contains(&format!(", share {partition}, ")), "{said}");
             merge.push(format!("{reports}/latest"));
@@ -133,6 +142,43 @@ fn four_shares_merged_equal_one_run() {
         let into = format!("{rule}-partial");
         let partial = [&merge[..4], &["--into", &into]].concat();
         scratch.pulseless(&partial).exits(1).says(&["trials are missing: a share, or the rest of one, is not here"]);
+    }
+}
+
+#[test]
+fn the_first_case_of_a_cause_is_made_small_and_what_was_tried_is_counted() {
+    let scratch = Scratch::new();
+    let kill = "[[fault]]\nat = \"75s\"\nfor = \"2s\"\nkind = \"process-kill\"\non = \"client-1\"\n\n";
+    scratch.write("sims/deaf.toml", change(&bad(), "[promise]", &format!("{kill}[promise]")));
+    let said = scratch.pulseless(&["sweep", "sims", "--seeds", "3"]).exits(1);
+    let small = "made small: 1 fault of 2, ";
+    let again = "pulseless replay reports/latest/shrunk/deaf-seed-";
+    let said =
+        said.says(&[small, "without the proxy-silence-upstream of ", ": passes\n", "who knew when  dead streams: 3 "]);
+    let line = said.out.lines().find(|line| line.contains("pulseless replay ")).expect("it says how to play it").trim();
+    let case = line.strip_prefix("pulseless replay ").expect("a path");
+    scratch.pulseless(&["replay", case]).exits(1);
+    let sim = case.replace(".case.json", ".toml");
+    assert!(!scratch.read(&sim).contains("process-kill"), "it is no part of the cause");
+    scratch.pulseless(&["run", &sim]).exits(1);
+    let told = "put to the test: 2 of 2 kinds of faults, 1 of 1 pairs of them, ";
+    assert!(said.out.contains(told) && said.out.contains(again), "{said}");
+    let coverage = scratch.read_json("reports/latest/coverage.json");
+    assert_eq!(coverage["trials"], 3);
+    assert_eq!(coverage["faults"]["process-kill"], serde_json::json!({ "planned": 3, "felt": 3 }));
+    assert_eq!(coverage["pairs"]["process-kill + proxy-silence-upstream"], 3);
+    assert_eq!(coverage["milestones"]["client-restarted"], 3);
+    assert!(
+        coverage["never"]["transitions"]
+            .as_array()
+            .is_some_and(|never| never.contains(&"asking -> ended by watchdog".into()))
+    );
+    // Asked to leave it as it is, it does.
+    let said = scratch.pulseless(&["sweep", "sims", "--seeds", "1", "--shrink", "0"]).exits(1);
+    assert!(!said.out.contains(small) && !scratch.path("reports/latest/shrunk").exists(), "{said}");
+    for form in ["html", "markdown"] {
+        let said = scratch.pulseless(&["report", "reports/latest", "--to", form, "--output", "-"]).exits(0);
+        assert!(said.out.contains("2 of 2 kinds of faults") && said.out.contains("HTTP/2 PING"), "{said}");
     }
 }
 
@@ -307,7 +353,7 @@ fn a_night_is_told_in_every_form() {
         assert!(said.out.contains("deaf"), "{said}");
         said.out
     };
-    let line = "pulseless replay 'reports/latest/deaf <b>|-seed-";
+    let line = "pulseless replay 'reports/latest/shrunk/deaf <b>|-seed-";
     let markdown = report("markdown");
     assert!(markdown.starts_with("## pulseless: 3 of 6 trials did not pass\n"), "{markdown}");
     assert!(markdown.contains("- deaf \\<b\\>\\| seeds 1-3\n") && markdown.contains(line), "{markdown}");
@@ -321,6 +367,7 @@ fn a_night_is_told_in_every_form() {
     assert!(csv.contains("\r\ngood,3,0,0,0,0,100.0000,\r\n"), "{csv}");
     let html = report("html");
     assert!(html.contains("deaf &lt;b&gt;|") && !html.contains("<b>|"), "{html}");
+    assert!(html.contains("<iframe title=\"Timeline of "), "{html}");
     assert!(!html.contains("http://") && !html.contains("https://"), "it needs no network");
     // Beside the night, unless it is told where.
     scratch.pulseless(&["report", "reports/latest", "--to", "html"]).exits(0).says(&["reports/latest/index.html\n"]);

@@ -117,10 +117,21 @@ fn fail_fast_stops_at_the_first_failure() {
 }
 
 #[test]
-fn json_is_the_summary_alone() {
+fn json_is_the_summary_with_where_and_when_it_came() {
     let scratch = Scratch::new();
     let said = scratch.pulseless(&["sweep", "bad.toml", "--seeds", "1", "--format", "json"]).exits(1);
-    assert_eq!(said.json(), scratch.read_json("reports/latest/summary.json"));
+    let mut json = said.json();
+    let told = json.as_object_mut().expect("an object");
+    let mut take = |key: &str| told.remove(key).unwrap_or_else(|| panic!("no {key}"));
+    let folder = take("folder");
+    assert!(
+        folder.as_str().is_some_and(|folder| folder.starts_with("reports/") && folder.ends_with("-bad")),
+        "{folder}"
+    );
+    assert!(take("times")["begun"].as_str().is_some_and(|begun| begun.starts_with("20")));
+    assert_eq!(take("nights"), scratch.read_json("reports/latest/nights.json"));
+    take("commit");
+    assert_eq!(json, scratch.read_json("reports/latest/summary.json"));
 }
 
 #[test]

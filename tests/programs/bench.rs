@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 
-use crate::process::{BINARY, Running, free_address};
+use crate::process::{BINARY, Running};
 
 /// A node, and a scratch folder for it and whoever talks to it.
 pub struct Stage {
@@ -22,10 +22,12 @@ impl Stage {
     /// Starts a node.
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let node = free_address().await;
-        let arguments = ["node", "--listen", &node, "--data", "node-data", "--keepalive", "5s"];
+        let arguments = ["node", "--listen", "127.0.0.1:0", "--data", "node-data", "--keepalive", "5s"];
         let mut serving = Running::start(folder.path(), "node", BINARY, &arguments, Stdio::null());
         serving.says("node listens on").await;
+        let said = serving.out();
+        let node = said.trim_end().strip_prefix("node listens on ").expect("it says where").to_owned();
+        assert!(!node.ends_with(":0"), "a free port is a port: {node}");
         Stage { folder, node, serving }
     }
 

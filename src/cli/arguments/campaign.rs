@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use globset::GlobSet;
 
-use crate::campaign::TrialPartition;
+use crate::campaign::{SHRINK_PLAYS, TrialPartition};
 use crate::cli::arguments::Format;
 use crate::cli::seed::{Seed, SeedCount};
 use crate::cli::values;
@@ -64,6 +64,9 @@ pub(crate) struct SweepArguments {
     /// Stop at the first trial that does not pass: --max-failures 1
     #[arg(long, conflicts_with = "max_failures")]
     pub(crate) fail_fast: bool,
+    /// Make the first case of each of the first 20 causes small, in so many plays at most each, when all is played; 0 leaves them as they are
+    #[arg(long, value_name = "PLAYS", default_value_t = SHRINK_PLAYS)]
+    pub(crate) shrink: u32,
     /// Change a value of every sim, such as client.watchdog=off
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) settings: Vec<Setting>,

@@ -1,35 +1,43 @@
 //! A night as a page: what broke, since when, why, the line that plays it again, and what was played.
 //!
-//! Refuses to play anything: it needs no script, and shows what the report folder says.
+//! Refuses to play anything: it needs no script but those of the timelines that it is handed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::campaign::{FailureGroup, NightReport, Resolved};
 use crate::grammar::quantity::count;
-use crate::report::campaign::{describe_cause, percent, reproduce_line, stopped_in_words, tell_age};
-use crate::report::harmless::html;
+use crate::report::campaign::{describe_cause, percent, reproduce_line, small_lines, stopped_in_words, tell_age};
+use crate::report::coverage;
+use crate::report::harmless::{html, page_as_attribute};
+use crate::report::paint::Paint;
 
 const STYLE: &str = include_str!("style.css");
 const NIGHT_STYLE: &str = include_str!("night.css");
 /// Seeds of a sim that are shown at once.
 const SEEDS_SHOWN: usize = 300;
 
-/// The page of a night whose report is in `folder`.
+/// The page of a night whose report is in `folder`, with the pages of its groups' smallest cases, by the groups' ids.
 #[must_use]
-pub fn night_page(night: &NightReport, folder: &str) -> String {
+pub fn night_page(night: &NightReport, folder: &str, timelines: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
-    write_page(&mut text, night, folder).expect("a string takes all");
+    write_page(&mut text, night, folder, timelines).expect("a string takes all");
     text
 }
 
-fn write_page(text: &mut String, night: &NightReport, folder: &str) -> std::fmt::Result {
+fn write_page(
+    text: &mut String,
+    night: &NightReport,
+    folder: &str,
+    timelines: &BTreeMap<String, String>,
+) -> std::fmt::Result {
     let (word, sentence) = verdict(night);
     write!(
         text,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n\
          <link rel=\"icon\" href=\"data:,\">\n\
          <title>{word}: {}</title>\n<style>\n{STYLE}{NIGHT_STYLE}</style>\n</head>\n<body class=\"night is-{word}\">\n\
          <header>\n<div class=\"bar\"><span class=\"brand\">pulseless</span></div>\n\
@@ -44,11 +52,15 @@ fn write_page(text: &mut String, night: &NightReport, folder: &str) -> std::fmt:
     text.push_str("</header>\n<main>\n");
     if !night.summary.groups.is_empty() {
         text.push_str("<section aria-labelledby=\"groups\">\n<h2 id=\"groups\">What did not pass, by cause</h2>\n");
-        night.summary.groups.iter().try_for_each(|group| write_group(text, group, night, folder))?;
+        for group in &night.summary.groups {
+            let timeline = timelines.get(&group.id).map(String::as_str);
+            write_group(text, group, night, folder, timeline)?;
+        }
         text.push_str("</section>\n");
     }
     write_gone(text, "Resolved since the night before", &night.nights.resolved)?;
     write_gone(text, "Not played, so nobody knows", &night.nights.not_played)?;
+    coverage::write_html(text, night)?;
     write_sims(text, night)?;
     writeln!(text, "</main>\n<footer>pulseless {}</footer>\n</body>\n</html>", html(&night.summary.pulseless))
 }
@@ -93,7 +105,13 @@ fn write_facts(text: &mut String, night: &NightReport) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_group(text: &mut String, group: &FailureGroup, night: &NightReport, folder: &str) -> std::fmt::Result {
+fn write_group(
+    text: &mut String,
+    group: &FailureGroup,
+    night: &NightReport,
+    folder: &str,
+    timeline: Option<&str>,
+) -> std::fmt::Result {
     let age = tell_age(group, &night.nights);
     let is_new = if night.nights.is_new(group) { " is-new" } else { "" };
     write!(
@@ -112,11 +130,31 @@ fn write_group(text: &mut String, group: &FailureGroup, night: &NightReport, fol
         writeln!(text, "<li><b>{}</b> seeds {}</li>", html(sim), html(&shown))?;
     }
     text.push_str("</ul>\n");
+    write_small(text, group)?;
     if let Some(line) = reproduce_line(group, folder) {
         writeln!(text, "<div class=\"again\"><span>Play it again</span><code>{}</code></div>", html(&line))?;
     }
+    if let Some(page) = timeline {
+        writeln!(
+            text,
+            "<details class=\"timeline\">\n<summary>Its timeline</summary>\n<iframe title=\"Timeline of {}\" loading=\"lazy\" \
+             srcdoc=\"{}\"></iframe>\n</details>",
+            html(&group.id),
+            page_as_attribute(page)
+        )?;
+    }
     text.push_str("</article>\n");
     Ok(())
+}
+
+/// What is left of its smallest case.
+fn write_small(text: &mut String, group: &FailureGroup) -> std::fmt::Result {
+    let lines = small_lines(group, Paint::Plain);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let lines: String = lines.iter().map(|line| format!("<li>{}</li>", html(line))).collect();
+    writeln!(text, "<ul class=\"small\">{lines}</ul>")
 }
 
 fn write_gone(text: &mut String, title: &str, gone: &[Resolved]) -> std::fmt::Result {
