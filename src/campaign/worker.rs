@@ -4,7 +4,6 @@
 //! trial and for each case that it is to make small, a line of JSON each on its standard input; it answers each with a line on its standard output. Where its
 //! input ends, so does it, whatever it was doing: nobody listens any more.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -44,9 +43,9 @@ struct Brief {
 /// What a worker is to do.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Order<'o> {
-    Play(Cow<'o, Task>),
-    Shrink { case: Cow<'o, Case>, plays: u32 },
+enum Order {
+    Play(Task),
+    Shrink { case: Box<Case>, plays: u32 },
 }
 
 /// A worker, as the campaign sees it: started when it is first needed, and again after each that died.
@@ -131,7 +130,7 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
     /// Has the worker do something, in so long at most.
     fn ask<Answer: DeserializeOwned>(
         &mut self,
-        order: &Order<'_>,
+        order: &Order,
         limit: Duration,
         is_cut_off: &dyn Fn() -> bool,
     ) -> Result<Answer, Unanswered> {
@@ -157,7 +156,7 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
 
 impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
     fn play(&mut self, task: &Task, is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer> {
-        match self.ask(&Order::Play(Cow::Borrowed(task)), self.limit, is_cut_off) {
+        match self.ask(&Order::Play(task.clone()), self.limit, is_cut_off) {
             Ok(answer) => Some(answer),
             Err(Unanswered::CutOff) => None,
             Err(Unanswered::Broken(why)) => Some(TaskAnswer::without_outcome(TrialEnd::Broken(why))),
@@ -166,7 +165,7 @@ impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
 
     /// All its plays together have the time of a few trials: none of them is longer than the case's own.
     fn shrink(&mut self, case: &Case, plays: u32, is_cut_off: &dyn Fn() -> bool) -> Option<Result<Shrunk, String>> {
-        let order = Order::Shrink { case: Cow::Borrowed(case), plays };
+        let order = Order::Shrink { case: Box::new(case.clone()), plays };
         match self.ask(&order, self.limit.saturating_mul(SHRINK_LIMITS), is_cut_off) {
             Ok(answer) => Some(answer),
             Err(Unanswered::CutOff) => None,
@@ -266,7 +265,7 @@ pub fn work(subjects: Subjects, say: impl Fn(&str) -> io::Result<()>) -> Result<
     let sims: Result<Vec<_>, _> = brief.sims.iter().map(read).collect();
     let sims = sims.map_err(|refusal| format!("no brief: {refusal}"))?;
     for line in lines {
-        let order: Order<'_> = serde_json::from_str(&line).map_err(|error| format!("no task: {error}"))?;
+        let order: Order = serde_json::from_str(&line).map_err(|error| format!("no task: {error}"))?;
         let answer = match &order {
             Order::Play(task) => {
                 let sim = sims.get(task.sim).ok_or_else(|| format!("no task: there is no sim {}", task.sim))?;
