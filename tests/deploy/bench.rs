@@ -45,7 +45,7 @@ within = \"35s\"
 const CARGO: &str = "#!/bin/bash
 [[ \"$*\" == \"build --release\" ]] || { echo \"cargo is asked for: $*\" >&2; exit 1; }
 [[ -n \"$PULSELESS_COMMIT\" ]] || { echo 'the build does not know its commit' >&2; exit 1; }
-mkdir -p target/release && ln -sf \"$BINARY\" target/release/pulseless
+mkdir -p target/release && ln -sf \"${PROGRAM:-$BINARY}\" target/release/pulseless
 ";
 
 /// Which sims a night has.
@@ -86,6 +86,13 @@ impl Scratch {
         let path = self.path("bin").join(name);
         fs::write(&path, text).expect("the scratch folder takes files");
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    }
+
+    /// A program that ends with that exit code, after a sweep has been played, or before; for variable `PROGRAM` of `cargo`.
+    pub(crate) fn ending(&self, code: &str, plays: bool) -> (String, String) {
+        let play = if plays { "pulseless \"$@\"" } else { "true" };
+        self.program("ending", &format!("#!/bin/sh\n{play}\nexit {code}\n"));
+        ("PROGRAM".to_owned(), self.path("bin/ending").display().to_string())
     }
 
     /// A folder with a folder `sims`, as a fresh clone has one.

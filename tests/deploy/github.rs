@@ -11,7 +11,8 @@ use crate::workflow::{bash, copy, documents, table, text};
 
 /// How GitHub starts `shell: bash`; where no shell is named, it is `bash -e`.
 const BASH: &[&str] = &["--noprofile", "--norc", "-e", "-o", "pipefail"];
-const SEEDS: &str = "1";
+/// Seeds of each sim: more trials than shares.
+const SEEDS: &str = "3";
 
 /// GitHub, as far as the workflow asks for it.
 struct Forge {
@@ -219,7 +220,7 @@ fn nights_on_github_equal_single_runs_and_keep_one_issue_for_each_cause() {
     let clone = forge.scratch.clone_with("clone", Sims::Broken);
     let (single, code) = forge.scratch.single(&clone, SEEDS, "101");
     assert_eq!(code, 1);
-    assert_whole(&night, &single, 2);
+    assert_whole(&night, &single, 6);
     assert!(first.out.contains("::error"), "it is annotated: {first:?}");
     let told = fs::read_to_string(forge.scratch.path("101-summary.md")).expect("a step summary");
     assert!(told.contains("deaf"), "{told}");
@@ -228,7 +229,7 @@ fn nights_on_github_equal_single_runs_and_keep_one_issue_for_each_cause() {
     let [issue] = &forge.issues()[..] else { panic!("one issue: {:?}", forge.issues()) };
     assert_eq!(issue["title"], title(&night));
     let body = issue["bodies"][0].as_str().expect("a body");
-    let head = "1 trials in https://github.example/someone/client/actions/runs/101\n\n";
+    let head = "3 trials in https://github.example/someone/client/actions/runs/101\n\n";
     assert!(body.starts_with(head) && body.contains("\n\n- deaf seeds "), "{body}");
 
     // Somebody closed it. The next night fails as well, and says so there.
@@ -253,6 +254,20 @@ fn nights_on_github_equal_single_runs_and_keep_one_issue_for_each_cause() {
 }
 
 #[test]
+fn a_share_that_broke_keeps_what_it_played_and_one_that_never_began_fails() {
+    let Some(forge) = Forge::new() else { return };
+    let never = ["play a share", "keep it", "actions/upload-artifact@v4"];
+    for (end, is_kept, failed) in [("70", true, &[][..]), ("74", true, &never[..1]), ("64", false, &never[..])] {
+        let context = [("matrix.share", "1".to_owned()), ("strategy.job-total", "4".to_owned())];
+        let mut job = Job::new(&forge, end, end, Sims::Kept, &context);
+        job.variables.push(forge.scratch.ending(end, is_kept));
+        let played = job.play("play");
+        assert_eq!(played.failed, failed, "{end}: {played:?}");
+        assert_eq!(forge.artifacts(end).join("share-1/journal.jsonl").exists(), is_kept, "{end}: {played:?}");
+    }
+}
+
+#[test]
 fn every_cause_of_a_night_has_its_issue_up_to_a_bound() {
     let Some(forge) = Forge::new() else { return };
     let job = Job::new(&forge, "7", "causes", Sims::Kept, &[]);
@@ -272,6 +287,7 @@ fn every_cause_of_a_night_has_its_issue_up_to_a_bound() {
     assert_eq!(issues.len(), 20, "{said}");
     assert_eq!(issues[19]["title"], "pulseless 00000019: the sim promised `x`");
     let body = issues[19]["bodies"][0].as_str().expect("a body");
+    assert!(body.starts_with("1 trial in https://"), "{body}");
     assert!(body.contains("it said \"no\" $(touch wicked) `touch wicked`") && body.len() < 400, "{body}");
     assert!(!job.folder.join("wicked").exists(), "what a trial said is no code");
     // A night without a summary is not green.

@@ -8,10 +8,8 @@ use serde_json::Value;
 use crate::bench::{Said, Scratch, Sims, assert_whole};
 use crate::workflow::{bash, copy, documents, table, text};
 
-const SEEDS: &str = "1";
-/// A compiler whose program is `ends`.
-const LINKS_ENDS: &str =
-    "#!/bin/sh\nmkdir -p target/release && ln -sf \"$(command -v ends)\" target/release/pulseless\n";
+/// Seeds of each sim: more trials than shares.
+const SEEDS: &str = "3";
 
 /// A pipeline.
 struct Pipeline<'a> {
@@ -74,13 +72,13 @@ fn nights_on_gitlab_equal_single_runs_and_are_compared_with_each_other() {
     let Some(recipe) = documents("gitlab-ci.yml") else { return };
     let scratch = Scratch::new();
     let cache = scratch.path("cache");
-    for (id, compared) in [("201", "1 trial, new"), ("202", "0 new, 1 ongoing, 0 resolved")] {
+    for (id, compared) in [("201", "3 trials, new"), ("202", "0 new, 1 ongoing, 0 resolved")] {
         let pipeline = Pipeline { scratch: &scratch, recipe: &recipe[0], id, sims: Sims::Broken };
         let (folder, merge) = pipeline.night(&cache);
         assert!(merge.code == 1 && merge.out.contains(compared), "no `{compared}` in {merge:?}");
         let clone = scratch.clone_with("clone", Sims::Broken);
         let (single, _) = scratch.single(&clone, SEEDS, id);
-        assert_whole(&folder.join("night"), &single, 2);
+        assert_whole(&folder.join("night"), &single, 6);
         let junit = text(&recipe[0]["merge"]["artifacts"]["reports"]["junit"], "junit");
         assert!(fs::read_to_string(folder.join(junit)).expect("a report for tools").contains("<testsuite"));
         assert!(fs::read_to_string(folder.join("night/night.md")).expect("a report for people").contains("deaf"));
@@ -94,13 +92,10 @@ fn a_share_that_broke_keeps_what_it_played_and_one_that_never_began_fails() {
     let Some(recipe) = documents("gitlab-ci.yml") else { return };
     let scratch = Scratch::new();
     let pipeline = Pipeline { scratch: &scratch, recipe: &recipe[0], id: "301", sims: Sims::Kept };
-    let node = [("CI_NODE_INDEX", "1".to_owned()), ("CI_NODE_TOTAL", "4".to_owned())];
-    // Stands for a sweep that ended so, after it had played or before.
     for (end, is_kept) in [("70", true), ("74", true), ("64", false)] {
         let folder = pipeline.clone_for(end);
-        let program = format!("#!/bin/bash\n[[ {is_kept} == false ]] || pulseless \"$@\"\nexit {end}\n");
-        scratch.program("ends", &program);
-        scratch.program("cargo", LINKS_ENDS);
+        let (name, program) = scratch.ending(end, is_kept);
+        let node = [("CI_NODE_INDEX", "1".to_owned()), ("CI_NODE_TOTAL", "4".to_owned()), (&name, program)];
         let (script, after) = pipeline.play("play", &folder, &node);
         assert_eq!(script.code == 0, end == "70", "{end}: {script:?}");
         assert_eq!(after.code == 0, is_kept, "{end}: {after:?}");

@@ -9,9 +9,10 @@ use crate::cluster::{Cluster, Job};
 
 /// Seeds of each sim. With four tasks and one sim, one of them has nothing to play.
 const SEEDS: &str = "3";
-/// A program that refuses the second share, as one does whose disk is full.
+/// A program that refuses the second share, as one does whose disk is full, and tells of a trial that broke in the third.
 const REFUSES_SHARE_2: &str = "#!/bin/bash
 [[ \"$1 $SLURM_ARRAY_TASK_ID\" != \"sweep 2\" ]] || exit 74
+[[ \"$1 $SLURM_ARRAY_TASK_ID\" != \"sweep 3\" ]] || { pulseless \"$@\"; exit 70; }
 exec pulseless \"$@\"
 ";
 
