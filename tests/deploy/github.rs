@@ -128,14 +128,14 @@ impl<'f> Job<'f> {
         let mut played = Played::default();
         let steps = self.forge.workflow["jobs"][name]["steps"].as_array().expect("steps");
         for step in steps {
-            match &step["if"] {
-                Value::Null if !played.failed.is_empty() => continue,
-                Value::Null => {}
-                condition => assert_eq!(condition, "always()", "a condition that is not understood"),
+            let runs_always = !step["if"].is_null();
+            assert!(!runs_always || step["if"] == "always()", "a condition that is not understood: {step}");
+            if !runs_always && !played.failed.is_empty() {
+                continue;
             }
-            let said = if step["uses"].is_string() { self.action(step) } else { self.run(step) };
-            played.out.push_str(&said.1);
-            if !said.0 && step["continue-on-error"] != true {
+            let (succeeds, said) = if step["uses"].is_string() { self.action(step) } else { self.run(step) };
+            played.out.push_str(&said);
+            if !succeeds && step["continue-on-error"] != true {
                 let name = step["name"].as_str().or(step["uses"].as_str()).or(step["run"].as_str());
                 played.failed.push(name.expect("a step has a name, or does something").to_owned());
             }
