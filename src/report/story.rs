@@ -232,8 +232,10 @@ impl<'a> StoryTeller<'a> {
         self.say(
             record.at,
             format!(
-                "{} messages were published into the dead window, {} of them stored by the node",
-                silence.published, silence.stored
+                "{} {} published into the dead window, {} of them stored by the node",
+                count(silence.published, "message"),
+                if silence.published == 1 { "was" } else { "were" },
+                silence.stored
             ),
         );
     }

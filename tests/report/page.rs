@@ -47,6 +47,27 @@ fn a_page_opens_zooms_filters_and_leads_to_where_it_broke_in_a_real_browser() {
 }
 
 #[test]
+fn a_night_unfolds_its_timelines_in_a_real_browser() {
+    let (Some(browser), Some(python)) = (find("chromium"), python()) else { return };
+    let scratch = Scratch::new();
+    let sim = Path::new(env!("CARGO_MANIFEST_DIR")).join("sims/proxy-goes-silent.toml");
+    let sim = sim.to_str().expect("a path of text");
+    let said = scratch.pulseless(&["sweep", sim, "--seeds", "2", "--set", "client.watchdog=off"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let mut look = Command::new(python);
+    look.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/night.py")).arg(browser);
+    look.arg(scratch.path("reports/latest/index.html"));
+    let said = Said::of(look.env("PYTHONDONTWRITEBYTECODE", "1").output().expect("Python runs"));
+    let found = said.text();
+    let expected = [
+        "tells what broke, what it needs, who knew when, and what was tried",
+        "unfolds the timeline of the smallest case, which is alive",
+        "fits a phone, light and dark",
+    ];
+    assert_eq!(found.lines().collect::<Vec<_>>(), expected, "{}", said.err);
+}
+
+#[test]
 fn a_page_is_whole_without_its_script() {
     let scratch = Scratch::new();
     scratch.case("broken", "proxy-goes-silent.toml", &["--set", "client.watchdog=off"]);
