@@ -9,6 +9,9 @@ use crate::checker::{Verdict, first_to_speak};
 use crate::history::Digest;
 use crate::trial::{Conclusion, Outcome};
 
+/// What trials have in common that the machine had no room for.
+pub(crate) const NO_ROOM: &str = "no room on this machine";
+
 /// How one trial ended. The first word of it stands in a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -21,6 +24,8 @@ pub enum TrialEnd {
     Unknown(TrialFinding),
     /// It could not be played, or took its process with it: why.
     Broken(String),
+    /// The machine has no room for it, such as descriptors or processes: what it lacks.
+    NoRoom(String),
     /// The engine cannot express it: what of it, and why.
     Skipped(Vec<String>),
 }
@@ -74,7 +79,7 @@ impl TrialEnd {
         match self {
             TrialEnd::Pass(digest) => Some(*digest),
             TrialEnd::Fail(found) | TrialEnd::Unknown(found) => Some(found.digest),
-            TrialEnd::Broken(_) | TrialEnd::Skipped(_) => None,
+            TrialEnd::Broken(_) | TrialEnd::NoRoom(_) | TrialEnd::Skipped(_) => None,
         }
     }
 
@@ -95,6 +100,8 @@ impl TrialEnd {
                 let what = without_names(why.split(';').next().unwrap_or_default(), &BTreeMap::new());
                 Some(FailureCause { checker: "our bug".to_owned(), what, ..FailureCause::default() })
             }
+            // Which host lacks it is chance.
+            TrialEnd::NoRoom(_) => Some(FailureCause { checker: NO_ROOM.to_owned(), ..FailureCause::default() }),
         }
     }
 
@@ -104,7 +111,7 @@ impl TrialEnd {
         match self {
             TrialEnd::Pass(_) | TrialEnd::Skipped(_) => "",
             TrialEnd::Fail(found) | TrialEnd::Unknown(found) => &found.why,
-            TrialEnd::Broken(why) => why,
+            TrialEnd::Broken(why) | TrialEnd::NoRoom(why) => why,
         }
     }
 
@@ -115,7 +122,7 @@ impl TrialEnd {
             TrialEnd::Pass(_) => "pass",
             TrialEnd::Fail(_) => "fail",
             TrialEnd::Unknown(_) => "unknown",
-            TrialEnd::Broken(_) => "broken",
+            TrialEnd::Broken(_) | TrialEnd::NoRoom(_) => "broken",
             TrialEnd::Skipped(_) => "skipped",
         }
     }

@@ -89,6 +89,7 @@ pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind) -> TaskA
             TaskAnswer { ended, case, seen }
         }
         Err(PlayError::Inexpressible { reasons, .. }) => TaskAnswer::without_outcome(TrialEnd::Skipped(reasons)),
+        Err(error) if error.lacks_room() => TaskAnswer::without_outcome(TrialEnd::NoRoom(error.to_string())),
         Err(error @ (PlayError::Engine(_) | PlayError::Panic(_))) => {
             TaskAnswer::without_outcome(TrialEnd::Broken(error.to_string()))
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::campaign::ending::NO_ROOM;
 use crate::campaign::{FailureGroup, TrialEnd};
 use crate::runner::Deviation;
 use crate::trial::EngineKind;
@@ -19,7 +20,7 @@ pub struct Tally {
     pub fail: u64,
     /// The trial shows too little.
     pub unknown: u64,
-    /// The trial could not be played: our bug.
+    /// The trial could not be played: our bug, unless its group says that the machine had no room for it.
     pub broken: u64,
     /// The engine cannot express the trial.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -56,7 +57,7 @@ impl Tally {
             TrialEnd::Pass(_) => self.pass += 1,
             TrialEnd::Fail(_) => self.fail += 1,
             TrialEnd::Unknown(_) => self.unknown += 1,
-            TrialEnd::Broken(_) => self.broken += 1,
+            TrialEnd::Broken(_) | TrialEnd::NoRoom(_) => self.broken += 1,
             TrialEnd::Skipped(_) => self.skipped += 1,
         }
     }
@@ -133,6 +134,15 @@ pub struct Times {
     pub seconds: f64,
     /// Trials in each second of it.
     pub trials_per_second: f64,
+}
+
+impl Summary {
+    /// Whether all that was broken was so for want of room on the machine.
+    #[must_use]
+    pub fn lacked_room_only(&self) -> bool {
+        let mut broken = self.groups.iter().filter(|group| group.ended == "broken").peekable();
+        broken.peek().is_some() && broken.all(|group| group.cause.checker == NO_ROOM)
+    }
 }
 
 impl Times {

@@ -462,7 +462,7 @@ impl SweepState {
         match ended {
             TrialEnd::Pass(_) => {}
             TrialEnd::Skipped(reasons) => self.skipped.entry(sim.clone()).or_default().extend(reasons),
-            ended @ (TrialEnd::Fail(_) | TrialEnd::Unknown(_) | TrialEnd::Broken(_)) => {
+            ended @ (TrialEnd::Fail(_) | TrialEnd::Unknown(_) | TrialEnd::Broken(_) | TrialEnd::NoRoom(_)) => {
                 self.failures.push(Failure { trial, ended })
             }
         }

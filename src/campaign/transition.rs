@@ -4,8 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-#[cfg(test)]
-use crate::history::{CloseReason, EndCause};
 use crate::history::{Event, History};
 
 /// Between the two states of a transition's name.
@@ -175,6 +173,7 @@ mod tests {
     use strum::VariantNames;
 
     use super::*;
+    use crate::history::{CloseReason, EndCause};
 
     #[test]
     fn every_cause_and_every_reason_is_possible() {

@@ -122,6 +122,8 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
 /// Why there is no answer.
 enum Unanswered {
     CutOff,
+    /// No process could be started: why.
+    NotStarted(String),
     /// In words.
     Broken(String),
 }
@@ -135,7 +137,7 @@ impl<Start: Fn() -> Command> WorkerProcess<Start> {
         is_cut_off: &dyn Fn() -> bool,
     ) -> Result<Answer, Unanswered> {
         let running =
-            self.start().map_err(|error| Unanswered::Broken(format!("its process did not start: {error}")))?;
+            self.start().map_err(|error| Unanswered::NotStarted(format!("its process did not start: {error}")))?;
         let line = serde_json::to_string(order).expect("an order is plain data") + "\n";
         if running.tasks.write_all(line.as_bytes()).is_err() {
             // It has died, and its answer, which does not come, says how.
@@ -159,6 +161,7 @@ impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
         match self.ask(&Order::Play(task.clone()), self.limit, is_cut_off) {
             Ok(answer) => Some(answer),
             Err(Unanswered::CutOff) => None,
+            Err(Unanswered::NotStarted(why)) => Some(TaskAnswer::without_outcome(TrialEnd::NoRoom(why))),
             Err(Unanswered::Broken(why)) => Some(TaskAnswer::without_outcome(TrialEnd::Broken(why))),
         }
     }
@@ -169,7 +172,7 @@ impl<Start: Fn() -> Command> Player for WorkerProcess<Start> {
         match self.ask(&order, self.limit.saturating_mul(SHRINK_LIMITS), is_cut_off) {
             Ok(answer) => Some(answer),
             Err(Unanswered::CutOff) => None,
-            Err(Unanswered::Broken(why)) => Some(Err(why)),
+            Err(Unanswered::NotStarted(why) | Unanswered::Broken(why)) => Some(Err(why)),
         }
     }
 }

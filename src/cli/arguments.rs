@@ -58,7 +58,7 @@ Exit codes:
    4  nothing was played
   64  the command line, a sim or a case file is wrong, or the port or the
       data folder that the command line names cannot be used, or the engine
-      that it names cannot express the sim
+      that it names cannot express the sim, or the machine has no room for it
   70  a bug of pulseless
   74  a result could not be written: the disk is full, say
  125  replay --verdict-only cannot judge the case

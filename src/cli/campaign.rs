@@ -219,7 +219,8 @@ fn exit_of_error(error: &SweepError) -> Exit {
 /// stop when its time was up.
 fn exit_of(summary: &Summary) -> Exit {
     match summary.tally {
-        Tally { broken: 1.., .. } => Exit::OurBug,
+        Tally { broken: 1.., fail: 0, .. } if summary.lacked_room_only() => Exit::Usage,
+        Tally { broken: 1.., .. } if !summary.lacked_room_only() => Exit::OurBug,
         // What cannot be reproduced says little about promises.
         Tally { .. } if summary.deviation.is_some() => Exit::NotReproducible,
         Tally { fail: 1.., .. } => Exit::Fail,

@@ -8,7 +8,6 @@ use crate::report::{self, Reproduction, Selection, SelectionError, shell_word};
 use crate::runner::{LibraryError, read_sim};
 use crate::subject::xmtp::SUBJECTS;
 use crate::trial::{self, EngineKind, Outcome, PlayError};
-use crate::world::EngineError;
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
     let sim = match read_sim(SUBJECTS, &arguments.sim, &arguments.settings) {
@@ -56,7 +55,7 @@ pub(crate) fn break_down(sim: &str, error: &PlayError, again: &str) -> Exit {
             reasons.iter().for_each(|reason| complain(&format!("  {reason}")));
             Exit::Usage
         }
-        PlayError::Engine(EngineError::NoRoom { .. }) => {
+        PlayError::Engine(_) if error.lacks_room() => {
             complain(&format!("failed to play {sim}: {error}"));
             Exit::Usage
         }

@@ -93,7 +93,7 @@ pub(crate) fn write_markdown(text: &mut String, night: &NightReport) -> std::fmt
     if coverage.trials == 0 {
         return Ok(());
     }
-    if coverage.ladder.count() > 0 {
+    if !tally_rows(&coverage.ladder).is_empty() {
         writeln!(text, "\n### Who knew when, of {}\n", count(coverage.ladder.count(), "dead stream"))?;
         writeln!(text, "| {} |\n|---|---:|---:|---:|---:|", tally_head().join(" | "))?;
         for row in tally_rows(&coverage.ladder) {
@@ -115,7 +115,7 @@ pub(crate) fn write_html(text: &mut String, night: &NightReport) -> std::fmt::Re
     if coverage.trials == 0 {
         return Ok(());
     }
-    if coverage.ladder.count() > 0 {
+    if !tally_rows(&coverage.ladder).is_empty() {
         let windows = count(coverage.ladder.count(), "dead stream");
         writeln!(text, "<section aria-labelledby=\"ladder\">\n<h2 id=\"ladder\">Who knew when, of {windows}</h2>")?;
         text.push_str("<div class=\"wide\"><table>\n<thead><tr>");

@@ -176,7 +176,7 @@ pub(crate) fn tally_head() -> [&'static str; 5] {
     ["", "asked", "p50", "p99", "never"]
 }
 
-/// For each layer: its name, in how many windows it was asked, how long it took, and how often it never noticed.
+/// For each layer that was asked: its name, in how many windows it was asked, how long it took, and how often it never noticed.
 pub(crate) fn tally_rows(tally: &LadderTally) -> Vec<[String; 5]> {
     let times =
         |delays: &Delays| [50, 99].map(|percent| delays.percentile(percent).map_or_else(|| "-".to_owned(), short));
@@ -187,7 +187,7 @@ pub(crate) fn tally_rows(tally: &LadderTally) -> Vec<[String; 5]> {
     };
     let [half, most] = times(&tally.let_go);
     let let_go = ["the client let go".to_owned(), tally.let_go.count().to_string(), half, most, String::new()];
-    tally.layers.iter().map(of_layer).chain([let_go]).collect()
+    tally.layers.iter().map(of_layer).chain((tally.let_go.count() > 0).then_some(let_go)).collect()
 }
 
 pub(crate) fn write_tally(text: &mut String, tally: &LadderTally, paint: Paint) -> std::fmt::Result {
@@ -204,8 +204,12 @@ pub(crate) fn write_tally(text: &mut String, tally: &LadderTally, paint: Paint) 
         let line = format!("{name:name_width$}  {asked:>9}  {half:>8}  {most:>8}  {never}");
         writeln!(text, "{}", line.trim_end())
     };
+    let rows = tally_rows(tally);
+    if rows.is_empty() {
+        return Ok(());
+    }
     row(tally_head())?;
-    tally_rows(tally).iter().try_for_each(|cells| row(cells.each_ref().map(String::as_str)))
+    rows.iter().try_for_each(|cells| row(cells.each_ref().map(String::as_str)))
 }
 
 #[cfg(test)]

@@ -35,6 +35,14 @@ pub enum PlayError {
     Panic(#[from] TrialPanic),
 }
 
+impl PlayError {
+    /// Whether the machine has no room for the trial, such as descriptors: nobody's bug.
+    #[must_use]
+    pub fn lacks_room(&self) -> bool {
+        matches!(self, PlayError::Engine(EngineError::NoRoom { .. }))
+    }
+}
+
 /// Plays `sim` with `seed` on the leap engine, on a thread of its own, and judges it.
 ///
 /// # Errors

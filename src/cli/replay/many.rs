@@ -14,7 +14,6 @@ use crate::cli::replay::variation::{Unvaried, Varied, vary};
 use crate::cli::run::break_down;
 use crate::history::Digest;
 use crate::trial::{Conclusion, PlayError, play_on};
-use crate::world::EngineError;
 
 /// How case files end.
 const ENDING: &str = ".case.json";
@@ -164,9 +163,8 @@ fn judge(path: &Path, arguments: &ReplayArguments) -> Result<Conclusion, String>
     let played = play_on(&sim, case.seed, arguments.engine.unwrap_or(case.engine));
     match played {
         Ok(outcome) => Ok(outcome.conclusion),
-        Err(error @ (PlayError::Inexpressible { .. } | PlayError::Engine(EngineError::NoRoom { .. }))) => {
-            Err(error.to_string())
-        }
+        Err(error @ PlayError::Inexpressible { .. }) => Err(error.to_string()),
+        Err(error) if error.lacks_room() => Err(error.to_string()),
         Err(error @ (PlayError::Engine(_) | PlayError::Panic(_))) => {
             complain(&format!("failed to play {}: {error}\nthis is a bug of pulseless", path.display()));
             Err(error.to_string())
