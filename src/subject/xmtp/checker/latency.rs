@@ -72,8 +72,8 @@ struct Due<'h> {
 /// An open stream.
 struct LiveStream<'h> {
     host: &'h str,
-    /// Where each topic stands: in the wave of that id, or live; and from where it was added.
-    topics: BTreeMap<&'h Channel, (Option<MutateId>, Cursor)>,
+    /// Where each topic stands: in one of the waves of these ids, or live where there is none; and from where it was added.
+    topics: BTreeMap<&'h Channel, (BTreeSet<MutateId>, Cursor)>,
     /// Stored while live and not passed yet, in the order of storing.
     due: VecDeque<Due<'h>>,
     /// Its host had another one beside it: who tells nothing of its attempts may have left either long ago.
@@ -97,12 +97,21 @@ struct LatencyBook<'h> {
 }
 
 impl<'h> LiveStream<'h> {
-    /// These topics are changed: nothing of them is due any more.
+    /// These topics are removed: nothing of them is due any more.
     fn forget(&mut self, topics: impl Iterator<Item = &'h Channel>) {
         for topic in topics {
             self.topics.remove(topic);
             self.due.retain(|due| due.topic != topic);
         }
+    }
+
+    /// A topic is added: it is in that wave, or, where it was in another and is not added from below its floor, still in
+    /// that one (S5). Only when both are complete is it certainly live.
+    fn add(&mut self, topic: &'h Channel, wave: MutateId, from: Cursor) {
+        let mut waves = self.topics.remove(topic).map(|(waves, _)| waves).unwrap_or_default();
+        waves.insert(wave);
+        self.topics.insert(topic, (waves, from));
+        self.due.retain(|due| due.topic != topic);
     }
 }
 
@@ -147,7 +156,7 @@ impl<'h> LatencyBook<'h> {
             Event::Stored { channel, id, .. } => {
                 let due = Due { topic: channel, id: *id, since: record.at, index };
                 for stream in self.streams.values_mut() {
-                    if stream.topics.get(channel).is_some_and(|(wave, from)| wave.is_none() && from.is_before(*id)) {
+                    if stream.topics.get(channel).is_some_and(|(waves, from)| waves.is_empty() && from.is_before(*id)) {
                         stream.due.push_back(due);
                     }
                 }
@@ -205,26 +214,29 @@ impl<'h> LatencyBook<'h> {
         let Some(held) = self.streams.get_mut(&stream) else { return };
         match (way, frame) {
             (Way::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
-                let added = adds.iter().filter(|_| !history_only);
-                held.forget(removes.iter().chain(adds.iter().map(|add| &add.channel)));
-                held.topics.extend(added.map(|add| (&add.channel, (Some(*id), add.cursor))));
+                held.forget(removes.iter());
+                match history_only {
+                    true => held.forget(adds.iter().map(|add| &add.channel)),
+                    false => adds.iter().for_each(|add| held.add(&add.channel, *id, add.cursor)),
+                }
             }
             (Way::ToNode, XmtpFrame::DraftRequest { adds, edges, removes }) => {
                 let edges = edges.iter().map(|topic| (topic, Cursor(0)));
                 let added: Vec<_> = adds.iter().map(|add| (&add.channel, add.cursor)).chain(edges).collect();
-                held.forget(removes.iter().chain(added.iter().map(|(topic, _)| *topic)));
+                held.forget(removes.iter());
                 held.unmarked += u64::from(!added.is_empty());
-                held.topics.extend(added.into_iter().map(|(topic, from)| (topic, (Some(MutateId(0)), from))));
+                added.into_iter().for_each(|(topic, from)| held.add(topic, MutateId(0), from));
             }
             (Way::ToClient, XmtpFrame::DraftCatchupComplete) => {
                 held.unmarked = held.unmarked.saturating_sub(1);
                 if held.unmarked == 0 {
-                    held.topics.values_mut().for_each(|(wave, _)| *wave = None);
+                    held.topics.values_mut().for_each(|(waves, _)| waves.clear());
                 }
             }
             (Way::ToClient, XmtpFrame::CatchupComplete(id)) => {
-                let done = held.topics.values_mut().filter(|(wave, _)| *wave == Some(*id));
-                done.for_each(|(wave, _)| *wave = None);
+                held.topics.values_mut().for_each(|(waves, _)| {
+                    waves.remove(id);
+                });
             }
             (Way::ToClient, XmtpFrame::Delivery { tag: Tag::Live | Tag::Untold, messages }) => {
                 let follows = self.followers.contains(held.host);
@@ -362,6 +374,21 @@ mod tests {
         let again = |topic| live(Script::new()).mutate(2, &[(topic, 0)], &[]).at(3.0).stored(alpha(), 1);
         again(beta()).condemned_by(&LatencyCheck);
         again(alpha()).acquitted_by(&LatencyCheck);
+    }
+
+    /// A wave of its own completes at once, and the message comes in the wave that the topic has not left (S5).
+    #[test]
+    fn a_topic_that_is_added_again_from_its_floor_stays_in_its_wave() {
+        let again = live(Script::new()).mutate(2, &[(alpha(), 0)], &[]).mutate(3, &[(alpha(), 5)], &[]);
+        let stored = |script: Script| script.complete(3).at(3.0).stored(alpha(), 6);
+        let script = stored(again).at(3.1).wave(2, &[(alpha(), 6)]).topics_live(&[alpha()]).complete(2);
+        script.at(30.0).acquitted_by(&LatencyCheck);
+        // When both are complete it is live again.
+        let again = live(Script::new()).mutate(2, &[(alpha(), 0)], &[]).mutate(3, &[(alpha(), 5)], &[]);
+        stored(again.complete(2)).condemned_by(&LatencyCheck);
+        // A remove ends the older one for it.
+        let again = live(Script::new()).mutate(2, &[(alpha(), 0)], &[]).mutate(3, &[(alpha(), 5)], &[alpha()]);
+        stored(again).condemned_by(&LatencyCheck);
     }
 
     #[test]
