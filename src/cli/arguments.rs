@@ -301,6 +301,9 @@ pub(crate) struct ReportArguments {
     /// With pcapng: the packets to and from this host, such as client-1; several times for several
     #[arg(long = "host", value_name = "HOST")]
     pub(crate) hosts: Vec<String>,
+    /// Of a night: it is an old one, and the exit code 2, where it began longer ago, such as 30h
+    #[arg(long, value_name = "DURATION", value_parser = values::budget)]
+    pub(crate) newer_than: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

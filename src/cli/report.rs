@@ -5,8 +5,11 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::campaign::NightReport;
+use jiff::Timestamp;
+
+use crate::campaign::{NightReport, Times};
 use crate::cli::Exit;
 use crate::cli::arguments::{ReportArguments, ReportForm};
 use crate::cli::campaign::NIGHT_PAGE;
@@ -106,12 +109,40 @@ fn report_night(arguments: &ReportArguments, form: NightForm) -> Exit {
         NightForm::Csv => (report::csv(&night), "night.csv"),
     };
     match deliver(arguments, &folder.join(name), text.as_bytes()) {
-        Ok(()) => Exit::Pass,
+        Ok(()) => judge_age(&night.times, arguments.newer_than),
         Err(exit) => exit,
     }
 }
 
+/// Whether a night is as new as it has to be: who looks at one every morning must not take an old one for the last.
+#[expect(clippy::disallowed_methods, reason = "outside of any trial time is real")]
+fn judge_age(times: &Times, newer_than: Option<Duration>) -> Exit {
+    let Some(limit) = newer_than else { return Exit::Pass };
+    let began: Timestamp = match times.begun.parse() {
+        Ok(began) => began,
+        Err(error) => {
+            complain(&format!("nobody knows how old the night is: it began at `{}` ({error})", times.begun));
+            return Exit::Unknown;
+        }
+    };
+    // A clock that was set back makes no night old.
+    let age = Duration::try_from(Timestamp::now().duration_since(began)).unwrap_or_default();
+    if age <= limit {
+        return Exit::Pass;
+    }
+    let (age, limit) = (spell(Duration::from_secs(age.as_secs())), spell(limit));
+    complain(&format!(
+        "the night is an old one: it began at {}, {age} ago, and --newer-than says {limit}",
+        times.begun
+    ));
+    Exit::Unknown
+}
+
 fn report_case(arguments: &ReportArguments, form: CaseForm) -> Exit {
+    if arguments.newer_than.is_some() {
+        complain("--newer-than is of a night, and this is one trial, which is played now");
+        return Exit::Usage;
+    }
     let (case, sim) = match open_case(&arguments.path) {
         Ok(read) => read,
         Err(error) => return refuse_case(&arguments.path, &error),

@@ -388,6 +388,17 @@ fn a_night_is_told_in_every_form() {
     assert!(html.contains("deaf &lt;b&gt;|") && !html.contains("<b>|"), "{html}");
     assert!(html.contains("<iframe title=\"Timeline of "), "{html}");
     assert!(!html.contains("http://") && !html.contains("https://"), "it needs no network");
+    // An old one is not taken for the last.
+    let age = |limit: &str| {
+        let report = ["report", "reports/latest", "--to", "csv", "--output", "-", "--newer-than", limit];
+        scratch.pulseless(&report)
+    };
+    age("30h").exits(0);
+    let times = scratch.read("reports/latest/times.json");
+    let begun = scratch.read_json("reports/latest/times.json")["begun"].as_str().expect("a time").to_owned();
+    scratch.write("reports/latest/times.json", times.replace(&begun, "2026-01-01T00:00:00Z"));
+    let said = age("30h").exits(2);
+    assert!(said.err.contains("the night is an old one: it began at 2026-01-01T00:00:00Z, "), "{said}");
     // Beside the night, unless it is told where.
     scratch.pulseless(&["report", "reports/latest", "--to", "html"]).exits(0).says(&["reports/latest/index.html\n"]);
     let said = scratch.pulseless(&["report", "reports/latest", "--to", "pcapng"]).exits(64);
@@ -395,6 +406,8 @@ fn a_night_is_told_in_every_form() {
     let case = scratch.cases("reports/latest").remove(0);
     let said = scratch.pulseless(&["report", &format!("reports/latest/{case}"), "--to", "junit"]).exits(64);
     said.refuses(&["is no folder, and that form is of a night"]);
+    let aged = ["report", &format!("reports/latest/{case}"), "--to", "html", "--newer-than", "1h"];
+    scratch.pulseless(&aged).exits(64).refuses(&["--newer-than is of a night, and this is one trial"]);
     let said = scratch.pulseless(&["report", "sims", "--to", "html"]).exits(64);
     said.refuses(&["failed to read sims/summary.json", "the report folder of a `pulseless sweep` that has ended"]);
 }
