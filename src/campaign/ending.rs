@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cast::HostName;
@@ -10,7 +11,7 @@ use crate::history::Digest;
 use crate::trial::{Conclusion, Outcome};
 
 /// How one trial ended. The first word of it stands in a journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrialEnd {
     /// The promise was kept.
@@ -26,7 +27,7 @@ pub enum TrialEnd {
 }
 
 /// What was found in a trial that did not pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialFinding {
     /// The digest of its history.
     pub digest: Digest,
@@ -37,7 +38,7 @@ pub struct TrialFinding {
 }
 
 /// What makes failures one cause, as far as one trial tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct FailureCause {
     /// The checker that spoke first; where none did, what the sim's promise lacks, without names and numbers.
     pub checker: String,

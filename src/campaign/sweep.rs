@@ -23,7 +23,7 @@ use crate::subject::Subjects;
 use crate::trial::EngineKind;
 
 /// The layout of a summary that this version writes.
-const SUMMARY_FORMAT: u32 = 2;
+pub(crate) const SUMMARY_FORMAT: u32 = 2;
 /// Cases are put away at the end; until then so many more may wait for each cause.
 const CASES_WRITTEN: usize = 4 * CASES_KEPT;
 
