@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::transition;
@@ -70,7 +71,7 @@ impl TrialCoverage {
 }
 
 /// In how many trials a kind of fault was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultCount {
     /// It was in the plan.
     pub planned: u64,
@@ -79,9 +80,10 @@ pub struct FaultCount {
 }
 
 /// What a campaign put to the test; `coverage.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Coverage {
     /// The version of this layout.
+    #[schemars(extend("const" = FORMAT))]
     pub format: u32,
     /// So many trials are counted here: those that were played to their end.
     pub trials: u64,
@@ -100,7 +102,7 @@ pub struct Coverage {
 }
 
 /// What was not seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unseen {
     /// Kinds of faults that a sim has, or may draw, and that harmed nothing.
     pub faults: BTreeSet<String>,

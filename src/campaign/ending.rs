@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cast::HostName;
@@ -13,7 +14,7 @@ use crate::trial::{Conclusion, Outcome};
 pub(crate) const NO_ROOM: &str = "no room on this machine";
 
 /// How one trial ended. The first word of it stands in a journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrialEnd {
     /// The promise was kept.
@@ -31,7 +32,7 @@ pub enum TrialEnd {
 }
 
 /// What was found in a trial that did not pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialFinding {
     /// The digest of its history.
     pub digest: Digest,
@@ -42,7 +43,7 @@ pub struct TrialFinding {
 }
 
 /// What makes failures one cause, as far as one trial tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct FailureCause {
     /// The checker that spoke first; where none did, what the sim's promise lacks, without names and numbers.
     pub checker: String,

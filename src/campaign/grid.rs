@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::campaign::{Measures, Stop};
@@ -23,7 +24,7 @@ pub struct Grid {
 }
 
 /// One combination of settings, measured.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct GridPoint {
     /// The settings, such as `node.keepalive=10s`.
     pub settings: Vec<String>,

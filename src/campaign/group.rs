@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,7 +24,7 @@ const WITNESSES: usize = 3;
 pub(crate) const CASES_KEPT: usize = 3;
 
 /// Failures of one cause.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureGroup {
     /// Eight hexadecimal digits: the same cause has the same in every night.
     pub id: String,
@@ -58,7 +59,7 @@ impl FailureGroup {
 }
 
 /// The seeds of a group's failures in one sim.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Seeds {
     /// How many.
     pub count: u64,

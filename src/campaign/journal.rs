@@ -10,6 +10,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{TrialEnd, TrialPartition, TrialSchedule};
@@ -28,10 +29,11 @@ const SYNCED_EVERY: Duration = Duration::from_secs(1);
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
 /// What a campaign plays: the first line of its journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// The version of this layout.
+    #[schemars(extend("const" = FORMAT))]
     pub format: u32,
     /// The version of pulseless that plays.
     pub pulseless: String,
@@ -53,7 +55,7 @@ pub struct Header {
 }
 
 /// A sim as it is played.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlayedSim {
     /// Its name.
     pub name: String,
@@ -62,10 +64,13 @@ pub struct PlayedSim {
 }
 
 /// One trial that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct JournalLine {
+    /// The sim's name.
     pub(crate) sim: String,
+    /// The seed.
     pub(crate) seed: u64,
+    /// How it ended.
     #[serde(flatten)]
     pub(crate) ended: TrialEnd,
 }

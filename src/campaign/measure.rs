@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::history::{Beat, EndCause, Event, Record};
@@ -15,7 +16,7 @@ use crate::trial::{Conclusion, Outcome};
 const SLOW: [&str; 2] = ["latency", "bandwidth"];
 
 /// The measures of many trials; they add up in any order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Measures {
     /// How many trials.
     pub trials: u64,

@@ -28,6 +28,7 @@ pub use coverage::{Coverage, FaultCount, TrialCoverage, Unseen};
 pub use ending::{FailureCause, TrialEnd, TrialFinding};
 pub use grid::{Grid, GridPoint, values};
 pub use group::{FailureGroup, Seeds};
+pub(crate) use journal::JournalLine;
 pub use journal::{Header, JournalError, PlayedSim};
 pub use measure::Measures;
 pub use merge::{MergeError, merge};

@@ -7,18 +7,26 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::sweep::write_json;
+use crate::campaign::sweep::{SUMMARY_FORMAT, write_json};
 use crate::campaign::{Coverage, FailureCause, FailureGroup, Summary, SweepError, Times};
 
 /// The name of the file in a report folder.
 const NAME: &str = "nights.json";
 
+/// The format that this version writes and reads.
+const FORMAT: u32 = 1;
+
 /// How a night stands to the one before; `nights.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nights {
+    /// The version of this layout; 1 where the file does not say.
+    #[serde(default = "format_unsaid")]
+    #[schemars(extend("const" = FORMAT))]
+    pub format: u32,
     /// The date of this night.
     pub date: String,
     /// The report folder of the night before; none where there is none.
@@ -34,7 +42,7 @@ pub struct Nights {
 }
 
 /// Since when a group is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Age {
     /// The date of its first night.
     pub since: String,
@@ -43,7 +51,7 @@ pub struct Age {
 }
 
 /// A group that did not come again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resolved {
     /// Its id.
     pub id: String,
@@ -79,6 +87,20 @@ pub enum NightError {
         /// What the system says.
         error: io::Error,
     },
+    /// The file was written by another version.
+    #[error(
+        "{} has format {format}, and this pulseless reads format {SUMMARY_FORMAT}; use the build that wrote it (pulseless \
+         {version}), or play the night anew",
+        path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// Who wrote it.
+        version: String,
+    },
     /// A file is something else.
     #[error("{} is not of this version's reports: {error}", path.display())]
     Foreign {
@@ -95,10 +117,15 @@ impl NightReport {
     /// # Errors
     /// A file of it cannot be read, or is something else.
     pub fn read(folder: &Path) -> Result<Self, NightError> {
-        let summary = read(&folder.join("summary.json"))?;
+        let path = folder.join("summary.json");
+        let summary: Summary = read(&path)?;
+        if summary.format != SUMMARY_FORMAT {
+            return Err(NightError::Format { path, format: summary.format, version: summary.pulseless });
+        }
         let times: Times = read(&folder.join("times.json"))?;
-        // A night that ended before it was compared is compared with nothing.
-        let nights = read(&folder.join(NAME)).unwrap_or_else(|_| Nights::first(&summary, &times.date()));
+        // A night that ended before it was compared, or in a format to come, is compared with nothing.
+        let nights = read(&folder.join(NAME)).ok().filter(|nights: &Nights| nights.format == FORMAT);
+        let nights = nights.unwrap_or_else(|| Nights::first(&summary, &times.date()));
         // So is one of a version that did not count it.
         let coverage = read(&folder.join("coverage.json")).unwrap_or_default();
         Ok(NightReport { summary, times, nights, coverage })
@@ -108,6 +135,25 @@ impl NightReport {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, NightError> {
     let bytes = fs::read(path).map_err(|error| NightError::Io { path: path.to_owned(), error })?;
     serde_json::from_slice(&bytes).map_err(|error| NightError::Foreign { path: path.to_owned(), error })
+}
+
+/// The format of files that do not say.
+fn format_unsaid() -> u32 {
+    1
+}
+
+impl Default for Nights {
+    fn default() -> Self {
+        Nights {
+            format: FORMAT,
+            date: String::new(),
+            against: None,
+            against_date: None,
+            ages: BTreeMap::new(),
+            resolved: Vec::new(),
+            not_played: Vec::new(),
+        }
+    }
 }
 
 impl Nights {
@@ -239,5 +285,33 @@ mod tests {
         let third = summary(&[("a", "storm")], &["storm"]);
         let nights = Nights::against(&third, "2026-11-29", "two", &report(second, nights));
         assert_eq!(nights.ages["a"], Age { since: "2026-11-27".to_owned(), nights: 3 });
+    }
+
+    #[test]
+    fn a_report_of_another_format_is_refused_and_nights_of_one_are_passed_over() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let NightReport { summary, times, .. } = report(summary(&[("a", "storm")], &["storm"]), Nights::default());
+        let write = |name: &str, value: &serde_json::Value| {
+            fs::write(folder.path().join(name), value.to_string()).expect("the folder takes files");
+        };
+        let json = |data: &dyn erased_serde::Serialize| serde_json::to_value(data).expect("plain data");
+        write("times.json", &json(&times));
+        write("summary.json", &json(&summary));
+        let mut nights = json(&Nights { date: "2026-11-27".to_owned(), ..Nights::default() });
+        for (format, date) in [(Some(1), "2026-11-27"), (None, "2026-11-27"), (Some(2), "2026-11-28")] {
+            let object = nights.as_object_mut().expect("an object");
+            match format {
+                Some(format) => _ = object.insert("format".to_owned(), format.into()),
+                None => _ = object.remove("format"),
+            }
+            write(NAME, &nights);
+            let read = NightReport::read(folder.path()).expect("a report folder");
+            assert_eq!(read.nights.date, date, "format {format:?}");
+        }
+        write("summary.json", &json(&Summary { format: 1, pulseless: "0.0.9".to_owned(), ..summary }));
+        let refused = NightReport::read(folder.path()).expect_err("another format").to_string();
+        let told =
+            format!("summary.json has format 1, and this pulseless reads format {SUMMARY_FORMAT}; use the build");
+        assert!(refused.contains(&told) && refused.contains("(pulseless 0.0.9)"), "{refused}");
     }
 }

@@ -12,6 +12,7 @@ mod words;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use crate::campaign::shrink::draft::SimDraft;
@@ -112,7 +113,7 @@ pub struct Shrunk {
 }
 
 /// How large a trial is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Extent {
     /// Faults of its plan.
     pub faults: usize,
@@ -129,7 +130,7 @@ impl Extent {
 }
 
 /// Why a shrinking ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ShrinkEnding {
     /// Everything was tried.
@@ -141,7 +142,7 @@ pub enum ShrinkEnding {
 }
 
 /// One fault of what is left, and the trial's twin without it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proof {
     /// The fault's number.
     pub number: u32,
@@ -158,7 +159,7 @@ pub struct Proof {
 }
 
 /// What came of a twin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Without {
     /// It passes.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::shrink::{Extent, Proof, ShrinkEnding, Shrunk};
@@ -20,7 +21,7 @@ const GROUPS_MAX: usize = 20;
 const FOLDER: &str = "shrunk";
 
 /// A group's case, made small.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SmallCase {
     /// Its file in the report folder.
     pub case: String,

@@ -4,15 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::ending::NO_ROOM;
+use crate::campaign::sweep::SUMMARY_FORMAT;
 use crate::campaign::{FailureGroup, TrialEnd};
 use crate::runner::Deviation;
 use crate::trial::EngineKind;
 
 /// How many trials came out how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tally {
     /// The promise was kept.
     pub pass: u64,
@@ -70,7 +72,7 @@ impl Tally {
 }
 
 /// What ended a campaign before all was played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stopped {
     /// Its time was up, as it was asked for.
@@ -88,9 +90,10 @@ pub enum Stopped {
 }
 
 /// What a campaign found; `summary.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// The version of this layout.
+    #[schemars(extend("const" = SUMMARY_FORMAT))]
     pub format: u32,
     /// The version of pulseless.
     pub pulseless: String,
@@ -126,7 +129,7 @@ pub struct Summary {
 }
 
 /// When and how fast; `times.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Times {
     /// When it began, by the clock of the machine; RFC 3339.
     pub begun: String,

@@ -25,7 +25,7 @@ use crate::subject::Subjects;
 use crate::trial::EngineKind;
 
 /// The layout of a summary that this version writes.
-const SUMMARY_FORMAT: u32 = 2;
+pub(crate) const SUMMARY_FORMAT: u32 = 2;
 /// Where nothing else is said; twenty-five were enough for one storm in two.
 pub const SHRINK_PLAYS: u32 = 200;
 /// Cases are put away at the end; until then so many more may wait for each cause.

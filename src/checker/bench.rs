@@ -1,5 +1,6 @@
 //! The bench: who judges a trial, what they say, and which of them spoke first.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::checker::judge::Checker;
@@ -8,7 +9,7 @@ use crate::checker::{Evidence, Stability, Verdict};
 use crate::history::History;
 
 /// One judge's word on one history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Judgement {
     /// The judge's name.
     pub checker: String,

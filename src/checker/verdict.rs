@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, MessageId};
@@ -9,7 +10,7 @@ use crate::checker::Requirement;
 use crate::history::Record;
 
 /// What a judge says of one history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Verdict {
     /// The promise was kept.
     Pass {
@@ -32,7 +33,7 @@ impl Verdict {
 }
 
 /// The proof of a failure: the first breach that the judge found, by time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// When the promise was broken, since the trial's start.
     pub at: Duration,

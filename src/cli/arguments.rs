@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use globset::GlobSet;
 
 pub(crate) use campaign::{
-    GenerateArguments, Generated, GridArguments, GridFormat, MergeArguments, SweepArguments, WorkerArguments,
+    GenerateArguments, Generated, GridArguments, GridFormat, MergeArguments, SchemaArguments, SweepArguments,
+    WorkerArguments,
 };
 
 use crate::cli::seed::Seed;
@@ -121,6 +122,8 @@ pub(crate) enum CliCommand {
     Merge(MergeArguments),
     /// Measure what settings cost and buy, in every combination
     Grid(GridArguments),
+    /// Print the JSON Schema of what is written for machines, or of a sim
+    Schema(SchemaArguments),
     /// Print what a shell completes, or the manual page
     Generate(GenerateArguments),
     /// Play the trials that a sweep asks for on standard input

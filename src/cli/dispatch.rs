@@ -9,7 +9,7 @@ use clap::Parser;
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
     Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, proxy, publish, replay, report,
-    run, shrink, sweep, tail, worker,
+    run, schema, shrink, sweep, tail, worker,
 };
 
 /// Runs the command line of this process.
@@ -28,6 +28,7 @@ pub fn main() -> ExitCode {
         CliCommand::Sweep(arguments) => sweep::sweep(&arguments),
         CliCommand::Grid(arguments) => grid::grid(&arguments),
         CliCommand::Merge(arguments) => merge::merge(&arguments),
+        CliCommand::Schema(arguments) => schema::schema(&arguments),
         CliCommand::Generate(arguments) => generate::generate(&arguments),
         CliCommand::Worker(arguments) => worker::worker(&arguments),
         CliCommand::List(arguments) => list::list(&arguments),

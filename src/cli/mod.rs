@@ -22,6 +22,7 @@ mod replay;
 mod report;
 mod row_table;
 mod run;
+mod schema;
 mod seed;
 mod shrink;
 mod sweep;

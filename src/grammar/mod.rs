@@ -2,6 +2,7 @@
 //!
 //! Refuses to know which keys there are: whoever owns a key asks for it, and says what would be right.
 
+mod asked;
 mod keys;
 pub(crate) mod measure;
 mod naming;
@@ -11,10 +12,11 @@ mod readable;
 pub(crate) mod refusal;
 pub(crate) mod section;
 
+pub use asked::{AskedKey, KeyQuestion, ValueForm};
 pub use keys::{KeyHelp, KeyTable, key};
 pub use naming::Naming;
 pub(crate) use pattern::pattern;
-pub use quantity::{BadQuantity, Latency, Rate, Shape, count, duration, spell};
+pub use quantity::{BadQuantity, Latency, QuantityForm, Rate, Shape, count, duration, spell};
 pub(crate) use quantity::{DURATION_FORM, percent, spell_percent, spell_size, spell_step};
 pub(crate) use readable::Readable;
 pub use refusal::{Problem, Refusal};

@@ -6,24 +6,66 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What would be a duration; goes after "write".
-pub(crate) const DURATION_FORM: &str =
-    "a duration with the units ms, s, m and h, such as \"250ms\", \"30s\" or \"1h30m\"";
-/// What would be a latency; goes after "write".
-pub(crate) const LATENCY_FORM: &str = "a duration or a range of two, with the units ms, s, m and h, such as \"5ms\", \"1ms..20ms\" \
-     or \"1ms..2s long-tailed\"";
-/// What would be a rate; goes after "write".
-pub(crate) const RATE_FORM: &str = "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"";
-/// What would be a size; goes after "write".
-pub(crate) const SIZE_FORM: &str = "a size with the unit B, KiB or MiB, such as \"200B\" or \"16KiB\"";
+/// How a quantity is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuantityForm {
+    /// In words; goes after "write".
+    pub words: &'static str,
+    /// As a regular expression, which matches every text that is one, and others only for being too large, running
+    /// backwards, or having no tail.
+    pub pattern: &'static str,
+}
 
-/// What would be a bandwidth; goes after "write".
-pub(crate) const BANDWIDTH_FORM: &str =
-    "a bandwidth with the unit B/s, KiB/s or MiB/s, such as \"64KiB/s\" or \"10MiB/s\"";
-/// What would be a percentage; goes after "write".
-pub(crate) const PERCENT_FORM: &str = "a percentage with at most two decimals, such as \"0.05%\", \"2.5%\" or \"100%\"";
-/// What would be a step of a clock; goes after "write".
-pub(crate) const STEP_FORM: &str = "a step with a sign and the units ms, s, m and h, such as \"+5m\" or \"-30s\"";
+impl fmt::Display for QuantityForm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.words)
+    }
+}
+
+/// The pattern of a duration, to be put together with others.
+macro_rules! duration_pattern {
+    () => {
+        "(0|([0-9]+\\s*h(\\s*[0-9]+\\s*m)?(\\s*[0-9]+\\s*s)?(\\s*[0-9]+\\s*ms)?\
+         |[0-9]+\\s*m(\\s*[0-9]+\\s*s)?(\\s*[0-9]+\\s*ms)?|[0-9]+\\s*s(\\s*[0-9]+\\s*ms)?|[0-9]+\\s*ms)\\s*)"
+    };
+}
+
+/// What would be a duration.
+pub(crate) const DURATION_FORM: QuantityForm = QuantityForm {
+    words: "a duration with the units ms, s, m and h, such as \"250ms\", \"30s\" or \"1h30m\"",
+    pattern: concat!("^", duration_pattern!(), "$"),
+};
+/// What would be a latency.
+pub(crate) const LATENCY_FORM: QuantityForm = QuantityForm {
+    words: "a duration or a range of two, with the units ms, s, m and h, such as \"5ms\", \"1ms..20ms\" \
+            or \"1ms..2s long-tailed\"",
+    pattern: concat!("^\\s*", duration_pattern!(), "\\s*(\\.\\.\\s*", duration_pattern!(), "\\s*)?(long-tailed)?\\s*$"),
+};
+/// What would be a rate.
+pub(crate) const RATE_FORM: QuantityForm = QuantityForm {
+    words: "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"",
+    pattern: "^[0-9]+/\\s*[smh]\\s*$",
+};
+/// What would be a size.
+pub(crate) const SIZE_FORM: QuantityForm = QuantityForm {
+    words: "a size with the unit B, KiB or MiB, such as \"200B\" or \"16KiB\"",
+    pattern: "^[0-9]+\\s*(B|KiB|MiB)\\s*$",
+};
+/// What would be a bandwidth.
+pub(crate) const BANDWIDTH_FORM: QuantityForm = QuantityForm {
+    words: "a bandwidth with the unit B/s, KiB/s or MiB/s, such as \"64KiB/s\" or \"10MiB/s\"",
+    pattern: "^[0-9]+\\s*(B|KiB|MiB)\\s*/\\s*s\\s*$",
+};
+/// What would be a percentage.
+pub(crate) const PERCENT_FORM: QuantityForm = QuantityForm {
+    words: "a percentage with at most two decimals, such as \"0.05%\", \"2.5%\" or \"100%\"",
+    pattern: "^[0-9]+(\\.[0-9]{1,2})?\\s*%$",
+};
+/// What would be a step of a clock.
+pub(crate) const STEP_FORM: QuantityForm = QuantityForm {
+    words: "a step with a sign and the units ms, s, m and h, such as \"+5m\" or \"-30s\"",
+    pattern: concat!("^[+-]", duration_pattern!(), "$"),
+};
 
 /// The units of a duration in milliseconds, longest first: the order in which they are written.
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];

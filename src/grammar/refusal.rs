@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+use crate::grammar::asked::{AskedKey, KeyQuestion};
+
 /// More problems at once help nobody: so many are told, the first by place, and the others counted.
 pub(crate) const PROBLEMS_TOLD: usize = 20;
 
@@ -205,14 +207,22 @@ impl Diagnostic for Problem {
     }
 }
 
-/// The problems noted so far; whoever notes one goes on reading.
+/// The problems noted so far; whoever notes one goes on reading. Who listens is told what the reader asked.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(RefCell<Vec<Problem>>);
+pub(crate) struct Notes {
+    problems: RefCell<Vec<Problem>>,
+    asked: Option<RefCell<Vec<AskedKey>>>,
+}
 
 impl Notes {
+    /// Notes of somebody who listens.
+    pub(crate) fn listening() -> Self {
+        Notes { asked: Some(RefCell::default()), ..Notes::default() }
+    }
+
     /// Notes a problem.
     pub(crate) fn add(&self, problem: Problem) {
-        self.0.borrow_mut().push(problem);
+        self.problems.borrow_mut().push(problem);
     }
 
     /// The value, or none and a note.
@@ -222,12 +232,24 @@ impl Notes {
 
     /// How many problems are noted.
     pub(crate) fn count(&self) -> usize {
-        self.0.borrow().len()
+        self.problems.borrow().len()
     }
 
     /// Every problem noted.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.0.into_inner()
+        self.problems.into_inner()
+    }
+
+    /// Notes a question, where somebody listens.
+    pub(crate) fn ask(&self, key: &str, question: impl FnOnce() -> KeyQuestion) {
+        if let Some(asked) = &self.asked {
+            asked.borrow_mut().push(AskedKey { key: key.to_owned(), question: question() });
+        }
+    }
+
+    /// Every question that was asked; none where nobody listened.
+    pub(crate) fn into_asked(self) -> Vec<AskedKey> {
+        self.asked.map(RefCell::into_inner).unwrap_or_default()
     }
 }
 

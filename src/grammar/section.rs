@@ -8,7 +8,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::grammar::quantity::{self, BadQuantity};
+use crate::grammar::asked::{KeyQuestion, ValueForm};
+use crate::grammar::quantity::{self, BadQuantity, QuantityForm};
 use crate::grammar::refusal::{Notes, PROBLEMS_TOLD, Problem, did_you_mean, listed};
 use crate::grammar::spell;
 
@@ -69,6 +70,7 @@ impl<'t> Section<'t> {
     /// The entry of `name`, if the table has it; the key is known from here on.
     pub fn entry(&mut self, name: &'static str) -> Option<Entry<'t>> {
         self.known.push(name);
+        self.ask(name, || KeyQuestion::Presence { required: false });
         let (key, value) = self.table?.get_key_value(name)?;
         Some(Entry { key: self.path(key.get_ref()), value, notes: self.notes })
     }
@@ -92,6 +94,7 @@ impl<'t> Section<'t> {
         example: &str,
         read: impl FnOnce(&Entry<'t>) -> Result<T, Problem>,
     ) -> Option<Found<T>> {
+        self.ask(name, || KeyQuestion::Presence { required: true });
         let Some(entry) = self.entry(name) else {
             let problem = self.problem(format!("the required key `{name}` is missing{}", self.told()));
             self.notes.add(problem.label(format!("has no `{name}`")).advice(format!("add `{example}`")));
@@ -103,6 +106,7 @@ impl<'t> Section<'t> {
 
     /// The table `name` within this one; where it is missing, a section in which every key is.
     pub fn section(&mut self, name: &'static str) -> Section<'t> {
+        self.ask(name, || KeyQuestion::Form(ValueForm::Table));
         let found = self.entry(name).and_then(|entry| self.notes.keep(entry.section()));
         let missing = || Section {
             key: self.path(name),
@@ -126,6 +130,11 @@ impl<'t> Section<'t> {
                 format!("{}the keys{} are {}", did_you_mean(name, &self.known), self.told(), listed(&self.known));
             self.notes.add(problem.label("not a key of a sim").advice(help));
         }
+    }
+
+    /// Tells who listens what is asked of a key.
+    fn ask(&self, name: &str, question: impl FnOnce() -> KeyQuestion) {
+        self.notes.ask(&self.path(name), question);
     }
 
     /// The full name of a key in this table.
@@ -178,6 +187,11 @@ impl<'t> Entry<'t> {
         problem.label(format!("{found} does not belong here")).advice(format!("write {form}"))
     }
 
+    /// Tells who listens which form the value may have.
+    fn ask(&self, form: impl FnOnce() -> ValueForm) {
+        self.notes.ask(&self.key, || KeyQuestion::Form(form()));
+    }
+
     /// Whether the value is a string.
     pub fn is_string(&self) -> bool {
         self.value.get_ref().is_str()
@@ -185,11 +199,13 @@ impl<'t> Entry<'t> {
 
     /// Whether the value is that word.
     pub fn is(&self, word: &str) -> bool {
+        self.ask(|| ValueForm::Word(vec![word.to_owned()]));
         self.value.get_ref().as_str() == Some(word)
     }
 
     /// The value as a text that says something.
     pub fn text(&self, form: &str) -> Result<&'t str, Problem> {
+        self.ask(|| ValueForm::Text(form.to_owned()));
         let text = self.value.get_ref().as_str().ok_or_else(|| self.mistyped(form))?;
         if text.trim().is_empty() {
             return Err(self
@@ -212,6 +228,7 @@ impl<'t> Entry<'t> {
 
     /// The value as a number within a range; `otherwise` tells in a help what else it may be.
     pub(crate) fn number_or(&self, range: RangeInclusive<u32>, otherwise: &str) -> Result<u32, Problem> {
+        self.ask(|| ValueForm::Number { least: i64::from(*range.start()), most: u64::from(*range.end()) });
         let form = format!("a whole number from {} to {}{otherwise}", range.start(), range.end());
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(&form)) };
         // What is out of a u32's range is out of every range here.
@@ -224,6 +241,8 @@ impl<'t> Entry<'t> {
 
     /// The value as a whole number of either sign within a range.
     pub(crate) fn integer(&self, range: RangeInclusive<i32>) -> Result<i32, Problem> {
+        let most = u64::try_from(*range.end()).expect("no range of a sim ends below zero");
+        self.ask(|| ValueForm::Number { least: i64::from(*range.start()), most });
         let form = format!("a whole number from {} to {}", range.start(), range.end());
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(&form)) };
         let number = i32::from_str_radix(integer.as_str(), integer.radix()).ok();
@@ -235,6 +254,7 @@ impl<'t> Entry<'t> {
 
     /// The value as a yes or no.
     pub fn boolean(&self) -> Result<bool, Problem> {
+        self.ask(|| ValueForm::Boolean);
         let DeValue::Boolean(boolean) = self.value.get_ref() else { return Err(self.mistyped("true or false")) };
         Ok(*boolean)
     }
@@ -242,6 +262,7 @@ impl<'t> Entry<'t> {
     /// The value as a seed: all of 64 bits, decimal or hexadecimal.
     pub fn seed(&self) -> Result<u64, Problem> {
         const FORM: &str = "a whole number from 0 to 18446744073709551615, such as 42 or 0x2a";
+        self.ask(|| ValueForm::Number { least: 0, most: u64::MAX });
         let DeValue::Integer(integer) = self.value.get_ref() else { return Err(self.mistyped(FORM)) };
         u64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| {
             let problem = self.problem(format!("`{}` is {integer}", self.key));
@@ -252,9 +273,11 @@ impl<'t> Entry<'t> {
     /// The value as a quantity that `read` understands; `form` goes after "write".
     pub(crate) fn quantity<T>(
         &self,
-        form: &str,
+        form: QuantityForm,
         read: impl FnOnce(&str) -> Result<T, BadQuantity>,
     ) -> Result<T, Problem> {
+        self.ask(|| ValueForm::Quantity(form));
+        let form = form.words;
         let text = self.value.get_ref().as_str().ok_or_else(|| self.mistyped(form))?;
         read(text).map_err(|error| {
             let problem = self.problem(format!("`{}`: {error}", self.key));
@@ -279,6 +302,7 @@ impl<'t> Entry<'t> {
 
     /// The value as one of some words; `what` names their kind, such as "checker".
     pub fn word<'w>(&self, what: &str, words: &[&'w str]) -> Result<&'w str, Problem> {
+        self.ask(|| ValueForm::Word(words.iter().map(|word| (*word).to_owned()).collect()));
         let right = match words.is_empty() {
             true => format!("there is no {what} to name here"),
             false => format!("write one of {}", listed(words)),
@@ -306,6 +330,7 @@ impl<'t> Entry<'t> {
 
     /// The elements of an array, each under the array's key and its number from 1.
     pub fn elements(&self, form: &str) -> Result<Vec<Entry<'t>>, Problem> {
+        self.ask(|| ValueForm::Array);
         let array = self.value.get_ref().as_array().ok_or_else(|| self.mistyped(form))?;
         let numbered = array.iter().enumerate().map(|(index, value)| Entry {
             key: format!("{}.{}", self.key, index + 1),
@@ -317,6 +342,7 @@ impl<'t> Entry<'t> {
 
     /// The value as a table.
     pub fn section(&self) -> Result<Section<'t>, Problem> {
+        self.ask(|| ValueForm::Table);
         let name = &self.key;
         let table = self.value.get_ref().as_table();
         let table = table.ok_or_else(|| self.mistyped(&format!("a table: `{name} = {{ … }}`, or `[{name}]`")))?;

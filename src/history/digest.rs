@@ -2,10 +2,12 @@
 //!
 //! XXH3-128, not cryptographic: it detects that two plays of one seed differ, not that somebody forged one.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
@@ -29,6 +31,20 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", self.0)
+    }
+}
+
+impl JsonSchema for Digest {
+    fn schema_name() -> Cow<'static, str> {
+        "Digest".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "128 bits, as 32 hexadecimal digits.",
+            "type": "string",
+            "pattern": "^[0-9a-f]{32}$",
+        })
     }
 }
 
@@ -64,7 +80,7 @@ impl From<Digest> for String {
 }
 
 /// The digest of the first so many events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoint {
     /// How many events it covers.
     pub events: u64,

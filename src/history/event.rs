@@ -114,7 +114,7 @@ pub enum EndCause {
 
 /// What repeats as long as all is well. Repetitions are folded into one record with a count, so that a
 /// quiet day needs no more memory than a quiet hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Beat {
     /// The tap saw an application Ping.
@@ -210,7 +210,7 @@ pub struct Terms {
 }
 
 /// One thing that was seen. The record names the host it happened on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Event {
     /// The trial began (host: the world).
@@ -476,6 +476,13 @@ pub enum Event {
 }
 
 impl Event {
+    /// The name of every kind, as [`Event::kind`] says it.
+    #[must_use]
+    pub fn kinds() -> Vec<&'static str> {
+        let of_events = Event::VARIANTS.iter().filter(|name| **name != "beat");
+        of_events.chain(Beat::VARIANTS).copied().collect()
+    }
+
     /// The name of its kind, such as `fault-began`; a beat's is what beats, such as `heard`.
     #[must_use]
     pub fn kind(&self) -> &'static str {

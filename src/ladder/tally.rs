@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ladder::layer::{Knowledge, Layer};
@@ -17,7 +18,7 @@ use crate::ladder::window::{Ladder, WindowEnding};
 const FINE_MILLIS: u64 = 64;
 
 /// Many delays, as counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Delays(BTreeMap<u64, u64>);
 
@@ -63,7 +64,7 @@ fn bucket_end(millis: u64) -> u64 {
 }
 
 /// What one layer knew in many windows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LayerTally {
     /// The delays of those windows in which it noticed.
     pub delays: Delays,
@@ -80,7 +81,7 @@ impl LayerTally {
 }
 
 /// The ladders of many trials.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LadderTally {
     /// How many windows there were, by how they ended.
     pub windows: BTreeMap<WindowEnding, u64>,

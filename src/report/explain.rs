@@ -114,17 +114,43 @@ pub fn keys(subject: &dyn Subject) -> String {
     text
 }
 
+/// What a key means, takes and defaults to, without the marks of Markdown.
+pub(crate) fn key_in_words(help: &KeyHelp) -> String {
+    let KeyHelp { takes, default, means, .. } = help;
+    let otherwise = if default.is_empty() { String::new() } else { format!("; without it: {default}") };
+    unmarked(&format!("{means}. It takes {takes}{otherwise}."))
+}
+
+/// A text without backticks, and with the words of links alone.
+fn unmarked(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    // Ends: each turn takes a link off the text.
+    while let Some((before, words, after)) = link(rest) {
+        plain += before;
+        plain += words;
+        rest = after;
+    }
+    (plain + rest).replace('`', "")
+}
+
+/// The first link of a text: what stands before it, its words, and what stands behind it.
+fn link(text: &str) -> Option<(&str, &str, &str)> {
+    let (head, tail) = text.split_once("](")?;
+    let (before, words) = head.rsplit_once('[')?;
+    let (_, after) = tail.split_once(')')?;
+    Some((before, words, after))
+}
+
 /// Every key of a sim of that subject, for the terminal, and after them the faults.
 #[must_use]
 pub fn keys_in_words(subject: &dyn Subject) -> String {
     let mut text = String::new();
     for table in tables(subject) {
         text += &if table.name.is_empty() { "the file\n".to_owned() } else { format!("[{}]\n", table.name) };
-        for KeyHelp { name, takes, default, means } in table.keys {
-            let plain = |words: &str| words.replace('`', "");
-            text += &format!("  {name}\n");
-            let told = format!("{}. It takes {}; without it: {}.", plain(means), plain(takes), plain(default));
-            text += &(hang("      ", &told, 6) + "\n");
+        for help in table.keys {
+            text += &format!("  {}\n", help.name);
+            text += &(hang("      ", &key_in_words(help), 6) + "\n");
         }
         text.push('\n');
     }

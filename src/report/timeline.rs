@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use globset::GlobSet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::grammar::{Naming, Readable};
@@ -49,16 +50,28 @@ pub enum SelectionError {
     },
 }
 
-/// A record, for machines. These keys stay.
-#[derive(Serialize)]
-struct TimelineLine<'h> {
+/// A record of the timeline of a trial. These keys stay.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct TimelineLine<'h> {
+    /// Its number, from 0, by which evidence names it.
     number: usize,
+    /// When it happened, in seconds since the trial's start; the first time, where it happened more than once.
     at: f64,
+    /// When it happened the last time.
     until: f64,
+    /// How often it happened in a row.
     count: u64,
+    /// On which host; `world` is none of them.
     host: &'h str,
+    /// What kind of event it is. A later version may have more kinds.
+    #[schemars(schema_with = "event_kinds")]
     event: &'static str,
+    /// What happened, in words. They are for people, and may change with any version.
     words: String,
+}
+
+fn event_kinds(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": Event::kinds() })
 }
 
 impl Selection {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
@@ -25,10 +26,11 @@ const FORMAT_OLDEST: u32 = 3;
 const MEBIBYTES_MAX: u64 = 1024;
 
 /// One trial, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// The version of this layout.
+    #[schemars(range(min = FORMAT_OLDEST, max = FORMAT))]
     format: u32,
     /// The version of pulseless that wrote it.
     pub pulseless: String,

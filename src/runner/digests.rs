@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Digest;
@@ -18,7 +19,7 @@ use crate::sim::SimFile;
 pub struct Digests(BTreeMap<(String, u64), Digest>);
 
 /// A trial whose digest is not the one that was written down.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deviation {
     /// The sim's name.
     pub sim: String,

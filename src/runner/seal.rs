@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Clause, Plan};
@@ -12,11 +13,14 @@ use crate::grammar::spell;
 use crate::history::Digest;
 
 /// The seed, and the digests of the texts, of a case as it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seal {
+    /// The seed.
     seed: u64,
+    /// The digest of the sim's text.
     text: Digest,
+    /// The digest of the plan's lines.
     plan: Digest,
 }
 

@@ -4,7 +4,7 @@ use crate::grammar::{KeyTable, key};
 use crate::subject::Subject;
 
 /// What a key without a default has in its column.
-const REQUIRED: &str = "required";
+pub(crate) const REQUIRED: &str = "required";
 
 const TABLES: &[KeyTable] = &[
     KeyTable {

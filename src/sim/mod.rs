@@ -6,9 +6,11 @@ mod file;
 mod keys;
 mod read;
 mod setting;
+mod shape;
 
 pub use file::{LinkSettings, Promise, Promised, SimFile};
 pub use keys::tables;
 pub use read::read;
 pub(crate) use read::read_with;
 pub use setting::{BadSetting, Setting};
+pub use shape::{FaultShape, KeyShape, SimShape, ValueShape};

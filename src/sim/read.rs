@@ -10,6 +10,7 @@ use toml::de::DeTable;
 
 use crate::checker::bench;
 use crate::fault::{Family, HEALING, PlanFrame, Storm, WINDOW_MIN, read_plan};
+use crate::grammar::AskedKey;
 use crate::grammar::measure::{read_bandwidth, read_latency, read_percent};
 use crate::grammar::quantity::{Latency, spell};
 use crate::grammar::refusal::{Notes, Problem, Refusal, listed};
@@ -44,6 +45,15 @@ pub fn read(name: &str, text: &str, subjects: Subjects) -> Result<SimFile, Refus
         Some(first) => Err(Refusal::new(name, text, first, problems.collect())),
         None => Ok(file.expect("a part is missing only where a problem was noted")),
     }
+}
+
+/// What the reader asks of a text, whatever it answers; nothing of a text that is not TOML.
+#[must_use]
+pub(crate) fn questions(text: &str, subjects: Subjects) -> Vec<AskedKey> {
+    let Ok(table) = DeTable::parse(text) else { return Vec::new() };
+    let notes = Notes::listening();
+    let _ = read_file("", text, Section::root(table.get_ref(), &notes), subjects);
+    notes.into_asked()
 }
 
 /// Reads the sim `name` and changes it by settings; the text alone must be a sim already.

@@ -7,7 +7,7 @@ use pulseless::runner::find_sims;
 
 use crate::bench::{BINARY, GOOD, Said, Scratch, change, line_of, sims};
 
-const SUBCOMMANDS: [&str; 17] = [
+const SUBCOMMANDS: [&str; 18] = [
     "run",
     "replay",
     "report",
@@ -16,6 +16,7 @@ const SUBCOMMANDS: [&str; 17] = [
     "sweep",
     "merge",
     "grid",
+    "schema",
     "generate",
     "list",
     "explain",

@@ -7,6 +7,7 @@ mod plans;
 mod refusal;
 mod replay;
 mod run;
+mod schema;
 mod shrink;
 mod sweep;
 mod timeline;

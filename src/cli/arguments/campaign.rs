@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use globset::GlobSet;
 
@@ -12,6 +13,7 @@ use crate::campaign::{SHRINK_PLAYS, TrialPartition};
 use crate::cli::arguments::Format;
 use crate::cli::seed::{Seed, SeedCount};
 use crate::cli::values;
+use crate::report::Published;
 use crate::sim::Setting;
 use crate::trial::EngineKind;
 
@@ -139,6 +141,24 @@ pub(crate) enum GridFormat {
     Csv,
     /// For machines: one JSON array.
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// Of what; a list of them unless given
+    #[arg(value_enum)]
+    pub(crate) what: Option<Published>,
+}
+
+/// The words and their meanings are the report's: there is one list.
+impl ValueEnum for Published {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Published::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.title()))
+    }
 }
 
 #[derive(Debug, Args)]
