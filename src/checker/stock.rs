@@ -70,16 +70,26 @@ impl<'h> StockBook<'h> {
             what,
             records,
         };
+        // Whoever was not told that the other end is gone goes on serving it, with the streams that were on it.
+        let unheard = if ends_are_heard { 0 } else { self.lone(terms.end) };
         let follows = |host: &str| terms.followers.iter().any(|(name, _)| &**name == host);
         let kept = self.last(terms.end).find_map(|(host, before, last)| {
             let streams = if follows(host) { 0 } else { last.streams };
-            spare_dials(host, last, streams + 1, closed).or_else(|| spare_tasks(host, before, last, closed))
+            spare_dials(host, last, streams + 1, closed).or_else(|| spare_tasks(host, before, last, closed + unheard))
         });
         if let Some(kept) = kept {
             return Some(evidence(keep, kept));
         }
         let unreleased = ends_are_heard.then(|| self.lone_accepts(terms.end, closed)).flatten();
         unreleased.map(|unreleased| evidence(release, unreleased))
+    }
+
+    /// How many accepted connections have no other end any more, at least.
+    fn lone(&self, end: Duration) -> usize {
+        let (accepted, dialed) = self
+            .last(end)
+            .fold((0, 0), |(accepted, dialed), (_, _, last)| (accepted + last.accepted, dialed + last.dialed));
+        accepted.saturating_sub(dialed)
     }
 
     /// Accepted connections whose other ends nobody holds any more.

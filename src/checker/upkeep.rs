@@ -540,6 +540,10 @@ mod tests {
         let evidence = stock(early().at(700.0), (1, 6), (1, 9)).condemned_by(&UPKEEP);
         let what = "node has 9 tasks at the end and had 8 at 1m 40s, with 0 connections and streams more";
         assert_eq!(evidence.what, what);
+        // Two that vanished unheard are served for ever, with what was on their connections.
+        let vanished = || stock(cut().at(100.0), (1, 6), (3, 8)).at(700.0);
+        stock(vanished(), (1, 6), (3, 9)).acquitted_by(&UPKEEP);
+        stock(vanished(), (1, 6), (3, 8 + 2 * 6 + 1)).condemned_by(&UPKEEP);
         let before = stock(running().at(100.0), (0, 1), (1, 8));
         stock(before.at(700.0), (1, 6), (1, 8)).acquitted_by(&UPKEEP);
     }

@@ -56,9 +56,16 @@ impl Recorder {
 
     /// Appends an event, now.
     pub fn record(&self, event: Event) {
-        if self.life.as_ref().is_none_or(|life| life.load(Ordering::Relaxed)) {
+        if self.is_heard() {
             self.lock().history.append(self.now(), &self.host, event);
         }
+    }
+
+    /// Whether the process that is observed still lives. One that dies in the midst of what it does goes on to where it waits
+    /// next, and is not heard any more.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.life.as_ref().is_none_or(|life| life.load(Ordering::Relaxed))
     }
 
     /// The pen of the observers of a new process on this host: they are heard until it dies.

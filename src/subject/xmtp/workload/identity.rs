@@ -180,8 +180,11 @@ impl Tenancy {
         self.recorder.record(Event::LeaseMarked { channel: topic.map(|topic| self.channels.of(topic)) });
     }
 
-    /// C3: it is kept as it is processed.
+    /// C3: it is kept as it is processed. Who is dead processes nothing.
     fn process(&self, message: &Message) {
+        if !self.recorder.is_heard() {
+            return;
+        }
         let mut kept = self.kept.lock();
         kept.cursors.insert(message.topic().clone(), Cursor::from(message.id));
         let told = (self.channels.of(message.topic()), message.id, key_of(&message.draft.data));
