@@ -541,7 +541,8 @@ mod tests {
         let what = "node has 9 tasks at the end and had 8 at 1m 40s, with 0 connections and streams more";
         assert_eq!(evidence.what, what);
         // Two that vanished unheard are served for ever, with what was on their connections.
-        let vanished = || stock(cut().at(100.0), (1, 6), (3, 8)).at(700.0);
+        let healed = || cut().at(60.0).fault_ends(1).at(100.0);
+        let vanished = || stock(healed(), (1, 6), (3, 8)).at(700.0);
         stock(vanished(), (1, 6), (3, 9)).acquitted_by(&UPKEEP);
         stock(vanished(), (1, 6), (3, 8 + 2 * 6 + 1)).condemned_by(&UPKEEP);
         let before = stock(running().at(100.0), (0, 1), (1, 8));

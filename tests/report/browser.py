@@ -74,6 +74,15 @@ class Browser:
             self.events.append(method)
         return heard
 
+    def check(self, fact, holds, told=""):
+        if not holds:
+            raise SystemExit(f"not so: {fact} ({told})")
+
+    def found(self, fact):
+        """Says what was seen, where the page has not complained meanwhile."""
+        self.check(fact, self.errors == [], self.errors)
+        print(fact)
+
     def open(self, url, width=1360, height=900, dark=False, touch=False):
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if touch else 1,
                  mobile=touch)

@@ -11,17 +11,7 @@ from browser import Browser
 program, night = sys.argv[1:]
 url = Path(night).resolve().as_uri()
 browser = Browser(program)
-
-
-def check(fact, holds, told=""):
-    if not holds:
-        raise SystemExit(f"not so: {fact} ({told})")
-
-
-def found(fact):
-    check(fact, browser.errors == [], browser.errors)
-    print(fact)
-
+check, found = browser.check, browser.found
 
 browser.open(url)
 text = browser.value("document.body.innerText")

@@ -16,6 +16,7 @@ DRAW_MILLIS_MAX = 2_000
 program, broken, long, wicked = sys.argv[1:]
 url = lambda path: Path(path).resolve().as_uri()
 browser = Browser(program)
+check, found = browser.check, browser.found
 
 
 def stage(name):
@@ -29,16 +30,6 @@ def view():
 
 def span():
     return stage("to") - stage("from")
-
-
-def check(fact, holds, told=""):
-    if not holds:
-        raise SystemExit(f"not so: {fact} ({told})")
-
-
-def found(fact):
-    check(fact, browser.errors == [], browser.errors)
-    print(fact)
 
 
 def text(selector):
