@@ -75,6 +75,16 @@ async fn our_node_conforms_on_real_tcp() {
     assert_conforms(&on_tcp(bounded(None)).await);
 }
 
+/// What a suite printed for machines has the form that `pulseless schema` publishes.
+async fn assert_fits_its_schema(told: &str) {
+    let (schema, _) = command(&["schema", "conform"]).await;
+    let schema = serde_json::from_str(&schema).expect("a schema");
+    // Before it stands what people are told.
+    let printed = told.find('{').map(|begin| serde_json::from_str(&told[begin..]).expect("one object"));
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    validator.validate(&printed.expect("an object")).unwrap_or_else(|error| panic!("{error} in {told}"));
+}
+
 #[tokio::test]
 async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
     let good = start(bounded(None)).await;
@@ -85,6 +95,7 @@ async fn the_command_tells_a_good_node_from_a_bad_one_and_from_none() {
     let (told, exit) = command(&["conform", &url, "--only", "T1,S7", "--format", "json"]).await;
     assert_eq!(exit, Some(2), "{told}");
     assert!(told.contains(r#""result": "not-judged""#), "{told}");
+    assert_fits_its_schema(&told).await;
     let (told, exit) = command(&["conform", &url, "--only", "S7", "--refused-topic", &format!("group:{DENIED}")]).await;
     assert_eq!(exit, Some(0), "{told}");
     let bad = start(bounded(Some(NodeQuirk::CompletesTwice))).await;

@@ -265,7 +265,8 @@ mod tests {
     }
 
     fn report(summary: Summary, nights: Nights) -> NightReport {
-        let times = Times { begun: "2026-11-28T01:00:00Z".to_owned(), seconds: 1.0, trials_per_second: 1.0 };
+        let times =
+            Times { begun: "2026-11-28T01:00:00Z".to_owned(), seconds: 1.0, trials: None, trials_per_second: 1.0 };
         NightReport { summary, times, nights, coverage: Coverage::default() }
     }
 

@@ -94,7 +94,7 @@ pub enum ShrinkError {
 }
 
 /// What is left of a failing trial.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shrunk {
     /// In which way it fails, before and after.
     pub failure: FailureMode,

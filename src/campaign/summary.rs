@@ -135,6 +135,9 @@ pub struct Times {
     pub begun: String,
     /// Wall time in seconds, since it began or was resumed.
     pub seconds: f64,
+    /// Trials that ended in it: what was there before it was resumed does not count. Older versions did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trials: Option<u64>,
     /// Trials in each second of it.
     pub trials_per_second: f64,
 }

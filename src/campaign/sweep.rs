@@ -239,6 +239,7 @@ impl Sweep {
         let times = Times {
             begun: begun_at.to_string(),
             seconds,
+            trials: Some(played),
             trials_per_second: played as f64 / seconds.max(f64::EPSILON),
         };
         let written = self.write(&state, &groups, &summary, &times);

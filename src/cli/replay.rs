@@ -14,6 +14,7 @@ use crate::cli::Exit;
 use crate::cli::arguments::{ReplayArguments, TrialFormat};
 use crate::cli::campaign::THIS_PROGRAM;
 use crate::cli::output::{complain, misused, paint, print, show, try_print};
+pub(crate) use crate::cli::replay::many::CaseLine;
 use crate::cli::replay::many::{find_cases, replay_many, tell_verdicts};
 use crate::cli::replay::variation::{Varied, flags, vary};
 use crate::cli::run::{break_down, tell};

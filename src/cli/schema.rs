@@ -1,14 +1,176 @@
-//! `pulseless schema`: the JSON Schema of a file, or which there are.
+//! `pulseless schema`: the JSON Schema of a file, or of what a command prints, or which there are.
+//!
+//! Refuses to know a key: the types that are written describe themselves.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::campaign::{Coverage, GridPoint, Nights, Summary, Times};
 use crate::cli::Exit;
 use crate::cli::arguments::SchemaArguments;
 use crate::cli::output::print;
-use crate::report::Published;
+use crate::cli::replay::CaseLine;
+use crate::cli::tail::JsonLine;
+use crate::report::{
+    JournalText, ListedSim, NightJson, ShrunkJson, TimelineLine, schema_of_read, schema_of_sim, schema_of_written,
+    schema_text,
+};
+use crate::runner::{Case, Replayed};
 use crate::subject::xmtp::SUBJECTS;
+use crate::subject::xmtp::conformance::{ClientConformance, Conformance};
+
+/// What has a published schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// A sim.
+    Sim,
+    /// A case file.
+    Case,
+    /// `summary.json`.
+    Summary,
+    /// `coverage.json`.
+    Coverage,
+    /// `nights.json`.
+    Nights,
+    /// `times.json`.
+    Times,
+    /// A line of `journal.jsonl`.
+    Journal,
+    /// A line of a timeline.
+    Event,
+    /// What a sweep prints.
+    Sweep,
+    /// What a grid measures.
+    Grid,
+    /// What a shrinking leaves.
+    Shrink,
+    /// What replays come to.
+    Replay,
+    /// The sims of a folder.
+    List,
+    /// What a conformance suite found.
+    Conform,
+    /// A message.
+    Message,
+}
+
+impl Published {
+    /// All of them.
+    pub(crate) const ALL: [Published; 15] = [
+        Published::Sim,
+        Published::Case,
+        Published::Summary,
+        Published::Coverage,
+        Published::Nights,
+        Published::Times,
+        Published::Journal,
+        Published::Event,
+        Published::Sweep,
+        Published::Grid,
+        Published::Shrink,
+        Published::Replay,
+        Published::List,
+        Published::Conform,
+        Published::Message,
+    ];
+
+    /// The word for it on the command line.
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Published::Sim => "sim",
+            Published::Case => "case",
+            Published::Summary => "summary",
+            Published::Coverage => "coverage",
+            Published::Nights => "nights",
+            Published::Times => "times",
+            Published::Journal => "journal",
+            Published::Event => "event",
+            Published::Sweep => "sweep",
+            Published::Grid => "grid",
+            Published::Shrink => "shrink",
+            Published::Replay => "replay",
+            Published::List => "list",
+            Published::Conform => "conform",
+            Published::Message => "message",
+        }
+    }
+
+    /// What it describes, in a line; the title of the schema.
+    #[must_use]
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Published::Sim => "A sim: a TOML file of sims/",
+            Published::Case => "A case file: one trial, as a sweep and `run --format json` write it",
+            Published::Summary => "summary.json of a report folder: what a campaign found",
+            Published::Coverage => "coverage.json of a report folder: what the night put to the test",
+            Published::Nights => "nights.json of a report folder: what is new, goes on and is gone",
+            Published::Times => "times.json of a report folder: when, and how fast",
+            Published::Journal => "A line of journal.jsonl of a report folder: its head, or a trial",
+            Published::Event => "A line of a timeline, as `run --format jsonl` prints it",
+            Published::Sweep => "What `sweep --format json` and `merge --format json` print",
+            Published::Grid => "The points of a grid, as `grid --format json` prints them",
+            Published::Shrink => "What `shrink --format json` prints: what is left of a case",
+            Published::Replay => "What `replay --format json` prints of several cases, or of several plays of one",
+            Published::List => "The sims that `list --format json` prints",
+            Published::Conform => "What `conform` and `conform-client` print with `--format json`",
+            Published::Message => "A line of `tail --json`: a message",
+        }
+    }
+
+    /// The schema, as the text of a file.
+    fn schema(self) -> String {
+        let schema = match self {
+            Published::Sim => schema_of_sim(SUBJECTS),
+            Published::Case => schema_of_read::<Case>(),
+            Published::Summary => schema_of_read::<Summary>(),
+            Published::Coverage => schema_of_read::<Coverage>(),
+            Published::Nights => schema_of_read::<Nights>(),
+            Published::Times => schema_of_read::<Times>(),
+            Published::Journal => schema_of_read::<JournalText>(),
+            Published::Event => schema_of_written::<TimelineLine<'_>>(),
+            Published::Sweep => schema_of_written::<NightJson<'_>>(),
+            Published::Grid => schema_of_written::<Vec<GridPoint>>(),
+            Published::Shrink => schema_of_written::<ShrunkJson<'_>>(),
+            Published::Replay => schema_of_written::<Replays>(),
+            Published::List => schema_of_written::<Vec<ListedSim<'_>>>(),
+            Published::Conform => schema_of_written::<Judged>(),
+            Published::Message => schema_of_written::<JsonLine>(),
+        };
+        schema_text(schema, self.title())
+    }
+}
+
+/// What `replay` prints.
+struct Replays;
+
+impl JsonSchema for Replays {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Replays".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (cases, one) = (generator.subschema_for::<Vec<CaseLine>>(), generator.subschema_for::<Replayed>());
+        json_schema!({ "description": "Several cases are a list, several plays of one an object.", "anyOf": [cases, one] })
+    }
+}
+
+/// What the two suites print.
+struct Judged;
+
+impl JsonSchema for Judged {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Judged".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (node, client) = (generator.subschema_for::<Conformance>(), generator.subschema_for::<ClientConformance>());
+        json_schema!({ "description": "`conform` names the node.", "anyOf": [node, client] })
+    }
+}
 
 pub(crate) fn schema(arguments: &SchemaArguments) -> Exit {
     print(&match arguments.what {
-        Some(what) => what.schema(SUBJECTS),
+        Some(what) => what.schema(),
         None => Published::ALL.map(|what| format!("{:<8} {}\n", what.name(), what.title())).concat(),
     });
     Exit::Pass

@@ -24,6 +24,7 @@ use crate::subject::xmtp::client::{
     Inbox,
 };
 use crate::subject::xmtp::wire::{Add, Cursor, Dialect, Message, MessageKind, Topic};
+pub(crate) use line::JsonLine;
 use line::{LineForm, lines};
 use print_record::{Doubt, DoubtKind, PrintRecord};
 

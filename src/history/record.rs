@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cast::HostName;
@@ -27,13 +28,14 @@ pub struct Record {
 }
 
 /// One event as it was appended, before any run of beats was folded, in words: what one process tells another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RawEvent {
     /// Its place in the history, from 1.
     pub number: u64,
     /// When it was seen, since the trial's start.
     pub at: Duration,
     /// Where.
+    #[schemars(with = "String")]
     pub host: HostName,
     /// What, in words.
     pub what: String,

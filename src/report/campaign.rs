@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::campaign::{FailureGroup, NightReport, Nights, Progress, Stopped, Summary, Tally, Times};
@@ -15,6 +16,8 @@ use crate::report::shrunk::{left_of, twin};
 use crate::report::wrap::hang;
 use crate::runner::Deviation;
 
+/// Digits behind the point of a share.
+const DIGITS_MAX: u8 = 9;
 /// Groups that are printed one by one; the summary has them all.
 const GROUPS_SHOWN: usize = 20;
 /// Seeds of a sim that are printed; the summary has them all.
@@ -58,19 +61,24 @@ pub(crate) fn sweep_summary(night: &NightReport, folder: &str, paint: Paint) -> 
     text
 }
 
+/// What a sweep found, for machines.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct NightJson<'n> {
+    /// The report folder.
+    folder: &'n str,
+    /// The commit of the build, where it was told of one.
+    commit: Option<&'static str>,
+    /// When, and how fast.
+    times: &'n Times,
+    /// What is new, goes on and is gone.
+    nights: &'n Nights,
+    #[serde(flatten)]
+    summary: &'n Summary,
+}
+
 /// What a sweep found, for machines: its summary, and where, when and by which build it came.
 #[must_use]
 pub(crate) fn sweep_json(night: &NightReport, folder: &str) -> String {
-    #[derive(Serialize)]
-    struct NightJson<'n> {
-        folder: &'n str,
-        /// Where the build was told of one.
-        commit: Option<&'static str>,
-        times: &'n Times,
-        nights: &'n Nights,
-        #[serde(flatten)]
-        summary: &'n Summary,
-    }
     let NightReport { summary, times, nights, coverage: _ } = night;
     let json = NightJson { folder, commit: option_env!("PULSELESS_COMMIT"), times, nights, summary };
     serde_json::to_string_pretty(&json).expect("a night is plain data") + "\n"
@@ -118,13 +126,11 @@ fn describe_tally(tally: &Tally, paint: Paint) -> String {
     format!("{} {}{bad}{bound}", tally.pass, paint.verdict("pass"))
 }
 
-/// Two digits that count.
+/// A share with two digits that say something: what is very rare is not told as never.
 pub(crate) fn percent(percent: f64) -> String {
-    match percent {
-        10.0.. => format!("{percent:.0} %"),
-        1.0.. => format!("{percent:.1} %"),
-        _ => format!("{percent:.2} %"),
-    }
+    let has_two = |digits: &u8| percent * 10_f64.powi(i32::from(*digits)) >= 9.95;
+    let digits = (0..DIGITS_MAX).find(has_two).unwrap_or(DIGITS_MAX);
+    format!("{percent:.*} %", usize::from(digits))
 }
 
 fn write_group(
@@ -229,11 +235,12 @@ fn write_end(text: &mut String, summary: &Summary, times: &Times, folder: &str) 
             writeln!(text, "pulseless sweep --resume {}", shell_word(folder))?;
         }
     }
-    writeln!(
-        text,
-        "\n{trials} in {:.1} s, {:.1} trials per second; report in {folder}",
-        times.seconds, times.trials_per_second
-    )
+    let Times { begun: _, seconds, trials: now, trials_per_second } = times;
+    let now = match now {
+        Some(now) if *now < summary.tally.played() => format!(", {now} of them"),
+        Some(_) | None => String::new(),
+    };
+    writeln!(text, "\n{trials}{now} in {seconds:.1} s, {trials_per_second:.1} trials per second; report in {folder}")
 }
 
 /// Why a night ended before all was played.
@@ -245,5 +252,19 @@ pub(crate) fn stopped_in_words(stopped: Stopped) -> &'static str {
         Stopped::Deviated => "stopped at the digest that is another",
         Stopped::Unwritable => "stopped, because the report cannot be written",
         Stopped::Missing => "trials are missing: a share, or the rest of one, is not here",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_has_two_digits_that_count_and_is_never_told_as_none() {
+        for (share, told) in
+            [(100.0, "100 %"), (60.0, "60 %"), (9.96, "10 %"), (1.5, "1.5 %"), (0.2, "0.20 %"), (0.0003, "0.00030 %")]
+        {
+            assert_eq!(percent(share), told);
+        }
     }
 }

@@ -6,108 +6,35 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::campaign::{Coverage, GridPoint, Header, JournalLine, Nights, Summary, Times};
+use crate::campaign::{Header, JournalLine};
 use crate::grammar::ValueForm;
 use crate::report::explain::key_in_words;
-use crate::report::timeline::TimelineLine;
-use crate::runner::Case;
 use crate::sim::{FaultShape, KeyShape, SimShape, ValueShape};
 use crate::subject::Subjects;
 
 /// The dialect that all of them are in. That of sims keeps to words that draft 7 has too, for the sake of editors.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// What has a published schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// A sim.
-    Sim,
-    /// A case file.
-    Case,
-    /// `summary.json`.
-    Summary,
-    /// `coverage.json`.
-    Coverage,
-    /// `nights.json`.
-    Nights,
-    /// `times.json`.
-    Times,
-    /// A line of `journal.jsonl`.
-    Journal,
-    /// A line of a timeline.
-    Event,
-    /// What a grid measures.
-    Grid,
+/// A schema as the text of a file, with that title.
+#[must_use]
+pub(crate) fn schema_text(mut schema: Map<String, Value>, title: &str) -> String {
+    schema.insert("$schema".to_owned(), DIALECT.into());
+    schema.insert("title".to_owned(), title.into());
+    serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
 }
 
-impl Published {
-    /// All of them.
-    pub const ALL: [Published; 9] = [
-        Published::Sim,
-        Published::Case,
-        Published::Summary,
-        Published::Coverage,
-        Published::Nights,
-        Published::Times,
-        Published::Journal,
-        Published::Event,
-        Published::Grid,
-    ];
-
-    /// The word for it on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Published::Sim => "sim",
-            Published::Case => "case",
-            Published::Summary => "summary",
-            Published::Coverage => "coverage",
-            Published::Nights => "nights",
-            Published::Times => "times",
-            Published::Journal => "journal",
-            Published::Event => "event",
-            Published::Grid => "grid",
-        }
-    }
-
-    /// What it describes, in a line; the title of the schema.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Published::Sim => "A sim: a TOML file of sims/",
-            Published::Case => "A case file: one trial, as a sweep and `run --format json` write it",
-            Published::Summary => "summary.json of a report folder: what a campaign found",
-            Published::Coverage => "coverage.json of a report folder: what the night put to the test",
-            Published::Nights => "nights.json of a report folder: what is new, goes on and is gone",
-            Published::Times => "times.json of a report folder: when, and how fast",
-            Published::Journal => "A line of journal.jsonl of a report folder: its head, or a trial",
-            Published::Event => "A line of a timeline, as `run --format jsonl` prints it",
-            Published::Grid => "The points of a grid, as `grid --format json` prints them",
-        }
-    }
-
-    /// The schema, as the text of a file.
-    #[must_use]
-    pub fn schema(self, subjects: Subjects) -> String {
-        let mut schema = match self {
-            Published::Sim => sim(&SimShape::of(subjects)),
-            Published::Case => of::<Case>(Contract::Deserialize),
-            Published::Summary => of::<Summary>(Contract::Deserialize),
-            Published::Coverage => of::<Coverage>(Contract::Deserialize),
-            Published::Nights => of::<Nights>(Contract::Deserialize),
-            Published::Times => of::<Times>(Contract::Deserialize),
-            Published::Journal => of::<JournalText>(Contract::Deserialize),
-            Published::Event => of::<TimelineLine<'_>>(Contract::Serialize),
-            Published::Grid => of::<Vec<GridPoint>>(Contract::Serialize),
-        };
-        schema.insert("$schema".to_owned(), DIALECT.into());
-        schema.insert("title".to_owned(), self.title().into());
-        serde_json::to_string_pretty(&schema).expect("a schema is plain data") + "\n"
-    }
+/// The schema of a type that pulseless reads again: what older versions of a format left out is not asked for.
+#[must_use]
+pub(crate) fn schema_of_read<T: JsonSchema>() -> Map<String, Value> {
+    of::<T>(Contract::Deserialize)
 }
 
-/// The schema of a type: of what is read, where pulseless reads it again, so that what older versions of a format left
-/// out is not asked for; else of what is written.
+/// The schema of a type that is only written.
+#[must_use]
+pub(crate) fn schema_of_written<T: JsonSchema>() -> Map<String, Value> {
+    of::<T>(Contract::Serialize)
+}
+
 fn of<T: JsonSchema>(contract: Contract) -> Map<String, Value> {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.contract = contract);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
@@ -115,7 +42,7 @@ fn of<T: JsonSchema>(contract: Contract) -> Map<String, Value> {
 }
 
 /// A line of a journal.
-struct JournalText;
+pub(crate) struct JournalText;
 
 impl JsonSchema for JournalText {
     fn schema_name() -> std::borrow::Cow<'static, str> {
@@ -129,7 +56,9 @@ impl JsonSchema for JournalText {
 }
 
 /// The schema of a sim.
-fn sim(shape: &SimShape) -> Map<String, Value> {
+#[must_use]
+pub(crate) fn schema_of_sim(subjects: Subjects) -> Map<String, Value> {
+    let shape = SimShape::of(subjects);
     let mut schema = table(&shape.keys);
     schema["properties"]["fault"]["items"] = faults(&shape.faults);
     let told = "Durations, sizes and the like have their form here and not their range; `pulseless explain` says all that \

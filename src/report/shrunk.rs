@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::campaign::shrink::{Extent, Proof, ShrinkEnding, Shrunk, Without};
 use crate::grammar::quantity::count;
 use crate::grammar::spell;
@@ -75,10 +78,26 @@ fn without(proof: &Proof, paint: Paint) -> String {
     }
 }
 
+/// What a shrinking left, for machines.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ShrunkJson<'s> {
+    #[serde(flatten)]
+    shrunk: &'s Shrunk,
+    /// The files that were written.
+    files: ShrunkFiles<'s>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ShrunkFiles<'s> {
+    /// The path of the sim.
+    sim: &'s str,
+    /// The path of the case file.
+    case: &'s str,
+}
+
 /// The same for machines.
 #[must_use]
 pub(crate) fn shrunk_json(shrunk: &Shrunk, sim: &str, case: &str) -> String {
-    let mut value = serde_json::to_value(shrunk).expect("plain data");
-    value["files"] = serde_json::json!({ "sim": sim, "case": case });
-    serde_json::to_string_pretty(&value).expect("plain data") + "\n"
+    let json = ShrunkJson { shrunk, files: ShrunkFiles { sim, case } };
+    serde_json::to_string_pretty(&json).expect("plain data") + "\n"
 }

@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::checker::{self, Judgement, Verdict};
 use crate::grammar::quantity::count;
 use crate::grammar::{Naming, Readable};
@@ -163,15 +166,27 @@ pub fn list(sims: &[(String, SimFile)]) -> String {
     text
 }
 
+/// A sim of a folder, for machines.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ListedSim<'s> {
+    /// The path of its file.
+    path: &'s str,
+    /// Its name.
+    name: &'s str,
+    /// Its title.
+    title: &'s str,
+    /// The numbers of the requirements that it is about, such as `C3`.
+    cites: Vec<&'s str>,
+}
+
 /// The sims of a folder for machines.
 #[must_use]
 pub(crate) fn list_json(sims: &[(String, SimFile)]) -> String {
-    let entries: Vec<_> = sims
-        .iter()
-        .map(
-            |(path, sim)| serde_json::json!({ "path": path, "name": sim.name, "title": sim.title, "cites": sim.cites.iter().map(|cited| cited.number).collect::<Vec<_>>() }),
-        )
-        .collect();
+    let mut entries = Vec::new();
+    for (path, sim) in sims {
+        let cites = sim.cites.iter().map(|cited| cited.number).collect();
+        entries.push(ListedSim { path, name: &sim.name, title: &sim.title, cites });
+    }
     serde_json::to_string_pretty(&entries).expect("plain data") + "\n"
 }
 

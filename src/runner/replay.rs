@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Digest;
@@ -53,7 +54,7 @@ enum ProcessError {
 }
 
 /// What the replays of a case came to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replayed {
     /// The version of pulseless.
     pub pulseless: String,
@@ -76,7 +77,7 @@ pub struct Replayed {
 }
 
 /// Where two plays part, and what was seen there when all was played again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Parting {
     /// The two: the first is the case's, unless it never came and the plays differ among themselves.
     pub between: [Digest; 2],

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{CHECKPOINT_EVERY, Checkpoint, Digest, History, RawEvent};
@@ -53,7 +54,7 @@ impl Trace {
 }
 
 /// Between which checkpoints two traces part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stretch {
     /// So many events are the same in both.
     pub agreed: u64,
@@ -96,7 +97,7 @@ pub fn numbers_to_keep(agreed: u64) -> Range<u64> {
 }
 
 /// The first event in which two plays differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// The events right before it, the same in both.
     pub before: Vec<RawEvent>,
@@ -105,7 +106,7 @@ pub struct Difference {
 }
 
 /// What one play has where it differs from another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
     /// The digest of the play's whole history.
     pub digest: Digest,
@@ -132,7 +133,7 @@ impl Difference {
 }
 
 /// A digest and how often it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tallied {
     /// The digest.
     pub digest: Digest,

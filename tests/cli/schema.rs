@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::bench::{GOOD, Scratch, bad, change, sims};
 
 /// What the schemas are of, with the first words that the list has for each.
-const SCHEMAS: [(&str, &str); 9] = [
+const SCHEMAS: [(&str, &str); 15] = [
     ("sim", "A sim: a TOML file"),
     ("case", "A case file"),
     ("summary", "summary.json"),
@@ -21,7 +21,13 @@ const SCHEMAS: [(&str, &str); 9] = [
     ("times", "times.json"),
     ("journal", "A line of journal.jsonl"),
     ("event", "A line of a timeline"),
+    ("sweep", "What `sweep --format json`"),
     ("grid", "The points of a grid"),
+    ("shrink", "What `shrink --format json`"),
+    ("replay", "What `replay --format json`"),
+    ("list", "The sims"),
+    ("conform", "What `conform`"),
+    ("message", "A line of `tail --json`"),
 ];
 
 /// Sims that together show most kinds of events; the first alone shows three of four.
@@ -207,7 +213,7 @@ fn a_wrong_word_is_told_the_right_ones() {
     let said = Scratch::new().pulseless(&["schema", "sumary"]).exits(64);
     said.refuses(&[
         "invalid value 'sumary'",
-        "sim, case, summary, coverage, nights, times, journal, event, grid",
+        "sim, case, summary, coverage, nights, times, journal, event, sweep, grid, shrink, replay, list, conform, message",
         "'summary'",
     ]);
 }
@@ -403,4 +409,37 @@ fn the_points_of_a_grid_fit() {
     assert_fits(&validator, &points, "the points");
     assert_refused(&validator, &points, "a misspelt key", |points| rename(&mut points[0], "measures", "mesures"));
     assert_refused(&validator, &points, "text for a count", |points| points[0]["measures"]["pings"] = "1".into());
+}
+
+#[test]
+fn what_a_sweep_a_shrinking_and_replays_print_fits() {
+    let scratch = Scratch::new();
+    scratch.write("sims/deaf.toml", bad());
+    let swept =
+        scratch.pulseless(&["sweep", "sims", "--seeds", "2", "--shrink", "0", "--format", "json"]).exits(1).json();
+    let sweep = validator("sweep");
+    assert_fits(&sweep, &swept, "a sweep");
+    assert_refused(&sweep, &swept, "a misspelt key", |swept| rename(swept, "folder", "folders"));
+    assert_refused(&sweep, &swept, "text for a count", |swept| swept["tally"]["fail"] = "2".into());
+    let case = format!("reports/latest/{}", scratch.cases("reports/latest")[0]);
+
+    let shrunk = scratch.pulseless(&["shrink", &case, "--plays", "5", "--format", "json"]).exits(0).json();
+    let shrink = validator("shrink");
+    assert_fits(&shrink, &shrunk, "a shrinking");
+    assert_refused(&shrink, &shrunk, "a misspelt key", |shrunk| rename(shrunk, "proofs", "proof"));
+    assert_refused(&shrink, &shrunk, "no path", |shrunk| shrunk["files"]["sim"] = 1.into());
+
+    let replay = validator("replay");
+    let plays = ["replay", &case, "--times", "2", "--processes", "1", "--format", "json"];
+    let plays = scratch.pulseless(&plays).exits(0).json();
+    assert_fits(&replay, &plays, "several plays");
+    assert_refused(&replay, &plays, "text for a count", |plays| plays["digests"][0]["count"] = "2".into());
+    let cases = scratch.pulseless(&["replay", &case, &case, "--format", "json"]).exits(1).json();
+    assert_fits(&replay, &cases, "several cases");
+    assert_refused(&replay, &cases, "what is no digest", |cases| cases[1]["digest"] = "0".into());
+
+    let sims = scratch.pulseless(&["list", "sims", "--format", "json"]).exits(0).json();
+    let list = validator("list");
+    assert_fits(&list, &sims, "the list");
+    assert_refused(&list, &sims, "a misspelt key", |sims| rename(&mut sims[0], "title", "titel"));
 }

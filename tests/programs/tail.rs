@@ -12,12 +12,25 @@ fn timeless(line: &str) -> serde_json::Value {
     object
 }
 
+/// Each line has the form that `pulseless schema` publishes.
+#[expect(clippy::disallowed_methods, reason = "a program of its own")]
+fn assert_fit_their_schema(lines: &str) {
+    let schema = Command::new(env!("CARGO_BIN_EXE_pulseless")).args(["schema", "message"]).output().expect("it runs");
+    let schema = serde_json::from_slice(&schema.stdout).expect("a schema");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    for line in lines.lines() {
+        let line = serde_json::from_str(line).expect("one JSON object on a line");
+        validator.validate(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+    }
+}
+
 #[tokio::test]
 async fn each_message_is_a_json_object_whatever_its_topic() {
     let stage = Stage::new().await;
     stage.publish("news", &["hello", "a\nb"]).await;
     stage.publish("sport", &["one more"]).await;
     let (out, _) = stage.tail(&["--topic", "news", "--topic", "sport", "--inbox", "inbox", "--json"]).await;
+    assert_fit_their_schema(&out);
     let lines: Vec<serde_json::Value> = out.lines().map(timeless).collect();
     let expected = [
         serde_json::json!({ "topic": "group:news", "id": 1, "text": "hello" }),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::shrink::draft::SimDraft;
@@ -15,7 +16,7 @@ use crate::subject::Subjects;
 use crate::trial::{Conclusion, Outcome, PlayError};
 
 /// In which way a trial fails: who spoke first, and which requirement was broken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureMode {
     /// The checker.
     pub checker: String,

@@ -11,9 +11,9 @@ use globset::GlobSet;
 
 use crate::campaign::{SHRINK_PLAYS, TrialPartition};
 use crate::cli::arguments::Format;
+use crate::cli::schema::Published;
 use crate::cli::seed::{Seed, SeedCount};
 use crate::cli::values;
-use crate::report::Published;
 use crate::sim::Setting;
 use crate::trial::EngineKind;
 
@@ -150,7 +150,7 @@ pub(crate) struct SchemaArguments {
     pub(crate) what: Option<Published>,
 }
 
-/// The words and their meanings are the report's: there is one list.
+/// There is one list of the words and their meanings.
 impl ValueEnum for Published {
     fn value_variants<'a>() -> &'a [Self] {
         &Published::ALL

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::Exit;
@@ -40,12 +41,15 @@ pub(crate) fn find_cases(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 }
 
 /// What came of one case.
-#[derive(Serialize)]
-struct CaseLine {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CaseLine {
+    /// The path of the case file.
     case: String,
     #[serde(flatten)]
     conclusion: Conclusion,
+    /// The case's digest.
     expected: Digest,
+    /// That of this play.
     digest: Digest,
     /// What differs from the trial that was recorded; none: the digest is to be the case's.
     changes: Vec<String>,

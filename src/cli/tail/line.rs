@@ -7,6 +7,7 @@ use std::fmt::{self, Write};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::subject::xmtp::wire::{Message, Topic, application_message};
@@ -36,14 +37,18 @@ pub(crate) fn lines(form: LineForm, messages: &[Message]) -> String {
 
 /// What programs read, and what stays as it is: `text` where the payload is text that pulseless published, else `data`,
 /// the whole payload in hexadecimal.
-#[derive(Serialize)]
-struct JsonLine {
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct JsonLine {
+    /// The topic, such as `group:news`.
     topic: String,
+    /// The message's id.
     id: u64,
     /// When the node stored it, by its own clock (RFC 3339, UTC).
     created: String,
+    /// The payload, where it is text that pulseless published.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Any other payload, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<String>,
 }

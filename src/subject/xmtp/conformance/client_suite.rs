@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::Status;
@@ -52,7 +53,7 @@ pub struct ClientRow {
 }
 
 /// What the suite found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientConformance {
     /// The interval that the scripted node advertised, in milliseconds.
     pub interval_ms: u64,

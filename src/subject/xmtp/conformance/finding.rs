@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tonic::{Code, Status};
 
@@ -22,7 +23,7 @@ pub(crate) enum Unmet {
 }
 
 /// How a row ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RowResult {
     /// The requirement was kept.
@@ -34,7 +35,7 @@ pub enum RowResult {
 }
 
 /// What one row found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RowReport {
     /// The requirement's number, such as `T9`.
     pub requirement: &'static str,
