@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::JournalError;
 use crate::campaign::coverage::{Coverage, TrialCoverage};
+use crate::grammar::read_json;
 use crate::runner::write_whole;
 use crate::sim::SimFile;
 
@@ -133,12 +134,12 @@ pub(crate) fn read_coverage(folder: &Path, has_ended: impl Fn(&str, u64) -> bool
         return Ok(total);
     }
     while let Some((line, number)) = next().map_err(|error| failed("read", &path, error))? {
-        match serde_json::from_slice::<PendingTrial>(&line) {
+        match read_json::<PendingTrial>(&line) {
             Ok(trial) if has_ended(&trial.sim, trial.seed) => total.add(&trial.seen),
             Ok(_) => {}
             // Only the last line can break off: its process was killed.
-            Err(error) if error.is_eof() => break,
-            Err(error) => return Err(JournalError::Foreign { path, line: number, problem: error.to_string() }),
+            Err(error) if error.breaks_off() => break,
+            Err(error) => return Err(JournalError::Foreign { path, line: number, problem: error.told_in_line() }),
         }
     }
     Ok(total)
@@ -146,8 +147,7 @@ pub(crate) fn read_coverage(folder: &Path, has_ended: impl Fn(&str, u64) -> bool
 
 fn read_total(path: &Path, bytes: &[u8]) -> Result<Coverage, JournalError> {
     let foreign = |line: u64, problem: String| JournalError::Foreign { path: path.to_owned(), line, problem };
-    let total: Coverage =
-        serde_json::from_slice(bytes).map_err(|error| foreign(error.line() as u64, error.to_string()))?;
+    let total: Coverage = read_json(bytes).map_err(|error| foreign(error.line as u64, error.told_in_line()))?;
     match total.is_readable() {
         true => Ok(total),
         false => Err(foreign(1, format!("its format is {}, which another version writes", total.format))),

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::campaign::{TrialEnd, TrialPartition, TrialSchedule};
-use crate::grammar::Refusal;
+use crate::grammar::{Refusal, read_json};
 use crate::sim::{self, SimFile};
 use crate::subject::Subjects;
 use crate::trial::EngineKind;
@@ -249,7 +249,7 @@ pub(crate) fn read_journal(
             (Some(_), false) => break,
             (None, true) => header = Some(read_head(&path, &text)?),
             (Some(_), true) => {
-                let line = serde_json::from_str(&text).map_err(|error| foreign(error.to_string()))?;
+                let line = read_json(text.as_bytes()).map_err(|error| foreign(error.told_in_line()))?;
                 on_line(line, LinePlace { at: whole, bytes: read }).map_err(foreign)?;
             }
         }
@@ -266,11 +266,11 @@ fn read_head(path: &Path, text: &str) -> Result<Header, JournalError> {
         pulseless: String,
     }
     let foreign = |problem: String| JournalError::Foreign { path: path.to_owned(), line: 1, problem };
-    let head: JournalHead = serde_json::from_str(text).map_err(|error| foreign(error.to_string()))?;
+    let head: JournalHead = read_json(text.as_bytes()).map_err(|error| foreign(error.told_in_line()))?;
     if head.format != FORMAT || head.pulseless != env!("CARGO_PKG_VERSION") {
         return Err(JournalError::Version { path: path.to_owned(), version: head.pulseless });
     }
-    serde_json::from_str(text).map_err(|error| foreign(error.to_string()))
+    read_json(text.as_bytes()).map_err(|error| foreign(error.told_in_line()))
 }
 
 /// Where a line stands in its file.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::sweep::{SUMMARY_FORMAT, write_json};
 use crate::campaign::{Coverage, FailureCause, FailureGroup, Summary, SweepError, Times};
+use crate::grammar::{BadJson, read_json};
 
 /// The name of the file in a report folder.
 const NAME: &str = "nights.json";
@@ -107,7 +108,7 @@ pub enum NightError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        error: serde_json::Error,
+        error: BadJson,
     },
 }
 
@@ -134,7 +135,7 @@ impl NightReport {
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, NightError> {
     let bytes = fs::read(path).map_err(|error| NightError::Io { path: path.to_owned(), error })?;
-    serde_json::from_slice(&bytes).map_err(|error| NightError::Foreign { path: path.to_owned(), error })
+    read_json(&bytes).map_err(|error| NightError::Foreign { path: path.to_owned(), error })
 }
 
 /// The format of files that do not say.

@@ -1,8 +1,9 @@
-//! How a TOML text is read for people: tables key by key, quantities with units, and refusals that show the line.
+//! How texts are read for people: TOML tables key by key, quantities with units, refusals that show the line; JSON.
 //!
 //! Refuses to know which keys there are: whoever owns a key asks for it, and says what would be right.
 
 mod asked;
+mod json;
 mod keys;
 pub(crate) mod measure;
 mod naming;
@@ -13,6 +14,7 @@ pub(crate) mod refusal;
 pub(crate) mod section;
 
 pub use asked::{AskedKey, KeyQuestion, ValueForm};
+pub use json::{BadJson, read_json};
 pub use keys::{KeyHelp, KeyTable, key};
 pub use naming::Naming;
 pub(crate) use pattern::pattern;

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::error::Category;
 
 use crate::checker::Judgement;
 use crate::fault::Plan;
-use crate::grammar::Refusal;
+use crate::grammar::{BadJson, Refusal, read_json};
 use crate::history::{Checkpoint, Digest};
 use crate::runner::bounded::{read_at_most, write_whole};
 use crate::runner::seal::Seal;
@@ -100,7 +99,7 @@ pub enum CaseError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        error: serde_json::Error,
+        error: BadJson,
     },
     /// The file was written by another version.
     #[error(
@@ -152,11 +151,11 @@ impl Case {
         let bytes = read_at_most(MEBIBYTES_MAX, path).map_err(failed)?;
         let misread = |error| unreadable(path, error);
         // The head first: another version's layout is no reason to call its file foreign.
-        let Head { format, pulseless } = serde_json::from_slice(&bytes).map_err(misread)?;
+        let Head { format, pulseless } = read_json(&bytes).map_err(misread)?;
         if !(FORMAT_OLDEST..=FORMAT).contains(&format) {
             return Err(CaseError::Format { path: path.to_owned(), format, version: pulseless });
         }
-        serde_json::from_slice(&bytes).map_err(misread)
+        read_json(&bytes).map_err(misread)
     }
 
     /// Writes the case file, whole or not at all.
@@ -245,10 +244,10 @@ impl Case {
 }
 
 /// Why the bytes of a file are no case.
-fn unreadable(path: &Path, error: serde_json::Error) -> CaseError {
+fn unreadable(path: &Path, error: BadJson) -> CaseError {
     let path = path.to_owned();
-    match error.classify() {
-        Category::Eof => CaseError::Truncated { path, line: error.line(), column: error.column() },
-        Category::Io | Category::Syntax | Category::Data => CaseError::Foreign { path, error },
+    match error.breaks_off() {
+        true => CaseError::Truncated { path, line: error.line, column: error.column },
+        false => CaseError::Foreign { path, error },
     }
 }

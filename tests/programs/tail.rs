@@ -13,7 +13,6 @@ fn timeless(line: &str) -> serde_json::Value {
 }
 
 /// Each line has the form that `pulseless schema` publishes.
-#[expect(clippy::disallowed_methods, reason = "a program of its own")]
 fn assert_fit_their_schema(lines: &str) {
     let schema = Command::new(env!("CARGO_BIN_EXE_pulseless")).args(["schema", "message"]).output().expect("it runs");
     let schema = serde_json::from_slice(&schema.stdout).expect("a schema");
