@@ -125,6 +125,9 @@ pub enum BadAddress {
     /// There is no colon.
     #[error("`{0}` has no port; write host:port, such as 127.0.0.1:5556")]
     NoPort(String),
+    /// It is a URI.
+    #[error("`{0}` is a URI; write host:port alone, such as 127.0.0.1:5556")]
+    Uri(String),
     /// The host part is empty.
     #[error("`{0}` has no host; write host:port, such as 127.0.0.1:5556")]
     NoHost(String),
@@ -142,6 +145,9 @@ impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
+        if text.contains("://") {
+            return Err(BadAddress::Uri(text.into()));
+        }
         let (host, port) = text.rsplit_once(':').ok_or_else(|| BadAddress::NoPort(text.into()))?;
         let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
         if host.is_empty() {

@@ -17,6 +17,18 @@ pub(crate) fn explain(error: &dyn std::error::Error) -> String {
     explain_after(String::new(), error)
 }
 
+/// What a peer said, as text that moves no terminal's cursor and begins no line of its own.
+pub(crate) fn printable(told: &str) -> String {
+    let mut text = String::with_capacity(told.len());
+    for letter in told.chars() {
+        match letter.is_control() {
+            true => text.extend(letter.escape_default()),
+            false => text.push(letter),
+        }
+    }
+    text
+}
+
 /// What was said so far, and then an error with its causes.
 pub(crate) fn explain_after(mut text: String, error: &dyn std::error::Error) -> String {
     const THEN: &str = ": ";

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::campaign::shrink::{Extent, Proof, ShrinkEnding, Shrunk};
 use crate::campaign::{FailureGroup, Player, Stop, SweepError};
 use crate::runner::{Case, write_whole};
+use crate::trial::Conclusion;
 
 /// So many groups have their case made small: who has more of them reads the first.
 const GROUPS_MAX: usize = 20;
@@ -25,6 +26,9 @@ const FOLDER: &str = "shrunk";
 pub struct SmallCase {
     /// Its file in the report folder.
     pub case: String,
+    /// What it fails with, in a sentence: another trial's than the group's; earlier versions did not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
     /// Its sim, as a person would have written it, in the report folder.
     pub sim: String,
     /// How large the case was.
@@ -101,9 +105,13 @@ fn write(folder: &Path, shrunk: &Shrunk) -> Result<SmallCase, SweepError> {
     let path = folder.join(&sim);
     write_whole(&path, shrunk.case.sim_text().as_bytes()).map_err(|error| SweepError::Io { path, error })?;
     shrunk.case.write(&folder.join(&case))?;
-    let Shrunk { failure: _, before, after, proofs, plays, ending, case: _ } = shrunk;
+    let Shrunk { failure: _, before, after, proofs, plays, ending, case: small } = shrunk;
+    let why = match &small.conclusion {
+        Conclusion::Fail(why) | Conclusion::Unknown(why) => why.clone(),
+        Conclusion::Pass => String::new(),
+    };
     let proofs = proofs.clone();
-    Ok(SmallCase { case, sim, before: *before, after: *after, proofs, plays: *plays, ending: *ending })
+    Ok(SmallCase { case, why, sim, before: *before, after: *after, proofs, plays: *plays, ending: *ending })
 }
 
 /// What an earlier end of the campaign left there is of groups that may be others now.

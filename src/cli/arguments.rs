@@ -84,7 +84,7 @@ the report, which says so, shows what was played now; 64 the case file is refuse
 const TAIL_EXIT_CODES: &str = "\
 Exit codes: 0 ended by Ctrl-C or SIGTERM, or nobody reads the output any more, or --until-now has printed everything; 1 \
 the node rejects the subscription, or --until-now has not; 64 the command line is wrong, or the inbox's folder cannot \
-be used, or standard output fails. A node that cannot be reached is no error: the tail dials again for ever. A message \
+be used; 74 standard output fails. A node that cannot be reached is no error: the tail dials again for ever. A message \
 is printed once it is stored, and never twice: after a crash in between, the next start says what may not have been \
 printed (with --at-least-once: what may be printed a second time).";
 const CONFORM_EXIT_CODES: &str = "\
@@ -97,7 +97,7 @@ and resume after a kill. One that follows shows nothing of a half-close, and one
 judge a bounded catch-up by itself, with --only C4.";
 const PUBLISH_EXIT_CODES: &str = "\
 Exit codes: 0 everything is stored; 1 it is not; 2 nobody knows, because the answer did not come; 64 the command line \
-is wrong. One attempt is made, never a second: a second could store a second copy. Lines are stored one by one, and the \
+is wrong; 74 standard output fails. One attempt is made, never a second: a second could store a second copy. Lines are stored one by one, and the \
 first that is not ends it; Ctrl-C or SIGTERM ends it once the line in flight is stored.";
 
 #[derive(Debug, Subcommand)]
@@ -442,7 +442,7 @@ pub(crate) struct ConformClientArguments {
     /// How the result is printed
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
-    /// The client's command, run as it is and killed with SIGKILL: no shell that would survive it
+    /// The client's command, run as it is and killed with SIGKILL, and what it has started with it
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
@@ -453,7 +453,7 @@ pub(crate) struct PublishArguments {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) to: Address,
     /// The group that the texts are published to
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", value_parser = values::group)]
     pub(crate) topic: String,
     /// Which originator is to number them, at a node that speaks decentralized; groups have even numbers
     #[arg(long, value_name = "NUMBER")]
@@ -472,7 +472,7 @@ pub(crate) struct TailArguments {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) from: Address,
     /// The groups to follow, each from where this inbox is or else from --from-cursor
-    #[arg(long = "topic", value_name = "NAME", required = true, num_args = 1.., value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long = "topic", value_name = "NAME", required = true, num_args = 1.., value_parser = values::group)]
     pub(crate) topics: Vec<String>,
     /// The folder of its inbox, made if it is not there; a restart goes on from it; one tail at a time
     #[arg(long, value_name = "FOLDER", visible_alias = "data")]

@@ -3,6 +3,7 @@
 //! Refuses to know what a row does: the suite does.
 
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -42,20 +43,24 @@ fn launcher(command: Vec<String>) -> Launch {
     Box::new(move || {
         let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        // In a group of its own, so that what it starts ends with it.
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
         let child = command.spawn().map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
         Ok(Box::new(ClientProcess(child)))
     })
 }
 
-/// A process that is killed when it is dropped.
+/// A process that is killed when it is dropped, with those that it has started.
 struct ClientProcess(Child);
 
 impl Drop for ClientProcess {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        if self.0.kill().and_then(|()| self.0.wait().map(drop)).is_err() {
-            tracing::debug!("the client had ended");
+        // It may have ended by itself, and its children go on. Until it is waited for, its number is nobody else's.
+        let group = libc::pid_t::try_from(self.0.id()).expect("numbers of processes are small");
+        // SAFETY: it takes two numbers, and touches no memory of ours.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+        if self.0.wait().is_err() {
+            tracing::debug!("the client had been waited for");
         }
     }
 }

@@ -133,7 +133,7 @@ impl Published {
             Published::Shrink => schema_of_written::<ShrunkJson<'_>>(),
             Published::Replay => schema_of_written::<Replays>(),
             Published::List => schema_of_written::<Vec<ListedSim<'_>>>(),
-            Published::Conform => schema_of_written::<Judged>(),
+            Published::Conform => schema_of_written::<SuiteFindings>(),
             Published::Message => schema_of_written::<JsonLine>(),
         };
         schema_text(schema, self.title())
@@ -155,11 +155,11 @@ impl JsonSchema for Replays {
 }
 
 /// What the two suites print.
-struct Judged;
+struct SuiteFindings;
 
-impl JsonSchema for Judged {
+impl JsonSchema for SuiteFindings {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Judged".into()
+        "SuiteFindings".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {

@@ -88,10 +88,11 @@ fn foreign_topic(env: &Env, dialect: Dialect) -> Option<Topic> {
 }
 
 async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, arguments: &TailArguments) -> Exit {
-    let printing = Printing(Arc::clone(&printer));
+    let (printing, ended) = (Printing(Arc::clone(&printer)), Arc::clone(&printer));
     let (why, exit) = if arguments.until_now {
         match client::catch_up(env, config, printing, printer, CATCH_UP_PATIENCE).await {
-            Ok(_) => return Exit::Pass,
+            // Pass, but where something could not be printed.
+            Ok(_) => return ended.lock().exit,
             Err(error @ CatchUpError::Node(_)) => (error.to_string(), Exit::Usage),
             Err(error @ CatchUpError::Ended(_)) => (error.to_string(), Exit::Fail),
         }
@@ -162,7 +163,7 @@ impl TailPrinter {
         if let Err(error) = &printed {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 complain(&format!("failed to write to standard output: {error}"));
-                progress.exit = Exit::Usage;
+                progress.exit = Exit::Io;
             }
             self.stopped.notify_one();
         }
@@ -256,8 +257,8 @@ impl ClientObserver for TailPrinter {
             ClientNotice::ProbeAnswered { attempt } => complain(&format!("connection {attempt}: it did")),
             ClientNotice::Ended { attempt, cause } => complain(&format!("connection {attempt}: ended: {cause}")),
             ClientNotice::BackingOff { delay, .. } => complain(&format!("dialing again in {}", Readable(delay))),
-            ClientNotice::Dialing { .. }
-            | ClientNotice::Opened { .. }
+            ClientNotice::Dialing { attempt } => complain(&format!("connection {attempt}: dialing {}", self.from)),
+            ClientNotice::Opened { .. }
             | ClientNotice::Heard { .. }
             | ClientNotice::WatchdogPinged { .. }
             | ClientNotice::LetGo { .. } => {}

@@ -175,7 +175,27 @@ pub(crate) fn name_pattern(text: &str) -> Result<GlobSet, String> {
 /// Reads a pattern over topics as they are printed.
 pub(crate) fn pattern(text: &str) -> Result<String, String> {
     let bad = |error| format!("`{text}` is no pattern ({error}); write group:NAME, or welcome:* for all welcomes");
-    DeniedTopics::matching([text]).map(|_| text.to_owned()).map_err(|error| bad(error.kind().to_string()))
+    DeniedTopics::matching([text]).map_err(|error| bad(error.kind().to_string()))?;
+    // The name alone would deny nothing, and nobody would notice.
+    let may_match = MessageKind::ALL.iter().any(|kind| text.starts_with(&format!("{kind}:")));
+    if !may_match && !text.starts_with(['*', '?', '[', '{']) {
+        return Err(bad(format!("no topic begins with `{}`", text.split(':').next().unwrap_or_default())));
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads the name of a group. With the kind before it, as it is printed, it would name another group.
+pub(crate) fn group(text: &str) -> Result<String, String> {
+    match MessageKind::ALL.into_iter().find_map(|kind| Some((kind, text.strip_prefix(&format!("{kind}:"))?))) {
+        Some((MessageKind::Group, name)) => {
+            Err(format!("`{text}` is how a topic is printed; write its name alone: {name}"))
+        }
+        Some((MessageKind::Welcome, _)) => {
+            Err(format!("`{text}` is a topic of welcomes, and this takes groups; write a group's name"))
+        }
+        None if text.is_empty() => Err("a group's name is not empty".to_owned()),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// After how many silent keepalive intervals a stream is dead (C2); `None` is never.
@@ -219,6 +239,26 @@ mod tests {
         }
         for bad in ["3", "3.x5s", ".5s", "3.5m", "3m 27.6521s", "-3s", ""] {
             assert!(time(bad).expect_err(bad).contains("is no time; write one such as 90s"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_over_topics_that_no_topic_matches_is_a_mistake() {
+        for good in ["*", "group:news", "welcome:*", "*:news", "{group,welcome}:x", "?roup:*"] {
+            assert_eq!(pattern(good), Ok(good.to_owned()));
+        }
+        for bad in ["news", "", "GROUP:news", "grp:x", "group:["] {
+            assert!(pattern(bad).expect_err(bad).contains("write group:NAME, or welcome:*"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_named_without_its_kind() {
+        assert_eq!((group("news"), group("a:b")), (Ok("news".to_owned()), Ok("a:b".to_owned())));
+        for (bad, right) in
+            [("group:news", "write its name alone: news"), ("welcome:x", "takes groups"), ("", "not empty")]
+        {
+            assert!(group(bad).expect_err(bad).contains(right), "{bad}");
         }
     }
 

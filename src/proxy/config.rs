@@ -46,8 +46,12 @@ pub(crate) const NODE_CONNECTION_WINDOW: u32 = 64 << 20;
 /// window of HTTP/2 (RFC 9113 section 6.9.2), enough to fill a socket buffer in one write.
 pub(crate) const SEND_BUFFER_MAX: usize = 65_536;
 
-/// Bytes of a header list, either way: Envoy's limit, 60 KiB, rounded up.
-pub(crate) const HEADER_LIST_MAX: u32 = 65_536;
+/// Bytes of a request's header list: what servers on hyper and nginx take, less what the proxy adds. A server ends the connection
+/// over one that is far too large, and that connection is everybody's.
+pub(crate) const REQUEST_HEADERS_MAX: u32 = 15 << 10;
+
+/// Bytes of a response's header list: Envoy's limit, 60 KiB, rounded up.
+pub(crate) const RESPONSE_HEADERS_MAX: u32 = 65_536;
 
 /// A client that connected must have sent the HTTP/2 preface by then: as long as libxmtp's client gives the whole
 /// connect, and as nghttpx gives its peers to acknowledge SETTINGS.

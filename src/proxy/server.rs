@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Socket, Tapped};
 use crate::proxy::config::{
-    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, HEADER_LIST_MAX, ProxyConfig,
+    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, REQUEST_HEADERS_MAX,
     SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::proxy::control::Control;
@@ -88,7 +88,7 @@ impl ProxyClient {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
             .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-            .max_header_list_size(HEADER_LIST_MAX)
+            .max_header_list_size(REQUEST_HEADERS_MAX)
             .max_send_buffer_size(SEND_BUFFER_MAX)
             .handshake(socket);
         let mut kept = JoinSet::new();

@@ -24,7 +24,8 @@ use tokio::time::timeout;
 
 use crate::env::{Address, Env, Socket, TcpOptions};
 use crate::proxy::config::{
-    DIAL_MAX, HEADER_LIST_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SLOT_WAIT_MAX, STREAM_WINDOW,
+    DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SLOT_WAIT_MAX,
+    STREAM_WINDOW,
 };
 
 /// Why there is no slot for a stream at the node.
@@ -158,7 +159,7 @@ impl Upstream {
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)
-                .max_header_list_size(HEADER_LIST_MAX)
+                .max_header_list_size(RESPONSE_HEADERS_MAX)
                 .max_send_buffer_size(SEND_BUFFER_MAX)
                 .enable_push(false)
                 .handshake(socket)

@@ -16,6 +16,8 @@ use crate::report::shrunk::{left_of, twin};
 use crate::report::wrap::hang;
 use crate::runner::Deviation;
 
+/// What a report says of a night that is compared with none.
+pub(crate) const NO_NIGHT_BEFORE: &str = "There is no night before it to compare with: all that it found is new.";
 /// Digits behind the point of a share.
 const DIGITS_MAX: u8 = 9;
 /// Groups that are printed one by one; the summary has them all.
@@ -166,8 +168,9 @@ pub(crate) fn small_lines(group: &FailureGroup, paint: Paint) -> Vec<String> {
     let Some(small) = &group.small else { return Vec::new() };
     let head = format!("made small: {}", left_of(&small.before, &small.after));
     let needless = "no fault is needed".to_owned();
+    let why = (!small.why.is_empty()).then(|| format!("then {}", small.why));
     let twins = small.proofs.iter().map(|proof| twin(proof, paint));
-    [head].into_iter().chain(twins).chain(small.proofs.is_empty().then_some(needless)).collect()
+    [head].into_iter().chain(why).chain(twins).chain(small.proofs.is_empty().then_some(needless)).collect()
 }
 
 /// What a group's failures have in common, in a few words: `liveness C2 at client, with silences`.
@@ -236,11 +239,13 @@ fn write_end(text: &mut String, summary: &Summary, times: &Times, folder: &str) 
         }
     }
     let Times { begun: _, seconds, trials: now, trials_per_second } = times;
-    let now = match now {
-        Some(now) if *now < summary.tally.played() => format!(", {now} of them"),
-        Some(_) | None => String::new(),
+    let rate = format!(", {trials_per_second:.1} trials per second");
+    let (now, rate) = match now {
+        Some(0) => (String::new(), String::new()),
+        Some(now) if *now < summary.tally.played() => (format!(", {now} of them"), rate),
+        Some(_) | None => (String::new(), rate),
     };
-    writeln!(text, "\n{trials}{now} in {seconds:.1} s, {trials_per_second:.1} trials per second; report in {folder}")
+    writeln!(text, "\n{trials}{now} in {seconds:.1} s{rate}; report in {folder}")
 }
 
 /// Why a night ended before all was played.

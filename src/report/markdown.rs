@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use crate::campaign::{FailureGroup, NightReport};
 use crate::grammar::quantity::count;
-use crate::report::campaign::{describe_cause, percent, reproduce_line, small_lines, stopped_in_words, tell_age};
+use crate::report::campaign::{
+    NO_NIGHT_BEFORE, describe_cause, percent, reproduce_line, small_lines, stopped_in_words, tell_age,
+};
 use crate::report::coverage;
 use crate::report::paint::Paint;
 
@@ -47,15 +49,21 @@ fn write_head(text: &mut String, night: &NightReport) -> std::fmt::Result {
     let verdict = match tally.bad() {
         0 if tally.pass == 0 => "nothing was played".to_owned(),
         0 => format!("all {} pass", count(tally.pass, "trial")),
-        bad => format!("{bad} of {} did not pass", count(tally.played(), "trial")),
+        bad => {
+            let groups = count(summary.groups.len() as u64, "group");
+            format!("{bad} of {} did not pass, in {groups}", count(tally.played(), "trial"))
+        }
     };
     writeln!(text, "## pulseless: {verdict}\n")?;
     let seeds = match summary.complete_to {
-        Some(last) => format!("every sim with seeds {} to {last}", summary.from),
+        Some(last) => format!("{} with seeds {} to {last}", count(summary.sims.len() as u64, "sim"), summary.from),
         None => format!("not every sim, from seed {} on", summary.from),
     };
     let stopped = summary.stopped.map(|stopped| format!("; {}", stopped_in_words(stopped))).unwrap_or_default();
     writeln!(text, "{}: {seeds}{stopped}.", nights.date)?;
+    if nights.against.is_none() {
+        writeln!(text, "{NO_NIGHT_BEFORE}")?;
+    }
     if let (Some(folder), Some(date)) = (&nights.against, &nights.against_date) {
         let new = nights.count_new(summary);
         writeln!(
@@ -101,10 +109,10 @@ fn write_end(text: &mut String, night: &NightReport) -> std::fmt::Result {
     coverage::write_markdown(text, night)?;
     writeln!(
         text,
-        "\n| sim | pass | fail | unknown | broken | fewer fail than (95 % sure) |\n|---|---:|---:|---:|---:|---:|"
+        "\n### Every sim\n\n| sim | pass | fail | unknown | broken | if none: fewer than (95 % sure) |\n|---|---:|---:|---:|---:|---:|"
     )?;
     for (sim, tally) in &summary.sims {
-        let bound = tally.bound_percent().map(percent).unwrap_or_default();
+        let bound = tally.bound_percent().map_or("-".to_owned(), percent);
         let row = format!(
             "| {} | {} | {} | {} | {} | {bound} |\n",
             escape(sim),

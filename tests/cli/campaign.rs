@@ -374,7 +374,7 @@ fn a_night_is_told_in_every_form() {
     };
     let line = "pulseless replay 'reports/latest/shrunk/deaf <b>|-seed-";
     let markdown = report("markdown");
-    assert!(markdown.starts_with("## pulseless: 3 of 6 trials did not pass\n"), "{markdown}");
+    assert!(markdown.starts_with("## pulseless: 3 of 6 trials did not pass, in 1 group\n"), "{markdown}");
     assert!(markdown.contains("- deaf \\<b\\>\\| seeds 1-3\n") && markdown.contains(line), "{markdown}");
     let github = report("github");
     assert!(github.starts_with("::error title=") && github.lines().count() == 1, "{github}");

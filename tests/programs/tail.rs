@@ -64,6 +64,25 @@ async fn tail_into_nothing(stage: &Stage, arguments: &[&str]) {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a program of its own, and the file that is always full"
+)]
+async fn a_message_that_cannot_be_printed_is_no_success() {
+    let stage = Stage::new().await;
+    stage.publish("news", &["one"]).await;
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pulseless"));
+    command.args(["tail", "--from", &stage.node, "--topic", "news", "--inbox", "inbox", "--until-now"]);
+    command.current_dir(stage.folder()).stdin(Stdio::null()).stdout(full).stderr(Stdio::piped());
+    let said = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic");
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert!(told.contains("failed to write to standard output: No space left on device"), "{told}");
+    assert_eq!(said.status.code(), Some(74), "{told}");
+}
+
+#[tokio::test]
 async fn what_was_stored_and_not_printed_is_told_once_and_not_printed_later() {
     let stage = Stage::new().await;
     stage.publish("news", &["one", "two"]).await;

@@ -15,7 +15,7 @@ check, found = browser.check, browser.found
 
 browser.open(url)
 text = browser.value("document.body.innerText")
-for part in ["did not pass, of 1 cause", "made small: 1 fault", "Play it again", "Who knew when", "Put to the test"]:
+for part in ["did not pass, in 1 group", "made small: 1 fault", "Play it again", "Who knew when", "Put to the test"]:
     check(part, part in text, text)
 found("tells what broke, what it needs, who knew when, and what was tried")
 

@@ -94,7 +94,7 @@ impl Wording {
 /// What happens, in one sentence.
 fn title(sim: &SimFile) -> String {
     let faults: Vec<String> = sim.plan.clauses.iter().map(|clause| clause.fault.to_string()).collect();
-    let Some(first) = faults.first() else { return "Nothing goes wrong".to_owned() };
+    let Some(first) = faults.first() else { return "It fails without any fault".to_owned() };
     let all = faults.join("; ");
     let told = match faults.len() {
         2.. if all.chars().count() > TITLE_MAX => format!("{first}, and {} more", faults.len() - 1),

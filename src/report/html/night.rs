@@ -4,10 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::campaign::{FailureGroup, NightReport, Resolved};
+use crate::grammar::Readable;
 use crate::grammar::quantity::count;
-use crate::report::campaign::{describe_cause, percent, reproduce_line, small_lines, stopped_in_words, tell_age};
+use crate::report::campaign::{
+    NO_NIGHT_BEFORE, describe_cause, percent, reproduce_line, small_lines, stopped_in_words, tell_age,
+};
 use crate::report::coverage;
 use crate::report::harmless::{html, page_as_attribute};
 use crate::report::paint::Paint;
@@ -51,17 +55,17 @@ fn write_page(
     write_facts(text, night)?;
     text.push_str("</header>\n<main>\n");
     if !night.summary.groups.is_empty() {
-        text.push_str("<section aria-labelledby=\"groups\">\n<h2 id=\"groups\">What did not pass, by cause</h2>\n");
+        text.push_str("<section aria-labelledby=\"groups\">\n<h2 id=\"groups\">What did not pass</h2>\n");
         for group in &night.summary.groups {
             let timeline = timelines.get(&group.id).map(String::as_str);
             write_group(text, group, night, folder, timeline)?;
         }
         text.push_str("</section>\n");
     }
+    write_sims(text, night)?;
     write_gone(text, "Resolved since the night before", &night.nights.resolved)?;
     write_gone(text, "Not played, so nobody knows", &night.nights.not_played)?;
     coverage::write_html(text, night)?;
-    write_sims(text, night)?;
     writeln!(text, "</main>\n<footer>pulseless {}</footer>\n</body>\n</html>", html(&night.summary.pulseless))
 }
 
@@ -73,8 +77,8 @@ fn verdict(night: &NightReport) -> (&'static str, String) {
         0 => ("pass", format!("All {} pass", count(tally.pass, "trial"))),
         bad => {
             let word = if tally.fail + tally.broken > 0 { "fail" } else { "unknown" };
-            let causes = count(night.summary.groups.len() as u64, "cause");
-            (word, format!("{bad} of {} did not pass, of {causes}", count(tally.played(), "trial")))
+            let groups = count(night.summary.groups.len() as u64, "group");
+            (word, format!("{bad} of {} did not pass, in {groups}", count(tally.played(), "trial")))
         }
     }
 }
@@ -82,17 +86,20 @@ fn verdict(night: &NightReport) -> (&'static str, String) {
 fn write_facts(text: &mut String, night: &NightReport) -> std::fmt::Result {
     let (summary, nights, times) = (&night.summary, &night.nights, &night.times);
     let seeds = match summary.complete_to {
-        Some(last) => format!("every sim with seeds {} to {last}", summary.from),
+        Some(last) => format!("{} with seeds {} to {last}", count(summary.sims.len() as u64, "sim"), summary.from),
         None => format!("from seed {} on, not every sim", summary.from),
     };
     let stopped = summary.stopped.map(|stopped| format!("; {}", stopped_in_words(stopped))).unwrap_or_default();
     writeln!(
         text,
-        "<p class=\"conclusion\">{}: {} in {:.0} s.</p>",
+        "<p class=\"conclusion\">{}: {} in {}.</p>",
         html(&format!("{seeds}{stopped}")),
         count(summary.tally.trials(), "trial"),
-        times.seconds
+        Readable(Duration::from_secs_f64(times.seconds.round()))
     )?;
+    if nights.against.is_none() {
+        writeln!(text, "<p class=\"facts\">{NO_NIGHT_BEFORE}</p>")?;
+    }
     if let (Some(folder), Some(date)) = (&nights.against, &nights.against_date) {
         let new = nights.count_new(summary);
         let told = format!(
@@ -175,22 +182,21 @@ fn write_sims(text: &mut String, night: &NightReport) -> std::fmt::Result {
     text.push_str(
         "<section aria-labelledby=\"sims\">\n<h2 id=\"sims\">Every sim</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>sim</th>\
          <th>pass</th><th>fail</th><th>unknown</th><th>broken</th><th><abbr title=\"None of N failed: fewer than 3/N do, with \
-         95 % confidence\">fewer fail than</abbr></th></tr></thead>\n<tbody>\n",
+         95 % confidence\">if none: fewer than (95 % sure)</abbr></th></tr></thead>\n<tbody>\n",
     );
     let mut sims: Vec<_> = night.summary.sims.iter().collect();
     sims.sort_by_key(|(_, tally)| tally.bad() == 0);
     for (sim, tally) in sims {
-        let bound = tally.bound_percent().map(percent).unwrap_or_default();
-        let cell = |number: u64| if number == 0 { String::new() } else { number.to_string() };
+        let bound = tally.bound_percent().map_or("-".to_owned(), percent);
         writeln!(
             text,
             "<tr{}><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{bound}</td></tr>",
             if tally.bad() > 0 { " class=\"is-bad\"" } else { "" },
             html(sim),
             tally.pass,
-            cell(tally.fail),
-            cell(tally.unknown),
-            cell(tally.broken)
+            tally.fail,
+            tally.unknown,
+            tally.broken
         )?;
     }
     text.push_str("</tbody>\n</table></div>\n</section>\n");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tonic::Code;
 
-use crate::grpc::explain_after;
+use crate::grpc::{explain_after, printable};
 use crate::subject::xmtp::client::TransportError;
 use crate::subject::xmtp::wire::{Add, MessageId, Response, Tag, Topic};
 
@@ -190,7 +190,7 @@ impl Cause {
     /// What a stream's error means, before the node's first frame or after it.
     pub(crate) fn of_error(error: &TransportError, started: bool) -> Self {
         let TransportError::Refused(status) = error else { return Cause::Unimplemented(error.to_string()) };
-        let told = format!("{:?}: {}", status.code(), status.message());
+        let told = format!("{:?}: {}", status.code(), printable(status.message()));
         let why = match std::error::Error::source(status) {
             Some(source) => explain_after(told, source),
             None => told,

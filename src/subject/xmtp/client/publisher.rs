@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Status};
 
 use crate::env::{Address, Env};
-use crate::grpc::explain_after;
+use crate::grpc::{explain_after, printable};
 use crate::subject::xmtp::client::Http2Keepalive;
 use crate::subject::xmtp::client::channel::{BadNode, ClientLink, DialError, Dialer, request};
 use crate::subject::xmtp::wire::proto::{SendGroupMessagesRequest, SendWelcomeMessagesRequest};
@@ -177,17 +177,16 @@ fn aimed<T>(body: T, target: Option<Originator>) -> Request<T> {
 
 /// A refusal is a status that the other side sent and that says that nothing was done. What tonic made of a
 /// broken connection says nothing of the kind (it has a source), nor do the codes that a proxy answers with
-/// when it has lost its node.
+/// when it has lost its node. OUT_OF_RANGE is what tonic makes of an answer that it has no room for.
 fn read_failure(status: &Status) -> PublishFailure {
     let source = std::error::Error::source(status);
-    let (code, message) = (status.code(), status.message().to_owned());
+    let (code, message) = (status.code(), printable(status.message()));
     match code {
         Code::InvalidArgument
         | Code::NotFound
         | Code::PermissionDenied
         | Code::ResourceExhausted
         | Code::FailedPrecondition
-        | Code::OutOfRange
         | Code::Unimplemented
         | Code::Unauthenticated
             if source.is_none() =>
@@ -231,5 +230,7 @@ mod tests {
         assert!(matches!(read_failure(&status), PublishFailure::Refused { .. }));
         status.set_source(Arc::new(std::io::Error::other("the stream was reset")));
         assert!(matches!(read_failure(&status), PublishFailure::Unknown(why) if why.contains("the stream was reset")));
+        let unread = Status::out_of_range("decoded message length too large");
+        assert!(matches!(read_failure(&unread), PublishFailure::Unknown(_)));
     }
 }

@@ -119,8 +119,8 @@ pub struct NodeLimits {
     /// Bytes of one frame with more than one message. 256 KiB: a frame is the unit in which waves and
     /// live take turns.
     pub frame_bytes: usize,
-    /// Frames between the stream's task and HTTP/2. 8: a few, so that what waits, waits where it is
-    /// accounted.
+    /// Frames between the stream's task and HTTP/2, and as many times the bytes of one frame: a frame that finds as many
+    /// waits, however few they are. 8: a few, so that what waits, waits where it is accounted.
     pub frames: usize,
     /// Streams that may be open at once on one HTTP/2 connection. The node tells each connection as it begins; what is opened beyond
     /// waits at the other end, or is answered by REFUSED_STREAM (RFC 9113, section 5.1.2). 200, as hyper has it.

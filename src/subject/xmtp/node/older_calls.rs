@@ -6,13 +6,12 @@
 use std::collections::VecDeque;
 
 use tokio::select;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::registrations::{Registrar, Registrations};
-use crate::subject::xmtp::node::response::{LastWord, NodeEnding, Opened, ResponseFrames, has_room};
+use crate::subject::xmtp::node::response::{FrameSender, LastWord, NodeEnding, Opened, ResponseFrames};
 use crate::subject::xmtp::node::{NodeConfig, NodeLimits};
 use crate::subject::xmtp::wire::{Add, Message, Mutate, MutateId, Response};
 
@@ -20,14 +19,14 @@ use crate::subject::xmtp::wire::{Add, Message, Mutate, MutateId, Response};
 ///
 /// # Errors
 /// The topics are none, too many or denied, or the log fails.
-pub(crate) fn open_older<M: Send + 'static>(
+pub(crate) fn open_older<M: prost::Message + 'static>(
     config: &NodeConfig,
     registrar: Registrar,
     mut opened: Opened,
     adds: Vec<Add>,
     as_sent: fn(Message) -> M,
 ) -> Result<ResponseFrames<M>, Status> {
-    let (frames, status, response) = ResponseFrames::with_room(config.limits.frames);
+    let (frames, status, response) = ResponseFrames::with_room(&config.limits);
     // One call names all that its stream will ever follow.
     let limits = NodeLimits { adds: config.limits.subscriptions, ..config.limits.clone() };
     let mut registrations = Registrations::new(registrar, limits, config);
@@ -51,7 +50,7 @@ fn begin(registrations: &mut Registrations, adds: Vec<Add>) -> Result<(), NodeEn
 struct OlderStreamTask<M> {
     registrations: Registrations,
     config: NodeConfig,
-    frames: mpsc::Sender<M>,
+    frames: FrameSender<M>,
     as_sent: fn(Message) -> M,
     /// The rest of the page that was read last.
     ready: VecDeque<Message>,
@@ -59,7 +58,7 @@ struct OlderStreamTask<M> {
     waits: Option<Instant>,
 }
 
-impl<M: Send + 'static> OlderStreamTask<M> {
+impl<M: prost::Message + 'static> OlderStreamTask<M> {
     async fn run(mut self, mut opened: Opened, status: LastWord) {
         let ending = self.serve().await.err().unwrap_or(NodeEnding::PeerGone);
         opened.end(&ending, status);
@@ -83,7 +82,7 @@ impl<M: Send + 'static> OlderStreamTask<M> {
                 biased;
                 () = self.frames.closed() => return Ok(()),
                 // Before the timers, so that what can be taken is not held against its consumer.
-                open = has_room(&self.frames), if waits => {
+                open = self.frames.has_room(), if waits => {
                     if !open {
                         return Ok(());
                     }
@@ -106,7 +105,7 @@ impl<M: Send + 'static> OlderStreamTask<M> {
             self.read_on()?;
         }
         let Some(message) = self.ready.pop_front() else { return Ok(()) };
-        self.frames.try_send((self.as_sent)(message)).map_err(|_| NodeEnding::PeerGone)?;
+        self.frames.send((self.as_sent)(message))?;
         self.waits = None;
         Ok(())
     }

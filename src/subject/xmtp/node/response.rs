@@ -5,58 +5,121 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use tokio::sync::{mpsc, oneshot};
+use prost::Message;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::Status;
 
 use crate::subject::xmtp::node::refusal::NodeRefusal;
-use crate::subject::xmtp::node::{NodeCloseReason, NodeNotice, NodeObserver, StoreError};
+use crate::subject::xmtp::node::{NodeCloseReason, NodeLimits, NodeNotice, NodeObserver, StoreError};
 
 /// What a node that ends says to its callers.
 const STOPPING: &str = "the node is shutting down";
 
 /// Frames, and then the status if it is not OK. Dropping it ends the task that sends them.
 pub(crate) struct ResponseFrames<T> {
-    frames: mpsc::Receiver<T>,
+    /// Each with its bytes.
+    frames: mpsc::Receiver<(T, usize)>,
+    waiting: Arc<WaitingBytes>,
     ending: oneshot::Receiver<Status>,
+}
+
+/// The task's end of the response side. It is the only sender.
+pub(crate) struct FrameSender<T> {
+    frames: mpsc::Sender<(T, usize)>,
+    waiting: Arc<WaitingBytes>,
+    /// With so many bytes waiting there is no room.
+    bytes: usize,
+}
+
+/// The bytes of the frames that HTTP/2 has not taken yet: a few frames of the largest messages are no small buffer.
+#[derive(Default)]
+struct WaitingBytes {
+    bytes: AtomicUsize,
+    taken: Notify,
 }
 
 /// Where a task leaves the status of its stream.
 pub(crate) type LastWord = oneshot::Sender<Status>;
 
-impl<T> ResponseFrames<T> {
-    /// The response side with room for so many frames, and the two ends of its task.
-    pub(crate) fn with_room(frames: usize) -> (mpsc::Sender<T>, LastWord, Self) {
-        let (sender, frames) = mpsc::channel(frames.max(1));
+impl<T: Message> ResponseFrames<T> {
+    /// The response side with room for as many frames, and as many bytes in them, as these limits grant; and the two
+    /// ends of its task.
+    pub(crate) fn with_room(limits: &NodeLimits) -> (FrameSender<T>, LastWord, Self) {
+        let (sender, frames) = mpsc::channel(limits.frames.max(1));
         let (status, ending) = oneshot::channel();
-        (sender, status, ResponseFrames { frames, ending })
+        let waiting = Arc::new(WaitingBytes::default());
+        let bytes = limits.frames.max(1).saturating_mul(limits.frame_bytes.max(1));
+        let sender = FrameSender { frames: sender, waiting: Arc::clone(&waiting), bytes };
+        (sender, status, ResponseFrames { frames, waiting, ending })
     }
 
     /// A stream that ends with that status, and has no frame.
     pub(crate) fn ended(told: Status) -> Self {
-        let (_, status, response) = ResponseFrames::with_room(1);
+        let (_, status, response) = ResponseFrames::with_room(&NodeLimits::default());
         status.send(told).expect("the receiver is held");
         response
     }
 }
 
-impl<T> Stream for ResponseFrames<T> {
+impl<T: Message> FrameSender<T> {
+    /// Waits until there is room for a frame; false if the response stream was dropped.
+    pub(crate) async fn has_room(&self) -> bool {
+        loop {
+            // Before the look, so that what is taken in between is not missed.
+            let taken = self.waiting.taken.notified();
+            if self.frames.reserve().await.is_err() {
+                return false;
+            }
+            if self.waiting.bytes.load(Ordering::Relaxed) < self.bytes {
+                return true;
+            }
+            tokio::select! {
+                biased;
+                () = self.frames.closed() => return false,
+                () = taken => {}
+            }
+        }
+    }
+
+    /// Hands a frame on.
+    ///
+    /// # Errors
+    /// There is no room, or nobody to take it.
+    pub(crate) fn send(&self, frame: T) -> Result<(), NodeEnding> {
+        let bytes = frame.encoded_len();
+        self.waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.frames.try_send((frame, bytes)).map_err(|_| NodeEnding::PeerGone)
+    }
+
+    /// Ends when the response stream was dropped.
+    pub(crate) async fn closed(&self) {
+        self.frames.closed().await;
+    }
+
+    /// Whether the response stream was dropped.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.frames.is_closed()
+    }
+}
+
+impl<T: Message> Stream for ResponseFrames<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match ready!(self.frames.poll_recv(context)) {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            Some((frame, bytes)) => {
+                self.waiting.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                self.waiting.taken.notify_one();
+                Poll::Ready(Some(Ok(frame)))
+            }
             // The task leaves its status before it drops the frames.
             None => Poll::Ready(self.ending.try_recv().ok().map(Err)),
         }
     }
-}
-
-/// Waits until the channel takes a frame; false if the response stream was dropped.
-pub(crate) async fn has_room<T>(frames: &mpsc::Sender<T>) -> bool {
-    frames.reserve().await.is_ok()
 }
 
 /// Tells that a stream was opened and, exactly once, that it was closed.
@@ -161,4 +224,35 @@ pub(crate) fn unavailable(error: &StoreError) -> Status {
 /// The status of a node that is shutting down.
 pub(crate) fn stopping() -> Status {
     Status::unavailable(STOPPING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_stream::StreamExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_large_frames_fill_the_room_as_many_small_ones_do() {
+        let limits = NodeLimits { frames: 4, frame_bytes: 1_000, ..NodeLimits::default() };
+        let (sender, _status, mut response) = ResponseFrames::<Vec<u8>>::with_room(&limits);
+        let is_open = async || tokio::time::timeout(std::time::Duration::from_secs(1), sender.has_room()).await;
+        for large in [false, true] {
+            let frame = if large { vec![7; 24 << 20] } else { vec![7; 2] };
+            let mut sent = 0;
+            while is_open().await == Ok(true) {
+                sender.send(frame.clone()).expect("there is room");
+                sent += 1;
+            }
+            assert_eq!(sent, if large { 1 } else { 4 });
+            // Who waits for room is woken by what is taken.
+            let (room, _) = tokio::join!(sender.has_room(), response.next());
+            assert!(room);
+            while sent > 1 {
+                response.next().await.expect("a frame").expect("no status");
+                sent -= 1;
+            }
+        }
+        drop(response);
+        assert!(!sender.has_room().await && sender.is_closed());
+    }
 }

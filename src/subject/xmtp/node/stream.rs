@@ -8,7 +8,6 @@ use std::future::pending;
 
 use rand::RngExt;
 use tokio::select;
-use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Status, Streaming};
@@ -19,7 +18,7 @@ use crate::subject::xmtp::node::liveness::{Action, StreamLiveness};
 use crate::subject::xmtp::node::rate_limiter::RateLimiter;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::registrations::{Registrar, Registrations};
-use crate::subject::xmtp::node::response::{LastWord, NodeEnding, Opened, ResponseFrames, has_room};
+use crate::subject::xmtp::node::response::{FrameSender, LastWord, NodeEnding, Opened, ResponseFrames};
 use crate::subject::xmtp::node::{NodeConfig, NodeQuirk};
 use crate::subject::xmtp::wire::{Mutate, Nonce, Request, Response};
 
@@ -42,12 +41,12 @@ pub(crate) fn open<B: NodeBinding>(
     let (limits, mut binding) = (config.limits.clone(), B::default());
     let pong_deadline = B::DIALECT.has_pongs().then_some(config.pong_deadline);
     let liveness = StreamLiveness::new(config.keepalive, pong_deadline, limits.stall, Instant::now());
-    let (frames, status, response) = ResponseFrames::with_room(limits.frames);
+    let (frames, status, response) = ResponseFrames::with_room(&limits);
     let told = if config.quirk == Some(NodeQuirk::AdvertisesAnotherInterval) { 2 } else { 1 };
     let started = Response::Started { keepalive: liveness.advertised().map(|interval| interval * told) };
     if config.quirk != Some(NodeQuirk::SkipsStarted) {
         let started = binding.write(started).expect("every dialect has a first frame");
-        frames.try_send(started).expect("a fresh channel has room and a receiver");
+        frames.send(started).expect("a fresh channel has room and a receiver");
     }
     let task = StreamTask {
         binding,
@@ -75,7 +74,7 @@ struct StreamTask<B: NodeBinding> {
     config: NodeConfig,
     dice: Dice,
     requests: Streaming<B::Asked>,
-    frames: mpsc::Sender<B::Told>,
+    frames: FrameSender<B::Told>,
     half_closed: bool,
     live_is_next: bool,
 }
@@ -131,7 +130,7 @@ impl<B: NodeBinding> StreamTask<B> {
                 () = self.frames.closed() => Err(NodeEnding::PeerGone),
                 request = self.requests.message(), if !self.half_closed => self.receive(request).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.keep_time(),
-                open = has_room(&self.frames), if sendable => {
+                open = self.frames.has_room(), if sendable => {
                     if open { self.send_next() } else { Err(NodeEnding::PeerGone) }
                 }
                 () = sleep_until(ends_by.unwrap_or_else(Instant::now)), if ends_by.is_some() => {
@@ -226,7 +225,7 @@ impl<B: NodeBinding> StreamTask<B> {
     /// Sends one frame, if what waits makes one. There is room: this task is the only sender.
     fn send_next(&mut self) -> Result<(), NodeEnding> {
         let Some(frame) = self.next_frame()?.and_then(|frame| self.binding.write(frame)) else { return Ok(()) };
-        self.frames.try_send(frame).map_err(|_| NodeEnding::PeerGone)?;
+        self.frames.send(frame)?;
         if self.config.quirk != Some(NodeQuirk::PingsInSpiteOfTraffic) {
             self.liveness.sent(Instant::now());
         }
