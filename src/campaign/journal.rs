@@ -117,6 +117,12 @@ pub enum JournalError {
     /// A sim in the head is refused.
     #[error("failed to {0}")]
     Refused(Box<Refusal>),
+    /// Another process writes it.
+    #[error("{} is being played by another process: wait until it has ended, or end it, and go on with --resume", folder.display())]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 impl Header {
@@ -167,6 +173,19 @@ pub(crate) struct Journal {
 #[expect(clippy::disallowed_types, reason = "a file of the user's, outside of every trial")]
 #[expect(clippy::disallowed_methods, reason = "between trials time is real")]
 impl Journal {
+    /// The journal of a folder for this process alone, to be read and gone on with; none where there is none.
+    ///
+    /// # Errors
+    /// Another process has it, or it cannot be opened.
+    pub(crate) fn hold(folder: &Path) -> Result<Option<fs::File>, JournalError> {
+        let path = folder.join(NAME);
+        match fs::OpenOptions::new().append(true).open(&path) {
+            Ok(file) => lock(folder, file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(JournalError::Io { verb: "write", path, error }),
+        }
+    }
+
     /// Begins the journal of a folder that has none.
     ///
     /// # Errors
@@ -174,20 +193,20 @@ impl Journal {
     pub(crate) fn create(folder: &Path, header: &Header) -> Result<Self, JournalError> {
         let path = folder.join(NAME);
         let failed = |error| JournalError::Io { verb: "write", path: path.clone(), error };
-        let mut file = fs::OpenOptions::new().append(true).create_new(true).open(&path).map_err(failed)?;
+        let file = fs::OpenOptions::new().append(true).create_new(true).open(&path).map_err(failed)?;
+        let mut file = lock(folder, file)?;
         let head = serde_json::to_string(header).expect("a head is plain data") + "\n";
         file.write_all(head.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         Ok(Journal { path, file, synced: Instant::now() })
     }
 
-    /// Opens the journal of a folder to go on with it, behind its last whole line.
+    /// Goes on with the journal of a folder, which this process holds, behind its last whole line.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn reopen(folder: &Path, whole_bytes: u64) -> Result<Self, JournalError> {
+    pub(crate) fn go_on(folder: &Path, file: fs::File, whole_bytes: u64) -> Result<Self, JournalError> {
         let path = folder.join(NAME);
         let failed = |error| JournalError::Io { verb: "write", path: path.clone(), error };
-        let file = fs::OpenOptions::new().append(true).open(&path).map_err(failed)?;
         file.set_len(whole_bytes).and_then(|()| file.sync_all()).map_err(failed)?;
         Ok(Journal { path, file, synced: Instant::now() })
     }
@@ -218,6 +237,16 @@ impl Journal {
 
     fn failed(&self, error: io::Error) -> JournalError {
         JournalError::Io { verb: "write", path: self.path.clone(), error }
+    }
+}
+
+/// Two that write one journal would play trials twice. The lock ends with the process, however it ends.
+#[expect(clippy::disallowed_types, reason = "a file of the user's, outside of every trial")]
+fn lock(folder: &Path, file: fs::File) -> Result<fs::File, JournalError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(JournalError::Busy { folder: folder.to_owned() }),
+        Err(fs::TryLockError::Error(error)) => Err(JournalError::Io { verb: "lock", path: folder.join(NAME), error }),
     }
 }
 
@@ -326,4 +355,24 @@ pub(crate) fn put_in_order(
     }
     let file = out.into_inner().map_err(|error| failed("write")(error.into_error()))?;
     file.sync_all().and_then(|()| fs::rename(&draft, &path)).map_err(failed("write"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_is_held_is_nobody_elses_until_it_is_let_go() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        assert!(Journal::hold(folder.path()).expect("it can be looked for").is_none());
+        let header = Header {
+            sims: Vec::new(),
+            ..Header::of(&TrialSchedule::new(Vec::new(), 1..2, None), EngineKind::Leap, &[])
+        };
+        let journal = Journal::create(folder.path(), &header).expect("a new one");
+        let told = Journal::hold(folder.path()).expect_err("it is held").to_string();
+        assert!(told.contains("is being played by another process"), "{told}");
+        drop(journal);
+        assert!(Journal::hold(folder.path()).expect("nobody holds it").is_some());
+    }
 }

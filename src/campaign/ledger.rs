@@ -3,6 +3,7 @@
 //! Refuses to know what is counted. It keeps the order in which a process may die, or power fail: what a trial showed is on disk
 //! before the journal says that the trial has ended.
 
+use std::fs;
 use std::path::Path;
 
 use crate::campaign::coverage_log::CoverageLog;
@@ -17,18 +18,19 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Begins the ledger of a folder, or goes on with it behind so many bytes of its journal.
+    /// Begins the ledger of a folder, or goes on with its journal, which this process holds, behind so many bytes.
     ///
     /// # Errors
     /// A file cannot be read or written.
+    #[expect(clippy::disallowed_types, reason = "a file of the user's, outside of every trial")]
     pub(crate) fn open(
         folder: &Path,
         header: &Header,
-        journal_bytes: Option<u64>,
+        journal: Option<(fs::File, u64)>,
         has_ended: impl Fn(&str, u64) -> bool,
     ) -> Result<Self, JournalError> {
-        let journal = match journal_bytes {
-            Some(whole) => Journal::reopen(folder, whole)?,
+        let journal = match journal {
+            Some((file, whole)) => Journal::go_on(folder, file, whole)?,
             None => Journal::create(folder, header)?,
         };
         Ok(Ledger { journal, coverage: CoverageLog::open(folder, has_ended)? })

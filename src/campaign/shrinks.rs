@@ -57,10 +57,12 @@ pub(crate) fn shrink_groups<'g, P: Player>(
     stop: &Stop,
     start: impl Fn() -> P + Sync,
 ) -> Result<(), SweepError> {
+    if plays == 0 {
+        return Ok(());
+    }
     clear(&folder.join(FOLDER))?;
     let failing = groups.filter(|group| group.ended == "fail" && !group.cases.is_empty()).take(GROUPS_MAX);
-    let failing: Vec<Mutex<&mut FailureGroup>> =
-        if plays == 0 { Vec::new() } else { failing.map(Mutex::new).collect() };
+    let failing: Vec<Mutex<&mut FailureGroup>> = failing.map(Mutex::new).collect();
     let (next, error) = (AtomicUsize::new(0), Mutex::new(None));
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(failing.len()) {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::campaign::group::{CASES_KEPT, Failure, group};
-use crate::campaign::journal::{JournalLine, put_in_order, read_journal};
+use crate::campaign::journal::{Journal, JournalLine, put_in_order, read_journal};
 use crate::campaign::ledger::Ledger;
 use crate::campaign::shrinks::shrink_groups;
 use crate::campaign::{
@@ -259,19 +259,24 @@ impl Sweep {
     /// What the journal of the folder knows already, and the journal to go on with.
     fn begin(&self, keeps_digests: bool) -> Result<SweepState, SweepError> {
         let mut state = SweepState { keeps_digests, ..SweepState::default() };
+        // Before it is read: what another process adds meanwhile would be lost.
+        let held = Journal::hold(&self.folder)?;
         let read = read_journal(&self.folder, |line, _| {
             let number = self.schedule.number(&line.sim, line.seed);
             let number = number.ok_or_else(|| format!("{} seed {} is not of the campaign", line.sim, line.seed))?;
+            if state.has(number) {
+                return Err(format!("{} seed {} stands twice: take one of the two lines out", line.sim, line.seed));
+            }
             state.take(&self.schedule, self.schedule.trial(number), line.ended);
             Ok(())
         });
-        let bytes = match read {
-            Ok((_, whole)) => Some(whole),
+        let journal = match read {
+            Ok((_, whole)) => held.map(|file| (file, whole)),
             Err(JournalError::Missing { .. }) => None,
             Err(error) => return Err(error.into()),
         };
         let has_ended = |sim: &str, seed| self.schedule.number(sim, seed).is_some_and(|number| state.has(number));
-        let ledger = Ledger::open(&self.folder, &self.header(), bytes, has_ended)?;
+        let ledger = Ledger::open(&self.folder, &self.header(), journal, has_ended)?;
         state.ledger = Some(ledger);
         Ok(state)
     }
@@ -363,7 +368,9 @@ impl Sweep {
 
     /// What ended the sweep before all was played.
     fn stopped(&self, asked: Option<u64>, state: &SweepState, stop: &Stop) -> Option<Stopped> {
-        if asked.is_some_and(|asked| state.tally.trials() >= asked) {
+        // Where somebody waited for the end, failures were not all asked what they need, nor all made small.
+        let is_cut_short = stop.is_asked() && !state.failures.is_empty();
+        if asked.is_some_and(|asked| state.tally.trials() >= asked) && !is_cut_short {
             return None;
         }
         Some(match self.limit {

@@ -80,7 +80,7 @@ const KEEP_EXIT_CODES: &str = "\
 Exit codes: 0 kept; 64 the case file is wrong, passed, or is in the corpus already.";
 const REPORT_EXIT_CODES: &str = "\
 Exit codes: 0 the report is written, whatever the trial's verdict is; 3 the trial has another digest than the case's, and \
-the report, which says so, shows what was played now; 64 the case file is refused, or the report cannot be written.";
+the report, which says so, shows what was played now; 64 the case file is refused; 74 the report cannot be written.";
 const TAIL_EXIT_CODES: &str = "\
 Exit codes: 0 ended by Ctrl-C or SIGTERM, or nobody reads the output any more, or --until-now has printed everything; 1 \
 the node rejects the subscription, or --until-now has not; 64 the command line is wrong, or the inbox's folder cannot \

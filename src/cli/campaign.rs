@@ -165,7 +165,7 @@ fn tell(sweep: &Sweep, swept: Swept, asked: &CampaignFlags) -> Exit {
     }
     if let Some(why) = uncompared {
         complain(&why);
-        exit = exit.max(Exit::Unknown);
+        exit = if exit == Exit::Pass { Exit::Unknown } else { exit };
     }
     if let Some(error) = error.or(night.nights.write(&sweep.folder).err()) {
         complain(&error.to_string());
@@ -208,6 +208,7 @@ fn exit_of_error(error: &SweepError) -> Exit {
             JournalError::Missing { .. }
             | JournalError::Foreign { .. }
             | JournalError::Version { .. }
+            | JournalError::Busy { .. }
             | JournalError::Refused(_),
         )
         | SweepError::Folder { .. } => Exit::Usage,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::Exit;
 use crate::cli::arguments::ExplainArguments;
-use crate::cli::output::print;
+use crate::cli::output::{misused, print};
 use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::refuse;
 use crate::cli::seed::Seed;
@@ -20,6 +20,11 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Exit {
     };
     // A case file is JSON; everything else is to be a sim.
     if path.extension().is_some_and(|extension| extension == "json") {
+        if !arguments.settings.is_empty() || arguments.seed.is_some() {
+            return misused(
+                "a case has a seed and a plan of its own: explain its sim with --seed, or `pulseless replay` it with --set",
+            );
+        }
         return explain_case(path);
     }
     explain_sim(path, &arguments.settings, arguments.seed)

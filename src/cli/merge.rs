@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::campaign::{MergeError, merge as merge_folders};
+use crate::campaign::{JournalError, MergeError, merge as merge_folders};
 use crate::cli::Exit;
 use crate::cli::arguments::MergeArguments;
 use crate::cli::campaign::{self, CampaignFlags, jobs};
@@ -29,9 +29,11 @@ pub(crate) fn merge(arguments: &MergeArguments) -> Exit {
                     misused(&error.to_string());
                     Exit::NotReproducible
                 }
-                MergeError::Journal(_) | MergeError::Strangers { .. } | MergeError::Copy { .. } => {
-                    misused(&error.to_string())
+                MergeError::Journal(JournalError::Io { verb: "write", .. }) | MergeError::Copy { .. } => {
+                    misused(&error.to_string());
+                    Exit::Io
                 }
+                MergeError::Journal(_) | MergeError::Strangers { .. } => misused(&error.to_string()),
             }
         }
     }

@@ -94,7 +94,11 @@ pub(crate) fn refuse_case(path: &Path, error: &CaseError) -> Exit {
             complain(&format!("the case in {} is refused", path.display()));
             complain(&show(&**refusal));
         }
-        CaseError::Io { .. } | CaseError::Truncated { .. } | CaseError::Foreign { .. } | CaseError::Format { .. } => {
+        CaseError::Io { .. }
+        | CaseError::Truncated { .. }
+        | CaseError::Foreign { .. }
+        | CaseError::Format { .. }
+        | CaseError::Name { .. } => {
             complain(&error.to_string());
         }
     }

@@ -23,12 +23,20 @@ const SEEDS: u64 = 100;
 
 pub(crate) fn sweep(arguments: &SweepArguments) -> Exit {
     let before = night_before(arguments);
+    if let (Some(asked), Some(folder)) = (&arguments.against, &before)
+        && let Err(error) = NightReport::read(folder)
+    {
+        return misused(&format!("cannot compare with {}: {error}", asked.display()));
+    }
     match plan(arguments) {
         Ok(sweep) => {
             if arguments.format == Format::Text {
                 announce(&sweep, arguments);
             }
-            write_down(&sweep, before.as_deref());
+            // Whoever goes on has it there already.
+            if arguments.resume.is_none() {
+                write_down(&sweep, before.as_deref());
+            }
             campaign::run(&sweep, &CampaignFlags::of(arguments, before))
         }
         Err(exit) => exit,
@@ -47,10 +55,18 @@ fn night_before(arguments: &SweepArguments) -> Option<PathBuf> {
         Some(folder) => Nights::against_of(folder),
         None => {
             let latest = std::fs::read_link(arguments.reports.join("latest")).ok()?;
-            // One that never ended, or of an older version, is nothing to compare with.
-            Some(arguments.reports.join(latest)).filter(|folder| NightReport::read(folder).is_ok())
+            // One that never ended, or of an older version, is nothing to compare with: then the newest that is.
+            let latest = Some(arguments.reports.join(latest)).filter(|folder| NightReport::read(folder).is_ok());
+            latest.or_else(|| newest_night(&arguments.reports))
         }
     }
+}
+
+/// The night that began last of those whose reports are there.
+fn newest_night(reports: &Path) -> Option<PathBuf> {
+    let folders = std::fs::read_dir(reports).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let nights = folders.filter_map(|folder| Some((NightReport::read(&folder).ok()?.times.begun, folder)));
+    nights.max().map(|(_, folder)| folder)
 }
 
 /// Whoever goes on with the campaign compares it with the same night.

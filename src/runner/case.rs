@@ -115,6 +115,14 @@ pub enum CaseError {
         /// Who wrote it.
         version: String,
     },
+    /// Its sim has a name that would lead somewhere.
+    #[error("case file {}: `sim` is {name:?}; write the name of a sim, without `/` and such", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
     /// The sim or the plan in the file is refused.
     #[error("failed to {0}")]
     Refused(Box<Refusal>),
@@ -155,7 +163,12 @@ impl Case {
         if !(FORMAT_OLDEST..=FORMAT).contains(&format) {
             return Err(CaseError::Format { path: path.to_owned(), format, version: pulseless });
         }
-        read_json(&bytes).map_err(misread)
+        let case: Case = read_json(&bytes).map_err(misread)?;
+        // Files are called by it.
+        if case.sim.is_empty() || case.sim.starts_with('.') || case.sim.contains(['/', '\\']) {
+            return Err(CaseError::Name { path: path.to_owned(), name: case.sim });
+        }
+        Ok(case)
     }
 
     /// Writes the case file, whole or not at all.

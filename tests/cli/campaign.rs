@@ -339,8 +339,35 @@ fn a_cause_is_new_then_goes_on_and_is_gone_when_its_sim_passes() {
         before.filter(|name| name.ends_with("-sims-2")).map(|name| format!("reports/{name}")).next().expect("a report");
     let said = scratch.pulseless(&["sweep", "sims", "--seeds", "2", "--against", &before]).exits(0);
     said.says(&["0 new, 0 ongoing, 1 resolved\n", "liveness C2: none in 2 trials\n"]);
-    let said = scratch.pulseless(&["sweep", "sims", "--seeds", "2", "--against", "missing"]).exits(2);
-    assert!(said.err.contains("the night before cannot be compared with"), "{said}");
+    let said = scratch.pulseless(&["sweep", "sims", "--seeds", "2", "--against", "missing"]).exits(64);
+    assert!(said.err.contains("cannot compare with missing: failed to read missing/summary.json"), "{said}");
+}
+
+#[test]
+fn a_trial_that_stands_twice_in_a_journal_is_not_counted_twice() {
+    let scratch = Scratch::new();
+    scratch.pulseless(&["sweep", "good.toml", "--seeds", "2"]).exits(0);
+    let journal = scratch.read("reports/latest/journal.jsonl");
+    let line = journal.lines().nth(1).expect("a trial");
+    scratch.write("reports/latest/journal.jsonl", format!("{journal}{line}\n"));
+    let said = scratch.pulseless(&["sweep", "--resume", "reports/latest"]).exits(64);
+    assert!(said.err.contains("line 4, is not of a campaign's journal: good seed 1 stands twice"), "{said}");
+    let nights = scratch.read_json("reports/latest/nights.json");
+    assert_ne!(nights["date"], "", "what is refused is left as it was: {nights:#}");
+}
+
+#[test]
+fn a_night_is_compared_with_the_newest_that_ended() {
+    let scratch = Scratch::new();
+    scratch.write("sims/deaf.toml", bad());
+    scratch.pulseless(&["sweep", "sims", "--seeds", "1", "--shrink", "0"]).exits(1);
+    scratch.pulseless(&["sweep", "sims", "--seeds", "1", "--shrink", "0"]).exits(1);
+    // As a kill leaves it.
+    fs::remove_file(scratch.path("reports/latest/summary.json")).expect("a night has one");
+    scratch
+        .pulseless(&["sweep", "sims", "--seeds", "1", "--shrink", "0"])
+        .exits(1)
+        .says(&["0 new, 1 ongoing, 0 resolved"]);
 }
 
 #[test]

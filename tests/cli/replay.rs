@@ -65,6 +65,19 @@ fn a_foreign_file_is_no_case() {
 }
 
 #[test]
+fn a_case_whose_sim_has_a_path_for_a_name_leads_nowhere() {
+    let scratch = with_case();
+    for name in ["../../x", "", ".x", "a/b"] {
+        let spoilt = change(&scratch.read(CASE), "\"sim\": \"bad\"", &format!("\"sim\": \"{name}\""));
+        scratch.write("spoilt.case.json", spoilt);
+        for command in ["replay", "shrink", "keep", "explain"] {
+            let said = scratch.pulseless(&[command, "spoilt.case.json"]).exits(64);
+            said.refuses(&["case file spoilt.case.json: `sim` is ", "write the name of a sim"]);
+        }
+    }
+}
+
+#[test]
 fn a_case_of_another_format_names_both_formats() {
     let scratch = with_case();
     // Another version's layout may have other keys.
