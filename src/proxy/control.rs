@@ -175,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_of_the_same_id_is_replaced() {
+        let control = Control::default();
+        control.add(1, Silence { direction: Some(Direction::ToNode), ..Silence::default() });
+        control.add(1, Silence { direction: Some(Direction::ToClient), ..Silence::default() });
+        let covering = |direction| control.subscribe().borrow().covering(STREAM, PEER, PATH, direction).len();
+        assert_eq!([Direction::ToNode, Direction::ToClient].map(covering), [0, 1]);
+    }
+
+    #[test]
     fn followers_wake_at_a_change_and_only_at_a_change() {
         let control = Control::default();
         let follower = control.subscribe();

@@ -96,6 +96,14 @@ mod tests {
     }
 
     #[test]
+    fn a_header_of_several_values_keeps_them_all() {
+        let mut head = head("/a/b");
+        head.headers.append("te", "deflate".parse().expect("a value"));
+        let kept = to_node(head, &Address::new("node", 5556)).expect("a request");
+        assert_eq!(kept.headers().get_all("te").iter().collect::<Vec<_>>(), ["trailers", "deflate"]);
+    }
+
+    #[test]
     fn a_connect_is_refused() {
         let connect = Request::connect("api.example:443").body(()).expect("a request").into_parts().0;
         assert!(to_node(connect, &Address::new("node", 5556)).is_err());

@@ -217,3 +217,85 @@ async fn a_node_that_cannot_be_reached_in_silence_to_the_client_is_not_reported(
     assert!(world.control.is_felt(1));
     to_node.send_data(Bytes::new(), true).expect("the stream is open");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_is_felt_by_what_it_swallows_and_not_by_what_it_covers() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, mut there) = world.open(&mut client).await;
+    world.control.add(1, silence(Direction::ToNode));
+    world.control.add(2, silence(Direction::ToClient));
+    settle().await;
+    assert_eq!([1, 2].map(|rule| world.control.is_felt(rule)), [false, false]);
+    there.to_client.send_data("down".into(), false).expect("the stream is open");
+    assert!(is_quiet(&mut here.from_node).await);
+    assert_eq!([1, 2].map(|rule| world.control.is_felt(rule)), [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_came_while_a_stream_waited_for_its_turn_meets_it() {
+    let mut world = World::with_limit(1).await;
+    let mut client = world.client().await;
+    let (_here, mut there) = world.open(&mut client).await;
+    let (mut waiting, _to_node) = client.send("/mls.Api/Subscribe", false);
+    settle().await;
+    let streams = Some(BTreeSet::from([StreamKey { connection: 1, stream: 3 }]));
+    world.control.add(1, Silence { streams, ..silence(Direction::ToNode) });
+    there.to_client.send_trailers(grpc_status("0")).expect("the stream is open");
+    assert!(world.try_call().await.is_none());
+    assert!(world.control.is_felt(1));
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(600), &mut waiting).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn room_that_silenced_streams_had_asked_for_is_left_to_others() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let mut stalled = Vec::new();
+    // Each asks for room for a frame of 16 KiB; together that is more than the window of the client's connection.
+    for _ in 0..5 {
+        let (here, there) = world.open(&mut client).await;
+        tokio::spawn(write(there.to_client, LOAD, Arc::default()));
+        stalled.push(here);
+    }
+    settle().await;
+    world.control.add(1, Silence::default());
+    settle().await;
+    world.control.remove(1);
+    for end in &mut stalled {
+        read(&mut end.from_node).await;
+    }
+    let (mut here, mut there) = world.open(&mut client).await;
+    assert_eq!(talk(&mut here, &mut there).await, both());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_half_keeps_its_place_at_the_node() {
+    let mut world = World::with_limit(1).await;
+    let mut client = world.client().await;
+    let (here, _there) = world.open(&mut client).await;
+    let streams = Some(BTreeSet::from([StreamKey { connection: 1, stream: 1 }]));
+    world.control.add(1, Silence { streams, ..Silence::default() });
+    drop(here);
+    settle().await;
+    let refused = soon(client.send("/mls.Api/Query", true).0).await.expect("an answer");
+    assert_eq!(refused.headers()["grpc-status"], "14");
+    world.control.remove(1);
+    settle().await;
+    let (_response, _) = client.send("/mls.Api/Query", true);
+    assert!(world.try_call().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_node_learns_at_once_of_a_client_that_leaves_a_severed_stream_after_the_rule() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, mut there) = world.open(&mut client).await;
+    world.control.add(1, silence(Direction::ToNode));
+    here.to_node.send_data("lost".into(), false).expect("the stream is open");
+    settle().await;
+    world.control.remove(1);
+    drop(here);
+    assert_eq!(read_reset(&mut there.from_client).await, Some(Reason::CANCEL));
+    assert!(!world.recorder.has_reset(Direction::ToNode, ProxyFate::Swallowed));
+}

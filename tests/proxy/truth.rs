@@ -315,3 +315,137 @@ async fn a_client_that_speaks_no_http_2_harms_nobody() {
     let (mut here, _there) = world.open(&mut client).await;
     assert!(is_quiet(&mut here.from_node).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_rides_on_headers_is_told_once_and_nothing_is_reset() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (response, _) = client.send("/mls.Api/Query", true);
+    let mut call = world.call().await;
+    assert!(call.request.body().is_end_stream());
+    call.respond.send_response(Response::new(()), true).expect("the stream is open");
+    assert!(soon(response).await.expect("an answer").body().is_end_stream());
+    settle().await;
+    let stream = StreamKey { connection: 1, stream: 1 };
+    let (fate, trailers) = (ProxyFate::Passed, HeaderMap::new());
+    let mut expected = vec![ProxyNotice::StreamOpened { stream, path: "/mls.Api/Query".into() }];
+    for direction in [Direction::ToNode, Direction::ToClient] {
+        expected.push(ProxyNotice::Headers { stream, direction, fate });
+        expected.push(ProxyNotice::Trailers { stream, direction, trailers: trailers.clone(), fate });
+    }
+    expected.push(ProxyNotice::StreamClosed { stream });
+    assert_eq!(world.recorder.all().split_off(1), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_piece_that_passes_in_parts_gives_all_of_its_window_back() {
+    let mut world = World::start().await;
+    // DATA frames of 16 KiB fit into no window of this size.
+    let mut client = world.client_with_window(10_000).await;
+    let (mut here, there) = world.open(&mut client).await;
+    let written = Arc::new(AtomicUsize::new(0));
+    tokio::spawn(write(there.to_client, LOAD, written.clone()));
+    let mut got = 0;
+    while got < LOAD / 2 {
+        let data = soon(here.from_node.data()).await.expect("more to come").expect("data");
+        here.from_node.flow_control().release_capacity(data.len()).expect("it was received");
+        got += data.len();
+    }
+    settle().await;
+    let under_way = written.load(Ordering::Relaxed) - got;
+    assert!(under_way >= 1 << 20, "{under_way}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_stalled_uploads_do_not_stop_the_fourth_of_the_same_client() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let mut unread = Vec::new();
+    for _ in 0..3 {
+        let (here, there) = world.open(&mut client).await;
+        tokio::spawn(write(here.to_node, LOAD, Arc::default()));
+        unread.push(there);
+    }
+    let (here, mut there) = world.open(&mut client).await;
+    tokio::spawn(write(here.to_node, LOAD, Arc::default()));
+    assert_eq!(read(&mut there.from_client).await.len(), LOAD);
+}
+
+/// RFC 9113, section 8.1: NO_ERROR after a full answer asks the client to stop sending, and takes nothing back.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_wants_no_more_of_the_request_has_answered_all_the_same() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, there) = world.open(&mut client).await;
+    let NodeEnd { to_client, from_client } = there;
+    let answer = 1 << 19;
+    soon(write(to_client, answer, Arc::default())).await;
+    settle().await;
+    drop(from_client);
+    settle().await;
+    assert_eq!(read(&mut here.from_node).await.len(), answer);
+    assert_eq!(read_trailers(&mut here.from_node).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_the_node_is_dialed_is_let_go_at_once() {
+    let world = World::start().await;
+    world.net.is_black_hole.store(true, Ordering::Relaxed);
+    let mut client = world.client().await;
+    let left = client.send("/mls.Api/Subscribe", false);
+    settle().await;
+    drop(left);
+    settle().await;
+    assert!(world.recorder.has_reset(Direction::ToNode, ProxyFate::Swallowed));
+    assert_eq!(world.recorder.count(|notice| matches!(notice, ProxyNotice::StreamClosed { .. })), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_relayed_takes_no_stream_from_others() {
+    let mut world = World::with_limit(1).await;
+    let mut client = world.client().await;
+    let tunnel = Request::connect("api.example:443").body(()).expect("a request");
+    let refused = client.sender.send_request(tunnel, true).expect("the connection is open").0;
+    assert_eq!(soon(refused).await.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE);
+    let (_response, _) = client.send("/mls.Api/Query", true);
+    assert!(world.try_call().await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nodes_limit_is_followed_up_and_down_while_streams_run() {
+    let world = World::start().await;
+    let mut arrivals = world.net.open(NODE_PORT);
+    let mut client = world.client().await;
+    let limit = |streams| frame(4, 0, &[0, 3, 0, 0, 0, streams]);
+    let passed = || {
+        let (up, passed) = (Direction::ToNode, ProxyFate::Passed);
+        let is_meant = |notice: &ProxyNotice| matches!(notice, ProxyNotice::Headers { direction, fate, .. } if (*direction, *fate) == (up, passed));
+        world.recorder.count(is_meant)
+    };
+    let (first, _open) = client.send("/mls.Api/Subscribe", false);
+    let mut socket = soon(arrivals.0.recv()).await.expect("the proxy dials");
+    socket.write_all(&limit(1)).await.expect("a pipe");
+    settle().await;
+    let _second = client.send("/mls.Api/Subscribe", false);
+    settle().await;
+    assert_eq!(passed(), 1);
+    socket.write_all(&limit(2)).await.expect("a pipe");
+    settle().await;
+    assert_eq!(passed(), 2);
+    // Both are in use when only one may be: what the first frees is no room.
+    socket.write_all(&limit(1)).await.expect("a pipe");
+    settle().await;
+    socket.write_all(&frame(1, 5, &[0x88])).await.expect("a pipe");
+    soon(first).await.expect("an answer");
+    settle().await;
+    let third = soon(client.send("/mls.Api/Query", true).0).await.expect("an answer");
+    assert_eq!((third.headers()["grpc-status"].as_bytes(), passed()), (&b"14"[..], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_how_many_streams_it_may_have() {
+    let world = World::start().await;
+    let client = world.client().await;
+    settle().await;
+    assert_eq!(client.sender.current_max_send_streams(), 1024);
+}

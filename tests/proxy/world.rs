@@ -186,8 +186,17 @@ impl World {
     }
 
     pub async fn client_from(&self, address: Ipv4Addr) -> Client {
+        self.client_that(address, &h2::client::Builder::new()).await
+    }
+
+    /// A client that takes so many bytes of a stream at a time.
+    pub async fn client_with_window(&self, bytes: u32) -> Client {
+        self.client_that(Ipv4Addr::new(10, 0, 0, 1), h2::client::Builder::new().initial_window_size(bytes)).await
+    }
+
+    async fn client_that(&self, address: Ipv4Addr, builder: &h2::client::Builder) -> Client {
         let socket = self.net.connect(address.into(), PROXY_PORT).expect("the proxy listens");
-        let (sender, mut connection) = soon(h2::client::handshake(socket)).await.expect("the proxy speaks HTTP/2");
+        let (sender, mut connection) = soon(builder.handshake(socket)).await.expect("the proxy speaks HTTP/2");
         let pings = connection.ping_pong().expect("taken once");
         let driver = tokio::spawn(async move { drop(connection.await) });
         Client { sender, pings, driver }
@@ -213,7 +222,9 @@ fn start_node(net: &Net, streams: u32) -> (JoinHandle<()>, mpsc::UnboundedReceiv
             let (calls, connection) = (calls.clone(), connections.len() + 1);
             connections.spawn(async move {
                 let mut builder = h2::server::Builder::new();
-                let mut http = builder.max_concurrent_streams(streams).handshake(socket).await.expect("HTTP/2");
+                // Room for several streams, so that one that is not read stops no other here.
+                builder.max_concurrent_streams(streams).initial_connection_window_size(1 << 20);
+                let mut http = builder.handshake(socket).await.expect("HTTP/2");
                 while let Some(Ok((request, respond))) = http.accept().await {
                     calls.send(Call { connection, request, respond }).expect("the test listens");
                 }

@@ -1,6 +1,6 @@
 //! A lease, as its holder has it, and its other end, into which the gateway puts what the lease gets.
 //!
-//! Refuses to know the wire. LeaseGauge the two ends lies a buffer with a bound; the gateway never waits for room there.
+//! Refuses to know the wire. Between the two ends lies a buffer with a bound; the gateway never waits for room there.
 //!
 //! ```text
 //!            past a bound                    nothing taken for 60 s

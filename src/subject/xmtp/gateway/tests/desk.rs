@@ -10,23 +10,31 @@ use crate::subject::xmtp::client::ClientEvent;
 use crate::subject::xmtp::client::tests::{add, message, topic};
 use crate::subject::xmtp::gateway::desk::LeaseDesk;
 use crate::subject::xmtp::gateway::lease::{LeaseBell, LeaseRequest, lease};
-use crate::subject::xmtp::gateway::{LEASE_EVENTS_MAX, LEASE_STALL_MAX, Lease, LeaseError, LeaseEvent, LeaseId};
+use crate::subject::xmtp::gateway::{
+    LEASE_BYTES_MAX, LEASE_EVENTS_MAX, LEASE_STALL_MAX, Lease, LeaseError, LeaseEvent, LeaseId,
+};
 use crate::subject::xmtp::wire::{DeliveryFrame, Tag};
 
 const SECOND: Duration = Duration::from_secs(1);
 const FULL: u64 = LEASE_EVENTS_MAX as u64 + 1;
 
-/// A desk with two leases of one topic that is live, both caught up.
-async fn desk() -> (LeaseDesk, [Lease; 2]) {
+/// A desk without leases, and what makes one of a topic, to be booked.
+fn empty_desk() -> (LeaseDesk, impl Fn(u64) -> Lease) {
     let (requests, requested) = mpsc::channel(2);
     let bell = Arc::<LeaseBell>::default();
-    let mut desk = LeaseDesk::new(requested, Arc::clone(&bell), None);
-    let join = |id| {
+    let desk = LeaseDesk::new(requested, Arc::clone(&bell), None);
+    let join = move |id| {
         let (outlet, lease) = lease(LeaseId(id), LEASE_EVENTS_MAX, requests.clone(), Arc::clone(&bell));
         let joining = LeaseRequest::Join { outlet, adds: vec![add("a", 0)] };
         assert!(requests.try_send(joining).is_ok(), "room for two");
         lease
     };
+    (desk, join)
+}
+
+/// A desk with two leases of one topic that is live, both caught up.
+async fn desk() -> (LeaseDesk, [Lease; 2]) {
+    let (mut desk, join) = empty_desk();
     let mut leases = [join(1), join(2)];
     desk.change().await;
     desk.change().await;
@@ -136,4 +144,67 @@ async fn a_lease_that_only_changes_and_takes_nothing_fills_its_buffer_no_further
     }
     desk.change().await;
     assert!(matches!(lease.next().await, Err(LeaseError::Stalled { events, .. }) if events as u64 == FULL));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_a_little_and_then_rests_is_dropped_after_a_minute_of_rest() {
+    let (mut desk, [mut slow, _alive]) = desk_with_a_full_lease().await;
+    drain(&mut slow, 1..=1).await;
+    desk.change().await;
+    let begun = Instant::now();
+    desk.change().await;
+    assert_eq!(begun.elapsed(), LEASE_STALL_MAX);
+    drain(&mut slow, 2..=FULL).await;
+    let over = timeout(SECOND, slow.next()).await;
+    assert!(matches!(over, Ok(Err(LeaseError::Stalled { .. }))), "{over:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_over_does_not_lag_any_more() {
+    let (mut desk, [_stuck, _alive]) = desk_with_a_full_lease().await;
+    assert!(desk.lags());
+    desk.change().await;
+    assert!(!desk.lags(), "it was dropped");
+    assert!(timeout(SECOND, desk.change()).await.is_err(), "nobody is looked at again");
+    let (mut desk, [full, _alive]) = desk_with_a_full_lease().await;
+    drop(full);
+    desk.change().await;
+    assert!(!desk.lags(), "its holder has dropped it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_dropped_before_it_is_booked_leaves_nothing() {
+    let (mut desk, join) = empty_desk();
+    drop(join(1));
+    desk.change().await;
+    assert!(timeout(SECOND, desk.change()).await.is_ok(), "its departure, and then its arrival");
+    assert_eq!((desk.is_idle(), desk.take_mutate()), (true, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_outdated_makes_room_as_well() {
+    let (mut desk, [mut lease, _alive]) = desk().await;
+    deliver(&mut desk, 1..=FULL);
+    lease.mutate(Vec::new(), vec![topic("a")]).await.expect("the gateway is there");
+    desk.change().await;
+    assert!(timeout(SECOND, lease.next()).await.is_err(), "nothing of the time before");
+    desk.change().await;
+    assert_eq!(timeout(SECOND, lease.next()).await.ok(), Some(Ok(LeaseEvent::CaughtUp)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_fill_a_buffer_as_events_do_and_leave_it_with_them() {
+    let (mut desk, [mut lease, _alive]) = desk().await;
+    let count = (LEASE_BYTES_MAX >> 20) as u64 + 1;
+    for id in 1..=count {
+        assert!(!desk.lags(), "#{id}");
+        let mut large = message("a", id);
+        large.draft.data = vec![7; 1 << 20].into();
+        desk.take(ClientEvent::Delivery(DeliveryFrame { tag: Tag::Live, messages: vec![large] }));
+    }
+    assert!(desk.lags());
+    drain(&mut lease, 1..=count).await;
+    assert!(timeout(SECOND, desk.change()).await.is_ok(), "it rings that it has room");
+    deliver(&mut desk, count + 1..=count + 1);
+    drain(&mut lease, count + 1..=count + 1).await;
 }

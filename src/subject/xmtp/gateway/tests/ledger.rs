@@ -274,3 +274,17 @@ fn a_lease_that_lags_changes_and_hears_of_it_when_it_keeps_up() {
     assert_eq!(mutate.adds, [add("a", 4)]);
     assert_eq!(told(ledger.complete(mutate.id)), ["1 group:a", "1 caught up"]);
 }
+
+#[test]
+fn of_those_who_were_served_only_who_is_asked_for_is_to_blame() {
+    let mut ledger = live_at(1);
+    ledger.lease(TWO, vec![add("b", 0)]);
+    let mutate = ask(&mut ledger);
+    ledger.complete(mutate.id);
+    ledger.disconnect();
+    ledger.narrow(1);
+    assert_eq!(ask(&mut ledger).adds, [add("a", 1)]);
+    assert_eq!(ledger.take_mutate(), None, "S8: the next waits for its acknowledgment");
+    assert_eq!(ledger.reject(), [ONE]);
+    assert!(!ledger.is_idle());
+}

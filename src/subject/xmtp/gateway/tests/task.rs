@@ -139,3 +139,17 @@ async fn a_gateway_that_cannot_dial_books_leases_meanwhile() {
     assert_eq!(kept.next().await, Err(LeaseError::GatewayEnded { lease: kept.id() }));
     assert!(kept.mutate(vec![add("c", 0)], Vec::new()).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_whose_last_lease_has_left_dials_no_more() {
+    let mut script = ScriptedNode::new();
+    let gateway = connect(&script);
+    let only = lease(&gateway, vec![add("a", 0)]).await;
+    let (mut visit, first) = take_call(&mut script).await;
+    visit.say(Response::CatchupComplete(first.id));
+    drop(only);
+    assert_eq!(visit.hear_mutate().await.removes, [topic("a")]);
+    visit.fail(Status::unavailable("bye"));
+    sleep(600 * SECOND).await;
+    assert_eq!(script.world.dials.load(Ordering::SeqCst), 1);
+}
