@@ -13,10 +13,12 @@ mod shutdown;
 
 use bench::{Bench, KeptDisk, MOMENT, SECOND, address, limited, mutate, show, topic};
 use bytes::Bytes;
+use pulseless::env::{Disk, begin_write};
 use pulseless::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeLimits, NodeNotice, NodeQuirk, RateLimit};
 use pulseless::subject::xmtp::wire::{Mutate, Nonce, Request, Response, Tag, application_message, proto};
+use redb::{Builder, TableDefinition};
 use tokio::time::{Instant, sleep};
-use tonic::Code;
+use tonic::{Code, Status};
 
 #[tokio::test(start_paused = true)]
 async fn t1_started_comes_at_once_and_before_any_request() {
@@ -295,6 +297,31 @@ async fn a_message_larger_than_a_frame_travels_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_is_as_long_as_its_payload_and_its_envelope_together() {
+    let bench = Bench::start(limited(NodeLimits { message_bytes: 1_000, ..NodeLimits::default() })).await;
+    let long = Bytes::from(vec![b'x'; 1_000]);
+    let data = application_message(b"a", b"x");
+    let v1 = proto::group_message_input::V1 { data, sender_hmac: long.clone(), ..Default::default() };
+    let input = proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) };
+    let request = proto::SendGroupMessagesRequest { messages: vec![input] };
+    let refused = bench.client.clone().send_group_messages(request).await.expect_err("too long");
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    for (hpke_public_key, welcome_metadata) in [(long.clone(), Bytes::new()), (Bytes::new(), long)] {
+        let installation_key = Bytes::from_static(b"welcome");
+        let v1 = proto::welcome_message_input::V1 {
+            installation_key,
+            hpke_public_key,
+            welcome_metadata,
+            ..Default::default()
+        };
+        let input = proto::WelcomeMessageInput { version: Some(proto::welcome_message_input::Version::V1(v1)) };
+        let request = proto::SendWelcomeMessagesRequest { messages: vec![input] };
+        let refused = bench.client.clone().send_welcome_messages(request).await.expect_err("too long");
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_vanishes_is_told_once_as_gone() {
     let bench = Bench::start(NodeConfig::default()).await;
     let wire = bench.subscribe().await;
@@ -406,6 +433,38 @@ async fn a_store_that_fails_costs_the_call_and_ends_the_streams_that_might_miss_
     let failed = notices.iter().filter(|notice| matches!(notice, NodeNotice::StoreFailed { .. })).count();
     let stored = notices.iter().filter(|notice| matches!(notice, NodeNotice::Stored { .. })).count();
     assert_eq!((opened, failed, stored), (2, 1, 1), "{notices:?}");
+}
+
+/// What is stored is no message: that is a failure of the store (protocol, section 3, status codes), whoever asks.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_stored_malformed_is_unavailable() {
+    let disk = KeptDisk::default();
+    let bench = Bench::start_on(disk.clone(), NodeConfig::default()).await;
+    bench.publish(&["a"]).await;
+    bench.node.abort();
+    sleep(MOMENT).await;
+    let database = Disk::new(disk.clone()).database("node.redb", &mut Builder::new()).expect("a good disk");
+    let transaction = begin_write(&database).expect("begun");
+    let messages = TableDefinition::<(u8, u64), &[u8]>::new("messages");
+    transaction.open_table(messages).expect("the node's").insert((0, 1), &[0xff_u8][..]).expect("written");
+    transaction.commit().expect("committed");
+    drop(database);
+    let bench = Bench::start_on(disk, NodeConfig::default()).await;
+    let told = |status: Status| {
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+        assert!(status.message().starts_with("failed to read group message #1 of the message log: "), "{status}");
+    };
+    let query = proto::QueryGroupMessagesRequest { group_id: topic("a").rest(), paging_info: None };
+    told(bench.client.clone().query_group_messages(query).await.expect_err("malformed"));
+    sleep(SECOND).await;
+    let mut wire = bench.subscribe().await;
+    wire.mutate(1, &[("a", 0)], &[]);
+    told(wire.ending().await);
+    sleep(SECOND).await;
+    let filter = proto::subscribe_group_messages_request::Filter { group_id: topic("a").rest(), id_cursor: 0 };
+    let older = proto::SubscribeGroupMessagesRequest { filters: vec![filter] };
+    let mut groups = bench.client.clone().subscribe_group_messages(older).await.expect("headers").into_inner();
+    told(groups.message().await.expect_err("malformed"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -114,6 +114,24 @@ async fn a_stream_that_is_not_read_is_too_slow_by_its_queue_or_by_its_stall() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consumer_that_is_behind_and_takes_on_is_not_too_slow() {
+    let limits = NodeLimits { stall: 20 * SECOND, frames: 1, ..NodeLimits::default() };
+    let bench = Bench::start(limited(limits)).await;
+    for _ in 0..200 {
+        bench.publish_sized("a", 10_000).await;
+    }
+    let mut groups = bench.groups(&[("a", 0)]).await.expect("headers");
+    for _ in 0..10 {
+        // More than a window.
+        ids(&mut groups, 10).await;
+        sleep(5 * SECOND).await;
+        assert_eq!(bench.closings().await, []);
+    }
+    sleep(20 * SECOND).await;
+    assert_eq!(bench.closings().await, [NodeCloseReason::TooSlow], "it was behind all the time");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_is_refused_is_refused_before_its_headers() {
     let bench = denying(None).await;
     let refused = |filters: &'static [(&'static str, u64)]| {

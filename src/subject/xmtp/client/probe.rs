@@ -141,6 +141,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pong_that_nobody_waits_for_answers_nobody() {
+        let (mut probes, start) = (Probes::default(), Instant::now());
+        let (first, mut first_answer) = begin(&mut probes, SECOND, start);
+        let (_, mut second_answer) = begin(&mut probes, SECOND, start);
+        let first = first.expect("begun");
+        probes.hear(first);
+        assert_eq!(first_answer.try_recv(), Ok(Ok(())));
+        for foreign in [first, Nonce(0), Nonce(77), Nonce(u64::MAX)] {
+            probes.hear(foreign);
+            assert_eq!(second_answer.try_recv(), Err(oneshot::error::TryRecvError::Empty), "{foreign:?}");
+        }
+    }
+
+    #[test]
     fn each_probe_has_its_own_deadline() {
         let (mut probes, start) = (Probes::default(), Instant::now());
         let (_, mut patient) = begin(&mut probes, 9 * SECOND, start);

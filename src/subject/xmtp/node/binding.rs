@@ -259,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn the_live_edge_of_each_kind_is_its_own() {
+        let add = |topic| DraftAdd { topic, after: None };
+        let adds = [topic("a"), Topic::new(MessageKind::Welcome, b"a")].map(add).to_vec();
+        let request = DraftRequest { adds, removes: Vec::new() };
+        let Ok(Request::Mutate(begun)) = NodeDraft::default().read(request.into_proto(), &Shallow) else {
+            panic!("no change")
+        };
+        assert_eq!(begun.adds.iter().map(|add| add.cursor).collect::<Vec<_>>(), [Cursor(7), Cursor(2)]);
+    }
+
+    #[test]
     fn the_draft_says_nothing_of_removes_tags_intervals_and_pongs() {
         let said = |response| NodeDraft::default().write(response).map(DraftResponse::from_proto);
         let frame = |frame| Some(Ok((frame, Vec::new())));

@@ -348,6 +348,28 @@ mod tests {
         assert_eq!(interest.backlog(), QueueState::Empty);
     }
 
+    #[test]
+    fn what_is_taken_gives_back_all_of_its_bytes() {
+        let envelope = Envelope::Welcome {
+            hpke_public_key: bytes::Bytes::from_static(b"key"),
+            wrapper_algorithm: 0,
+            welcome_metadata: bytes::Bytes::from_static(b"metadata"),
+        };
+        let topic = Topic::new(MessageKind::Welcome, b"installation");
+        let draft = Draft { topic: topic.clone(), data: bytes::Bytes::from_static(b"data"), envelope };
+        let hub = Arc::new(Hub::new(usize::MAX, 3 * weight(&draft)));
+        let interest = hub.open(1);
+        interest.join(&topic);
+        for first in (1..100).step_by(3) {
+            for id in (first..first + 3).map(MessageId) {
+                hub.publish(&Arc::new(Message { id, origin: None, created_ns: 0, draft: draft.clone() }));
+            }
+            assert_eq!(interest.backlog(), QueueState::Waiting, "message {first} finds the queue empty");
+            assert_eq!(ids(&interest.take(Budget::new(1, usize::MAX))), [first]);
+            assert_eq!(ids(&interest.take(all())), [first + 1, first + 2]);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_message_wakes_its_stream() {
         let hub = Arc::new(Hub::new(2, usize::MAX));

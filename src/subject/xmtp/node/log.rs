@@ -268,6 +268,7 @@ fn decode(kind: MessageKind, bytes: Bytes) -> Result<Message, String> {
 mod tests {
     use super::*;
     use crate::env::fake_disk::FakeDisk;
+    use crate::subject::xmtp::node::budget::weight;
     use crate::subject::xmtp::wire::Envelope;
 
     fn open(disk: &FakeDisk) -> Log {
@@ -334,13 +335,15 @@ mod tests {
         let log = open(&FakeDisk::default());
         log.append((0..3).map(|_| group("a", "x")).collect(), 5).expect("stored");
         let topic = Topic::new(MessageKind::Group, b"a");
-        let page =
-            |descending, cursor| log.page(&topic, paging(descending, cursor), Budget::new(2, 1_000)).expect("readable");
-        for (descending, first, second) in [(false, [1, 2], [3]), (true, [3, 2], [1])] {
-            let start = page(descending, 0);
-            assert_eq!((ids(&start.messages), start.next), (first.to_vec(), paging(descending, 2)));
-            let end = page(descending, 2);
-            assert_eq!((ids(&end.messages), end.next), (second.to_vec(), paging(descending, 0)));
+        // The count cuts the page, or its bytes do.
+        for budget in [Budget::new(2, 1_000), Budget::new(10, 2 * weight(&group("a", "x")))] {
+            let page = |descending, cursor| log.page(&topic, paging(descending, cursor), budget).expect("readable");
+            for (descending, first, second) in [(false, [1, 2], [3]), (true, [3, 2], [1])] {
+                let start = page(descending, 0);
+                assert_eq!((ids(&start.messages), start.next), (first.to_vec(), paging(descending, 2)));
+                let end = page(descending, 2);
+                assert_eq!((ids(&end.messages), end.next), (second.to_vec(), paging(descending, 0)));
+            }
         }
     }
 

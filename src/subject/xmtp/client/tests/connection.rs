@@ -139,6 +139,26 @@ async fn a_consumer_that_makes_room_in_time_keeps_its_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_is_unread_during_a_standstill_and_times_out_again_after_it() {
+    let mut script = ScriptedNode::new();
+    let (mut connection, visit) = script.meet(StreamSettings { watchdog: None, ..script.settings() }).await;
+    visit.start(30);
+    for id in 1..=2 * ROOM {
+        visit.deliver([message("a", id)]);
+    }
+    assert_eq!(connection.probe_within(SECOND).await, Err(ProbeError::Unread));
+    let (begun, handle) = (Instant::now(), connection.handle());
+    let standing = tokio::spawn(async move { handle.probe_within(5 * SECOND).await });
+    sleep(SECOND).await;
+    for _ in 0..=2 * ROOM {
+        assert!(connection.next().await.is_some(), "the stream lives");
+    }
+    assert_eq!(standing.await.expect("no panic"), Err(ProbeError::TimedOut));
+    assert_eq!(begun.elapsed().as_secs(), 6, "the whole allowance again");
+    assert_eq!(connection.probe_within(SECOND).await, Err(ProbeError::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_half_closed_stream_waits_for_its_consumer_as_long_as_it_takes() {
     let mut script = ScriptedNode::new();
     let (mut connection, mut visit) = script.meet(script.settings()).await;
@@ -239,10 +259,8 @@ async fn a_wire_that_takes_nothing_ends_the_stream_past_the_backlog() {
     drop(visit);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
-    let mut script = ScriptedNode::new();
-    let (connection, mut visit) = script.meet(script.settings()).await;
+/// Submits so much that a part of it waits behind the wire of a node that reads nothing, and half-closes.
+async fn finish_behind_a_full_wire(connection: &ClientConnection) {
     let name = "n".repeat(16 << 10);
     for id in 2..202 {
         let bulky = Mutate { adds: vec![add(&name, 0)], ..mutate(id) };
@@ -250,6 +268,24 @@ async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
         tokio::task::yield_now().await;
     }
     assert_eq!(connection.finish().await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finish_flushes_what_waits_behind_a_full_wire() {
+    let mut script = ScriptedNode::new();
+    let (connection, mut visit) = script.meet(script.settings()).await;
+    finish_behind_a_full_wire(&connection).await;
+    for id in 2..202 {
+        assert_eq!(visit.hear_mutate().await.id, MutateId(id));
+    }
+    assert_eq!(visit.hear().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finish_whose_backlog_does_not_move_gives_up_after_a_second() {
+    let mut script = ScriptedNode::new();
+    let (connection, mut visit) = script.meet(script.settings()).await;
+    finish_behind_a_full_wire(&connection).await;
     sleep(2 * SECOND).await;
     let mut heard = 0;
     while visit.hear().await.is_some() {

@@ -121,6 +121,27 @@ async fn both_kinds_are_followed_on_one_connection_and_one_end_ends_both() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_clean_end_of_either_stream_ends_both() {
+    let mut script = ScriptedNode::refusing(Some(Status::unimplemented("no such call")));
+    let welcomes = Add { topic: welcome("w", 1).topic().clone(), cursor: Cursor(4) };
+    let both = ClientConfig { topics: vec![add("a", 0), welcomes], ..config(None) };
+    let _running = start(&script, both, Duration::ZERO);
+    for (ends, ends_groups) in [(1, true), (2, false)] {
+        let (groups, _) = take_older(&mut script).await;
+        let installations = script.older_welcomes.recv().await.expect("both are called");
+        let _other = if ends_groups {
+            drop(groups);
+            (None, Some(installations))
+        } else {
+            drop(installations);
+            (Some(groups), None)
+        };
+        sleep(SECOND).await;
+        assert_eq!(causes(&script)[1..], vec![Cause::StreamEnded; ends]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_catch_up_without_subscribe_asks_page_by_page_up_to_the_newest() {
     let script = ScriptedNode::refusing(Some(Status::unimplemented("no such call")));
     let welcomes = Add { topic: welcome("w", 1).topic().clone(), cursor: Cursor(0) };

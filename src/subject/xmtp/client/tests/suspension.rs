@@ -1,17 +1,24 @@
 //! Promises to whoever was suspended (C5).
 
+use std::sync::Mutex;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use prost::Message as _;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, advance, sleep, timeout};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use crate::subject::xmtp::client::tests::script::{ScriptedNode, Visit, ping};
+use crate::subject::xmtp::client::tests::script::{ScriptedNode, Visit, mutate, ping};
 use crate::subject::xmtp::client::tests::subscriber::{causes, committed, config, start};
 use crate::subject::xmtp::client::tests::{add, message};
 use crate::subject::xmtp::client::{
-    BackoffConfig, Cause, ClientConfig, ClientConnection, ClientEvent, ClientNotice, ClientQuirk, PROBE_WITHIN,
-    StreamSettings,
+    BackoffConfig, Cause, ClientConfig, ClientConnection, ClientEvent, ClientNotice, ClientQuirk, Opening, Outbound,
+    PROBE_WITHIN, StreamSettings, Transport,
 };
-use crate::subject::xmtp::wire::{Nonce, Request, Response};
+use crate::subject::xmtp::wire::{Nonce, Request, Response, proto};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -94,6 +101,52 @@ async fn a_stopped_process_asks_before_its_watchdog_judges() {
     assert_eq!(took, Duration::ZERO);
     visit.say(Response::Pong(nonce));
     assert!(timeout(50 * SECOND, connection.next()).await.is_err(), "the stream lives on");
+}
+
+/// A transport on which a frame has arrived as soon as it is sent, whoever has had a turn since.
+struct Doorstep {
+    arrives: Mutex<Option<mpsc::UnboundedReceiver<Bytes>>>,
+    sent: mpsc::UnboundedSender<Bytes>,
+}
+
+impl Transport for Doorstep {
+    fn bidi_stream(&self, _: tonic::Request<()>, _: PathAndQuery, mut outbound: Outbound<Bytes>) -> Opening<Bytes> {
+        let arrives = self.arrives.lock().expect("no panic").take().expect("one stream is opened");
+        let sent = self.sent.clone();
+        tokio::spawn(async move {
+            while let Some(frame) = outbound.next().await {
+                sent.send(frame).expect("the test listens");
+            }
+        });
+        let inbound = UnboundedReceiverStream::new(arrives).map(Ok);
+        Box::pin(async move { Ok(tonic::Response::new(Box::pin(inbound) as _)) })
+    }
+}
+
+/// Who resumes finds what came meanwhile, and reads it before it looks at its alarm.
+#[tokio::test(start_paused = true)]
+async fn a_stopped_process_asks_also_where_a_frame_waits_for_it() {
+    let script = ScriptedNode::new();
+    let (door, arrives) = mpsc::unbounded_channel();
+    let (sent, mut heard) = mpsc::unbounded_channel();
+    let say = |response: Response| door.send(response.into_proto().encode_to_vec().into()).expect("the client reads");
+    let transport = Doorstep { arrives: Mutex::new(Some(arrives)), sent };
+    let mut connection = ClientConnection::open(transport, vec![mutate(1)], script.settings());
+    say(Response::Started { keepalive: Some(30 * SECOND) });
+    assert!(matches!(connection.next().await, Some(ClientEvent::Started { .. })));
+    sleep(SECOND).await;
+    say(ping(9));
+    advance(HOUR).await;
+    sleep(SECOND).await;
+    let mut next = || {
+        let frame = proto::SubscribeRequest::decode(heard.try_recv().expect("a frame")).expect("well formed");
+        Request::from_proto(frame).expect("well formed")
+    };
+    assert_eq!((next(), next()), (Request::Mutate(mutate(1)), Request::Pong(Nonce(9))));
+    assert!(matches!(next(), Request::Ping(_)), "the question");
+    let suspended = script.witness.when(|notice| matches!(notice, ClientNotice::Suspended { .. }));
+    let probed = script.witness.when(|notice| matches!(notice, ClientNotice::Probed { .. }));
+    assert!(suspended.is_some() && suspended == probed, "at once");
 }
 
 #[tokio::test(start_paused = true)]
