@@ -16,8 +16,8 @@ use crate::cli::arguments::PublishArguments;
 use crate::cli::foreground::{Ended, run, run_to_end};
 use crate::cli::output::{complain, print};
 use crate::grammar::Rate;
-use crate::grpc::printable;
 use crate::os::Os;
+use crate::report;
 use crate::subject::xmtp::client::{PublishError, Publisher, PublisherConfig};
 use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Originator, Topic, application_message};
 
@@ -122,7 +122,7 @@ fn draft(topic: &Topic, text: &[u8]) -> Draft {
 }
 
 fn tell_stored(topic: &Topic, text: &[u8]) {
-    print(&format!("stored in {topic}: {}\n", printable(&String::from_utf8_lossy(text))));
+    print(&format!("stored in {topic}: {}\n", report::harmless(&String::from_utf8_lossy(text))));
 }
 
 fn refuse(error: &PublishError) -> Exit {

@@ -31,6 +31,7 @@ pub(crate) use campaign::{NightJson, reproduce_line, sweep_json, sweep_progress,
 pub use csv::csv;
 pub use explain::{explain, keys, keys_in_words};
 pub use grid::{grid, grid_csv, grid_svg};
+pub(crate) use harmless::harmless;
 pub use head::ReportHead;
 pub use html::{night_page, page as html};
 pub use junit::junit;
