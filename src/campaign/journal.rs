@@ -118,7 +118,7 @@ pub enum JournalError {
     #[error("failed to {0}")]
     Refused(Box<Refusal>),
     /// Another process writes it.
-    #[error("{} is being played by another process: wait until it has ended, or end it, and go on with --resume", folder.display())]
+    #[error("{} is being played by another process: wait until it has ended, or end it, and go on then", folder.display())]
     Busy {
         /// The folder.
         folder: PathBuf,

@@ -113,7 +113,7 @@ async fn a_campaign_that_is_killed_again_and_again_ends_as_an_undisturbed_one() 
     // What a death in mid-line leaves.
     let path = scratch.path("other/latest/journal.jsonl");
     fs::write(&path, journal(&scratch, "other/latest") + "{\"sim\":\"go").expect("the journal");
-    scratch.pulseless(&["sweep", "--resume", "other/latest"]).exits(1).says(&["60 trials in "]);
+    scratch.pulseless(&["sweep", "--resume", "other/latest"]).exits(1).says(&["\n60 trials"]);
     assert_same(&scratch.path("one/latest"), &scratch.path("other/latest"));
 }
 
