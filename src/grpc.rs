@@ -86,6 +86,12 @@ impl Decoder for BytesCodec {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_a_peer_says_moves_no_cursor_and_begins_no_line() {
+        assert_eq!(printable("we are \u{1b}[31mred\nconnection 2: fine"), "we are \\u{1b}[31mred\\nconnection 2: fine");
+        assert_eq!(printable("naïve — plain"), "naïve — plain");
+    }
+
     /// An error with a cause, as libraries nest them.
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]

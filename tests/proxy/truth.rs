@@ -449,3 +449,23 @@ async fn a_client_is_told_how_many_streams_it_may_have() {
     settle().await;
     assert_eq!(client.sender.current_max_send_streams(), 1024);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_with_more_headers_than_servers_take_is_its_clients_alone() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, _there) = world.open(&mut client).await;
+    // hyper's server ends the connection over 60 kB; over somewhat more than 16 KiB only the request.
+    for bytes in [60_000, 17_000] {
+        let mut greedy = world.client().await;
+        let (response, _) = greedy.send(&format!("/{}", "x".repeat(bytes)), true);
+        let status = soon(response).await.map(|response| response.status());
+        assert!(status.is_err() || status.is_ok_and(|status| status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        assert!(world.try_call().await.is_none(), "the node hears nothing of {bytes} bytes");
+    }
+    assert!(is_quiet(&mut here.from_node).await && client.ping().await);
+    let (response, _) = client.send(&format!("/{}", "x".repeat(14_000)), true);
+    let mut call = world.call().await;
+    call.respond.send_response(Response::new(()), true).expect("the stream is open");
+    assert_eq!(soon(response).await.expect("an answer").status(), StatusCode::OK);
+}
