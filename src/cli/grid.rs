@@ -1,5 +1,6 @@
 //! `pulseless grid`: one sim under every combination of some settings.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,10 +28,15 @@ pub(crate) fn grid(arguments: &GridArguments) -> Exit {
         Ok(points) => points,
         Err(exit) => return exit,
     };
-    let Seed(first) = arguments.from;
-    let seeds = match arguments.seeds {
-        SeedCount::Many(many) => first..first.saturating_add(many),
-        SeedCount::Range(first, end) => first..end,
+    let seeds = match (arguments.seeds, arguments.from) {
+        (SeedCount::Many(many), from) => {
+            let Seed(first) = from.unwrap_or(Seed(1));
+            first..first.saturating_add(many)
+        }
+        (SeedCount::Range(first, end), None) => first..end,
+        (SeedCount::Range(..), Some(_)) => {
+            return misused("--seeds A..B says where seeds begin, and so does --from: drop one");
+        }
     };
     let (jobs, _) = jobs(arguments.jobs, None);
     let grid = Grid { points, seeds, jobs };
@@ -55,12 +61,16 @@ pub(crate) fn grid(arguments: &GridArguments) -> Exit {
 /// The sim under each combination of the settings, which are read before anything is played.
 fn points(arguments: &GridArguments) -> Result<Vec<(Vec<String>, SimFile)>, Exit> {
     let mut combinations: Vec<Vec<String>> = vec![Vec::new()];
+    let mut keys = BTreeSet::new();
     for axis in &arguments.settings {
         let Some((key, text)) = axis.split_once('=') else {
             return Err(misused(&format!(
                 "`--set {axis}` has no value; write a key and its values, such as node.keepalive=10s,20s"
             )));
         };
+        if !keys.insert(key) {
+            return Err(misused(&format!("`{key}` is set twice: write all its values behind one --set")));
+        }
         let values = values(text);
         if combinations.len() * values.len() > POINTS_MAX {
             return Err(misused(&format!("the values of --set make more than {POINTS_MAX} points; leave some out")));

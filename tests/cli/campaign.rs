@@ -462,4 +462,8 @@ fn a_grid_measures_every_combination_and_marks_the_best() {
     refuse("node.keepalive", &["`--set node.keepalive` has no value"]);
     refuse("node.keepalive=5s,never", &["node.keepalive=never"]);
     refuse("node.keepalive=5s,", &["node.keepalive"]);
+    let twice = ["grid", "good.toml", "--set", "node.keepalive=5s", "--set", "node.keepalive=9s"];
+    scratch.pulseless(&twice).exits(64).refuses(&["`node.keepalive` is set twice"]);
+    let begun = ["grid", "good.toml", "--set", "node.keepalive=5s", "--seeds", "3..5", "--from", "2"];
+    scratch.pulseless(&begun).exits(64).refuses(&["so does --from: drop one"]);
 }

@@ -349,6 +349,8 @@ fn the_bare_verdict_is_what_a_bisection_asks_for() {
     assert_eq!(verdict("two.case.json", &["--set", "client.watchdog=3"], 0), "pass\n");
     let failing = verdict("two.case.json", &[], 1);
     assert!(failing.starts_with("fail: ") && failing.lines().count() == 1, "{failing}");
+    let both = scratch.pulseless(&["replay", "two.case.json", "two.case.json", "--verdict-only"]).exits(1).out;
+    assert!(both.lines().all(|line| line.starts_with("two.case.json  fail: ")) && both.lines().count() == 2, "{both}");
     // What an older build does not know, and what shows too little.
     scratch.write("newer.case.json", change(&scratch.read("two.case.json"), "\"format\": 4,", "\"format\": 9,"));
     scratch.write("unread.case.json", change(&scratch.read("two.case.json"), "\\nwatchdog = ", "\\nguardian = "));

@@ -118,9 +118,9 @@ pub(crate) struct GridArguments {
     /// How many seeds, each played with every point, or which
     #[arg(long, value_name = "N|A..B", default_value = "50", allow_negative_numbers = true)]
     pub(crate) seeds: SeedCount,
-    /// The first seed
-    #[arg(long, value_name = "SEED", default_value = "1", allow_negative_numbers = true)]
-    pub(crate) from: Seed,
+    /// The first seed; 1 unless given
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
+    pub(crate) from: Option<Seed>,
     /// Trials at a time; as many as there are processors unless given
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,

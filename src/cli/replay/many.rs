@@ -136,6 +136,9 @@ fn severity(exit: Exit) -> u8 {
 pub(crate) fn tell_verdicts(cases: &[PathBuf], arguments: &ReplayArguments) -> Exit {
     let mut worst = Exit::Pass;
     for path in cases {
+        if cases.len() > 1 {
+            print(&format!("{}  ", path.display()));
+        }
         let exit = match judge(path, arguments) {
             Ok(Conclusion::Pass) => {
                 print("pass\n");
