@@ -88,11 +88,11 @@ fn foreign_topic(env: &Env, dialect: Dialect) -> Option<Topic> {
 }
 
 async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, arguments: &TailArguments) -> Exit {
-    let (printing, ended) = (Printing(Arc::clone(&printer)), Arc::clone(&printer));
+    let (printing, printed) = (Printing(Arc::clone(&printer)), Arc::clone(&printer));
     let (why, exit) = if arguments.until_now {
         match client::catch_up(env, config, printing, printer, CATCH_UP_PATIENCE).await {
             // Pass, but where something could not be printed.
-            Ok(_) => return ended.lock().exit,
+            Ok(_) => return printed.lock().exit,
             Err(error @ CatchUpError::Node(_)) => (error.to_string(), Exit::Usage),
             Err(error @ CatchUpError::Ended(_)) => (error.to_string(), Exit::Fail),
         }
