@@ -357,6 +357,20 @@ fn a_trial_that_stands_twice_in_a_journal_is_not_counted_twice() {
 }
 
 #[test]
+fn times_that_somebody_has_edited_make_no_panic() {
+    let scratch = Scratch::new();
+    scratch.pulseless(&["sweep", "good.toml", "--seeds", "1"]).exits(0);
+    for seconds in ["1e300", "-7.5"] {
+        let times =
+            format!("{{\"begun\": \"2026-11-29T01:00:00Z\", \"seconds\": {seconds}, \"trials_per_second\": 1.0}}");
+        scratch.write("reports/latest/times.json", times);
+        for form in ["html", "markdown"] {
+            scratch.pulseless(&["report", "reports/latest", "--to", form]).exits(0);
+        }
+    }
+}
+
+#[test]
 fn a_night_is_compared_with_the_newest_that_ended() {
     let scratch = Scratch::new();
     scratch.write("sims/deaf.toml", bad());

@@ -95,7 +95,7 @@ fn write_facts(text: &mut String, night: &NightReport) -> std::fmt::Result {
         "<p class=\"conclusion\">{}: {} in {}.</p>",
         html(&format!("{seeds}{stopped}")),
         count(summary.tally.trials(), "trial"),
-        Readable(Duration::from_secs_f64(times.seconds.round()))
+        Readable(Duration::try_from_secs_f64(times.seconds.round()).unwrap_or_default())
     )?;
     if nights.against.is_none() {
         writeln!(text, "<p class=\"facts\">{NO_NIGHT_BEFORE}</p>")?;
