@@ -19,6 +19,7 @@ mod grpc;
 pub mod history;
 pub mod http2;
 pub mod ladder;
+pub mod lie;
 pub mod os;
 pub mod proxy;
 pub mod report;

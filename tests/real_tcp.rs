@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pulseless::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::lie::Rule;
 use pulseless::os::Os;
-use pulseless::proxy::{self, Control, ProxyConfig, Silence};
+use pulseless::proxy::{self, Control, ProxyConfig};
 use pulseless::subject::xmtp::client::{
     self, BackoffConfig, Cause, ClientConfig, Http2Keepalive, Inbox, Publisher, PublisherConfig, subscribe,
 };
@@ -266,7 +267,7 @@ async fn play() {
     // The next dial waits until the silence is over: a stream that was opened into it would hear nothing, not even
     // an interval, and the client would give it the 90 s of C2.
     stack.gate.send_replace(false);
-    stack.control.add(SILENCE, Silence::default());
+    stack.control.add(SILENCE, Rule::silence(None));
     stack.watcher.tell(Seen::Silenced);
     stack.publish("in the dead window").await;
     let ended = |seen: &Seen| match seen {

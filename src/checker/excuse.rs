@@ -162,7 +162,7 @@ mod tests {
         BacklogFull, BitRot, ClockStep, DiskLost, IdleDrop, NameDead, PowerOff, ProcessKill, ProxySilence, RestartLoop,
         SlowLink, SlowSync, SynLoss,
     };
-    use crate::fault::{Expired, Kind, Unsynced};
+    use crate::fault::{Expired, Kind, StreamAim, Unsynced};
     use crate::grammar::Latency;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -259,7 +259,7 @@ mod tests {
             assert!(!stalls_client(ClockStep { by_ms: 9 }.on(on)));
         }
         assert!(!disturbs(SynLoss { basis_points: 9 }.on(link(CLIENT, "proxy")), CLIENT));
-        let silence = ProxySilence { way: None, path: None }.on(host(CLIENT));
+        let silence = ProxySilence { way: None, aim: StreamAim::default() }.on(host(CLIENT));
         assert!(!disturbs(silence.clone(), CLIENT) && !stalls_client(silence));
     }
 

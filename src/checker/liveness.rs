@@ -24,7 +24,7 @@ use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::suspicion::Suspicion;
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
 
@@ -162,29 +162,29 @@ impl<'h> Watch<'h> {
             Beat::Heard { attempt } => self.hear(index, record, Some(attempt), Duration::ZERO),
             Beat::Ping { stream, way, fate } => {
                 self.tap(index, record, stream, (way, fate));
-                if (way, fate) == (Way::ToClient, Fate::Passed) {
+                if (way, fate) == (Direction::ToClient, Fate::Passed) {
                     self.suspicion.ping(index, record, stream);
                 }
             }
             Beat::Pong { stream, way, fate } => {
                 // The client's answer counts, whatever the proxy makes of it.
-                if way == Way::ToNode {
+                if way == Direction::ToNode {
                     self.suspicion.pong(record, stream);
                 }
                 self.tap(index, record, stream, (way, fate));
             }
             // A sign of life that asks for none.
-            Beat::Waiting { stream, fate } => self.tap(index, record, stream, (Way::ToClient, fate)),
+            Beat::Waiting { stream, fate } => self.tap(index, record, stream, (Direction::ToClient, fate)),
             // The proxy's own answer: the very thing that must not count as a sign of life.
             Beat::KeepaliveAnswered { .. } => {}
         }
     }
 
-    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, fate): (Way, Fate)) {
+    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, fate): (Direction, Fate)) {
         match (way, fate) {
             (_, Fate::Swallowed) => self.suspicion.excuse(stream),
-            (Way::ToNode, Fate::Passed) => {}
-            (Way::ToClient, Fate::Passed) => {
+            (Direction::ToNode, Fate::Passed) => {}
+            (Direction::ToClient, Fate::Passed) => {
                 let client = self.clients.entry(&record.host).or_default();
                 if client.stream == Some(stream) {
                     client.passed = Some(Sign { at: record.until, index });
@@ -352,8 +352,8 @@ mod tests {
     use crate::subject::xmtp::wire::MutateId;
     use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
 
-    const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
-    const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };
+    const PING: Beat = Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
+    const PONG: Beat = Beat::Pong { stream: STREAM, way: Direction::ToNode, fate: Fate::Passed };
 
     /// A stream opened at 1 s, started at 1.1 s.
     fn running() -> Script {
@@ -474,7 +474,7 @@ mod tests {
     #[test]
     fn swallowed_frames_do_not_make_a_stream_healthy() {
         let swallowed = XmtpFrame::CatchupComplete(MutateId(1));
-        let script = running().at(60.0).tap(Way::ToClient, Fate::Swallowed, swallowed);
+        let script = running().at(60.0).tap(Direction::ToClient, Fate::Swallowed, swallowed);
         tripped(script.at(91.1)).ended(1).acquitted_by(&LIVENESS);
     }
 
@@ -491,7 +491,7 @@ mod tests {
         const VISITOR: &str = "visitor-1";
         let newer = TapStream { stream: 3, ..STREAM };
         let on = |script: Script, stream| {
-            let ping = Beat::Ping { stream, way: Way::ToClient, fate: Fate::Passed };
+            let ping = Beat::Ping { stream, way: Direction::ToClient, fate: Fate::Passed };
             let path = SUBSCRIBE_PATH.to_owned();
             script.event(VISITOR, Event::TapOpened { stream, path }).at(31.0).beat(VISITOR, ping)
         };
@@ -504,12 +504,12 @@ mod tests {
     #[test]
     fn a_client_behind_a_silence_or_killed_is_not_to_blame_for_its_pong() {
         let pinged = || running().at(31.0).beat(CLIENT, PING);
-        let swallowed = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Swallowed };
+        let swallowed = Beat::Pong { stream: STREAM, way: Direction::ToNode, fate: Fate::Swallowed };
         reaped(pinged().at(31.02).beat(CLIENT, swallowed).at(61.0)).ended(1).acquitted_by(&LIVENESS);
         reaped(pinged().at(40.0).event(CLIENT, Event::ProcessKilled).at(61.0)).acquitted_by(&LIVENESS);
         // A path that comes to life after its client has left it; the client answers where it is.
         let late = TapStream { stream: STREAM.stream + 2, ..STREAM };
-        let ping = Beat::Ping { stream: late, way: Way::ToClient, fate: Fate::Passed };
+        let ping = Beat::Ping { stream: late, way: Direction::ToClient, fate: Fate::Passed };
         reaped(running().tap_opened(late).at(31.0).beat(CLIENT, ping).at(61.0)).ended(1).acquitted_by(&LIVENESS);
         // It has left: the Ping that nobody answers meets nobody.
         reaped(pinged().at(40.0).ended(1).at(61.0)).acquitted_by(&LIVENESS);

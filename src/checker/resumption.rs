@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::{Fault, Way};
+use crate::fault::{Direction, Fault};
 use crate::grammar::Readable;
 use crate::history::{Beat, EndCause, Event, Fate, History, Record, TapStream, Terms};
 
@@ -119,7 +119,7 @@ impl<'h> WakeBook<'h> {
             Event::TapOpened { stream, .. } => {
                 self.clients.entry(&record.host).or_default().stream = Some(*stream);
             }
-            Event::Beat { beat: Beat::Pong { stream, way: Way::ToClient, fate: Fate::Passed }, .. } => {
+            Event::Beat { beat: Beat::Pong { stream, way: Direction::ToClient, fate: Fate::Passed }, .. } => {
                 return self.answer(index, record, *stream);
             }
             Event::Ended { cause, .. } | Event::LetGo { cause, .. } => return self.end(index, record, *cause),
@@ -226,8 +226,8 @@ mod tests {
     use crate::fault::kinds::Partition;
     use crate::subject::xmtp::checker::RESUMPTION;
 
-    const ASKED: Beat = Beat::Ping { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };
-    const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+    const ASKED: Beat = Beat::Ping { stream: STREAM, way: Direction::ToNode, fate: Fate::Passed };
+    const PONG: Beat = Beat::Pong { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
 
     /// A stream that is open since 1 s, on a machine that sleeps from 10 s on for so long.
     fn slept(seconds: f64) -> Script {
@@ -266,11 +266,11 @@ mod tests {
     #[test]
     fn a_pong_of_another_stream_or_of_before_answers_nothing() {
         let other =
-            Beat::Pong { stream: TapStream { connection: 9, ..STREAM }, way: Way::ToClient, fate: Fate::Passed };
+            Beat::Pong { stream: TapStream { connection: 9, ..STREAM }, way: Direction::ToClient, fate: Fate::Passed };
         slept(50.0).at(64.0).beat(CLIENT, other).condemned_by(&RESUMPTION);
         let script = Script::new().at(1.0).opened(1).tap_opened(STREAM).started(1).at(9.0).beat(CLIENT, PONG);
         script.at(10.0).fault_begins(1, suspend(CLIENT)).at(60.0).fault_ends(1).condemned_by(&RESUMPTION);
-        let swallowed = Beat::Pong { stream: STREAM, way: Way::ToClient, fate: Fate::Swallowed };
+        let swallowed = Beat::Pong { stream: STREAM, way: Direction::ToClient, fate: Fate::Swallowed };
         slept(50.0).at(64.0).beat(CLIENT, swallowed).condemned_by(&RESUMPTION);
     }
 

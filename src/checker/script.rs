@@ -8,7 +8,7 @@ use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::{Checker, Evidence, Verdict};
 use crate::fault::Kind;
 use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
-use crate::fault::{Between, Clause, Fault, Origin, Way};
+use crate::fault::{Between, Clause, Direction, Fault, Origin, StreamAim};
 use crate::history::{Beat, Bounds, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::settings::Fleet;
@@ -181,18 +181,18 @@ impl Script {
         self.beat(CLIENT, Beat::Heard { attempt })
     }
 
-    pub(crate) fn tap(self, way: Way, fate: Fate, frame: XmtpFrame) -> Self {
+    pub(crate) fn tap(self, way: Direction, fate: Fate, frame: XmtpFrame) -> Self {
         self.event(CLIENT, Event::Tapped { stream: STREAM, way, fate, frame: TappedFrame::new(frame) })
     }
 
     pub(crate) fn node_sends(self, frame: XmtpFrame) -> Self {
-        self.tap(Way::ToClient, Fate::Passed, frame)
+        self.tap(Direction::ToClient, Fate::Passed, frame)
     }
 
     pub(crate) fn mutate(self, id: u64, adds: &[(Channel, u64)], removes: &[Channel]) -> Self {
         let adds = adds.iter().map(|(topic, cursor)| add(topic.clone(), *cursor)).collect();
         let frame = XmtpFrame::Mutate { id: MutateId(id), adds, removes: removes.to_vec(), history_only: false };
-        self.tap(Way::ToNode, Fate::Passed, frame)
+        self.tap(Direction::ToNode, Fate::Passed, frame)
     }
 
     pub(crate) fn node_starts(self) -> Self {
@@ -217,7 +217,7 @@ impl Script {
 
     /// Clause 1 begins: `client-1` is silenced both ways for 300 s.
     pub(crate) fn silence_begins(self) -> Self {
-        self.fault_begins(1, ProxySilence { way: None, path: None }.on(host(CLIENT)))
+        self.fault_begins(1, ProxySilence { way: None, aim: StreamAim::default() }.on(host(CLIENT)))
     }
 
     pub(crate) fn silence_ends(self) -> Self {

@@ -167,8 +167,8 @@ mod tests {
     use crate::checker::script::{NODE, STREAM, Script, host};
     use crate::checker::{Checker, Verdict};
     use crate::fault::Kind;
-    use crate::fault::Way;
     use crate::fault::kinds::ProxySilence;
+    use crate::fault::{Direction, StreamAim};
     use crate::history::{Beat, CloseReason, Fate};
     use crate::subject::xmtp::checker::LIVENESS;
     use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
@@ -180,7 +180,7 @@ mod tests {
         let opened = Event::TapOpened { stream: STREAM, path: SUBSCRIBE_PATH.to_owned() };
         let script = between(Script::new().all_begin().at(1.0).event(VISITOR, opened).node_starts().at(10.0));
         let script =
-            script.at(331.0).beat(VISITOR, Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed });
+            script.at(331.0).beat(VISITOR, Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed });
         let closed = Event::StreamClosed { stream: 1, reason: CloseReason::Reaped };
         let verdict = LIVENESS.judge(&script.at(361.0).event(NODE, closed).history());
         matches!(verdict, Verdict::Fail(evidence) if evidence.host == VISITOR)
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_visitor_may_have_left_behind_a_silence() {
-        let silence = |on| ProxySilence { way: Some(Way::ToNode), path: None }.on(host(on));
+        let silence = |on| ProxySilence { way: Some(Direction::ToNode), aim: StreamAim::default() }.on(host(on));
         assert!(blames(|script| script));
         assert!(!blames(|script| script.fault_begins(1, silence(VISITOR)).at(20.0).fault_ends(1)));
         assert!(blames(|script| script.fault_begins(1, silence("client-1")).at(20.0).fault_ends(1)));

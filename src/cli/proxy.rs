@@ -20,8 +20,9 @@ use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::{complain, print};
 use crate::env::TcpOptions;
 use crate::grammar::spell;
+use crate::lie::Rule;
 use crate::os::Os;
-use crate::proxy::{self, Control, ProxyConfig, ProxyError, ProxyFate, ProxyNotice, ProxyObserver, Silence};
+use crate::proxy::{self, Control, ProxyConfig, ProxyError, ProxyFate, ProxyNotice, ProxyObserver};
 
 /// The name of the one rule that this proxy follows.
 const RULE: u32 = 1;
@@ -69,7 +70,7 @@ async fn keep_schedule(
 ) -> Infallible {
     let Some(after) = after else { return pending().await };
     sleep(after).await;
-    control.add(RULE, Silence::default());
+    control.add(RULE, Rule::silence(None));
     let (pings, swallowed) = tally.read();
     print("proxy is silent: it answers PING and keeps streams open, and nothing passes\n");
     let Some(length) = length else { return pending().await };

@@ -8,9 +8,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cast::HostName;
-use crate::fault::Way;
 use crate::fault::words::told_hosts;
 use crate::grammar::{Latency, Naming};
+use crate::lie::{Lie, Trigger};
 
 /// A harm, by who carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,16 +74,27 @@ impl Harm {
     }
 }
 
-/// What a proxy does wrong.
+/// What a proxy does wrong, to which of the streams or connections of some hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProxyHarm {
-    /// It answers HTTP/2 PING and keeps streams open, but passes nothing.
-    Silence {
-        /// One way only; none is both.
-        way: Option<Way>,
-        /// Streams whose path matches this pattern only; none is every path.
-        path: Option<String>,
-    },
+pub struct ProxyHarm {
+    /// Streams whose path matches this pattern only; none is every path.
+    pub path: Option<String>,
+    /// Streams whose request has a header of that name with a value of that pattern only.
+    pub header: Option<(String, String)>,
+    /// Each stream of so many on its connection only.
+    pub nth: Option<u32>,
+    /// From which moment of a stream's life on.
+    pub when: Trigger,
+    /// What is done.
+    pub lie: Lie,
+}
+
+impl ProxyHarm {
+    /// That lie on all that it can be told about, at once.
+    #[must_use]
+    pub(crate) fn plain(lie: Lie) -> Self {
+        ProxyHarm { path: None, header: None, nth: None, when: Trigger::Opened, lie }
+    }
 }
 
 /// The links that a harm falls on: from each of some hosts to each of others, and back unless it is one-way.

@@ -36,6 +36,12 @@ pub(crate) const DIALING: Reach = Reach { can: Member::is_dialing, told: "the ho
 pub(crate) const STREAMING: Reach =
     Reach { can: |host| host.abilities.streams, told: "the hosts whose streams pass a proxy are" };
 
+/// Who has a connection with a proxy, at either side of it.
+pub(crate) const CONNECTED: Reach = Reach {
+    can: |host| host.abilities.streams || (host.abilities.stores && host.abilities.carries),
+    told: "the hosts that are connected with a proxy are",
+};
+
 /// Reads the required key `name`, one pattern or several, into the hosts that it matches; it needs no cast to tell
 /// other mistakes.
 pub(crate) fn read_hosts(

@@ -32,12 +32,25 @@ mod pause;
 mod power_off;
 mod process_kill;
 mod process_stop;
+mod proxy_ends;
+mod proxy_goaway;
+mod proxy_holds;
+mod proxy_messages;
+mod proxy_misroutes;
+mod proxy_ping_answers;
+mod proxy_repeats;
+mod proxy_settings;
 mod proxy_silence;
+mod proxy_slows;
+mod proxy_status;
+mod proxy_windows;
+mod proxy_withholds;
 mod restart_loop;
 mod slow_sync;
 mod suspend;
 mod syn_loss;
 mod sync_fails;
+mod ways;
 
 /// Makes the type of any fault, and the table.
 macro_rules! kinds {
@@ -86,6 +99,18 @@ macro_rules! kinds {
 
 kinds! {
     "proxy-silence-upstream" => proxy_silence::ProxySilence,
+    "proxy-drops-messages" => proxy_messages::ProxyDropsMessages,
+    "proxy-ends-streams" => proxy_ends::ProxyEndsStreams,
+    "proxy-slows-streams" => proxy_slows::ProxySlowsStreams,
+    "proxy-buffers" => proxy_holds::ProxyBuffers,
+    "proxy-withholds" => proxy_withholds::ProxyWithholds,
+    "proxy-alters-status" => proxy_status::ProxyAltersStatus,
+    "proxy-repeats-requests" => proxy_repeats::ProxyRepeatsRequests,
+    "proxy-misroutes" => proxy_misroutes::ProxyMisroutes,
+    "proxy-goaway" => proxy_goaway::ProxyGoAway,
+    "proxy-ping-answers" => proxy_ping_answers::ProxyPingAnswers,
+    "proxy-settings" => proxy_settings::ProxySettings,
+    "proxy-withholds-windows" => proxy_windows::ProxyWithholdsWindows,
     "process-kill" => process_kill::ProcessKill,
     "process-stop" => process_stop::ProcessStop,
     "restart-loop" => restart_loop::RestartLoop,

@@ -15,11 +15,13 @@ mod plan;
 mod read;
 mod scene;
 mod storm;
+mod stream_aim;
 #[cfg(test)]
 mod tests;
 mod words;
 mod write;
 
+pub use crate::lie::Direction;
 pub use family::{Family, Storm};
 pub use harm::{
     Answer, Between, ClockHarm, Death, DiskHarm, Expired, Harm, KernelHarm, Landmark, LinkHarm, Moment, Point,
@@ -27,7 +29,8 @@ pub use harm::{
 };
 pub use kind::{At, Excuse, Hosts, Kind, Place, Step, Target};
 pub use kinds::{Fault, KINDS, Row};
-pub use plan::{Clause, Origin, Plan, Way};
+pub use plan::{Clause, Origin, Plan};
 pub(crate) use read::{read_plan, read_plan_text};
 pub(crate) use scene::PlanFrame;
 pub(crate) use storm::{HEALING, WINDOW_MIN, add_storm};
+pub use stream_aim::StreamAim;

@@ -1,6 +1,5 @@
 //! A plan: the faults of one trial on a timeline.
 
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -10,25 +9,6 @@ use crate::fault::Fault;
 
 /// Far more faults than anybody can follow in a report.
 pub(crate) const FAULTS_MAX: u32 = 1_000;
-
-/// Which way bytes travel through the proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// From the client's side to the node.
-    ToNode,
-    /// From the node to the client's side.
-    ToClient,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Way::ToNode => "to the node",
-            Way::ToClient => "to the client",
-        })
-    }
-}
 
 /// Who put a clause into a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

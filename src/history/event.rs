@@ -9,7 +9,7 @@ use strum::{IntoStaticStr, VariantNames};
 
 use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, MessageId, Position};
-use crate::fault::{Clause, Way};
+use crate::fault::{Clause, Direction};
 use crate::history::{TappedFrame, Words};
 
 /// One stream as the proxy's tap knows it.
@@ -122,7 +122,7 @@ pub enum Beat {
         /// The stream.
         stream: TapStream,
         /// Which way it travelled.
-        way: Way,
+        way: Direction,
         /// Whether it went on.
         fate: Fate,
     },
@@ -131,7 +131,7 @@ pub enum Beat {
         /// The stream.
         stream: TapStream,
         /// Which way it travelled.
-        way: Way,
+        way: Direction,
         /// Whether it went on.
         fate: Fate,
     },
@@ -290,7 +290,7 @@ pub enum Event {
         /// The stream.
         stream: TapStream,
         /// Which way it travelled.
-        way: Way,
+        way: Direction,
         /// Whether it went on.
         fate: Fate,
         /// The frame.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::channel::{Channel, Position};
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::grammar::{Naming, Readable, count};
 use crate::history::{Beat, CloseReason, EndCause, Event, Examined, Fate};
 
@@ -137,14 +137,16 @@ fn describe_beat(beat: Beat) -> String {
             format!("the proxy answers an HTTP/2 PING on connection {connection}")
         }
         Beat::Heard { attempt } => format!("hears from the node, attempt {attempt}"),
-        Beat::Waiting { stream, fate } => format!("{stream} {}: Waiting{}", arrow(Way::ToClient), fate_note(fate)),
+        Beat::Waiting { stream, fate } => {
+            format!("{stream} {}: Waiting{}", arrow(Direction::ToClient), fate_note(fate))
+        }
     }
 }
 
-fn arrow(way: Way) -> &'static str {
+fn arrow(way: Direction) -> &'static str {
     match way {
-        Way::ToNode => "-> node",
-        Way::ToClient => "-> client",
+        Direction::ToNode => "-> node",
+        Direction::ToClient => "-> client",
     }
 }
 

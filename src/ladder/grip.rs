@@ -4,7 +4,8 @@
 //! here: a history tells the very instant at which one did, and a clause does not.
 
 use crate::cast::{Cast, HostName};
-use crate::fault::{Between, Clause, Expired, Harm, LinkHarm, ProcessHarm, ProxyHarm};
+use crate::fault::{Between, Clause, Expired, Harm, LinkHarm, ProcessHarm};
+use crate::lie::{Lie, StreamLie};
 
 /// The hosts that a stream passes, from the client to the server, as the cast says whom each dials.
 #[derive(Clone, Debug)]
@@ -71,9 +72,7 @@ impl Route {
     /// How the clause holds a stream of this route, if it does.
     pub(crate) fn grip(&self, clause: &Clause) -> Option<Grip> {
         match clause.fault.harm() {
-            Harm::Proxy { on, harm: ProxyHarm::Silence { .. } } => {
-                on.contains(self.0.first()?).then_some(Grip::Swallows)
-            }
+            Harm::Proxy { on, harm } => on.contains(self.0.first()?).then(|| of_proxy(&harm.lie)),
             Harm::Link { between, harm } => Some(of_link(&harm, self.side_of_link(&between)?)),
             Harm::Process { on, harm: ProcessHarm::Paused | ProcessHarm::Suspended } => {
                 on.iter().find_map(|host| self.side_of(host)).map(Grip::Stops)
@@ -90,6 +89,14 @@ impl Route {
     /// Whether the clause falls on a process that died on that host.
     pub(crate) fn kills(clause: &Clause, host: &str) -> bool {
         matches!(clause.fault.harm(), Harm::Process { on, .. } if on.contains(host))
+    }
+}
+
+/// What else than a silence a proxy does may stop a stream, and shows when it has.
+fn of_proxy(lie: &Lie) -> Grip {
+    match lie {
+        Lie::Stream(StreamLie::Silence { .. }) => Grip::Swallows,
+        Lie::Stream(_) | Lie::Connection(_) => Grip::MayStop { side: RouteSide::Near, resets: false },
     }
 }
 

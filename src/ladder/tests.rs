@@ -7,7 +7,7 @@ use super::*;
 use crate::cast::HostName;
 use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, host, link, partition, pause};
 use crate::fault::kinds::{IdleDrop, PowerOff, ProcessKill, ProxySilence};
-use crate::fault::{Expired, Kind, Unsynced, Way};
+use crate::fault::{Direction, Expired, Kind, StreamAim, Unsynced};
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, TapStream};
 
 const PROXY: &str = "proxy";
@@ -52,7 +52,7 @@ fn noticed(window: &LadderWindow) -> Vec<(Layer, Knowledge)> {
 }
 
 fn swallowed(script: Script, stream: TapStream) -> Script {
-    script.beat(CLIENT, Beat::Ping { stream, way: Way::ToClient, fate: Fate::Swallowed })
+    script.beat(CLIENT, Beat::Ping { stream, way: Direction::ToClient, fate: Fate::Swallowed })
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_silence_counts_from_its_begin_once_something_was_swallowed() {
 
 #[test]
 fn a_silence_that_begins_in_a_pause_goes_on_after_it() {
-    let silence = ProxySilence { way: None, path: None }.on(host(CLIENT));
+    let silence = ProxySilence { way: None, aim: StreamAim::default() }.on(host(CLIENT));
     let script = running().at(50.0).fault_begins(1, pause(NODE)).at(60.0).fault_begins(2, silence);
     let script = script.at(70.0).fault_ends(1).heard(1).at(80.0);
     let found = ladder(swallowed(script, STREAM).at(160.0).ended(1)).windows;

@@ -68,3 +68,12 @@ pub(crate) const LINK_TRIES_MAX: u32 = 2;
 
 /// Pause after a failed accept, which is the system out of descriptors or memory: retrying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes of a request that are kept to send it again: Pingora's limit for a retry, and one default window of HTTP/2.
+pub(crate) const REPEATED_MAX: usize = 65_536;
+
+/// Bytes that a lie about frames takes in at one time: more than the longest frame that h2 writes by default.
+pub(crate) const FORGED_MAX: usize = 32 << 10;
+
+/// Bytes that are read at one time while an answer is awaited that HTTP/2 must not see.
+pub(crate) const READ_STEP: usize = 4 << 10;

@@ -1,40 +1,16 @@
-//! Which lies the proxy tells now: a set of silences, changed from outside, followed by every stream.
+//! Which lies the proxy tells now: a set of rules, changed from outside, followed by every stream and connection.
 //!
-//! Refuses to know what a stream does in silence: that is the gate's and the relay's part.
+//! Refuses to know how a lie is told: that is the gate's part for a stream, and the forger's for a connection.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use globset::GlobMatcher;
+use http::HeaderMap;
 use tokio::sync::watch;
 
-use crate::proxy::notice::{Direction, StreamKey};
-
-/// A rule: on these streams nothing passes, while PING is answered and the streams stay open.
-///
-/// A stream is meant if every field that is set names it; the default means all streams, both ways.
-#[derive(Clone, Debug, Default)]
-pub struct Silence {
-    /// The clients' IP addresses; `None` means all clients.
-    pub peers: Option<BTreeSet<IpAddr>>,
-    /// A pattern for the path of the request, such as `/*/Subscribe`; `None` means all paths.
-    pub paths: Option<GlobMatcher>,
-    /// The direction that falls silent; `None` means both.
-    pub direction: Option<Direction>,
-    /// These very streams; `None` means all streams.
-    pub streams: Option<BTreeSet<StreamKey>>,
-}
-
-impl Silence {
-    fn covers(&self, stream: StreamKey, peer: IpAddr, path: &str, direction: Direction) -> bool {
-        self.direction.is_none_or(|meant| meant == direction)
-            && self.peers.as_ref().is_none_or(|peers| peers.contains(&peer))
-            && self.streams.as_ref().is_none_or(|streams| streams.contains(&stream))
-            && self.paths.as_ref().is_none_or(|paths| paths.is_match(path))
-    }
-}
+use crate::lie::{Aim, ConnectionLie, HeaderMatch, Lie, Rule, StreamKey, Trigger};
 
 /// A shared handle on the lies of a proxy; by default the proxy tells the truth.
 ///
@@ -52,11 +28,11 @@ impl Default for Control {
 
 impl Control {
     /// Puts a rule into force, for streams in flight too; a rule of the same id is replaced.
-    pub fn add(&self, id: u32, silence: Silence) {
+    pub fn add(&self, id: u32, rule: Rule) {
         self.sender.send_modify(|rules| {
             let rules = Arc::make_mut(&mut rules.0);
             let mark = rules.marks.entry(id).or_default().clone();
-            rules.active.insert(id, Arc::new(Rule { silence, mark }));
+            rules.active.insert(id, Arc::new(ActiveRule { rule, mark }));
         });
     }
 
@@ -67,7 +43,7 @@ impl Control {
         });
     }
 
-    /// Whether a rule of that id ever swallowed anything or held a stream; remembered after its removal.
+    /// Whether a rule of that id ever had an effect; remembered after its removal.
     #[must_use]
     pub fn is_felt(&self, id: u32) -> bool {
         self.sender.borrow().0.marks.get(&id).is_some_and(Mark::is_felt)
@@ -85,23 +61,92 @@ pub(crate) struct Rules(Arc<RuleSet>);
 
 #[derive(Clone, Debug, Default)]
 struct RuleSet {
-    active: BTreeMap<u32, Arc<Rule>>,
+    active: BTreeMap<u32, Arc<ActiveRule>>,
     /// Of every rule that ever was.
     marks: BTreeMap<u32, Mark>,
 }
 
+/// A rule in force.
 #[derive(Debug)]
-struct Rule {
-    silence: Silence,
-    mark: Mark,
+pub(crate) struct ActiveRule {
+    pub(crate) rule: Rule,
+    pub(crate) mark: Mark,
+}
+
+/// What of a stream decides whether a rule is about it.
+pub(crate) struct StreamFace<'s> {
+    pub(crate) stream: StreamKey,
+    pub(crate) peer: IpAddr,
+    pub(crate) path: &'s str,
+    pub(crate) headers: &'s HeaderMap,
 }
 
 impl Rules {
-    /// The marks of the rules that silence this direction of this stream.
-    pub(crate) fn covering(&self, stream: StreamKey, peer: IpAddr, path: &str, direction: Direction) -> Vec<Mark> {
-        let covers = |rule: &&Arc<Rule>| rule.silence.covers(stream, peer, path, direction);
-        self.0.active.values().filter(covers).map(|rule| rule.mark.clone()).collect()
+    /// The rules about this stream.
+    pub(crate) fn about_stream(&self, face: &StreamFace<'_>) -> Vec<Arc<ActiveRule>> {
+        let is_meant = |active: &&Arc<ActiveRule>| match active.rule.lie {
+            Lie::Stream(_) => names_stream(&active.rule.aim, face),
+            Lie::Connection(_) => false,
+        };
+        self.0.active.values().filter(is_meant).cloned().collect()
     }
+
+    /// The rules about a connection with that peer: those that name it, and for a client also those that name nobody.
+    pub(crate) fn about_connection(&self, peer: IpAddr, is_client: bool) -> Vec<ConnectionRule> {
+        let is_named = |aim: &Aim| aim.peers.as_ref().map_or(is_client, |peers| peers.contains(&peer));
+        let is_meant = |active: &Arc<ActiveRule>| match &active.rule.lie {
+            Lie::Connection(lie) if is_named(&active.rule.aim) => {
+                Some(ConnectionRule { active: active.clone(), lie: lie.clone() })
+            }
+            Lie::Connection(_) | Lie::Stream(_) => None,
+        };
+        self.0.active.values().filter_map(is_meant).collect()
+    }
+}
+
+/// A rule about a connection.
+pub(crate) struct ConnectionRule {
+    active: Arc<ActiveRule>,
+    lie: ConnectionLie,
+}
+
+impl ConnectionRule {
+    /// What is done.
+    pub(crate) fn lie(&self) -> &ConnectionLie {
+        &self.lie
+    }
+
+    /// From when on.
+    pub(crate) fn when(&self) -> Trigger {
+        self.active.rule.when
+    }
+
+    /// It had an effect.
+    pub(crate) fn feel(&self) {
+        self.active.mark.feel();
+    }
+
+    /// Whether both are one rule in force.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.active, &other.active)
+    }
+}
+
+fn names_peer(aim: &Aim, peer: IpAddr) -> bool {
+    aim.peers.as_ref().is_none_or(|peers| peers.contains(&peer))
+}
+
+fn names_stream(aim: &Aim, face: &StreamFace<'_>) -> bool {
+    names_peer(aim, face.peer)
+        && aim.streams.as_ref().is_none_or(|streams| streams.contains(&face.stream))
+        && aim.every.is_none_or(|every| face.stream.ordinal().is_multiple_of(every.get()))
+        && aim.paths.as_ref().is_none_or(|paths| paths.is_match(face.path))
+        && aim.header.as_ref().is_none_or(|header| has_header(face.headers, header))
+}
+
+fn has_header(headers: &HeaderMap, wanted: &HeaderMatch) -> bool {
+    let mut values = headers.get_all(wanted.name.as_str()).iter();
+    values.any(|value| value.to_str().is_ok_and(|value| wanted.value.is_match(value)))
 }
 
 /// Remembers whether a rule was felt.
@@ -109,7 +154,7 @@ impl Rules {
 pub(crate) struct Mark(Arc<AtomicBool>);
 
 impl Mark {
-    /// The rule swallowed something.
+    /// The rule had an effect.
     pub(crate) fn feel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -122,54 +167,64 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use globset::Glob;
+    use crate::lie::Direction;
+    use globset::{Glob, GlobMatcher};
+    use std::collections::BTreeSet;
+    use std::num::NonZeroU32;
 
-    const STREAM: StreamKey = StreamKey { connection: 1, stream: 3 };
+    const STREAM: StreamKey = StreamKey { connection: 1, stream: 5 };
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
     const PATH: &str = "/mls.Api/Subscribe";
 
-    fn is_covered(silence: Silence, direction: Direction) -> bool {
+    fn matcher(text: &str) -> GlobMatcher {
+        Glob::new(text).expect("a pattern").compile_matcher()
+    }
+
+    fn met(control: &Control) -> Vec<Arc<ActiveRule>> {
+        let headers = HeaderMap::from_iter([(http::header::TE, "trailers".parse().expect("a value"))]);
+        let face = StreamFace { stream: STREAM, peer: PEER, path: PATH, headers: &headers };
+        control.subscribe().borrow().about_stream(&face)
+    }
+
+    fn is_met(aim: Aim) -> bool {
         let control = Control::default();
-        control.add(1, silence);
-        !control.subscribe().borrow().covering(STREAM, PEER, PATH, direction).is_empty()
+        control.add(1, Rule::silence(None).aimed(aim));
+        !met(&control).is_empty()
     }
 
     #[test]
-    fn the_default_control_tells_the_truth_and_the_default_silence_covers_all() {
-        let truth = Control::default();
-        assert!(truth.subscribe().borrow().covering(STREAM, PEER, PATH, Direction::ToNode).is_empty());
-        assert!(is_covered(Silence::default(), Direction::ToNode));
-        assert!(is_covered(Silence::default(), Direction::ToClient));
+    fn the_default_control_tells_the_truth_and_the_default_aim_names_all() {
+        assert!(met(&Control::default()).is_empty());
+        assert!(is_met(Aim::default()));
     }
 
     #[test]
-    fn each_field_narrows_a_silence() {
+    fn each_field_narrows_an_aim() {
         let other: IpAddr = "10.0.0.2".parse().expect("an address");
-        let path = |text: &str| Some(Glob::new(text).expect("a pattern").compile_matcher());
-        let to_client = Silence { direction: Some(Direction::ToClient), ..Silence::default() };
-        assert!(is_covered(to_client.clone(), Direction::ToClient) && !is_covered(to_client, Direction::ToNode));
         for (peer, meant) in [(PEER, true), (other, false)] {
-            let silence = Silence { peers: Some(BTreeSet::from([peer])), ..Silence::default() };
-            assert_eq!(is_covered(silence, Direction::ToNode), meant, "{peer}");
+            assert_eq!(is_met(Aim { peers: Some(BTreeSet::from([peer])), ..Aim::default() }), meant, "{peer}");
         }
         for (pattern, meant) in [("/*/Subscribe", true), (PATH, true), ("/*/Query*", false)] {
-            let silence = Silence { paths: path(pattern), ..Silence::default() };
-            assert_eq!(is_covered(silence, Direction::ToNode), meant, "{pattern}");
+            assert_eq!(is_met(Aim { paths: Some(matcher(pattern)), ..Aim::default() }), meant, "{pattern}");
         }
         for (stream, meant) in [(STREAM, true), (StreamKey { connection: 2, ..STREAM }, false)] {
-            let silence = Silence { streams: Some(BTreeSet::from([stream])), ..Silence::default() };
-            assert_eq!(is_covered(silence, Direction::ToNode), meant, "{stream}");
+            assert_eq!(is_met(Aim { streams: Some(BTreeSet::from([stream])), ..Aim::default() }), meant, "{stream}");
+        }
+        for (every, meant) in [(1, true), (2, false), (3, true), (6, false)] {
+            assert_eq!(is_met(Aim { every: NonZeroU32::new(every), ..Aim::default() }), meant, "{every}");
+        }
+        for (name, value, meant) in [("te", "trail*", true), ("te", "gzip", false), ("via", "*", false)] {
+            let header = Some(HeaderMatch { name: name.into(), value: matcher(value) });
+            assert_eq!(is_met(Aim { header, ..Aim::default() }), meant, "{name}: {value}");
         }
     }
 
     #[test]
     fn a_rule_that_was_felt_is_remembered_after_its_removal_and_another_is_not() {
         let control = Control::default();
-        control.add(1, Silence::default());
-        control.add(2, Silence { direction: Some(Direction::ToClient), ..Silence::default() });
-        for mark in control.subscribe().borrow().covering(STREAM, PEER, PATH, Direction::ToNode) {
-            mark.feel();
-        }
+        control.add(1, Rule::silence(None));
+        control.add(2, Rule::silence(None).aimed(Aim { streams: Some(BTreeSet::new()), ..Aim::default() }));
+        met(&control).iter().for_each(|active| active.mark.feel());
         control.remove(1);
         assert!(control.is_felt(1) && !control.is_felt(2) && !control.is_felt(3));
     }
@@ -177,10 +232,10 @@ mod tests {
     #[test]
     fn a_rule_of_the_same_id_is_replaced() {
         let control = Control::default();
-        control.add(1, Silence { direction: Some(Direction::ToNode), ..Silence::default() });
-        control.add(1, Silence { direction: Some(Direction::ToClient), ..Silence::default() });
-        let covering = |direction| control.subscribe().borrow().covering(STREAM, PEER, PATH, direction).len();
-        assert_eq!([Direction::ToNode, Direction::ToClient].map(covering), [0, 1]);
+        control.add(1, Rule::silence(None));
+        control.add(1, Rule::silence(Some(Direction::ToNode)).from(Trigger::Headers));
+        let met = met(&control);
+        assert_eq!((met.len(), met[0].rule.when), (1, Trigger::Headers));
     }
 
     #[test]
@@ -189,7 +244,7 @@ mod tests {
         let follower = control.subscribe();
         control.remove(7);
         assert!(!follower.has_changed().expect("the control lives"));
-        control.add(7, Silence::default());
+        control.add(7, Rule::silence(None));
         assert!(follower.has_changed().expect("the control lives"));
     }
 }

@@ -6,10 +6,11 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode, Uri, Version, request};
 
 use crate::env::Address;
+use crate::lie::Ending;
 
 /// gRPC's status code UNAVAILABLE.
 const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
@@ -63,6 +64,31 @@ pub(crate) fn refuse(respond: &mut SendResponse<Bytes>, is_grpc: bool, reason: &
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     respond.send_response(response, true).map(drop)
+}
+
+/// What ends a response as a lie wants it: a head where none was sent, the last bytes, and trailers.
+pub(crate) fn ending(ending: &Ending, has_begun: bool) -> (Option<Response<()>>, Bytes, Option<HeaderMap>) {
+    let mut head = Response::new(());
+    let grpc = HeaderValue::from_static("application/grpc");
+    let (page, trailers) = match ending {
+        Ending::Html(status) => {
+            *head.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+            head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            (Bytes::from(format!("<html><body><h1>{}</h1></body></html>\r\n", head.status())), None)
+        }
+        Ending::Status(status) => {
+            head.headers_mut().insert(CONTENT_TYPE, grpc);
+            (
+                Bytes::new(),
+                Some(HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(*status))])),
+            )
+        }
+        Ending::Reset(_) | Ending::EndStream | Ending::Request => {
+            head.headers_mut().insert(CONTENT_TYPE, grpc);
+            (Bytes::new(), None)
+        }
+    };
+    ((!has_begun).then_some(head), page, trailers)
 }
 
 /// As gRPC over HTTP/2 writes `grpc-message`: all but printable ASCII, and the percent sign, as `%XX`.

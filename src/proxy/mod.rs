@@ -6,15 +6,20 @@
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text
-//! client == server ==> relay (one per stream) ==> upstream == node
-//!              |         |  \__ pump ToNode,  \
-//!       ping counter   gate \_ pump ToClient  one shared connection
-//!                        ^
-//!                     control
+//! client == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
+//!                              ^                   |  \__ pump ToNode,  \             ^
+//!                              |                 gate \_ pump ToClient  one shared    |
+//!                              |                   ^                    connection    |
+//!                              '---------------- control -----------------------------'
 //! ```
 
+mod alarm;
 mod config;
 mod control;
+mod cutter;
+mod forged;
+mod forger;
+mod framing;
 mod gate;
 mod head;
 mod notice;
@@ -25,6 +30,6 @@ mod server;
 mod upstream;
 
 pub use config::ProxyConfig;
-pub use control::{Control, Silence};
-pub use notice::{Direction, ProxyFate, ProxyNotice, ProxyObserver, StreamKey};
+pub use control::Control;
+pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
 pub use server::{ProxyError, serve};

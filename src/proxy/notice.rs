@@ -2,40 +2,17 @@
 //!
 //! Refuses to know what the observer makes of it.
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::HeaderMap;
 
+use crate::lie::{Direction, StreamKey};
+
 /// Hears every notice; called inside the proxy's tasks, so it must not block.
 pub trait ProxyObserver: Send + Sync + 'static {
     /// Something happened.
     fn notice(&self, notice: ProxyNotice);
-}
-
-/// One stream of one client connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamKey {
-    /// The serial number of the client connection in this proxy process, from 1.
-    pub connection: u64,
-    /// The HTTP/2 stream id on that connection.
-    pub stream: u32,
-}
-
-impl fmt::Display for StreamKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.connection, self.stream)
-    }
-}
-
-/// Which way something travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
-    /// From the client to the node.
-    ToNode,
-    /// From the node, or from the proxy itself, to the client.
-    ToClient,
 }
 
 /// What became of it.

@@ -11,12 +11,15 @@
 //!    |               '--> over        |
 //!  joined --node resets or is lost----'
 //!    |               '--> over
+//!    |--a lie takes the answer for a failure--> joined anew
+//!    |--a lie ends it--> over
 //!    |--answer complete, or client leaves--> over
 //!    '------------------------'--rule towards the node--> kept --rule removed, or node ends--> over
 //! ```
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -26,11 +29,12 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response, request};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::lie::{Direction, Ending, Kept};
 use crate::proxy::gate::{Gate, Piece};
 use crate::proxy::head;
-use crate::proxy::notice::{Direction, ProxyFate};
+use crate::proxy::notice::ProxyFate;
 use crate::proxy::pump::Pump;
-use crate::proxy::upstream::Upstream;
+use crate::proxy::upstream::{Routes, Upstream};
 
 /// One stream from its acceptance on.
 pub(crate) struct Relay {
@@ -39,6 +43,8 @@ pub(crate) struct Relay {
     answer: ClientReply,
     to_node: Pump,
     is_grpc: bool,
+    /// How often the request was sent.
+    attempts: u32,
 }
 
 /// The half that the client reads.
@@ -63,11 +69,21 @@ enum NodeReply {
     Begun(RecvStream),
 }
 
+/// What is left of a stream.
+enum StreamEnd {
+    Over,
+    /// A node half that must not learn that the client's is over.
+    Kept(Box<NodeHalf>),
+    /// Its request is to be sent again.
+    Again,
+}
+
 /// How the opening of a stream at the node went.
 enum StreamOpening {
     Joined(Box<NodeHalf>),
     Silenced,
     Refused(String),
+    Ended(Ending),
     ClientLeft,
 }
 
@@ -76,42 +92,105 @@ enum StreamParting {
     Answered,
     ClientLeft,
     NodeLeft(h2::Error),
+    /// A lie ends the stream.
+    Ended(Ending),
+    /// A lie takes the answer for a failure.
+    Again,
 }
 
 impl Relay {
-    /// The relay of a stream that was just accepted, and the head of its request.
-    pub(crate) fn new(
-        gate: Gate,
-        request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
-    ) -> (Self, request::Parts) {
-        let (head, request) = request.into_parts();
-        let is_grpc = head::is_grpc(&head.headers);
-        let to_node = Pump::new(Direction::ToNode);
-        (Relay { gate, request, answer: ClientReply::Awaited(respond), to_node, is_grpc }, head)
+    /// The relay of a stream that was just accepted, with that head of its request.
+    pub(crate) fn new(gate: Gate, head: &request::Parts, request: RecvStream, respond: SendResponse<Bytes>) -> Self {
+        let (answer, is_grpc) = (ClientReply::Awaited(respond), head::is_grpc(&head.headers));
+        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), is_grpc, attempts: 0 }
     }
 
     /// Relays until the client's half is over; a node half that must not learn of it is handed back.
-    pub(crate) async fn run(mut self, head: request::Parts, upstream: &Upstream) -> Option<KeptHalf> {
-        match self.open(head, upstream).await {
-            StreamOpening::Joined(node) => return self.join(*node).await,
+    pub(crate) async fn run(mut self, head: request::Parts, routes: &Routes) -> Option<KeptHalf> {
+        let ended = match self.begin(head, routes).await {
+            Ok((request, upstream)) => self.play(request, &upstream).await,
+            Err(opening) => self.give_up(opening).await,
+        };
+        match ended {
+            StreamEnd::Kept(node) => Some(KeptHalf { gate: self.gate, node: *node }),
+            StreamEnd::Over | StreamEnd::Again => {
+                self.gate.close();
+                None
+            }
+        }
+    }
+
+    /// Relays a request that may go to its node, as often as a lie says.
+    async fn play(&mut self, request: Request<()>, upstream: &Upstream) -> StreamEnd {
+        let spare = self.gate.may_repeat().then(|| request.clone());
+        if spare.is_some() {
+            self.to_node.keep_sent();
+        }
+        let mut opening = self.open(request, upstream).await;
+        loop {
+            let StreamOpening::Joined(node) = opening else { return self.give_up(opening).await };
+            let ended = self.join(*node).await;
+            let (StreamEnd::Again, Some(request)) = (&ended, spare.clone()) else { return ended };
+            opening = self.open(request, upstream).await;
+        }
+    }
+
+    /// Does to the client what is to be done where there is no node.
+    async fn give_up(&mut self, opening: StreamOpening) -> StreamEnd {
+        match opening {
             StreamOpening::Silenced => self.hang().await,
             StreamOpening::Refused(reason) => {
                 if self.refuse(&reason).is_none() {
                     self.hang().await;
                 }
             }
-            StreamOpening::ClientLeft => {}
+            StreamOpening::Ended(ending) => self.end(&ending),
+            StreamOpening::Joined(_) | StreamOpening::ClientLeft => {}
         }
-        self.gate.close();
-        None
+        StreamEnd::Over
     }
 
-    async fn open(&mut self, head: request::Parts, upstream: &Upstream) -> StreamOpening {
+    /// Waits until nothing holds the request back, and says where it goes.
+    async fn begin(
+        &mut self,
+        head: request::Parts,
+        routes: &Routes,
+    ) -> Result<(Request<()>, Arc<Upstream>), StreamOpening> {
+        if let Some(opening) = poll_fn(|context| self.poll_gathered(context)).await {
+            return Err(opening);
+        }
+        let upstream = routes.upstream(self.gate.misroute());
+        match head::to_node(head, upstream.address()) {
+            Ok(request) => Ok((request, upstream)),
+            Err(error) => {
+                self.gate.swallow(Direction::ToNode, Piece::Headers);
+                Err(StreamOpening::Refused(format!("failed to {error}")))
+            }
+        }
+    }
+
+    /// Ready when the request may go on, or never will.
+    fn poll_gathered(&mut self, context: &mut Context<'_>) -> Poll<Option<StreamOpening>> {
+        self.gate.follow(context);
         if self.gate.is_silent(Direction::ToNode) {
             self.gate.swallow(Direction::ToNode, Piece::Headers);
-            return StreamOpening::Silenced;
+            return Poll::Ready(Some(StreamOpening::Silenced));
         }
+        if let Some(ending) = self.gate.ending() {
+            self.gate.swallow(Direction::ToNode, Piece::Headers);
+            return Poll::Ready(Some(StreamOpening::Ended(ending)));
+        }
+        // Its error is the client's leaving, which the answer's half tells as well.
+        if let Poll::Ready(Ok(())) = self.to_node.poll_gather(context, &mut self.request, &mut self.gate) {
+            return Poll::Ready(None);
+        }
+        ready!(self.answer.poll_left(context));
+        self.gate.swallow(Direction::ToNode, Piece::Headers);
+        self.gate.swallow(Direction::ToNode, Piece::Reset);
+        Poll::Ready(Some(StreamOpening::ClientLeft))
+    }
+
+    async fn open(&mut self, request: Request<()>, upstream: &Upstream) -> StreamOpening {
         let slot = tokio::select! {
             biased;
             () = poll_fn(|context| self.answer.poll_left(context)) => {
@@ -131,16 +210,18 @@ impl Relay {
             self.gate.swallow(Direction::ToNode, Piece::Headers);
             return StreamOpening::Silenced;
         }
-        let is_whole = self.request.is_end_stream();
+        let is_whole = self.to_node.is_all_told(self.request.is_end_stream());
         let sent = slot.map_err(|error| format!("failed to {error}")).and_then(|slot| {
-            let request = head::to_node(head, upstream.address()).map_err(|error| format!("failed to {error}"))?;
             slot.send(request, is_whole).map_err(|error| format!("failed to open a stream to the node: {error}"))
         });
         match sent {
-            Ok((reply, sender, permit)) => {
+            Ok((reply, mut sender, permit)) => {
+                self.attempts += 1;
                 self.gate.pass(Direction::ToNode, Piece::Headers);
-                if is_whole {
-                    self.to_node.end_with_headers(&self.gate);
+                if self.attempts > 1 {
+                    self.to_node.resend(&mut sender);
+                } else if is_whole {
+                    self.to_node.end_with_headers(&mut self.gate);
                 }
                 StreamOpening::Joined(Box::new(NodeHalf::new(reply, sender, permit)))
             }
@@ -151,10 +232,11 @@ impl Relay {
         }
     }
 
-    async fn join(mut self, mut node: NodeHalf) -> Option<KeptHalf> {
+    async fn join(&mut self, mut node: NodeHalf) -> StreamEnd {
         let parting = poll_fn(|context| self.poll_joined(context, &mut node)).await;
         match parting {
-            StreamParting::Answered | StreamParting::ClientLeft => self.let_go(node, &parting),
+            StreamParting::Answered => self.let_go(node, true),
+            StreamParting::ClientLeft => self.let_go(node, false),
             StreamParting::NodeLeft(error) => {
                 drop(node);
                 // h2 forgets what waits for the socket when a stream is reset; after one turn of the connection's task
@@ -163,8 +245,17 @@ impl Relay {
                 if self.report_loss(&error).is_none() {
                     self.hang().await;
                 }
-                self.gate.close();
-                None
+                StreamEnd::Over
+            }
+            StreamParting::Ended(ending) => {
+                // As above.
+                tokio::task::yield_now().await;
+                self.end(&ending);
+                self.let_go(node, false)
+            }
+            StreamParting::Again => {
+                self.gate.swallow(Direction::ToClient, Piece::Headers);
+                StreamEnd::Again
             }
         }
     }
@@ -172,34 +263,64 @@ impl Relay {
     /// Both pumps come before the resets: what arrived before a reset is handed on before it, if there is room.
     fn poll_joined(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<StreamParting> {
         self.gate.follow(context);
-        match self.poll_to_client(context, node) {
-            Poll::Ready(Ok(ProxyFate::Passed)) => return Poll::Ready(StreamParting::Answered),
-            Poll::Ready(Err(error)) => return Poll::Ready(StreamParting::NodeLeft(error)),
-            // Swallowed: the client hears nothing of the end, and may go on writing.
-            Poll::Ready(Ok(ProxyFate::Swallowed)) | Poll::Pending => {}
+        if let Poll::Ready(parting) = self.poll_to_client(context, node) {
+            return Poll::Ready(parting);
         }
-        let sink = if node.is_deaf { None } else { Some(&mut node.sender) };
-        // Its error is the client's leaving, which the answer's half tells as well.
-        let _ = self.to_node.poll(context, &mut self.request, sink, &mut self.gate);
+        self.poll_to_node(context, node);
+        // What the pumps moved may have been what a lie waits for; what they moved before it is under way.
+        self.gate.follow(context);
+        if let Some(ending) = self.gate.ending() {
+            return Poll::Ready(StreamParting::Ended(ending));
+        }
         if self.answer.poll_left(context).is_ready() {
             return Poll::Ready(StreamParting::ClientLeft);
         }
         node.poll_lost(context).map(StreamParting::NodeLeft)
     }
 
-    fn poll_to_client(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<Result<ProxyFate, h2::Error>> {
+    /// Hands on what the client says.
+    fn poll_to_node(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) {
+        let sink = if node.is_deaf { None } else { Some(&mut node.sender) };
+        // Its error is the client's leaving, which the answer's half tells as well.
+        let _ = self.to_node.poll(context, &mut self.request, sink, &mut self.gate);
+        let ends = !node.is_deaf && self.gate.ends_request();
+        if ends && self.to_node.end_early(&mut node.sender, &mut self.gate) {
+            // As above.
+            let _ = self.to_node.poll(context, &mut self.request, None, &mut self.gate);
+        }
+    }
+
+    /// Hands on what the node says; ready when the node's part is over.
+    fn poll_to_client(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<StreamParting> {
+        match ready!(self.poll_answer(context, node)) {
+            Ok(Some(ProxyFate::Passed)) => Poll::Ready(StreamParting::Answered),
+            // Swallowed: the client hears nothing of the end, and may go on writing.
+            Ok(Some(ProxyFate::Swallowed)) => Poll::Pending,
+            Ok(None) => Poll::Ready(StreamParting::Again),
+            Err(error) => Poll::Ready(StreamParting::NodeLeft(error)),
+        }
+    }
+
+    /// The fate of the answer's end; none where the answer counts for nothing, and the request is to be sent again.
+    fn poll_answer(
+        &mut self,
+        context: &mut Context<'_>,
+        node: &mut NodeHalf,
+    ) -> Poll<Result<Option<ProxyFate>, h2::Error>> {
         if let NodeReply::Awaited(reply) = &mut node.reply {
             let (head, body) = ready!(Pin::new(reply).poll(context))?.into_parts();
             let is_whole = body.is_end_stream();
             node.reply = NodeReply::Begun(body);
             if self.gate.is_silent(Direction::ToClient) {
                 self.gate.swallow(Direction::ToClient, Piece::Headers);
+            } else if self.to_node.is_kept_sent() && self.gate.repeats_after(self.attempts) {
+                return Poll::Ready(Ok(None));
             } else {
                 let fate = self.answer.begin(Response::from_parts(head, ()), is_whole);
                 self.tell_begun(fate);
                 if is_whole && fate == ProxyFate::Passed {
-                    node.to_client.end_with_headers(&self.gate);
-                    return Poll::Ready(Ok(fate));
+                    node.to_client.end_with_headers(&mut self.gate);
+                    return Poll::Ready(Ok(Some(fate)));
                 }
             }
         }
@@ -208,7 +329,7 @@ impl Relay {
             ClientReply::Awaited(_) => None,
             ClientReply::Begun(sink) => Some(sink),
         };
-        node.to_client.poll(context, body, sink, &mut self.gate)
+        node.to_client.poll(context, body, sink, &mut self.gate).map_ok(Some)
     }
 
     fn tell_begun(&mut self, fate: ProxyFate) {
@@ -220,24 +341,30 @@ impl Relay {
 
     /// The client's half is over: the node is told by a reset, which dropping its half sends after all that was
     /// written before, unless nothing is left to tell or a rule forbids it.
-    fn let_go(mut self, node: NodeHalf, parting: &StreamParting) -> Option<KeptHalf> {
-        if matches!(parting, StreamParting::Answered) && self.to_node.has_passed_the_end() {
-            self.gate.close();
-            return None;
+    fn let_go(&mut self, node: NodeHalf, is_answered: bool) -> StreamEnd {
+        if is_answered && self.to_node.has_passed_the_end() {
+            return StreamEnd::Over;
         }
-        if self.gate.is_ruled(Direction::ToNode) {
+        if self.gate.keeps_cancel() {
+            self.gate.withholds(Kept::Cancel);
             self.gate.swallow(Direction::ToNode, Piece::Reset);
-            return Some(KeptHalf { gate: self.gate, node });
+            return StreamEnd::Kept(Box::new(node));
         }
         drop(node);
         self.gate.pass(Direction::ToNode, Piece::Reset);
-        self.gate.close();
-        None
+        StreamEnd::Over
+    }
+
+    /// Ends the client's half as a lie wants it.
+    fn end(&mut self, ending: &Ending) {
+        // It fails only if the client is gone.
+        let told = self.answer.end(ending).unwrap_or_default();
+        told.into_iter().for_each(|piece| self.gate.pass(Direction::ToClient, piece));
     }
 
     /// Tells the client that the node is lost; `None` if silence forbids it.
     fn report_loss(&mut self, error: &h2::Error) -> Option<()> {
-        if self.gate.is_silent(Direction::ToClient) {
+        if self.gate.is_silent(Direction::ToClient) || self.gate.withholds(Kept::Reset) {
             self.gate.swallow(Direction::ToClient, Piece::Reset);
             return None;
         }
@@ -266,14 +393,20 @@ impl Relay {
 
     /// Keeps up a stream that has no node: open, silent, swallowing, until the client leaves.
     async fn hang(&mut self) {
-        poll_fn(|context| {
+        let ending = poll_fn(|context| {
             self.gate.follow(context);
+            if let Some(ending) = self.gate.ending() {
+                return Poll::Ready(Some(ending));
+            }
             // Its error is the client's leaving, which the answer's half tells as well.
             let _ = self.to_node.poll(context, &mut self.request, None, &mut self.gate);
-            self.answer.poll_left(context)
+            self.answer.poll_left(context).map(|()| None)
         })
         .await;
-        self.gate.swallow(Direction::ToNode, Piece::Reset);
+        match ending {
+            Some(ending) => self.end(&ending),
+            None => self.gate.swallow(Direction::ToNode, Piece::Reset),
+        }
     }
 }
 
@@ -291,6 +424,36 @@ impl ClientReply {
                 ProxyFate::Swallowed
             }
         }
+    }
+
+    /// Ends it as a lie wants it; what was said.
+    fn end(&mut self, ending: &Ending) -> Result<Vec<Piece>, h2::Error> {
+        if let Ending::Reset(code) = ending {
+            match self {
+                ClientReply::Awaited(respond) => respond.send_reset((*code).into()),
+                ClientReply::Begun(sink) => sink.send_reset((*code).into()),
+            }
+            return Ok(vec![Piece::Reset]);
+        }
+        let (head, page, trailers) = head::ending(ending, matches!(self, ClientReply::Begun(_)));
+        let mut told = Vec::new();
+        if let (ClientReply::Awaited(respond), Some(head)) = (&mut *self, head) {
+            *self = ClientReply::Begun(respond.send_response(head, false)?);
+            told.push(Piece::Headers);
+        }
+        let ClientReply::Begun(sink) = self else { return Ok(told) };
+        match trailers {
+            Some(trailers) => {
+                sink.send_trailers(trailers.clone())?;
+                told.push(Piece::End(trailers));
+            }
+            None => {
+                sink.send_data(page.clone(), true)?;
+                told.extend((!page.is_empty()).then_some(Piece::Data(page)));
+                told.push(Piece::End(HeaderMap::new()));
+            }
+        }
+        Ok(told)
     }
 
     /// Ready when the client reset the stream or its connection is gone.
@@ -350,7 +513,7 @@ impl KeptHalf {
     pub(crate) async fn run(mut self) {
         let is_told = poll_fn(|context| {
             self.gate.follow(context);
-            if !self.gate.is_ruled(Direction::ToNode) {
+            if !self.gate.keeps_cancel() {
                 return Poll::Ready(true);
             }
             self.node.poll_drain(context, &mut self.gate).map(|()| false)

@@ -15,16 +15,19 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Socket, Tapped};
+use crate::lie::StreamKey;
 use crate::proxy::config::{
     ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, REQUEST_HEADERS_MAX,
     SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::proxy::control::Control;
+use crate::proxy::forged::TrueSettings;
+use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
-use crate::proxy::notice::{ProxyNotice, ProxyObserver, StreamKey};
+use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
-use crate::proxy::upstream::Upstream;
+use crate::proxy::upstream::Routes;
 
 /// Why a proxy cannot serve; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ pub enum ProxyError {
 pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<(), ProxyError> {
     let ProxyConfig { port, upstream, tcp, control } = config;
     let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-    let upstream = Arc::new(Upstream::new(env, upstream, tcp));
+    let routes = Arc::new(Routes::new(env, upstream, tcp, control.clone()));
     let mut clients = JoinSet::new();
     let mut serial = 0;
     loop {
@@ -57,8 +60,8 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserve
             accepted = listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
                 Ok(socket) => {
                     serial += 1;
-                    let (control, observer, upstream) = (control.clone(), observer.clone(), upstream.clone());
-                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, upstream };
+                    let (control, observer, routes) = (control.clone(), observer.clone(), routes.clone());
+                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, routes };
                     clients.spawn(client.run(socket));
                 }
                 Err(error) => {
@@ -76,7 +79,7 @@ struct ProxyClient {
     peer: IpAddr,
     control: Control,
     observer: Arc<dyn ProxyObserver>,
-    upstream: Arc<Upstream>,
+    routes: Arc<Routes>,
 }
 
 impl ProxyClient {
@@ -84,6 +87,9 @@ impl ProxyClient {
         let connection = self.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
         let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
+        let truth =
+            TrueSettings { max_concurrent_streams: Some(STREAMS_PER_CONNECTION_MAX), initial_window: STREAM_WINDOW };
+        let socket = Forger::of_server(socket, self.peer, &self.control, truth);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
@@ -104,7 +110,7 @@ impl ProxyClient {
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut http: Connection<CountedStream<Socket>, Bytes>, kept: &mut JoinSet<()>) {
+    async fn serve_streams(&self, mut http: Connection<Forger<CountedStream<Socket>>, Bytes>, kept: &mut JoinSet<()>) {
         let mut relays = JoinSet::new();
         loop {
             tokio::select! {
@@ -136,10 +142,10 @@ impl ProxyClient {
         relays: &mut JoinSet<Option<KeptHalf>>,
     ) {
         let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
-        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.peer, request.uri().path());
-        let (relay, head) = Relay::new(gate, request, respond);
-        let upstream = self.upstream.clone();
-        relays.spawn(async move { relay.run(head, &upstream).await });
+        let (head, body) = request.into_parts();
+        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.peer, &head);
+        let (relay, routes) = (Relay::new(gate, &head, body, respond), self.routes.clone());
+        relays.spawn(async move { relay.run(head, &routes).await });
     }
 }
 

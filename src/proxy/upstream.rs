@@ -7,11 +7,12 @@
 //!   ^_______________________ failed _/
 //! ```
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -27,6 +28,9 @@ use crate::proxy::config::{
     DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SLOT_WAIT_MAX,
     STREAM_WINDOW,
 };
+use crate::proxy::control::Control;
+use crate::proxy::forged::TrueSettings;
+use crate::proxy::forger::Forger;
 
 /// Why there is no slot for a stream at the node.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,11 +52,41 @@ pub(crate) enum UpstreamError {
     Lost(Address),
 }
 
-/// The way to the node.
+/// The ways to the proxy's own node, and to those to which a lie sends streams instead.
+pub(crate) struct Routes {
+    env: Env,
+    tcp: TcpOptions,
+    control: Control,
+    own: Arc<Upstream>,
+    /// As many as rules have ever named.
+    others: std::sync::Mutex<BTreeMap<(String, u16), Arc<Upstream>>>,
+}
+
+impl Routes {
+    /// The ways from a proxy that leads to that address.
+    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control) -> Self {
+        let own = Arc::new(Upstream::new(env.clone(), address, tcp, control.clone()));
+        Routes { env, tcp, control, own, others: std::sync::Mutex::default() }
+    }
+
+    /// The way to the proxy's own node, or to another; without a port, to the same one there.
+    pub(crate) fn upstream(&self, other: Option<(String, Option<u16>)>) -> Arc<Upstream> {
+        let Some((host, port)) = other else { return self.own.clone() };
+        let port = port.unwrap_or(self.own.address.port);
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let way = others.entry((host.clone(), port)).or_insert_with(|| {
+            Arc::new(Upstream::new(self.env.clone(), Address::new(host, port), self.tcp, self.control.clone()))
+        });
+        way.clone()
+    }
+}
+
+/// The way to one node.
 pub(crate) struct Upstream {
     env: Env,
     address: Address,
     tcp: TcpOptions,
+    control: Control,
     pool: Mutex<Pool>,
     /// Dials that are over, so that whoever waited for one that failed shares the failure instead of dialing in turn.
     dials: AtomicU64,
@@ -96,8 +130,8 @@ impl Slot {
 
 impl Upstream {
     /// A way to the node; nothing is dialed yet.
-    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions) -> Self {
-        Upstream { env, address, tcp, pool: Mutex::default(), dials: AtomicU64::new(0) }
+    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control) -> Self {
+        Upstream { env, address, tcp, control, pool: Mutex::default(), dials: AtomicU64::new(0) }
     }
 
     /// The node's address.
@@ -152,10 +186,13 @@ impl Upstream {
         Ok(link)
     }
 
-    async fn dial(&self) -> Result<(SendRequest<Bytes>, Connection<Socket>), UpstreamError> {
+    async fn dial(&self) -> Result<(SendRequest<Bytes>, Connection<Forger<Socket>>), UpstreamError> {
         let connect = async {
             let socket = self.env.dial_with(&self.address, self.tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
+            let truth = TrueSettings { max_concurrent_streams: None, initial_window: STREAM_WINDOW };
+            let peer = socket.peer().ip();
+            let socket = Forger::of_client(socket, peer, &self.control, truth);
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)
@@ -175,14 +212,14 @@ impl Upstream {
 
 /// Runs one connection to its end, and keeps its slots at what the node allows.
 struct Driver {
-    connection: Connection<Socket>,
+    connection: Connection<Forger<Socket>>,
     slots: Arc<Semaphore>,
     /// Permits that exist, in use or not.
     granted: usize,
 }
 
 impl Driver {
-    fn new(connection: Connection<Socket>) -> Self {
+    fn new(connection: Connection<Forger<Socket>>) -> Self {
         let mut driver = Driver { connection, slots: Arc::new(Semaphore::new(0)), granted: 0 };
         driver.follow_limit();
         driver

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cast::{Cast, HostName, Member};
-use crate::fault::{Clause, Target, Way};
+use crate::fault::{Clause, Direction, Target};
 use crate::history::{Beat, Event, Fate, Record, TapStream};
 use crate::trial::Outcome;
 
@@ -136,7 +136,7 @@ impl LanePaths<'_> {
         } else if let Some((way, fate)) = passage {
             self.path(&record.host, way, fate)
         } else if let Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. } = record.event {
-            self.path(&record.host, Way::ToNode, Fate::Swallowed)
+            self.path(&record.host, Direction::ToNode, Fate::Swallowed)
         } else {
             Vec::new()
         };
@@ -144,15 +144,15 @@ impl LanePaths<'_> {
     }
 
     /// The lanes from a client to the node, or back. What is swallowed ends at the proxy, which is next to the node.
-    fn path(&self, client: &HostName, way: Way, fate: Fate) -> Vec<usize> {
+    fn path(&self, client: &HostName, way: Direction, fate: Fate) -> Vec<usize> {
         let mut path: Vec<usize> =
             route(self.cast, client).iter().filter_map(|host| self.places.get(host).copied()).collect();
-        if way == Way::ToClient {
+        if way == Direction::ToClient {
             path.reverse();
         }
         let proxy = match way {
-            Way::ToNode => path.len().saturating_sub(1),
-            Way::ToClient => 2,
+            Direction::ToNode => path.len().saturating_sub(1),
+            Direction::ToClient => 2,
         };
         if fate == Fate::Swallowed {
             path.truncate(proxy.max(1));
@@ -163,17 +163,17 @@ impl LanePaths<'_> {
 
 /// The stream of an event, and which way it passes the proxy.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others neither travel nor belong to a stream")]
-fn travels(event: &Event) -> (Option<TapStream>, Option<(Way, Fate)>) {
+fn travels(event: &Event) -> (Option<TapStream>, Option<(Direction, Fate)>) {
     match event {
         Event::Tapped { stream, way, fate, .. } => (Some(*stream), Some((*way, *fate))),
         Event::TapOpened { stream, .. } | Event::HalfClosed { stream } => {
-            (Some(*stream), Some((Way::ToNode, Fate::Passed)))
+            (Some(*stream), Some((Direction::ToNode, Fate::Passed)))
         }
         Event::TapClosed { stream, .. } => (Some(*stream), None),
         Event::Beat { beat: Beat::Ping { stream, way, fate } | Beat::Pong { stream, way, fate }, .. } => {
             (Some(*stream), Some((*way, *fate)))
         }
-        Event::Beat { beat: Beat::Waiting { stream, fate }, .. } => (Some(*stream), Some((Way::ToClient, *fate))),
+        Event::Beat { beat: Beat::Waiting { stream, fate }, .. } => (Some(*stream), Some((Direction::ToClient, *fate))),
         _ => (None, None),
     }
 }
@@ -260,7 +260,7 @@ mod tests {
         Cast::new(vec![member("node", &[]), member("proxy", &["node"]), member("client-1", &["proxy"])])
     }
 
-    fn path(way: Way, fate: Fate) -> Vec<usize> {
+    fn path(way: Direction, fate: Fate) -> Vec<usize> {
         let cast = cast();
         let places = lanes(&cast, &[]).into_iter().enumerate().map(|(lane, host)| (host, lane)).collect();
         LanePaths { cast: &cast, places: &places }.path(&"client-1".into(), way, fate)
@@ -273,10 +273,10 @@ mod tests {
 
     #[test]
     fn what_is_swallowed_ends_at_the_proxy() {
-        assert_eq!(path(Way::ToNode, Fate::Passed), [1, 2, 3]);
-        assert_eq!(path(Way::ToNode, Fate::Swallowed), [1, 2]);
-        assert_eq!(path(Way::ToClient, Fate::Passed), [3, 2, 1]);
-        assert_eq!(path(Way::ToClient, Fate::Swallowed), [3, 2]);
+        assert_eq!(path(Direction::ToNode, Fate::Passed), [1, 2, 3]);
+        assert_eq!(path(Direction::ToNode, Fate::Swallowed), [1, 2]);
+        assert_eq!(path(Direction::ToClient, Fate::Passed), [3, 2, 1]);
+        assert_eq!(path(Direction::ToClient, Fate::Swallowed), [3, 2]);
     }
 
     #[test]

@@ -130,6 +130,8 @@ mod tests {
     fn what_turmoil_can_do_is_played() {
         for (kind, keys) in [
             ("proxy-silence-upstream", "on = \"client-1\""),
+            ("proxy-ends-streams", "on = \"client-1\"\nwith = \"end-stream\"\nwhen = \"1m\""),
+            ("proxy-goaway", "on = \"node\""),
             ("process-kill", "on = \"node\""),
             ("disk-lost", "on = \"node\""),
             ("disk-restored", "on = \"node\"\nfrom = \"1s\""),

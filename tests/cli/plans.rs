@@ -63,7 +63,27 @@ fn nonsense() -> Vec<(String, &'static str)> {
 
 /// Good keys of each kind, of which a mutation spoils one.
 const GOOD: &[(&str, &str)] = &[
-    ("proxy-silence-upstream", "on = \"client-1\"\ndirection = \"to-node\"\npath = \"*\""),
+    (
+        "proxy-silence-upstream",
+        "on = \"client-1\"\ndirection = \"to-node\"\npath = \"*\"\nheader = \"te: *\"\nnth-stream = 2",
+    ),
+    ("proxy-drops-messages", "on = \"client-1\"\nlarger-than = \"1B\"\nsmaller-than = \"1KiB\"\nevery = 2"),
+    ("proxy-ends-streams", "on = \"client-1\"\nwith = \"reset\"\ncode = \"CANCEL\"\nwhen = \"idle 100s\""),
+    ("proxy-ends-streams", "on = \"client-1\"\nwith = \"html\"\nhttp-status = 502"),
+    ("proxy-ends-streams", "on = \"client-1\"\nwith = \"status\"\ngrpc-status = 4"),
+    ("proxy-slows-streams", "on = \"client-1\"\ndelay = \"1s\"\nrate = \"1B/s\""),
+    ("proxy-buffers", "on = \"client-1\"\ndirection = \"to-node\"\nuntil = \"end\"\nbuffer = \"1KiB\""),
+    ("proxy-withholds", "on = \"client-1\"\nwhat = \"end\""),
+    ("proxy-alters-status", "on = \"client-1\"\ngrpc-status = 0"),
+    ("proxy-repeats-requests", "on = \"client-1\"\ntimes = 2"),
+    ("proxy-misroutes", "on = \"client-1\"\nto = \"node\""),
+    (
+        "proxy-goaway",
+        "on = \"client-1\"\ncode = \"CANCEL\"\nlast-stream = \"seen\"\nage = \"1s\"\nagain-after = \"1s\"\ncloses-after = \"1s\"\nevery = \"1m\"",
+    ),
+    ("proxy-ping-answers", "on = \"client-1\"\nanswer = \"late\"\nby = \"1s\""),
+    ("proxy-settings", "on = \"node\"\nmax-concurrent-streams = 0\ninitial-window = \"1B\""),
+    ("proxy-withholds-windows", "on = \"node\"\nof = \"both\""),
     ("process-kill", "on = \"node\"\npoint = \"before durable-write 3\""),
     ("power-off", "on = \"node\"\nunsynced = \"torn\""),
     ("restart-loop", "on = \"node\"\nup = \"10s\"\ndown = \"1s\""),

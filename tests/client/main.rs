@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pulseless::env::{Address, Env, TcpOptions};
+use pulseless::lie::Rule;
 use pulseless::os::Os;
-use pulseless::proxy::{self, Control, ProxyConfig, Silence};
+use pulseless::proxy::{self, Control, ProxyConfig};
 use pulseless::subject::xmtp::client::{
     CATCH_UP_PATIENCE, CatchUpError, Cause, ClientConfig, ClientConnection, ClientEvent, ClientNotice, ClientObserver,
     Dialer, Http2Keepalive, ProbeError, Publisher, PublisherConfig, StreamSettings, catch_up,
@@ -120,6 +121,7 @@ fn settings(dialect: Dialect) -> StreamSettings {
         resume_probe: None,
         dialect,
         quirk: None,
+        heard_data: None,
         observer,
     }
 }
@@ -201,7 +203,7 @@ async fn a_catch_up_ends_with_what_is_there_and_goes_on_from_what_it_has() {
 async fn a_proxy_that_is_silent_and_answers_ping_does_not_hang_a_catch_up() {
     let stack = Stack::start().await;
     stack.publish(5).await;
-    stack.control.add(1, Silence::default());
+    stack.control.add(1, Rule::silence(None));
     let begun = Instant::now();
     let outcome = stack.catch_up(&stack.proxy, 2 * SECOND).await;
     assert!(matches!(outcome, Err(CatchUpError::Ended(Cause::Stalled { .. }))), "{outcome:?}");

@@ -1,5 +1,7 @@
 //! The proxy between raw HTTP/2 ends, over pipes in memory and on a paused clock.
 
+mod forged;
+mod lies;
 mod silence;
 mod truth;
 mod world;

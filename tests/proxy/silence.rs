@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use globset::Glob;
 use h2::Reason;
-use pulseless::proxy::{Direction, ProxyFate, ProxyNotice, Silence, StreamKey};
+use pulseless::lie::{Aim, Direction, Rule, StreamKey};
+use pulseless::proxy::{ProxyFate, ProxyNotice};
 
 use crate::world::{ClientEnd, NodeEnd, World, grpc_status, is_quiet, read, read_reset, settle, soon, write};
 
 const LOAD: usize = 8 << 20;
 
-fn silence(direction: Direction) -> Silence {
-    Silence { direction: Some(direction), ..Silence::default() }
+fn silence(direction: Direction) -> Rule {
+    Rule::silence(Some(direction))
 }
 
 /// Says something both ways; answers what arrived at the node and at the client.
@@ -38,7 +39,7 @@ async fn in_silence_nothing_passes_but_ping_is_answered_and_senders_are_not_stop
     let mut world = World::start().await;
     let mut client = world.client().await;
     let (mut here, there) = world.open(&mut client).await;
-    world.control.add(1, Silence::default());
+    world.control.add(1, Rule::silence(None));
     assert!(!world.control.is_felt(1));
     let written = Arc::new(AtomicUsize::new(0));
     let writer = tokio::spawn(write(there.to_client, LOAD, written.clone()));
@@ -75,13 +76,13 @@ async fn a_silence_meets_only_its_peers_paths_and_streams() {
     let glob = |text: &str| Some(Glob::new(text).expect("a pattern").compile_matcher());
     let peers = Some(BTreeSet::from([Ipv4Addr::new(10, 0, 0, 1).into()]));
     let streams = |stream| Some(BTreeSet::from([StreamKey { connection: 1, stream }]));
-    let others = Silence { paths: glob("/*/Query*"), ..Silence::default() };
+    let others = Rule::silence(None).aimed(Aim { paths: glob("/*/Query*"), ..Aim::default() });
     // Each round opens one stream per client, of ids 1, 3, 5, 7.
     let rounds = [
-        (Silence { peers, ..Silence::default() }, false, true),
+        (Rule::silence(None).aimed(Aim { peers, ..Aim::default() }), false, true),
         (others, true, true),
-        (Silence { paths: glob("/mls.Api/*"), ..Silence::default() }, false, false),
-        (Silence { streams: streams(7), ..Silence::default() }, false, true),
+        (Rule::silence(None).aimed(Aim { paths: glob("/mls.Api/*"), ..Aim::default() }), false, false),
+        (Rule::silence(None).aimed(Aim { streams: streams(7), ..Aim::default() }), false, true),
     ];
     for (rule, is_one_heard, is_two_heard) in rounds {
         let (mut here, mut there) = world.open(&mut one).await;
@@ -100,7 +101,7 @@ async fn a_severed_stream_stays_silent_after_the_rule_while_others_talk() {
     let mut client = world.client().await;
     let (mut lost, mut gone) = world.open(&mut client).await;
     let (mut idle, mut calm) = world.open(&mut client).await;
-    world.control.add(1, Silence::default());
+    world.control.add(1, Rule::silence(None));
     assert_eq!(talk(&mut lost, &mut gone).await, neither());
     world.control.remove(1);
     assert_eq!(talk(&mut lost, &mut gone).await, neither());
@@ -159,7 +160,7 @@ async fn the_node_does_not_learn_of_a_client_that_left_in_silence_until_the_rule
     let mut client = world.client().await;
     let (here, mut first) = world.open(&mut client).await;
     let (_kept, mut second) = world.open(&mut client).await;
-    world.control.add(1, Silence::default());
+    world.control.add(1, Rule::silence(None));
     drop(here);
     settle().await;
     client.die().await;
@@ -198,7 +199,7 @@ async fn a_silence_frees_a_sender_that_a_stalled_reader_had_stopped() {
     tokio::spawn(write(there.to_client, LOAD, written.clone()));
     settle().await;
     assert!(written.load(Ordering::Relaxed) < LOAD);
-    world.control.add(1, Silence::default());
+    world.control.add(1, Rule::silence(None));
     settle().await;
     assert_eq!(written.load(Ordering::Relaxed), LOAD);
     let passed = world.recorder.bytes(Direction::ToClient, ProxyFate::Passed);
@@ -240,7 +241,7 @@ async fn a_rule_that_came_while_a_stream_waited_for_its_turn_meets_it() {
     let (mut waiting, _to_node) = client.send("/mls.Api/Subscribe", false);
     settle().await;
     let streams = Some(BTreeSet::from([StreamKey { connection: 1, stream: 3 }]));
-    world.control.add(1, Silence { streams, ..silence(Direction::ToNode) });
+    world.control.add(1, silence(Direction::ToNode).aimed(Aim { streams, ..Aim::default() }));
     there.to_client.send_trailers(grpc_status("0")).expect("the stream is open");
     assert!(world.try_call().await.is_none());
     assert!(world.control.is_felt(1));
@@ -259,7 +260,7 @@ async fn room_that_silenced_streams_had_asked_for_is_left_to_others() {
         stalled.push(here);
     }
     settle().await;
-    world.control.add(1, Silence::default());
+    world.control.add(1, Rule::silence(None));
     settle().await;
     world.control.remove(1);
     for end in &mut stalled {
@@ -275,7 +276,7 @@ async fn a_kept_half_keeps_its_place_at_the_node() {
     let mut client = world.client().await;
     let (here, _there) = world.open(&mut client).await;
     let streams = Some(BTreeSet::from([StreamKey { connection: 1, stream: 1 }]));
-    world.control.add(1, Silence { streams, ..Silence::default() });
+    world.control.add(1, Rule::silence(None).aimed(Aim { streams, ..Aim::default() }));
     drop(here);
     settle().await;
     let refused = soon(client.send("/mls.Api/Query", true).0).await.expect("an answer");

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use h2::Reason;
 use http::HeaderMap;
 use http::{Request, Response, StatusCode};
-use pulseless::proxy::{Direction, ProxyFate, ProxyNotice, StreamKey};
+use pulseless::lie::{Direction, StreamKey};
+use pulseless::proxy::{ProxyFate, ProxyNotice};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 

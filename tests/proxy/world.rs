@@ -14,7 +14,9 @@ use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
-use pulseless::proxy::{Control, Direction, ProxyConfig, ProxyFate, ProxyNotice, ProxyObserver, serve};
+use pulseless::lie::Direction;
+use pulseless::proxy::{Control, ProxyConfig, ProxyFate, ProxyNotice, ProxyObserver, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -326,5 +328,92 @@ pub async fn write(mut sink: SendStream<Bytes>, total: usize, written: Arc<Atomi
         sink.send_data(Bytes::from(vec![7; size]), size == left).expect("the stream is open");
         written.fetch_add(size, Ordering::Relaxed);
         left -= size;
+    }
+}
+
+/// A client that speaks HTTP/2 by hand: it sees each frame that the proxy writes.
+pub struct RawClient {
+    socket: Socket,
+    unread: Vec<u8>,
+}
+
+/// A frame as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawFrame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+pub const HEADERS: u8 = 1;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const ACK: u8 = 1;
+
+impl RawFrame {
+    pub fn new(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Self {
+        RawFrame { kind, flags, stream, payload: payload.into() }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let length = u32::try_from(self.payload.len()).expect("a short payload").to_be_bytes();
+        let head = [&length[1..], &[self.kind, self.flags], &self.stream.to_be_bytes()].concat();
+        [head, self.payload.clone()].concat()
+    }
+}
+
+impl World {
+    /// A client by hand, whose SETTINGS are exchanged.
+    pub async fn raw_client(&self) -> RawClient {
+        let address = Ipv4Addr::new(10, 0, 0, 1);
+        let socket = self.net.connect(address.into(), PROXY_PORT).expect("the proxy listens");
+        let mut client = RawClient { socket, unread: Vec::new() };
+        client.socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("the proxy reads");
+        client.write(&RawFrame::new(SETTINGS, 0, 0, b"")).await;
+        client
+    }
+}
+
+impl RawClient {
+    pub async fn write(&mut self, frame: &RawFrame) {
+        self.socket.write_all(&frame.bytes()).await.expect("the proxy reads");
+    }
+
+    /// Opens a stream that is whole but for its end.
+    pub async fn open(&mut self, stream: u32) {
+        // :method POST, :scheme http, :path /a, :authority a (RFC 7541 appendix A), all without Huffman.
+        let block = b"\x83\x86\x44\x02/a\x41\x01a";
+        self.write(&RawFrame::new(HEADERS, 4, stream, block)).await;
+    }
+
+    /// The frames that come within that time.
+    pub async fn frames(&mut self, time: Duration) -> Vec<RawFrame> {
+        let until = tokio::time::Instant::now() + time;
+        let mut bytes = [0; 4096];
+        while let Ok(Ok(read)) = tokio::time::timeout_at(until, self.socket.read(&mut bytes)).await {
+            self.unread.extend_from_slice(&bytes[..read]);
+            if read == 0 {
+                break;
+            }
+        }
+        let mut frames = Vec::new();
+        while let Some(head) = self.unread.first_chunk::<9>().copied() {
+            let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+            if self.unread.len() < 9 + length {
+                break;
+            }
+            let frame: Vec<u8> = self.unread.drain(..9 + length).collect();
+            let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+            frames.push(RawFrame::new(head[3], head[4], stream, &frame[9..]));
+        }
+        frames
+    }
+
+    /// Whether the proxy has closed the connection.
+    pub async fn is_closed(&mut self) -> bool {
+        matches!(tokio::time::timeout(Duration::from_millis(1), self.socket.read(&mut [0])).await, Ok(Ok(0) | Err(_)))
     }
 }

@@ -2,19 +2,17 @@
 
 use crate::fault::hosts::STREAMING;
 use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
-use crate::fault::words::word;
-use crate::fault::{Family, Harm, ProxyHarm, Way};
-use crate::grammar::{Entry, Problem, pattern};
-
-const WAYS: [(&str, Way); 2] = [("to-node", Way::ToNode), ("to-client", Way::ToClient)];
+use crate::fault::kinds::ways::{WAYS, told_way, way_key};
+use crate::fault::{Direction, Family, StreamAim};
+use crate::lie::StreamLie;
 
 /// The proxy is silent; what it swallowed is lost, and the streams that lost it stay silent for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxySilence {
     /// One way only; none is both.
-    pub way: Option<Way>,
-    /// Streams whose path matches this pattern only; none is every path.
-    pub path: Option<String>,
+    pub way: Option<Direction>,
+    /// Which streams.
+    pub aim: StreamAim,
 }
 
 impl Kind for ProxySilence {
@@ -23,25 +21,16 @@ impl Kind for ProxySilence {
     const ABOUT: About<Self> = About {
         example: "on = \"client-*\"\ndirection = \"to-node\"",
         falls_on: |_| STREAMING,
-        read: |section, _| {
+        read: |section, scene| {
             let way = section.optional("direction", None, |entry| entry.choice("direction", &WAYS).map(Some));
-            let path = section.optional("path", None, |entry| read_path(entry).map(Some));
-            Some(ProxySilence { way: way?.value, path: path?.value })
+            Some(ProxySilence { aim: StreamAim::read(section, scene)?, way: way?.value })
         },
-        keys: |silence| {
-            let way = silence.way.map(|way| ("direction", word(&WAYS, way).into()));
-            let path = silence.path.as_deref().map(|path| ("path", path.into()));
-            way.into_iter().chain(path).collect()
-        },
+        keys: |silence| way_key(silence.way).into_iter().chain(silence.aim.keys()).collect(),
         told: |silence, hosts| {
-            let way = silence.way.map(|way| format!(" {way}")).unwrap_or_default();
-            let path = silence.path.as_ref().map(|path| format!(" on {path}")).unwrap_or_default();
-            format!("the proxy passes nothing for {hosts}{way}{path}, and goes on answering HTTP/2 PING")
+            let way = told_way(silence.way);
+            format!("the proxy passes nothing for {hosts}{way}{}, and goes on answering HTTP/2 PING", silence.aim)
         },
-        harm: |silence, on| {
-            let harm = ProxyHarm::Silence { way: silence.way, path: silence.path.clone() };
-            Harm::Proxy { on, harm }
-        },
+        harm: |silence, on| silence.aim.harm(on, StreamLie::Silence { direction: silence.way }),
         // What it swallows is told by the tap, frame by frame; and a silence is what a watchdog is for (C2).
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
@@ -52,15 +41,9 @@ impl Kind for ProxySilence {
             lasts_ms: (5_000, 240_000),
             fault: |draw| {
                 let on = draw.hosts(|host| host.abilities.streams);
-                let way = *draw.one_of(&[None, Some(Way::ToNode), Some(Way::ToClient)]);
-                ProxySilence { way, path: None }.on(on)
+                let way = *draw.one_of(&[None, Some(Direction::ToNode), Some(Direction::ToClient)]);
+                ProxySilence { way, aim: StreamAim::default() }.on(on)
             },
         }),
     };
-}
-
-fn read_path(entry: &Entry<'_>) -> Result<String, Problem> {
-    let text = entry.text("a pattern over paths, such as \"*/Subscribe\"")?;
-    pattern(entry, text)?;
-    Ok(text.into())
 }

@@ -37,6 +37,11 @@ fn family(fault: &Fault) -> Family {
     drawn.map_or(Family::Names, |drawn| drawn.family)
 }
 
+/// Nobody replaces a rotten store; and of the lies of a proxy a storm tells silence alone.
+fn is_never_drawn(name: &str) -> bool {
+    name == "bit-rot" || (name.starts_with("proxy-") && name != "proxy-silence-upstream")
+}
+
 /// The clauses of a plan, whatever their numbers.
 fn unnumbered(plan: Plan) -> Vec<Clause> {
     plan.clauses.into_iter().map(|clause| Clause { number: 0, ..clause }).collect()
@@ -128,8 +133,7 @@ fn every_family_and_kind_appears_and_about_half_of_the_families_each_time() {
         families += clauses.iter().map(|clause| family(&clause.fault)).collect::<BTreeSet<_>>().len();
         clauses.iter().for_each(|clause| *seen.entry(clause.fault.name()).or_default() += 1);
     }
-    // All but bit rot: nobody replaces a rotten store.
-    let drawable: BTreeSet<&str> = KINDS.iter().map(|row| row.name).filter(|name| *name != "bit-rot").collect();
+    let drawable: BTreeSet<&str> = KINDS.iter().map(|row| row.name).filter(|name| !is_never_drawn(name)).collect();
     assert_eq!(seen.keys().copied().collect::<BTreeSet<_>>(), drawable);
     assert!(seen.values().all(|count| *count > 100), "{seen:?}");
     assert!((9_000..=12_000).contains(&families), "about 5.5 of 11 in each of 2000: {families}");

@@ -8,7 +8,7 @@ use crate::cast::Cast;
 use crate::channel::Position;
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::grammar::{KeyTable, Section};
 use crate::history::{Event, Fate, Record};
 use crate::ladder::Layers;
@@ -146,7 +146,7 @@ impl Setup for XmtpSetup {
     }
 
     fn replayed(&self, record: &Record) -> u64 {
-        let Event::Tapped { way: Way::ToClient, fate: Fate::Passed, frame, .. } = &record.event else { return 0 };
+        let Event::Tapped { way: Direction::ToClient, fate: Fate::Passed, frame, .. } = &record.event else { return 0 };
         match XmtpFrame::of(frame) {
             Some(XmtpFrame::Delivery { tag: Tag::Wave(_), messages }) => messages.len() as u64,
             Some(

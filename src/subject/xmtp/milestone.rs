@@ -10,7 +10,7 @@ use crate::checker::milestone::{
     NODE_RESTARTED, PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER,
     STALE_STREAM_REPLACED, STREAM_OUTLIVED_SUSPENSION, STREAM_REFUSED, TOPIC_DENIED, any,
 };
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::history::{Event, Fate, History};
 use crate::subject::xmtp::fallback_milestones::{FELL_BACK, SUBSCRIBED_AGAIN};
 use crate::subject::xmtp::frame::XmtpFrame;
@@ -68,7 +68,7 @@ const WAVE_DELIVERY: Milestone = Milestone {
 
 /// A delivery that was passed to a client, unless it is empty.
 fn passed(event: &Event) -> Option<(Tag, &[(Channel, MessageId)])> {
-    let Event::Tapped { way: Way::ToClient, fate: Fate::Passed, frame, .. } = event else { return None };
+    let Event::Tapped { way: Direction::ToClient, fate: Fate::Passed, frame, .. } = event else { return None };
     match XmtpFrame::of(frame)? {
         XmtpFrame::Delivery { tag, messages } if !messages.is_empty() => Some((*tag, messages)),
         XmtpFrame::Delivery { .. }
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::channel::MessageId;
     use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, beta, key};
-    use crate::fault::Way;
+    use crate::fault::Direction;
     use crate::history::{Beat, CloseReason, EndCause, Event, Fate, TapStream};
 
     fn happened(script: Script) -> Vec<&'static str> {
@@ -132,7 +132,7 @@ mod tests {
     fn dead_window() -> Script {
         let messages = vec![(alpha(), MessageId(1))];
         let script = Script::new().at(10.0).silence_begins().at(20.0).stored(alpha(), 1);
-        script.tap(Way::ToClient, Fate::Swallowed, XmtpFrame::Delivery { tag: Tag::Live, messages })
+        script.tap(Direction::ToClient, Fate::Swallowed, XmtpFrame::Delivery { tag: Tag::Live, messages })
     }
 
     #[test]

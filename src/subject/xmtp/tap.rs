@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::channel::Position;
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::history::{Beat, Event, Fate, HostName, Recorder, TapStream, TappedFrame};
-use crate::proxy::{Direction, ProxyFate, ProxyNotice, ProxyObserver, StreamKey};
+use crate::lie::StreamKey;
+use crate::proxy::{ProxyFate, ProxyNotice, ProxyObserver};
 use crate::subject::xmtp::channels::{Channels, Originators};
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::frame::XmtpFrame;
@@ -91,7 +92,7 @@ impl Tap {
                 }
             }
         }
-        let (stream, way) = (self.name(key), way(direction));
+        let (stream, way) = (self.name(key), direction);
         for message in seen {
             let event = message
                 .and_then(|bytes| match dialect {
@@ -159,13 +160,6 @@ fn read_status(trailers: &HeaderMap) -> Option<u16> {
     trailers.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 
-fn way(direction: Direction) -> Way {
-    match direction {
-        Direction::ToNode => Way::ToNode,
-        Direction::ToClient => Way::ToClient,
-    }
-}
-
 fn read_fate(fate: ProxyFate) -> Fate {
     match fate {
         ProxyFate::Passed => Fate::Passed,
@@ -173,22 +167,28 @@ fn read_fate(fate: ProxyFate) -> Fate {
     }
 }
 
-fn tapped(stream: TapStream, way: Way, fate: Fate, frame: XmtpFrame) -> Event {
+fn tapped(stream: TapStream, way: Direction, fate: Fate, frame: XmtpFrame) -> Event {
     Event::Tapped { stream, way, fate, frame: TappedFrame::new(frame) }
 }
 
 impl Tap {
-    fn read(&self, stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
+    fn read(&self, stream: TapStream, way: Direction, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
         match way {
-            Way::ToNode => Ok(self.read_request(stream, fate, Request::decode(bytes)?)),
-            Way::ToClient => self.read_whole_response(stream, fate, Response::decode(bytes)?),
+            Direction::ToNode => Ok(self.read_request(stream, fate, Request::decode(bytes)?)),
+            Direction::ToClient => self.read_whole_response(stream, fate, Response::decode(bytes)?),
         }
     }
 
     /// The same of a stream of the decentralized backend, whose frames say what v1's do.
-    fn read_decentralized(&self, stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
+    fn read_decentralized(
+        &self,
+        stream: TapStream,
+        way: Direction,
+        fate: Fate,
+        bytes: Bytes,
+    ) -> Result<Event, Malformed> {
         match way {
-            Way::ToNode => {
+            Direction::ToNode => {
                 let request = match VectorRequest::decode(bytes)? {
                     VectorRequest::Mutate(mutate) => Request::Mutate(mutate.scatter()),
                     VectorRequest::Ping(nonce) => Request::Ping(nonce),
@@ -196,7 +196,7 @@ impl Tap {
                 };
                 Ok(self.read_request(stream, fate, request))
             }
-            Way::ToClient => self.read_whole_response(stream, fate, decode_vector_response(bytes)?),
+            Direction::ToClient => self.read_whole_response(stream, fate, decode_vector_response(bytes)?),
         }
     }
 
@@ -214,8 +214,8 @@ impl Tap {
     }
 
     /// The same of a stream of the draft.
-    fn read_draft(&self, stream: TapStream, way: Way, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
-        if way == Way::ToNode {
+    fn read_draft(&self, stream: TapStream, way: Direction, fate: Fate, bytes: Bytes) -> Result<Event, Malformed> {
+        if way == Direction::ToNode {
             let DraftRequest { adds, removes } = DraftRequest::decode(bytes)?;
             let position =
                 |add: &DraftAdd| Some(Position { channel: self.channels.of(&add.topic), cursor: add.after? });
@@ -243,7 +243,7 @@ impl Tap {
     }
 
     fn read_request(&self, stream: TapStream, fate: Fate, request: Request) -> Event {
-        let way = Way::ToNode;
+        let way = Direction::ToNode;
         match request {
             Request::Mutate(mutate) => {
                 let frame = XmtpFrame::Mutate {
@@ -260,7 +260,7 @@ impl Tap {
     }
 
     fn read_response(&self, stream: TapStream, fate: Fate, response: Response) -> Event {
-        let way = Way::ToClient;
+        let way = Direction::ToClient;
         match response {
             Response::Started { keepalive } => tapped(stream, way, fate, XmtpFrame::Started { keepalive }),
             Response::Delivery(delivery) => {

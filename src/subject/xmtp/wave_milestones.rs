@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::channel::{Channel, Position};
 use crate::checker::Milestone;
 use crate::checker::milestone::any;
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::history::{CloseReason, Event, Fate, History, TapStream};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wire::{MutateId, Tag};
@@ -72,7 +72,7 @@ impl<'h> InFlight<'h> {
             let Event::Tapped { stream, way, fate: Fate::Passed, frame } = &record.event else { continue };
             let Some(frame) = XmtpFrame::of(frame) else { continue };
             match (way, frame) {
-                (Way::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
+                (Direction::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
                     if !history_only {
                         read.hold(*stream, adds, removes);
                     }
@@ -80,7 +80,7 @@ impl<'h> InFlight<'h> {
                     let gone = removes.iter().chain(adds.iter().map(|add| &add.channel));
                     read.begin(*stream, *id, gone, WaveInFlight { topics, bounded: *history_only, overtaken: false });
                 }
-                (Way::ToClient, XmtpFrame::Delivery { tag, messages }) if !messages.is_empty() => {
+                (Direction::ToClient, XmtpFrame::Delivery { tag, messages }) if !messages.is_empty() => {
                     let held = read.held.entry(*stream).or_default();
                     for (topic, id) in messages {
                         held.entry(topic).and_modify(|floor| *floor = id.0.max(*floor));
@@ -89,7 +89,7 @@ impl<'h> InFlight<'h> {
                         read.deliver(*stream, *id);
                     }
                 }
-                (Way::ToClient, XmtpFrame::CatchupComplete(id)) => {
+                (Direction::ToClient, XmtpFrame::CatchupComplete(id)) => {
                     read.waves.entry(*stream).or_default().retain(|(wave, _)| wave != id);
                 }
                 _ => {}
@@ -173,7 +173,7 @@ mod tests {
     fn a_bounded_catch_up_counts_if_it_brought_something() {
         let bounded = |script: Script| {
             script.tap(
-                Way::ToNode,
+                Direction::ToNode,
                 Fate::Passed,
                 XmtpFrame::Mutate {
                     id: MutateId(1),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::channel::{Channel, MessageId};
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::history::{Event, Fate, Record, TapStream};
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged};
 use crate::subject::xmtp::frame::XmtpFrame;
@@ -33,37 +33,37 @@ impl<'h> Denials<'h> {
     }
 
     /// Judges a frame. What a client sent counts only where it reached the node.
-    pub(crate) fn check(&mut self, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
+    pub(crate) fn check(&mut self, stream: TapStream, (way, fate): (Direction, Fate), frame: &'h XmtpFrame) -> Judged {
         match (way, frame) {
-            (Way::ToNode, XmtpFrame::Mutate { id, adds, .. }) => {
+            (Direction::ToNode, XmtpFrame::Mutate { id, adds, .. }) => {
                 if fate == Fate::Passed && adds.iter().any(|add| self.topics.contains(&add.channel)) {
                     self.asked.insert((stream, *id));
                 }
                 Ok(())
             }
-            (Way::ToNode, XmtpFrame::DraftRequest { adds, edges, .. }) => {
+            (Direction::ToNode, XmtpFrame::DraftRequest { adds, edges, .. }) => {
                 let mut asked = adds.iter().map(|add| &add.channel).chain(edges);
                 if fate == Fate::Passed && asked.any(|topic| self.topics.contains(topic)) {
                     self.asked.insert((stream, MutateId(0)));
                 }
                 Ok(())
             }
-            (Way::ToClient, XmtpFrame::Delivery { tag, messages }) => {
+            (Direction::ToClient, XmtpFrame::Delivery { tag, messages }) => {
                 let denied = messages.iter().find(|(topic, _)| self.topics.contains(topic));
                 denied.map_or(Ok(()), |(topic, id)| {
                     Err(breach(format!("the node sent {id} of {topic} as {tag}"), Some((topic, Some(*id)))))
                 })
             }
-            (Way::ToClient, XmtpFrame::TopicsLive(topics)) => {
+            (Direction::ToClient, XmtpFrame::TopicsLive(topics)) => {
                 let denied = topics.iter().find(|topic| self.topics.contains(topic));
                 denied.map_or(Ok(()), |topic| {
                     Err(breach(format!("the node sent TopicsLive for {topic}"), Some((topic, None))))
                 })
             }
-            (Way::ToClient, XmtpFrame::CatchupComplete(id)) if self.asked.contains(&(stream, *id)) => {
+            (Direction::ToClient, XmtpFrame::CatchupComplete(id)) if self.asked.contains(&(stream, *id)) => {
                 Err(breach(format!("the node acknowledged {id}"), None))
             }
-            (Way::ToNode | Way::ToClient, _) => Ok(()),
+            (Direction::ToNode | Direction::ToClient, _) => Ok(()),
         }
     }
 }

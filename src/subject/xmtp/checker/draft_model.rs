@@ -219,7 +219,7 @@ impl<'h> DraftModel<'h> {
 mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, STREAM, Script, add, alpha, beta};
-    use crate::fault::Way;
+    use crate::fault::Direction;
     use crate::history::{Beat, Event, Fate};
     use crate::subject::xmtp::checker::Waves;
     use crate::subject::xmtp::checker::waves::tests::breaks;
@@ -230,7 +230,7 @@ mod tests {
     fn change(script: Script, adds: &[(Channel, u64)], removes: &[Channel]) -> Script {
         let adds = adds.iter().map(|(topic, cursor)| add(topic.clone(), *cursor)).collect();
         let frame = XmtpFrame::DraftRequest { adds, edges: Vec::new(), removes: removes.to_vec() };
-        script.tap(Way::ToNode, Fate::Passed, frame)
+        script.tap(Direction::ToNode, Fate::Passed, frame)
     }
 
     fn sends(script: Script, messages: &[(Channel, u64)]) -> Script {
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn what_begins_at_the_live_edge_is_not_judged_and_that_is_said() {
         let frame = XmtpFrame::DraftRequest { adds: Vec::new(), edges: vec![alpha()], removes: Vec::new() };
-        let script = started().tap(Way::ToNode, Fate::Passed, frame);
+        let script = started().tap(Direction::ToNode, Fate::Passed, frame);
         let seen = sends(marks(script), &[(alpha(), 5)]).acquitted_by(&Waves);
         assert!(seen.contains("nor what topics from the live edge bring: 1"), "{seen}");
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{NO_TERMS, terms, where_served};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
-use crate::fault::{Fault, Way};
+use crate::fault::{Direction, Fault};
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::checker::EXAMINER;
@@ -168,7 +168,7 @@ impl<'h> HeartbeatBook<'h> {
                 return self.pass(index, record, *stream, (*way, *fate), is_delivery);
             }
             Event::Beat { beat: Beat::Ping { stream, way, fate }, .. } => {
-                if (*way, *fate) == (Way::ToClient, Fate::Passed) {
+                if (*way, *fate) == (Direction::ToClient, Fate::Passed) {
                     self.ping(index, record, *stream)?;
                 }
                 return self.pass(index, record, *stream, (*way, *fate), false);
@@ -177,10 +177,10 @@ impl<'h> HeartbeatBook<'h> {
                 if *fate == Fate::Passed {
                     self.ping(index, record, *stream)?;
                 }
-                return self.pass(index, record, *stream, (Way::ToClient, *fate), false);
+                return self.pass(index, record, *stream, (Direction::ToClient, *fate), false);
             }
             Event::Beat { beat: Beat::Pong { stream, way, fate }, .. } => {
-                if let Some(held) = self.streams.get_mut(stream).filter(|_| *way == Way::ToNode) {
+                if let Some(held) = self.streams.get_mut(stream).filter(|_| *way == Direction::ToNode) {
                     // Pings of one stream never overlap: the last Pong answers the last Ping that is not younger.
                     held.unanswered = held.unanswered.filter(|at| *at > record.until);
                 }
@@ -202,7 +202,7 @@ impl<'h> HeartbeatBook<'h> {
         index: usize,
         record: &'h Record,
         stream: TapStream,
-        (way, fate): (Way, Fate),
+        (way, fate): (Direction, Fate),
         is_delivery: bool,
     ) -> Result<(), Box<Evidence>> {
         if fate == Fate::Swallowed {
@@ -210,7 +210,7 @@ impl<'h> HeartbeatBook<'h> {
             self.streams.remove(&stream);
             return Ok(());
         }
-        if way == Way::ToClient
+        if way == Direction::ToClient
             && let Some(held) = self.streams.get(&stream)
         {
             self.check_silence(index, stream, held, record.at)?;
@@ -409,8 +409,8 @@ mod tests {
     use super::*;
     use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, partition, usual_terms};
 
-    const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
-    const PONG: Beat = Beat::Pong { stream: STREAM, way: Way::ToNode, fate: Fate::Passed };
+    const PING: Beat = Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
+    const PONG: Beat = Beat::Pong { stream: STREAM, way: Direction::ToNode, fate: Fate::Passed };
 
     /// A stream that started at 1 s and whose first wave is complete.
     fn running() -> Script {
@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn an_answer_in_the_midst_of_a_run_of_pings_is_not_the_last_frame() {
-        let answer = Beat::Pong { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+        let answer = Beat::Pong { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
         let script = (1..=23).fold(running(), |script, n| {
             let at = 1.0 + f64::from(n) * 30.0;
             let script = script.at(at).beat(CLIENT, PING).at(at + 0.04).beat(CLIENT, PONG);
@@ -539,7 +539,7 @@ mod tests {
 
     #[test]
     fn frames_that_repeat_are_one_record_and_others_come_in_between() {
-        let answer = Beat::Pong { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+        let answer = Beat::Pong { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
         let script = running().at(5.0).beat(CLIENT, answer).at(35.0).beat(CLIENT, PING).at(35.1).beat(CLIENT, PONG);
         let script = script.at(60.0).beat(CLIENT, answer).at(90.0).beat(CLIENT, PING).at(90.1).beat(CLIENT, PONG);
         beaten(script, 4).acquitted_by(&Heartbeat);
@@ -561,7 +561,7 @@ mod tests {
     fn what_a_fault_makes_late_and_what_a_proxy_swallows_is_excused() {
         let cut = running().at(20.0).fault_begins(1, partition(CLIENT, "proxy")).at(320.0).fault_ends(1);
         beaten(cut.at(440.0), 15).acquitted_by(&Heartbeat);
-        let swallowed = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Swallowed };
+        let swallowed = Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Swallowed };
         running().at(31.0).beat(CLIENT, swallowed).acquitted_by(&Heartbeat);
         // Its end may have been swallowed, of which no tap tells.
         running().at(20.0).silence_begins().at(320.0).silence_ends().acquitted_by(&Heartbeat);

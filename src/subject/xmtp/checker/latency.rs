@@ -17,7 +17,7 @@ use crate::channel::{Channel, Cursor, MessageId};
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{NO_TERMS, terms, where_served};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::grammar::Readable;
 use crate::history::{Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::frame::XmtpFrame;
@@ -210,35 +210,35 @@ impl<'h> LatencyBook<'h> {
         once.into_iter().filter(|host| !again.contains(host)).filter(here).collect()
     }
 
-    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, frame): (Way, &'h XmtpFrame)) {
+    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, frame): (Direction, &'h XmtpFrame)) {
         let Some(held) = self.streams.get_mut(&stream) else { return };
         match (way, frame) {
-            (Way::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
+            (Direction::ToNode, XmtpFrame::Mutate { id, adds, removes, history_only }) => {
                 held.forget(removes.iter());
                 match history_only {
                     true => held.forget(adds.iter().map(|add| &add.channel)),
                     false => adds.iter().for_each(|add| held.add(&add.channel, *id, add.cursor)),
                 }
             }
-            (Way::ToNode, XmtpFrame::DraftRequest { adds, edges, removes }) => {
+            (Direction::ToNode, XmtpFrame::DraftRequest { adds, edges, removes }) => {
                 let edges = edges.iter().map(|topic| (topic, Cursor(0)));
                 let added: Vec<_> = adds.iter().map(|add| (&add.channel, add.cursor)).chain(edges).collect();
                 held.forget(removes.iter());
                 held.unmarked += u64::from(!added.is_empty());
                 added.into_iter().for_each(|(topic, from)| held.add(topic, MutateId(0), from));
             }
-            (Way::ToClient, XmtpFrame::DraftCatchupComplete) => {
+            (Direction::ToClient, XmtpFrame::DraftCatchupComplete) => {
                 held.unmarked = held.unmarked.saturating_sub(1);
                 if held.unmarked == 0 {
                     held.topics.values_mut().for_each(|(waves, _)| waves.clear());
                 }
             }
-            (Way::ToClient, XmtpFrame::CatchupComplete(id)) => {
+            (Direction::ToClient, XmtpFrame::CatchupComplete(id)) => {
                 held.topics.values_mut().for_each(|(waves, _)| {
                     waves.remove(id);
                 });
             }
-            (Way::ToClient, XmtpFrame::Delivery { tag: Tag::Live | Tag::Untold, messages }) => {
+            (Direction::ToClient, XmtpFrame::Delivery { tag: Tag::Live | Tag::Untold, messages }) => {
                 let follows = self.followers.contains(held.host);
                 for (topic, id) in messages {
                     let Some(due) = settle(&mut held.due, topic, *id) else { continue };
@@ -250,7 +250,7 @@ impl<'h> LatencyBook<'h> {
                     }
                 }
             }
-            (Way::ToNode | Way::ToClient, _) => {}
+            (Direction::ToNode | Direction::ToClient, _) => {}
         }
     }
 
@@ -406,8 +406,8 @@ mod tests {
         let change = |topic| XmtpFrame::DraftRequest { adds: vec![add(topic, 1)], edges: vec![], removes: vec![] };
         let script = || {
             let script = Script::new().at(1.0).opened(1).tap_opened(STREAM).node_starts().started(1);
-            let script = script.tap(Way::ToNode, Fate::Passed, change(alpha()));
-            script.tap(Way::ToNode, Fate::Passed, change(beta())).node_sends(XmtpFrame::DraftCatchupComplete)
+            let script = script.tap(Direction::ToNode, Fate::Passed, change(alpha()));
+            script.tap(Direction::ToNode, Fate::Passed, change(beta())).node_sends(XmtpFrame::DraftCatchupComplete)
         };
         script().at(3.0).stored(alpha(), 2).acquitted_by(&LatencyCheck);
         let live = || script().node_sends(XmtpFrame::DraftCatchupComplete).at(3.0).stored(alpha(), 2);
@@ -431,9 +431,9 @@ mod tests {
             let adds = vec![add(alpha(), 0)];
             let mutate = XmtpFrame::Mutate { id: MutateId(1), adds, removes: vec![], history_only: false };
             let script = Script::new().at(1.0).event("visitor-1", opened(STREAM)).node_starts();
-            let asked = Event::Tapped { stream: STREAM, way: Way::ToNode, fate, frame: frame(mutate) };
+            let asked = Event::Tapped { stream: STREAM, way: Direction::ToNode, fate, frame: frame(mutate) };
             let done = frame(XmtpFrame::CatchupComplete(MutateId(1)));
-            let done = Event::Tapped { stream: STREAM, way: Way::ToClient, fate, frame: done };
+            let done = Event::Tapped { stream: STREAM, way: Direction::ToClient, fate, frame: done };
             let script = script.event("visitor-1", asked).event("visitor-1", done);
             let script = if beside { script.event("visitor-1", opened(other)) } else { script };
             script.at(2.0).tap_closed("visitor-1", other).at(3.0).stored(alpha(), 1)

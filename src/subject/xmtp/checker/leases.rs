@@ -15,7 +15,7 @@ use crate::channel::{Channel, MessageId, Position};
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::grammar::Readable;
 use crate::history::{Bounds, Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::checker::GATEWAY;
@@ -227,16 +227,16 @@ impl<'h> LeaseBook<'h> {
         }
     }
 
-    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, frame): (Way, &'h XmtpFrame)) {
+    fn tap(&mut self, index: usize, record: &'h Record, stream: TapStream, (way, frame): (Direction, &'h XmtpFrame)) {
         let host: &'h str = &record.host;
         let Some(shared) = self.streams.get_mut(host).filter(|shared| shared.name == stream) else { return };
         match (way, frame) {
-            (Way::ToNode, XmtpFrame::Mutate { adds, removes, .. }) => {
+            (Direction::ToNode, XmtpFrame::Mutate { adds, removes, .. }) => {
                 shared.channels.retain(|channel, _| !removes.contains(channel));
                 shared.channels.extend(adds.iter().map(|add| (&add.channel, None)));
                 self.note_unshared(index, record.at);
             }
-            (Way::ToClient, XmtpFrame::Delivery { tag: Tag::Live, messages }) => {
+            (Direction::ToClient, XmtpFrame::Delivery { tag: Tag::Live, messages }) => {
                 for (channel, id) in messages {
                     let awaits = |sharer: &&mut Sharer<'h>| {
                         sharer.via == host && sharer.channels.get(channel).is_some_and(Option::is_none)
@@ -246,7 +246,7 @@ impl<'h> LeaseBook<'h> {
                     }
                 }
             }
-            (Way::ToNode | Way::ToClient, _) => {}
+            (Direction::ToNode | Direction::ToClient, _) => {}
         }
     }
 
@@ -361,7 +361,7 @@ mod tests {
         script.event(SHARER, Event::LeaseMarked { channel })
     }
 
-    fn tapped(script: Script, way: Way, frame: XmtpFrame) -> Script {
+    fn tapped(script: Script, way: Direction, frame: XmtpFrame) -> Script {
         let frame = crate::history::TappedFrame::new(frame);
         script.event(HOST, Event::Tapped { stream: STREAM, way, fate: Fate::Passed, frame })
     }
@@ -369,7 +369,7 @@ mod tests {
     fn mutate(script: Script, adds: &[Channel], removes: &[Channel]) -> Script {
         let adds = adds.iter().map(|channel| add(channel.clone(), 0)).collect();
         let frame = XmtpFrame::Mutate { id: MutateId(1), adds, removes: removes.to_vec(), history_only: false };
-        tapped(script, Way::ToNode, frame)
+        tapped(script, Direction::ToNode, frame)
     }
 
     /// Alpha is leased, on the stream and live from 2 s on.
@@ -382,7 +382,7 @@ mod tests {
 
     fn comes(script: Script) -> Script {
         let messages = vec![(alpha(), MessageId(1))];
-        tapped(script.at(3.0), Way::ToClient, XmtpFrame::Delivery { tag: Tag::Live, messages })
+        tapped(script.at(3.0), Direction::ToClient, XmtpFrame::Delivery { tag: Tag::Live, messages })
     }
 
     fn got(script: Script) -> Script {
@@ -421,7 +421,7 @@ mod tests {
         assert!(evidence.what.starts_with("identity-1 was not told within 10.2s"), "{}", evidence.what);
         asks(Script::new().fault_begins(1, pause(NODE))).acquitted_by(&Leases);
         let swallowed = crate::history::TappedFrame::new(XmtpFrame::CatchupComplete(MutateId(9)));
-        let (stream, way, fate, frame) = (STREAM, Way::ToNode, Fate::Swallowed, swallowed);
+        let (stream, way, fate, frame) = (STREAM, Direction::ToNode, Fate::Swallowed, swallowed);
         asks(Script::new()).event(HOST, Event::Tapped { stream, way, fate, frame }).acquitted_by(&Leases);
         let rests = asks(Script::new()).event(SHARER, Event::Resting { lasts: Duration::from_secs(60) });
         marked(rests.at(70.0), Some(beta())).acquitted_by(&Leases);

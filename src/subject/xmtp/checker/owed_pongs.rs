@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::channel::{Channel, MessageId};
 use crate::checker::Evidence;
 use crate::checker::excuse::Excuses;
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::grammar::Readable;
 use crate::history::{Beat, Event, Fate, Record, TapStream, Terms};
 use crate::subject::xmtp::frame::XmtpFrame;
@@ -61,13 +61,13 @@ impl<'h> OwedPongs<'h> {
             Event::Stored { channel, id, .. } => {
                 self.stored.insert((channel, *id), record.at);
             }
-            Event::Beat { beat: Beat::Ping { stream, way: Way::ToClient, .. }, .. } => {
+            Event::Beat { beat: Beat::Ping { stream, way: Direction::ToClient, .. }, .. } => {
                 self.streams.entry(*stream).and_modify(|one| one.pinged = Some((record.until, index)));
             }
-            Event::Beat { beat: Beat::Pong { stream, way: Way::ToNode, fate: Fate::Passed }, .. } => {
+            Event::Beat { beat: Beat::Pong { stream, way: Direction::ToNode, fate: Fate::Passed }, .. } => {
                 self.streams.entry(*stream).and_modify(|one| one.answered = record.until);
             }
-            Event::Tapped { stream, way: Way::ToClient, frame, .. } => {
+            Event::Tapped { stream, way: Direction::ToClient, frame, .. } => {
                 if let Some(XmtpFrame::Delivery { messages, .. }) = XmtpFrame::of(frame) {
                     return self.check(terms, excuses, index, record, *stream, messages);
                 }
@@ -113,10 +113,10 @@ mod tests {
     use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, partition};
     use crate::subject::xmtp::checker::Heartbeat;
 
-    const PING: Beat = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+    const PING: Beat = Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
 
     fn pong(fate: Fate) -> Beat {
-        Beat::Pong { stream: STREAM, way: Way::ToNode, fate }
+        Beat::Pong { stream: STREAM, way: Direction::ToNode, fate }
     }
 
     /// A stream that was pinged at 31 s.

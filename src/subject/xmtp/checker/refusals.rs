@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::channel::Channel;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::history::{EndCause, Event, History, Record};
 use crate::subject::xmtp::checker::statuses::Statuses;
 use crate::subject::xmtp::frame::XmtpFrame;
@@ -98,10 +98,10 @@ impl<'h> RefusalBook<'h> {
                 client.acknowledged = 0;
             }
             Event::Tapped { way, frame, .. } => match (way, XmtpFrame::of(frame)) {
-                (Way::ToNode, Some(XmtpFrame::Mutate { adds, .. })) => {
+                (Direction::ToNode, Some(XmtpFrame::Mutate { adds, .. })) => {
                     client.asked.push(adds.iter().map(|add| &add.channel).collect());
                 }
-                (Way::ToClient, Some(XmtpFrame::CatchupComplete(_))) => client.acknowledged += 1,
+                (Direction::ToClient, Some(XmtpFrame::CatchupComplete(_))) => client.acknowledged += 1,
                 _ => {}
             },
             Event::Ended { cause, .. } => {

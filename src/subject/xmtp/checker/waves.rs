@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::checker::judge::{Checker, terms, where_served};
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::Way;
+use crate::fault::Direction;
 use crate::history::{Beat, Event, Fate, History, Record, TapStream};
 use crate::subject::xmtp::checker::denials::Denials;
 use crate::subject::xmtp::checker::draft_model::DraftModel;
@@ -80,14 +80,14 @@ impl<'h> WaveBook<'h> {
                 (*stream, self.tap(index, *stream, (*way, *fate), frame))
             }
             Event::Beat { beat, .. } => match beat {
-                Beat::Ping { stream, way: Way::ToClient, .. } => (*stream, self.ping(*stream, record.count)),
-                Beat::Pong { stream, way: Way::ToClient, .. } => (*stream, self.beat(*stream, "a Pong")),
+                Beat::Ping { stream, way: Direction::ToClient, .. } => (*stream, self.ping(*stream, record.count)),
+                Beat::Pong { stream, way: Direction::ToClient, .. } => (*stream, self.beat(*stream, "a Pong")),
                 Beat::Waiting { stream, .. } => {
                     let model = self.drafts.entry(*stream).or_default();
                     (*stream, model.rest(record.count))
                 }
-                Beat::Ping { way: Way::ToNode, .. }
-                | Beat::Pong { way: Way::ToNode, .. }
+                Beat::Ping { way: Direction::ToNode, .. }
+                | Beat::Pong { way: Direction::ToNode, .. }
                 | Beat::KeepaliveAnswered { .. }
                 | Beat::Heard { .. } => return Ok(()),
             },
@@ -105,18 +105,18 @@ impl<'h> WaveBook<'h> {
         self.streams.entry(stream).or_default().rest(count)
     }
 
-    fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Way, Fate), frame: &'h XmtpFrame) -> Judged {
+    fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Direction, Fate), frame: &'h XmtpFrame) -> Judged {
         self.denials.check(stream, (way, fate), frame)?;
         match (way, fate, self.drafts.get_mut(&stream)) {
-            (Way::ToNode, Fate::Swallowed, Some(_)) => return Ok(()),
-            (Way::ToNode, Fate::Swallowed, None) => {
+            (Direction::ToNode, Fate::Swallowed, Some(_)) => return Ok(()),
+            (Direction::ToNode, Fate::Swallowed, None) => {
                 self.streams.entry(stream).or_default(); // it counts
                 return Ok(());
             }
-            (Way::ToNode, Fate::Passed, Some(draft)) => draft.request(index, frame)?,
-            (Way::ToNode, Fate::Passed, None) => self.streams.entry(stream).or_default().request(index, frame)?,
-            (Way::ToClient, _, Some(draft)) => draft.response(index, frame, &self.shelf)?,
-            (Way::ToClient, _, None) => {
+            (Direction::ToNode, Fate::Passed, Some(draft)) => draft.request(index, frame)?,
+            (Direction::ToNode, Fate::Passed, None) => self.streams.entry(stream).or_default().request(index, frame)?,
+            (Direction::ToClient, _, Some(draft)) => draft.response(index, frame, &self.shelf)?,
+            (Direction::ToClient, _, None) => {
                 self.streams.entry(stream).or_default().response(index, frame, &self.shelf)?;
             }
         }
@@ -245,7 +245,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_node_that_rests_though_it_owes_a_wave_is_condemned() {
-        let ping = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Passed };
+        let ping = Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
         let pinged = |script: Script, times: u32| {
             (0..times).fold(script, |script, n| script.at(f64::from(n) * 30.0 + 40.0).beat(CLIENT, ping))
         };
@@ -257,7 +257,7 @@ pub(super) mod tests {
 
     #[test]
     fn started_comes_first_and_once() {
-        let ping = Beat::Ping { stream: STREAM, way: Way::ToClient, fate: Fate::Swallowed };
+        let ping = Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Swallowed };
         breaks(Script::new().beat(CLIENT, ping), "S1", "a Ping before Started");
         breaks(Script::new().mutate(1, &[], &[alpha()]).complete(1), "S1", "before Started");
         let evidence = breaks(replaying().node_starts(), "S1", "Started twice");
@@ -431,7 +431,7 @@ pub(super) mod tests {
         let frame =
             XmtpFrame::Mutate { id: MutateId(1), adds: vec![add(alpha(), 0)], removes: Vec::new(), history_only: true };
         let script =
-            || Script::new().node_starts().tap(Way::ToNode, Fate::Passed, frame.clone()).wave(1, &[(alpha(), 1)]);
+            || Script::new().node_starts().tap(Direction::ToNode, Fate::Passed, frame.clone()).wave(1, &[(alpha(), 1)]);
         script().topics_live(&[alpha()]).complete(1).acquitted_by(&Waves);
         breaks(script().complete(1).live(&[(alpha(), 2)]), "S5", "group:alpha as live");
     }
@@ -440,10 +440,10 @@ pub(super) mod tests {
     fn what_the_node_sent_into_a_silence_counts_and_what_it_never_saw_does_not() {
         let swallowed =
             XmtpFrame::Mutate { id: MutateId(2), adds: vec![], removes: vec![alpha()], history_only: false };
-        let script = live().tap(Way::ToNode, Fate::Swallowed, swallowed);
+        let script = live().tap(Direction::ToNode, Fate::Swallowed, swallowed);
         script.live(&[(alpha(), 5)]).acquitted_by(&Waves);
         let again = XmtpFrame::CatchupComplete(MutateId(1));
-        breaks(live().tap(Way::ToClient, Fate::Swallowed, again), "S9", "more often");
+        breaks(live().tap(Direction::ToClient, Fate::Swallowed, again), "S9", "more often");
     }
 
     #[test]
@@ -476,6 +476,6 @@ pub(super) mod tests {
     fn a_frame_that_cannot_be_read_is_condemned() {
         let garbage = || XmtpFrame::Unreadable("not protobuf".into());
         breaks(live().node_sends(garbage()), "S10", "the node sent a frame that cannot be read: not protobuf");
-        breaks(live().tap(Way::ToNode, Fate::Passed, garbage()), "S10", "the client sent");
+        breaks(live().tap(Direction::ToNode, Fate::Passed, garbage()), "S10", "the client sent");
     }
 }

@@ -35,6 +35,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::subject::xmtp::client::backlogged_sender::BackloggedSender;
 use crate::subject::xmtp::client::binding::ClientBinding;
 use crate::subject::xmtp::client::channel::request;
+use crate::subject::xmtp::client::heard_data::HeardData;
 use crate::subject::xmtp::client::probe::{Probes, answer};
 use crate::subject::xmtp::client::stream::{ClientCommand, ClientEnding, ClientEvent, StreamSettings};
 use crate::subject::xmtp::client::suspension::{ProbeStep, Suspension};
@@ -322,6 +323,9 @@ impl<B: ClientBinding> Actor<B> {
     /// C2.
     fn watch(&mut self, now: Instant) -> Result<(), Cause> {
         let attempt = self.settings.attempt;
+        if self.settings.heard_data.as_ref().is_some_and(HeardData::take) {
+            self.feed_watchdog(now);
+        }
         match self.watchdog.as_mut().and_then(|watchdog| watchdog.check(now)) {
             None => Ok(()),
             // Nothing can be asked: the silence goes on to its end.

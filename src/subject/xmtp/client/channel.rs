@@ -30,6 +30,7 @@ use tonic::{Request, Status};
 use crate::env::{Address, ByteStream, Env, StreamTap, Tapped, TcpOptions};
 use crate::grpc::{BytesCodec, explain};
 use crate::subject::xmtp::client::half_read::HalfRead;
+use crate::subject::xmtp::client::heard_data::HeardData;
 use crate::subject::xmtp::client::transport::{Inbound, Opening, Outbound, Transport};
 use crate::subject::xmtp::client::{ClientQuirk, Http2Keepalive};
 use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
@@ -91,6 +92,7 @@ pub struct Dialer {
     tcp: TcpOptions,
     /// Only where that bug is planted.
     half_read: Option<HalfRead>,
+    heard_data: Option<HeardData>,
 }
 
 impl Dialer {
@@ -108,7 +110,7 @@ impl Dialer {
             Ok(endpoint) => endpoint,
             Err(error) => return Err(BadNode { node, why: error.to_string() }),
         };
-        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), half_read: None })
+        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), half_read: None, heard_data: None })
     }
 
     /// Dials with these options of TCP.
@@ -121,7 +123,13 @@ impl Dialer {
     #[must_use]
     pub fn plant(mut self, quirk: Option<ClientQuirk>) -> Self {
         self.half_read = (quirk == Some(ClientQuirk::KeepsHalfReadFrame)).then(HalfRead::default);
+        self.heard_data = (quirk == Some(ClientQuirk::WatchdogCountsBytes)).then(HeardData::default);
         self
+    }
+
+    /// What came on its connections, where the planted bug asks for it.
+    pub(crate) fn heard_data(&self) -> Option<HeardData> {
+        self.heard_data.clone()
     }
 
     /// One connection, new.
@@ -132,9 +140,10 @@ impl Dialer {
         let connecting = async {
             let dialed = self.env.dial_with(&self.node, self.tcp).await;
             let socket = dialed.map_err(|source| DialError::Connect { node: self.node.clone(), source })?;
-            let link = match &self.half_read {
-                None => ClientLink::over(socket, &self.endpoint).await,
-                Some(half_read) => ClientLink::over(Tapped::over(socket, half_read.tap()), &self.endpoint).await,
+            let link = match (&self.half_read, &self.heard_data) {
+                (None, None) => ClientLink::over(socket, &self.endpoint).await,
+                (Some(half_read), _) => ClientLink::over(Tapped::over(socket, half_read.tap()), &self.endpoint).await,
+                (None, Some(heard)) => ClientLink::over(Tapped::over(socket, heard.tap()), &self.endpoint).await,
             };
             link.map_err(|error| DialError::Handshake { node: self.node.clone(), why: explain(&error) })
         };

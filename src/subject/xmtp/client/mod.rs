@@ -17,6 +17,7 @@ mod channel;
 mod config;
 mod connection;
 mod half_read;
+mod heard_data;
 mod inbox;
 mod intake;
 mod ledger;

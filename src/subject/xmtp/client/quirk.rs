@@ -53,5 +53,7 @@ quirks! {
         OneCursorForOriginators = "one-cursor-for-originators",
         /// Each attempt dials twice, and leaves the second connection behind (against C4).
         LeavesConnections = "leaves-connections",
+        /// The watchdog takes any byte on its connection's streams for a sign of life (against C2).
+        WatchdogCountsBytes = "watchdog-counts-bytes",
     }
 }

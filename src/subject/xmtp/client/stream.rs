@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::env::Env;
+use crate::subject::xmtp::client::heard_data::HeardData;
 use crate::subject::xmtp::client::probe::Ack;
 use crate::subject::xmtp::client::{Cause, ClientObserver, ClientQuirk};
 use crate::subject::xmtp::wire::{DeliveryFrame, Dialect, Message, Mutate, MutateId, Topic};
@@ -25,6 +26,8 @@ pub struct StreamSettings {
     pub dialect: Dialect,
     /// A planted bug.
     pub quirk: Option<ClientQuirk>,
+    /// What came on its connection, where that bug asks for it.
+    pub heard_data: Option<HeardData>,
     /// Who watches.
     pub observer: Arc<dyn ClientObserver>,
 }

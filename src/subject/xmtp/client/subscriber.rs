@@ -133,6 +133,7 @@ impl<A: Application> Subscriber<A> {
         } = config;
         let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?;
         let dialer = dialer.with_tcp(tcp).plant(quirk);
+        let heard_data = dialer.heard_data();
         let dice = env.dice();
         let probe_within = probe_within.filter(|_| quirk != Some(ClientQuirk::NoProbeAtResume));
         let resume_probe = probe_within.map(|within| ResumeProbe { env: Arc::clone(&env), within });
@@ -143,7 +144,16 @@ impl<A: Application> Subscriber<A> {
             ids: MutateIds::default(),
             backoff: ClientBackoff::new(backoff, quirk),
             dice,
-            settings: StreamSettings { attempt: 0, watchdog, advertised: None, resume_probe, dialect, quirk, observer },
+            settings: StreamSettings {
+                attempt: 0,
+                watchdog,
+                advertised: None,
+                resume_probe,
+                dialect,
+                quirk,
+                heard_data,
+                observer,
+            },
             older_until: None,
         })
     }

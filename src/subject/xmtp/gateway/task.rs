@@ -75,6 +75,7 @@ impl Gateway {
                 resume_probe,
                 dialect: Dialect::V1,
                 quirk: None,
+                heard_data: None,
                 observer,
             },
             desk: LeaseDesk::new(requested, Arc::clone(&bell), quirk),

@@ -10,7 +10,7 @@ use crate::checker::milestone::RECONNECT_BY_WATCHDOG;
 use crate::env::TcpOptions;
 use crate::fault::Kind;
 use crate::fault::kinds::{ProcessKill, ProxySilence};
-use crate::fault::{Clause, Origin, Way};
+use crate::fault::{Clause, Direction, Origin, StreamAim};
 use crate::grammar::Latency;
 use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
@@ -173,7 +173,10 @@ fn every_key_is_read() {
 
 #[test]
 fn faults_are_numbered_by_time_and_their_patterns_expanded() {
-    let silence = ProxySilence { way: Some(Way::ToNode), path: Some("*/Subscribe".into()) };
+    let silence = ProxySilence {
+        way: Some(Direction::ToNode),
+        aim: StreamAim { path: Some("*/Subscribe".into()), ..StreamAim::default() },
+    };
     let silence = silence.on(hosts(&["client-1", "client-2", "client-3", "publisher-2"]));
     let expected = [
         Clause { number: 1, at: secs(120), lasts: secs(600), fault: silence, origin: Origin::File },

@@ -45,6 +45,7 @@ fn open(link: ClientLink, attempt: u64, repertoire: &mut Repertoire) -> ClientCo
         resume_probe: None,
         dialect: repertoire.dialect(),
         quirk: None,
+        heard_data: None,
         observer: Arc::new(Unobserved),
     };
     ClientConnection::open(link, vec![repertoire.mutate()], settings)

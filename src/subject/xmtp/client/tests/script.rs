@@ -294,6 +294,7 @@ impl ScriptedNode {
             resume_probe: Some(ResumeProbe { env: self.env(), within: PROBE_WITHIN }),
             dialect: Dialect::V1,
             quirk: None,
+            heard_data: None,
             observer: self.witness.clone(),
         }
     }

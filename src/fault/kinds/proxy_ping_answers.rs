@@ -1,0 +1,73 @@
+//! `proxy-ping-answers`: the proxy does not answer HTTP/2 PING as it should.
+
+use std::time::Duration;
+
+use crate::fault::hosts::CONNECTED;
+use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::words::word;
+use crate::fault::{Harm, ProxyHarm};
+use crate::grammar::spell;
+use crate::lie::{ConnectionLie, Lie, PingAnswer};
+
+/// Later than any keepalive waits.
+const LATE_MAX: Duration = Duration::from_secs(3_600);
+
+/// The words for what becomes of an answer.
+const ANSWERS: [(&str, PingAnswer); 4] = [
+    ("missing", PingAnswer::Missing),
+    ("late", PingAnswer::Late(Duration::ZERO)),
+    ("doubled", PingAnswer::Doubled),
+    ("wrong", PingAnswer::Wrong),
+];
+
+/// Keepalive believes it, and is deceived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyPingAnswers {
+    /// What becomes of them.
+    pub answer: PingAnswer,
+}
+
+impl Kind for ProxyPingAnswers {
+    type Place = Hosts;
+
+    const ABOUT: About<Self> = About {
+        example: "on = \"client-*\"\nanswer = \"late\"\nby = \"6s\"",
+        falls_on: |_| CONNECTED,
+        read: |section, _| {
+            let answer = section.required("answer", "answer = \"missing\"", |entry| entry.choice("answer", &ANSWERS));
+            let answer = match answer?.value {
+                PingAnswer::Late(_) => {
+                    let range = Duration::from_millis(1)..=LATE_MAX;
+                    let by = section.required("by", "by = \"6s\"", |entry| entry.duration(range));
+                    PingAnswer::Late(by?.value)
+                }
+                answer @ (PingAnswer::Missing | PingAnswer::Doubled | PingAnswer::Wrong) => answer,
+            };
+            Some(ProxyPingAnswers { answer })
+        },
+        keys: |answers| match answers.answer {
+            PingAnswer::Late(by) => {
+                let late = PingAnswer::Late(Duration::ZERO);
+                let keys: [Key; 2] = [("answer", word(&ANSWERS, late).into()), ("by", spell(by).into())];
+                keys.into()
+            }
+            answer @ (PingAnswer::Missing | PingAnswer::Doubled | PingAnswer::Wrong) => {
+                vec![("answer", word(&ANSWERS, answer).into())]
+            }
+        },
+        told: |answers, hosts| match answers.answer {
+            PingAnswer::Missing => format!("the proxy answers no HTTP/2 PING of {hosts}"),
+            PingAnswer::Late(by) => format!("the proxy answers each HTTP/2 PING of {hosts} {} late", spell(by)),
+            PingAnswer::Doubled => format!("the proxy answers each HTTP/2 PING of {hosts} twice"),
+            PingAnswer::Wrong => format!("the proxy answers each HTTP/2 PING of {hosts} with other data"),
+        },
+        harm: |answers, on| {
+            let lie = Lie::Connection(ConnectionLie::PingAnswers(answers.answer));
+            Harm::Proxy { on, harm: ProxyHarm::plain(lie) }
+        },
+        excuse: |_| Excuse::Nobody,
+        hold: |_| Hold::Nothing,
+        obstacle: |_, _| None,
+        drawn: None,
+    };
+}

@@ -1,0 +1,55 @@
+//! `proxy-withholds`: one thing never passes, and all else does.
+
+use crate::fault::hosts::STREAMING;
+use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
+use crate::fault::words::word;
+use crate::fault::{Direction, StreamAim};
+use crate::lie::{Kept, StreamLie};
+
+const WHAT: [(&str, Kept); 6] = [
+    ("end", Kept::End),
+    ("trailers", Kept::Trailers),
+    ("reset", Kept::Reset),
+    ("cancel", Kept::Cancel),
+    ("credit-of-node", Kept::Credit(Direction::ToClient)),
+    ("credit-of-client", Kept::Credit(Direction::ToNode)),
+];
+
+/// An end, a reset or a window that the other side waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyWithholds {
+    /// What.
+    pub what: Kept,
+    /// On which streams.
+    pub aim: StreamAim,
+}
+
+impl Kind for ProxyWithholds {
+    type Place = Hosts;
+
+    const ABOUT: About<Self> = About {
+        example: "on = \"client-*\"\nwhat = \"end\"",
+        falls_on: |_| STREAMING,
+        read: |section, scene| {
+            let what = section.required("what", "what = \"end\"", |entry| entry.choice("thing to withhold", &WHAT));
+            Some(ProxyWithholds { aim: StreamAim::read(section, scene)?, what: what?.value })
+        },
+        keys: |kept| [("what", word(&WHAT, kept.what).into())].into_iter().chain(kept.aim.keys()).collect(),
+        told: |kept, hosts| {
+            let what = match kept.what {
+                Kept::End => "the end of responses",
+                Kept::Trailers => "trailers",
+                Kept::Reset => "the node's RST_STREAM and its loss",
+                Kept::Cancel => "the client's RST_STREAM and its loss",
+                Kept::Credit(Direction::ToClient) => "the node's windows",
+                Kept::Credit(Direction::ToNode) => "the clients' windows",
+            };
+            format!("the proxy withholds {what} on streams of {hosts}{}", kept.aim)
+        },
+        harm: |kept, on| kept.aim.harm(on, StreamLie::Withhold(kept.what)),
+        excuse: |_| Excuse::Nobody,
+        hold: |_| Hold::Nothing,
+        obstacle: |_, _| None,
+        drawn: None,
+    };
+}

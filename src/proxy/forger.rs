@@ -1,0 +1,471 @@
+//! Tells lies about a connection: drops, holds, changes and inserts frames between HTTP/2 and the socket.
+//!
+//! Refuses to know streams, and leaves header compression alone: what it forges is short and has no headers.
+//! Without a lie it looks at the headers of frames as they go by, and copies nothing.
+//!
+//! ```text
+//! each way:  as it comes <--no lie, between frames / a lie, between frames--> judged frame by frame
+//! ```
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::WatchStream;
+
+use crate::env::ByteStream;
+use crate::http2::{ACK, FrameHeader, FrameKind};
+use crate::lie::{ConnectionLie, LastStream, PingAnswer, Trigger, WindowKind};
+use crate::proxy::alarm::Alarm;
+use crate::proxy::config::{FORGED_MAX, READ_STEP};
+use crate::proxy::control::{ConnectionRule, Control, Rules};
+use crate::proxy::cutter::{Cut, Cutter};
+use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, settings, wrong_answer};
+
+/// A byte stream on which the rules of a control are followed.
+pub(crate) struct Forger<S> {
+    stream: S,
+    peer: IpAddr,
+    /// Whether the other side is a client.
+    is_client: bool,
+    truth: TrueSettings,
+    opened: Instant,
+    changes: WatchStream<Rules>,
+    orders: Vec<FrameOrder>,
+    outgoing: Cutter,
+    incoming: Cutter,
+    /// Judged, and not yet written.
+    out: BytesMut,
+    /// To be written between two frames.
+    inserts: VecDeque<BytesMut>,
+    /// Answers to PING that are late, and when they are due.
+    late: VecDeque<(Instant, BytesMut)>,
+    /// Read and judged, and not yet taken.
+    read: BytesMut,
+    /// Of the SETTINGS that were written and not answered: whether they were forged. Answers come in their order.
+    unanswered: VecDeque<bool>,
+    /// The highest stream that the other side opened.
+    seen: u32,
+    closes_at: Option<Instant>,
+    alarm: Alarm,
+}
+
+/// A rule about this connection.
+struct FrameOrder {
+    rule: ConnectionRule,
+    /// When it acts next by itself.
+    next: Option<Instant>,
+    /// Its first GOAWAY was sent, and a second one is owed.
+    owes_second: bool,
+}
+
+impl<S: ByteStream> Forger<S> {
+    /// Over a connection on which the proxy is the server.
+    pub(crate) fn of_server(stream: S, peer: IpAddr, control: &Control, truth: TrueSettings) -> Self {
+        Forger::new(stream, peer, true, control, truth)
+    }
+
+    /// Over a connection on which the proxy is the client.
+    pub(crate) fn of_client(stream: S, peer: IpAddr, control: &Control, truth: TrueSettings) -> Self {
+        Forger::new(stream, peer, false, control, truth)
+    }
+
+    fn new(stream: S, peer: IpAddr, is_client: bool, control: &Control, truth: TrueSettings) -> Self {
+        let (outgoing, incoming) = match is_client {
+            true => (Cutter::of_server(), Cutter::of_client()),
+            false => (Cutter::of_client(), Cutter::of_server()),
+        };
+        let mut receiver = control.subscribe();
+        let rules = receiver.borrow_and_update().clone();
+        let mut forger = Forger {
+            stream,
+            peer,
+            is_client,
+            truth,
+            opened: Instant::now(),
+            changes: WatchStream::from_changes(receiver),
+            orders: Vec::new(),
+            outgoing,
+            incoming,
+            out: BytesMut::new(),
+            inserts: VecDeque::new(),
+            late: VecDeque::new(),
+            read: BytesMut::new(),
+            unanswered: VecDeque::new(),
+            seen: 0,
+            closes_at: None,
+            alarm: Alarm::default(),
+        };
+        forger.apply(&rules);
+        forger
+    }
+
+    /// Takes up the changes of the rules, and what time brings; the task of `context` is woken at the next.
+    ///
+    /// # Errors
+    /// A lie has closed the connection.
+    fn follow(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        // Ends: a watch holds one value, and each turn takes the newest.
+        while let Poll::Ready(Some(rules)) = Pin::new(&mut self.changes).poll_next(context) {
+            self.apply(&rules);
+        }
+        // Ends: each turn does what is due, and what is due next lies ahead.
+        while let Some(next) = self.do_due()? {
+            if self.alarm.poll(next, context).is_pending() {
+                break;
+            }
+        }
+        if self.outgoing.is_at_a_border() {
+            for frame in self.inserts.drain(..) {
+                self.unanswered.extend(is_settings(&frame).then_some(true));
+                self.out.extend_from_slice(&frame);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, rules: &Rules) {
+        let now_in_force = rules.about_connection(self.peer, self.is_client);
+        if now_in_force.is_empty() && self.orders.is_empty() {
+            return;
+        }
+        let mut before = std::mem::take(&mut self.orders);
+        for rule in now_in_force {
+            let known = before.iter().position(|order| order.rule.is_same(&rule));
+            self.orders.push(match known {
+                Some(index) => before.swap_remove(index),
+                None => FrameOrder { next: self.first_act(&rule), owes_second: false, rule },
+            });
+        }
+        let forgets_settings = |order: &FrameOrder| matches!(order.rule.lie(), ConnectionLie::Settings { .. });
+        if before.iter().any(forgets_settings) {
+            self.insert_settings(self.truth);
+        }
+    }
+
+    /// When a rule acts by itself for the first time.
+    fn first_act(&self, rule: &ConnectionRule) -> Option<Instant> {
+        let now = Instant::now();
+        let begins = match rule.when() {
+            Trigger::Age(age) => self.opened.checked_add(age)?.max(now),
+            Trigger::Opened
+            | Trigger::Headers
+            | Trigger::Messages(_)
+            | Trigger::Bytes(_)
+            | Trigger::Idle(_)
+            | Trigger::HalfClosed(_) => now,
+        };
+        match rule.lie() {
+            ConnectionLie::GoAway { every: Some(every), .. } if rule.when() == Trigger::Opened => {
+                begins.checked_add(*every)
+            }
+            ConnectionLie::GoAway { .. } | ConnectionLie::Settings { .. } => Some(begins),
+            ConnectionLie::PingAnswers(_)
+            | ConnectionLie::SettingsUnanswered
+            | ConnectionLie::WindowUpdatesWithheld(_) => None,
+        }
+    }
+
+    /// Does what is due now; when the next is.
+    fn do_due(&mut self) -> io::Result<Option<Instant>> {
+        if self.orders.is_empty() && self.late.is_empty() && self.closes_at.is_none() {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        if self.closes_at.is_some_and(|at| at <= now) && self.out.is_empty() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        while let Some((_, frame)) = self.late.pop_front_if(|(at, _)| *at <= now) {
+            self.inserts.push_back(frame);
+        }
+        for index in 0..self.orders.len() {
+            if self.orders[index].next.is_some_and(|at| at <= now) {
+                self.act(index, now);
+            }
+        }
+        let acts = self.orders.iter().filter_map(|order| order.next);
+        let late = self.late.front().map(|(at, _)| *at);
+        Ok(acts.chain(late).chain(self.closes_at.filter(|at| *at > now)).min())
+    }
+
+    /// A rule acts by itself.
+    fn act(&mut self, index: usize, now: Instant) {
+        self.orders[index].rule.feel();
+        let after = |time| now.checked_add(time);
+        match self.orders[index].rule.lie().clone() {
+            ConnectionLie::GoAway { code, last, twice, closes_after, every } => {
+                let is_second = std::mem::take(&mut self.orders[index].owes_second);
+                let last = match (last, is_second) {
+                    (_, true) | (LastStream::Seen, false) => self.seen,
+                    (LastStream::All, false) => u32::MAX >> 1,
+                    (LastStream::None, false) => 0,
+                };
+                self.inserts.push_back(goaway(GoAwayFrame { last, code }));
+                if !is_second {
+                    self.closes_at = self.closes_at.or(closes_after.and_then(after));
+                }
+                let order = &mut self.orders[index];
+                order.owes_second = !is_second && twice.is_some();
+                order.next = match order.owes_second {
+                    true => twice.and_then(after),
+                    false => every.and_then(after),
+                };
+            }
+            ConnectionLie::Settings { max_concurrent_streams, initial_window } => {
+                self.insert_settings(TrueSettings {
+                    max_concurrent_streams: max_concurrent_streams.or(self.truth.max_concurrent_streams),
+                    initial_window: initial_window.unwrap_or(self.truth.initial_window),
+                });
+                self.orders[index].next = None;
+            }
+            ConnectionLie::PingAnswers(_)
+            | ConnectionLie::SettingsUnanswered
+            | ConnectionLie::WindowUpdatesWithheld(_) => self.orders[index].next = None,
+        }
+    }
+
+    fn insert_settings(&mut self, told: TrueSettings) {
+        self.inserts.push_back(settings(told));
+    }
+
+    /// Whether frames are judged on their way out.
+    fn is_forging(&self) -> bool {
+        !(self.orders.is_empty() && self.out.is_empty() && self.inserts.is_empty())
+    }
+
+    /// Takes what HTTP/2 writes, and judges it frame by frame; how many of the bytes.
+    fn judge_outgoing(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(FORGED_MAX);
+        let Forger { outgoing, out, orders, late, unanswered, .. } = self;
+        outgoing.cut(&bytes[..taken], out, |cut, out| {
+            if let Cut::Whole(header, frame) = cut {
+                note_settings(header, unanswered);
+                judge(orders, late, header, frame, out);
+            }
+        });
+        taken
+    }
+
+    /// Writes what was judged.
+    fn poll_write_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.out))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.out.advance(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// How many of so many bytes may be written as they come; none: they are to be judged.
+    fn plain_room(&self, bytes: usize) -> Option<usize> {
+        match (self.is_forging(), self.outgoing.is_between()) {
+            (false, true) => Some(bytes),
+            (true, true) => None,
+            // A frame that has begun ends as it began.
+            (_, false) if self.outgoing.holds() => None,
+            (is_forging, false) => Some(if is_forging { bytes.min(self.outgoing.to_border()) } else { bytes }),
+        }
+    }
+
+    fn follow_outgoing(&mut self, bytes: &[u8]) {
+        let Forger { outgoing, unanswered, .. } = self;
+        outgoing.follow(bytes, |header| note_settings(header, unanswered));
+    }
+
+    /// Reads as it comes, so many bytes at most.
+    fn poll_read_few(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        room: usize,
+    ) -> Poll<io::Result<()>> {
+        let mut raw = [0; READ_STEP];
+        let room = room.min(raw.len()).min(buffer.remaining());
+        let mut raw = ReadBuf::new(&mut raw[..room]);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut raw))?;
+        self.incoming.follow(raw.filled(), |header| note_seen(header, &mut self.seen));
+        buffer.put_slice(raw.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads on, and takes out the answers to SETTINGS that HTTP/2 knows nothing of.
+    fn poll_read_judged(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Ends: each turn reads from the stream, whose data has an end, or returns.
+        while self.read.is_empty() {
+            let mut raw = [0; READ_STEP];
+            let mut raw = ReadBuf::new(&mut raw);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut raw))?;
+            if raw.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let Forger { incoming, read, unanswered, seen, .. } = self;
+            incoming.cut(raw.filled(), read, |cut, read| match cut {
+                Cut::Begun(header) => note_seen(header, seen),
+                Cut::Whole(header, frame) => {
+                    if !(is_answer(header) && unanswered.pop_front() == Some(true)) {
+                        read.extend_from_slice(frame);
+                    }
+                }
+            });
+        }
+        let taken = self.read.len().min(buffer.remaining());
+        buffer.put_slice(&self.read.split_to(taken));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: ByteStream> AsyncRead for Forger<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let forger = self.get_mut();
+        forger.follow(context)?;
+        if let Poll::Ready(Err(error)) = forger.poll_write_out(context) {
+            return Poll::Ready(Err(error));
+        }
+        let is_owed = forger.unanswered.contains(&true);
+        if !forger.read.is_empty() || forger.incoming.holds() || (is_owed && forger.incoming.is_between()) {
+            return forger.poll_read_judged(context, buffer);
+        }
+        if is_owed {
+            let room = forger.incoming.to_border();
+            return forger.poll_read_few(context, buffer, room);
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut forger.stream).poll_read(context, buffer))?;
+        let Forger { incoming, unanswered, seen, .. } = forger;
+        incoming.follow(&buffer.filled()[before..], |header| {
+            note_seen(header, seen);
+            if is_answer(header) {
+                unanswered.pop_front();
+            }
+        });
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: ByteStream> AsyncWrite for Forger<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let forger = self.get_mut();
+        ready!(forger.poll_write_out(context))?;
+        let Some(room) = forger.plain_room(bytes.len()) else {
+            let taken = forger.judge_outgoing(bytes);
+            // What was held back is due at some time.
+            forger.follow(context)?;
+            // What has no room now is written at the next turn.
+            return match forger.poll_write_out(context) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(taken)),
+            };
+        };
+        let written = ready!(Pin::new(&mut forger.stream).poll_write(context, &bytes[..room]))?;
+        forger.follow_outgoing(&bytes[..written]);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let forger = self.get_mut();
+        ready!(forger.poll_write_out(context))?;
+        Pin::new(&mut forger.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let forger = self.get_mut();
+        ready!(forger.poll_write_out(context))?;
+        Pin::new(&mut forger.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_forging() || !self.outgoing.is_between() && self.outgoing.holds() {
+            let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+            return self.poll_write(context, first);
+        }
+        let forger = self.get_mut();
+        let written = ready!(Pin::new(&mut forger.stream).poll_write_vectored(context, slices))?;
+        let mut left = written;
+        for slice in slices {
+            let taken = slice.len().min(left);
+            forger.follow_outgoing(&slice[..taken]);
+            left -= taken;
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Puts a frame that HTTP/2 has written among those that go on, as the rules want it.
+fn judge(
+    orders: &[FrameOrder],
+    late: &mut VecDeque<(Instant, BytesMut)>,
+    header: &FrameHeader,
+    frame: &[u8],
+    out: &mut BytesMut,
+) {
+    for order in orders {
+        let is_met = match order.rule.lie() {
+            ConnectionLie::PingAnswers(_) => header.kind == FrameKind::Ping && header.flags & ACK != 0,
+            ConnectionLie::SettingsUnanswered => is_answer(header),
+            ConnectionLie::WindowUpdatesWithheld(window) => {
+                let is_meant = match window {
+                    WindowKind::Connection => header.stream == 0,
+                    WindowKind::Streams => header.stream != 0,
+                    WindowKind::Both => true,
+                };
+                header.kind == FrameKind::WindowUpdate && is_meant
+            }
+            ConnectionLie::GoAway { .. } | ConnectionLie::Settings { .. } => false,
+        };
+        if !is_met {
+            continue;
+        }
+        order.rule.feel();
+        match order.rule.lie() {
+            ConnectionLie::PingAnswers(PingAnswer::Late(time)) => {
+                let due = Instant::now().checked_add(*time);
+                late.extend(due.map(|due| (due, frame.into())));
+            }
+            ConnectionLie::PingAnswers(PingAnswer::Doubled) => {
+                out.extend_from_slice(frame);
+                out.extend_from_slice(frame);
+            }
+            ConnectionLie::PingAnswers(PingAnswer::Wrong) => out.extend_from_slice(&wrong_answer(frame)),
+            ConnectionLie::PingAnswers(PingAnswer::Missing)
+            | ConnectionLie::SettingsUnanswered
+            | ConnectionLie::WindowUpdatesWithheld(_)
+            | ConnectionLie::GoAway { .. }
+            | ConnectionLie::Settings { .. } => {}
+        }
+        return;
+    }
+    out.extend_from_slice(frame);
+}
+
+fn note_settings(header: &FrameHeader, unanswered: &mut VecDeque<bool>) {
+    if header.kind == FrameKind::Settings && !is_answer(header) {
+        unanswered.push_back(false);
+    }
+}
+
+/// What it opens, the other side opens with HEADERS.
+fn note_seen(header: &FrameHeader, seen: &mut u32) {
+    if header.kind == FrameKind::Headers {
+        *seen = (*seen).max(header.stream);
+    }
+}
+
+fn is_answer(header: &FrameHeader) -> bool {
+    header.kind == FrameKind::Settings && header.flags & ACK != 0
+}
