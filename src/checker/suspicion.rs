@@ -13,14 +13,14 @@
 //!      └───────────────────────────────────────────────────────────────────────┘ Pong in time
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::checker::excuse::Excuses;
 use crate::checker::{Evidence, Requirement};
 use crate::fault::{Clause, Fault};
 use crate::grammar::Readable;
-use crate::history::{Event, HostName, Record, TapStream, Terms};
+use crate::history::{Event, Record, TapStream, Terms};
 
 /// The longest that a client may think before its Pong is on its way: it answers inside, without
 /// asking its application, so one second is generous.
@@ -46,20 +46,26 @@ pub(crate) struct Suspicion<'h> {
     terms: &'h Terms,
     streams: BTreeMap<TapStream, Pinged<'h>>,
     suspects: BTreeMap<TapStream, Suspect>,
-    /// Silences of a proxy that have begun, and whom each keeps from the node.
-    silences: BTreeMap<u32, &'h BTreeSet<HostName>>,
+    /// Faults that have begun by which a proxy keeps things back.
+    kept_back: BTreeMap<u32, &'h Fault>,
 }
 
 impl<'h> Suspicion<'h> {
     pub(crate) fn new(requirement: Requirement, terms: &'h Terms) -> Self {
-        Suspicion { requirement, terms, streams: BTreeMap::new(), suspects: BTreeMap::new(), silences: BTreeMap::new() }
+        Suspicion {
+            requirement,
+            terms,
+            streams: BTreeMap::new(),
+            suspects: BTreeMap::new(),
+            kept_back: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn open(&mut self, index: usize, host: &'h str, stream: TapStream) {
         // Only a follower tells when it lets go of a stream; whoever else opens another has done so.
         if self.is_stranger(host) {
             self.leave(host);
-            if self.silences.values().any(|on| on.contains(host)) {
+            if self.kept_back.values().any(|fault| fault.meets(host, &self.terms.cast)) {
                 return;
             }
         }
@@ -70,12 +76,14 @@ impl<'h> Suspicion<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     pub(crate) fn hear(&mut self, event: &'h Event) {
         match event {
-            Event::FaultBegan(Clause { number, fault: Fault::ProxySilence(silence), .. }) => {
-                self.silences.insert(*number, &silence.place);
-                let strangers: Vec<_> = silence.place.iter().filter(|host| self.is_stranger(host)).collect();
-                strangers.into_iter().for_each(|host| self.leave(host));
+            Event::FaultBegan(Clause { number, fault, .. }) if fault.keeps_back() => {
+                self.kept_back.insert(*number, fault);
+                let met: Vec<_> = self.streams.values().map(|pinged| pinged.host).collect();
+                let strangers =
+                    met.into_iter().filter(|host| self.is_stranger(host) && fault.meets(host, &self.terms.cast));
+                strangers.collect::<Vec<_>>().into_iter().for_each(|host| self.leave(host));
             }
-            Event::FaultEnded { clause, .. } => drop(self.silences.remove(clause)),
+            Event::FaultEnded { clause, .. } => drop(self.kept_back.remove(clause)),
             _ => {}
         }
     }

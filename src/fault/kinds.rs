@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::cast::HostName;
+use crate::cast::{Cast, HostName};
 use crate::fault::Harm;
 use crate::fault::kind::{At, Drawn, Excuse, Hold, Key, Kind, Placed, Step, Target};
 use crate::fault::scene::Scene;
@@ -196,6 +196,24 @@ impl Fault {
             Target::Links(_) => None,
         };
         on.into_iter().flatten()
+    }
+
+    /// Whether a proxy keeps things back from those who wait for them, and tells nobody: no frame, no end of a stream
+    /// need come while it lasts, nor after it for streams of its time.
+    #[must_use]
+    pub fn keeps_back(&self) -> bool {
+        match self.harm() {
+            Harm::Proxy { harm, .. } => harm.lie.keeps_back(),
+            Harm::Link { .. } | Harm::Kernel { .. } | Harm::Process { .. } | Harm::Clock { .. } | Harm::Disk { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Whether streams of that host pass what it harms: the host itself, or one that carries the streams of others.
+    #[must_use]
+    pub fn meets(&self, host: &str, cast: &Cast) -> bool {
+        self.hosts().any(|on| **on == *host || cast.carries_streams(on))
     }
 
     /// Whether it harms that host, or a link at one of whose ends the host stands.

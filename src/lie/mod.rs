@@ -11,6 +11,29 @@ pub use aim::{Aim, HeaderMatch, StreamKey, Trigger};
 pub use connection::{ConnectionLie, LastStream, PingAnswer, WindowKind};
 pub use stream::{Direction, Ending, HeldUntil, Kept, Pick, StreamLie};
 
+impl Lie {
+    /// Whether things are kept back from those who wait for them, and nobody is told.
+    #[must_use]
+    pub(crate) fn keeps_back(&self) -> bool {
+        match self {
+            Lie::Stream(
+                StreamLie::Silence { .. }
+                | StreamLie::Drop { .. }
+                | StreamLie::Slow { .. }
+                | StreamLie::Hold { .. }
+                | StreamLie::Withhold(_),
+            )
+            | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_)) => true,
+            Lie::Stream(
+                StreamLie::End(_) | StreamLie::Status(_) | StreamLie::Repeat { .. } | StreamLie::Misroute { .. },
+            )
+            | Lie::Connection(
+                ConnectionLie::GoAway { .. } | ConnectionLie::PingAnswers(_) | ConnectionLie::SettingsUnanswered,
+            ) => false,
+        }
+    }
+}
+
 /// One lie: on whom, from when on, and what.
 #[derive(Clone, Debug)]
 pub struct Rule {

@@ -448,8 +448,8 @@ impl ClientReply {
                 told.push(Piece::End(trailers));
             }
             None => {
-                sink.send_data(page.clone(), true)?;
-                told.extend((!page.is_empty()).then_some(Piece::Data(page)));
+                sink.send_data(page, true)?;
+                // The page is nobody's payload, and no observer reads it.
                 told.push(Piece::End(HeaderMap::new()));
             }
         }

@@ -96,7 +96,7 @@ struct HeartbeatBook<'h> {
     terms: &'h Terms,
     excuses: Excuses<'h>,
     streams: BTreeMap<TapStream, HeardStream<'h>>,
-    /// The silences of proxies that last, by the numbers of their clauses.
+    /// The faults that last by which proxies keep things back, by the numbers of their clauses.
     silences: BTreeMap<u32, &'h Fault>,
     owed: OwedPongs<'h>,
     /// A node may have a stream whose client is gone, or is about to.
@@ -149,7 +149,7 @@ impl<'h> HeartbeatBook<'h> {
             }
             Event::FaultBegan(clause) => {
                 self.bereft = true;
-                if let Fault::ProxySilence(_) = &clause.fault {
+                if clause.fault.keeps_back() {
                     self.silences.insert(clause.number, &clause.fault);
                     self.forget_silenced(&clause.fault);
                 }
@@ -193,7 +193,7 @@ impl<'h> HeartbeatBook<'h> {
 
     /// A silent proxy may swallow a stream's end, too, which no tap tells: whether the stream lives nobody knows then.
     fn forget_silenced(&mut self, fault: &Fault) {
-        self.streams.retain(|_, held| !fault.falls_on(held.host));
+        self.streams.retain(|_, held| !fault.meets(held.host, &self.terms.cast));
     }
 
     /// A frame passed, or was swallowed.

@@ -195,6 +195,12 @@ impl Cause {
             Some(source) => explain_after(told, source),
             None => told,
         };
+        // With a source it is no status of the node: tonic made it of what became of the connection, and a gateway that
+        // says ENHANCE_YOUR_CALM is no node without room.
+        let is_of_node = std::error::Error::source(status).is_none();
+        if !is_of_node {
+            return if started { Cause::StreamFailed(why) } else { Cause::Refused(why) };
+        }
         if [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated].contains(&status.code()) {
             Cause::Rejected(why)
         } else if status.code() == Code::ResourceExhausted {
