@@ -22,7 +22,7 @@ use crate::env::TcpOptions;
 use crate::grammar::spell;
 use crate::lie::Rule;
 use crate::os::Os;
-use crate::proxy::{self, Control, ProxyConfig, ProxyError, ProxyFate, ProxyNotice, ProxyObserver};
+use crate::proxy::{self, Control, ProxyConfig, ProxyError, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver};
 
 /// The name of the one rule that this proxy follows.
 const RULE: u32 = 1;
@@ -36,6 +36,7 @@ pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
         upstream: upstream.clone(),
         tcp: TcpOptions::default(),
         control: control.clone(),
+        habits: ProxyHabits::default(),
     };
     let serving = async {
         tokio::select! {

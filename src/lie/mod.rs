@@ -5,11 +5,13 @@
 
 mod aim;
 mod connection;
+mod reaction;
 mod stream;
 
 pub use aim::{Aim, HeaderMatch, StreamKey, Trigger};
 pub use connection::{ConnectionLie, LastStream, PingAnswer, WindowKind};
-pub use stream::{Direction, Ending, HeldUntil, Kept, Pick, StreamLie};
+pub use reaction::{Ending, PageBody, Reaction, ResetCode, ResetWith};
+pub use stream::{Direction, HeldUntil, Kept, Pick, StreamLie};
 
 impl Lie {
     /// Whether things are kept back from those who wait for them, and nobody is told.
@@ -25,7 +27,11 @@ impl Lie {
             )
             | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_)) => true,
             Lie::Stream(
-                StreamLie::End(_) | StreamLie::Status(_) | StreamLie::Repeat { .. } | StreamLie::Misroute { .. },
+                StreamLie::End(_)
+                | StreamLie::EndRequest
+                | StreamLie::Status(_)
+                | StreamLie::Repeat { .. }
+                | StreamLie::Misroute { .. },
             )
             | Lie::Connection(
                 ConnectionLie::GoAway { .. } | ConnectionLie::PingAnswers(_) | ConnectionLie::SettingsUnanswered,

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
 use crate::proxy::control::Control;
+use crate::proxy::habits::ProxyHabits;
 
 /// How a proxy is set up.
-///
-/// All that is not here is the `plain` profile: no timeout of its own on streams or idle connections, no retry, no
-/// PING of its own. A profile of a real proxy's defaults, when there is one, is one more field of this struct.
 #[derive(Clone, Debug)]
 pub struct ProxyConfig {
     /// The TCP port that it listens on.
@@ -21,6 +19,8 @@ pub struct ProxyConfig {
     pub tcp: TcpOptions,
     /// The handle that tells it to lie; the same handle may be given to the next process on the same host.
     pub control: Control,
+    /// What it does of its own accord.
+    pub habits: ProxyHabits,
 }
 
 /// Connections from clients at one time, so that a flood of them has an end: their windows add up to 16 GiB, which is

@@ -73,6 +73,16 @@ pub(crate) struct ActiveRule {
     pub(crate) mark: Mark,
 }
 
+impl ActiveRule {
+    /// Whether it is about this stream.
+    pub(crate) fn is_about_stream(&self, face: &StreamFace<'_>) -> bool {
+        match self.rule.lie {
+            Lie::Stream(_) => names_stream(&self.rule.aim, face),
+            Lie::Connection(_) => false,
+        }
+    }
+}
+
 /// What of a stream decides whether a rule is about it.
 pub(crate) struct StreamFace<'s> {
     pub(crate) stream: StreamKey,
@@ -83,12 +93,8 @@ pub(crate) struct StreamFace<'s> {
 
 impl Rules {
     /// The rules about this stream.
-    pub(crate) fn about_stream(&self, face: &StreamFace<'_>) -> Vec<Arc<ActiveRule>> {
-        let is_meant = |active: &&Arc<ActiveRule>| match active.rule.lie {
-            Lie::Stream(_) => names_stream(&active.rule.aim, face),
-            Lie::Connection(_) => false,
-        };
-        self.0.active.values().filter(is_meant).cloned().collect()
+    pub(crate) fn about_stream(&self, face: &StreamFace<'_>) -> impl Iterator<Item = Arc<ActiveRule>> {
+        self.0.active.values().filter(|active| active.is_about_stream(face)).cloned()
     }
 
     /// The rules about a connection with that peer: those that name it, and for a client also those that name nobody.
@@ -183,7 +189,7 @@ mod tests {
     fn met(control: &Control) -> Vec<Arc<ActiveRule>> {
         let headers = HeaderMap::from_iter([(http::header::TE, "trailers".parse().expect("a value"))]);
         let face = StreamFace { stream: STREAM, peer: PEER, path: PATH, headers: &headers };
-        control.subscribe().borrow().about_stream(&face)
+        control.subscribe().borrow().about_stream(&face).collect()
     }
 
     fn is_met(aim: Aim) -> bool {

@@ -61,6 +61,8 @@ pub(crate) struct Gate {
     headers: HeaderMap,
     observer: Arc<dyn ProxyObserver>,
     changes: WatchStream<Rules>,
+    /// Rules that always hold.
+    standing: Arc<[Arc<ActiveRule>]>,
     /// The rules about this stream.
     orders: Vec<Order>,
     opened: Instant,
@@ -119,6 +121,7 @@ impl Gate {
     /// The gate of a new stream, which it announces.
     pub(crate) fn new(
         control: &Control,
+        standing: Arc<[Arc<ActiveRule>]>,
         observer: Arc<dyn ProxyObserver>,
         stream: StreamKey,
         peer: IpAddr,
@@ -135,6 +138,7 @@ impl Gate {
             headers: head.headers.clone(),
             observer,
             changes: WatchStream::from_changes(receiver),
+            standing,
             orders: Vec::new(),
             opened: Instant::now(),
             has_headers: false,
@@ -189,7 +193,7 @@ impl Gate {
 
     /// Whether the proxy ends the request, but for the client.
     pub(crate) fn ends_request(&self) -> bool {
-        self.feel(|lie| *lie == StreamLie::End(Ending::Request))
+        self.feel(|lie| *lie == StreamLie::EndRequest)
     }
 
     /// The gRPC status that the client is told instead of the node's.
@@ -243,7 +247,7 @@ impl Gate {
         if self.orders.is_empty() && !self.side(direction).is_dropping {
             return Next::Pass(bytes.len());
         }
-        let ends_request = |lie: &StreamLie| direction == Direction::ToNode && *lie == StreamLie::End(Ending::Request);
+        let ends_request = |lie: &StreamLie| direction == Direction::ToNode && *lie == StreamLie::EndRequest;
         if self.told(|lie| match_ending(lie).is_some() || ends_request(lie)).is_some() {
             return Next::Never;
         }
@@ -325,7 +329,8 @@ impl Gate {
 
     fn apply(&mut self, rules: &Rules) {
         let face = StreamFace { stream: self.stream, peer: self.peer, path: &self.path, headers: &self.headers };
-        let now_in_force = rules.about_stream(&face);
+        let standing = self.standing.iter().filter(|active| active.is_about_stream(&face)).cloned();
+        let now_in_force: Vec<_> = standing.chain(rules.about_stream(&face)).collect();
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }
@@ -476,5 +481,5 @@ impl Gate {
 
 /// How a lie ends the stream, if it does.
 fn match_ending(lie: &StreamLie) -> Option<&Ending> {
-    if let StreamLie::End(ending) = lie { Some(ending).filter(|ending| **ending != Ending::Request) } else { None }
+    if let StreamLie::End(ending) = lie { Some(ending) } else { None }
 }

@@ -14,6 +14,7 @@
 //! ```
 
 mod alarm;
+mod client_reply;
 mod config;
 mod control;
 mod cutter;
@@ -21,6 +22,7 @@ mod forged;
 mod forger;
 mod framing;
 mod gate;
+mod habits;
 mod head;
 mod notice;
 mod ping_counter;
@@ -31,5 +33,6 @@ mod upstream;
 
 pub use config::ProxyConfig;
 pub use control::Control;
+pub use habits::ProxyHabits;
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
 pub use server::{ProxyError, serve};

@@ -73,6 +73,11 @@ impl Pump {
         self.has_ended_early || matches!(self.stage, PumpStage::Ended(ProxyFate::Passed))
     }
 
+    /// Whether the sender's end has arrived.
+    pub(crate) fn has_the_end(&self) -> bool {
+        !matches!(self.stage, PumpStage::Flowing)
+    }
+
     /// Whether the end is all that is to be handed on, if the sender has ended or not.
     pub(crate) fn is_all_told(&self, is_ended: bool) -> bool {
         let has_sent = self.sent.as_ref().is_some_and(|sent| !sent.is_empty());

@@ -16,14 +16,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Socket, Tapped};
 use crate::lie::StreamKey;
-use crate::proxy::config::{
-    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, REQUEST_HEADERS_MAX,
-    SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
-};
-use crate::proxy::control::Control;
+use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
+use crate::proxy::control::{ActiveRule, Control};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
+use crate::proxy::habits::ProxyHabits;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
@@ -47,9 +45,10 @@ pub enum ProxyError {
 /// # Errors
 /// The port cannot be listened on; nothing that happens later ends it.
 pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<(), ProxyError> {
-    let ProxyConfig { port, upstream, tcp, control } = config;
+    let ProxyConfig { port, upstream, tcp, control, habits } = config;
+    let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
     let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-    let routes = Arc::new(Routes::new(env, upstream, tcp, control.clone()));
+    let routes = Arc::new(Routes::new(env, upstream, tcp, control.clone(), &habits));
     let mut clients = JoinSet::new();
     let mut serial = 0;
     loop {
@@ -60,8 +59,9 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserve
             accepted = listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
                 Ok(socket) => {
                     serial += 1;
+                    let (habits, standing) = (Arc::clone(&habits), Arc::clone(&standing));
                     let (control, observer, routes) = (control.clone(), observer.clone(), routes.clone());
-                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, routes };
+                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, routes, habits, standing };
                     clients.spawn(client.run(socket));
                 }
                 Err(error) => {
@@ -80,6 +80,8 @@ struct ProxyClient {
     control: Control,
     observer: Arc<dyn ProxyObserver>,
     routes: Arc<Routes>,
+    habits: Arc<ProxyHabits>,
+    standing: Arc<[Arc<ActiveRule>]>,
 }
 
 impl ProxyClient {
@@ -87,14 +89,16 @@ impl ProxyClient {
         let connection = self.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
         let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
-        let truth =
-            TrueSettings { max_concurrent_streams: Some(STREAMS_PER_CONNECTION_MAX), initial_window: STREAM_WINDOW };
+        let truth = TrueSettings {
+            max_concurrent_streams: Some(self.habits.streams),
+            initial_window: self.habits.stream_window,
+        };
         let socket = Forger::of_server(socket, self.peer, &self.control, truth);
         let handshake = Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
-            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-            .max_header_list_size(REQUEST_HEADERS_MAX)
+            .initial_window_size(self.habits.stream_window)
+            .initial_connection_window_size(self.habits.connection_window)
+            .max_concurrent_streams(self.habits.streams)
+            .max_header_list_size(self.habits.request_headers)
             .max_send_buffer_size(SEND_BUFFER_MAX)
             .handshake(socket);
         let mut kept = JoinSet::new();
@@ -143,8 +147,8 @@ impl ProxyClient {
     ) {
         let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
         let (head, body) = request.into_parts();
-        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.peer, &head);
-        let (relay, routes) = (Relay::new(gate, &head, body, respond), self.routes.clone());
+        let gate = Gate::new(&self.control, self.standing.clone(), self.observer.clone(), stream, self.peer, &head);
+        let (relay, routes) = (Relay::new(gate, &head, body, respond, self.habits.clone()), self.routes.clone());
         relays.spawn(async move { relay.run(head, &routes).await });
     }
 }

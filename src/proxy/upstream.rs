@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::SendStream;
@@ -21,16 +22,14 @@ use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use http::Request;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::env::{Address, Env, Socket, TcpOptions};
-use crate::proxy::config::{
-    DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SLOT_WAIT_MAX,
-    STREAM_WINDOW,
-};
+use crate::proxy::config::{LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SLOT_WAIT_MAX, STREAM_WINDOW};
 use crate::proxy::control::Control;
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
+use crate::proxy::habits::ProxyHabits;
 
 /// Why there is no slot for a stream at the node.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -39,8 +38,8 @@ pub(crate) enum UpstreamError {
     #[error("connect to {0}: {1}")]
     Dial(Address, Arc<io::Error>),
     /// TCP, or the other side's HTTP/2, says nothing.
-    #[error("connect to {0} within {DIAL_MAX:?}")]
-    DialTimeout(Address),
+    #[error("connect to {0} within {1:?}")]
+    DialTimeout(Address, Duration),
     /// There is a connection, but no HTTP/2 on it.
     #[error("speak HTTP/2 to {0}: {1}")]
     Handshake(Address, Arc<h2::Error>),
@@ -57,6 +56,7 @@ pub(crate) struct Routes {
     env: Env,
     tcp: TcpOptions,
     control: Control,
+    ways: UpstreamHabits,
     own: Arc<Upstream>,
     /// As many as rules have ever named.
     others: std::sync::Mutex<BTreeMap<(String, u16), Arc<Upstream>>>,
@@ -64,9 +64,11 @@ pub(crate) struct Routes {
 
 impl Routes {
     /// The ways from a proxy that leads to that address.
-    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control) -> Self {
-        let own = Arc::new(Upstream::new(env.clone(), address, tcp, control.clone()));
-        Routes { env, tcp, control, own, others: std::sync::Mutex::default() }
+    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control, habits: &ProxyHabits) -> Self {
+        let ProxyHabits { dial_timeout, retries, retry_pause, dials_for_each, response_headers, .. } = *habits;
+        let ways = UpstreamHabits { dial_timeout, retries, retry_pause, dials_for_each, response_headers };
+        let own = Arc::new(Upstream::new(env.clone(), address, tcp, control.clone(), ways));
+        Routes { env, tcp, control, ways, own, others: std::sync::Mutex::default() }
     }
 
     /// The way to the proxy's own node, or to another; without a port, to the same one there.
@@ -75,10 +77,26 @@ impl Routes {
         let port = port.unwrap_or(self.own.address.port);
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let way = others.entry((host.clone(), port)).or_insert_with(|| {
-            Arc::new(Upstream::new(self.env.clone(), Address::new(host, port), self.tcp, self.control.clone()))
+            Arc::new(Upstream::new(
+                self.env.clone(),
+                Address::new(host, port),
+                self.tcp,
+                self.control.clone(),
+                self.ways,
+            ))
         });
         way.clone()
     }
+}
+
+/// How the node is dialed.
+#[derive(Clone, Copy)]
+pub(crate) struct UpstreamHabits {
+    dial_timeout: Option<Duration>,
+    retries: u32,
+    retry_pause: Duration,
+    dials_for_each: bool,
+    response_headers: u32,
 }
 
 /// The way to one node.
@@ -87,6 +105,7 @@ pub(crate) struct Upstream {
     address: Address,
     tcp: TcpOptions,
     control: Control,
+    habits: UpstreamHabits,
     pool: Mutex<Pool>,
     /// Dials that are over, so that whoever waited for one that failed shares the failure instead of dialing in turn.
     dials: AtomicU64,
@@ -130,8 +149,8 @@ impl Slot {
 
 impl Upstream {
     /// A way to the node; nothing is dialed yet.
-    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control) -> Self {
-        Upstream { env, address, tcp, control, pool: Mutex::default(), dials: AtomicU64::new(0) }
+    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control, habits: UpstreamHabits) -> Self {
+        Upstream { env, address, tcp, control, habits, pool: Mutex::default(), dials: AtomicU64::new(0) }
     }
 
     /// The node's address.
@@ -163,19 +182,21 @@ impl Upstream {
         let seen = self.dials.load(Ordering::Relaxed);
         let mut pool = self.pool.lock().await;
         if let Some(link) = &pool.link
+            && !self.habits.dials_for_each
             && !link.slots.is_closed()
             && link.sender.clone().ready().await.is_ok()
         {
             return Ok(link.clone());
         }
         if let Some(failure) = &pool.failure
+            && !self.habits.dials_for_each
             && self.dials.load(Ordering::Relaxed) > seen
         {
             return Err(failure.clone());
         }
         while pool.drivers.try_join_next().is_some() {}
         pool.link = None;
-        let dialed = self.dial().await;
+        let dialed = self.dial_again().await;
         self.dials.fetch_add(1, Ordering::Relaxed);
         let (sender, connection) = dialed.inspect_err(|error| pool.failure = Some(error.clone()))?;
         let driver = Driver::new(connection);
@@ -184,6 +205,19 @@ impl Upstream {
         pool.failure = None;
         pool.link = Some(link.clone());
         Ok(link)
+    }
+
+    /// Dials as often as is usual; the last failure counts.
+    async fn dial_again(&self) -> Result<(SendRequest<Bytes>, Connection<Forger<Socket>>), UpstreamError> {
+        let mut dialed = self.dial().await;
+        for _ in 0..self.habits.retries {
+            if dialed.is_ok() {
+                break;
+            }
+            sleep(self.habits.retry_pause).await;
+            dialed = self.dial().await;
+        }
+        dialed
     }
 
     async fn dial(&self) -> Result<(SendRequest<Bytes>, Connection<Forger<Socket>>), UpstreamError> {
@@ -196,16 +230,17 @@ impl Upstream {
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)
-                .max_header_list_size(RESPONSE_HEADERS_MAX)
+                .max_header_list_size(self.habits.response_headers)
                 .max_send_buffer_size(SEND_BUFFER_MAX)
                 .enable_push(false)
                 .handshake(socket)
                 .await;
             spoken.map_err(|error| UpstreamError::Handshake(self.address.clone(), Arc::new(error)))
         };
-        match timeout(DIAL_MAX, connect).await {
+        let Some(longest) = self.habits.dial_timeout else { return connect.await };
+        match timeout(longest, connect).await {
             Ok(dialed) => dialed,
-            Err(_late) => Err(UpstreamError::DialTimeout(self.address.clone())),
+            Err(_late) => Err(UpstreamError::DialTimeout(self.address.clone(), longest)),
         }
     }
 }

@@ -15,7 +15,7 @@ use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::lie::Direction;
-use pulseless::proxy::{Control, ProxyConfig, ProxyFate, ProxyNotice, ProxyObserver, serve};
+use pulseless::proxy::{Control, ProxyConfig, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -155,7 +155,13 @@ impl World {
         let (control, recorder) = (Control::default(), Arc::new(Recorder::default()));
         let (node, calls) = start_node(&net, streams);
         let upstream = Address::new("node", NODE_PORT);
-        let config = ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: control.clone() };
+        let config = ProxyConfig {
+            port: PROXY_PORT,
+            upstream,
+            tcp: TcpOptions::default(),
+            control: control.clone(),
+            habits: ProxyHabits::default(),
+        };
         let served = serve(Arc::new(Host(net.clone())), config, recorder.clone());
         let proxy = tokio::spawn(async move { served.await.expect("the port is free") });
         settle().await;
