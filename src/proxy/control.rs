@@ -100,13 +100,8 @@ impl Rules {
     /// The rules about a connection with that peer: those that name it, and for a client also those that name nobody.
     pub(crate) fn about_connection(&self, peer: IpAddr, is_client: bool) -> Vec<ConnectionRule> {
         let is_named = |aim: &Aim| aim.peers.as_ref().map_or(is_client, |peers| peers.contains(&peer));
-        let is_meant = |active: &Arc<ActiveRule>| match &active.rule.lie {
-            Lie::Connection(lie) if is_named(&active.rule.aim) => {
-                Some(ConnectionRule { active: active.clone(), lie: lie.clone() })
-            }
-            Lie::Connection(_) | Lie::Stream(_) => None,
-        };
-        self.0.active.values().filter_map(is_meant).collect()
+        let named = self.0.active.values().filter(|active| is_named(&active.rule.aim));
+        named.filter_map(ConnectionRule::of).collect()
     }
 }
 
@@ -117,6 +112,14 @@ pub(crate) struct ConnectionRule {
 }
 
 impl ConnectionRule {
+    /// The rule, if it is about connections.
+    pub(crate) fn of(active: &Arc<ActiveRule>) -> Option<Self> {
+        match &active.rule.lie {
+            Lie::Connection(lie) => Some(ConnectionRule { active: active.clone(), lie: lie.clone() }),
+            Lie::Stream(_) => None,
+        }
+    }
+
     /// What is done.
     pub(crate) fn lie(&self) -> &ConnectionLie {
         &self.lie

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
@@ -24,7 +25,7 @@ use crate::http2::{ACK, FrameHeader, FrameKind};
 use crate::lie::{ConnectionLie, LastStream, PingAnswer, Trigger, WindowKind};
 use crate::proxy::alarm::Alarm;
 use crate::proxy::config::{FORGED_MAX, READ_STEP};
-use crate::proxy::control::{ConnectionRule, Control, Rules};
+use crate::proxy::control::{ActiveRule, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
 use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, settings, wrong_answer};
 
@@ -32,8 +33,8 @@ use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, setti
 pub(crate) struct Forger<S> {
     stream: S,
     peer: IpAddr,
-    /// Whether the other side is a client.
-    is_client: bool,
+    /// Rules that always hold, where the other side is a client.
+    standing: Option<Arc<[Arc<ActiveRule>]>>,
     truth: TrueSettings,
     opened: Instant,
     changes: WatchStream<Rules>,
@@ -67,26 +68,38 @@ struct FrameOrder {
 
 impl<S: ByteStream> Forger<S> {
     /// Over a connection on which the proxy is the server.
-    pub(crate) fn of_server(stream: S, peer: IpAddr, control: &Control, truth: TrueSettings) -> Self {
-        Forger::new(stream, peer, true, control, truth)
+    pub(crate) fn of_server(
+        stream: S,
+        peer: IpAddr,
+        control: &Control,
+        standing: Arc<[Arc<ActiveRule>]>,
+        truth: TrueSettings,
+    ) -> Self {
+        Forger::new(stream, peer, Some(standing), control, truth)
     }
 
     /// Over a connection on which the proxy is the client.
     pub(crate) fn of_client(stream: S, peer: IpAddr, control: &Control, truth: TrueSettings) -> Self {
-        Forger::new(stream, peer, false, control, truth)
+        Forger::new(stream, peer, None, control, truth)
     }
 
-    fn new(stream: S, peer: IpAddr, is_client: bool, control: &Control, truth: TrueSettings) -> Self {
-        let (outgoing, incoming) = match is_client {
-            true => (Cutter::of_server(), Cutter::of_client()),
-            false => (Cutter::of_client(), Cutter::of_server()),
+    fn new(
+        stream: S,
+        peer: IpAddr,
+        standing: Option<Arc<[Arc<ActiveRule>]>>,
+        control: &Control,
+        truth: TrueSettings,
+    ) -> Self {
+        let (outgoing, incoming) = match standing {
+            Some(_) => (Cutter::of_server(), Cutter::of_client()),
+            None => (Cutter::of_client(), Cutter::of_server()),
         };
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
         let mut forger = Forger {
             stream,
             peer,
-            is_client,
+            standing,
             truth,
             opened: Instant::now(),
             changes: WatchStream::from_changes(receiver),
@@ -131,7 +144,8 @@ impl<S: ByteStream> Forger<S> {
     }
 
     fn apply(&mut self, rules: &Rules) {
-        let now_in_force = rules.about_connection(self.peer, self.is_client);
+        let standing = self.standing.iter().flat_map(|standing| standing.iter()).filter_map(ConnectionRule::of);
+        let now_in_force: Vec<_> = standing.chain(rules.about_connection(self.peer, self.standing.is_some())).collect();
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }
@@ -159,6 +173,9 @@ impl<S: ByteStream> Forger<S> {
             | Trigger::Messages(_)
             | Trigger::Bytes(_)
             | Trigger::Idle(_)
+            | Trigger::Quiet(_)
+            | Trigger::OpenQuiet(_)
+            | Trigger::OpenAge(_)
             | Trigger::HalfClosed(_) => now,
         };
         match rule.lie() {

@@ -387,8 +387,18 @@ impl Gate {
             Trigger::Messages(count) => (side.framing.ended() >= u64::from(count)).then_some(self.opened),
             Trigger::Bytes(count) => (side.bytes >= count).then_some(self.opened),
             Trigger::Idle(time) => side.last_byte.unwrap_or(order.since).checked_add(time),
+            Trigger::Quiet(time) => self.last_byte(order.since).checked_add(time),
+            Trigger::OpenQuiet(_) | Trigger::OpenAge(_) if self.half_closed.is_some() => None,
+            Trigger::OpenQuiet(time) => self.last_byte(order.since).checked_add(time),
+            Trigger::OpenAge(age) => self.opened.checked_add(age),
             Trigger::HalfClosed(time) => self.half_closed?.checked_add(time),
         }
+    }
+
+    /// When the last byte passed either way, or else that time.
+    fn last_byte(&self, since: Instant) -> Instant {
+        let passed = [self.to_node.last_byte, self.to_client.last_byte];
+        passed.into_iter().flatten().max().unwrap_or(since)
     }
 
     /// How many of the bytes that come next share one fate, and which.
@@ -402,7 +412,14 @@ impl Gate {
                 Trigger::Bytes(count) => {
                     room = room.min(usize::try_from(count.saturating_sub(side.bytes)).unwrap_or(usize::MAX))
                 }
-                Trigger::Opened | Trigger::Age(_) | Trigger::Headers | Trigger::Idle(_) | Trigger::HalfClosed(_) => {}
+                Trigger::Opened
+                | Trigger::Age(_)
+                | Trigger::OpenAge(_)
+                | Trigger::Headers
+                | Trigger::Idle(_)
+                | Trigger::Quiet(_)
+                | Trigger::OpenQuiet(_)
+                | Trigger::HalfClosed(_) => {}
             }
         }
         let drops =

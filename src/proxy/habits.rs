@@ -49,8 +49,19 @@ pub struct ProxyHabits {
     pub request_headers: u32,
     /// Bytes of a response's headers.
     pub response_headers: u32,
+    /// What becomes of a client's connection without a stream.
+    pub idle_connections: Option<IdleConnections>,
     /// What it does to streams and connections by the clock.
     pub rules: Vec<Rule>,
+}
+
+/// What becomes of a client's connection that has no stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdleConnections {
+    /// It is closed after so long.
+    pub after: Duration,
+    /// GOAWAY with that code comes first.
+    pub goaway: Option<ResetCode>,
 }
 
 impl Default for ProxyHabits {
@@ -75,6 +86,7 @@ impl Default for ProxyHabits {
             connection_window: CLIENT_CONNECTION_WINDOW,
             request_headers: REQUEST_HEADERS_MAX,
             response_headers: RESPONSE_HEADERS_MAX,
+            idle_connections: None,
             rules: Vec::new(),
         }
     }

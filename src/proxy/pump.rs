@@ -323,8 +323,9 @@ impl Pump {
 
     fn end(&mut self, trailers: Option<HeaderMap>, sink: Option<&mut SendStream<Bytes>>, gate: &mut Gate) {
         let is_kept = self.direction == Direction::ToClient && sink.is_some() && gate.withholds(Kept::End);
-        let trailers = trailers.and_then(|trailers| self.alter(trailers, gate));
+        // An observer is told what the sender said.
         let told = trailers.clone().unwrap_or_default();
+        let trailers = trailers.and_then(|trailers| self.alter(trailers, gate));
         let sent = sink.filter(|_| !is_kept).map(|sink| match trailers {
             Some(trailers) => sink.send_trailers(trailers),
             None => sink.send_data(Bytes::new(), true),

@@ -234,7 +234,12 @@ impl Relay {
     async fn join(&mut self, mut node: NodeHalf) -> StreamEnd {
         let parting = poll_fn(|context| self.poll_joined(context, &mut node)).await;
         match parting {
-            StreamParting::Answered => self.let_go(node, true),
+            StreamParting::Answered => {
+                if self.habits.lingers {
+                    self.linger(&mut node).await;
+                }
+                self.let_go(node, true)
+            }
             StreamParting::ClientLeft => self.let_go(node, false),
             StreamParting::NodeLeft(error) => {
                 drop(node);
@@ -336,7 +341,7 @@ impl Relay {
 
     /// The client's half is over: the node is told by a reset, which dropping its half sends after all that was
     /// written before, unless nothing is left to tell or a rule forbids it.
-    fn let_go(&mut self, node: NodeHalf, is_answered: bool) -> StreamEnd {
+    fn let_go(&mut self, mut node: NodeHalf, is_answered: bool) -> StreamEnd {
         if is_answered && self.to_node.has_passed_the_end() {
             return StreamEnd::Over;
         }
@@ -345,9 +350,22 @@ impl Relay {
             self.gate.swallow(Direction::ToNode, Piece::Reset);
             return StreamEnd::Kept(Box::new(node));
         }
-        drop(node);
+        node.sender.send_reset(self.habits.cancel.number().into());
         self.gate.pass(Direction::ToNode, Piece::Reset);
         StreamEnd::Over
+    }
+
+    /// Goes on with what the client says after the answer's end.
+    async fn linger(&mut self, node: &mut NodeHalf) {
+        poll_fn(|context| {
+            self.gate.follow(context);
+            self.poll_to_node(context, node);
+            if self.to_node.has_passed_the_end() {
+                return Poll::Ready(());
+            }
+            self.answer.poll_left(context)
+        })
+        .await;
     }
 
     /// Tells the client that the node is lost; in silence it is told nothing.

@@ -21,7 +21,7 @@ use crate::proxy::control::{ActiveRule, Control};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
-use crate::proxy::habits::ProxyHabits;
+use crate::proxy::habits::{IdleConnections, ProxyHabits};
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
@@ -93,7 +93,7 @@ impl ProxyClient {
             max_concurrent_streams: Some(self.habits.streams),
             initial_window: self.habits.stream_window,
         };
-        let socket = Forger::of_server(socket, self.peer, &self.control, truth);
+        let socket = Forger::of_server(socket, self.peer, &self.control, self.standing.clone(), truth);
         let handshake = Builder::new()
             .initial_window_size(self.habits.stream_window)
             .initial_connection_window_size(self.habits.connection_window)
@@ -122,6 +122,14 @@ impl ProxyClient {
                 // First, and they starve nobody: no more can end than were accepted.
                 Some(ended) = relays.join_next() => adopt(ended, kept),
                 Some(ended) = kept.join_next() => complain(ended.err()),
+                () = idle_for(self.habits.idle_connections), if relays.is_empty() => {
+                    if let Some(code) = self.habits.idle_connections.and_then(|idle| idle.goaway) {
+                        http.abrupt_shutdown(code.number().into());
+                        // It is over as soon as that is written.
+                        while http.accept().await.is_some_and(|arrived| arrived.is_ok()) {}
+                    }
+                    break;
+                }
                 arrived = http.accept() => match arrived {
                     Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
                     Some(Err(error)) => {
@@ -150,6 +158,14 @@ impl ProxyClient {
         let gate = Gate::new(&self.control, self.standing.clone(), self.observer.clone(), stream, self.peer, &head);
         let (relay, routes) = (Relay::new(gate, &head, body, respond, self.habits.clone()), self.routes.clone());
         relays.spawn(async move { relay.run(head, &routes).await });
+    }
+}
+
+/// Ready when a connection without a stream has lived for long enough.
+async fn idle_for(habit: Option<IdleConnections>) {
+    match habit {
+        Some(idle) => sleep(idle.after).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -135,6 +135,11 @@ impl<'h> HeartbeatBook<'h> {
                 self.opened += 1;
                 let (host, dialect) = (&record.host, Dialect::of_path(path).unwrap_or_default());
                 let opened = (record.at, index);
+                // What a silence swallows is told frame by frame; what is kept back otherwise is not.
+                let hides = |fault: &&Fault| !matches!(fault, Fault::ProxySilence(_)) && fault.meets(host, &self.terms.cast);
+                if self.silences.values().any(|fault| hides(&fault)) {
+                    return Ok(());
+                }
                 self.streams.insert(*stream, HeardStream { host, dialect, opened, last: None, unanswered: None });
             }
             Event::TapClosed { stream, .. } => return self.end(index, record, |(at, _)| at == stream),
