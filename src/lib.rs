@@ -20,6 +20,7 @@ pub mod history;
 pub mod http2;
 pub mod ladder;
 pub mod os;
+pub mod profile;
 pub mod proxy;
 pub mod report;
 pub mod runner;
