@@ -7,9 +7,7 @@ use std::time::Duration;
 use crate::profile::lists::{AfterHeaders, BeforeHeaders, OnConnection, RetryCauses, TowardNode};
 use crate::profile::read::Asking;
 use crate::profile::spoken::{Bytes, Ceiling, Spelled, Spoken, Timeout};
-use crate::profile::words::{
-    GoawayForm, GoawayMoment, LaterStreams, NodePool, ProxyLayer, RequestHold, ResponseHold,
-};
+use crate::profile::words::{GoawayForm, GoawayMoment, LaterStreams, NodePool, ProxyLayer, RequestHold, ResponseHold};
 
 /// One key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,3 +25,4 @@ pub use read::{Backing, BadOverride, Ground, Profile};
 pub use shipped::UnknownProfile;
 pub use spoken::{Bytes, Ceiling, Spelled, Timeout};
 pub use words::{GoawayForm, GoawayMoment, LaterStreams, NodePool, ProxyLayer, RequestHold, ResponseHold, RetryCause};
+pub(crate) use write::ProfileJson;

@@ -231,7 +231,9 @@ fn read_status(entry: &Entry<'_>, text: &str) -> Result<Reaction, Problem> {
     let wrong = || {
         let problem = entry.problem(format!("`{}`: `status {text}` is no response", entry.key()));
         let form = format!("a status from {STATUS_MIN} to {STATUS_MAX} and its body");
-        problem.label("not a status and its body").advice(format!("write {form}: \"status 504 html\", \"status 504 text\" or \"status 504 empty\""))
+        problem
+            .label("not a status and its body")
+            .advice(format!("write {form}: \"status 504 html\", \"status 504 text\" or \"status 504 empty\""))
     };
     let (status, body) = text.split_once(' ').ok_or_else(wrong)?;
     let body = match body {
@@ -251,7 +253,9 @@ fn read_grpc_status(entry: &Entry<'_>, text: &str) -> Result<Reaction, Problem> 
     let Some(code) = code.filter(|_| message.len() <= MESSAGE_MAX && message.trim() == message) else {
         let problem = entry.problem(format!("`{}`: `grpc-status {text}` is no status of gRPC", entry.key()));
         let form = format!("a code from 0 to {GRPC_STATUS_MAX} and a message of at most {MESSAGE_MAX} bytes");
-        return Err(problem.label("not a code and a message").advice(format!("write {form}: \"grpc-status 14 no healthy upstream\"")));
+        return Err(problem
+            .label("not a code and a message")
+            .advice(format!("write {form}: \"grpc-status 14 no healthy upstream\"")));
     };
     Ok(Reaction::GrpcStatus { code, message: message.to_owned() })
 }

@@ -147,7 +147,8 @@ impl Profile {
     /// This profile, with each value that a table says otherwise: the keys are those of a file, and their values stand
     /// there by themselves (`read-timeout = "10m"`). `told` says whose table it is. None where a problem was noted.
     pub fn overridden(&self, table: &mut Section<'_>, told: &str) -> Option<Profile> {
-        let mut asking = Asking { table, form: ValueSource::Plain { told }, base: Some(self), grounds: BTreeMap::new() };
+        let mut asking =
+            Asking { table, form: ValueSource::Plain { told }, base: Some(self), grounds: BTreeMap::new() };
         let conduct = Conduct::read(&mut asking, Some(&self.conduct))?;
         let grounds = asking.grounds;
         note_contradictions(table, &conduct);
@@ -254,7 +255,8 @@ fn read_ground(section: &mut Section<'_>) -> Option<Ground> {
     const SOURCE: &str = "where it is from: a page, a path in the proxy's source, an issue, a measurement";
     let source = section.required("source", "source = \"…\"", |entry| entry.text(SOURCE));
     let evidence = "kind of evidence";
-    let backing = section.required("evidence", "evidence = \"measured\"", |entry| entry.choice(evidence, Backing::WORDS));
+    let backing =
+        section.required("evidence", "evidence = \"measured\"", |entry| entry.choice(evidence, Backing::WORDS));
     Some(Ground { source: source?.value.to_owned(), backing: backing?.value })
 }
 
