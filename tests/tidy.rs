@@ -24,6 +24,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (1, "fault", &["cast", "env", "grammar"]),
     (1, "grpc", &["env"]),
     (1, "os", &["env"]),
+    (1, "profile", &["grammar"]),
     (1, "proxy", &["env", "http2"]),
     (1, "xmtp::wire", &["channel"]),
     (2, "history", &["cast", "channel", "fault", "grammar"]),
@@ -77,14 +78,14 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "xmtp::workload",
         ],
     ),
-    (8, "runner", &["checker", "fault", "grammar", "history", "sim", "subject", "trial"]),
+    (8, "runner", &["checker", "fault", "grammar", "history", "profile", "sim", "subject", "trial"]),
     (9, "campaign", &["cast", "checker", "fault", "grammar", "history", "ladder", "runner", "sim", "subject", "trial"]),
     (
         10,
         "report",
         &[
-            "campaign", "cast", "channel", "checker", "fault", "grammar", "history", "http2", "ladder", "runner",
-            "sim", "subject", "trial", "world",
+            "campaign", "cast", "channel", "checker", "fault", "grammar", "history", "http2", "ladder", "profile",
+            "runner", "sim", "subject", "trial", "world",
         ],
     ),
     (
@@ -98,6 +99,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "grammar",
             "history",
             "os",
+            "profile",
             "proxy",
             "report",
             "runner",

@@ -63,9 +63,10 @@ Exit codes:
       was stored
    3  not reproducible: the same seed gave another digest
    4  nothing was played
-  64  the command line, a sim or a case file is wrong, or the port or the
-      data folder that the command line names cannot be used, or the engine
-      that it names cannot express the sim, or the machine has no room for it
+  64  the command line, a sim, a case file, a profile or a configuration is
+      wrong, or the port or the data folder that the command line names cannot
+      be used, or the engine that it names cannot express the sim, or the
+      machine has no room for it
   70  a bug of pulseless
   74  a result could not be written: the disk is full, say
  125  replay --verdict-only cannot judge the case

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::profile::reaction::Reaction;
 use crate::profile::spoken::Timeout;
 use crate::profile::words::ProxyLayer;
-use crate::profile::{AfterHeaders, Profile};
+use crate::profile::{AfterHeaders, Backing, Profile};
 
 /// Whether the client may still send on its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Learning<'p> {
     pub by: Option<&'static str>,
     /// What the client sees then.
     pub sees: &'p [Reaction],
+    /// What that rests on; where nothing ends the silence, the weakest of what says so.
+    pub backing: Backing,
 }
 
 impl Profile {
@@ -34,9 +36,13 @@ impl Profile {
     #[must_use]
     pub fn learning(&self, half: ClientHalf) -> Learning<'_> {
         let conduct = self.conduct();
-        let never = Learning { after: Timeout::Never, by: None, sees: &[] };
+        let never = |keys: &[&str]| {
+            let backings = keys.iter().filter_map(|key| self.ground(key)).map(|ground| ground.backing);
+            let backing = backings.max().unwrap_or(Backing::Unverified);
+            Learning { after: Timeout::Never, by: None, sees: &[], backing }
+        };
         if conduct.layer == ProxyLayer::Tcp {
-            return never;
+            return never(&["layer"]);
         }
         let ping = conduct.ping_interval.after().zip(conduct.ping_timeout.after());
         let ping = ping.map_or(Timeout::Never, |(interval, timeout)| Timeout::After(interval.saturating_add(timeout)));
@@ -61,7 +67,12 @@ impl Profile {
         });
         // Of two that run out together the first is taken.
         let first = shown.min_by_key(|(after, _, _): &(Duration, _, _)| *after);
-        first.map_or(never, |(after, key, sees)| Learning { after: Timeout::After(after), by: Some(key), sees })
+        let Some((after, key, sees)) = first else {
+            let of_half = if half == ClientHalf::Open { "body-timeout" } else { "request-timeout" };
+            return never(&["read-timeout", "idle-timeout", "stream-age", "ping-interval", of_half]);
+        };
+        let backing = self.ground(key).map_or(Backing::Unverified, |ground| ground.backing);
+        Learning { after: Timeout::After(after), by: Some(key), sees, backing }
     }
 }
 

@@ -120,14 +120,6 @@ impl Profile {
         self.grounds.values().filter(|ground| ground.backing == backing).count()
     }
 
-    /// What most values rest on; of equals the strongest.
-    #[must_use]
-    pub fn backing(&self) -> Backing {
-        let kinds = Backing::WORDS.iter().map(|(_, backing)| *backing);
-        let most = kinds.rev().max_by_key(|backing| self.count(*backing));
-        most.expect("there is more than one kind of evidence")
-    }
-
     /// Reads the profile `name` from its text. It may inherit from one of `known`.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ struct ListedProfile<'p> {
     proxy: &'p str,
     /// The version of the real proxy.
     version: &'p str,
-    /// What most of its values rest on.
+    /// What `open` and `ended` rest on: the weaker of both.
     evidence: Backing,
     /// How many values nobody has checked.
     unverified: usize,
@@ -47,30 +47,27 @@ struct ListedProfile<'p> {
 pub(crate) struct ProfileList<'p>(Vec<ListedProfile<'p>>);
 
 fn listed(profile: &Profile) -> ListedProfile<'_> {
+    let (open, ended) = (profile.learning(ClientHalf::Open), profile.learning(ClientHalf::Ended));
     ListedProfile {
         name: profile.name(),
         title: profile.title(),
         proxy: profile.proxy(),
         version: profile.version(),
-        evidence: profile.backing(),
+        evidence: open.backing.max(ended.backing),
         unverified: profile.count(Backing::Unverified),
-        open: profile.learning(ClientHalf::Open).after.to_string(),
-        ended: profile.learning(ClientHalf::Ended).after.to_string(),
+        open: open.after.to_string(),
+        ended: ended.after.to_string(),
     }
 }
 
 /// The profiles as a table: a row for each, and below it what is to be known of it.
 #[must_use]
 pub fn profiles(profiles: &[Profile]) -> String {
-    let mut text = String::from("profile        version  mostly      unverified  open    ended\n");
+    let mut text = String::from("profile        version  open    ended   evidence    unverified\n");
     for row in profiles.iter().map(listed) {
         let ListedProfile { name, version, evidence, unverified, open, ended, title, .. } = row;
-        writeln!(
-            text,
-            "{name:<14} {version:<8} {evidence:<12}{unverified:>10}  {open:<7} {ended}\n{}",
-            hang("  ", title, 2)
-        )
-        .expect(INFALLIBLE);
+        let head = format!("{name:<14} {version:<8} {open:<7} {ended:<7} {evidence:<12}{unverified:>10}");
+        writeln!(text, "{head}\n{}", hang("  ", title, 2)).expect(INFALLIBLE);
     }
     text.push('\n');
     text.push_str(&hang("", LEGEND, 0));
@@ -79,7 +76,8 @@ pub fn profiles(profiles: &[Profile]) -> String {
 }
 
 const LEGEND: &str = "open, ended: how long a node that stands still goes unnoticed by a client that may still send, and \
-    by one that has ended its half of the stream. unverified: of so many values, how many nobody has checked.";
+    by one that has ended its half of the stream. evidence: what these two times rest on. unverified: how many of all \
+    values nobody has checked.";
 
 /// The profiles for machines.
 #[must_use]
@@ -102,7 +100,7 @@ pub fn borrowed(borrowed: &Borrowed, base: &Profile) -> String {
     writeln!(text, "{what}\ntook").expect(INFALLIBLE);
     for taken in borrowed.taken() {
         let line = format!("{} = {}", taken.key, taken.is);
-        writeln!(text, "{}", hang("  ", &format!("{}: {line}", taken.source()), STATEMENT_COLUMN)).expect(INFALLIBLE);
+        writeln!(text, "{}", hang("  ", &format!("{line}: {}", taken.source()), STATEMENT_COLUMN)).expect(INFALLIBLE);
     }
     if borrowed.taken().is_empty() {
         text.push_str("  nothing: it says nothing of long-lived streams\n");
@@ -127,6 +125,8 @@ pub fn profile_explained(profile: &Profile, paint: Paint) -> String {
 
 /// Statements under one heading, each with the keys that it rests on.
 type Statements = Vec<(String, Vec<&'static str>)>;
+/// What a heading has below it.
+type StatementsOf = fn(&Profile) -> Statements;
 
 fn write_profile(text: &mut String, profile: &Profile, paint: Paint) -> std::fmt::Result {
     writeln!(text, "{}", hang(&format!("{}: ", paint.heading(profile.name())), profile.title(), 2))?;
@@ -138,7 +138,7 @@ fn write_profile(text: &mut String, profile: &Profile, paint: Paint) -> std::fmt
         "{}",
         hang("  ", &format!("{} {}; values: {}", profile.proxy(), profile.version(), counts.join(", ")), 2)
     )?;
-    let parts: [(&str, fn(&Profile) -> Statements); 6] = [
+    let parts: [(&str, StatementsOf); 6] = [
         ("When the node stands still", silence),
         ("Whatever passes", ages),
         ("When the node is gone, or ends the stream", node_ends),
@@ -206,6 +206,9 @@ fn silence(profile: &Profile) -> Statements {
 
 fn ages(profile: &Profile) -> Statements {
     let conduct = profile.conduct();
+    if conduct.layer == ProxyLayer::Tcp {
+        return Statements::new();
+    }
     let times = [
         (
             conduct.request_timeout,
@@ -262,6 +265,9 @@ fn ages(profile: &Profile) -> Statements {
 
 fn node_ends(profile: &Profile) -> Statements {
     let conduct = profile.conduct();
+    if conduct.layer == ProxyLayer::Tcp {
+        return Statements::new();
+    }
     let before = |BeforeHeaders(reactions): &BeforeHeaders| words_of(reactions);
     let mut statements = vec![
         (
@@ -297,23 +303,19 @@ fn node_ends(profile: &Profile) -> Statements {
 
 fn client_ends(profile: &Profile) -> Statements {
     let conduct = profile.conduct();
-    let mut statements = vec![
-        (
-            format!("A call that is canceled: the node sees {}.", words_of(&conduct.node_sees_cancel.0)),
-            vec!["node-sees-cancel"],
-        ),
-        (
-            format!("A client that is gone: the node sees {}.", words_of(&conduct.node_sees_client_gone.0)),
-            vec!["node-sees-client-gone"],
-        ),
-    ];
-    statements.push(match conduct.absorbs.most() {
-        Some(bytes) => (
-            format!("Of a client that reads nothing, the node notices nothing before {bytes} are under way."),
-            vec!["absorbs"],
-        ),
-        None => ("Of a client that reads nothing, the node notices nothing.".to_owned(), vec!["absorbs"]),
-    });
+    let mut statements = Statements::new();
+    if conduct.layer == ProxyLayer::Http2 {
+        let cancel = format!("A call that is canceled: the node sees {}.", words_of(&conduct.node_sees_cancel.0));
+        let gone = format!("A client that is gone: the node sees {}.", words_of(&conduct.node_sees_client_gone.0));
+        let deaf = "Of a client that reads nothing, the node notices nothing";
+        let deaf = match conduct.absorbs.most() {
+            Some(bytes) => format!("{deaf} before {bytes} are under way."),
+            None => format!("{deaf}."),
+        };
+        statements.push((cancel, vec!["node-sees-cancel"]));
+        statements.push((gone, vec!["node-sees-client-gone"]));
+        statements.push((deaf, vec!["absorbs"]));
+    }
     let pool = match conduct.node_connections {
         NodePool::Shared => "Streams of all clients share connections to the node.",
         NodePool::PerClient => "Each client has a connection to the node of its own.",
