@@ -80,7 +80,8 @@ fn from(arguments: &FromArguments) -> Exit {
 /// The profile, with the values that flags change.
 fn find_with(name: &str, settings: &[(String, String)]) -> Result<Profile, Exit> {
     let found = find_profile(name).map_err(|error| refuse(&error))?;
-    settings.iter().try_fold(found, |profile, (key, value)| profile.with(key, value)).map_err(|bad| match bad {
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    found.with(&settings).map_err(|bad| match bad {
         BadOverride::UnknownKey { .. } => misused(&bad.to_string()),
         BadOverride::BadValue(refusal) => misused(&show(&*refusal)),
     })

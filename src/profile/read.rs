@@ -147,37 +147,48 @@ impl Profile {
         Some(Profile { conduct, grounds, ..self.clone() })
     }
 
-    /// This profile with one value changed; the value is TOML where it is TOML, else a string.
+    /// This profile with other values for some keys; a value is TOML where it is TOML, else a string. Of two for one key
+    /// the later one holds.
     ///
     /// # Errors
-    /// There is no such key, or it does not take that value.
-    pub fn with(&self, key: &str, value: &str) -> Result<Profile, BadOverride> {
+    /// There is no such key, it does not take that value, or the values contradict each other.
+    pub fn with(&self, settings: &[(&str, &str)]) -> Result<Profile, BadOverride> {
         let keys: Vec<&str> = Conduct::KEYS.iter().map(|known| known.name).collect();
-        if !keys.contains(&key) {
-            let (key, near) = (key.to_owned(), nearest(key, &keys).map(str::to_owned));
+        if let Some((key, _)) = settings.iter().find(|(key, _)| !keys.contains(key)) {
+            let (key, near) = ((*key).to_owned(), nearest(key, &keys).map(str::to_owned));
             return Err(BadOverride::UnknownKey { key, near });
         }
-        let as_it_is = format!("{key} = {value}\n");
-        let is_toml = DeTable::parse(&as_it_is).is_ok_and(|table| table.get_ref().len() == 1);
-        let text = if is_toml { as_it_is } else { format!("{key} = {}\n", quoted(value)) };
-        let table = DeTable::parse(&text).expect("a key and a string are TOML");
+        let is_last = |at: usize, key: &str| settings[at + 1..].iter().all(|(later, _)| *later != key);
+        let lines = settings.iter().enumerate().filter(|(at, (key, _))| is_last(*at, key));
+        let text: String = lines.map(|(_, (key, value))| as_line(key, value)).collect();
+        let table = DeTable::parse(&text).expect("keys with values, each once, are TOML");
         let notes = Notes::default();
         let mut section = Section::root(table.get_ref(), &notes);
         let profile = self.overridden(&mut section, "a flag");
         drop(section);
-        let setting = format!("setting `{key}={value}`");
         let mut problems = notes.into_problems().into_iter();
-        match problems.next() {
-            Some(first) => {
-                let refusal = Refusal::new(&self.name, &text, first, problems.collect()).of_profile();
-                Err(BadOverride::BadValue(Box::new(refusal.blame(|_| setting.clone()))))
-            }
-            None => Ok(profile.expect("a part is missing only where a problem was noted")),
-        }
+        let Some(first) = problems.next() else {
+            return Ok(profile.expect("a part is missing only where a problem was noted"));
+        };
+        let refusal = Refusal::new(&self.name, &text, first, problems.collect()).of_profile();
+        let told = |key: &str| {
+            let of_key = settings.iter().filter(|(name, _)| key.split('.').next() == Some(name));
+            let of_key: Vec<&(&str, &str)> = of_key.collect();
+            let blamed = if of_key.is_empty() { settings.iter().collect() } else { of_key };
+            blamed.iter().map(|(key, value)| format!("setting `{key}={value}`")).collect::<Vec<_>>().join(" ")
+        };
+        Err(BadOverride::BadValue(Box::new(refusal.blame(|problem| told(problem.key())))))
     }
 }
 
-/// Why a single value cannot be changed so.
+/// A key and its value as a line of TOML.
+fn as_line(key: &str, value: &str) -> String {
+    let as_it_is = format!("{key} = {value}\n");
+    let is_toml = DeTable::parse(&as_it_is).is_ok_and(|table| table.get_ref().len() == 1);
+    if is_toml { as_it_is } else { format!("{key} = {}\n", quoted(value)) }
+}
+
+/// Why values cannot be changed so.
 #[derive(Debug, thiserror::Error)]
 pub enum BadOverride {
     /// There is no such key.
@@ -223,7 +234,7 @@ fn read_profile(name: &str, mut root: Section<'_>, known: &[Profile]) -> Option<
         Conduct::read(&mut asking, base).map(|conduct| (conduct, asking.grounds))
     };
     if let Some((conduct, _)) = &conduct {
-        note_contradictions(&root, conduct);
+        note_contradictions(&mut root, conduct);
     }
     root.finish_as("a profile");
     let (conduct, grounds) = conduct?;
@@ -320,21 +331,27 @@ impl Asking<'_, '_> {
 }
 
 /// Notes what no proxy can be: values that are right by themselves and not together.
-fn note_contradictions(table: &Section<'_>, conduct: &Conduct) {
-    let note = |key: &str, message: &str, advice: &str| {
-        let full = if table.key().is_empty() { key.to_owned() } else { format!("{}.{key}", table.key()) };
-        table.note(table.problem(format!("`{full}`: {message}")).label("together with the other").advice(advice));
-    };
+fn note_contradictions(table: &mut Section<'_>, conduct: &Conduct) {
     if conduct.retries > 0 && conduct.retry_on.0.is_empty() {
-        note("retry-on", "requests are tried again, and for no reason", "name one in `retry-on`, or write retries = 0");
+        let message = "requests are tried again, and for no reason";
+        note_together(table, ["retries", "retry-on"], message, "name a reason in `retry-on`, or write retries = 0");
     }
     if conduct.ping_interval.after().is_some() && conduct.ping_timeout.after().is_none() {
-        note("ping-timeout", "the node is asked, and may be silent for ever", "give `ping-timeout` a time");
+        let message = "the node is asked, and may be silent for ever";
+        note_together(table, ["ping-interval", "ping-timeout"], message, "give `ping-timeout` a time");
     }
-    if conduct.tcp_keepalive.after().is_some()
-        && (conduct.tcp_keepalive_interval.after().is_none() || conduct.tcp_keepalive_count == 0)
-    {
+    let gives_up = conduct.tcp_keepalive_interval.after().is_some() && conduct.tcp_keepalive_count > 0;
+    if conduct.tcp_keepalive.after().is_some() && !gives_up {
+        let message = "TCP probes the node, and never gives it up";
         let advice = "give `tcp-keepalive-interval` a time, and `tcp-keepalive-count` a number above 0";
-        note("tcp-keepalive", "TCP probes the node, and never gives it up", advice);
+        note_together(table, ["tcp-keepalive", "tcp-keepalive-interval"], message, advice);
     }
+}
+
+/// Notes a problem of two keys, at the one that the table has.
+fn note_together(table: &mut Section<'_>, keys: [&'static str; 2], message: &str, advice: &str) {
+    let entry = keys.into_iter().find_map(|key| table.entry(key));
+    let message = format!("`{}` and `{}`: {message}", keys[0], keys[1]);
+    let problem = entry.map_or_else(|| table.problem(message.as_str()), |entry| entry.problem(message.as_str()));
+    table.note(problem.label("not together with the other").advice(advice));
 }

@@ -42,7 +42,7 @@ fn every_key_says_what_it_means_and_takes_its_example() {
     let plain = Profile::named("plain").expect("it is there");
     for key in Conduct::KEYS {
         assert!(key.means.len() > 10 && key.means.ends_with('.'), "{key:?}");
-        let other = plain.with(key.name, key.example);
+        let other = plain.with(&[(key.name, key.example)]);
         // Two make no sense alone.
         let is_lone = ["ping-interval", "retries"].contains(&key.name);
         assert!(other.is_ok() || is_lone, "{}: {:?}", key.name, other.err());
@@ -138,6 +138,12 @@ const MISTAKES: &[(&str, &str, usize, &str)] = &[
     ("title = \"one\"\n", "", 1, "the required key `title` is missing"),
     ("version = \"3\"", "version = 3", 3, "`version` is an integer"),
     ("proxy = \"two\"", "proxy = two", 2, "read profile `mine`, line 2"),
+    (
+        "read-timeout = { is = \"10m\"",
+        "ping-interval = { is = \"10m\"",
+        5,
+        "`ping-interval` and `ping-timeout`: the node is asked, and may be silent for ever",
+    ),
 ];
 
 #[test]
@@ -191,22 +197,24 @@ const BAD_VALUES: &[(&str, &str, &str)] = &[
 fn a_wrong_value_is_refused_with_the_reason() {
     let plain = Profile::named("plain").expect("it is there");
     for (key, value, part) in BAD_VALUES {
-        let told = plain.with(key, value).expect_err(value).to_string();
+        let told = plain.with(&[(key, value)]).expect_err(value).to_string();
         assert!(told.contains(part) && told.contains(&format!("setting `{key}={value}`")), "no `{part}` in {told}");
     }
-    let unknown = plain.with("read-timeuot", "1s").expect_err("a slip").to_string();
+    let unknown = plain.with(&[("read-timeuot", "1s")]).expect_err("a slip").to_string();
     assert_eq!(unknown, "`read-timeuot` is no key of a profile; did you mean `read-timeout`?");
 }
 
 #[test]
 fn a_value_that_is_set_says_who_set_it_and_leaves_the_others() {
     let nginx = Profile::named("nginx").expect("it is there");
-    let mine = nginx.with("read-timeout", "10m").expect("a duration");
+    let mine = nginx.with(&[("read-timeout", "10m")]).expect("a duration");
     assert_eq!(mine.conduct().read_timeout.to_string(), "10m");
     let ground = mine.ground("read-timeout").expect("a key");
     assert_eq!((ground.backing, ground.source.as_str()), (Backing::Configured, "`read-timeout` in a flag"));
     assert_eq!(mine.ground("body-timeout"), nginx.ground("body-timeout"));
-    assert_eq!(mine.with("read-timeout", "60s").expect("a duration").conduct(), nginx.conduct());
+    let asks = nginx.with(&[("ping-interval", "1s"), ("ping-timeout", "never"), ("ping-timeout", "2s")]);
+    assert_eq!(asks.expect("both together").conduct().ping_timeout.to_string(), "2s");
+    assert_eq!(mine.with(&[("read-timeout", "60s")]).expect("a duration").conduct(), nginx.conduct());
 }
 
 #[test]
@@ -265,6 +273,6 @@ proptest! {
     #[test]
     fn fuzz_no_value_panics(key in select(Conduct::KEYS), value in ".{0,40}") {
         let plain = Profile::named("plain").expect("it is there");
-        let _ = plain.with(key.name, &value);
+        let _ = plain.with(&[(key.name, &value)]);
     }
 }

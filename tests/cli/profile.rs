@@ -52,7 +52,11 @@ fn what_is_no_profile_is_refused() {
     scratch.pulseless(&["profile", "show", "none.toml"]).exits(64).refuses(&["failed to read none.toml"]);
     scratch.write("bad.toml", "title = \"x\"\nproxy = \"x\"\nversion = \"x\"\nread-timeout = 1\n");
     let said = scratch.pulseless(&["profile", "show", "bad.toml"]).exits(64);
-    said.refuses(&["read profile `bad`, line 1", "and 73 more problems", "the required key `layer` is missing"]);
+    said.refuses(&[
+        "read profile `bad`, line 1",
+        "more problems, of which 19 are told",
+        "the required key `layer` is missing",
+    ]);
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn what_is_no_configuration_is_refused_with_its_line() {
     scratch.write("huge.cfg", "listen x\n".repeat(500_000));
     scratch.pulseless(&["profile", "from", "huge.cfg"]).exits(64).refuses(&["it has more than 4 MiB"]);
     scratch.write("nginx.conf", "include nginx.conf;\n");
-    scratch.pulseless(&["profile", "from", "nginx.conf"]).exits(64).refuses(&["more than 200 files are included"]);
+    scratch.pulseless(&["profile", "from", "nginx.conf"]).exits(64).refuses(&["files include each other 16 deep"]);
     scratch.write("nginx.conf", "include /dev/zero;\ninclude none.conf;\ngrpc_read_timeout 1h;\n");
     let said = scratch.pulseless(&["profile", "from", "nginx.conf"]).exits(0);
     assert!(said.err.contains("/dev/zero is no file") && said.err.contains("failed to read none.conf"), "{said}");

@@ -183,7 +183,7 @@ fn take_line(
         }
         (["retry-on", causes @ ..], HaproxySide::Node) => take_retry_on(line, causes, taking)?,
         (["http-reuse", mode], HaproxySide::Node) => {
-            let pool = if *mode == "never" { "per-client" } else { "shared" };
+            let pool = if *mode == "never" { "per-request" } else { "shared" };
             taking.take_word("node-connections", pool, place, &told);
         }
         (["option", "srvtcpka"], HaproxySide::Node) if !taking.has("tcp-keepalive") => {

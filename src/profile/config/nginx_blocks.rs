@@ -6,8 +6,10 @@ use crate::profile::config::taking::{BadConfig, ConfigFiles, ConfigPlace, Taking
 
 /// nginx itself has five levels of blocks, or a few more with nested locations.
 const DEPTH_MAX: usize = 32;
+/// As many as a folder of sites has.
+const INCLUDED_MAX: usize = 1_000;
 /// A file that includes itself never ends.
-const INCLUDES_MAX: usize = 200;
+const INCLUDED_DEPTH_MAX: usize = 16;
 /// As many as a configuration of thousands of servers has.
 const DIRECTIVES_MAX: usize = 200_000;
 
@@ -52,14 +54,17 @@ pub(crate) fn read_blocks(
     files: &dyn ConfigFiles,
     taking: &mut Taking,
 ) -> Result<Vec<NginxDirective>, BadConfig> {
-    let mut reading = NginxReading { files, taking, includes: 0, directives: 0 };
+    let mut reading = NginxReading { files, taking, included: 0, depth: 0, directives: 0 };
     reading.file(file, text)
 }
 
 struct NginxReading<'a> {
     files: &'a dyn ConfigFiles,
     taking: &'a mut Taking,
-    includes: usize,
+    /// How many files were included.
+    included: usize,
+    /// In how many files this one is included.
+    depth: usize,
     directives: usize,
 }
 
@@ -140,14 +145,9 @@ impl NginxReading<'_> {
     /// What an `include` brings; any other directive by itself.
     fn expanded(&mut self, directive: NginxDirective) -> Result<Vec<NginxDirective>, BadConfig> {
         let ("include", [pattern]) = (directive.name(), directive.values()) else { return Ok(vec![directive]) };
-        self.includes += 1;
-        if self.includes > INCLUDES_MAX {
-            let advice = "does a file include itself?";
-            return Err(BadConfig::new(
-                &directive.place,
-                format!("more than {INCLUDES_MAX} files are included"),
-                advice,
-            ));
+        if self.depth >= INCLUDED_DEPTH_MAX {
+            let message = format!("files include each other {INCLUDED_DEPTH_MAX} deep");
+            return Err(BadConfig::new(&directive.place, message, "does a file include itself?"));
         }
         let found = match self.files.included(pattern) {
             Ok(found) => found,
@@ -156,10 +156,17 @@ impl NginxReading<'_> {
                 return Ok(Vec::new());
             }
         };
+        self.included += found.len();
+        if self.included > INCLUDED_MAX {
+            let message = format!("more than {INCLUDED_MAX} files are included");
+            return Err(BadConfig::new(&directive.place, message, "does a file include itself?"));
+        }
+        self.depth += 1;
         let mut all = Vec::new();
         for (file, text) in found {
             all.extend(self.file(&file, &text)?);
         }
+        self.depth -= 1;
         Ok(all)
     }
 }
