@@ -90,11 +90,11 @@ fn find_with(name: &str, settings: &[(String, String)]) -> Result<Profile, Exit>
 fn refuse(error: &ProfileError) -> Exit {
     match error {
         ProfileError::Refused(refusal) => misused(&show(&**refusal)),
+        ProfileError::Kind(_) => misused(&format!("{error}; say it by --kind nginx, --kind haproxy or --kind envoy")),
         ProfileError::Unknown(_)
         | ProfileError::Unreadable { .. }
         | ProfileError::Folder(_)
         | ProfileError::NotText(_)
-        | ProfileError::Kind(_)
         | ProfileError::Config(_) => misused(&error.to_string()),
     }
 }

@@ -106,7 +106,7 @@ const HOPELESS: &[(&str, &[u8], &str)] = &[
     ("haproxy.cfg", b"\x7fELF\x02", "stands in no section"),
     ("envoy.yaml", b"static_resources: [", "it is not YAML"),
     ("envoy.yaml", b"a: b\n", "it has no `static_resources`"),
-    ("notes.txt", b"hello\n", "tell whose configuration notes.txt is: say it by --kind nginx"),
+    ("notes.txt", b"hello\n", "failed to tell whose configuration notes.txt is, by its name or by what it says; say it by --kind nginx"),
 ];
 
 #[test]

@@ -17,7 +17,7 @@ pub enum ConfigKind {
 
 /// Nobody can tell whose configuration it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tell whose configuration {0} is: say it by --kind nginx, --kind haproxy or --kind envoy")]
+#[error("tell whose configuration {0} is, by its name or by what it says")]
 pub struct UnknownConfig(pub String);
 
 impl ConfigKind {

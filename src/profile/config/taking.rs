@@ -7,8 +7,8 @@ use std::fmt;
 use crate::profile::config::borrowed::{IgnoredLine, TakenValue};
 use crate::profile::spoken::{Bytes, Spelled, Spoken, Timeout};
 
-/// More lines than these are of no use to whoever reads what was ignored.
-const WORDS_TOLD_MAX: usize = 80;
+/// A directive is told with so many letters: a line stays a line.
+const LETTERS_TOLD_MAX: usize = 80;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +104,8 @@ impl Taking {
 /// A directive as a line tells it: printable, and not too long.
 fn shortened(directive: &str) -> String {
     let printable = directive.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    let mut short: String = printable.clone().take(WORDS_TOLD_MAX).collect();
-    if printable.count() > WORDS_TOLD_MAX {
+    let mut short: String = printable.clone().take(LETTERS_TOLD_MAX).collect();
+    if printable.count() > LETTERS_TOLD_MAX {
         short.push('…');
     }
     short

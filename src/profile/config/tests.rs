@@ -222,7 +222,7 @@ fn haproxy_takes_defaults_for_both_sides_and_0_as_never() {
             "retries = 0 # FILE:8: retries 0",
         ],
     );
-    assert_eq!(ignored(&borrowed), [String::new(); 0]);
+    assert!(ignored(&borrowed).is_empty(), "{:?}", ignored(&borrowed));
 }
 
 #[test]
