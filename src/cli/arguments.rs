@@ -149,7 +149,7 @@ pub(crate) enum CliCommand {
     List(ListArguments),
     /// Say in words what a sim does and which requirements it cites
     Explain(ExplainArguments),
-    /// Show real proxies as data: what each does to a long-lived stream, and how it is known
+    /// Show real proxies as data: what each does to a long-lived stream
     #[command(after_help = PROFILE_HELP)]
     Profile(ProfileArguments),
     /// Run the node on real TCP, until Ctrl-C or SIGTERM

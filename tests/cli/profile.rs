@@ -82,7 +82,7 @@ fn a_configuration_becomes_a_profile_and_says_what_it_took() {
     scratch
         .pulseless(&["profile", "explain", "mine.toml"])
         .exits(0)
-        .says(&["is told after 10m", "[configured] nginx.conf:6"]);
+        .says(&["told after 10m", "[configured] nginx.conf:6"]);
     let based = scratch.pulseless(&["profile", "from", "nginx.conf", "--base", "ingress-nginx"]).exits(0);
     based.line("inherits = { from = \"ingress-nginx\"");
     let other = scratch.pulseless(&["profile", "from", "nginx.conf", "--base", "./mine.toml"]).exits(64);
@@ -106,7 +106,11 @@ const HOPELESS: &[(&str, &[u8], &str)] = &[
     ("haproxy.cfg", b"\x7fELF\x02", "stands in no section"),
     ("envoy.yaml", b"static_resources: [", "it is not YAML"),
     ("envoy.yaml", b"a: b\n", "it has no `static_resources`"),
-    ("notes.txt", b"hello\n", "failed to tell whose configuration notes.txt is, by its name or by what it says; say it by --kind nginx"),
+    (
+        "notes.txt",
+        b"hello\n",
+        "failed to tell whose configuration notes.txt is, by its name or by what it says; say it by --kind nginx",
+    ),
 ];
 
 #[test]

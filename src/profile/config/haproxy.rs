@@ -299,7 +299,7 @@ fn take_global(line: &HaproxyLine, taking: &mut Taking) -> Result<(), BadConfig>
 
 /// The time of a word; 0 is none.
 fn timeout(line: &HaproxyLine, at: usize) -> Result<Timeout, BadConfig> {
-    let text = line.words.get(at).map(String::as_str).unwrap_or_default();
+    let text = line.words.get(at).filter(|_| line.words.len() == at + 1).map(String::as_str).unwrap_or_default();
     let time = units::haproxy_time(text, 1).ok_or_else(|| wrong(line, "a time such as 50s or 50000"))?;
     Ok(unless_zero(time))
 }

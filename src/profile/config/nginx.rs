@@ -268,14 +268,23 @@ fn take_upstream(
     Ok(())
 }
 
-/// The one word of a directive.
+/// The word of a directive that has no other; of two `keepalive_timeout` tells the second to clients of HTTP/1.1.
+fn only_word<'d>(directive: &'d NginxDirective, right: &str) -> Result<&'d str, BadConfig> {
+    match directive.values() {
+        [word] => Ok(word),
+        [word, _] if directive.name() == "keepalive_timeout" => Ok(word),
+        _ => Err(wrong(directive, right)),
+    }
+}
+
+/// The first word of a directive.
 fn word(directive: &NginxDirective) -> Result<&str, BadConfig> {
     directive.values().first().map(String::as_str).ok_or_else(|| wrong(directive, "a value"))
 }
 
 fn time(directive: &NginxDirective) -> Result<Duration, BadConfig> {
-    units::parts(word(directive)?, units::NGINX, 1_000)
-        .ok_or_else(|| wrong(directive, "a time such as 60s, 1h or 500ms"))
+    let right = "a time such as 60s, 1h or 500ms";
+    units::parts(only_word(directive, right)?, units::NGINX, 1_000).ok_or_else(|| wrong(directive, right))
 }
 
 fn size(directive: &NginxDirective, at: usize) -> Result<u64, BadConfig> {
@@ -284,8 +293,9 @@ fn size(directive: &NginxDirective, at: usize) -> Result<u64, BadConfig> {
 }
 
 fn number(directive: &NginxDirective) -> Result<u32, BadConfig> {
-    let number = plain_number(word(directive)?).and_then(|number| u32::try_from(number).ok());
-    number.filter(|number| *number < 1 << 31).ok_or_else(|| wrong(directive, "a number from 0 to 2147483647"))
+    let right = "a number from 0 to 2147483647";
+    let number = plain_number(only_word(directive, right)?).and_then(|number| u32::try_from(number).ok());
+    number.filter(|number| *number < 1 << 31).ok_or_else(|| wrong(directive, right))
 }
 
 fn wrong(directive: &NginxDirective, right: &str) -> BadConfig {
