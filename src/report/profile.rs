@@ -11,7 +11,7 @@ use crate::grammar::count;
 use crate::profile::config::Borrowed;
 use crate::profile::{
     Backing, BeforeHeaders, ClientHalf, GoawayForm, GoawayMoment, LaterStreams, NodePool, OnConnection, PageBody,
-    Profile, ProxyLayer, Reaction, RequestHold, ResetCode, ResetWith, ResponseHold,
+    Profile, ProxyLayer, Reaction, RequestHold, ResetCode, ResetWith, ResponseHold, RetryCause,
 };
 use crate::report::paint::Paint;
 use crate::report::wrap::hang;
@@ -294,8 +294,11 @@ fn node_ends(profile: &Profile) -> Statements {
     if conduct.retries > 0 {
         let causes: Vec<&str> = conduct.retry_on.0.iter().map(|cause| cause.word()).collect();
         let again = count(u64::from(conduct.retries), "time");
-        let told =
-            format!("A request is sent up to {again} more: {}. The node may see it more than once.", causes.join(", "));
+        let twice = match conduct.retry_on.0.iter().all(|cause| *cause == RetryCause::ConnectFailure) {
+            true => "",
+            false => " The node may see it more than once.",
+        };
+        let told = format!("A request is sent up to {again} more, on {}.{twice}", causes.join(", "));
         statements.push((told, vec!["retries", "retry-on"]));
     }
     statements
@@ -305,8 +308,8 @@ fn client_ends(profile: &Profile) -> Statements {
     let conduct = profile.conduct();
     let mut statements = Statements::new();
     if conduct.layer == ProxyLayer::Http2 {
-        let cancel = format!("A call that is canceled: the node sees {}.", words_of(&conduct.node_sees_cancel.0));
-        let gone = format!("A client that is gone: the node sees {}.", words_of(&conduct.node_sees_client_gone.0));
+        let cancel = format!("A call that is canceled: the node sees {}.", frames_of(&conduct.node_sees_cancel.0));
+        let gone = format!("A client that is gone: the node sees {}.", frames_of(&conduct.node_sees_client_gone.0));
         let deaf = "Of a client that reads nothing, the node notices nothing";
         let deaf = match conduct.absorbs.most() {
             Some(bytes) => format!("{deaf} before {bytes} are under way."),
@@ -416,10 +419,14 @@ fn on_connection(OnConnection(reactions): &OnConnection) -> String {
 
 /// What is done, in words, and what a gRPC library makes of it.
 fn words_of(reactions: &[Reaction]) -> String {
-    let words: Vec<String> = reactions.iter().map(reaction_in_words).collect();
     let status = reactions.iter().find_map(|reaction| grpc_status(reaction));
     let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
-    format!("{}{status}", words.join(", then "))
+    format!("{}{status}", frames_of(reactions))
+}
+
+/// What is done, in words.
+fn frames_of(reactions: &[Reaction]) -> String {
+    reactions.iter().map(reaction_in_words).collect::<Vec<_>>().join(", then ")
 }
 
 fn reaction_in_words(reaction: &Reaction) -> String {
@@ -475,7 +482,9 @@ fn grpc_status(reaction: &Reaction) -> Option<&'static str> {
             | ResetCode::Http11Required => Some("INTERNAL"),
         },
         Reaction::Status { status: 502..=504 | 429, .. } => Some("UNAVAILABLE"),
-        Reaction::EndStream => Some("UNKNOWN or INTERNAL; tonic before 0.14.6 reports a clean end"),
+        Reaction::EndStream => {
+            Some("UNKNOWN or INTERNAL, CANCELLED if a reset follows; tonic before 0.14.6: a clean end")
+        }
         Reaction::HtmlEndStream => Some("INTERNAL"),
         Reaction::Nothing
         | Reaction::AwaitClientEnd
