@@ -3,6 +3,7 @@
 //! Refuses to know what a command does.
 
 mod campaign;
+mod profile;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -15,6 +16,11 @@ use globset::GlobSet;
 pub(crate) use campaign::{
     GenerateArguments, Generated, GridArguments, GridFormat, MergeArguments, SchemaArguments, SweepArguments,
     WorkerArguments,
+};
+
+pub(crate) use profile::{
+    ExplainProfileArguments, FromArguments, ListProfilesArguments, ProfileArguments, ProfileCommand,
+    ShowProfileArguments,
 };
 
 use crate::cli::seed::Seed;
@@ -57,9 +63,10 @@ Exit codes:
       was stored
    3  not reproducible: the same seed gave another digest
    4  nothing was played
-  64  the command line, a sim or a case file is wrong, or the port or the
-      data folder that the command line names cannot be used, or the engine
-      that it names cannot express the sim, or the machine has no room for it
+  64  the command line, a sim, a case file, a profile or a configuration is
+      wrong, or the port or the data folder that the command line names cannot
+      be used, or the engine that it names cannot express the sim, or the
+      machine has no room for it
   70  a bug of pulseless
   74  a result could not be written: the disk is full, say
  125  replay --verdict-only cannot judge the case
@@ -69,6 +76,15 @@ which beats the sim's own seed, which beats a draw.
 PULSELESS_LOG=info (or debug, or pulseless::subject::xmtp::node=trace) makes node, proxy, publish and tail log to standard error.";
 
 const SERVER_EXIT_CODES: &str = "Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 the command line is wrong, or a port or folder that it names cannot be used.";
+const PROFILE_HELP: &str = "\
+Examples:
+  pulseless profile list --format json
+  pulseless profile explain nginx
+  pulseless profile show nginx --set read-timeout=10m > mine.toml
+  pulseless profile explain ./mine.toml
+  pulseless profile from site.conf --kind nginx --base ingress-nginx > mine.toml
+
+Exit codes: 0 it is printed; 64 there is no such profile, or a file is wrong.";
 const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
 Where plays differ, all is played once more to show the first event that does. Of several cases the worst: 70 before 64, \
@@ -133,6 +149,9 @@ pub(crate) enum CliCommand {
     List(ListArguments),
     /// Say in words what a sim does and which requirements it cites
     Explain(ExplainArguments),
+    /// Show real proxies as data: what each does to a long-lived stream
+    #[command(after_help = PROFILE_HELP)]
+    Profile(ProfileArguments),
     /// Run the node on real TCP, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Node(NodeArguments),

@@ -11,6 +11,7 @@ mod stream;
 pub use aim::{Aim, HeaderMatch, StreamKey, Trigger};
 pub use connection::{ConnectionLie, LastStream, PingAnswer, WindowKind};
 pub use reaction::{Ending, PageBody, Reaction, ResetCode, ResetWith};
+pub(crate) use reaction::{IF_OPEN, SAME};
 pub use stream::{Direction, HeldUntil, Kept, Pick, StreamLie};
 
 impl Lie {

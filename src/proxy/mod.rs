@@ -26,6 +26,7 @@ mod habits;
 mod head;
 mod notice;
 mod ping_counter;
+mod profiled;
 mod pump;
 mod relay;
 mod server;

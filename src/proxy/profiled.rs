@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use crate::lie::{ConnectionLie, Direction, Ending, HeldUntil, LastStream, Reaction, ResetWith, Rule, StreamLie, Trigger};
+use crate::lie::{
+    ConnectionLie, Direction, Ending, HeldUntil, LastStream, Reaction, ResetWith, Rule, StreamLie, Trigger,
+};
 use crate::profile::{
     AfterHeaders, BeforeHeaders, Bytes, Ceiling, Conduct, GoawayForm, NodePool, RequestHold, ResponseHold, RetryCause,
     Timeout,
@@ -50,10 +52,7 @@ fn ending(before: &BeforeHeaders, after: &AfterHeaders) -> Ending {
 }
 
 fn code(reaction: &Reaction) -> Option<crate::lie::ResetCode> {
-    match reaction {
-        Reaction::Reset { with: ResetWith::Code(code), .. } => Some(*code),
-        _ => None,
-    }
+    if let Reaction::Reset { with: ResetWith::Code(code), .. } = reaction { Some(*code) } else { None }
 }
 
 fn at<T: Copy>(ceiling: Ceiling<T>) -> Option<T> {
@@ -71,9 +70,12 @@ fn headers(limit: &Ceiling<Bytes>) -> u32 {
     at(*limit).and_then(|bytes| u32::try_from(bytes.0).ok()).unwrap_or(HEADERS_MAX)
 }
 
+/// The moment that a time makes.
+type MakeTrigger = fn(Duration) -> Trigger;
+
 /// What ends streams by the clock. Where two run out together, the first of these counts.
 fn times(conduct: &Conduct) -> impl Iterator<Item = Rule> {
-    let times: [(Timeout, fn(Duration) -> Trigger, Ending); 6] = [
+    let times: [(Timeout, MakeTrigger, Ending); 6] = [
         (
             conduct.body_timeout,
             Trigger::OpenQuiet,
@@ -105,7 +107,7 @@ fn times(conduct: &Conduct) -> impl Iterator<Item = Rule> {
             ending(&conduct.request_age_before_headers, &conduct.request_age_after_headers),
         ),
     ];
-    let rule = |(timeout, trigger, ending): (Timeout, fn(Duration) -> Trigger, Ending)| {
+    let rule = |(timeout, trigger, ending): (Timeout, MakeTrigger, Ending)| {
         Some(Rule::new(StreamLie::End(ending)).from(trigger(timeout.after()?)))
     };
     times.into_iter().filter_map(rule)
@@ -115,12 +117,12 @@ fn times(conduct: &Conduct) -> impl Iterator<Item = Rule> {
 fn holds(conduct: &Conduct) -> impl Iterator<Item = Rule> {
     let hold = |direction, until| Rule::new(StreamLie::Hold { direction, until, room: REPEATED_MAX });
     let request = match conduct.request_hold {
-        RequestHold::None => None,
+        RequestHold::Nothing => None,
         RequestHold::FirstMessage => Some(hold(Direction::ToNode, HeldUntil::FirstData)),
         RequestHold::Whole => Some(hold(Direction::ToNode, HeldUntil::End)),
     };
     let response = match conduct.response_hold {
-        ResponseHold::None => None,
+        ResponseHold::Nothing => None,
         ResponseHold::Whole => Some(hold(Direction::ToClient, HeldUntil::End)),
     };
     request.into_iter().chain(response)
@@ -131,7 +133,7 @@ fn aging(conduct: &Conduct) -> impl Iterator<Item = Rule> {
     let rule = conduct.connection_age.after().map(|age| {
         let (last, twice) = match conduct.drain_goaway {
             GoawayForm::Double => (LastStream::All, Some(conduct.drain_goaway_gap)),
-            GoawayForm::Open | GoawayForm::None => (LastStream::All, None),
+            GoawayForm::Open | GoawayForm::Silent => (LastStream::All, None),
             GoawayForm::Last => (LastStream::Seen, None),
         };
         let closes_after = conduct.age_grace.after();
@@ -143,9 +145,37 @@ fn aging(conduct: &Conduct) -> impl Iterator<Item = Rule> {
 fn idle_connections(conduct: &Conduct) -> Option<IdleConnections> {
     // A client that sends PINGs keeps such a connection, and clients send them.
     let after = conduct.connection_idle.after().filter(|_| !conduct.ping_refreshes_connection)?;
-    let goaway = conduct.connection_idle_reaction.0.iter().find_map(|reaction| match reaction {
-        Reaction::Goaway(code) => Some(*code),
-        _ => None,
-    });
+    let goaway = conduct
+        .connection_idle_reaction
+        .0
+        .iter()
+        .find_map(|reaction| if let Reaction::Goaway(code) = reaction { Some(*code) } else { None });
     Some(IdleConnections { after, goaway })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+
+    fn habits(name: &str) -> ProxyHabits {
+        ProxyHabits::of(Profile::named(name).expect("a profile").conduct())
+    }
+
+    #[test]
+    fn plain_has_the_habits_that_a_proxy_has_by_default() {
+        assert_eq!(format!("{:#?}", habits("plain")), format!("{:#?}", ProxyHabits::default()));
+    }
+
+    #[test]
+    fn each_profile_has_habits_and_no_two_of_the_measured_ones_are_alike() {
+        for profile in Profile::all() {
+            let habits = ProxyHabits::of(profile.conduct());
+            assert!(habits.stream_window > 0 && habits.streams > 0, "{}", profile.name());
+        }
+        let measured = ["envoy", "nginx", "haproxy-2.6", "nghttpx", "apache", "pingora"];
+        let told: std::collections::BTreeSet<String> =
+            measured.iter().map(|name| format!("{:?}", habits(name))).collect();
+        assert_eq!(told.len(), measured.len());
+    }
 }

@@ -98,7 +98,7 @@ fn proxies(settings: &XmtpSettings) -> ProxyRole {
         upstreams: (1..=fleet.proxies).map(|number| (fleet.proxy(number), upstream(number))).collect(),
         port: PROXY_PORT,
         tcp: settings.proxy_tcp,
-        habits: ProxyHabits::default(),
+        habits: ProxyHabits::of(settings.proxy_profile.conduct()),
         tap: Arc::new(move |seat| Arc::new(Tap::new(seat, originators))),
         incarnations: Arc::new(AtomicU32::new(0)),
     }
