@@ -8,14 +8,16 @@
 //! ```text
 //! client == server ==> relay (one per stream) ==> upstream == node
 //!              |         |  \__ pump ToNode,  \
-//!       ping counter   gate \_ pump ToClient  one shared connection
-//!                        ^
+//!       ping counter   gate \_ pump ToClient  one shared connection,
+//!          guard         ^                     one of its own for who takes too much
 //!                     control
 //! ```
 
+mod cancels;
 mod config;
 mod control;
 mod gate;
+mod guard;
 mod head;
 mod notice;
 mod ping_counter;

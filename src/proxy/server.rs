@@ -8,23 +8,26 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Socket, Tapped};
+use crate::proxy::cancels::{CancelCounter, Cancels};
 use crate::proxy::config::{
-    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, REQUEST_HEADERS_MAX,
-    SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
+    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig,
+    REQUEST_HEADERS_MAX, SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::proxy::control::Control;
 use crate::proxy::gate::Gate;
+use crate::proxy::guard::{Guard, GuardBreach, GuardWatch};
+use crate::proxy::head;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver, StreamKey};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
-use crate::proxy::upstream::Upstream;
+use crate::proxy::upstream::{Upstream, UpstreamConnection};
 
 /// Why a proxy cannot serve; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ pub enum ProxyError {
 pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<(), ProxyError> {
     let ProxyConfig { port, upstream, tcp, control } = config;
     let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-    let upstream = Arc::new(Upstream::new(env, upstream, tcp));
+    let shared = Arc::new(UpstreamConnection::shared(env, upstream, tcp));
     let mut clients = JoinSet::new();
     let mut serial = 0;
     loop {
@@ -57,8 +60,9 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserve
             accepted = listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
                 Ok(socket) => {
                     serial += 1;
-                    let (control, observer, upstream) = (control.clone(), observer.clone(), upstream.clone());
-                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, upstream };
+                    let (control, observer, cancels) = (control.clone(), observer.clone(), Arc::new(Cancels::new()));
+                    let upstream = Arc::new(Upstream::new(shared.clone(), cancels.clone()));
+                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, cancels, upstream };
                     clients.spawn(client.run(socket));
                 }
                 Err(error) => {
@@ -76,14 +80,20 @@ struct ProxyClient {
     peer: IpAddr,
     control: Control,
     observer: Arc<dyn ProxyObserver>,
+    cancels: Arc<Cancels>,
     upstream: Arc<Upstream>,
 }
+
+/// The bytes of a client, as h2 reads and writes them.
+type ClientSocket = CountedStream<Tapped<Socket, Guard>>;
 
 impl ProxyClient {
     async fn run(self, socket: Socket) {
         let connection = self.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
-        let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
+        let (guard, watch) = Guard::new();
+        let counter = PingCounter::new(connection, self.observer.clone());
+        let socket = Tapped::over(Tapped::over(socket, guard), counter);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
@@ -93,9 +103,9 @@ impl ProxyClient {
             .handshake(socket);
         let mut kept = JoinSet::new();
         match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(Ok(http)) => self.serve_streams(http, &mut kept).await,
+            Ok(Ok(http)) => self.serve_streams(http, watch, &mut kept).await,
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
-            Err(_late) => tracing::debug!(connection, "no HTTP/2 from the client in time"),
+            Err(_late) => tracing::warn!(connection, peer = %self.peer, "no HTTP/2 from the client in time"),
         }
         self.observer.notice(ProxyNotice::ConnectionClosed { connection });
         while let Some(ended) = kept.join_next().await {
@@ -104,9 +114,17 @@ impl ProxyClient {
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut http: Connection<CountedStream<Socket>, Bytes>, kept: &mut JoinSet<()>) {
+    async fn serve_streams(
+        &self,
+        mut http: Connection<ClientSocket, Bytes>,
+        mut watch: GuardWatch,
+        kept: &mut JoinSet<()>,
+    ) {
         let mut relays = JoinSet::new();
-        loop {
+        let breach = loop {
+            if self.cancels.are_too_many() {
+                break Some(GuardBreach::Cancels);
+            }
             tokio::select! {
                 biased;
                 // First, and they starve nobody: no more can end than were accepted.
@@ -115,12 +133,22 @@ impl ProxyClient {
                 arrived = http.accept() => match arrived {
                     Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
                     Some(Err(error)) => {
-                        tracing::debug!(%error, connection = self.serial, "the client's connection is lost");
-                        break;
+                        self.tell_lost(&error);
+                        break None;
                     }
-                    None => break,
+                    None => break None,
                 },
+                // Last, and not starved: after a breach nothing more is read, and so nothing arrives.
+                breach = watch.breach() => break Some(breach),
             }
+        };
+        if let Some(breach) = breach {
+            tracing::warn!(connection = self.serial, peer = %self.peer, "turned away: the client {breach}");
+            http.abrupt_shutdown(breach.reason());
+            // What it still asks for is dropped.
+            let farewell = async { while let Some(Ok(_)) = http.accept().await {} };
+            // One that does not even read is cut off.
+            let _ = timeout(GOODBYE_MAX, farewell).await;
         }
         // Its streams are told by h2, which ends their relays.
         drop(http);
@@ -129,17 +157,35 @@ impl ProxyClient {
         }
     }
 
+    /// What h2 itself does not bear, it names.
+    fn tell_lost(&self, error: &h2::Error) {
+        if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+            tracing::warn!(connection = self.serial, peer = %self.peer, "turned away: the client floods: {error}");
+        } else {
+            tracing::debug!(%error, connection = self.serial, "the client's connection is lost");
+        }
+    }
+
     fn start(
         &self,
         request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
+        mut respond: SendResponse<Bytes>,
         relays: &mut JoinSet<Option<KeptHalf>>,
     ) {
+        if head::is_malformed(&request) {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            return;
+        }
         let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
-        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.peer, request.uri().path());
+        let observer = Arc::new(CancelCounter::new(self.cancels.clone(), self.observer.clone()));
+        let gate = Gate::new(&self.control, observer, stream, self.peer, request.uri().path());
         let (relay, head) = Relay::new(gate, request, respond);
-        let upstream = self.upstream.clone();
-        relays.spawn(async move { relay.run(head, &upstream).await });
+        let (upstream, seat) = (self.upstream.clone(), self.upstream.clone().sit());
+        relays.spawn(async move {
+            let kept = relay.run(head, &upstream).await;
+            drop(seat);
+            kept
+        });
     }
 }
 

@@ -1,6 +1,7 @@
-//! The one connection to the node that all streams share: dialed when needed, dialed again when gone.
+//! The connections to the node: one that all clients share, and one of its own for a client that wants more than its share.
 //!
-//! Refuses to know what the streams carry. It never tries a request twice: only connecting is repeated.
+//! Refuses to know what the streams carry. It never tries a request twice: only connecting is repeated. A connection is
+//! dialed when needed, and dialed again when gone.
 //!
 //! ```text
 //! none --slot asked for--> dialing --ok--> live --lost, or GOAWAY--> none (streams that run on keep the old one)
@@ -11,21 +12,22 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use http::Request;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::env::{Address, Env, Socket, TcpOptions};
+use crate::proxy::cancels::Cancels;
 use crate::proxy::config::{
-    DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SLOT_WAIT_MAX,
-    STREAM_WINDOW,
+    DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SHARED_STREAMS_MAX,
+    SHARES, SLOT_WAIT_MAX, STREAM_WINDOW,
 };
 
 /// Why there is no slot for a stream at the node.
@@ -48,9 +50,63 @@ pub(crate) enum UpstreamError {
     Lost(Address),
 }
 
-/// The way to the node.
+/// One client's ways to the node.
 pub(crate) struct Upstream {
+    shared: Arc<UpstreamConnection>,
+    own: UpstreamConnection,
+    cancels: Arc<Cancels>,
+    /// The client's streams now.
+    streams: AtomicUsize,
+}
+
+/// One stream of a client, while it lasts.
+pub(crate) struct UpstreamSeat(Arc<Upstream>);
+
+impl Drop for UpstreamSeat {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Upstream {
+    /// The ways of a new client.
+    pub(crate) fn new(shared: Arc<UpstreamConnection>, cancels: Arc<Cancels>) -> Self {
+        let own =
+            UpstreamConnection::new(shared.env.clone(), shared.address.clone(), shared.tcp, Semaphore::MAX_PERMITS);
+        Upstream { shared, own, cancels, streams: AtomicUsize::new(0) }
+    }
+
+    /// The node's address.
+    pub(crate) fn address(&self) -> &Address {
+        &self.shared.address
+    }
+
+    /// Counts one more stream of the client.
+    pub(crate) fn sit(self: Arc<Self>) -> UpstreamSeat {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        UpstreamSeat(self)
+    }
+
+    /// Waits for room for one more stream.
+    ///
+    /// # Errors
+    /// The node cannot be reached, or has no room in time.
+    pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
+        if !self.cancels.are_hasty() {
+            let streams = self.streams.load(Ordering::Relaxed);
+            if let Some(slot) = self.shared.shared_slot(streams).await? {
+                return Ok(slot);
+            }
+        }
+        self.own.slot().await
+    }
+}
+
+/// A connection to the node.
+pub(crate) struct UpstreamConnection {
     env: Env,
+    /// What we allow, whatever the node does.
+    streams_max: usize,
     address: Address,
     tcp: TcpOptions,
     pool: Mutex<Pool>,
@@ -71,6 +127,8 @@ struct UpstreamLink {
     sender: SendRequest<Bytes>,
     /// As many permits as the node allows concurrent streams; closed when the connection is gone.
     slots: Arc<Semaphore>,
+    /// Those that there are, in use or not.
+    limit: Arc<AtomicUsize>,
 }
 
 /// The right to open one stream now.
@@ -94,24 +152,40 @@ impl Slot {
     }
 }
 
-impl Upstream {
-    /// A way to the node; nothing is dialed yet.
-    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions) -> Self {
-        Upstream { env, address, tcp, pool: Mutex::default(), dials: AtomicU64::new(0) }
+impl UpstreamConnection {
+    /// The one that clients share; nothing is dialed yet.
+    pub(crate) fn shared(env: Env, address: Address, tcp: TcpOptions) -> Self {
+        UpstreamConnection::new(env, address, tcp, SHARED_STREAMS_MAX)
     }
 
-    /// The node's address.
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
+    fn new(env: Env, address: Address, tcp: TcpOptions, streams_max: usize) -> Self {
+        UpstreamConnection { env, streams_max, address, tcp, pool: Mutex::default(), dials: AtomicU64::new(0) }
     }
 
-    /// Waits for room for one more stream.
-    ///
-    /// # Errors
-    /// The node cannot be reached, or has no room in time.
-    pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
+    /// Room for one more stream of a client that has so many; none where it is to go over a connection of its own.
+    async fn shared_slot(&self, streams: usize) -> Result<Option<Slot>, UpstreamError> {
         for _ in 0..LINK_TRIES_MAX {
-            let UpstreamLink { sender, slots } = self.link().await?;
+            let UpstreamLink { sender, slots, limit } = self.link().await?;
+            let share = limit.load(Ordering::Relaxed) / SHARES;
+            if share == 0 {
+                break;
+            }
+            if streams > share {
+                return Ok(None);
+            }
+            match slots.try_acquire_owned() {
+                Ok(permit) if sender.clone().ready().await.is_ok() => return Ok(Some(Slot { sender, permit })),
+                Ok(_) | Err(TryAcquireError::Closed) => {}
+                Err(TryAcquireError::NoPermits) => return Ok(None),
+            }
+        }
+        // A node that allows so few leaves nothing to share out: each waits for its turn.
+        self.slot().await.map(Some)
+    }
+
+    async fn slot(&self) -> Result<Slot, UpstreamError> {
+        for _ in 0..LINK_TRIES_MAX {
+            let UpstreamLink { sender, slots, .. } = self.link().await?;
             let permit = match timeout(SLOT_WAIT_MAX, slots.acquire_owned()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => continue,
@@ -143,16 +217,15 @@ impl Upstream {
         pool.link = None;
         let dialed = self.dial().await;
         self.dials.fetch_add(1, Ordering::Relaxed);
-        let (sender, connection) = dialed.inspect_err(|error| pool.failure = Some(error.clone()))?;
-        let driver = Driver::new(connection);
-        let link = UpstreamLink { sender, slots: driver.slots.clone() };
+        let (sender, driver) = dialed.inspect_err(|error| pool.failure = Some(error.clone()))?;
+        let link = UpstreamLink { sender, slots: driver.slots.clone(), limit: driver.limit.clone() };
         pool.drivers.spawn(driver);
         pool.failure = None;
         pool.link = Some(link.clone());
         Ok(link)
     }
 
-    async fn dial(&self) -> Result<(SendRequest<Bytes>, Connection<Socket>), UpstreamError> {
+    async fn dial(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
         let connect = async {
             let socket = self.env.dial_with(&self.address, self.tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
@@ -164,7 +237,9 @@ impl Upstream {
                 .enable_push(false)
                 .handshake(socket)
                 .await;
-            spoken.map_err(|error| UpstreamError::Handshake(self.address.clone(), Arc::new(error)))
+            let (sender, connection) =
+                spoken.map_err(|error| UpstreamError::Handshake(self.address.clone(), Arc::new(error)))?;
+            Ok((sender, Driver::new(connection, self.streams_max)))
         };
         match timeout(DIAL_MAX, connect).await {
             Ok(dialed) => dialed,
@@ -177,13 +252,16 @@ impl Upstream {
 struct Driver {
     connection: Connection<Socket>,
     slots: Arc<Semaphore>,
+    streams_max: usize,
+    limit: Arc<AtomicUsize>,
     /// Permits that exist, in use or not.
     granted: usize,
 }
 
 impl Driver {
-    fn new(connection: Connection<Socket>) -> Self {
-        let mut driver = Driver { connection, slots: Arc::new(Semaphore::new(0)), granted: 0 };
+    fn new(connection: Connection<Socket>, streams_max: usize) -> Self {
+        let mut driver =
+            Driver { connection, slots: Arc::new(Semaphore::new(0)), streams_max, limit: Arc::default(), granted: 0 };
         driver.follow_limit();
         driver
     }
@@ -191,7 +269,8 @@ impl Driver {
     /// The node may change its limit with any SETTINGS frame. h2 queues what exceeds it, without a limit of time; the
     /// semaphore gives the wait one.
     fn follow_limit(&mut self) {
-        let limit = self.connection.max_concurrent_send_streams().min(Semaphore::MAX_PERMITS);
+        let limit = self.connection.max_concurrent_send_streams().min(self.streams_max);
+        self.limit.store(limit, Ordering::Relaxed);
         if limit > self.granted {
             self.slots.add_permits(limit - self.granted);
             self.granted = limit;
