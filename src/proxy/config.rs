@@ -54,6 +54,10 @@ pub(crate) const SHARES: usize = 4;
 /// window of HTTP/2 (RFC 9113 section 6.9.2), enough to fill a socket buffer in one write.
 pub(crate) const SEND_BUFFER_MAX: usize = 65_536;
 
+/// Bytes that are gathered for one write to a socket, and one frame more: four of HTTP/2's largest by default, a write that costs
+/// more to copy than to call.
+pub(crate) const CORK_MAX: usize = 65_536;
+
 /// Bytes of a request's header list: what servers on hyper and nginx take, less what the proxy adds. A server ends the connection
 /// over one that is far too large, and that connection is everybody's.
 pub(crate) const REQUEST_HEADERS_MAX: u32 = 15 << 10;

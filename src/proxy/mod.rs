@@ -10,12 +10,13 @@
 //!              |         |  \__ pump ToNode,  \
 //!       ping counter   gate \_ pump ToClient  one shared connection,
 //!          guard         ^                     one of its own for who takes too much
-//!                     control
+//!          cork       control
 //! ```
 
 mod cancels;
 mod config;
 mod control;
+mod cork;
 mod gate;
 mod guard;
 mod head;

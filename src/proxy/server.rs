@@ -3,9 +3,12 @@
 //! Refuses to know what a relay does. One client's trouble ends one connection and never the server; dropping the
 //! server's future ends everything, as the death of its process would.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
@@ -21,6 +24,7 @@ use crate::proxy::config::{
     REQUEST_HEADERS_MAX, SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::proxy::control::Control;
+use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::gate::Gate;
 use crate::proxy::guard::{Guard, GuardBreach, GuardWatch};
 use crate::proxy::head;
@@ -85,7 +89,7 @@ struct ProxyClient {
 }
 
 /// The bytes of a client, as h2 reads and writes them.
-type ClientSocket = CountedStream<Tapped<Socket, Guard>>;
+type ClientSocket = CountedStream<Tapped<Corked, Guard>>;
 
 impl ProxyClient {
     async fn run(self, socket: Socket) {
@@ -93,6 +97,7 @@ impl ProxyClient {
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
         let (guard, watch) = Guard::new();
         let counter = PingCounter::new(connection, self.observer.clone());
+        let (socket, cork) = Corked::over(socket);
         let socket = Tapped::over(Tapped::over(socket, guard), counter);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -102,8 +107,14 @@ impl ProxyClient {
             .max_send_buffer_size(SEND_BUFFER_MAX)
             .handshake(socket);
         let mut kept = JoinSet::new();
+        let mut handshake = pin!(handshake);
+        let handshake = poll_fn(|context| {
+            let polled = handshake.as_mut().poll(context);
+            cork.flush(context);
+            polled
+        });
         match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(Ok(http)) => self.serve_streams(http, watch, &mut kept).await,
+            Ok(Ok(http)) => self.serve_streams(http, &cork, watch, &mut kept).await,
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
             Err(_late) => tracing::warn!(connection, peer = %self.peer, "no HTTP/2 from the client in time"),
         }
@@ -117,6 +128,7 @@ impl ProxyClient {
     async fn serve_streams(
         &self,
         mut http: Connection<ClientSocket, Bytes>,
+        cork: &Cork,
         mut watch: GuardWatch,
         kept: &mut JoinSet<()>,
     ) {
@@ -138,6 +150,8 @@ impl ProxyClient {
                     }
                     None => break None,
                 },
+                // After h2 has written all that it has. It never ends.
+                () = flush_after_each_turn(cork) => {}
                 // Last, and not starved: after a breach nothing more is read, and so nothing arrives.
                 breach = watch.breach() => break Some(breach),
             }
@@ -146,6 +160,7 @@ impl ProxyClient {
             tracing::warn!(connection = self.serial, peer = %self.peer, "turned away: the client {breach}");
             http.abrupt_shutdown(breach.reason());
             // What it still asks for is dropped.
+            // h2 shuts the socket down, and so needs no flush.
             let farewell = async { while let Some(Ok(_)) = http.accept().await {} };
             // One that does not even read is cut off.
             let _ = timeout(GOODBYE_MAX, farewell).await;
@@ -187,6 +202,14 @@ impl ProxyClient {
             kept
         });
     }
+}
+
+async fn flush_after_each_turn(cork: &Cork) {
+    poll_fn(|context| {
+        cork.flush(context);
+        Poll::Pending
+    })
+    .await
 }
 
 /// Takes over the node half that a relay left behind.

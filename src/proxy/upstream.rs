@@ -23,12 +23,13 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::env::{Address, Env, Socket, TcpOptions};
+use crate::env::{Address, Env, TcpOptions};
 use crate::proxy::cancels::Cancels;
 use crate::proxy::config::{
     DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SHARED_STREAMS_MAX,
     SHARES, SLOT_WAIT_MAX, STREAM_WINDOW,
 };
+use crate::proxy::cork::{Cork, Corked};
 
 /// Why there is no slot for a stream at the node.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -229,6 +230,7 @@ impl UpstreamConnection {
         let connect = async {
             let socket = self.env.dial_with(&self.address, self.tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
+            let (socket, cork) = Corked::over(socket);
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)
@@ -239,7 +241,7 @@ impl UpstreamConnection {
                 .await;
             let (sender, connection) =
                 spoken.map_err(|error| UpstreamError::Handshake(self.address.clone(), Arc::new(error)))?;
-            Ok((sender, Driver::new(connection, self.streams_max)))
+            Ok((sender, Driver::new(connection, cork, self.streams_max)))
         };
         match timeout(DIAL_MAX, connect).await {
             Ok(dialed) => dialed,
@@ -250,7 +252,8 @@ impl UpstreamConnection {
 
 /// Runs one connection to its end, and keeps its slots at what the node allows.
 struct Driver {
-    connection: Connection<Socket>,
+    connection: Connection<Corked>,
+    cork: Cork,
     slots: Arc<Semaphore>,
     streams_max: usize,
     limit: Arc<AtomicUsize>,
@@ -259,9 +262,15 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(connection: Connection<Socket>, streams_max: usize) -> Self {
-        let mut driver =
-            Driver { connection, slots: Arc::new(Semaphore::new(0)), streams_max, limit: Arc::default(), granted: 0 };
+    fn new(connection: Connection<Corked>, cork: Cork, streams_max: usize) -> Self {
+        let mut driver = Driver {
+            connection,
+            cork,
+            slots: Arc::new(Semaphore::new(0)),
+            streams_max,
+            limit: Arc::default(),
+            granted: 0,
+        };
         driver.follow_limit();
         driver
     }
@@ -286,6 +295,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let polled = Pin::new(&mut self.connection).poll(context);
+        self.cork.flush(context);
         self.follow_limit();
         polled.map(|ended| {
             if let Err(error) = ended {
