@@ -145,6 +145,12 @@ impl FrameScanner {
         }
     }
 
+    /// Whether no frame has begun that has not ended.
+    #[must_use]
+    pub(crate) fn is_between_frames(&self) -> bool {
+        matches!(self.state, ScanState::Header { read: 0, .. })
+    }
+
     /// Lets bytes pass, and tells each frame whose last byte is among them.
     pub fn pass(&mut self, mut bytes: &[u8], mut ended: impl FnMut(&FrameHeader)) {
         while !bytes.is_empty() {

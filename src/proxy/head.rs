@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use http::{Request, Response, StatusCode, Uri, Version, request};
+use http::{Method, Request, Response, StatusCode, Uri, Version, request};
 
 use crate::env::Address;
 use crate::lie::PageBody;
@@ -37,6 +37,15 @@ pub(crate) fn to_node(head: request::Parts, node: &Address) -> Result<Request<()
     let mut request = Request::builder().method(head.method).uri(uri).version(Version::HTTP_2).body(())?;
     *request.headers_mut() = head.headers;
     Ok(request)
+}
+
+/// Whether a request is malformed in a way that h2 bears: CONNECT without an authority, or an authority with user information
+/// (RFC 9113 sections 8.3.1 and 8.5).
+pub(crate) fn is_malformed<T>(request: &Request<T>) -> bool {
+    match request.uri().authority() {
+        Some(authority) => authority.as_str().contains('@'),
+        None => request.method() == Method::CONNECT,
+    }
 }
 
 /// Whether a request speaks gRPC, which wants errors in trailers.

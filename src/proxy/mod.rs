@@ -6,22 +6,25 @@
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text
-//! client == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
-//!                              ^                   |  \__ pump ToNode,  \             ^
-//!                              |                 gate \_ pump ToClient  one shared    |
-//!                              |                   ^                    connection    |
-//!                              '---------------- control -----------------------------'
+//! client == cork == guard == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
+//!                                              ^                  |  \__ pump ToNode,  \             ^
+//!                                              |                gate \_ pump ToClient  one shared connection, and one
+//!                                              |                  ^                    of its own for who takes too much
+//!                                              '--------------- control ------------------------------'
 //! ```
 
 mod alarm;
+mod cancels;
 mod client_reply;
 mod config;
 mod control;
+mod cork;
 mod cutter;
 mod forged;
 mod forger;
 mod framing;
 mod gate;
+mod guard;
 mod habits;
 mod head;
 mod notice;
@@ -29,6 +32,7 @@ mod ping_counter;
 mod profiled;
 mod pump;
 mod relay;
+mod routes;
 mod server;
 mod upstream;
 

@@ -36,7 +36,7 @@ use crate::proxy::habits::ProxyHabits;
 use crate::proxy::head;
 use crate::proxy::notice::ProxyFate;
 use crate::proxy::pump::Pump;
-use crate::proxy::upstream::{Routes, Upstream};
+use crate::proxy::routes::{ClientRoutes, Upstream};
 
 /// One stream from its acceptance on.
 pub(crate) struct Relay {
@@ -109,7 +109,7 @@ impl Relay {
     }
 
     /// Relays until the client's half is over; a node half that must not learn of it is handed back.
-    pub(crate) async fn run(mut self, head: request::Parts, routes: &Routes) -> Option<KeptHalf> {
+    pub(crate) async fn run(mut self, head: request::Parts, routes: &ClientRoutes) -> Option<KeptHalf> {
         let ended = match self.begin(head, routes).await {
             Ok((request, upstream)) => self.play(request, &upstream).await,
             Err(opening) => self.give_up(opening).await,
@@ -153,7 +153,7 @@ impl Relay {
     async fn begin(
         &mut self,
         head: request::Parts,
-        routes: &Routes,
+        routes: &ClientRoutes,
     ) -> Result<(Request<()>, Arc<Upstream>), StreamOpening> {
         if let Some(opening) = poll_fn(|context| self.poll_gathered(context)).await {
             return Err(opening);

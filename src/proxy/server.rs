@@ -3,29 +3,37 @@
 //! Refuses to know what a relay does. One client's trouble ends one connection and never the server; dropping the
 //! server's future ends everything, as the death of its process would.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Socket, Tapped};
 use crate::lie::StreamKey;
-use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
+use crate::proxy::cancels::{CancelCounter, Cancels};
+use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
 use crate::proxy::control::{ActiveRule, Control};
+use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
+use crate::proxy::guard::{Guard, GuardBreach, GuardWatch};
 use crate::proxy::habits::{IdleConnections, ProxyHabits};
+use crate::proxy::head;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
-use crate::proxy::upstream::Routes;
+use crate::proxy::routes::{ClientRoutes, Routes};
+use crate::proxy::upstream::{UpstreamHabits, UpstreamPlace};
 
 /// Why a proxy cannot serve; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +56,9 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserve
     let ProxyConfig { port, upstream, tcp, control, habits } = config;
     let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
     let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-    let routes = Arc::new(Routes::new(env, upstream, tcp, control.clone(), &habits));
+    let ways = UpstreamHabits::from(&*habits);
+    let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
+    let routes = Arc::new(Routes::new(place));
     let mut clients = JoinSet::new();
     let mut serial = 0;
     loop {
@@ -59,9 +69,10 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserve
             accepted = listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
                 Ok(socket) => {
                     serial += 1;
-                    let (habits, standing) = (Arc::clone(&habits), Arc::clone(&standing));
-                    let (control, observer, routes) = (control.clone(), observer.clone(), routes.clone());
-                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, routes, habits, standing };
+                    let (habits, standing, cancels) = (habits.clone(), Arc::clone(&standing), Arc::new(Cancels::new()));
+                    let routes = ClientRoutes::new(routes.clone(), cancels.clone());
+                    let (control, observer, peer) = (control.clone(), observer.clone(), socket.peer().ip());
+                    let client = ProxyClient { serial, peer, control, observer, cancels, routes, habits, standing };
                     clients.spawn(client.run(socket));
                 }
                 Err(error) => {
@@ -79,16 +90,30 @@ struct ProxyClient {
     peer: IpAddr,
     control: Control,
     observer: Arc<dyn ProxyObserver>,
-    routes: Arc<Routes>,
+    cancels: Arc<Cancels>,
+    routes: ClientRoutes,
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
 }
+
+/// Why the proxy ends a client's connection.
+enum ConnectionEnd {
+    Breach(GuardBreach),
+    /// It has had no stream for so long.
+    Idle,
+}
+
+/// The bytes of a client, as h2 reads and writes them.
+type ClientSocket = Forger<CountedStream<Tapped<Corked, Guard>>>;
 
 impl ProxyClient {
     async fn run(self, socket: Socket) {
         let connection = self.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
-        let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
+        let (guard, watch) = Guard::new();
+        let counter = PingCounter::new(connection, self.observer.clone());
+        let (socket, cork) = Corked::over(socket);
+        let socket = Tapped::over(Tapped::over(socket, guard), counter);
         let truth = TrueSettings {
             max_concurrent_streams: Some(self.habits.streams),
             initial_window: self.habits.stream_window,
@@ -102,10 +127,16 @@ impl ProxyClient {
             .max_send_buffer_size(SEND_BUFFER_MAX)
             .handshake(socket);
         let mut kept = JoinSet::new();
+        let mut handshake = pin!(handshake);
+        let handshake = poll_fn(|context| {
+            let polled = handshake.as_mut().poll(context);
+            cork.flush(context);
+            polled
+        });
         match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(Ok(http)) => self.serve_streams(http, &mut kept).await,
+            Ok(Ok(http)) => self.serve_streams(http, &cork, watch, &mut kept).await,
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
-            Err(_late) => tracing::debug!(connection, "no HTTP/2 from the client in time"),
+            Err(_late) => tracing::warn!(connection, peer = %self.peer, "no HTTP/2 from the client in time"),
         }
         self.observer.notice(ProxyNotice::ConnectionClosed { connection });
         while let Some(ended) = kept.join_next().await {
@@ -114,31 +145,44 @@ impl ProxyClient {
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut http: Connection<Forger<CountedStream<Socket>>, Bytes>, kept: &mut JoinSet<()>) {
+    async fn serve_streams(
+        &self,
+        mut http: Connection<ClientSocket, Bytes>,
+        cork: &Cork,
+        mut watch: GuardWatch,
+        kept: &mut JoinSet<()>,
+    ) {
         let mut relays = JoinSet::new();
-        loop {
+        let end = loop {
+            if self.cancels.are_too_many() {
+                break Some(ConnectionEnd::Breach(GuardBreach::Cancels));
+            }
             tokio::select! {
                 biased;
                 // First, and they starve nobody: no more can end than were accepted.
                 Some(ended) = relays.join_next() => adopt(ended, kept),
                 Some(ended) = kept.join_next() => complain(ended.err()),
-                () = idle_for(self.habits.idle_connections), if relays.is_empty() => {
-                    if let Some(code) = self.habits.idle_connections.and_then(|idle| idle.goaway) {
-                        http.abrupt_shutdown(code.number().into());
-                        // It is over as soon as that is written.
-                        while http.accept().await.is_some_and(|arrived| arrived.is_ok()) {}
-                    }
-                    break;
-                }
+                () = idle_for(self.habits.idle_connections), if relays.is_empty() => break Some(ConnectionEnd::Idle),
                 arrived = http.accept() => match arrived {
                     Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
                     Some(Err(error)) => {
-                        tracing::debug!(%error, connection = self.serial, "the client's connection is lost");
-                        break;
+                        self.tell_lost(&error);
+                        break None;
                     }
-                    None => break,
+                    None => break None,
                 },
+                // After h2 has written all that it has. It never ends.
+                () = flush_after_each_turn(cork) => {}
+                // Last, and not starved: after a breach nothing more is read, and so nothing arrives.
+                breach = watch.breach() => break Some(ConnectionEnd::Breach(breach)),
             }
+        };
+        if let Some(code) = end.and_then(|end| self.farewell(end)) {
+            http.abrupt_shutdown(code);
+            // What it still asks for is dropped. h2 shuts the socket down, and so needs no flush.
+            let farewell = async { while let Some(Ok(_)) = http.accept().await {} };
+            // One that does not even read is cut off.
+            let _ = timeout(GOODBYE_MAX, farewell).await;
         }
         // Its streams are told by h2, which ends their relays.
         drop(http);
@@ -147,17 +191,47 @@ impl ProxyClient {
         }
     }
 
+    /// The code of the last GOAWAY, where there is one.
+    fn farewell(&self, end: ConnectionEnd) -> Option<Reason> {
+        match end {
+            ConnectionEnd::Breach(breach) => {
+                tracing::warn!(connection = self.serial, peer = %self.peer, "turned away: the client {breach}");
+                Some(breach.reason())
+            }
+            ConnectionEnd::Idle => self.habits.idle_connections?.goaway.map(|code| code.number().into()),
+        }
+    }
+
+    /// What h2 itself does not bear, it names.
+    fn tell_lost(&self, error: &h2::Error) {
+        if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+            tracing::warn!(connection = self.serial, peer = %self.peer, "turned away: the client floods: {error}");
+        } else {
+            tracing::debug!(%error, connection = self.serial, "the client's connection is lost");
+        }
+    }
+
     fn start(
         &self,
         request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
+        mut respond: SendResponse<Bytes>,
         relays: &mut JoinSet<Option<KeptHalf>>,
     ) {
+        if head::is_malformed(&request) {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            return;
+        }
         let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
         let (head, body) = request.into_parts();
-        let gate = Gate::new(&self.control, self.standing.clone(), self.observer.clone(), stream, self.peer, &head);
-        let (relay, routes) = (Relay::new(gate, &head, body, respond, self.habits.clone()), self.routes.clone());
-        relays.spawn(async move { relay.run(head, &routes).await });
+        let observer = Arc::new(CancelCounter::new(self.cancels.clone(), self.observer.clone()));
+        let gate = Gate::new(&self.control, self.standing.clone(), observer, stream, self.peer, &head);
+        let relay = Relay::new(gate, &head, body, respond, self.habits.clone());
+        let (routes, seat) = (self.routes.clone(), self.routes.sit());
+        relays.spawn(async move {
+            let kept = relay.run(head, &routes).await;
+            drop(seat);
+            kept
+        });
     }
 }
 
@@ -167,6 +241,14 @@ async fn idle_for(habit: Option<IdleConnections>) {
         Some(idle) => sleep(idle.after).await,
         None => std::future::pending().await,
     }
+}
+
+async fn flush_after_each_turn(cork: &Cork) {
+    poll_fn(|context| {
+        cork.flush(context);
+        Poll::Pending
+    })
+    .await
 }
 
 /// Takes over the node half that a relay left behind.

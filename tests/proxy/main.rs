@@ -2,6 +2,7 @@
 
 mod forged;
 mod lies;
+mod manners;
 mod silence;
 mod truth;
 mod world;
