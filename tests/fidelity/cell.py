@@ -1,0 +1,182 @@
+"""One cell of the matrix: a probe before a proxy before a backend, and what both ends have heard since the event.
+
+Refuses to know what the scenario is: `scenarios.py` plays it with what is here.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import proxies
+from probe import PATIENCE, Probe
+from wire import Heard
+
+HERE = Path(__file__).parent
+# Of these a proxy sends as many as it likes, whenever it likes.
+UNTOLD = ("SETTINGS", "WINDOW_UPDATE", "PRIORITY")
+# Below the ports that the kernel hands out by itself.
+PORTS = iter(random.sample(range(15000, 32000), 17000))
+
+
+def free_port():
+    """A port where nobody listens, and that is handed out once in a run."""
+    for port in PORTS:
+        with socket.socket() as probing, contextlib.suppress(OSError):
+            probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probing.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is left")
+
+
+class Backend:
+    """The process of `backend.py`, and what it says."""
+
+    def __init__(self, process):
+        self.process = process
+        self.port = None
+        self.heard = []
+        self.steps = []
+        self.said = asyncio.Event()
+        self.reading = asyncio.create_task(self.read())
+
+    @classmethod
+    async def start(cls, options):
+        command = [sys.executable, HERE / "backend.py", *options]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        backend = cls(process)
+        async with asyncio.timeout(PATIENCE):
+            while backend.port is None:
+                await backend.next()
+        return backend
+
+    async def read(self):
+        async for line in self.process.stdout:
+            told = json.loads(line)
+            if "kind" in told:
+                self.heard.append(Heard(**told))
+            elif "did" in told:
+                self.steps.append(told)
+            else:
+                self.port = told["port"]
+            self.said.set()
+
+    async def next(self):
+        self.said.clear()
+        await self.said.wait()
+
+    async def did(self, step):
+        """Waits until it has carried out such a step; its report."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for told in self.steps:
+                    if told["did"].startswith(step):
+                        return told
+                await self.next()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+
+class Cell:
+    """A running set-up, as the scenarios see it."""
+
+    def __init__(self, probe, proxy, backend):
+        self.probe = probe
+        self.proxy = proxy
+        self.backend = backend
+        self.event = None
+        self.facts = []
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def set_up(cls, kind, backend_options):
+        """Starts all three, and ends them."""
+        async with contextlib.AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fidelity-")))
+            if backend_options is None:
+                backend, upstream = None, free_port()
+            else:
+                backend = await Backend.start(backend_options)
+                stack.push_async_callback(backend.process.wait)
+                stack.callback(backend.kill)
+                upstream = backend.port
+            setting = proxies.Setting(folder, free_port(), upstream, free_port())
+            proxy = await proxies.Running.start(kind, setting)
+            stack.push_async_callback(proxy.kill)
+            probe = await Probe.connect(setting.listen)
+            stack.callback(probe.leave)
+            yield cls(probe, proxy, backend)
+
+    def happens(self, at=None):
+        """What is watched for begins now, or began at that time."""
+        self.event = at or time.monotonic()
+
+    async def ticking(self, half_close=False):
+        """A stream on which the second message has just arrived. Its time is that of the event, until there is another."""
+        stream = self.probe.open("headers/tick", half_close)
+
+        def second(heard):
+            ticks = [each for each in self.probe.heard if each.kind == "DATA" and each.stream == stream]
+            return len(ticks) == 2 and heard is ticks[1]
+
+        tick = await self.probe.until(second)
+        if tick is None:
+            raise RuntimeError(f"the connection ended before the event: {self.probe.heard}")
+        self.happens(tick.at)
+        return stream
+
+    async def when_did(self, step):
+        """The event is the backend's doing."""
+        self.happens((await self.backend.did(step))["at"])
+
+    async def watch(self, seconds):
+        """Waits until so long after the event."""
+        await asyncio.sleep(self.event + seconds - time.monotonic())
+
+    def seen(self, by, until):
+        heard = by.heard if by else []
+        return normalised([each for each in heard if self.event < each.at <= until], self.event)
+
+    def pings(self):
+        """How the PINGs fared; the last may still be on its way."""
+        pings, pongs = self.probe.pings, self.probe.pongs()
+        return ["every PING was answered" if pongs >= pings - 1 else "PINGs were not answered"] if pings else []
+
+    def result(self, sides):
+        until = time.monotonic()
+        found = {}
+        if "client" in sides:
+            found["client"] = self.seen(self.probe, until) + [[fact, None] for fact in self.pings() + self.facts]
+        if "backend" in sides:
+            found["backend"] = self.seen(self.backend, until)
+        return found
+
+
+def normalised(heard, since):
+    """`[words, seconds]` of what tells one proxy from another. Messages in a row are one, and their time is the backend's."""
+    told, last = [], {}
+    for each in heard:
+        if each.kind in UNTOLD or each.kind == "PING" and each.words == "ACK":
+            continue
+        words = str(each) if each.stream in (0, 1) else f"[{(each.stream + 1) // 2}] {each}"
+        repeats = each.kind in ("DATA", "PING") and not each.end_stream
+        if repeats and last.get(each.stream) == words:
+            continue
+        last[each.stream] = words
+        told.append([words, None if repeats else round(each.at - since, 3)])
+    return told
