@@ -7,6 +7,7 @@ for each step that it has carried out and each frame that has arrived. Refuses t
 import argparse
 import asyncio
 import dataclasses
+import itertools
 import json
 import time
 
@@ -26,10 +27,15 @@ def say(**what):
 
 
 class Heard(list):
-    """What a connection hears goes to the runner at once."""
+    """What a connection hears goes to the runner at once, with the connection's number."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self):
+        self.number = next(self.numbers)
 
     def append(self, heard):
-        say(**dataclasses.asdict(heard))
+        say(**dataclasses.asdict(dataclasses.replace(heard, connection=self.number)))
 
 
 class Connection:
@@ -46,7 +52,7 @@ class Connection:
         self.scripts = {}
 
     async def serve(self):
-        say(at=time.monotonic(), kind="CONNECT")
+        self.wire.note(wire.Heard(time.monotonic(), "CONNECT"))
         try:
             await self.wire.reader.readexactly(len(wire.PREFACE))
         except (asyncio.IncompleteReadError, ConnectionError):

@@ -100,6 +100,7 @@ class Cell:
         self.proxy = proxy
         self.backend = backend
         self.event = None
+        self.timed = True
         self.facts = []
 
     @classmethod
@@ -150,7 +151,8 @@ class Cell:
 
     def seen(self, by, until):
         heard = by.heard if by else []
-        return normalised([each for each in heard if self.event < each.at <= until], self.event)
+        seen = normalised([each for each in heard if self.event < each.at <= until], self.event)
+        return seen if self.timed else [[words, None] for words, _ in seen]
 
     def pings(self):
         """How the PINGs fared; the last may still be on its way."""
@@ -168,15 +170,39 @@ class Cell:
 
 
 def normalised(heard, since):
-    """`[words, seconds]` of what tells one proxy from another. Messages in a row are one, and their time is the backend's."""
-    told, last = [], {}
-    for each in heard:
+    """`[words, seconds]` of what tells one proxy from another.
+
+    First what concerns the first stream and the connection, in order, then each further stream, then the next connection:
+    what two streams do at the same time has no order. Messages in a row are one, and their time is the backend's.
+    """
+    told, last = [], None
+    for each in sorted(heard, key=lambda each: (each.connection, max(each.stream, 1))):
         if each.kind in UNTOLD or each.kind == "PING" and each.words == "ACK":
             continue
         words = str(each) if each.stream in (0, 1) else f"[{(each.stream + 1) // 2}] {each}"
+        words = words if each.connection == 1 else f"connection {each.connection}: {words}"
         repeats = each.kind in ("DATA", "PING") and not each.end_stream
-        if repeats and last.get(each.stream) == words:
-            continue
-        last[each.stream] = words
-        told.append([words, None if repeats else round(each.at - since, 3)])
+        if not (repeats and words == last):
+            told.append([words, None if repeats else round(each.at - since, 3)])
+        last = words
     return told
+
+
+class Lag:
+    """How long, at most, this process was kept from running while something else was measured."""
+
+    LOOK_SECONDS = 0.005
+
+    def __enter__(self):
+        self.seconds = 0
+        self.looking = asyncio.create_task(self.look())
+        return self
+
+    async def look(self):
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(self.LOOK_SECONDS)
+            self.seconds = max(self.seconds, time.monotonic() - before - self.LOOK_SECONDS)
+
+    def __exit__(self, *_):
+        self.looking.cancel()

@@ -31,6 +31,8 @@ class Probe:
         probe = cls(port, await asyncio.open_connection("127.0.0.1", port))
         probe.wire.writer.write(wire.PREFACE)
         probe.wire.send(frames.SettingsFrame(0))
+        # A kernel accepts connections before the proxy does.
+        await probe.until(lambda heard: heard.kind == "SETTINGS")
         return probe
 
     def open(self, script, half_close=False, extra=()):
@@ -72,7 +74,7 @@ class Probe:
 
     def ping(self, times=1):
         self.pings += times
-        self.wire.send(*[frames.PingFrame(0, bytes(8))] * times)
+        self.wire.writer.write(frames.PingFrame(0, bytes(8)).serialize() * times)
 
     async def ping_without_reading(self, times):
         """Sends all of them before it reads any answer, or until the other side has not read for a second."""

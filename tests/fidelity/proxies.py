@@ -19,6 +19,7 @@ from pathlib import Path
 READ_SECONDS = 3
 IDLE_SECONDS = 4
 CLIENT_SECONDS = 5
+DRAIN_SECONDS = 2
 # Starting takes Envoy a second on an idle core.
 PATIENCE_SECONDS = 30
 
@@ -178,10 +179,13 @@ def nghttpx(setting):
     ]
 
 
+MODULES = ("mpm_event", "authz_core", "http2", "proxy", "proxy_http2")
+
+
 def apache(setting):
     modules = Path("/usr/lib/apache2/modules")
     load = "\n".join(
-        f"LoadModule {name}_module {modules}/mod_{name}.so" for name in ("mpm_event", "http2", "proxy", "proxy_http2")
+        f"LoadModule {name}_module {modules}/mod_{name}.so" for name in MODULES
     )
     text = f"""
 {load}
@@ -218,6 +222,7 @@ def envoy(setting):
         "stat_prefix": "fidelity",
         "codec_type": "HTTP2",
         "stream_idle_timeout": f"{READ_SECONDS}s",
+        "drain_timeout": f"{DRAIN_SECONDS}s",
         "common_http_protocol_options": {"idle_timeout": f"{IDLE_SECONDS}s"},
         "http_filters": [
             {"name": "router", "typed_config": {"@type": f"{types}.filters.http.router.v3.Router"}},
@@ -252,7 +257,7 @@ def envoy(setting):
         "static_resources": {"listeners": [listener], "clusters": [cluster]},
     }
     path = setting.write("envoy.json", json.dumps(config, indent=1))
-    options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--drain-time-s", "3"]
+    options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--drain-strategy", "immediate"]
     return [envoy_program(), "-c", path, *options]
 
 
