@@ -1,7 +1,7 @@
-"""What differs: the real proxies from what expected.json says of them, and ours from the real ones.
+"""What differs: the proxies from what seen.json has recorded of them, and ours from the real ones.
 
-Where a real proxy has a race of its own, a cell has several variants; each of them is right. Times are equal within 1 %
-or 50 ms, whichever is more. What ours does otherwise needs a reason in differences.toml.
+Where a proxy has a race of its own, a cell has several variants; each of them is right. Times are equal within 1 % or
+50 ms, whichever is more. What ours does otherwise than the real one needs a reason in differences.toml.
 """
 
 import json
@@ -9,7 +9,6 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-EXPECTED = HERE / "expected.json"
 ABSOLUTE_SECONDS = 0.05
 RELATIVE = 0.01
 
@@ -26,27 +25,80 @@ def among(variants, entries):
     return any(len(each) == len(entries) and all(map(same, each, entries)) for each in variants)
 
 
+def all_among(variants, some):
+    return all(among(variants, entries) for entries in some)
+
+
 def add(variants, entries):
     if not among(variants, entries):
         variants.append(entries)
 
 
-def told(variants):
-    """Variants as words: `RST_STREAM CANCEL 3.00 s`. What happened at once has no time."""
-    return " OR ".join("; ".join(map(entry_told, entries)) or "nothing" for entries in variants)
-
-
 def entry_told(entry):
+    """`RST_STREAM CANCEL 3.00 s`. What happened at once has no time."""
     words, seconds = entry
     return words if seconds is None or seconds < ABSOLUTE_SECONDS else f"{words} {seconds:.2f} s"
 
 
-def cells(seen):
-    """Each scenario, proxy, view, and the variants of its two sides; those of a side that was not played are none."""
-    for scenario, row in seen["cells"].items():
-        for proxy, cell in row.items():
-            for view, theirs in cell["theirs"].items():
-                yield scenario, proxy, view, theirs, cell.get("ours", {}).get(view)
+def told(variants):
+    return "\n    OR: ".join("; ".join(map(entry_told, entries)) or "nothing" for entries in variants)
+
+
+class Seen:
+    """What was seen of all proxies: `cells` is `{scenario: {proxy: {"theirs" or "ours": {view: variants}}}}`."""
+
+    def __init__(self, versions=None, cells=None):
+        self.versions = versions or {}
+        self.cells = cells or {}
+
+    @classmethod
+    def read(cls, path):
+        return cls(**json.loads(path.read_text()))
+
+    def variants(self, scenario, proxy, side, view):
+        return self.cells.get(scenario, {}).get(proxy, {}).get(side, {}).get(view, [])
+
+    def at(self, scenario, proxy, side):
+        """Where the views of that side are kept."""
+        return self.cells.setdefault(scenario, {}).setdefault(proxy, {}).setdefault(side, {})
+
+    def add(self, scenario, proxy, side, view, entries):
+        add(self.at(scenario, proxy, side).setdefault(view, []), entries)
+
+    def each(self):
+        """Scenario, proxy, side, view and variants of everything."""
+        for scenario, row in self.cells.items():
+            for proxy, cell in row.items():
+                for side, views in cell.items():
+                    for view, variants in views.items():
+                        yield scenario, proxy, side, view, variants
+
+    def merge(self, other):
+        """The variants of the real ones add up. Ours, which changes, is as it was seen last."""
+        self.versions |= other.versions
+        for scenario, proxy, side, view, variants in other.each():
+            if side == "ours":
+                self.at(scenario, proxy, side)[view] = variants
+            for entries in variants:
+                self.add(scenario, proxy, side, view, entries)
+
+    def write(self, path):
+        """JSON with a line for each view of each cell, so that a change is seen as one."""
+        rows = []
+        for scenario, row in sorted(self.cells.items()):
+            lines = [
+                f'  "{proxy}": {{'
+                + ", ".join(f'"{side}": {{{as_lines(views)}}}' for side, views in sorted(cell.items(), reverse=True))
+                + "}"
+                for proxy, cell in sorted(row.items())
+            ]
+            rows.append(f' "{scenario}": {{\n' + ",\n".join(lines) + "}")
+        versions = json.dumps(self.versions, sort_keys=True)
+        path.write_text(f'{{"versions": {versions},\n"cells": {{\n' + ",\n".join(rows) + "}}\n")
+
+
+def as_lines(views):
+    return ", ".join(f'\n   "{view}": {json.dumps(variants)}' for view, variants in sorted(views.items(), reverse=True))
 
 
 def reasons():
@@ -55,69 +107,31 @@ def reasons():
     return {(scenario, row["proxy"], row["view"]): row["reason"] for row in rows for scenario in row["scenarios"]}
 
 
-def read_expected():
-    return json.loads(EXPECTED.read_text())
-
-
-def wanted(expected, scenario, proxy, view):
-    return expected["cells"].get(scenario, {}).get(proxy, {}).get(view, [])
-
-
-def ours_differs(expected, scenario, proxy, view, theirs, ours):
-    right = theirs + wanted(expected, scenario, proxy, view)
-    return not all(among(right, entries) for entries in ours)
-
-
-def breaches(seen):
+def breaches(now, recorded):
     """Sentences, of which each is one cell that is not what it should be."""
-    expected, why = read_expected(), reasons()
+    why = reasons()
     found = []
-    for scenario, proxy, view, theirs, ours in cells(seen):
+    for scenario, proxy, side, view, variants in now.each():
         place = f"{scenario}, {proxy}, what the {view} saw"
-        right = wanted(expected, scenario, proxy, view)
-        if not all(among(right, entries) for entries in theirs):
-            found.append(f"{place}:\n  the real one:  {told(theirs)}\n  expected.json: {told(right)}")
-        if ours is None:
+        before = recorded.variants(scenario, proxy, side, view)
+        name = "the real one" if side == "theirs" else "ours"
+        if not all_among(before, variants):
+            found.append(f"{place}: {name} is not as recorded (see --bless)\n  now: {told(variants)}\n  recorded: {told(before)}")
+        if side == "theirs":
             continue
-        differs, excused = ours_differs(expected, scenario, proxy, view, theirs, ours), (scenario, proxy, view) in why
+        right = recorded.variants(scenario, proxy, "theirs", view)
+        differs, excused = not all_among(right, variants), (scenario, proxy, view) in why
         if differs and not excused:
-            found.append(f"{place}:\n  ours:         {told(ours)}\n  the real one: {told(right)}")
+            found.append(f"{place}: ours differs\n  ours: {told(variants)}\n  the real one: {told(right)}")
         if excused and not differs:
             found.append(f"{place}: differences.toml excuses it, and there is no difference")
     return found
 
 
-def strangers(seen):
-    """Proxies of another version than the one that expected.json was measured with."""
-    measured = read_expected()["versions"]
+def strangers(now, recorded):
+    """Proxies of another version than the recorded one."""
     return [
-        f"{proxy} is {version}, and expected.json is of {measured.get(proxy)}"
-        for proxy, version in seen["versions"].items()
-        if measured.get(proxy) != version
+        f"{proxy} is {version}, and {recorded.versions.get(proxy)} is recorded"
+        for proxy, version in now.versions.items()
+        if recorded.versions.get(proxy) != version
     ]
-
-
-def write_expected(seen):
-    """Adds what was seen of the real proxies; what is there stays."""
-    expected = read_expected()
-    expected["versions"] |= seen["versions"]
-    for scenario, proxy, view, theirs, _ in cells(seen):
-        variants = expected["cells"].setdefault(scenario, {}).setdefault(proxy, {}).setdefault(view, [])
-        for entries in theirs:
-            add(variants, entries)
-    EXPECTED.write_text(as_json(expected))
-
-
-def as_json(expected):
-    """With a line for each view of each cell, so that a change is seen as one."""
-    rows = []
-    for scenario, row in sorted(expected["cells"].items()):
-        lines = [
-            f'  "{proxy}": {{'
-            + ", ".join(f'\n   "{view}": {json.dumps(variants)}' for view, variants in sorted(cell.items()))
-            + "}"
-            for proxy, cell in sorted(row.items())
-        ]
-        rows.append(f' "{scenario}": {{\n' + ",\n".join(lines) + "}")
-    versions = json.dumps(expected["versions"], sort_keys=True)
-    return f'{{"versions": {versions},\n"cells": {{\n' + ",\n".join(rows) + "}}\n"

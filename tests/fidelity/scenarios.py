@@ -352,14 +352,14 @@ async def idle_connection(cell):
     """After one call the connection has no stream; one PING/s"""
     await after_one_call(cell)
     cell.probe.ping_every_second()
-    await cell.watch(IDLE_SECONDS + DRAIN_SECONDS + MARGIN)
+    await cell.watch(IDLE_SECONDS + DRAIN_SECONDS + 1 + MARGIN)
 
 
 @scenario(ci=False, sides=("client",))
 async def idle_connection_without_pings(cell):
     """After one call the connection has no stream, and there is no PING"""
     await after_one_call(cell)
-    await cell.watch(IDLE_SECONDS + DRAIN_SECONDS + MARGIN)
+    await cell.watch(IDLE_SECONDS + DRAIN_SECONDS + 1 + MARGIN)
 
 
 @scenario(ci=False, backend=["--no-settings-ack"])
