@@ -159,6 +159,10 @@ class Cell:
         pings, pongs = self.probe.pings, self.probe.pongs()
         return ["every PING was answered" if pongs >= pings - 1 else "PINGs were not answered"] if pings else []
 
+    def moments(self):
+        """All times that the result is made of."""
+        return [self.event, *(each.at for by in (self.probe, self.backend) if by for each in by.heard)]
+
     def result(self, sides):
         until = time.monotonic()
         found = {}
@@ -189,12 +193,15 @@ def normalised(heard, since):
 
 
 class Lag:
-    """How long, at most, this process was kept from running while something else was measured."""
+    """When this process was kept from running while something was measured."""
 
     LOOK_SECONDS = 0.005
+    LONG_SECONDS = 0.03
+    # What was due in such a time is late for a while.
+    AFTER_SECONDS = 0.02
 
     def __enter__(self):
-        self.seconds = 0
+        self.times = []
         self.looking = asyncio.create_task(self.look())
         return self
 
@@ -202,7 +209,12 @@ class Lag:
         while True:
             before = time.monotonic()
             await asyncio.sleep(self.LOOK_SECONDS)
-            self.seconds = max(self.seconds, time.monotonic() - before - self.LOOK_SECONDS)
+            if time.monotonic() - before > self.LONG_SECONDS:
+                self.times.append((before, time.monotonic()))
+
+    def disturbed(self, moments):
+        """Whether any of these moments may be late."""
+        return any(begin <= each <= end + self.AFTER_SECONDS for each in moments for begin, end in self.times)
 
     def __exit__(self, *_):
         self.looking.cancel()
