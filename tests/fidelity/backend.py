@@ -41,7 +41,8 @@ class Heard(list):
 class Connection:
     """One connection of the proxy, and the streams on it."""
 
-    def __init__(self, reader, writer, max_streams):
+    def __init__(self, reader, writer, server, max_streams):
+        self.server = server
         self.wire = wire.Wire(reader, writer, Heard())
         # What is sent has left for the kernel when `drain` returns.
         writer.transport.set_write_buffer_limits(high=0)
@@ -125,6 +126,10 @@ class Connection:
         last = stream if last == "this" else int(last)
         self.wire.send_goaway(last, wire.CODES.index(code), "".join(debug).encode())
 
+    async def do_deaf(self, _stream, _argument):
+        """Listens no more, and keeps the connections that it has."""
+        self.server.close()
+
     async def do_fin(self, _stream, _argument):
         self.wire.close()
 
@@ -168,13 +173,14 @@ async def main():
     arguments = parser.parse_args()
 
     async def serve(reader, writer):
-        connection = Connection(reader, writer, arguments.max_streams)
+        connection = Connection(reader, writer, server, arguments.max_streams)
         connection.wire.acks_settings = not arguments.no_settings_ack
         await connection.serve()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     say(port=server.sockets[0].getsockname()[1])
-    await server.serve_forever()
+    # Until it is killed.
+    await asyncio.Event().wait()
 
 
 asyncio.run(main())

@@ -20,8 +20,6 @@ from probe import PATIENCE, Probe
 from wire import Heard
 
 HERE = Path(__file__).parent
-# Of these a proxy sends as many as it likes, whenever it likes.
-UNTOLD = ("SETTINGS", "WINDOW_UPDATE", "PRIORITY")
 # Below the ports that the kernel hands out by itself.
 PORTS = iter(random.sample(range(15000, 32000), 17000))
 
@@ -44,6 +42,7 @@ class Backend:
         self.port = None
         self.heard = []
         self.steps = []
+        self.killed = False
         self.said = asyncio.Event()
         self.reading = asyncio.create_task(self.read())
 
@@ -88,6 +87,7 @@ class Backend:
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self):
+        self.killed = True
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
@@ -100,7 +100,9 @@ class Cell:
         self.proxy = proxy
         self.backend = backend
         self.event = None
+        # Not where so many frames are sent that the machine decides.
         self.timed = True
+        self.tells = tells
         self.facts = []
 
     @classmethod
@@ -127,9 +129,9 @@ class Cell:
         """What is watched for begins now, or began at that time."""
         self.event = at or time.monotonic()
 
-    async def ticking(self, half_close=False):
+    async def ticking(self, half_close=False, script="headers/tick"):
         """A stream on which the second message has just arrived. Its time is that of the event, until there is another."""
-        stream = self.probe.open("headers/tick", half_close)
+        stream = self.probe.open(script, half_close)
 
         def second(heard):
             ticks = [each for each in self.probe.heard if each.kind == "DATA" and each.stream == stream]
@@ -151,7 +153,8 @@ class Cell:
 
     def seen(self, by, until):
         heard = by.heard if by else []
-        seen = normalised([each for each in heard if self.event < each.at <= until], self.event)
+        heard = [each for each in heard if self.event < each.at <= until and self.tells(each)]
+        seen = normalised(heard, self.event)
         return seen if self.timed else [[words, None] for words, _ in seen]
 
     def pings(self):
@@ -159,11 +162,19 @@ class Cell:
         pings, pongs = self.probe.pings, self.probe.pongs()
         return ["every PING was answered" if pongs >= pings - 1 else "PINGs were not answered"] if pings else []
 
+    def check_alive(self):
+        """What ends by itself in the middle of a play is a bug: of ours, or of a proxy."""
+        if self.backend and self.backend.process.returncode is not None and not self.backend.killed:
+            raise RuntimeError("the backend has ended by itself")
+        if self.proxy.process.returncode is not None and not self.proxy.draining:
+            raise RuntimeError(f"{self.proxy.proxy.name} has ended by itself: {self.proxy.log()}")
+
     def moments(self):
         """All times that the result is made of."""
         return [self.event, *(each.at for by in (self.probe, self.backend) if by for each in by.heard)]
 
     def result(self, sides):
+        self.check_alive()
         until = time.monotonic()
         found = {}
         if "client" in sides:
@@ -171,6 +182,11 @@ class Cell:
         if "backend" in sides:
             found["backend"] = self.seen(self.backend, until)
         return found
+
+
+def tells(heard):
+    """Of the others a proxy sends as many as it likes, whenever it likes."""
+    return heard.kind not in ("SETTINGS", "WINDOW_UPDATE", "PRIORITY") and str(heard) != "PING ACK"
 
 
 def normalised(heard, since):
@@ -181,8 +197,6 @@ def normalised(heard, since):
     """
     told, last = [], None
     for each in sorted(heard, key=lambda each: (each.connection, max(each.stream, 1))):
-        if each.kind in UNTOLD or each.kind == "PING" and each.words == "ACK":
-            continue
         words = str(each) if each.stream in (0, 1) else f"[{(each.stream + 1) // 2}] {each}"
         words = words if each.connection == 1 else f"connection {each.connection}: {words}"
         repeats = each.kind in ("DATA", "PING") and not each.end_stream

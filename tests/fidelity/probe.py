@@ -20,6 +20,7 @@ class Probe:
 
     def __init__(self, port, connection):
         self.port = port
+        self.began = time.monotonic()
         self.heard = []
         self.wire = wire.Wire(*connection, self.heard)
         self.last_stream = -1

@@ -47,7 +47,7 @@ class Proxy:
     program: str | None
     version: list[str]
     command: Callable[[Setting], list[str]]
-    drain: Callable[["Running"], None]
+    drain: Callable[["Running"], object]
 
     def told_version(self):
         told = subprocess.run([self.program, *self.version], capture_output=True, text=True, check=True)
@@ -61,6 +61,7 @@ class Running:
         self.proxy = proxy
         self.setting = setting
         self.process = process
+        self.draining = False
 
     @classmethod
     async def start(cls, proxy, setting):
@@ -92,7 +93,9 @@ class Running:
         return (self.setting.folder / "log").read_text(errors="replace")
 
     def drain(self):
-        self.proxy.drain(self)
+        self.draining = True
+        # Kept, so that a task is not collected.
+        self.telling = self.proxy.drain(self)
 
     async def kill(self):
         try:
@@ -116,7 +119,7 @@ def by_admin(path):
             await writer.drain()
             # The connection ends with the proxy.
 
-        running.draining = asyncio.create_task(send())
+        return asyncio.create_task(send())
 
     return post
 

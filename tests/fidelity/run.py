@@ -36,16 +36,22 @@ async def play(scenario, kind, turns):
 
 
 async def play_all(rows, real, stands_in, times):
+    """What was seen, and which cells failed."""
     turns = asyncio.Semaphore(AT_A_TIME)
     cells = [(row, kind.name, "theirs", kind) for row in rows for kind in real]
     cells += [(row, name, "ours", kind) for row in rows for name, kind in stands_in.items()]
     cells *= times
-    results = await asyncio.gather(*[play(row, kind, turns) for row, _, _, kind in cells])
+    plays = [play(row, kind, turns) for row, _, _, kind in cells]
+    results = await asyncio.gather(*plays, return_exceptions=True)
     seen = compare.Seen({kind.name: kind.told_version() for kind in real})
-    for (row, name, side, _), views in zip(cells, results, strict=True):
+    failures = []
+    for (row, name, side, kind), views in zip(cells, results, strict=True):
+        if isinstance(views, Exception):
+            failures.append(f"{row.name} before {kind.name}: failed: {views!r}")
+            continue
         for view, entries in views.items():
             seen.add(row.name, name, side, view, entries)
-    return seen
+    return seen, failures
 
 
 def named(every, wanted, what):
@@ -83,14 +89,14 @@ def main():
         for kind in real
         if told.pulseless and kind.name in profiles
     }
-    now = asyncio.run(play_all(rows, real, stands_in, told.times))
+    now, failures = asyncio.run(play_all(rows, real, stands_in, told.times))
     recorded = compare.Seen.read(told.recorded)
     if told.out:
         now.write(told.out)
     if told.bless:
         recorded.merge(now)
         recorded.write(told.recorded)
-    breaches = compare.breaches(now, recorded)
+    breaches = failures + compare.breaches(now, recorded)
     for line in compare.strangers(now, recorded) + breaches:
         print(line)
     print(f"{len(rows)} scenarios before {len(real)} proxies: {len(breaches)} differences without a reason")

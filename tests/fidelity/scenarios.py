@@ -8,12 +8,15 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 
 from cell import Cell
+from hyperframe.frame import SettingsFrame
+from probe import MESSAGE, PATIENCE
 from proxies import CLIENT_SECONDS, DRAIN_SECONDS, IDLE_SECONDS
 
 # Long enough to see a timer run out that is not late.
 MARGIN = 0.6
 # As long as one waits for what comes at once.
 SOON = 1.2
+MAX_CONCURRENT_STREAMS = SettingsFrame.MAX_CONCURRENT_STREAMS
 SCENARIOS = []
 
 
@@ -57,6 +60,23 @@ async def open_another(cell, script="headers/tick", **options):
     cell.probe.open(script, **options)
 
 
+def greets(heard):
+    if heard.kind == "WINDOW_UPDATE":
+        # Smaller ones credit the message.
+        return int(heard.words) > 1000
+    return heard.kind == "SETTINGS" and not heard.words.startswith("ACK")
+
+
+@scenario()
+async def greeting(cell):
+    """What it greets with: SETTINGS, and a WINDOW_UPDATE of the connection"""
+    cell.happens(cell.probe.began)
+    cell.timed = False
+    cell.tells = greets
+    cell.probe.open("headers/tick=1")
+    await cell.watch(SOON)
+
+
 @scenario(sides=("client",))
 async def stopped_open(cell):
     """The backend is stopped (SIGSTOP) in the middle of a stream that is open on both sides; one PING/s"""
@@ -92,6 +112,30 @@ async def silent_before_headers_half_closed(cell):
 
 
 @scenario(ci=False, sides=("client",))
+async def silent_while_client_speaks(cell):
+    """After two messages the backend is silent, and the client sends a message each half second"""
+    stream = await cell.ticking(script="headers/tick=2")
+    for half_seconds in range(1, 2 * CLIENT_SECONDS + 2):
+        await cell.watch(half_seconds / 2)
+        cell.probe.wire.send_data(stream, MESSAGE)
+    await cell.watch(CLIENT_SECONDS + MARGIN)
+
+
+@scenario(ci=False, sides=("client",))
+async def healthy_open(cell):
+    """A message each half second from the backend, beyond every timeout; the client's side is open, and it is silent"""
+    await cell.ticking()
+    await cell.watch(CLIENT_SECONDS + MARGIN)
+
+
+@scenario(ci=False, sides=("client",))
+async def healthy_half_closed(cell):
+    """A message each half second from the backend, beyond every timeout; the client has half-closed"""
+    await cell.ticking(half_close=True)
+    await cell.watch(CLIENT_SECONDS + MARGIN)
+
+
+@scenario(ci=False, sides=("client",))
 async def thawed(cell):
     """The backend is stopped, and goes on before any timeout; one PING/s"""
     cell.probe.ping_every_second()
@@ -118,6 +162,15 @@ async def unreachable(cell):
     cell.happens()
     cell.probe.open("headers/tick")
     await cell.watch(3 + MARGIN)
+
+
+@scenario(ci=False)
+async def stops_listening(cell):
+    """The backend stops listening and keeps its connections; a second later the client opens another stream"""
+    cell.probe.open("headers/tick=2/deaf/tick")
+    await cell.when_did("deaf")
+    await open_another(cell)
+    await cell.watch(1 + SOON)
 
 
 @scenario()
@@ -329,16 +382,26 @@ async def max_streams(cell):
     await cell.watch(CLIENT_SECONDS + MARGIN)
 
 
+@scenario(ci=False, sides=("client",))
+async def more_streams_than_allowed(cell):
+    """The client opens one stream more than the proxy allows in its SETTINGS, and none is answered"""
+    cell.happens()
+    cell.timed = False
+    for _ in range(cell.probe.wire.settings[MAX_CONCURRENT_STREAMS] + 1):
+        cell.probe.open("wait")
+    await cell.watch(SOON)
+
+
 @scenario(sides=("client",))
 async def ping_flood(cell):
     """Beside a stream, the client sends 60,000 PINGs before it reads an answer"""
     await cell.ticking()
     await cell.probe.ping_without_reading(60_000)
     cell.happens()
-    # It takes what the machine takes for so many frames.
     cell.timed = False
-    while not cell.probe.ended() and cell.probe.pongs() < cell.probe.pings:
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(PATIENCE):
+        while not cell.probe.ended() and cell.probe.pongs() < cell.probe.pings:
+            await asyncio.sleep(0.1)
 
 
 async def after_one_call(cell):

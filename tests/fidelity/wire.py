@@ -17,6 +17,16 @@ CODES = (
     "NO_ERROR PROTOCOL_ERROR INTERNAL_ERROR FLOW_CONTROL_ERROR SETTINGS_TIMEOUT STREAM_CLOSED FRAME_SIZE_ERROR "
     "REFUSED_STREAM CANCEL COMPRESSION_ERROR CONNECT_ERROR ENHANCE_YOUR_CALM INADEQUATE_SECURITY HTTP_1_1_REQUIRED"
 ).split()
+SETTINGS = {
+    1: "HEADER_TABLE_SIZE",
+    2: "ENABLE_PUSH",
+    3: "MAX_CONCURRENT_STREAMS",
+    4: "INITIAL_WINDOW_SIZE",
+    5: "MAX_FRAME_SIZE",
+    6: "MAX_HEADER_LIST_SIZE",
+    8: "ENABLE_CONNECT_PROTOCOL",
+    9: "NO_RFC7540_PRIORITIES",
+}
 # All that is told of headers: the rest differs from run to run, such as the date.
 TOLD = (":status", "content-type", "grpc-status")
 MAX_STREAM_ID = 2**31 - 1
@@ -149,6 +159,11 @@ class Wire:
                 return kind, " ".join(body + end)
             case "RST_STREAM":
                 return kind, code_name(frame.error_code)
+            case "SETTINGS":
+                values = [f"{SETTINGS.get(key, key)}={value}" for key, value in sorted(frame.settings.items())]
+                return kind, " ".join(ack + values)
+            case "WINDOW_UPDATE":
+                return kind, f"+{frame.window_increment}"
             case "GOAWAY":
                 last = "max" if frame.last_stream_id == MAX_STREAM_ID else frame.last_stream_id
                 debug = [f'"{bytes(frame.additional_data).decode("latin-1")}"'] if frame.additional_data else []
