@@ -50,6 +50,7 @@ class Connection:
         self.windows = {0: DEFAULT_WINDOW}
         self.initial_window = DEFAULT_WINDOW
         self.credited = asyncio.Event()
+        self.paths = {}
         self.scripts = {}
 
     async def serve(self):
@@ -67,8 +68,11 @@ class Connection:
         match frame:
             case frames.HeadersFrame() if ":path" in headers:
                 self.windows[frame.stream_id] = self.initial_window
-                play = self.play(frame.stream_id, headers[":path"].strip("/").split("/"))
-                self.scripts[frame.stream_id] = asyncio.create_task(play)
+                self.paths[frame.stream_id] = headers[":path"]
+            case frames.DataFrame() if frame.stream_id in self.paths:
+                # With the first message: an answer to the headers alone would race with it.
+                steps = self.paths.pop(frame.stream_id).strip("/").split("/")
+                self.scripts[frame.stream_id] = asyncio.create_task(self.play(frame.stream_id, steps))
             case frames.RstStreamFrame():
                 self.stop(frame.stream_id)
             case frames.WindowUpdateFrame():

@@ -21,6 +21,10 @@ def same(left, right):
     return seconds is None or abs(seconds - other_seconds) <= max(ABSOLUTE_SECONDS, RELATIVE * seconds)
 
 
+def same_words(left, right):
+    return [words for words, _ in left] == [words for words, _ in right]
+
+
 def among(variants, entries):
     return any(len(each) == len(entries) and all(map(same, each, entries)) for each in variants)
 
@@ -29,9 +33,9 @@ def all_among(variants, some):
     return all(among(variants, entries) for entries in some)
 
 
-def add(variants, entries):
-    if not among(variants, entries):
-        variants.append(entries)
+def late(variants, entries):
+    """Whether that are the right frames, at another time."""
+    return not among(variants, entries) and any(same_words(each, entries) for each in variants)
 
 
 def entry_told(entry):
@@ -63,7 +67,9 @@ class Seen:
         return self.cells.setdefault(scenario, {}).setdefault(proxy, {}).setdefault(side, {})
 
     def add(self, scenario, proxy, side, view, entries):
-        add(self.at(scenario, proxy, side).setdefault(view, []), entries)
+        variants = self.at(scenario, proxy, side).setdefault(view, [])
+        if not among(variants, entries):
+            variants.append(entries)
 
     def each(self):
         """Scenario, proxy, side, view and variants of everything."""
@@ -73,14 +79,19 @@ class Seen:
                     for view, variants in views.items():
                         yield scenario, proxy, side, view, variants
 
-    def merge(self, other):
-        """The variants of the real ones add up. Ours, which changes, is as it was seen last."""
+    def merge(self, other, times):
+        """Variants add up; those that have new times alone only where `times` is true, as on a quiet machine.
+
+        Ours changes: once it does something new, what it did before is forgotten.
+        """
         self.versions |= other.versions
         for scenario, proxy, side, view, variants in other.each():
-            if side == "ours":
-                self.at(scenario, proxy, side)[view] = variants
+            before = self.variants(scenario, proxy, side, view)
+            if side == "ours" and not all(any(same_words(each, entries) for each in before) for entries in variants):
+                self.at(scenario, proxy, side)[view] = []
             for entries in variants:
-                self.add(scenario, proxy, side, view, entries)
+                if times or not late(self.variants(scenario, proxy, side, view), entries):
+                    self.add(scenario, proxy, side, view, entries)
 
     def write(self, path):
         """JSON with a line for each view of each cell, so that a change is seen as one."""

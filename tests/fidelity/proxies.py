@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,11 @@ READ_SECONDS = 3
 IDLE_SECONDS = 4
 CLIENT_SECONDS = 5
 DRAIN_SECONDS = 2
+# From the wheel, beside this very Python.
+ENVOY = Path(sys.executable).with_name("envoy")
+# Built by cargo into the target folder, in which this Python's venv is.
+PINGORA = Path(__file__).with_name("pingora")
+PINGORA_PROGRAM = Path(sys.prefix).with_name("fidelity-pingora") / "debug/fidelity-pingora"
 # Starting takes Envoy a second on an idle core.
 PATIENCE_SECONDS = 30
 
@@ -45,14 +51,9 @@ class Proxy:
 
     name: str
     program: str | None
-    version: list[str]
+    version: Callable[[], str]
     command: Callable[[Setting], list[str]]
     drain: Callable[["Running"], object]
-
-    def told_version(self):
-        told = subprocess.run([self.program, *self.version], capture_output=True, text=True, check=True)
-        return re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr).group()
-
 
 class Running:
     """A proxy that has been started. It leads a process group of its own, so that ending it ends its workers."""
@@ -105,6 +106,10 @@ class Running:
         await self.process.wait()
 
 
+def pingora(setting):
+    return [str(PINGORA_PROGRAM), str(setting.listen), str(setting.upstream)]
+
+
 def by_signal(number):
     return lambda running: running.process.send_signal(number)
 
@@ -122,6 +127,22 @@ def by_admin(path):
         return asyncio.create_task(send())
 
     return post
+
+
+def asked(program, flag):
+    """The version that a program tells."""
+
+    def ask():
+        told = subprocess.run([program, flag], capture_output=True, text=True, check=True)
+        return re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr).group()
+
+    return ask
+
+
+def locked(package):
+    """The version of a crate that cargo has built."""
+    lock = tomllib.loads((PINGORA / "Cargo.lock").read_text())
+    return lambda: next(each["version"] for each in lock["package"] if each["name"] == package)
 
 
 def found(program):
@@ -208,10 +229,8 @@ ProxyPass / h2c://127.0.0.1:{setting.upstream}/
     return [found("apache2"), "-d", str(setting.folder), "-f", setting.write("apache.conf", text), "-DFOREGROUND"]
 
 
-def envoy_program():
-    # From the wheel, beside this very Python: absent where its package is.
-    beside = Path(sys.executable).with_name("envoy")
-    return str(beside) if beside.exists() else None
+def existing(path):
+    return str(path) if path.exists() else None
 
 
 def address(port):
@@ -261,15 +280,16 @@ def envoy(setting):
     }
     path = setting.write("envoy.json", json.dumps(config, indent=1))
     options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "error", "--drain-strategy", "immediate"]
-    return [envoy_program(), "-c", path, *options]
+    return [str(ENVOY), "-c", path, *options]
 
 
 REAL = [
-    Proxy("nginx", found("nginx"), ["-v"], nginx, by_signal(signal.SIGQUIT)),
-    Proxy("haproxy", found("haproxy"), ["-v"], haproxy, by_signal(signal.SIGUSR1)),
-    Proxy("nghttpx", found("nghttpx"), ["--version"], nghttpx, by_signal(signal.SIGQUIT)),
-    Proxy("apache", found("apache2"), ["-v"], apache, by_signal(signal.SIGWINCH)),
-    Proxy("envoy", envoy_program(), ["--version"], envoy, by_admin("/drain_listeners?graceful")),
+    Proxy("nginx", found("nginx"), asked(found("nginx"), "-v"), nginx, by_signal(signal.SIGQUIT)),
+    Proxy("haproxy", found("haproxy"), asked(found("haproxy"), "-v"), haproxy, by_signal(signal.SIGUSR1)),
+    Proxy("nghttpx", found("nghttpx"), asked(found("nghttpx"), "--version"), nghttpx, by_signal(signal.SIGQUIT)),
+    Proxy("apache", found("apache2"), asked(found("apache2"), "-v"), apache, by_signal(signal.SIGWINCH)),
+    Proxy("envoy", existing(ENVOY), asked(ENVOY, "--version"), envoy, by_admin("/drain_listeners?graceful")),
+    Proxy("pingora", existing(PINGORA_PROGRAM), locked("pingora-proxy"), pingora, by_signal(signal.SIGTERM)),
 ]
 
 
@@ -280,4 +300,4 @@ def ours(pulseless, arguments):
         addresses = ["--listen", f"127.0.0.1:{setting.listen}", "--upstream", f"127.0.0.1:{setting.upstream}"]
         return [pulseless, "proxy", *addresses, *arguments]
 
-    return Proxy("pulseless", pulseless, ["--version"], command, by_signal(signal.SIGTERM))
+    return Proxy("pulseless", pulseless, asked(pulseless, "--version"), command, by_signal(signal.SIGTERM))
