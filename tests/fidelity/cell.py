@@ -154,7 +154,8 @@ class Cell:
     def seen(self, by, until):
         heard = by.heard if by else []
         heard = [each for each in heard if self.event < each.at <= until and self.tells(each)]
-        seen = normalised(heard, self.event)
+        opened = self.probe.opened if by is self.probe else {}
+        seen = normalised(heard, lambda stream: max(self.event, opened.get(stream, 0)))
         return seen if self.timed else [[words, None] for words, _ in seen]
 
     def pings(self):
@@ -189,8 +190,8 @@ def tells(heard):
     return heard.kind not in ("SETTINGS", "WINDOW_UPDATE", "PRIORITY") and str(heard) != "PING ACK"
 
 
-def normalised(heard, since):
-    """`[words, seconds]` of what tells one proxy from another.
+def normalised(heard, begin):
+    """`[words, seconds]` of what tells one proxy from another; `begin` says from when a stream's seconds count.
 
     First what concerns the first stream and the connection, in order, then each further stream, then the next connection:
     what two streams do at the same time has no order. Messages in a row are one, and their time is the backend's.
@@ -201,7 +202,7 @@ def normalised(heard, since):
         words = words if each.connection == 1 else f"connection {each.connection}: {words}"
         repeats = each.kind in ("DATA", "PING") and not each.end_stream
         if not (repeats and words == last):
-            told.append([words, None if repeats else round(each.at - since, 3)])
+            told.append([words, None if repeats else round(each.at - begin(each.stream), 3)])
         last = words
     return told
 

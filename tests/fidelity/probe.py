@@ -21,6 +21,7 @@ class Probe:
     def __init__(self, port, connection):
         self.port = port
         self.began = time.monotonic()
+        self.opened = {}
         self.heard = []
         self.wire = wire.Wire(*connection, self.heard)
         self.last_stream = -1
@@ -39,6 +40,7 @@ class Probe:
     def open(self, script, half_close=False, extra=()):
         """Opens a stream whose path is what the backend shall do, and sends one message."""
         self.last_stream += 2
+        self.opened[self.last_stream] = time.monotonic()
         headers = [
             (":method", "POST"),
             (":scheme", "http"),
