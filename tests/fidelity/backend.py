@@ -1,7 +1,7 @@
 """A backend that does to a stream what the stream's path says, step by step, and says what it hears.
 
-A path is `/step/step/…`; each step is a function below, with what follows its `=`. Prints its port, then one line of JSON
-for each step that it has carried out and each frame that has arrived. Refuses to know what stands before it.
+A path is `/step/step/…`; each step is a function below, with what follows its `=`. Prints its port, then one line of
+JSON for each step that it begins and each frame that has arrived. Refuses to know what stands before it.
 """
 
 import argparse
@@ -20,6 +20,7 @@ TICK_SECONDS = 0.5
 # How often it looks whether a flood has come to rest.
 LOOK_SECONDS = 0.25
 DEFAULT_WINDOW = 65535
+INITIAL_WINDOW_SIZE = frames.SettingsFrame.INITIAL_WINDOW_SIZE
 
 
 def say(**what):
@@ -78,7 +79,7 @@ class Connection:
             case frames.WindowUpdateFrame():
                 self.windows[frame.stream_id] = self.windows.get(frame.stream_id, 0) + frame.window_increment
             case frames.SettingsFrame():
-                self.set_initial_window(frame.settings.get(frames.SettingsFrame.INITIAL_WINDOW_SIZE, self.initial_window))
+                self.set_initial_window(frame.settings.get(INITIAL_WINDOW_SIZE, self.initial_window))
         self.credited.set()
 
     def set_initial_window(self, size):

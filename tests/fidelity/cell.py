@@ -72,7 +72,7 @@ class Backend:
         await self.said.wait()
 
     async def did(self, step):
-        """Waits until it has carried out such a step; its report."""
+        """Waits until it has begun such a step; its report."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 for told in self.steps:
@@ -130,7 +130,7 @@ class Cell:
         self.event = at or time.monotonic()
 
     async def ticking(self, half_close=False, script="headers/tick"):
-        """A stream on which the second message has just arrived. Its time is that of the event, until there is another."""
+        """A stream on which the second message has just arrived. That is the event, until there is another."""
         stream = self.probe.open(script, half_close)
 
         def second(heard):
@@ -193,8 +193,9 @@ def tells(heard):
 def normalised(heard, begin):
     """`[words, seconds]` of what tells one proxy from another; `begin` says from when a stream's seconds count.
 
-    First what concerns the first stream and the connection, in order, then each further stream, then the next connection:
-    what two streams do at the same time has no order. Messages in a row are one, and their time is the backend's.
+    First what concerns the first stream and the connection, in order, then each further stream, then the next
+    connection: what two streams do at the same time has no order. Messages in a row are one, and their time is the
+    backend's.
     """
     told, last = [], None
     for each in sorted(heard, key=lambda each: (each.connection, max(each.stream, 1))):

@@ -127,7 +127,7 @@ def breaches(now, recorded):
         before = recorded.variants(scenario, proxy, side, view)
         name = "the real one" if side == "theirs" else "ours"
         if not all_among(before, variants):
-            found.append(f"{place}: {name} is not as recorded (see --bless)\n  now: {told(variants)}\n  recorded: {told(before)}")
+            found.append(f"{place}: {name} is not as recorded\n  now: {told(variants)}\n  recorded: {told(before)}")
         if side == "theirs":
             continue
         right = recorded.variants(scenario, proxy, "theirs", view)

@@ -9,11 +9,12 @@ import scenarios
 HEAD = """\
 # Real proxies, frame by frame
 
-Printed by `tests/fidelity/page.py` from what `tests/fidelity/run.py` has seen; not edited by hand. A raw HTTP/2 client and
-a misbehaving raw backend stand around each proxy on loopback, in the clear, with processes of their own for each cell. Told
-is all that an end heard after the event, without SETTINGS, WINDOW_UPDATE and PING ACK; messages in a row are one DATA.
-Seconds count from the event, and of a stream that the client opens later from there; what has none came within 50 ms, or
-when the backend sent it. `[2]` is the second stream of a connection. OR stands between what a proxy does now and then: a race of its own.
+Printed by `tests/fidelity/page.py` from what `tests/fidelity/run.py` has seen; not edited by hand. A raw HTTP/2 client
+and a misbehaving raw backend stand around each proxy on loopback, in the clear, with processes of their own for each
+cell. Told is all that an end heard after the event, without SETTINGS, WINDOW_UPDATE and PING ACK; messages in a row are
+one DATA. Seconds count from the event, and of a stream that the client opens later from there; what has none came within
+50 ms, or when the backend sent it. `[2]` is the second stream of a connection. OR stands between what a proxy does now
+and then: a race of its own.
 
 The streams are gRPC-like, and long defaults are shortened on all sides: towards the backend 3 s (`grpc_read_timeout`,
 `timeout server`, `backend-read-timeout`, `Timeout`, `stream_idle_timeout`), a connection without streams 4 s

@@ -1,7 +1,8 @@
 """The real proxies, and ours, each started on loopback with a configuration of its own in a scratch folder.
 
-Defaults that are too long to wait for are shortened by the same setting on all sides, and differ from each other, so that
-a time tells which of them ran out: towards the backend 3 s, a connection without streams 4 s, towards the client 5 s.
+Defaults that are too long to wait for are shortened by the same setting on all sides, and differ from each other, so
+that a time tells which of them ran out: towards the backend 3 s, a connection without streams 4 s, towards the client
+5 s.
 """
 
 import asyncio

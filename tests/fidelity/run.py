@@ -6,6 +6,7 @@ Refuses to know what a right answer is: seen.json has it, and `compare.py` compa
 import argparse
 import asyncio
 import shlex
+import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -99,6 +100,8 @@ def main():
         if told.pulseless and kind.name in profiles
     }
     recorded = compare.Seen.read(told.recorded)
+    # A runner that is told to stop ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     now, failures = asyncio.run(play_all(rows, real, stands_in, recorded, told))
     if told.out:
         now.write(told.out)

@@ -360,7 +360,7 @@ async def response_header(cell, size):
     await cell.watch(SOON)
 
 
-@scenario()
+@scenario(ci=False)
 async def response_header_40k(cell):
     """Beside a stream, the backend answers another with a header of 40,000 bytes"""
     await response_header(cell, 40_000)
