@@ -142,15 +142,16 @@ class Connection:
         self.wire.close(reset=True)
 
     async def do_flood(self, stream, _argument):
-        """Sends all that the windows and the kernel take, and says how much once that is no more."""
+        """Sends all that the windows and the kernel take; says how much once that is no more, and what was wanting."""
         sent = 0
+        wanting = "TCP"
 
         async def meter():
             before, told = -1, -1
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 if sent == before and sent != told:
-                    say(at=time.monotonic(), did="rest", bytes=sent)
+                    say(at=time.monotonic(), did="rest", bytes=sent, wanting=wanting)
                     told = sent
                 before = sent
 
@@ -160,8 +161,10 @@ class Connection:
                 self.credited.clear()
                 room = min(self.windows[0], self.windows[stream], wire.FRAME_BYTES)
                 if room <= 0:
+                    wanting = "window"
                     await self.credited.wait()
                     continue
+                wanting = "TCP"
                 self.wire.send_data(stream, bytes(room))
                 self.windows[0] -= room
                 self.windows[stream] -= room

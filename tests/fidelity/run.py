@@ -5,6 +5,7 @@ Refuses to know what a right answer is: seen.json has it, and `compare.py` compa
 
 import argparse
 import asyncio
+import dataclasses
 import shlex
 import signal
 import sys
@@ -16,46 +17,48 @@ import proxies
 import scenarios
 from cell import Cell, Lag
 
-# Where the machine held the runner up just when something was heard, or the right frames come at another time than
-# recorded, it may not be the proxy that was measured. Other frames are never played again.
-TRIES = 4
+# How many cells are played at a time: they mostly wait, but Envoy takes a second of a core to start. Where the machine
+# held the runner up just when something was heard, or the right frames come at another time than recorded, it may not be
+# the proxy that was measured: such a cell is played again, among fewer. Other frames are never played again.
+AT_A_TIME = (10, 6, 4)
 
 
-async def play(scenario, kind, turns, late):
-    """What both ends have seen, from a play that the machine did not hold up. `late` tells whether the times are odd."""
-    async with turns:
-        for _ in range(TRIES):
-            async with Cell.set_up(kind, scenario.backend) as cell:
+@dataclasses.dataclass
+class Play:
+    """A cell to be played: whose side it is, and what came of it."""
+
+    row: scenarios.Scenario
+    name: str
+    side: str
+    kind: proxies.Proxy
+    views: dict = dataclasses.field(default_factory=dict)
+    failure: Exception | None = None
+    doubtful: bool = True
+
+    async def play(self, turns, recorded):
+        try:
+            async with turns, Cell.set_up(self.kind, self.row.backend) as cell:
                 with Lag() as lag:
-                    await scenario.play(cell)
-                    found = cell.result(scenario.sides)
-            if not lag.disturbed(cell.moments()) and not any(late(*each) for each in found.items()):
-                break
-            print(f"again: {scenario.name} before {kind.name}", file=sys.stderr)
-        return found
+                    await self.row.play(cell)
+                    self.views = cell.result(self.row.sides)
+            self.doubtful = lag.disturbed(cell.moments()) or self.late(recorded)
+        except Exception as failure:
+            self.failure, self.doubtful = failure, False
+
+    def late(self, recorded):
+        variants = {view: recorded.variants(self.row.name, self.name, self.side, view) for view in self.views}
+        return any(compare.late(variants[view], entries) for view, entries in self.views.items())
 
 
-async def play_all(rows, real, stands_in, recorded, told):
-    """What was seen, and which cells failed."""
-    turns = asyncio.Semaphore(told.jobs)
-    cells = [(row, kind.name, "theirs", kind) for row in rows for kind in real]
-    cells += [(row, name, "ours", kind) for row in rows for name, kind in stands_in.items()]
-    cells *= told.times
-
-    def late(row, name, side):
-        return lambda view, entries: compare.late(recorded.variants(row.name, name, side, view), entries)
-
-    plays = [play(row, kind, turns, late(row, name, side)) for row, name, side, kind in cells]
-    results = await asyncio.gather(*plays, return_exceptions=True)
-    seen = compare.Seen({kind.name: kind.version() for kind in real})
-    failures = []
-    for (row, name, side, kind), views in zip(cells, results, strict=True):
-        if isinstance(views, Exception):
-            failures.append(f"{row.name} before {kind.name}: failed: {views!r}")
-            continue
-        for view, entries in views.items():
-            seen.add(row.name, name, side, view, entries)
-    return seen, failures
+async def play_all(plays, recorded):
+    """Plays them, and again what is doubtful; what failed, as sentences."""
+    for jobs in AT_A_TIME:
+        turns = asyncio.Semaphore(jobs)
+        doubtful = [play for play in plays if play.doubtful]
+        print(f"{len(doubtful)} cells, {jobs} at a time", file=sys.stderr)
+        await asyncio.gather(*[play.play(turns, recorded) for play in doubtful])
+    failed = [play for play in plays if play.failure]
+    return [f"{play.row.name} before {play.kind.name}: failed: {play.failure!r}" for play in failed]
 
 
 def named(every, wanted, what):
@@ -68,13 +71,11 @@ def named(every, wanted, what):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pulseless", help="our binary; without it only the real proxies are played")
+    parser.add_argument("--pulseless", type=Path, help="our binary; without it only the real proxies are played")
     parser.add_argument("--ci", action="store_true", help="only the scenarios that CI plays")
     parser.add_argument("--scenario", action="append", help="this one; may be given again")
     parser.add_argument("--proxy", action="append", help="this real proxy; may be given again")
     parser.add_argument("--times", type=int, default=1, help="how often each cell is played: a proxy may have variants")
-    # They mostly wait, but Envoy takes a second of a core to start.
-    parser.add_argument("--jobs", type=int, default=10, help="cells at a time")
     parser.add_argument("--recorded", type=Path, default=compare.HERE / "seen.json", help="what should be seen")
     parser.add_argument(
         "--bless",
@@ -95,14 +96,20 @@ def main():
     rows = [row for row in named(scenarios.SCENARIOS, told.scenario, "scenario") if row.ci or not told.ci]
     profiles = tomllib.loads((compare.HERE / "profiles.toml").read_text())
     stands_in = {
-        kind.name: proxies.ours(told.pulseless, shlex.split(profiles[kind.name]))
+        kind.name: proxies.ours(str(told.pulseless.resolve()), shlex.split(profiles[kind.name]))
         for kind in real
         if told.pulseless and kind.name in profiles
     }
     recorded = compare.Seen.read(told.recorded)
     # A runner that is told to stop ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    now, failures = asyncio.run(play_all(rows, real, stands_in, recorded, told))
+    sides = [(kind.name, "theirs", kind) for kind in real] + [(name, "ours", kind) for name, kind in stands_in.items()]
+    plays = [Play(row, *side) for row in rows for side in sides for _ in range(told.times)]
+    failures = asyncio.run(play_all(plays, recorded))
+    now = compare.Seen({kind.name: kind.version() for kind in real})
+    for play in plays:
+        for view, entries in play.views.items():
+            now.add(play.row.name, play.name, play.side, view, entries)
     if told.out:
         now.write(told.out)
     if told.bless:

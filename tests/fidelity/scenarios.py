@@ -328,10 +328,21 @@ async def slow_reader(cell):
     cell.probe.open("headers/flood")
     await cell.backend.did("rest")
     await asyncio.sleep(MARGIN)
-    swallowed = [told["bytes"] for told in cell.backend.steps if told["did"] == "rest"][-1]
-    # What the kernel's buffers take differs from run to run.
-    room = 1 << (swallowed - 1).bit_length()
-    cell.facts.append(f"at rest after at most {room >> 10} KiB")
+    rest = [told for told in cell.backend.steps if told["did"] == "rest"][-1]
+    cell.facts.append(f"at rest {swallowed(**rest)}")
+
+
+def swallowed(bytes, wanting, **_):
+    """How much went in, as far as that is the same in every run."""
+    if wanting == "TCP":
+        return "when TCP takes no more"
+    if bytes.bit_count() == 1:
+        return f"after {bytes} bytes: a window"
+    # A window, and what buffers credit before they are full: within a power of four.
+    power = 1
+    while power * 4 < bytes:
+        power *= 4
+    return f"after {power} to {power * 4} bytes"
 
 
 async def request_header(cell, size):
