@@ -100,7 +100,7 @@ class Cell:
         self.proxy = proxy
         self.backend = backend
         self.event = None
-        # Not where so many frames are sent that the machine decides.
+        # Not where there are so many frames that the machine decides.
         self.timed = True
         self.tells = tells
         self.facts = []

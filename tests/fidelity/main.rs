@@ -15,7 +15,8 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The Python of the target folder, or none where it is not.
 fn python() -> Option<PathBuf> {
     // Beside the binary's profile: wherever cargo was told to build.
-    let venv = Path::new(BINARY).ancestors().nth(2).expect("a binary is in a folder of a profile").join("fidelity-venv");
+    let venv =
+        Path::new(BINARY).ancestors().nth(2).expect("a binary is in a folder of a profile").join("fidelity-venv");
     let python = venv.join("bin/python");
     if python.exists() {
         return Some(python);
