@@ -156,7 +156,10 @@ class Cell:
         heard = [each for each in heard if self.event < each.at <= until and self.tells(each)]
         opened = self.probe.opened if by is self.probe else {}
         seen = normalised(heard, lambda stream: max(self.event, opened.get(stream, 0)))
-        return seen if self.timed else [[words, None] for words, _ in seen]
+        if self.timed:
+            return seen
+        # Who is still writing when the other closes is chance as well.
+        return [["closed" if words in ("FIN", "TCP RST") else words, None] for words, _ in seen]
 
     def pings(self):
         """How the PINGs fared; the last may still be on its way."""
