@@ -426,6 +426,8 @@ async def after_one_call(cell):
 async def idle_connection(cell):
     """After one call the connection has no stream; one PING/s"""
     await after_one_call(cell)
+    # Not at the very time of a timer.
+    await cell.watch(0.5)
     cell.probe.ping_every_second()
     await cell.watch(IDLE_SECONDS + DRAIN_SECONDS + 1 + MARGIN)
 
