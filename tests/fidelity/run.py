@@ -20,7 +20,7 @@ from cell import Cell, Lag
 # How many cells are played at a time: they mostly wait, but Envoy takes a second of a core to start. Where the machine
 # held the runner up just when something was heard, or the right frames come at another time than recorded, it may not be
 # the proxy that was measured: such a cell is played again, among fewer. Other frames are never played again.
-AT_A_TIME = (10, 6, 4)
+AT_A_TIME = (12, 8, 4)
 
 
 @dataclasses.dataclass
