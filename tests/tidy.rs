@@ -105,6 +105,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "fault",
             "grammar",
             "history",
+            "lie",
             "os",
             "profile",
             "proxy",

@@ -18,6 +18,7 @@ use crate::cli::Exit;
 use crate::cli::arguments::ProxyArguments;
 use crate::cli::foreground::{Announced, Ended, run};
 use crate::cli::output::{complain, print};
+use crate::cli::profile::find_with;
 use crate::env::TcpOptions;
 use crate::grammar::spell;
 use crate::lie::Rule;
@@ -28,7 +29,11 @@ use crate::proxy::{self, Control, ProxyConfig, ProxyError, ProxyFate, ProxyHabit
 const RULE: u32 = 1;
 
 pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
-    let ProxyArguments { listen, upstream, silence_after, silence_for } = arguments;
+    let ProxyArguments { listen, upstream, profile, settings, silence_after, silence_for } = arguments;
+    let profile = match find_with(profile, settings) {
+        Ok(profile) => profile,
+        Err(exit) => return exit,
+    };
     let env = Arc::new(Announced { who: "proxy", os: Os::default().listening_on(&listen.host) });
     let (control, tally) = (Control::default(), Arc::new(SilenceTally::default()));
     let config = ProxyConfig {
@@ -36,7 +41,7 @@ pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
         upstream: upstream.clone(),
         tcp: TcpOptions::default(),
         control: control.clone(),
-        habits: ProxyHabits::default(),
+        habits: ProxyHabits::of(profile.conduct()),
     };
     let serving = async {
         tokio::select! {

@@ -23,7 +23,7 @@ use tokio_stream::wrappers::WatchStream;
 use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
 use crate::lie::{ConnectionLie, LastStream, PingAnswer, Trigger, WindowKind};
-use crate::proxy::alarm::Alarm;
+use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::config::{FORGED_MAX, READ_STEP};
 use crate::proxy::control::{ActiveRule, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
@@ -54,7 +54,7 @@ pub(crate) struct Forger<S> {
     /// The highest stream that the other side opened.
     seen: u32,
     closes_at: Option<Instant>,
-    alarm: Alarm,
+    alarm: ProxyTimer,
 }
 
 /// A rule about this connection.
@@ -113,7 +113,7 @@ impl<S: ByteStream> Forger<S> {
             unanswered: VecDeque::new(),
             seen: 0,
             closes_at: None,
-            alarm: Alarm::default(),
+            alarm: ProxyTimer::default(),
         };
         forger.apply(&rules);
         forger

@@ -32,7 +32,7 @@ use crate::proxy::head;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
-use crate::proxy::routes::{ClientRoutes, Routes};
+use crate::proxy::routes::{ClientRoutes, ProxyRoutes};
 use crate::proxy::upstream::{UpstreamHabits, UpstreamPlace};
 
 /// Why a proxy cannot serve; fits after "failed to".
@@ -58,7 +58,7 @@ pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserve
     let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
     let ways = UpstreamHabits::from(&*habits);
     let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
-    let routes = Arc::new(Routes::new(place));
+    let routes = Arc::new(ProxyRoutes::new(place));
     let mut clients = JoinSet::new();
     let mut serial = 0;
     loop {

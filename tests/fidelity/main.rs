@@ -65,7 +65,8 @@ fn run(python: &Path, arguments: &[&str]) -> Option<(bool, String)> {
 }
 
 /// What CI plays: each of the six answers in its own way to these, and none of them by the clock.
-const QUICK: [&str; 5] = ["greeting", "reset-before-headers", "trailers-only", "end-without-trailers", "client-cancels"];
+const QUICK: [&str; 5] =
+    ["greeting", "reset-before-headers", "trailers-only", "end-without-trailers", "client-cancels"];
 
 /// The six less Pingora, which is built from its crate.
 const INSTALLED: [&str; 5] = ["nginx", "haproxy", "nghttpx", "apache", "envoy"];
