@@ -4,10 +4,12 @@
 //! on real TCP. None of them knows a protocol: they speak of HTTP/2, and of the five bytes before a gRPC message.
 
 mod aim;
+mod bytes;
 mod connection;
 mod stream;
 
-pub use aim::{Aim, HeaderMatch, StreamKey, Trigger};
+pub use aim::{Aim, HeaderMatch, Share, Side, StreamKey, Trigger};
+pub use bytes::{ByteHarm, ByteLie};
 pub use connection::{ConnectionLie, LastStream, PingAnswer, WindowKind};
 pub use stream::{Direction, Ending, HeldUntil, Kept, Pick, StreamLie};
 
@@ -23,13 +25,23 @@ impl Lie {
                 | StreamLie::Hold { .. }
                 | StreamLie::Withhold(_),
             )
-            | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_)) => true,
+            | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_))
+            | Lie::Bytes(ByteLie { what: ByteHarm::Bandwidth { .. } | ByteHarm::BlackHole { .. }, .. }) => true,
             Lie::Stream(
                 StreamLie::End(_) | StreamLie::Status(_) | StreamLie::Repeat { .. } | StreamLie::Misroute { .. },
             )
             | Lie::Connection(
                 ConnectionLie::GoAway { .. } | ConnectionLie::PingAnswers(_) | ConnectionLie::SettingsUnanswered,
-            ) => false,
+            )
+            | Lie::Bytes(ByteLie {
+                what:
+                    ByteHarm::Latency { .. }
+                    | ByteHarm::SlowClose { .. }
+                    | ByteHarm::Reset { .. }
+                    | ByteHarm::Slice { .. }
+                    | ByteHarm::Limit { .. },
+                ..
+            }) => false,
         }
     }
 }
@@ -52,6 +64,8 @@ pub enum Lie {
     Stream(StreamLie),
     /// To a connection, among its frames.
     Connection(ConnectionLie),
+    /// To a connection of a client, below its frames.
+    Bytes(ByteLie),
 }
 
 impl Rule {
@@ -89,5 +103,11 @@ impl From<StreamLie> for Lie {
 impl From<ConnectionLie> for Lie {
     fn from(lie: ConnectionLie) -> Self {
         Lie::Connection(lie)
+    }
+}
+
+impl From<ByteLie> for Lie {
+    fn from(lie: ByteLie) -> Self {
+        Lie::Bytes(lie)
     }
 }

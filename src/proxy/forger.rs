@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -21,19 +20,17 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
-use crate::lie::{ConnectionLie, LastStream, PingAnswer, Trigger, WindowKind};
+use crate::lie::{ConnectionLie, LastStream, PingAnswer, Side, Trigger, WindowKind};
 use crate::proxy::alarm::Alarm;
 use crate::proxy::config::{FORGED_MAX, READ_STEP};
-use crate::proxy::control::{ConnectionRule, Control, Rules};
+use crate::proxy::control::{ConnectionFace, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
 use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, settings, wrong_answer};
 
 /// A byte stream on which the rules of a control are followed.
 pub(crate) struct Forger<S> {
     stream: S,
-    peer: IpAddr,
-    /// Whether the other side is a client.
-    is_client: bool,
+    face: ConnectionFace,
     truth: TrueSettings,
     opened: Instant,
     changes: WatchStream<Rules>,
@@ -66,27 +63,17 @@ struct FrameOrder {
 }
 
 impl<S: ByteStream> Forger<S> {
-    /// Over a connection on which the proxy is the server.
-    pub(crate) fn of_server(stream: S, peer: IpAddr, control: &Control, truth: TrueSettings) -> Self {
-        Forger::new(stream, peer, true, control, truth)
-    }
-
-    /// Over a connection on which the proxy is the client.
-    pub(crate) fn of_client(stream: S, peer: IpAddr, control: &Control, truth: TrueSettings) -> Self {
-        Forger::new(stream, peer, false, control, truth)
-    }
-
-    fn new(stream: S, peer: IpAddr, is_client: bool, control: &Control, truth: TrueSettings) -> Self {
-        let (outgoing, incoming) = match is_client {
-            true => (Cutter::of_server(), Cutter::of_client()),
-            false => (Cutter::of_client(), Cutter::of_server()),
+    /// Over a connection with whoever that is, to whom the proxy has told that of itself.
+    pub(crate) fn new(stream: S, face: ConnectionFace, control: &Control, truth: TrueSettings) -> Self {
+        let (outgoing, incoming) = match face.side {
+            Side::Clients => (Cutter::of_server(), Cutter::of_client()),
+            Side::Node => (Cutter::of_client(), Cutter::of_server()),
         };
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
         let mut forger = Forger {
             stream,
-            peer,
-            is_client,
+            face,
             truth,
             opened: Instant::now(),
             changes: WatchStream::from_changes(receiver),
@@ -131,7 +118,7 @@ impl<S: ByteStream> Forger<S> {
     }
 
     fn apply(&mut self, rules: &Rules) {
-        let now_in_force = rules.about_connection(self.peer, self.is_client);
+        let now_in_force = rules.about_connection(self.face);
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }

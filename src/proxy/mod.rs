@@ -6,17 +6,19 @@
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text
-//! client == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
-//!                              ^                   |  \__ pump ToNode,  \             ^
-//!                              |                 gate \_ pump ToClient  one shared    |
-//!                              |                   ^                    connection    |
-//!                              '---------------- control -----------------------------'
+//! client == spoiler == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
+//!              ^                         ^                   |  \__ pump ToNode,  \             ^
+//!              |                         |                 gate \_ pump ToClient  one shared    |
+//!              |                         |                   ^                    connection    |
+//!              '-------------------------'---------------- control -----------------------------'
 //! ```
 
 mod alarm;
+mod byte_lane;
 mod config;
 mod control;
 mod cutter;
+mod drain;
 mod forged;
 mod forger;
 mod framing;
@@ -27,9 +29,11 @@ mod ping_counter;
 mod pump;
 mod relay;
 mod server;
+mod spoiler;
 mod upstream;
 
 pub use config::ProxyConfig;
 pub use control::Control;
+pub use drain::{Drain, DrainSwitch};
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
-pub use server::{ProxyError, serve};
+pub use server::{ProxyError, ProxyServer, serve};

@@ -2,9 +2,13 @@
 //!
 //! Refuses to know what a relay does. One client's trouble ends one connection and never the server; dropping the
 //! server's future ends everything, as the death of its process would.
+//!
+//! ```text
+//! bound --run--> accepting --asked to drain--> draining (GOAWAY, streams run on) --the last client has gone--> over
+//! ```
 
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,19 +18,21 @@ use http::Request;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::env::{Env, Socket, Tapped};
-use crate::lie::StreamKey;
+use crate::env::{Env, Listener, Socket, Tapped};
+use crate::lie::{Side, StreamKey};
 use crate::proxy::config::{
     ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, REQUEST_HEADERS_MAX,
     SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
 };
-use crate::proxy::control::Control;
+use crate::proxy::control::{ConnectionFace, Control};
+use crate::proxy::drain::Drain;
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
+use crate::proxy::spoiler::Spoiler;
 use crate::proxy::upstream::Routes;
 
 /// Why a proxy cannot serve; fits after "failed to".
@@ -47,49 +53,91 @@ pub enum ProxyError {
 /// # Errors
 /// The port cannot be listened on; nothing that happens later ends it.
 pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<(), ProxyError> {
-    let ProxyConfig { port, upstream, tcp, control } = config;
-    let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-    let routes = Arc::new(Routes::new(env, upstream, tcp, control.clone()));
-    let mut clients = JoinSet::new();
-    let mut serial = 0;
-    loop {
-        tokio::select! {
-            biased;
-            // First, and it starves nobody: no more can end than were accepted.
-            Some(ended) = clients.join_next() => complain(ended.err()),
-            accepted = listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
-                Ok(socket) => {
-                    serial += 1;
-                    let (control, observer, routes) = (control.clone(), observer.clone(), routes.clone());
-                    let client = ProxyClient { serial, peer: socket.peer().ip(), control, observer, routes };
-                    clients.spawn(client.run(socket));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, port, "failed to accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
+    ProxyServer::bind(env, config, observer).await?.run(Drain::default()).await;
+    Ok(())
 }
 
-/// One client connection.
-struct ProxyClient {
-    serial: u64,
-    peer: IpAddr,
+/// A proxy that has its port, and accepts nobody yet.
+pub struct ProxyServer {
+    listener: Listener,
+    port: u16,
     control: Control,
     observer: Arc<dyn ProxyObserver>,
     routes: Arc<Routes>,
 }
 
+impl ProxyServer {
+    /// Listens.
+    ///
+    /// # Errors
+    /// The port cannot be had.
+    pub async fn bind(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<Self, ProxyError> {
+        let ProxyConfig { port, upstream, tcp, control } = config;
+        let listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
+        let routes = Arc::new(Routes::new(env, upstream, tcp, control.clone()));
+        Ok(ProxyServer { listener, port, control, observer, routes })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.listener.local()
+    }
+
+    /// Serves clients until it is dropped, or asked to drain and done with it.
+    pub async fn run(mut self, mut drain: Drain) {
+        let mut clients = JoinSet::new();
+        let mut serial = 0;
+        loop {
+            tokio::select! {
+                biased;
+                // First, and they starve nobody: a drain is asked for once, and no more can end than were accepted.
+                () = drain.asked() => break,
+                Some(ended) = clients.join_next() => complain(ended.err()),
+                accepted = self.listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
+                    Ok(socket) => {
+                        serial += 1;
+                        let client = self.client(serial, &socket, drain.clone());
+                        clients.spawn(client.run(socket));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, port = self.port, "failed to accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(self.listener);
+        while let Some(ended) = clients.join_next().await {
+            complain(ended.err());
+        }
+    }
+
+    fn client(&self, serial: u64, socket: &Socket, drain: Drain) -> ProxyClient {
+        let (control, observer, routes) = (self.control.clone(), self.observer.clone(), self.routes.clone());
+        let face = ConnectionFace { serial, peer: socket.peer().ip(), side: Side::Clients };
+        ProxyClient { face, control, observer, routes, drain }
+    }
+}
+
+/// One client connection.
+struct ProxyClient {
+    face: ConnectionFace,
+    control: Control,
+    observer: Arc<dyn ProxyObserver>,
+    routes: Arc<Routes>,
+    drain: Drain,
+}
+
 impl ProxyClient {
-    async fn run(self, socket: Socket) {
-        let connection = self.serial;
+    async fn run(mut self, socket: Socket) {
+        let connection = self.face.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
+        let socket = Spoiler::new(socket, self.face, &self.control);
         let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
         let truth =
             TrueSettings { max_concurrent_streams: Some(STREAMS_PER_CONNECTION_MAX), initial_window: STREAM_WINDOW };
-        let socket = Forger::of_server(socket, self.peer, &self.control, truth);
+        let socket = Forger::new(socket, self.face, &self.control, truth);
         let handshake = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
@@ -110,18 +158,26 @@ impl ProxyClient {
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut http: Connection<Forger<CountedStream<Socket>>, Bytes>, kept: &mut JoinSet<()>) {
-        let mut relays = JoinSet::new();
+    async fn serve_streams(
+        &mut self,
+        mut http: Connection<Forger<CountedStream<Spoiler>>, Bytes>,
+        kept: &mut JoinSet<()>,
+    ) {
+        let (mut relays, mut drain, mut is_draining) = (JoinSet::new(), self.drain.clone(), false);
         loop {
             tokio::select! {
                 biased;
                 // First, and they starve nobody: no more can end than were accepted.
                 Some(ended) = relays.join_next() => adopt(ended, kept),
                 Some(ended) = kept.join_next() => complain(ended.err()),
+                () = drain.asked(), if !is_draining => {
+                    is_draining = true;
+                    http.graceful_shutdown();
+                }
                 arrived = http.accept() => match arrived {
                     Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
                     Some(Err(error)) => {
-                        tracing::debug!(%error, connection = self.serial, "the client's connection is lost");
+                        tracing::debug!(%error, connection = self.face.serial, "the client's connection is lost");
                         break;
                     }
                     None => break,
@@ -141,9 +197,9 @@ impl ProxyClient {
         respond: SendResponse<Bytes>,
         relays: &mut JoinSet<Option<KeptHalf>>,
     ) {
-        let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
+        let stream = StreamKey { connection: self.face.serial, stream: respond.stream_id().as_u32() };
         let (head, body) = request.into_parts();
-        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.peer, &head);
+        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.face.peer, &head);
         let (relay, routes) = (Relay::new(gate, &head, body, respond), self.routes.clone());
         relays.spawn(async move { relay.run(head, &routes).await });
     }

@@ -24,11 +24,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::env::{Address, Env, Socket, TcpOptions};
+use crate::lie::Side;
 use crate::proxy::config::{
     DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SLOT_WAIT_MAX,
     STREAM_WINDOW,
 };
-use crate::proxy::control::Control;
+use crate::proxy::control::{ConnectionFace, Control};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 
@@ -191,8 +192,8 @@ impl Upstream {
             let socket = self.env.dial_with(&self.address, self.tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
             let truth = TrueSettings { max_concurrent_streams: None, initial_window: STREAM_WINDOW };
-            let peer = socket.peer().ip();
-            let socket = Forger::of_client(socket, peer, &self.control, truth);
+            let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: Side::Node };
+            let socket = Forger::new(socket, face, &self.control, truth);
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)
