@@ -53,7 +53,7 @@ impl Os {
 
     /// Listens on that host's address: a name or an IP address of this machine.
     #[must_use]
-    pub(crate) fn listening_on(self, host: impl Into<String>) -> Self {
+    pub fn listening_on(self, host: impl Into<String>) -> Self {
         Os { host: host.into(), ..self }
     }
 }
