@@ -323,7 +323,7 @@ mod tests {
     fn a_stream_is_a_direction_or_a_side() {
         let way = |body| match make(body).expect("right").1.lie {
             Lie::Stream(StreamLie::Silence { direction }) => direction,
-            other => panic!("{other:?}"),
+            other @ (Lie::Stream(_) | Lie::Connection(_) | Lie::Bytes(_)) => panic!("{other:?}"),
         };
         assert_eq!(way(json!({"type": "silence", "stream": "downstream"})), None);
         assert_eq!(way(json!({"type": "silence", "stream": "upstream"})), Some(Direction::ToNode));

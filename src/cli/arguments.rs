@@ -143,7 +143,7 @@ pub(crate) enum CliCommand {
     /// Run the node on real TCP, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Node(NodeArguments),
-    /// Run the lying proxy on real TCP before any gRPC server, until Ctrl-C or SIGTERM; or command one that runs
+    /// Run the lying proxy on real TCP before any gRPC server, or command one that runs
     #[command(after_help = PROXY_EXIT_CODES, args_conflicts_with_subcommands = true)]
     Proxy(ProxyArguments),
     /// Judge a node by the protocol, over real TCP, row by row: any node, ours or another
