@@ -25,6 +25,10 @@ pub(crate) const NAME_MAX: usize = 128;
 /// A toxic's times in milliseconds, and the longest of a sim's: a week.
 pub(crate) const MILLIS_MAX: u32 = 168 * 3_600 * 1_000;
 
+/// A connection, which is for one request, lasts no longer: else those that say nothing would keep all others out. Clients
+/// on this machine send at once, and are answered as soon as the system has given a port.
+pub(crate) const CALLER_LIFE_MAX: Duration = Duration::from_secs(60);
+
 /// Pause after a failed accept, which is the system out of descriptors or memory: retrying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

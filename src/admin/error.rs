@@ -56,7 +56,7 @@ pub enum AdminError {
     #[error("too many: {0}")]
     TooMany(String),
     /// A page in a browser asks, which no page of ours does.
-    #[error("User agent not allowed: a page in a browser may not command proxies; use curl or a client of Toxiproxy")]
+    #[error("user agent not allowed: a page in a browser may not command proxies; use curl or a client of Toxiproxy")]
     Browser,
     /// There is no such path.
     #[error("no such path: {0}")]

@@ -38,7 +38,7 @@ pub(crate) struct ProxyDraft {
 }
 
 /// The proxies.
-pub struct Fleet {
+pub struct ProxyFleet {
     ground: Ground,
     seed: u64,
     proxies: BTreeMap<String, ManagedProxy>,
@@ -73,11 +73,11 @@ fn leading(text: &str) -> Result<Address, AdminError> {
     text.parse().map_err(|bad| AdminError::Body(format!("`upstream`: {bad}")))
 }
 
-impl Fleet {
+impl ProxyFleet {
     /// No proxies yet. What lies draw, they draw by the seed and the name of their proxy.
     #[must_use]
     pub fn new(ground: Ground, seed: u64) -> Self {
-        Fleet { ground, seed, proxies: BTreeMap::new() }
+        ProxyFleet { ground, seed, proxies: BTreeMap::new() }
     }
 
     /// Makes and opens a proxy that listens there and leads there.

@@ -14,15 +14,15 @@ use crate::lie::{Direction, StreamKey};
 use crate::proxy::{ProxyFate, ProxyNotice, ProxyObserver};
 
 /// Hears one proxy, and logs what it hears: connections at info, streams at debug, every notice at trace.
-pub(crate) struct Ledger {
+pub(crate) struct ProxyLedger {
     proxy: String,
-    state: Mutex<LedgerState>,
+    state: Mutex<ProxyNumbers>,
 }
 
 #[derive(Default)]
-struct LedgerState {
+struct ProxyNumbers {
     totals: Totals,
-    live: BTreeMap<u64, LiveConnection>,
+    live: BTreeMap<u64, OpenConnection>,
 }
 
 /// How much of everything, since the proxy was made.
@@ -44,14 +44,14 @@ pub(crate) struct WayTotals {
     pub(crate) resets: u64,
 }
 
-struct LiveConnection {
+struct OpenConnection {
     peer: SocketAddr,
     opened: Instant,
     is_closed: bool,
-    streams: BTreeMap<u32, LiveStream>,
+    streams: BTreeMap<u32, OpenStream>,
 }
 
-struct LiveStream {
+struct OpenStream {
     path: String,
     opened: Instant,
     last_byte: Instant,
@@ -97,10 +97,10 @@ pub struct StreamJson {
     pub bytes_to_client: u64,
 }
 
-impl Ledger {
+impl ProxyLedger {
     /// Of the proxy of that name.
     pub(crate) fn new(proxy: &str) -> Self {
-        Ledger { proxy: proxy.to_owned(), state: Mutex::default() }
+        ProxyLedger { proxy: proxy.to_owned(), state: Mutex::default() }
     }
 
     /// How much of everything.
@@ -126,7 +126,7 @@ impl Ledger {
     }
 
     /// A panic under the lock leaves numbers behind, and no promise about them.
-    fn state(&self) -> MutexGuard<'_, LedgerState> {
+    fn state(&self) -> MutexGuard<'_, ProxyNumbers> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,19 +149,19 @@ impl Ledger {
     }
 }
 
-impl ProxyObserver for Ledger {
+impl ProxyObserver for ProxyLedger {
     fn notice(&self, notice: ProxyNotice) {
         self.log(&notice);
         self.state().take(notice, Instant::now());
     }
 }
 
-impl LedgerState {
+impl ProxyNumbers {
     fn take(&mut self, notice: ProxyNotice, now: Instant) {
         match notice {
             ProxyNotice::ConnectionOpened { connection, peer } => {
                 self.totals.connections += 1;
-                let live = LiveConnection { peer, opened: now, is_closed: false, streams: BTreeMap::new() };
+                let live = OpenConnection { peer, opened: now, is_closed: false, streams: BTreeMap::new() };
                 self.live.insert(connection, live);
             }
             ProxyNotice::ConnectionClosed { connection } => {
@@ -172,7 +172,7 @@ impl LedgerState {
             ProxyNotice::StreamOpened { stream, path } => {
                 self.totals.streams += 1;
                 if let Some(live) = self.live.get_mut(&stream.connection) {
-                    live.streams.insert(stream.stream, LiveStream::new(path, now));
+                    live.streams.insert(stream.stream, OpenStream::new(path, now));
                 }
             }
             ProxyNotice::Headers { stream, direction, fate: ProxyFate::Passed } => {
@@ -224,7 +224,7 @@ impl LedgerState {
         }
     }
 
-    fn with(&mut self, stream: StreamKey, change: impl FnOnce(&mut LiveStream)) {
+    fn with(&mut self, stream: StreamKey, change: impl FnOnce(&mut OpenStream)) {
         let live = self.live.get_mut(&stream.connection).and_then(|live| live.streams.get_mut(&stream.stream));
         if let Some(live) = live {
             change(live);
@@ -239,7 +239,7 @@ impl LedgerState {
     }
 }
 
-impl LiveConnection {
+impl OpenConnection {
     fn json(&self, connection: u64, now: Instant) -> ConnectionJson {
         ConnectionJson {
             connection,
@@ -251,9 +251,9 @@ impl LiveConnection {
     }
 }
 
-impl LiveStream {
+impl OpenStream {
     fn new(path: String, now: Instant) -> Self {
-        LiveStream {
+        OpenStream {
             path,
             opened: now,
             last_byte: now,
@@ -306,15 +306,15 @@ mod tests {
 
     const STREAM: StreamKey = StreamKey { connection: 1, stream: 3 };
 
-    fn opened() -> Ledger {
-        let ledger = Ledger::new("p");
+    fn opened() -> ProxyLedger {
+        let ledger = ProxyLedger::new("p");
         let peer = "10.0.0.1:40000".parse().expect("an address");
         ledger.notice(ProxyNotice::ConnectionOpened { connection: 1, peer });
         ledger.notice(ProxyNotice::StreamOpened { stream: STREAM, path: "/a/B".into() });
         ledger
     }
 
-    fn state(ledger: &Ledger) -> String {
+    fn state(ledger: &ProxyLedger) -> String {
         ledger.connections()[0].streams[0].state.clone()
     }
 

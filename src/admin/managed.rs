@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::admin::bounds::TOXICS_MAX;
 use crate::admin::error::AdminError;
 use crate::admin::fleet::Ground;
-use crate::admin::ledger::Ledger;
+use crate::admin::ledger::ProxyLedger;
 use crate::admin::toxic::{Toxic, ToxicDraft};
 use crate::env::{Address, TcpOptions};
 use crate::grammar::refusal::listed;
@@ -48,7 +48,7 @@ pub(crate) struct ManagedProxy {
     toxics: Vec<(u32, Toxic)>,
     /// The number of the next rule: none has that of another, so that what one drew is not drawn again.
     next_rule: u32,
-    ledger: Arc<Ledger>,
+    ledger: Arc<ProxyLedger>,
     running: Option<RunningProxy>,
 }
 
@@ -62,7 +62,7 @@ struct RunningProxy {
 impl ManagedProxy {
     /// A proxy that is closed, whose lies draw by that seed.
     pub(crate) fn new(name: String, listen: Address, upstream: Address, seed: u64) -> Self {
-        let ledger = Arc::new(Ledger::new(&name));
+        let ledger = Arc::new(ProxyLedger::new(&name));
         let control = Control::seeded(seed);
         let (asked, toxics) = (listen.clone(), Vec::new());
         ManagedProxy { name, asked, listen, upstream, control, toxics, next_rule: 1, ledger, running: None }
@@ -76,7 +76,7 @@ impl ManagedProxy {
         &self.control
     }
 
-    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+    pub(crate) fn ledger(&self) -> &Arc<ProxyLedger> {
         &self.ledger
     }
 

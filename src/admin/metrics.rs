@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::admin::fleet::Fleet;
+use crate::admin::fleet::ProxyFleet;
 use crate::admin::managed::ManagedProxy;
 
 /// The type of the text.
@@ -71,7 +71,7 @@ fn by_way(proxy: &ManagedProxy, upstream: u64, downstream: u64) -> Vec<Sample> {
 }
 
 /// The whole page.
-pub(crate) fn page(fleet: &Fleet) -> String {
+pub(crate) fn page(fleet: &ProxyFleet) -> String {
     let mut text = String::new();
     for (name, kind, help, take) in FAMILIES {
         write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n").expect("a string takes everything");

@@ -2,17 +2,21 @@
 //!
 //! Refuses to know what is asked.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::serve::Listener as AxumListener;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use crate::admin::api::router;
-use crate::admin::bounds::{ACCEPT_PAUSE, CALLERS_MAX};
-use crate::admin::fleet::{Fleet, Ground};
+use crate::admin::bounds::{ACCEPT_PAUSE, CALLER_LIFE_MAX, CALLERS_MAX};
+use crate::admin::fleet::{Ground, ProxyFleet};
 use crate::env::{Address, ByteStream, Listener, Socket, StreamTap, Tapped};
 
 /// Why the API cannot be served; fits after "failed to".
@@ -29,7 +33,7 @@ pub enum BadAdmin {
     /// Others than this machine could reach it.
     #[error(
         "listen for the admin API on {0}: whoever reaches it commands all proxies, so it listens on loopback, such as \
-         127.0.0.1:8474; --admin-open lets it listen elsewhere"
+         127.0.0.1:8474, unless it is told otherwise"
     )]
     Open(SocketAddr),
 }
@@ -37,7 +41,7 @@ pub enum BadAdmin {
 /// The API on its port; it answers nobody yet.
 pub struct AdminServer {
     callers: Callers,
-    fleet: Arc<Mutex<Fleet>>,
+    fleet: Arc<Mutex<ProxyFleet>>,
 }
 
 impl AdminServer {
@@ -49,7 +53,7 @@ impl AdminServer {
         ground: &Ground,
         address: &Address,
         is_open: bool,
-        fleet: Arc<Mutex<Fleet>>,
+        fleet: Arc<Mutex<ProxyFleet>>,
     ) -> Result<Self, BadAdmin> {
         let listening = ground(&address.host).listen(address.port).await;
         let listener = listening.map_err(|source| BadAdmin::Listen { address: address.clone(), source })?;
@@ -81,12 +85,25 @@ struct Callers {
     room: Arc<Semaphore>,
 }
 
-/// The place that a connection takes.
+/// The place that a connection takes, and until when.
 struct CallerPlace {
     _permit: Option<OwnedSemaphorePermit>,
+    life: Pin<Box<Sleep>>,
 }
 
-impl<S: ByteStream> StreamTap<S> for CallerPlace {}
+impl<S: ByteStream> StreamTap<S> for CallerPlace {
+    fn poll_read(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.life.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(stream).poll_read(context, buffer)
+    }
+}
 
 impl AxumListener for Callers {
     type Io = Tapped<Socket, CallerPlace>;
@@ -100,7 +117,8 @@ impl AxumListener for Callers {
             match self.listener.accept().await {
                 Ok(socket) => {
                     let peer = socket.peer();
-                    return (Tapped::over(socket, CallerPlace { _permit: permit }), peer);
+                    let place = CallerPlace { _permit: permit, life: Box::pin(sleep(CALLER_LIFE_MAX)) };
+                    return (Tapped::over(socket, place), peer);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "failed to accept a connection to the admin API");

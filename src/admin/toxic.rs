@@ -15,7 +15,7 @@ use crate::env::Address;
 use crate::fault::{LIES, LieWay, LieWord};
 use crate::grammar::refusal::{Notes, did_you_mean, listed};
 use crate::grammar::{Problem, Section};
-use crate::lie::{ByteLie, Direction, Lie, Rule, Share, Side, StreamLie};
+use crate::lie::{ByteLie, ConnectionSide, Direction, Lie, LieShare, Rule, StreamLie};
 
 /// What a request says of a toxic, new or changed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -140,7 +140,7 @@ impl Toxic {
         let harm = read_attributes(&keys, |section| word.read(section))?;
         let mut rule = harm.rule(None);
         if self.stream == ToxicStream::Upstream && word.way == LieWay::Connections {
-            rule.aim.side = Side::Node;
+            rule.aim.side = ConnectionSide::Node;
         }
         if let Lie::Stream(StreamLie::Misroute { host, port }) = &mut rule.lie {
             let to: Address = host.parse().map_err(|bad| AdminError::Attributes(format!("`attributes.to`: {bad}")))?;
@@ -158,14 +158,14 @@ fn way_word(stream: ToxicStream) -> &'static str {
 }
 
 /// The part of the connections that a toxic meets; none is all of them.
-fn share(toxicity: f64) -> Result<Option<Share>, AdminError> {
+fn share(toxicity: f64) -> Result<Option<LieShare>, AdminError> {
     if !(0.0..=1.0).contains(&toxicity) {
         let told = format!("`toxicity` is {toxicity}; write the part of the connections that it meets, from 0 to 1");
         return Err(AdminError::Body(told));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most a million, and not negative")]
     let parts = (toxicity * 1_000_000.0).round() as u32;
-    Ok((toxicity < 1.0).then_some(Share::of_a_million(parts)))
+    Ok((toxicity < 1.0).then_some(LieShare::of_a_million(parts)))
 }
 
 fn tcp_toxic(kind: &str) -> Option<&'static crate::admin::tcp_toxic::TcpToxic> {
@@ -302,7 +302,7 @@ mod tests {
             .expect("the words of the brief");
         assert_eq!(rule.lie, Lie::Stream(StreamLie::End(Ending::Reset(0))));
         assert_eq!(rule.when, Trigger::Age(Duration::from_secs(60)));
-        assert_eq!(rule.aim.share, Some(Share::of_a_million(500_000)));
+        assert_eq!(rule.aim.share, Some(LieShare::of_a_million(500_000)));
         assert!(rule.aim.paths.is_some_and(|paths| paths.is_match("/a.B/Subscribe")));
         assert_eq!(serde_json::to_value(&toxic).expect("plain data")["attributes"], attributes);
     }
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(way(json!({"type": "silence", "stream": "downstream"})), None);
         assert_eq!(way(json!({"type": "silence", "stream": "upstream"})), Some(Direction::ToNode));
         let told = make(json!({"type": "goaway", "stream": "upstream"})).expect("right").1;
-        assert_eq!(told.aim.side, Side::Node);
+        assert_eq!(told.aim.side, ConnectionSide::Node);
         let until = json!({"until": "end"});
         let held = make(json!({"type": "buffer", "attributes": until})).expect("right").1;
         assert!(matches!(held.lie, Lie::Stream(StreamLie::Hold { direction: Direction::ToClient, .. })));

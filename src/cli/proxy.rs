@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 
-use crate::admin::{AdminServer, Fleet, Ground, ProxyJson};
+use crate::admin::{AdminServer, BadAdmin, Ground, ProxyFleet, ProxyJson};
 use crate::cli::Exit;
 use crate::cli::arguments::{ProxyArguments, ProxyServeArguments};
 use crate::cli::foreground::run_to_end;
@@ -51,7 +51,7 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
     };
     let served = run_to_end(|interrupted| async move {
         let ground: Ground = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
-        let fleet = Arc::new(Mutex::new(Fleet::new(ground.clone(), arguments.seed.0)));
+        let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), arguments.seed.0)));
         match start(arguments, config, &ground, &fleet).await {
             Ok(admin) => {
                 let ended = serve_until(&interrupted, arguments, admin, &fleet).await;
@@ -69,7 +69,7 @@ async fn start(
     arguments: &ProxyServeArguments,
     config: Option<Vec<u8>>,
     ground: &Ground,
-    fleet: &Arc<Mutex<Fleet>>,
+    fleet: &Arc<Mutex<ProxyFleet>>,
 ) -> Result<Option<AdminServer>, String> {
     let ProxyServeArguments { listen, upstream, silence_after, admin, admin_open, .. } = arguments;
     let is_asked_for = listen.is_some() || upstream.is_some() || silence_after.is_some();
@@ -85,7 +85,10 @@ async fn start(
     }
     let Some(address) = admin else { return Ok(None) };
     let bound = AdminServer::bind(ground, address, *admin_open, fleet.clone()).await;
-    let server = bound.map_err(|error| error.to_string())?;
+    let server = bound.map_err(|error| match &error {
+        BadAdmin::Open(_) => format!("{error}, by --admin-open"),
+        BadAdmin::Listen { .. } => error.to_string(),
+    })?;
     print(&format!("admin API listens on {}\n", server.local()));
     Ok(Some(server))
 }
@@ -102,7 +105,7 @@ async fn serve_until(
     interrupted: &Notify,
     arguments: &ProxyServeArguments,
     admin: Option<AdminServer>,
-    fleet: &Mutex<Fleet>,
+    fleet: &Mutex<ProxyFleet>,
 ) -> Exit {
     let admin = async {
         let Some(admin) = admin else { return pending().await };
@@ -124,7 +127,7 @@ async fn serve_until(
 }
 
 /// Waits for the streams, but not for ever, and not past a second interrupt.
-async fn drain(interrupted: &Notify, grace: Duration, fleet: &Mutex<Fleet>) {
+async fn drain(interrupted: &Notify, grace: Duration, fleet: &Mutex<ProxyFleet>) {
     let mut fleet = fleet.lock().await;
     tokio::select! {
         biased;
@@ -135,7 +138,7 @@ async fn drain(interrupted: &Notify, grace: Duration, fleet: &Mutex<Fleet>) {
 }
 
 /// Falls silent and speaks again, and says so.
-async fn keep_schedule(fleet: &Mutex<Fleet>, after: Option<Duration>, length: Option<Duration>) -> Infallible {
+async fn keep_schedule(fleet: &Mutex<ProxyFleet>, after: Option<Duration>, length: Option<Duration>) -> Infallible {
     let Some(after) = after else { return pending().await };
     sleep(after).await;
     let Some(control) = fleet.lock().await.control(NAME) else { return pending().await };

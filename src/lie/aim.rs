@@ -49,14 +49,14 @@ pub struct Aim {
     /// These very streams; `None` means all streams.
     pub streams: Option<BTreeSet<StreamKey>>,
     /// Of a lie about connections that names no peer: which of them it is about.
-    pub side: Side,
+    pub side: ConnectionSide,
     /// A part of the clients' connections, with their streams; `None` means all of them.
-    pub share: Option<Share>,
+    pub share: Option<LieShare>,
 }
 
 /// Whose connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Side {
+pub enum ConnectionSide {
     /// The clients'.
     #[default]
     Clients,
@@ -66,19 +66,19 @@ pub enum Side {
 
 /// So many of a million connections, drawn for each of them by the seed of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share(u32);
+pub struct LieShare(u32);
 
-impl Share {
+impl LieShare {
     /// Of which a share is a part.
     pub(crate) const WHOLE: u32 = 1_000_000;
 
     /// So many of a million; more is all of them.
     #[must_use]
     pub fn of_a_million(parts: u32) -> Self {
-        Share(parts.min(Share::WHOLE))
+        LieShare(parts.min(LieShare::WHOLE))
     }
 
-    /// Whether a connection that drew a number below [`Share::WHOLE`] is in it.
+    /// Whether a connection that drew a number below [`LieShare::WHOLE`] is in it.
     #[must_use]
     pub(crate) fn has(self, drawn: u32) -> bool {
         drawn < self.0

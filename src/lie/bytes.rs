@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::lie::Direction;
+use crate::lie::{Direction, Lie};
 
 /// What is done to the bytes of a client's connection that travel one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,4 +59,10 @@ pub enum ByteHarm {
         /// Bytes.
         bytes: u64,
     },
+}
+
+impl From<ByteLie> for Lie {
+    fn from(lie: ByteLie) -> Self {
+        Lie::Bytes(lie)
+    }
 }

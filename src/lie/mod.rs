@@ -8,7 +8,7 @@ mod bytes;
 mod connection;
 mod stream;
 
-pub use aim::{Aim, HeaderMatch, Share, Side, StreamKey, Trigger};
+pub use aim::{Aim, ConnectionSide, HeaderMatch, LieShare, StreamKey, Trigger};
 pub use bytes::{ByteHarm, ByteLie};
 pub use connection::{ConnectionLie, LastStream, PingAnswer, WindowKind};
 pub use stream::{Direction, Ending, HeldUntil, Kept, Pick, StreamLie};
@@ -103,11 +103,5 @@ impl From<StreamLie> for Lie {
 impl From<ConnectionLie> for Lie {
     fn from(lie: ConnectionLie) -> Self {
         Lie::Connection(lie)
-    }
-}
-
-impl From<ByteLie> for Lie {
-    fn from(lie: ByteLie) -> Self {
-        Lie::Bytes(lie)
     }
 }

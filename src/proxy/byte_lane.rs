@@ -115,7 +115,7 @@ pub(crate) struct ByteLane {
 
 /// What may be done with what is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LaneNext {
+pub(crate) enum ByteNext {
     /// Nothing is held.
     Empty,
     /// So many of the first bytes pass.
@@ -167,12 +167,12 @@ impl ByteLane {
     }
 
     /// What may be done with what is held now.
-    pub(crate) fn next(&self, orders: &mut [ByteOrder], now: Instant) -> LaneNext {
-        let Some((due, first)) = self.held.front() else { return LaneNext::Empty };
+    pub(crate) fn next(&self, orders: &mut [ByteOrder], now: Instant) -> ByteNext {
+        let Some((due, first)) = self.held.front() else { return ByteNext::Empty };
         let mut unit = first.len();
         for order in orders.iter_mut().filter(|order| order.direction() == self.direction) {
             match order.rule.lie.what {
-                ByteHarm::Bandwidth { bytes_per_second: 0 } => return LaneNext::Never,
+                ByteHarm::Bandwidth { bytes_per_second: 0 } => return ByteNext::Never,
                 ByteHarm::Bandwidth { bytes_per_second } => {
                     let step = bytes_per_second.saturating_mul(PACE_STEP.as_millis() as u64) / 1000;
                     unit = unit.min(usize::try_from(step).unwrap_or(usize::MAX).max(1));
@@ -194,8 +194,8 @@ impl ByteLane {
             }
         }
         match self.free_at.map_or(*due, |free| free.max(*due)) {
-            at if at > now => LaneNext::NotBefore(at),
-            _ => LaneNext::Pass(unit),
+            at if at > now => ByteNext::NotBefore(at),
+            _ => ByteNext::Pass(unit),
         }
     }
 

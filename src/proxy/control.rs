@@ -12,7 +12,7 @@ use rand::RngExt;
 use tokio::sync::watch;
 
 use crate::env::{Dice, Die};
-use crate::lie::{Aim, ByteLie, ConnectionLie, HeaderMatch, Lie, Rule, Share, Side, StreamKey, Trigger};
+use crate::lie::{Aim, ByteLie, ConnectionLie, ConnectionSide, HeaderMatch, Lie, LieShare, Rule, StreamKey, Trigger};
 
 /// A shared handle on the lies of a proxy; by default the proxy tells the truth.
 ///
@@ -140,7 +140,7 @@ impl Rules {
     fn has_drawn(&self, active: &ActiveRule, connection: u64) -> bool {
         active.rule.aim.share.is_none_or(|share| {
             let die = Die::LieShare { rule: active.id, connection };
-            share.has(Dice::named(self.0.seed, &die).random_range(0..Share::WHOLE))
+            share.has(Dice::named(self.0.seed, &die).random_range(0..LieShare::WHOLE))
         })
     }
 }
@@ -151,7 +151,7 @@ pub(crate) struct ConnectionFace {
     /// The serial number of a client's connection; that to the node has 0.
     pub(crate) serial: u64,
     pub(crate) peer: IpAddr,
-    pub(crate) side: Side,
+    pub(crate) side: ConnectionSide,
 }
 
 /// A rule about a connection.

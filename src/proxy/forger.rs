@@ -20,7 +20,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
-use crate::lie::{ConnectionLie, LastStream, PingAnswer, Side, Trigger, WindowKind};
+use crate::lie::{ConnectionLie, ConnectionSide, LastStream, PingAnswer, Trigger, WindowKind};
 use crate::proxy::alarm::Alarm;
 use crate::proxy::config::{FORGED_MAX, READ_STEP};
 use crate::proxy::control::{ConnectionFace, ConnectionRule, Control, Rules};
@@ -66,8 +66,8 @@ impl<S: ByteStream> Forger<S> {
     /// Over a connection with whoever that is, to whom the proxy has told that of itself.
     pub(crate) fn new(stream: S, face: ConnectionFace, control: &Control, truth: TrueSettings) -> Self {
         let (outgoing, incoming) = match face.side {
-            Side::Clients => (Cutter::of_server(), Cutter::of_client()),
-            Side::Node => (Cutter::of_client(), Cutter::of_server()),
+            ConnectionSide::Clients => (Cutter::of_server(), Cutter::of_client()),
+            ConnectionSide::Node => (Cutter::of_client(), Cutter::of_server()),
         };
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();

@@ -19,7 +19,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Listener, Socket, Tapped};
-use crate::lie::{Side, StreamKey};
+use crate::lie::{ConnectionSide, StreamKey};
 use crate::proxy::config::{
     ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, REQUEST_HEADERS_MAX,
     SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
@@ -115,7 +115,7 @@ impl ProxyServer {
 
     fn client(&self, serial: u64, socket: &Socket, drain: Drain) -> ProxyClient {
         let (control, observer, routes) = (self.control.clone(), self.observer.clone(), self.routes.clone());
-        let face = ConnectionFace { serial, peer: socket.peer().ip(), side: Side::Clients };
+        let face = ConnectionFace { serial, peer: socket.peer().ip(), side: ConnectionSide::Clients };
         ProxyClient { face, control, observer, routes, drain }
     }
 }

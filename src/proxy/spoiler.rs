@@ -19,7 +19,7 @@ use tokio_stream::wrappers::WatchStream;
 use crate::env::Socket;
 use crate::lie::Direction;
 use crate::proxy::alarm::Alarm;
-use crate::proxy::byte_lane::{ByteEnd, ByteLane, ByteOrder, LaneNext};
+use crate::proxy::byte_lane::{ByteEnd, ByteLane, ByteNext, ByteOrder};
 use crate::proxy::config::READ_STEP;
 use crate::proxy::control::{ConnectionFace, Control, Rules};
 
@@ -103,8 +103,8 @@ impl Spoiler {
         let ends = orders.iter().filter_map(ByteOrder::end).map(|(at, _)| at).min();
         let closes = [&*to_node, &*to_client].map(|lane| lane.end_due(orders));
         let lanes = [to_node, to_client].map(|lane| match lane.next(orders, now) {
-            LaneNext::NotBefore(at) => Some(at),
-            LaneNext::Empty | LaneNext::Pass(_) | LaneNext::Never => None,
+            ByteNext::NotBefore(at) => Some(at),
+            ByteNext::Empty | ByteNext::Pass(_) | ByteNext::Never => None,
         });
         let times = ends.into_iter().chain(closes.into_iter().flatten()).chain(lanes.into_iter().flatten());
         times.filter(|at| *at > now).min()
@@ -132,7 +132,7 @@ impl Spoiler {
         let Spoiler { socket, orders, to_client, .. } = self;
         let now = Instant::now();
         // Ends: each turn takes something out of the lane, whose room is bounded.
-        while let LaneNext::Pass(unit) = to_client.next(orders, now) {
+        while let ByteNext::Pass(unit) = to_client.next(orders, now) {
             match Pin::new(&mut *socket).poll_write(context, &to_client.front()[..unit]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(written)) => to_client.pass(written, orders, now),
@@ -165,7 +165,7 @@ impl Spoiler {
     fn poll_hand_on(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let now = Instant::now();
         let before = buffer.filled().len();
-        while let LaneNext::Pass(unit) = self.to_node.next(&mut self.orders, now) {
+        while let ByteNext::Pass(unit) = self.to_node.next(&mut self.orders, now) {
             let count = unit.min(buffer.remaining());
             if count == 0 {
                 break;

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::env::{Address, Env, Socket, TcpOptions};
-use crate::lie::Side;
+use crate::lie::ConnectionSide;
 use crate::proxy::config::{
     DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SLOT_WAIT_MAX,
     STREAM_WINDOW,
@@ -192,7 +192,7 @@ impl Upstream {
             let socket = self.env.dial_with(&self.address, self.tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
             let truth = TrueSettings { max_concurrent_streams: None, initial_window: STREAM_WINDOW };
-            let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: Side::Node };
+            let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: ConnectionSide::Node };
             let socket = Forger::new(socket, face, &self.control, truth);
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use pulseless::admin::{AdminServer, BadAdmin, Fleet, Ground};
+use pulseless::admin::{AdminServer, BadAdmin, Ground, ProxyFleet};
 use pulseless::env::{Address, Env, Surroundings};
 use pulseless::os::Os;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ impl Api {
 
 async fn bind(address: &str, is_open: bool) -> Result<AdminServer, BadAdmin> {
     let ground: Ground = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
-    let fleet = Arc::new(Mutex::new(Fleet::new(ground.clone(), 0)));
+    let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), 0)));
     let address = Address::listening(address).expect("an address");
     AdminServer::bind(&ground, &address, is_open, fleet).await
 }
@@ -191,10 +191,10 @@ async fn metrics_name_proxies_and_toxics() {
 async fn browsers_are_refused_and_nobody_else_on_the_network_is_served() {
     let api = Api::start().await;
     let (status, told) = api.ask_as("Mozilla/5.0", Method::POST, "/reset", "").await;
-    assert!(status == 403 && told.contains("User agent not allowed"), "{told}");
+    assert!(status == 403 && told.contains("user agent not allowed"), "{told}");
     assert_eq!(api.get("/version").await.1["version"], "2.12.0");
     let refused = bind("0.0.0.0:0", false).await.err().expect("it is no loopback").to_string();
-    assert!(refused.contains("0.0.0.0") && refused.contains("--admin-open"), "{refused}");
+    assert!(refused.contains("0.0.0.0") && refused.contains("unless it is told otherwise"), "{refused}");
     assert!(bind("0.0.0.0:0", true).await.is_ok());
 }
 
@@ -214,4 +214,16 @@ async fn proxies_and_toxics_have_a_limit() {
     }
     let (status, told) = api.refused("/proxies", json!({"name": "last", "upstream": "127.0.0.1:9"})).await;
     assert!(status == 400 && told.contains("256"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_that_say_nothing_keep_nobody_out_for_long() {
+    let api = Api::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(Os::default().dial(&api.0).await.expect("it listens"));
+    }
+    let asked = tokio::time::Instant::now();
+    assert_eq!(api.get("/proxies").await, (200, json!({})));
+    assert!(asked.elapsed() <= std::time::Duration::from_secs(61), "{:?}", asked.elapsed());
 }

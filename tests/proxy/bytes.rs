@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pulseless::lie::{Aim, ByteHarm, ByteLie, Direction, Rule, Share};
+use pulseless::lie::{Aim, ByteHarm, ByteLie, Direction, LieShare, Rule};
 use pulseless::proxy::Control;
 use tokio::time::Instant;
 
@@ -193,7 +193,7 @@ async fn a_share_of_the_connections_is_met_and_the_same_ones_by_the_same_seed() 
     let mut met = Vec::new();
     for seed in [1, 1, 2] {
         let world = World::with_control(Control::seeded(seed)).await;
-        let aim = Aim { share: Some(Share::of_a_million(500_000)), ..Aim::default() };
+        let aim = Aim { share: Some(LieShare::of_a_million(500_000)), ..Aim::default() };
         let late = ByteHarm::Latency { latency: SECOND, jitter: Duration::ZERO };
         world.control.add(1, lie(Direction::ToClient, late).aimed(aim));
         let mut late = Vec::new();

@@ -31,7 +31,7 @@ pub(super) struct Call {
 
 /// What the API says of a refusal.
 #[derive(Deserialize)]
-struct Refused {
+struct ApiRefusal {
     error: String,
 }
 
@@ -44,7 +44,7 @@ impl Call {
         let asked = timeout(PATIENCE, self.exchange(to)).await;
         let (status, body) = asked.map_err(|_late| nobody(to, &format!("no answer within {PATIENCE:?}")))??;
         if !status.is_success() {
-            let refused: Option<Refused> = serde_json::from_slice(&body).ok();
+            let refused: Option<ApiRefusal> = serde_json::from_slice(&body).ok();
             let why = refused.map_or_else(|| status.to_string(), |refused| refused.error);
             return Err(format!("the admin API at {to} refuses: {why}"));
         }
