@@ -7,24 +7,6 @@ pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The flag that makes a SETTINGS or a PING an answer (RFC 9113 sections 6.5 and 6.7).
 pub(crate) const ACK: u8 = 0x1;
 
-/// The error codes of RST_STREAM and GOAWAY (RFC 9113 section 7).
-pub(crate) const ERROR_CODES: [(&str, u32); 14] = [
-    ("NO_ERROR", 0x0),
-    ("PROTOCOL_ERROR", 0x1),
-    ("INTERNAL_ERROR", 0x2),
-    ("FLOW_CONTROL_ERROR", 0x3),
-    ("SETTINGS_TIMEOUT", 0x4),
-    ("STREAM_CLOSED", 0x5),
-    ("FRAME_SIZE_ERROR", 0x6),
-    ("REFUSED_STREAM", 0x7),
-    ("CANCEL", 0x8),
-    ("COMPRESSION_ERROR", 0x9),
-    ("CONNECT_ERROR", 0xa),
-    ("ENHANCE_YOUR_CALM", 0xb),
-    ("INADEQUATE_SECURITY", 0xc),
-    ("HTTP_1_1_REQUIRED", 0xd),
-];
-
 /// What a frame is (RFC 9113 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameKind {
@@ -161,6 +143,12 @@ impl FrameScanner {
             ScanState::Payload { left, header } => left - usize::from(header.kind == kind),
             ScanState::Opaque => usize::MAX,
         }
+    }
+
+    /// Whether no frame has begun that has not ended.
+    #[must_use]
+    pub(crate) fn is_between_frames(&self) -> bool {
+        matches!(self.state, ScanState::Header { read: 0, .. })
     }
 
     /// Lets bytes pass, and tells each frame whose last byte is among them.

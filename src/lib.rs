@@ -22,6 +22,7 @@ pub mod http2;
 pub mod ladder;
 pub mod lie;
 pub mod os;
+pub mod profile;
 pub mod proxy;
 pub mod report;
 pub mod runner;

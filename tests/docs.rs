@@ -16,6 +16,7 @@ use std::fs;
 
 use command::{compare, hold, pulseless, root};
 use page::{Page, pages};
+use pulseless::profile::{Backing, Conduct, Profile};
 use pulseless::runner::{find_sims, read_sim};
 use pulseless::sim::Promised;
 use pulseless::subject::xmtp::SUBJECTS;
@@ -187,6 +188,31 @@ fn the_tables_of_the_page_of_sims_are_those_of_the_code() {
     let page = page("docs/sims.md");
     let difference = compare(&page.path, &page.text, &page.with_tables(&tables_of_the_code()));
     hold("docs", &difference.into_iter().collect::<Vec<_>>());
+}
+
+/// The keys of a profile are told once, in the code.
+#[test]
+fn the_tables_of_the_page_of_profiles_are_those_of_the_code() {
+    let mut tables: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
+    for key in Conduct::KEYS {
+        let row = vec![format!("`{}`", key.name), key.takes.to_owned(), cell(key.means.trim())];
+        tables.entry(format!("### {}", key.group)).or_default().push(row);
+    }
+    let page = page("docs/profiles.md");
+    let difference = compare(&page.path, &page.text, &page.with_tables(&tables));
+    hold("docs", &difference.into_iter().collect::<Vec<_>>());
+    let told: BTreeSet<String> = page.first_cells("## A file").into_iter().collect();
+    let known: BTreeSet<String> = Backing::WORDS.iter().map(|(word, _)| (*word).to_owned()).collect();
+    assert!(known.is_subset(&told), "a kind of evidence is not told: {told:?}");
+}
+
+#[test]
+fn every_profile_in_a_block_is_a_profile() {
+    let blocks = page("docs/profiles.md").blocks("toml");
+    assert!(!blocks.is_empty(), "the profiles were not found");
+    for text in blocks {
+        Profile::read("page", &text).unwrap_or_else(|refusal| panic!("{refusal}: {text}"));
+    }
 }
 
 /// What the code says of its keys is what its readers ask for.

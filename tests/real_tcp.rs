@@ -10,7 +10,7 @@ use bytes::Bytes;
 use pulseless::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::lie::Rule;
 use pulseless::os::Os;
-use pulseless::proxy::{self, Control, ProxyConfig};
+use pulseless::proxy::{self, Control, ProxyConfig, ProxyHabits};
 use pulseless::subject::xmtp::client::{
     self, BackoffConfig, Cause, ClientConfig, Http2Keepalive, Inbox, Publisher, PublisherConfig, subscribe,
 };
@@ -139,8 +139,13 @@ impl Stack {
         let config =
             NodeConfig { port: node.port, keepalive: KEEPALIVE, pong_deadline: KEEPALIVE, ..NodeConfig::default() };
         cast.spawn(end_of(node::serve(Arc::new(node_os), config, Arc::new(watcher.clone()))));
-        let config =
-            ProxyConfig { port: proxy.port, upstream: node, tcp: TcpOptions::default(), control: control.clone() };
+        let config = ProxyConfig {
+            port: proxy.port,
+            upstream: node,
+            tcp: TcpOptions::default(),
+            control: control.clone(),
+            habits: ProxyHabits::default(),
+        };
         cast.spawn(end_of(proxy::serve(Arc::new(os), config, Arc::new(watcher.clone()))));
         let env = Arc::new(Gated { os: client_os.clone(), is_open: gate.subscribe() });
         let consumer = Consumer { time: Duration::ZERO };

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::history::Recorder;
-use pulseless::proxy::{self, Control, ProxyConfig};
+use pulseless::proxy::{self, Control, ProxyConfig, ProxyHabits};
 use pulseless::sim::SimFile;
 use pulseless::subject::xmtp::XmtpSetup;
 use pulseless::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
@@ -126,8 +126,13 @@ pub(crate) fn busy_minute(sim: &SimFile) {
             Arc::new(Nobody),
         ));
         let upstream = Address::new("node", NODE_PORT);
-        let config =
-            ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: Control::default() };
+        let config = ProxyConfig {
+            port: PROXY_PORT,
+            upstream,
+            tcp: TcpOptions::default(),
+            control: Control::default(),
+            habits: ProxyHabits::default(),
+        };
         tokio::spawn(proxy::serve(env.clone(), config, Arc::new(Nobody)));
         tokio::task::yield_now().await;
         for _ in 0..settings.fleet.clients {

@@ -20,7 +20,7 @@ use crate::admin::toxic::{Toxic, ToxicDraft};
 use crate::env::{Address, TcpOptions};
 use crate::grammar::refusal::listed;
 use crate::lie::Rule;
-use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyServer};
+use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyHabits, ProxyServer};
 
 /// A proxy, as the API shows it and as a file of proxies has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +116,7 @@ impl ManagedProxy {
             upstream: self.upstream.clone(),
             tcp: TcpOptions::default(),
             control: self.control.clone(),
+            habits: ProxyHabits::default(),
         };
         let bound = ProxyServer::bind(env, config, self.ledger.clone()).await;
         let server = bound.map_err(|error| match &error {

@@ -260,7 +260,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::lie::{ByteHarm, Ending, Trigger};
+    use crate::lie::{ByteHarm, Ending, ResetCode, Trigger};
 
     fn make(body: Value) -> Result<(Toxic, Rule), AdminError> {
         serde_json::from_value::<ToxicDraft>(body).expect("a draft").make()
@@ -300,7 +300,7 @@ mod tests {
         let attributes = json!({"with": "reset", "code": "NO_ERROR", "when": "60s", "path": "*/Subscribe"});
         let (toxic, rule) = make(json!({"type": "end-streams", "toxicity": 0.5, "attributes": attributes}))
             .expect("the words of the brief");
-        assert_eq!(rule.lie, Lie::Stream(StreamLie::End(Ending::Reset(0))));
+        assert_eq!(rule.lie, Lie::Stream(StreamLie::End(Ending::reset(ResetCode::NoError))));
         assert_eq!(rule.when, Trigger::Age(Duration::from_secs(60)));
         assert_eq!(rule.aim.share, Some(LieShare::of_a_million(500_000)));
         assert!(rule.aim.paths.is_some_and(|paths| paths.is_match("/a.B/Subscribe")));

@@ -3,6 +3,7 @@
 //! Refuses to know what a command does.
 
 mod campaign;
+mod profile;
 mod proxy;
 
 use std::path::PathBuf;
@@ -18,6 +19,10 @@ pub(crate) use campaign::{
     WorkerArguments,
 };
 
+pub(crate) use profile::{
+    ExplainProfileArguments, FromArguments, ListProfilesArguments, ProfileArguments, ProfileCommand,
+    ShowProfileArguments,
+};
 pub(crate) use proxy::{AdminArguments, ProxyArguments, ProxyServeArguments, ProxyVerb};
 
 use crate::cli::seed::Seed;
@@ -60,9 +65,10 @@ Exit codes:
       was stored
    3  not reproducible: the same seed gave another digest
    4  nothing was played
-  64  the command line, a sim or a case file is wrong, or the port or the
-      data folder that the command line names cannot be used, or the engine
-      that it names cannot express the sim, or the machine has no room for it
+  64  the command line, a sim, a case file, a profile or a configuration is
+      wrong, or the port or the data folder that the command line names cannot
+      be used, or the engine that it names cannot express the sim, or the
+      machine has no room for it
   70  a bug of pulseless
   74  a result could not be written: the disk is full, say
  125  replay --verdict-only cannot judge the case
@@ -76,6 +82,15 @@ const PROXY_EXIT_CODES: &str = "\
 Exit codes: 0 ended by Ctrl-C or SIGTERM, once its streams have ended or the grace is over; of list, add, lie, tell-truth \
 and inspect: done; 64 the command line or the file of proxies is wrong, a port cannot be used, no admin API answers there, \
 or it refuses.";
+const PROFILE_HELP: &str = "\
+Examples:
+  pulseless profile list --format json
+  pulseless profile explain nginx
+  pulseless profile show nginx --set read-timeout=10m > mine.toml
+  pulseless profile explain ./mine.toml
+  pulseless profile from site.conf --kind nginx --base ingress-nginx > mine.toml
+
+Exit codes: 0 it is printed; 64 there is no such profile, or a file is wrong.";
 const REPLAY_EXIT_CODES: &str = "\
 Exit codes: 3 another digest than the case's; otherwise that of the trial's verdict or, with --times or --processes, 0. \
 Where plays differ, all is played once more to show the first event that does. Of several cases the worst: 70 before 64, \
@@ -140,6 +155,9 @@ pub(crate) enum CliCommand {
     List(ListArguments),
     /// Say in words what a sim does and which requirements it cites
     Explain(ExplainArguments),
+    /// Show real proxies as data: what each does to a long-lived stream
+    #[command(after_help = PROFILE_HELP)]
+    Profile(ProfileArguments),
     /// Run the node on real TCP, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Node(NodeArguments),

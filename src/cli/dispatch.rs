@@ -8,8 +8,8 @@ use clap::Parser;
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, proxy, publish, replay, report,
-    run, schema, shrink, sweep, tail, worker,
+    Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, profile, proxy, publish, replay,
+    report, run, schema, shrink, sweep, tail, worker,
 };
 
 /// Runs the command line of this process.
@@ -33,6 +33,7 @@ pub fn main() -> ExitCode {
         CliCommand::Worker(arguments) => worker::worker(&arguments),
         CliCommand::List(arguments) => list::list(&arguments),
         CliCommand::Explain(arguments) => explain::explain(&arguments),
+        CliCommand::Profile(arguments) => profile::profile(&arguments),
         CliCommand::Node(arguments) => node::node(&arguments),
         CliCommand::Proxy(arguments) => proxy::proxy(&arguments),
         CliCommand::Conform(arguments) => conform::conform(&arguments),

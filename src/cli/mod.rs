@@ -16,6 +16,7 @@ mod memory;
 mod merge;
 mod node;
 mod output;
+mod profile;
 mod proxy;
 mod publish;
 mod replay;

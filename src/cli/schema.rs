@@ -10,9 +10,10 @@ use crate::cli::arguments::SchemaArguments;
 use crate::cli::output::print;
 use crate::cli::replay::CaseLine;
 use crate::cli::tail::JsonLine;
+use crate::profile::ProfileJson;
 use crate::report::{
-    JournalText, ListedSim, NightJson, ShrunkJson, TimelineLine, schema_of_read, schema_of_sim, schema_of_written,
-    schema_text,
+    JournalText, ListedSim, NightJson, ProfileList, ShrunkJson, TimelineLine, schema_of_read, schema_of_sim,
+    schema_of_written, schema_text,
 };
 use crate::runner::{Case, Replayed};
 use crate::subject::xmtp::SUBJECTS;
@@ -47,6 +48,10 @@ pub(crate) enum Published {
     Replay,
     /// The sims of a folder.
     List,
+    /// The profiles.
+    Profiles,
+    /// One profile.
+    Profile,
     /// What a conformance suite found.
     Conform,
     /// A message.
@@ -55,7 +60,7 @@ pub(crate) enum Published {
 
 impl Published {
     /// All of them.
-    pub(crate) const ALL: [Published; 15] = [
+    pub(crate) const ALL: [Published; 17] = [
         Published::Sim,
         Published::Case,
         Published::Summary,
@@ -69,6 +74,8 @@ impl Published {
         Published::Shrink,
         Published::Replay,
         Published::List,
+        Published::Profiles,
+        Published::Profile,
         Published::Conform,
         Published::Message,
     ];
@@ -90,6 +97,8 @@ impl Published {
             Published::Shrink => "shrink",
             Published::Replay => "replay",
             Published::List => "list",
+            Published::Profiles => "profiles",
+            Published::Profile => "profile",
             Published::Conform => "conform",
             Published::Message => "message",
         }
@@ -112,6 +121,8 @@ impl Published {
             Published::Shrink => "What `shrink --format json` prints: what is left of a case",
             Published::Replay => "What `replay --format json` prints of several cases, or of several plays of one",
             Published::List => "The sims that `list --format json` prints",
+            Published::Profiles => "The profiles that `profile list --format json` prints",
+            Published::Profile => "The profile that `profile show --format json` prints",
             Published::Conform => "What `conform` and `conform-client` print with `--format json`",
             Published::Message => "A line of `tail --json`: a message",
         }
@@ -133,6 +144,8 @@ impl Published {
             Published::Shrink => schema_of_written::<ShrunkJson<'_>>(),
             Published::Replay => schema_of_written::<Replays>(),
             Published::List => schema_of_written::<Vec<ListedSim<'_>>>(),
+            Published::Profiles => schema_of_written::<ProfileList<'_>>(),
+            Published::Profile => schema_of_written::<ProfileJson<'_>>(),
             Published::Conform => schema_of_written::<SuiteFindings>(),
             Published::Message => schema_of_written::<JsonLine>(),
         };

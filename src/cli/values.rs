@@ -26,6 +26,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     grammar::duration(text).map_err(|bad| format!("{bad}; write {DURATION_FORM}"))
 }
 
+/// Reads a value that a key of a profile is to have.
+pub(crate) fn profile_setting(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
+    parts.ok_or_else(|| format!("`{text}` sets nothing; write key=value, such as read-timeout=10m"))
+}
+
 /// Reads where somebody listens: unlike where somebody dials, its port may be 0.
 pub(crate) fn listening(text: &str) -> Result<Address, BadAddress> {
     Address::listening(text)

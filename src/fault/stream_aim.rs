@@ -78,6 +78,10 @@ impl fmt::Display for StreamAim {
             Trigger::Messages(messages) => write!(formatter, " after {}", count(u64::from(messages), "message")),
             Trigger::Bytes(bytes) => write!(formatter, " after {}", spell_size(bytes)),
             Trigger::Idle(time) => write!(formatter, " after {} without a byte", spell(time)),
+            Trigger::Quiet(time) | Trigger::OpenQuiet(time) => {
+                write!(formatter, " after {} without a byte either way", spell(time))
+            }
+            Trigger::OpenAge(age) => write!(formatter, " from the age of {} on, while the request is open", spell(age)),
             Trigger::HalfClosed(time) => write!(formatter, " {} after the end of the request", spell(time)),
         }
     }
@@ -105,7 +109,7 @@ fn read_header(entry: &Entry<'_>) -> Result<(String, String), Problem> {
 }
 
 fn read_trigger(entry: &Entry<'_>) -> Result<Trigger, Problem> {
-    const FORM: &str = "\"headers\", \"60s\" of age, \"3 messages\", \"64KiB\", \"idle 100s\" or \"half-closed 15s\"";
+    const FORM: &str = "\"headers\", \"60s\" of age, \"3 messages\", \"64KiB\", \"idle 100s\", \"quiet 60s\", \"open 60s\" or \"half-closed 15s\"";
     let text = entry.text(FORM)?;
     trigger(text).ok_or_else(|| {
         let problem = entry.problem(format!("`{}`: `{text}` is no moment of a stream's life", entry.key()));
@@ -123,6 +127,9 @@ fn trigger(text: &str) -> Option<Trigger> {
             some_time(text).map(Trigger::Age).or_else(bytes)
         }
         Some(("idle", time)) => some_time(time).map(Trigger::Idle),
+        Some(("quiet", time)) => some_time(time).map(Trigger::Quiet),
+        Some(("open-quiet", time)) => some_time(time).map(Trigger::OpenQuiet),
+        Some(("open", time)) => some_time(time).map(Trigger::OpenAge),
         Some(("half-closed", time)) => some_time(time).map(Trigger::HalfClosed),
         Some((number, "message" | "messages")) => {
             let number = number.parse().ok().filter(|number| (1..=MESSAGES_MAX).contains(number))?;
@@ -140,6 +147,9 @@ fn write_trigger(trigger: Trigger) -> String {
         Trigger::Messages(messages) => count(u64::from(messages), "message"),
         Trigger::Bytes(bytes) => spell_size(bytes),
         Trigger::Idle(time) => format!("idle {}", spell(time)),
+        Trigger::Quiet(time) => format!("quiet {}", spell(time)),
+        Trigger::OpenQuiet(time) => format!("open-quiet {}", spell(time)),
+        Trigger::OpenAge(age) => format!("open {}", spell(age)),
         Trigger::HalfClosed(time) => format!("half-closed {}", spell(time)),
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const PROBLEMS_TOLD: usize = 20;
 #[derive(Debug, thiserror::Error)]
 #[error("read {what} `{name}`{}{first}{}", if .first.line().is_some() { ", " } else { " with " }, others(.rest, *.untold))]
 pub struct Refusal {
-    /// What was to be read: a sim, or a plan.
+    /// What was to be read: a sim, a plan, or a profile.
     what: &'static str,
     name: String,
     source_code: Box<NamedSource<String>>,
@@ -47,6 +47,11 @@ impl Refusal {
     /// The same of a plan.
     pub(crate) fn of_plan(self) -> Self {
         Refusal { what: "plan", ..self }
+    }
+
+    /// The same of a profile.
+    pub(crate) fn of_profile(self) -> Self {
+        Refusal { what: "profile", ..self }
     }
 
     /// Every problem that is told, in the order of the lines.
@@ -259,7 +264,7 @@ pub(crate) fn did_you_mean(word: &str, right: &[&str]) -> String {
 }
 
 /// The right word next to a wrong one: at most a third of the letters differ, or are swapped with their neighbor.
-fn nearest<'w>(word: &str, right: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(word: &str, right: &[&'w str]) -> Option<&'w str> {
     // A wrong word far longer than any right one is near none; comparing takes time in the product of both lengths.
     const WORD_MAX: usize = 100;
     if word.len() > WORD_MAX {

@@ -120,6 +120,11 @@ impl<'t> Section<'t> {
 
     /// Notes every key that nobody asked for.
     pub fn finish(self) {
+        self.finish_as("a sim");
+    }
+
+    /// Notes every key that nobody asked for; `what` has the table, such as "a profile".
+    pub(crate) fn finish_as(self, what: &str) {
         for (key, _) in self.table.into_iter().flatten() {
             let name: &str = key.get_ref();
             if self.known.contains(&name) {
@@ -128,7 +133,7 @@ impl<'t> Section<'t> {
             let problem = Problem::new(self.path(name), key.span(), format!("unknown key `{name}`{}", self.told()));
             let help =
                 format!("{}the keys{} are {}", did_you_mean(name, &self.known), self.told(), listed(&self.known));
-            self.notes.add(problem.label("not a key of a sim").advice(help));
+            self.notes.add(problem.label(format!("not a key of {what}")).advice(help));
         }
     }
 

@@ -110,6 +110,12 @@ pub enum Trigger {
     Bytes(u64),
     /// For so long no byte has come in the lie's direction.
     Idle(Duration),
+    /// For so long no byte has come either way.
+    Quiet(Duration),
+    /// The same, while the client has not ended its request.
+    OpenQuiet(Duration),
+    /// It is so old, and the client has not ended its request.
+    OpenAge(Duration),
     /// The client has ended its request so long ago.
     HalfClosed(Duration),
 }

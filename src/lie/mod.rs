@@ -6,12 +6,15 @@
 mod aim;
 mod bytes;
 mod connection;
+mod reaction;
 mod stream;
 
 pub use aim::{Aim, ConnectionSide, HeaderMatch, LieShare, StreamKey, Trigger};
 pub use bytes::{ByteHarm, ByteLie};
 pub use connection::{ConnectionLie, LastStream, PingAnswer, WindowKind};
-pub use stream::{Direction, Ending, HeldUntil, Kept, Pick, StreamLie};
+pub use reaction::{Ending, PageBody, Reaction, ResetCode, ResetWith};
+pub(crate) use reaction::{IF_OPEN, SAME};
+pub use stream::{Direction, HeldUntil, Kept, Pick, StreamLie};
 
 impl Lie {
     /// Whether things are kept back from those who wait for them, and nobody is told.
@@ -28,7 +31,11 @@ impl Lie {
             | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_))
             | Lie::Bytes(ByteLie { what: ByteHarm::Bandwidth { .. } | ByteHarm::BlackHole { .. }, .. }) => true,
             Lie::Stream(
-                StreamLie::End(_) | StreamLie::Status(_) | StreamLie::Repeat { .. } | StreamLie::Misroute { .. },
+                StreamLie::End(_)
+                | StreamLie::EndRequest
+                | StreamLie::Status(_)
+                | StreamLie::Repeat { .. }
+                | StreamLie::Misroute { .. },
             )
             | Lie::Connection(
                 ConnectionLie::GoAway { .. } | ConnectionLie::PingAnswers(_) | ConnectionLie::SettingsUnanswered,

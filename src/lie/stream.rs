@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lie::Ending;
+
 /// Which way something travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,6 +45,8 @@ pub enum StreamLie {
     },
     /// The stream is ended from the middle.
     End(Ending),
+    /// END_STREAM to the node alone: the client goes on, and nobody reads it.
+    EndRequest,
     /// Bytes come late, or a few at a time.
     Slow {
         /// One way; `None` is both.
@@ -88,7 +92,7 @@ impl StreamLie {
                 direction.unwrap_or(Direction::ToClient)
             }
             StreamLie::Drop { direction, .. } | StreamLie::Hold { direction, .. } => *direction,
-            StreamLie::End(Ending::Request) | StreamLie::Withhold(Kept::Cancel) => Direction::ToNode,
+            StreamLie::EndRequest | StreamLie::Withhold(Kept::Cancel) => Direction::ToNode,
             StreamLie::Withhold(Kept::Credit(direction)) => *direction,
             StreamLie::End(_)
             | StreamLie::Withhold(Kept::End | Kept::Trailers | Kept::Reset)
@@ -118,21 +122,6 @@ impl Pick {
             && self.smaller_than.is_none_or(|limit| size < limit)
             && self.every.is_none_or(|every| number.is_multiple_of(u64::from(every.max(1))))
     }
-}
-
-/// How the proxy ends a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// RST_STREAM with that error code (RFC 9113 section 7) to the client, RST_STREAM(CANCEL) to the node.
-    Reset(u32),
-    /// END_STREAM without trailers to the client, which gRPC has no meaning for.
-    EndStream,
-    /// An HTML page as the end of the response: with that HTTP status if there were no headers yet.
-    Html(u16),
-    /// That gRPC status, in trailers or, without headers yet, alone.
-    Status(u16),
-    /// END_STREAM to the node alone: the client goes on, and nobody reads it.
-    Request,
 }
 
 /// What releases that which is held.

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
 use crate::proxy::control::Control;
+use crate::proxy::habits::ProxyHabits;
 
 /// How a proxy is set up.
-///
-/// All that is not here is the `plain` profile: no timeout of its own on streams or idle connections, no retry, no
-/// PING of its own. A profile of a real proxy's defaults, when there is one, is one more field of this struct.
 #[derive(Clone, Debug)]
 pub struct ProxyConfig {
     /// The TCP port that it listens on.
@@ -21,6 +19,8 @@ pub struct ProxyConfig {
     pub tcp: TcpOptions,
     /// The handle that tells it to lie; the same handle may be given to the next process on the same host.
     pub control: Control,
+    /// What it does of its own accord.
+    pub habits: ProxyHabits,
 }
 
 /// Connections from clients at one time, so that a flood of them has an end: their windows add up to 16 GiB, which is
@@ -42,9 +42,21 @@ pub(crate) const CLIENT_CONNECTION_WINDOW: u32 = 4 << 20;
 /// a few streams would let as many stalled clients stop all the others; it takes 64 of them with this one.
 pub(crate) const NODE_CONNECTION_WINDOW: u32 = 64 << 20;
 
+/// Streams of all clients on the connection to the node that they share: no more than its window has room for, so that it never
+/// lacks room however many of them are stalled.
+pub(crate) const SHARED_STREAMS_MAX: usize = (NODE_CONNECTION_WINDOW / STREAM_WINDOW) as usize;
+
+/// One client has a quarter of the streams of that connection, as far as the node allows them. What it opens beyond, or finds no
+/// room for, goes over a connection of its own.
+pub(crate) const SHARES: usize = 4;
+
 /// Bytes per stream that wait inside h2 for the socket, after the receiver granted room for them: one default
 /// window of HTTP/2 (RFC 9113 section 6.9.2), enough to fill a socket buffer in one write.
 pub(crate) const SEND_BUFFER_MAX: usize = 65_536;
+
+/// Bytes that are gathered for one write to a socket, and one frame more: four of HTTP/2's largest by default, a write that costs
+/// more to copy than to call.
+pub(crate) const CORK_MAX: usize = 65_536;
 
 /// Bytes of a request's header list: what servers on hyper and nginx take, less what the proxy adds. A server ends the connection
 /// over one that is far too large, and that connection is everybody's.
@@ -56,6 +68,33 @@ pub(crate) const RESPONSE_HEADERS_MAX: u32 = 65_536;
 /// A client that connected must have sent the HTTP/2 preface by then: as long as libxmtp's client gives the whole
 /// connect, and as nghttpx gives its peers to acknowledge SETTINGS.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// A frame, or a header block, must be whole so long after its first byte: nginx's `client_header_timeout` and
+/// `client_body_timeout`. The largest frame takes 300 bytes per second.
+pub(crate) const FRAME_MAX: Duration = Duration::from_secs(60);
+
+/// Frames both ways may have so many times the bytes of the header blocks and data in them, and `IDLE_BYTES_MAX` more: nginx's own
+/// measure of a flood (`http2 flood detected`, since 1.19.7). It is above a stream of single bytes.
+pub(crate) const IDLE_RATIO_MAX: usize = 8;
+
+/// See [`IDLE_RATIO_MAX`]: half a million PINGs.
+pub(crate) const IDLE_BYTES_MAX: usize = 1 << 20;
+
+/// A cancel is early within that time of the stream's begin: Envoy's `premature_reset_min_stream_lifetime_seconds`.
+pub(crate) const EARLY_MAX: Duration = Duration::from_secs(1);
+
+/// An early cancel is forgotten at this pace: a hundred per second may go on for ever.
+pub(crate) const CANCEL_PRICE: Duration = Duration::from_millis(10);
+
+/// Early cancels of one client, not yet forgotten, that cost it the connection: Envoy's `premature_reset_total_stream_count`.
+pub(crate) const CANCELS_MAX: u32 = 500;
+
+/// Early cancels of one client, not yet forgotten, from which on it has a connection to the node of its own: a server on h2 ends a
+/// connection over 20 that it has not looked at yet.
+pub(crate) const CANCELS_SHARED_MAX: u32 = 10;
+
+/// A client that is turned away must have taken its GOAWAY by then: as long as Envoy's `delayed_close_timeout`.
+pub(crate) const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// The node must have accepted a connection by then: Envoy's `connect_timeout`.
 pub(crate) const DIAL_MAX: Duration = Duration::from_secs(5);

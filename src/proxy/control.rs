@@ -80,9 +80,20 @@ struct RuleSet {
 /// A rule in force.
 #[derive(Debug)]
 pub(crate) struct ActiveRule {
-    id: u32,
+    /// Its number in the control; those that always hold have none of their own, and draw nothing.
+    pub(crate) id: u32,
     pub(crate) rule: Rule,
     pub(crate) mark: Mark,
+}
+
+impl ActiveRule {
+    /// Whether it is about this stream.
+    pub(crate) fn is_about_stream(&self, face: &StreamFace<'_>) -> bool {
+        match self.rule.lie {
+            Lie::Stream(_) => names_stream(&self.rule.aim, face),
+            Lie::Connection(_) | Lie::Bytes(_) => false,
+        }
+    }
 }
 
 /// What of a stream decides whether a rule is about it.
@@ -95,23 +106,16 @@ pub(crate) struct StreamFace<'s> {
 
 impl Rules {
     /// The rules about this stream.
-    pub(crate) fn about_stream(&self, face: &StreamFace<'_>) -> Vec<Arc<ActiveRule>> {
-        let is_meant = |active: &&Arc<ActiveRule>| match active.rule.lie {
-            Lie::Stream(_) => names_stream(&active.rule.aim, face) && self.has_drawn(active, face.stream.connection),
-            Lie::Connection(_) | Lie::Bytes(_) => false,
-        };
-        self.0.active.values().filter(is_meant).cloned().collect()
+    pub(crate) fn about_stream(&self, face: &StreamFace<'_>) -> impl Iterator<Item = Arc<ActiveRule>> {
+        let is_meant =
+            |active: &&Arc<ActiveRule>| active.is_about_stream(face) && self.has_drawn(active, face.stream.connection);
+        self.0.active.values().filter(is_meant).cloned()
     }
 
     /// The rules about a connection: those that name its peer, or nobody but its side.
     pub(crate) fn about_connection(&self, face: ConnectionFace) -> Vec<ConnectionRule> {
-        let is_meant = |active: &Arc<ActiveRule>| match &active.rule.lie {
-            Lie::Connection(lie) if self.names_connection(active, face) => {
-                Some(ConnectionRule { active: active.clone(), lie: lie.clone() })
-            }
-            Lie::Connection(_) | Lie::Stream(_) | Lie::Bytes(_) => None,
-        };
-        self.0.active.values().filter_map(is_meant).collect()
+        let named = self.0.active.values().filter(|active| self.names_connection(active, face));
+        named.filter_map(ConnectionRule::of).collect()
     }
 
     /// The rules about the bytes of a connection.
@@ -161,6 +165,14 @@ pub(crate) struct ConnectionRule {
 }
 
 impl ConnectionRule {
+    /// The rule, if it is about connections.
+    pub(crate) fn of(active: &Arc<ActiveRule>) -> Option<Self> {
+        match &active.rule.lie {
+            Lie::Connection(lie) => Some(ConnectionRule { active: active.clone(), lie: lie.clone() }),
+            Lie::Stream(_) | Lie::Bytes(_) => None,
+        }
+    }
+
     /// What is done.
     pub(crate) fn lie(&self) -> &ConnectionLie {
         &self.lie
@@ -254,7 +266,7 @@ mod tests {
     fn met(control: &Control) -> Vec<Arc<ActiveRule>> {
         let headers = HeaderMap::from_iter([(http::header::TE, "trailers".parse().expect("a value"))]);
         let face = StreamFace { stream: STREAM, peer: PEER, path: PATH, headers: &headers };
-        control.subscribe().borrow().about_stream(&face)
+        control.subscribe().borrow().about_stream(&face).collect()
     }
 
     fn is_met(aim: Aim) -> bool {

@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
@@ -23,7 +24,7 @@ use crate::http2::{ACK, FrameHeader, FrameKind};
 use crate::lie::{ConnectionLie, ConnectionSide, LastStream, PingAnswer, Trigger, WindowKind};
 use crate::proxy::alarm::Alarm;
 use crate::proxy::config::{FORGED_MAX, READ_STEP};
-use crate::proxy::control::{ConnectionFace, ConnectionRule, Control, Rules};
+use crate::proxy::control::{ActiveRule, ConnectionFace, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
 use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, settings, wrong_answer};
 
@@ -31,6 +32,8 @@ use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, setti
 pub(crate) struct Forger<S> {
     stream: S,
     face: ConnectionFace,
+    /// Rules that always hold.
+    standing: Arc<[Arc<ActiveRule>]>,
     truth: TrueSettings,
     opened: Instant,
     changes: WatchStream<Rules>,
@@ -63,8 +66,14 @@ struct FrameOrder {
 }
 
 impl<S: ByteStream> Forger<S> {
-    /// Over a connection with whoever that is, to whom the proxy has told that of itself.
-    pub(crate) fn new(stream: S, face: ConnectionFace, control: &Control, truth: TrueSettings) -> Self {
+    /// Over a connection with whoever that is, to whom the proxy has told that of itself; standing rules always hold.
+    pub(crate) fn new(
+        stream: S,
+        face: ConnectionFace,
+        control: &Control,
+        standing: Arc<[Arc<ActiveRule>]>,
+        truth: TrueSettings,
+    ) -> Self {
         let (outgoing, incoming) = match face.side {
             ConnectionSide::Clients => (Cutter::of_server(), Cutter::of_client()),
             ConnectionSide::Node => (Cutter::of_client(), Cutter::of_server()),
@@ -74,6 +83,7 @@ impl<S: ByteStream> Forger<S> {
         let mut forger = Forger {
             stream,
             face,
+            standing,
             truth,
             opened: Instant::now(),
             changes: WatchStream::from_changes(receiver),
@@ -118,7 +128,8 @@ impl<S: ByteStream> Forger<S> {
     }
 
     fn apply(&mut self, rules: &Rules) {
-        let now_in_force = rules.about_connection(self.face);
+        let standing = self.standing.iter().filter_map(ConnectionRule::of);
+        let now_in_force: Vec<_> = standing.chain(rules.about_connection(self.face)).collect();
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }
@@ -146,6 +157,9 @@ impl<S: ByteStream> Forger<S> {
             | Trigger::Messages(_)
             | Trigger::Bytes(_)
             | Trigger::Idle(_)
+            | Trigger::Quiet(_)
+            | Trigger::OpenQuiet(_)
+            | Trigger::OpenAge(_)
             | Trigger::HalfClosed(_) => now,
         };
         match rule.lie() {

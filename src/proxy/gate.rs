@@ -58,6 +58,8 @@ pub(crate) struct Gate {
     headers: HeaderMap,
     observer: Arc<dyn ProxyObserver>,
     changes: WatchStream<Rules>,
+    /// Rules that always hold.
+    standing: Arc<[Arc<ActiveRule>]>,
     /// The rules about this stream.
     orders: Vec<Order>,
     opened: Instant,
@@ -116,6 +118,7 @@ impl Gate {
     /// The gate of a new stream, which it announces.
     pub(crate) fn new(
         control: &Control,
+        standing: Arc<[Arc<ActiveRule>]>,
         observer: Arc<dyn ProxyObserver>,
         stream: StreamKey,
         peer: IpAddr,
@@ -132,6 +135,7 @@ impl Gate {
             headers: head.headers.clone(),
             observer,
             changes: WatchStream::from_changes(receiver),
+            standing,
             orders: Vec::new(),
             opened: Instant::now(),
             has_headers: false,
@@ -186,7 +190,7 @@ impl Gate {
 
     /// Whether the proxy ends the request, but for the client.
     pub(crate) fn ends_request(&self) -> bool {
-        self.feel(|lie| *lie == StreamLie::End(Ending::Request))
+        self.feel(|lie| *lie == StreamLie::EndRequest)
     }
 
     /// The gRPC status that the client is told instead of the node's.
@@ -240,7 +244,7 @@ impl Gate {
         if self.orders.is_empty() && !self.side(direction).is_dropping {
             return Next::Pass(bytes.len());
         }
-        let ends_request = |lie: &StreamLie| direction == Direction::ToNode && *lie == StreamLie::End(Ending::Request);
+        let ends_request = |lie: &StreamLie| direction == Direction::ToNode && *lie == StreamLie::EndRequest;
         if self.told(|lie| match_ending(lie).is_some() || ends_request(lie)).is_some() {
             return Next::Never;
         }
@@ -322,7 +326,8 @@ impl Gate {
 
     fn apply(&mut self, rules: &Rules) {
         let face = StreamFace { stream: self.stream, peer: self.peer, path: &self.path, headers: &self.headers };
-        let now_in_force = rules.about_stream(&face);
+        let standing = self.standing.iter().filter(|active| active.is_about_stream(&face)).cloned();
+        let now_in_force: Vec<_> = standing.chain(rules.about_stream(&face)).collect();
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }
@@ -379,8 +384,18 @@ impl Gate {
             Trigger::Messages(count) => (side.framing.ended() >= u64::from(count)).then_some(self.opened),
             Trigger::Bytes(count) => (side.bytes >= count).then_some(self.opened),
             Trigger::Idle(time) => side.last_byte.unwrap_or(order.since).checked_add(time),
+            Trigger::Quiet(time) => self.last_byte(order.since).checked_add(time),
+            Trigger::OpenQuiet(_) | Trigger::OpenAge(_) if self.half_closed.is_some() => None,
+            Trigger::OpenQuiet(time) => self.last_byte(order.since).checked_add(time),
+            Trigger::OpenAge(age) => self.opened.checked_add(age),
             Trigger::HalfClosed(time) => self.half_closed?.checked_add(time),
         }
+    }
+
+    /// When the last byte passed either way, or else that time.
+    fn last_byte(&self, since: Instant) -> Instant {
+        let passed = [self.to_node.last_byte, self.to_client.last_byte];
+        passed.into_iter().flatten().max().unwrap_or(since)
     }
 
     /// How many of the bytes that come next share one fate, and which.
@@ -394,7 +409,14 @@ impl Gate {
                 Trigger::Bytes(count) => {
                     room = room.min(usize::try_from(count.saturating_sub(side.bytes)).unwrap_or(usize::MAX))
                 }
-                Trigger::Opened | Trigger::Age(_) | Trigger::Headers | Trigger::Idle(_) | Trigger::HalfClosed(_) => {}
+                Trigger::Opened
+                | Trigger::Age(_)
+                | Trigger::OpenAge(_)
+                | Trigger::Headers
+                | Trigger::Idle(_)
+                | Trigger::Quiet(_)
+                | Trigger::OpenQuiet(_)
+                | Trigger::HalfClosed(_) => {}
             }
         }
         let drops =
@@ -473,5 +495,5 @@ impl Gate {
 
 /// How a lie ends the stream, if it does.
 fn match_ending(lie: &StreamLie) -> Option<&Ending> {
-    if let StreamLie::End(ending) = lie { Some(ending).filter(|ending| **ending != Ending::Request) } else { None }
+    if let StreamLie::End(ending) = lie { Some(ending) } else { None }
 }

@@ -5,15 +5,11 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
-use h2::server::SendResponse;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode, Uri, Version, request};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri, Version, request};
 
 use crate::env::Address;
-use crate::lie::Ending;
-
-/// gRPC's status code UNAVAILABLE.
-const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
+use crate::lie::PageBody;
 
 /// Why a request cannot go to the node.
 #[derive(Debug, thiserror::Error)]
@@ -43,52 +39,77 @@ pub(crate) fn to_node(head: request::Parts, node: &Address) -> Result<Request<()
     Ok(request)
 }
 
+/// Whether a request is malformed in a way that h2 bears: CONNECT without an authority, or an authority with user information
+/// (RFC 9113 sections 8.3.1 and 8.5).
+pub(crate) fn is_malformed<T>(request: &Request<T>) -> bool {
+    match request.uri().authority() {
+        Some(authority) => authority.as_str().contains('@'),
+        None => request.method() == Method::CONNECT,
+    }
+}
+
 /// Whether a request speaks gRPC, which wants errors in trailers.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// The proxy's own answer when the node cannot be had: to gRPC a trailers-only UNAVAILABLE, as Envoy's, else a 503.
-///
-/// # Errors
-/// The stream is gone.
-pub(crate) fn refuse(respond: &mut SendResponse<Bytes>, is_grpc: bool, reason: &str) -> Result<(), h2::Error> {
-    let mut response = Response::new(());
-    if is_grpc {
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert("grpc-status", UNAVAILABLE);
-        let message = HeaderValue::from_str(&percent_encoded(reason)).expect("percent-encoded text is printable ASCII");
-        headers.insert("grpc-message", message);
-    } else {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    respond.send_response(response, true).map(drop)
+/// A response that the proxy makes up, or the rest of one that has begun: its headers are sent only where none were.
+pub(crate) struct OwnResponse {
+    pub(crate) head: Response<()>,
+    pub(crate) page: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
-/// What ends a response as a lie wants it: a head where none was sent, the last bytes, and trailers.
-pub(crate) fn ending(ending: &Ending, has_begun: bool) -> (Option<Response<()>>, Bytes, Option<HeaderMap>) {
-    let mut head = Response::new(());
-    let grpc = HeaderValue::from_static("application/grpc");
-    let (page, trailers) = match ending {
-        Ending::Html(status) => {
-            *head.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
-            head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-            (Bytes::from(format!("<html><body><h1>{}</h1></body></html>\r\n", head.status())), None)
+impl OwnResponse {
+    /// As of gRPC, with an end that says nothing.
+    pub(crate) fn bare() -> Self {
+        let mut head = Response::new(());
+        head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        OwnResponse { head, page: Bytes::new(), trailers: None }
+    }
+
+    /// A status of gRPC, as Envoy's.
+    pub(crate) fn grpc(code: u8, message: &str) -> Self {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from(u16::from(code)));
+        let message = percent_encoded(message);
+        if !message.is_empty() {
+            let message = HeaderValue::from_str(&message).expect("percent-encoded text is printable ASCII");
+            trailers.insert("grpc-message", message);
         }
-        Ending::Status(status) => {
-            head.headers_mut().insert(CONTENT_TYPE, grpc);
-            (
-                Bytes::new(),
-                Some(HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from(*status))])),
-            )
-        }
-        Ending::Reset(_) | Ending::EndStream | Ending::Request => {
-            head.headers_mut().insert(CONTENT_TYPE, grpc);
-            (Bytes::new(), None)
-        }
-    };
-    ((!has_begun).then_some(head), page, trailers)
+        OwnResponse { trailers: Some(trailers), ..OwnResponse::bare() }
+    }
+
+    /// What somebody is told in the place of a status of gRPC who does not speak it.
+    pub(crate) fn of_grpc_code(code: u8) -> Self {
+        // DEADLINE_EXCEEDED; all else is a failure of somebody behind the proxy.
+        OwnResponse::page(if code == 4 { 504 } else { 503 }, PageBody::Empty)
+    }
+
+    /// A page of HTML.
+    pub(crate) fn html(status: u16) -> Self {
+        OwnResponse::page(status, PageBody::Html)
+    }
+
+    /// A status of HTTP and a page.
+    pub(crate) fn page(status: u16, body: PageBody) -> Self {
+        let mut head = Response::new(());
+        *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let told = head.status();
+        let (kind, page) = match body {
+            PageBody::Html => ("text/html", format!("<html><body><h1>{told}</h1></body></html>\r\n")),
+            PageBody::Text => ("text/plain", format!("{told}\n")),
+            PageBody::Empty => return OwnResponse { head, page: Bytes::new(), trailers: None },
+        };
+        head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        OwnResponse { head, page: page.into(), trailers: None }
+    }
+}
+
+/// A head that says what trailers would: gRPC's "trailers-only".
+pub(crate) fn with_trailers(mut head: Response<()>, trailers: Option<HeaderMap>) -> Response<()> {
+    head.headers_mut().extend(trailers.into_iter().flatten());
+    head
 }
 
 /// As gRPC over HTTP/2 writes `grpc-message`: all but printable ASCII, and the percent sign, as `%XX`.

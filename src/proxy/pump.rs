@@ -73,6 +73,11 @@ impl Pump {
         self.has_ended_early || matches!(self.stage, PumpStage::Ended(ProxyFate::Passed))
     }
 
+    /// Whether the sender's end has arrived.
+    pub(crate) fn has_the_end(&self) -> bool {
+        !matches!(self.stage, PumpStage::Flowing)
+    }
+
     /// Whether the end is all that is to be handed on, if the sender has ended or not.
     pub(crate) fn is_all_told(&self, is_ended: bool) -> bool {
         let has_sent = self.sent.as_ref().is_some_and(|sent| !sent.is_empty());
@@ -318,8 +323,9 @@ impl Pump {
 
     fn end(&mut self, trailers: Option<HeaderMap>, sink: Option<&mut SendStream<Bytes>>, gate: &mut Gate) {
         let is_kept = self.direction == Direction::ToClient && sink.is_some() && gate.withholds(Kept::End);
-        let trailers = trailers.and_then(|trailers| self.alter(trailers, gate));
+        // An observer is told what the sender said.
         let told = trailers.clone().unwrap_or_default();
+        let trailers = trailers.and_then(|trailers| self.alter(trailers, gate));
         let sent = sink.filter(|_| !is_kept).map(|sink| match trailers {
             Some(trailers) => sink.send_trailers(trailers),
             None => sink.send_data(Bytes::new(), true),

@@ -26,15 +26,17 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Request, Response, request};
+use http::{Request, Response, request};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::lie::{Direction, Ending, Kept};
+use crate::lie::{Direction, Ending, Kept, Reaction};
+use crate::proxy::client_reply::{ClientReply, ClientState};
 use crate::proxy::gate::{Gate, Piece};
+use crate::proxy::habits::ProxyHabits;
 use crate::proxy::head;
 use crate::proxy::notice::ProxyFate;
 use crate::proxy::pump::Pump;
-use crate::proxy::upstream::{Routes, Upstream};
+use crate::proxy::routes::{ClientRoutes, Upstream};
 
 /// One stream from its acceptance on.
 pub(crate) struct Relay {
@@ -42,15 +44,10 @@ pub(crate) struct Relay {
     request: RecvStream,
     answer: ClientReply,
     to_node: Pump,
+    habits: Arc<ProxyHabits>,
     is_grpc: bool,
     /// How often the request was sent.
     attempts: u32,
-}
-
-/// The half that the client reads.
-enum ClientReply {
-    Awaited(SendResponse<Bytes>),
-    Begun(SendStream<Bytes>),
 }
 
 /// The half that the node reads and writes.
@@ -100,13 +97,19 @@ enum StreamParting {
 
 impl Relay {
     /// The relay of a stream that was just accepted, with that head of its request.
-    pub(crate) fn new(gate: Gate, head: &request::Parts, request: RecvStream, respond: SendResponse<Bytes>) -> Self {
+    pub(crate) fn new(
+        gate: Gate,
+        head: &request::Parts,
+        request: RecvStream,
+        respond: SendResponse<Bytes>,
+        habits: Arc<ProxyHabits>,
+    ) -> Self {
         let (answer, is_grpc) = (ClientReply::Awaited(respond), head::is_grpc(&head.headers));
-        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), is_grpc, attempts: 0 }
+        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), habits, is_grpc, attempts: 0 }
     }
 
     /// Relays until the client's half is over; a node half that must not learn of it is handed back.
-    pub(crate) async fn run(mut self, head: request::Parts, routes: &Routes) -> Option<KeptHalf> {
+    pub(crate) async fn run(mut self, head: request::Parts, routes: &ClientRoutes) -> Option<KeptHalf> {
         let ended = match self.begin(head, routes).await {
             Ok((request, upstream)) => self.play(request, &upstream).await,
             Err(opening) => self.give_up(opening).await,
@@ -139,12 +142,8 @@ impl Relay {
     async fn give_up(&mut self, opening: StreamOpening) -> StreamEnd {
         match opening {
             StreamOpening::Silenced => self.hang().await,
-            StreamOpening::Refused(reason) => {
-                if self.refuse(&reason).is_none() {
-                    self.hang().await;
-                }
-            }
-            StreamOpening::Ended(ending) => self.end(&ending),
+            StreamOpening::Refused(reason) => self.refuse(&reason).await,
+            StreamOpening::Ended(ending) => self.end(&ending, None, "").await,
             StreamOpening::Joined(_) | StreamOpening::ClientLeft => {}
         }
         StreamEnd::Over
@@ -154,7 +153,7 @@ impl Relay {
     async fn begin(
         &mut self,
         head: request::Parts,
-        routes: &Routes,
+        routes: &ClientRoutes,
     ) -> Result<(Request<()>, Arc<Upstream>), StreamOpening> {
         if let Some(opening) = poll_fn(|context| self.poll_gathered(context)).await {
             return Err(opening);
@@ -235,22 +234,23 @@ impl Relay {
     async fn join(&mut self, mut node: NodeHalf) -> StreamEnd {
         let parting = poll_fn(|context| self.poll_joined(context, &mut node)).await;
         match parting {
-            StreamParting::Answered => self.let_go(node, true),
+            StreamParting::Answered => {
+                if self.habits.lingers {
+                    self.linger(&mut node).await;
+                }
+                self.let_go(node, true)
+            }
             StreamParting::ClientLeft => self.let_go(node, false),
             StreamParting::NodeLeft(error) => {
                 drop(node);
                 // h2 forgets what waits for the socket when a stream is reset; after one turn of the connection's task
                 // only what the socket or the client has no room for is left to forget.
                 tokio::task::yield_now().await;
-                if self.report_loss(&error).is_none() {
-                    self.hang().await;
-                }
+                self.report_loss(&error).await;
                 StreamEnd::Over
             }
             StreamParting::Ended(ending) => {
-                // As above.
-                tokio::task::yield_now().await;
-                self.end(&ending);
+                self.end(&ending, None, "").await;
                 self.let_go(node, false)
             }
             StreamParting::Again => {
@@ -341,7 +341,7 @@ impl Relay {
 
     /// The client's half is over: the node is told by a reset, which dropping its half sends after all that was
     /// written before, unless nothing is left to tell or a rule forbids it.
-    fn let_go(&mut self, node: NodeHalf, is_answered: bool) -> StreamEnd {
+    fn let_go(&mut self, mut node: NodeHalf, is_answered: bool) -> StreamEnd {
         if is_answered && self.to_node.has_passed_the_end() {
             return StreamEnd::Over;
         }
@@ -350,45 +350,83 @@ impl Relay {
             self.gate.swallow(Direction::ToNode, Piece::Reset);
             return StreamEnd::Kept(Box::new(node));
         }
-        drop(node);
+        node.sender.send_reset(self.habits.cancel.number().into());
         self.gate.pass(Direction::ToNode, Piece::Reset);
         StreamEnd::Over
     }
 
-    /// Ends the client's half as a lie wants it.
-    fn end(&mut self, ending: &Ending) {
-        // It fails only if the client is gone.
-        let told = self.answer.end(ending).unwrap_or_default();
-        told.into_iter().for_each(|piece| self.gate.pass(Direction::ToClient, piece));
+    /// Goes on with what the client says after the answer's end.
+    async fn linger(&mut self, node: &mut NodeHalf) {
+        poll_fn(|context| {
+            self.gate.follow(context);
+            self.poll_to_node(context, node);
+            if self.to_node.has_passed_the_end() {
+                return Poll::Ready(());
+            }
+            self.answer.poll_left(context)
+        })
+        .await;
     }
 
-    /// Tells the client that the node is lost; `None` if silence forbids it.
-    fn report_loss(&mut self, error: &h2::Error) -> Option<()> {
+    /// Tells the client that the node is lost; in silence it is told nothing.
+    async fn report_loss(&mut self, error: &h2::Error) {
         if self.gate.is_silent(Direction::ToClient) || self.gate.withholds(Kept::Reset) {
             self.gate.swallow(Direction::ToClient, Piece::Reset);
-            return None;
+            return self.hang().await;
         }
-        match &mut self.answer {
-            ClientReply::Awaited(_) => return self.refuse(&format!("lost the node before its headers: {error}")),
-            ClientReply::Begun(sink) => sink.send_reset(Reason::INTERNAL_ERROR),
-        }
-        self.gate.pass(Direction::ToClient, Piece::Reset);
-        Some(())
+        let ending = self.habits.loss(error);
+        let why = format!("lost the node before its headers: {error}");
+        self.end(&ending, error.reason(), &why).await;
     }
 
-    /// Answers in place of the node; `None` if silence forbids it.
-    fn refuse(&mut self, reason: &str) -> Option<()> {
+    /// Answers in place of the node; in silence nothing is answered.
+    async fn refuse(&mut self, reason: &str) {
         if self.gate.is_silent(Direction::ToClient) {
             self.gate.swallow(Direction::ToClient, Piece::Headers);
-            return None;
+            return self.hang().await;
         }
-        if let ClientReply::Awaited(respond) = &mut self.answer
-            && head::refuse(respond, self.is_grpc, reason).is_ok()
-        {
-            self.gate.pass(Direction::ToClient, Piece::Headers);
-            self.gate.pass(Direction::ToClient, Piece::End(HeaderMap::new()));
+        let ending = self.habits.unreachable.clone();
+        self.end(&ending, None, reason).await;
+    }
+
+    /// Ends the client's half, one thing after the other; `cause` is the node's own code, and `why` is for people.
+    async fn end(&mut self, ending: &Ending, cause: Option<Reason>, why: &str) {
+        let steps = match &self.answer {
+            ClientReply::Awaited(_) => &ending.before,
+            ClientReply::Begun(_) => &ending.after,
+        };
+        for step in steps {
+            if *step == Reaction::AwaitClientEnd {
+                self.await_client_end().await;
+            }
+            // h2 forgets what waits for the socket when a stream is reset.
+            tokio::task::yield_now().await;
+            let is_open = !self.request.is_end_stream() && !self.to_node.has_the_end();
+            let client = ClientState { is_grpc: self.is_grpc, is_open, cause, why };
+            // It fails only if the client is gone.
+            let told = self.answer.react(step, client).unwrap_or_default();
+            told.into_iter().for_each(|piece| self.gate.pass(Direction::ToClient, piece));
         }
-        Some(())
+        let is_reset = steps.iter().any(|step| matches!(step, Reaction::Reset { .. }));
+        if !is_reset {
+            // The client's half stays open until the client ends it.
+            self.await_client_end().await;
+        }
+    }
+
+    /// Reads and swallows what the client says, until it has said all or is gone.
+    async fn await_client_end(&mut self) {
+        poll_fn(|context| {
+            self.gate.follow(context);
+            // Its error is the client's leaving, which the answer's half tells as well.
+            if self.to_node.has_the_end()
+                || self.to_node.poll(context, &mut self.request, None, &mut self.gate).is_ready()
+            {
+                return Poll::Ready(());
+            }
+            self.answer.poll_left(context)
+        })
+        .await;
     }
 
     /// Keeps up a stream that has no node: open, silent, swallowing, until the client leaves.
@@ -404,63 +442,8 @@ impl Relay {
         })
         .await;
         match ending {
-            Some(ending) => self.end(&ending),
+            Some(ending) => self.end(&ending, None, "").await,
             None => self.gate.swallow(Direction::ToNode, Piece::Reset),
-        }
-    }
-}
-
-impl ClientReply {
-    fn begin(&mut self, response: Response<()>, is_whole: bool) -> ProxyFate {
-        let ClientReply::Awaited(respond) = self else { return ProxyFate::Swallowed };
-        match respond.send_response(response, is_whole) {
-            Ok(sink) => {
-                *self = ClientReply::Begun(sink);
-                ProxyFate::Passed
-            }
-            Err(_) => {
-                // The client is gone already, or HTTP/2 cannot express the head; the reset ends the second case too.
-                respond.send_reset(Reason::INTERNAL_ERROR);
-                ProxyFate::Swallowed
-            }
-        }
-    }
-
-    /// Ends it as a lie wants it; what was said.
-    fn end(&mut self, ending: &Ending) -> Result<Vec<Piece>, h2::Error> {
-        if let Ending::Reset(code) = ending {
-            match self {
-                ClientReply::Awaited(respond) => respond.send_reset((*code).into()),
-                ClientReply::Begun(sink) => sink.send_reset((*code).into()),
-            }
-            return Ok(vec![Piece::Reset]);
-        }
-        let (head, page, trailers) = head::ending(ending, matches!(self, ClientReply::Begun(_)));
-        let mut told = Vec::new();
-        if let (ClientReply::Awaited(respond), Some(head)) = (&mut *self, head) {
-            *self = ClientReply::Begun(respond.send_response(head, false)?);
-            told.push(Piece::Headers);
-        }
-        let ClientReply::Begun(sink) = self else { return Ok(told) };
-        match trailers {
-            Some(trailers) => {
-                sink.send_trailers(trailers.clone())?;
-                told.push(Piece::End(trailers));
-            }
-            None => {
-                sink.send_data(page, true)?;
-                // The page is nobody's payload, and no observer reads it.
-                told.push(Piece::End(HeaderMap::new()));
-            }
-        }
-        Ok(told)
-    }
-
-    /// Ready when the client reset the stream or its connection is gone.
-    fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match self {
-            ClientReply::Awaited(respond) => respond.poll_reset(context).map(drop),
-            ClientReply::Begun(sink) => sink.poll_reset(context).map(drop),
         }
     }
 }

@@ -7,33 +7,39 @@
 //! bound --run--> accepting --asked to drain--> draining (GOAWAY, streams run on) --the last client has gone--> over
 //! ```
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::{Builder, Connection, SendResponse};
+use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::env::{Env, Listener, Socket, Tapped};
 use crate::lie::{ConnectionSide, StreamKey};
-use crate::proxy::config::{
-    ACCEPT_PAUSE, CLIENT_CONNECTION_WINDOW, CONNECTIONS_MAX, HANDSHAKE_MAX, ProxyConfig, REQUEST_HEADERS_MAX,
-    SEND_BUFFER_MAX, STREAM_WINDOW, STREAMS_PER_CONNECTION_MAX,
-};
-use crate::proxy::control::{ConnectionFace, Control};
+use crate::proxy::cancels::{CancelCounter, Cancels};
+use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
+use crate::proxy::control::{ActiveRule, ConnectionFace, Control};
+use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::drain::Drain;
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
+use crate::proxy::guard::{Guard, GuardBreach, GuardWatch};
+use crate::proxy::habits::{IdleConnections, ProxyHabits};
+use crate::proxy::head;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
+use crate::proxy::routes::{ClientRoutes, Routes};
 use crate::proxy::spoiler::Spoiler;
-use crate::proxy::upstream::Routes;
+use crate::proxy::upstream::{UpstreamHabits, UpstreamPlace};
 
 /// Why a proxy cannot serve; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +70,8 @@ pub struct ProxyServer {
     control: Control,
     observer: Arc<dyn ProxyObserver>,
     routes: Arc<Routes>,
+    habits: Arc<ProxyHabits>,
+    standing: Arc<[Arc<ActiveRule>]>,
 }
 
 impl ProxyServer {
@@ -72,10 +80,13 @@ impl ProxyServer {
     /// # Errors
     /// The port cannot be had.
     pub async fn bind(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<Self, ProxyError> {
-        let ProxyConfig { port, upstream, tcp, control } = config;
+        let ProxyConfig { port, upstream, tcp, control, habits } = config;
+        let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
         let listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-        let routes = Arc::new(Routes::new(env, upstream, tcp, control.clone()));
-        Ok(ProxyServer { listener, port, control, observer, routes })
+        let ways = UpstreamHabits::from(&*habits);
+        let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
+        let routes = Arc::new(Routes::new(place));
+        Ok(ProxyServer { listener, port, control, observer, routes, habits, standing })
     }
 
     /// Where it listens.
@@ -114,9 +125,11 @@ impl ProxyServer {
     }
 
     fn client(&self, serial: u64, socket: &Socket, drain: Drain) -> ProxyClient {
-        let (control, observer, routes) = (self.control.clone(), self.observer.clone(), self.routes.clone());
+        let (habits, standing, cancels) = (self.habits.clone(), self.standing.clone(), Arc::new(Cancels::new()));
+        let routes = ClientRoutes::new(self.routes.clone(), cancels.clone());
+        let (control, observer) = (self.control.clone(), self.observer.clone());
         let face = ConnectionFace { serial, peer: socket.peer().ip(), side: ConnectionSide::Clients };
-        ProxyClient { face, control, observer, routes, drain }
+        ProxyClient { face, control, observer, cancels, routes, habits, standing, drain }
     }
 }
 
@@ -125,31 +138,54 @@ struct ProxyClient {
     face: ConnectionFace,
     control: Control,
     observer: Arc<dyn ProxyObserver>,
-    routes: Arc<Routes>,
+    cancels: Arc<Cancels>,
+    routes: ClientRoutes,
+    habits: Arc<ProxyHabits>,
+    standing: Arc<[Arc<ActiveRule>]>,
     drain: Drain,
 }
 
+/// Why the proxy ends a client's connection.
+enum ConnectionEnd {
+    Breach(GuardBreach),
+    /// It has had no stream for so long.
+    Idle,
+}
+
+/// The bytes of a client, as h2 reads and writes them.
+type ClientSocket = Forger<CountedStream<Tapped<Corked<Spoiler>, Guard>>>;
+
 impl ProxyClient {
-    async fn run(mut self, socket: Socket) {
+    async fn run(self, socket: Socket) {
         let connection = self.face.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
-        let socket = Spoiler::new(socket, self.face, &self.control);
-        let socket = Tapped::over(socket, PingCounter::new(connection, self.observer.clone()));
-        let truth =
-            TrueSettings { max_concurrent_streams: Some(STREAMS_PER_CONNECTION_MAX), initial_window: STREAM_WINDOW };
-        let socket = Forger::new(socket, self.face, &self.control, truth);
+        let (guard, watch) = Guard::new();
+        let counter = PingCounter::new(connection, self.observer.clone());
+        let (socket, cork) = Corked::over(Spoiler::new(socket, self.face, &self.control));
+        let socket = Tapped::over(Tapped::over(socket, guard), counter);
+        let truth = TrueSettings {
+            max_concurrent_streams: Some(self.habits.streams),
+            initial_window: self.habits.stream_window,
+        };
+        let socket = Forger::new(socket, self.face, &self.control, self.standing.clone(), truth);
         let handshake = Builder::new()
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CLIENT_CONNECTION_WINDOW)
-            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-            .max_header_list_size(REQUEST_HEADERS_MAX)
+            .initial_window_size(self.habits.stream_window)
+            .initial_connection_window_size(self.habits.connection_window)
+            .max_concurrent_streams(self.habits.streams)
+            .max_header_list_size(self.habits.request_headers)
             .max_send_buffer_size(SEND_BUFFER_MAX)
             .handshake(socket);
         let mut kept = JoinSet::new();
+        let mut handshake = pin!(handshake);
+        let handshake = poll_fn(|context| {
+            let polled = handshake.as_mut().poll(context);
+            cork.flush(context);
+            polled
+        });
         match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(Ok(http)) => self.serve_streams(http, &mut kept).await,
+            Ok(Ok(http)) => self.serve_streams(http, &cork, watch, &mut kept).await,
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
-            Err(_late) => tracing::debug!(connection, "no HTTP/2 from the client in time"),
+            Err(_late) => tracing::warn!(connection, peer = %self.face.peer, "no HTTP/2 from the client in time"),
         }
         self.observer.notice(ProxyNotice::ConnectionClosed { connection });
         while let Some(ended) = kept.join_next().await {
@@ -159,12 +195,17 @@ impl ProxyClient {
 
     /// Relays the connection's streams until it ends, and them with it.
     async fn serve_streams(
-        &mut self,
-        mut http: Connection<Forger<CountedStream<Spoiler>>, Bytes>,
+        &self,
+        mut http: Connection<ClientSocket, Bytes>,
+        cork: &Cork<Spoiler>,
+        mut watch: GuardWatch,
         kept: &mut JoinSet<()>,
     ) {
         let (mut relays, mut drain, mut is_draining) = (JoinSet::new(), self.drain.clone(), false);
-        loop {
+        let end = loop {
+            if self.cancels.are_too_many() {
+                break Some(ConnectionEnd::Breach(GuardBreach::Cancels));
+            }
             tokio::select! {
                 biased;
                 // First, and they starve nobody: no more can end than were accepted.
@@ -174,15 +215,27 @@ impl ProxyClient {
                     is_draining = true;
                     http.graceful_shutdown();
                 }
+                () = idle_for(self.habits.idle_connections), if relays.is_empty() => break Some(ConnectionEnd::Idle),
                 arrived = http.accept() => match arrived {
                     Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
                     Some(Err(error)) => {
-                        tracing::debug!(%error, connection = self.face.serial, "the client's connection is lost");
-                        break;
+                        self.tell_lost(&error);
+                        break None;
                     }
-                    None => break,
+                    None => break None,
                 },
+                // After h2 has written all that it has. It never ends.
+                () = flush_after_each_turn(cork) => {}
+                // Last, and not starved: after a breach nothing more is read, and so nothing arrives.
+                breach = watch.breach() => break Some(ConnectionEnd::Breach(breach)),
             }
+        };
+        if let Some(code) = end.and_then(|end| self.farewell(end)) {
+            http.abrupt_shutdown(code);
+            // What it still asks for is dropped. h2 shuts the socket down, and so needs no flush.
+            let farewell = async { while let Some(Ok(_)) = http.accept().await {} };
+            // One that does not even read is cut off.
+            let _ = timeout(GOODBYE_MAX, farewell).await;
         }
         // Its streams are told by h2, which ends their relays.
         drop(http);
@@ -191,18 +244,64 @@ impl ProxyClient {
         }
     }
 
+    /// The code of the last GOAWAY, where there is one.
+    fn farewell(&self, end: ConnectionEnd) -> Option<Reason> {
+        match end {
+            ConnectionEnd::Breach(breach) => {
+                tracing::warn!(connection = self.face.serial, peer = %self.face.peer, "turned away: the client {breach}");
+                Some(breach.reason())
+            }
+            ConnectionEnd::Idle => self.habits.idle_connections?.goaway.map(|code| code.number().into()),
+        }
+    }
+
+    /// What h2 itself does not bear, it names.
+    fn tell_lost(&self, error: &h2::Error) {
+        if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+            tracing::warn!(connection = self.face.serial, peer = %self.face.peer, "turned away: the client floods: {error}");
+        } else {
+            tracing::debug!(%error, connection = self.face.serial, "the client's connection is lost");
+        }
+    }
+
     fn start(
         &self,
         request: Request<RecvStream>,
-        respond: SendResponse<Bytes>,
+        mut respond: SendResponse<Bytes>,
         relays: &mut JoinSet<Option<KeptHalf>>,
     ) {
+        if head::is_malformed(&request) {
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            return;
+        }
         let stream = StreamKey { connection: self.face.serial, stream: respond.stream_id().as_u32() };
         let (head, body) = request.into_parts();
-        let gate = Gate::new(&self.control, self.observer.clone(), stream, self.face.peer, &head);
-        let (relay, routes) = (Relay::new(gate, &head, body, respond), self.routes.clone());
-        relays.spawn(async move { relay.run(head, &routes).await });
+        let observer = Arc::new(CancelCounter::new(self.cancels.clone(), self.observer.clone()));
+        let gate = Gate::new(&self.control, self.standing.clone(), observer, stream, self.face.peer, &head);
+        let relay = Relay::new(gate, &head, body, respond, self.habits.clone());
+        let (routes, seat) = (self.routes.clone(), self.routes.sit());
+        relays.spawn(async move {
+            let kept = relay.run(head, &routes).await;
+            drop(seat);
+            kept
+        });
     }
+}
+
+/// Ready when a connection without a stream has lived for long enough.
+async fn idle_for(habit: Option<IdleConnections>) {
+    match habit {
+        Some(idle) => sleep(idle.after).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn flush_after_each_turn(cork: &Cork<Spoiler>) {
+    poll_fn(|context| {
+        cork.flush(context);
+        Poll::Pending
+    })
+    .await
 }
 
 /// Takes over the node half that a relay left behind.

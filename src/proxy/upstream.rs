@@ -1,37 +1,39 @@
-//! The one connection to the node that all streams share: dialed when needed, dialed again when gone.
+//! A connection to a node: dialed when needed, with a slot for each stream that the node allows.
 //!
-//! Refuses to know what the streams carry. It never tries a request twice: only connecting is repeated.
+//! Refuses to know what the streams carry, and who shares it. It never tries a request twice: only connecting is repeated. A connection is
+//! dialed when needed, and dialed again when gone.
 //!
 //! ```text
 //! none --slot asked for--> dialing --ok--> live --lost, or GOAWAY--> none (streams that run on keep the old one)
 //!   ^_______________________ failed _/
 //! ```
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use http::Request;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::env::{Address, Env, Socket, TcpOptions};
+use crate::env::{Address, Env, TcpOptions};
 use crate::lie::ConnectionSide;
 use crate::proxy::config::{
-    DIAL_MAX, LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, RESPONSE_HEADERS_MAX, SEND_BUFFER_MAX, SLOT_WAIT_MAX,
-    STREAM_WINDOW,
+    LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SHARED_STREAMS_MAX, SHARES, SLOT_WAIT_MAX, STREAM_WINDOW,
 };
 use crate::proxy::control::{ConnectionFace, Control};
+use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
+use crate::proxy::habits::ProxyHabits;
 
 /// Why there is no slot for a stream at the node.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,8 +42,8 @@ pub(crate) enum UpstreamError {
     #[error("connect to {0}: {1}")]
     Dial(Address, Arc<io::Error>),
     /// TCP, or the other side's HTTP/2, says nothing.
-    #[error("connect to {0} within {DIAL_MAX:?}")]
-    DialTimeout(Address),
+    #[error("connect to {0} within {1:?}")]
+    DialTimeout(Address, Duration),
     /// There is a connection, but no HTTP/2 on it.
     #[error("speak HTTP/2 to {0}: {1}")]
     Handshake(Address, Arc<h2::Error>),
@@ -53,41 +55,38 @@ pub(crate) enum UpstreamError {
     Lost(Address),
 }
 
-/// The ways to the proxy's own node, and to those to which a lie sends streams instead.
-pub(crate) struct Routes {
-    env: Env,
-    tcp: TcpOptions,
-    control: Control,
-    own: Arc<Upstream>,
-    /// As many as rules have ever named.
-    others: std::sync::Mutex<BTreeMap<(String, u16), Arc<Upstream>>>,
+/// How the node is dialed.
+#[derive(Clone, Copy)]
+pub(crate) struct UpstreamHabits {
+    dial_timeout: Option<Duration>,
+    retries: u32,
+    retry_pause: Duration,
+    dials_for_each: bool,
+    response_headers: u32,
 }
 
-impl Routes {
-    /// The ways from a proxy that leads to that address.
-    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control) -> Self {
-        let own = Arc::new(Upstream::new(env.clone(), address, tcp, control.clone()));
-        Routes { env, tcp, control, own, others: std::sync::Mutex::default() }
-    }
-
-    /// The way to the proxy's own node, or to another; without a port, to the same one there.
-    pub(crate) fn upstream(&self, other: Option<(String, Option<u16>)>) -> Arc<Upstream> {
-        let Some((host, port)) = other else { return self.own.clone() };
-        let port = port.unwrap_or(self.own.address.port);
-        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let way = others.entry((host.clone(), port)).or_insert_with(|| {
-            Arc::new(Upstream::new(self.env.clone(), Address::new(host, port), self.tcp, self.control.clone()))
-        });
-        way.clone()
+impl From<&ProxyHabits> for UpstreamHabits {
+    fn from(habits: &ProxyHabits) -> Self {
+        let ProxyHabits { dial_timeout, retries, retry_pause, dials_for_each, response_headers, .. } = *habits;
+        UpstreamHabits { dial_timeout, retries, retry_pause, dials_for_each, response_headers }
     }
 }
 
-/// The way to one node.
-pub(crate) struct Upstream {
-    env: Env,
-    address: Address,
-    tcp: TcpOptions,
-    control: Control,
+/// Where a node is, and how it is dialed.
+#[derive(Clone)]
+pub(crate) struct UpstreamPlace {
+    pub(crate) env: Env,
+    pub(crate) address: Address,
+    pub(crate) tcp: TcpOptions,
+    pub(crate) control: Control,
+    pub(crate) habits: UpstreamHabits,
+}
+
+/// A connection to the node.
+pub(crate) struct UpstreamConnection {
+    place: UpstreamPlace,
+    /// What we allow, whatever the node does.
+    streams_max: usize,
     pool: Mutex<Pool>,
     /// Dials that are over, so that whoever waited for one that failed shares the failure instead of dialing in turn.
     dials: AtomicU64,
@@ -106,6 +105,8 @@ struct UpstreamLink {
     sender: SendRequest<Bytes>,
     /// As many permits as the node allows concurrent streams; closed when the connection is gone.
     slots: Arc<Semaphore>,
+    /// Those that there are, in use or not.
+    limit: Arc<AtomicUsize>,
 }
 
 /// The right to open one stream now.
@@ -129,15 +130,48 @@ impl Slot {
     }
 }
 
-impl Upstream {
-    /// A way to the node; nothing is dialed yet.
-    pub(crate) fn new(env: Env, address: Address, tcp: TcpOptions, control: Control) -> Self {
-        Upstream { env, address, tcp, control, pool: Mutex::default(), dials: AtomicU64::new(0) }
+impl UpstreamConnection {
+    /// The one that clients share; nothing is dialed yet.
+    pub(crate) fn shared(place: UpstreamPlace) -> Self {
+        UpstreamConnection::new(place, SHARED_STREAMS_MAX)
     }
 
-    /// The node's address.
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
+    /// One of a single client's own.
+    pub(crate) fn own(place: UpstreamPlace) -> Self {
+        UpstreamConnection::new(place, Semaphore::MAX_PERMITS)
+    }
+
+    fn new(place: UpstreamPlace, streams_max: usize) -> Self {
+        UpstreamConnection { place, streams_max, pool: Mutex::default(), dials: AtomicU64::new(0) }
+    }
+
+    /// Where it leads.
+    pub(crate) fn place(&self) -> &UpstreamPlace {
+        &self.place
+    }
+
+    /// Room for one more stream of a client that has so many; none where it is to go over a connection of its own.
+    ///
+    /// # Errors
+    /// The node cannot be reached, or has no room in time.
+    pub(crate) async fn shared_slot(&self, streams: usize) -> Result<Option<Slot>, UpstreamError> {
+        for _ in 0..LINK_TRIES_MAX {
+            let UpstreamLink { sender, slots, limit } = self.link().await?;
+            let share = limit.load(Ordering::Relaxed) / SHARES;
+            if share == 0 {
+                break;
+            }
+            if streams > share {
+                return Ok(None);
+            }
+            match slots.try_acquire_owned() {
+                Ok(permit) if sender.clone().ready().await.is_ok() => return Ok(Some(Slot { sender, permit })),
+                Ok(_) | Err(TryAcquireError::Closed) => {}
+                Err(TryAcquireError::NoPermits) => return Ok(None),
+            }
+        }
+        // A node that allows so few leaves nothing to share out: each waits for its turn.
+        self.slot().await.map(Some)
     }
 
     /// Waits for room for one more stream.
@@ -146,82 +180,111 @@ impl Upstream {
     /// The node cannot be reached, or has no room in time.
     pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
         for _ in 0..LINK_TRIES_MAX {
-            let UpstreamLink { sender, slots } = self.link().await?;
+            let UpstreamLink { sender, slots, .. } = self.link().await?;
             let permit = match timeout(SLOT_WAIT_MAX, slots.acquire_owned()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => continue,
-                Err(_late) => return Err(UpstreamError::Full(self.address.clone())),
+                Err(_late) => return Err(UpstreamError::Full(self.place.address.clone())),
             };
             // The wait may have outlived the connection's readiness: GOAWAY closes it for new streams.
             if let Ok(sender) = sender.ready().await {
                 return Ok(Slot { sender, permit });
             }
         }
-        Err(UpstreamError::Lost(self.address.clone()))
+        Err(UpstreamError::Lost(self.place.address.clone()))
     }
 
     async fn link(&self) -> Result<UpstreamLink, UpstreamError> {
         let seen = self.dials.load(Ordering::Relaxed);
         let mut pool = self.pool.lock().await;
         if let Some(link) = &pool.link
+            && !self.place.habits.dials_for_each
             && !link.slots.is_closed()
             && link.sender.clone().ready().await.is_ok()
         {
             return Ok(link.clone());
         }
         if let Some(failure) = &pool.failure
+            && !self.place.habits.dials_for_each
             && self.dials.load(Ordering::Relaxed) > seen
         {
             return Err(failure.clone());
         }
         while pool.drivers.try_join_next().is_some() {}
         pool.link = None;
-        let dialed = self.dial().await;
+        let dialed = self.dial_again().await;
         self.dials.fetch_add(1, Ordering::Relaxed);
-        let (sender, connection) = dialed.inspect_err(|error| pool.failure = Some(error.clone()))?;
-        let driver = Driver::new(connection);
-        let link = UpstreamLink { sender, slots: driver.slots.clone() };
+        let (sender, driver) = dialed.inspect_err(|error| pool.failure = Some(error.clone()))?;
+        let link = UpstreamLink { sender, slots: driver.slots.clone(), limit: driver.limit.clone() };
         pool.drivers.spawn(driver);
         pool.failure = None;
         pool.link = Some(link.clone());
         Ok(link)
     }
 
-    async fn dial(&self) -> Result<(SendRequest<Bytes>, Connection<Forger<Socket>>), UpstreamError> {
+    /// Dials as often as is usual; the last failure counts.
+    async fn dial_again(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
+        let mut dialed = self.dial().await;
+        for _ in 0..self.place.habits.retries {
+            if dialed.is_ok() {
+                break;
+            }
+            sleep(self.place.habits.retry_pause).await;
+            dialed = self.dial().await;
+        }
+        dialed
+    }
+
+    async fn dial(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
+        let UpstreamPlace { env, address, tcp, control, habits } = &self.place;
         let connect = async {
-            let socket = self.env.dial_with(&self.address, self.tcp).await;
-            let socket = socket.map_err(|error| UpstreamError::Dial(self.address.clone(), Arc::new(error)))?;
+            let socket = env.dial_with(address, *tcp).await;
+            let socket = socket.map_err(|error| UpstreamError::Dial(address.clone(), Arc::new(error)))?;
             let truth = TrueSettings { max_concurrent_streams: None, initial_window: STREAM_WINDOW };
             let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: ConnectionSide::Node };
-            let socket = Forger::new(socket, face, &self.control, truth);
+            let (socket, cork) = Corked::over(socket);
+            let socket = Forger::new(socket, face, control, Arc::default(), truth);
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)
-                .max_header_list_size(RESPONSE_HEADERS_MAX)
+                .max_header_list_size(habits.response_headers)
                 .max_send_buffer_size(SEND_BUFFER_MAX)
                 .enable_push(false)
                 .handshake(socket)
                 .await;
-            spoken.map_err(|error| UpstreamError::Handshake(self.address.clone(), Arc::new(error)))
+            let (sender, connection) =
+                spoken.map_err(|error| UpstreamError::Handshake(address.clone(), Arc::new(error)))?;
+            Ok((sender, Driver::new(connection, cork, self.streams_max)))
         };
-        match timeout(DIAL_MAX, connect).await {
+        let Some(longest) = habits.dial_timeout else { return connect.await };
+        match timeout(longest, connect).await {
             Ok(dialed) => dialed,
-            Err(_late) => Err(UpstreamError::DialTimeout(self.address.clone())),
+            Err(_late) => Err(UpstreamError::DialTimeout(address.clone(), longest)),
         }
     }
 }
 
 /// Runs one connection to its end, and keeps its slots at what the node allows.
 struct Driver {
-    connection: Connection<Forger<Socket>>,
+    connection: Connection<Forger<Corked>>,
+    cork: Cork,
     slots: Arc<Semaphore>,
+    streams_max: usize,
+    limit: Arc<AtomicUsize>,
     /// Permits that exist, in use or not.
     granted: usize,
 }
 
 impl Driver {
-    fn new(connection: Connection<Forger<Socket>>) -> Self {
-        let mut driver = Driver { connection, slots: Arc::new(Semaphore::new(0)), granted: 0 };
+    fn new(connection: Connection<Forger<Corked>>, cork: Cork, streams_max: usize) -> Self {
+        let mut driver = Driver {
+            connection,
+            cork,
+            slots: Arc::new(Semaphore::new(0)),
+            streams_max,
+            limit: Arc::default(),
+            granted: 0,
+        };
         driver.follow_limit();
         driver
     }
@@ -229,7 +292,8 @@ impl Driver {
     /// The node may change its limit with any SETTINGS frame. h2 queues what exceeds it, without a limit of time; the
     /// semaphore gives the wait one.
     fn follow_limit(&mut self) {
-        let limit = self.connection.max_concurrent_send_streams().min(Semaphore::MAX_PERMITS);
+        let limit = self.connection.max_concurrent_send_streams().min(self.streams_max);
+        self.limit.store(limit, Ordering::Relaxed);
         if limit > self.granted {
             self.slots.add_permits(limit - self.granted);
             self.granted = limit;
@@ -245,6 +309,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let polled = Pin::new(&mut self.connection).poll(context);
+        self.cork.flush(context);
         self.follow_limit();
         polled.map(|ended| {
             if let Err(error) = ended {

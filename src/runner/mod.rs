@@ -1,4 +1,4 @@
-//! One trial again: case files, replays, digests to compare with, and the sims on disk.
+//! One trial again: case files, replays, digests to compare with; and the sims and profiles on disk.
 //!
 //! Refuses to know how anything is printed: it tells progress as data and leaves files behind.
 
@@ -6,6 +6,7 @@ mod bounded;
 mod case;
 mod digests;
 mod library;
+mod profiles;
 mod repeat;
 mod replay;
 mod seal;
@@ -15,6 +16,7 @@ pub use bounded::write_whole;
 pub use case::{Case, CaseError};
 pub use digests::{Deviation, Digests, DigestsError};
 pub use library::{FoundSims, LibraryError, find_all_sims, find_sims, read_sim, read_sims};
+pub use profiles::{ProfileError, borrow_profile, find_profile};
 pub(crate) use repeat::PLAYS_AT_ONCE;
 pub use repeat::{Played, repeat};
 pub use replay::{Parting, Replay, ReplayError, Replayed};

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use crate::cast::HostName;
 use crate::env::{Address, Env, TcpOptions};
 use crate::history::Recorder;
-use crate::proxy::{self, Control, ProxyConfig};
+use crate::proxy::{self, Control, ProxyConfig, ProxyHabits};
 use crate::subject::{Entrance, Role, Seat, program};
 use crate::world::Program;
 
@@ -38,6 +38,8 @@ pub struct ProxyRole {
     pub port: u16,
     /// The TCP of their connections upstream.
     pub tcp: TcpOptions,
+    /// What each does of its own accord.
+    pub habits: ProxyHabits,
     /// Who reads what passes.
     pub tap: TapMaker,
     /// Counted over all proxies, so that no two of their processes have one number.
@@ -56,7 +58,7 @@ impl Role for ProxyRole {
     fn program(&self, number: u32, seat: &mut Seat) -> Program {
         let control = seat.control.insert(Control::default()).clone();
         let (_, upstream) = self.upstreams[number as usize - 1].clone();
-        let config = ProxyConfig { port: self.port, upstream, tcp: self.tcp, control };
+        let config = ProxyConfig { port: self.port, upstream, tcp: self.tcp, control, habits: self.habits.clone() };
         let (names, recorder) = (seat.names.clone(), seat.recorder.clone());
         let (tap, incarnations) = (self.tap.clone(), self.incarnations.clone());
         program(move |env: Env| {

@@ -7,7 +7,7 @@ use pulseless::runner::find_sims;
 
 use crate::bench::{BINARY, GOOD, Said, Scratch, change, line_of, sims};
 
-const SUBCOMMANDS: [&str; 18] = [
+const SUBCOMMANDS: [&str; 19] = [
     "run",
     "replay",
     "report",
@@ -20,6 +20,7 @@ const SUBCOMMANDS: [&str; 18] = [
     "generate",
     "list",
     "explain",
+    "profile",
     "node",
     "proxy",
     "conform",

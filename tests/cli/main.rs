@@ -4,6 +4,7 @@ mod bench;
 mod campaign;
 mod catalogue;
 mod plans;
+mod profile;
 mod refusal;
 mod replay;
 mod run;

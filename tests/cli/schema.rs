@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::bench::{GOOD, Scratch, bad, change, sims};
 
 /// What the schemas are of, with the first words that the list has for each.
-const SCHEMAS: [(&str, &str); 15] = [
+const SCHEMAS: [(&str, &str); 17] = [
     ("sim", "A sim: a TOML file"),
     ("case", "A case file"),
     ("summary", "summary.json"),
@@ -26,6 +26,8 @@ const SCHEMAS: [(&str, &str); 15] = [
     ("shrink", "What `shrink --format json`"),
     ("replay", "What `replay --format json`"),
     ("list", "The sims"),
+    ("profiles", "The profiles that `profile list"),
+    ("profile", "The profile that `profile show"),
     ("conform", "What `conform`"),
     ("message", "A line of `tail --json`"),
 ];
@@ -213,7 +215,7 @@ fn a_wrong_word_is_told_the_right_ones() {
     let said = Scratch::new().pulseless(&["schema", "sumary"]).exits(64);
     said.refuses(&[
         "invalid value 'sumary'",
-        "sim, case, summary, coverage, nights, times, journal, event, sweep, grid, shrink, replay, list, conform, message",
+        "sim, case, summary, coverage, nights, times, journal, event, sweep, grid, shrink, replay, list, profiles, profile, conform, message",
         "'summary'",
     ]);
 }
@@ -442,4 +444,22 @@ fn what_a_sweep_a_shrinking_and_replays_print_fits() {
     let list = validator("list");
     assert_fits(&list, &sims, "the list");
     assert_refused(&list, &sims, "a misspelt key", |sims| rename(&mut sims[0], "title", "titel"));
+}
+
+#[test]
+fn what_profiles_print_fits() {
+    let scratch = Scratch::new();
+    let list = scratch.pulseless(&["profile", "list", "--format", "json"]).exits(0).json();
+    assert_eq!(list.as_array().map(Vec::len), Some(16), "{list:#}");
+    let profiles = validator("profiles");
+    assert_fits(&profiles, &list, "the profiles");
+    assert_refused(&profiles, &list, "a misspelt key", |list| rename(&mut list[0], "open", "opne"));
+    assert_refused(&profiles, &list, "an unknown kind of evidence", |list| list[0]["evidence"] = "hearsay".into());
+    let profile = validator("profile");
+    for entry in list.as_array().expect("a list") {
+        let name = entry["name"].as_str().expect("a name");
+        let shown = scratch.pulseless(&["profile", "show", name, "--format", "json"]).exits(0).json();
+        assert_fits(&profile, &shown, name);
+        assert_refused(&profile, &shown, "no source", |shown| rename(&mut shown["values"]["layer"], "source", "sauce"));
+    }
 }

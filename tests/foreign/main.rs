@@ -1,5 +1,5 @@
-//! Peers of another stack: a client and a node in Python, written with grpcio from the .proto alone; and Toxiproxy's
-//! own client, which commands our proxy.
+//! Peers of another stack: a client and a node in Python, written with grpcio from the .proto alone, two that know no .proto
+//! and talk through the proxy, and Toxiproxy's own client, which commands it.
 //!
 //! They need a Python with the packages of `requirements.txt` in the target folder, where `.ci/run` puts it. Without it
 //! a test is skipped, and says so; where `CI` is set, it fails.
@@ -144,6 +144,44 @@ async fn toxiproxys_client_commands_our_proxy_and_calls_feel_it() {
         "reset, populate and destroy are as with Toxiproxy",
     ];
     assert_eq!(client.out().lines().collect::<Vec<_>>(), expected);
+    proxy.signal("TERM");
+    proxy.exits(0).await;
+}
+
+/// How the calls of each case end, directly and through the proxy. What else differed would be in its line.
+const ENDS: &[&str] = &[
+    "wait_for_ready: OK*2",
+    "unary: OK*4",
+    "unknown_method: UNIMPLEMENTED*2",
+    "server_stream: OK*4",
+    "client_stream: OK*4",
+    "early_answer: OK*2",
+    "bidi: OK*2",
+    "large_messages: OK*8",
+    "a_message_above_the_clients_limit: RESOURCE_EXHAUSTED*2",
+    "hundred_streams: OK*200",
+    "deadline: DEADLINE_EXCEEDED*4",
+    "deadline_in_metadata: OK*4",
+    "cancellation: CANCELLED*4",
+    "errors: ABORTED*2 ALREADY_EXISTS*2 CANCELLED*2 DATA_LOSS*2 DEADLINE_EXCEEDED*2 FAILED_PRECONDITION*2 INTERNAL*2 \
+     INVALID_ARGUMENT*2 NOT_FOUND*2 OUT_OF_RANGE*2 PERMISSION_DENIED*2 RESOURCE_EXHAUSTED*2 UNAUTHENTICATED*2 \
+     UNAVAILABLE*2 UNIMPLEMENTED*2 UNKNOWN*2",
+    "errors_after_messages: RESOURCE_EXHAUSTED*2",
+    "compression: OK*6",
+    "metadata_up_to_8_kib: OK*10",
+    "drain: OK*2",
+];
+
+#[tokio::test]
+async fn a_foreign_client_and_server_cannot_tell_the_truthful_proxy_from_a_direct_connection() {
+    let Some(foreign) = Foreign::new() else { return };
+    let (upstream, address) = (free_address().await, free_address().await);
+    let mut peers = foreign.script("through_proxy", &[&upstream, &address]);
+    peers.says("serving").await;
+    let mut proxy = foreign.start("proxy", BINARY, &["proxy", "--listen", &address, "--upstream", &upstream]);
+    let ended = peers.ended().await;
+    assert_eq!(peers.out().lines().skip(1).collect::<Vec<_>>(), ENDS, "{}", peers.err());
+    assert_eq!(ended, Some(0), "{}", peers.err());
     proxy.signal("TERM");
     proxy.exits(0).await;
 }

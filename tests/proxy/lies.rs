@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use http::HeaderMap;
-use pulseless::lie::{Direction, Ending, HeldUntil, Kept, Pick, Rule, StreamLie, Trigger};
+use pulseless::lie::{Direction, Ending, HeldUntil, Kept, Pick, ResetCode, Rule, StreamLie, Trigger};
 use pulseless::proxy::ProxyFate;
 use tokio::time::sleep;
 
@@ -75,41 +75,34 @@ async fn each_message_of_some_vanishes_and_what_was_to_vanish_does_so_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_is_ended_at_its_age_as_the_rule_says() {
-    for ending in [Ending::Reset(0), Ending::Reset(11), Ending::EndStream, Ending::Status(4), Ending::Html(504)] {
-        let rule = Rule::new(StreamLie::End(ending.clone())).from(Trigger::Age(60 * SECOND));
+    let codes = [ResetCode::NoError, ResetCode::EnhanceYourCalm];
+    let resets = codes.map(|code| (Ending::reset(code), Some(code)));
+    let others = [Ending::end_stream(), Ending::status(4), Ending::html(504)].map(|ending| (ending, None));
+    for (number, (ending, code)) in resets.into_iter().chain(others).enumerate() {
+        let rule = Rule::new(StreamLie::End(ending)).from(Trigger::Age(60 * SECOND));
         let (world, mut here, mut there) = opened_under(rule).await;
         say(&mut there, "heard");
         assert_eq!(read(&mut here.from_node).await, b"heard");
         sleep(58 * SECOND).await;
         assert!(!world.control.is_felt(1));
-        match ending {
-            Ending::Reset(code) => {
-                sleep(3 * SECOND).await;
-                assert_eq!(read_reset(&mut here.from_node).await, Some(Reason::from(code)));
-            }
-            Ending::Status(_) => {
-                sleep(3 * SECOND).await;
-                assert_eq!(read_trailers(&mut here.from_node).await, Some(grpc_status("4")));
-            }
-            Ending::EndStream => {
-                sleep(3 * SECOND).await;
-                assert_eq!(read_trailers(&mut here.from_node).await, None);
-            }
-            Ending::Html(_) => {
-                sleep(3 * SECOND).await;
+        sleep(3 * SECOND).await;
+        match (number, code) {
+            (_, Some(code)) => assert_eq!(read_reset(&mut here.from_node).await, Some(Reason::from(code.number()))),
+            (2, None) => assert_eq!(read_trailers(&mut here.from_node).await, None),
+            (3, None) => assert_eq!(read_trailers(&mut here.from_node).await, Some(grpc_status("4"))),
+            (_, None) => {
                 assert!(read(&mut here.from_node).await.starts_with(b"<html>"));
                 assert!(here.from_node.is_end_stream());
             }
-            Ending::Request => {}
         }
-        assert_eq!(read_reset(&mut there.from_client).await, Some(Reason::CANCEL), "{ending:?}");
+        assert_eq!(read_reset(&mut there.from_client).await, Some(Reason::CANCEL), "{number}");
         assert!(world.control.is_felt(1));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_headers_is_ended_with_headers_of_the_proxys_own() {
-    for (ending, status) in [(Ending::EndStream, 200), (Ending::Status(14), 200), (Ending::Html(504), 504)] {
+    for (ending, status) in [(Ending::end_stream(), 200), (Ending::status(14), 200), (Ending::html(504), 504)] {
         let mut world = World::start().await;
         world.control.add(1, Rule::new(StreamLie::End(ending.clone())).from(Trigger::Age(SECOND)));
         let mut client = world.client().await;
@@ -122,7 +115,7 @@ async fn a_stream_without_headers_is_ended_with_headers_of_the_proxys_own() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_time_counts_bytes_and_is_felt_in_silence_too() {
-    let rule = Rule::new(StreamLie::End(Ending::Reset(2))).from(Trigger::Idle(100 * SECOND));
+    let rule = Rule::new(StreamLie::End(Ending::reset(ResetCode::InternalError))).from(Trigger::Idle(100 * SECOND));
     let (world, mut here, mut there) = opened_under(rule).await;
     for _ in 0..3 {
         sleep(90 * SECOND).await;
@@ -139,7 +132,8 @@ async fn idle_time_counts_bytes_and_is_felt_in_silence_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_stream_gets_its_time() {
-    let rule = Rule::new(StreamLie::End(Ending::Reset(2))).from(Trigger::HalfClosed(15 * SECOND));
+    let rule =
+        Rule::new(StreamLie::End(Ending::reset(ResetCode::InternalError))).from(Trigger::HalfClosed(15 * SECOND));
     let (_world, mut here, _there) = opened_under(rule).await;
     sleep(60 * SECOND).await;
     here.to_node.send_data(Bytes::new(), true).expect("the stream is open");
@@ -157,7 +151,7 @@ async fn a_stream_is_cut_after_messages_and_after_bytes_to_the_byte() {
         (Trigger::Bytes(18), all[..18].to_vec()),
         (Trigger::Headers, Vec::new()),
     ] {
-        let rule = Rule::new(StreamLie::End(Ending::EndStream)).from(when);
+        let rule = Rule::new(StreamLie::End(Ending::end_stream())).from(when);
         let (_world, mut here, mut there) = opened_under(rule).await;
         // It may be reset by then.
         let _ = there.to_client.send_data(all.clone().into(), false);
@@ -283,7 +277,7 @@ async fn a_call_ends_with_another_status_and_without_its_words() {
 
 #[tokio::test(start_paused = true)]
 async fn the_request_ends_early_for_the_node_alone() {
-    let rule = Rule::new(StreamLie::End(Ending::Request)).from(Trigger::Messages(1));
+    let rule = Rule::new(StreamLie::EndRequest).from(Trigger::Messages(1));
     let (world, mut here, mut there) = opened_under(rule).await;
     here.to_node.send_data([message("one"), message("two")].concat().into(), false).expect("the stream is open");
     assert_eq!(read(&mut there.from_client).await, message("one"));

@@ -3,6 +3,7 @@
 mod bytes;
 mod forged;
 mod lies;
+mod manners;
 mod silence;
 mod truth;
 mod world;

@@ -100,12 +100,12 @@ async fn many_streams_of_many_clients_share_one_connection_to_the_node() {
     let mut answers = Vec::new();
     for _ in 0..3 {
         let mut client = world.client().await;
-        for _ in 0..50 {
+        for _ in 0..15 {
             answers.push(client.send("/mls.Api/Query", true).0);
         }
         settle().await;
     }
-    for _ in 0..150 {
+    for _ in 0..45 {
         let mut call = world.call().await;
         assert_eq!(call.connection, 1);
         call.respond.send_response(Response::new(()), true).expect("the stream is open");

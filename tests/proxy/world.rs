@@ -17,7 +17,9 @@ use pulseless::env::{
     Accept, Address, Asked, Dice, Die, Disk, Listener, ResetSwitch, Socket, Surroundings, TcpOptions,
 };
 use pulseless::lie::Direction;
-use pulseless::proxy::{Control, DrainSwitch, ProxyConfig, ProxyFate, ProxyNotice, ProxyObserver, ProxyServer};
+use pulseless::proxy::{
+    Control, DrainSwitch, ProxyConfig, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver, ProxyServer,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -173,7 +175,13 @@ impl World {
         let recorder = Arc::new(Recorder::default());
         let (node, calls) = start_node(&net, streams);
         let upstream = Address::new("node", NODE_PORT);
-        let config = ProxyConfig { port: PROXY_PORT, upstream, tcp: TcpOptions::default(), control: control.clone() };
+        let config = ProxyConfig {
+            port: PROXY_PORT,
+            upstream,
+            tcp: TcpOptions::default(),
+            control: control.clone(),
+            habits: ProxyHabits::default(),
+        };
         let bound = ProxyServer::bind(Arc::new(Host(net.clone())), config, recorder.clone()).await;
         let (drain, asked) = DrainSwitch::new();
         let proxy = tokio::spawn(bound.expect("the port is free").run(asked));

@@ -3,10 +3,8 @@
 use crate::fault::StreamAim;
 use crate::fault::hosts::STREAMING;
 use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
-use crate::fault::words::word;
 use crate::grammar::Section;
-use crate::http2::ERROR_CODES;
-use crate::lie::{Ending, StreamLie};
+use crate::lie::{Ending, ResetCode, StreamLie};
 
 /// gRPC's status codes, of which 0 is OK.
 const STATUS_MAX: u32 = 16;
@@ -15,27 +13,33 @@ const STATUS_MAX: u32 = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyEndsStreams {
     /// How.
-    pub ending: Ending,
+    pub ending: StreamEnding,
     /// Which streams, and when.
     pub aim: StreamAim,
 }
 
-/// The words for the ways to end a stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EndingWord {
-    Reset,
+/// The ways to end a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnding {
+    /// RST_STREAM with that code.
+    Reset(ResetCode),
+    /// END_STREAM without trailers.
     EndStream,
-    Html,
-    Status,
-    EndRequest,
+    /// A page of HTML, with that status of HTTP where there are no headers yet.
+    Html(u16),
+    /// That status of gRPC.
+    Status(u8),
+    /// END_STREAM to the node alone.
+    Request,
 }
 
-const ENDINGS: [(&str, EndingWord); 5] = [
-    ("reset", EndingWord::Reset),
-    ("end-stream", EndingWord::EndStream),
-    ("html", EndingWord::Html),
-    ("status", EndingWord::Status),
-    ("end-request", EndingWord::EndRequest),
+/// The words for them, with what each has unless more is said.
+const ENDINGS: [(&str, StreamEnding); 5] = [
+    ("reset", StreamEnding::Reset(ResetCode::InternalError)),
+    ("end-stream", StreamEnding::EndStream),
+    ("html", StreamEnding::Html(504)),
+    ("status", StreamEnding::Status(14)),
+    ("end-request", StreamEnding::Request),
 ];
 
 impl Kind for ProxyEndsStreams {
@@ -50,18 +54,27 @@ impl Kind for ProxyEndsStreams {
             let ending = with.and_then(|with| read_ending(with.value, section));
             Some(ProxyEndsStreams { aim: StreamAim::read(section, scene)?, ending: ending? })
         },
-        keys: |ends| ending_keys(&ends.ending).into_iter().chain(ends.aim.keys()).collect(),
+        keys: |ends| ending_keys(ends.ending).into_iter().chain(ends.aim.keys()).collect(),
         told: |ends, hosts| {
-            let how = match &ends.ending {
-                Ending::Reset(code) => format!("RST_STREAM({})", word(&ERROR_CODES, *code)),
-                Ending::EndStream => "END_STREAM and no trailers".into(),
-                Ending::Html(status) => format!("an HTML page, as with HTTP status {status}"),
-                Ending::Status(status) => format!("gRPC status {status}"),
-                Ending::Request => "END_STREAM to the node alone".into(),
+            let how = match ends.ending {
+                StreamEnding::Reset(code) => format!("RST_STREAM({})", code.word()),
+                StreamEnding::EndStream => "END_STREAM and no trailers".into(),
+                StreamEnding::Html(status) => format!("an HTML page, as with HTTP status {status}"),
+                StreamEnding::Status(status) => format!("gRPC status {status}"),
+                StreamEnding::Request => "END_STREAM to the node alone".into(),
             };
             format!("the proxy ends streams of {hosts}{} with {how}", ends.aim)
         },
-        harm: |ends, on| ends.aim.harm(on, StreamLie::End(ends.ending.clone())),
+        harm: |ends, on| {
+            let lie = match ends.ending {
+                StreamEnding::Reset(code) => StreamLie::End(Ending::reset(code)),
+                StreamEnding::EndStream => StreamLie::End(Ending::end_stream()),
+                StreamEnding::Html(status) => StreamLie::End(Ending::html(status)),
+                StreamEnding::Status(status) => StreamLie::End(Ending::status(status)),
+                StreamEnding::Request => StreamLie::EndRequest,
+            };
+            ends.aim.harm(on, lie)
+        },
         // A client that is told anything opens another stream (C5).
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
@@ -70,32 +83,32 @@ impl Kind for ProxyEndsStreams {
     };
 }
 
-fn read_ending(word: EndingWord, section: &mut Section<'_>) -> Option<Ending> {
-    Some(match word {
-        EndingWord::Reset => {
-            let code = section.optional("code", 0x2, |entry| entry.choice("error code of HTTP/2", &ERROR_CODES));
-            Ending::Reset(code?.value)
+fn read_ending(ending: StreamEnding, section: &mut Section<'_>) -> Option<StreamEnding> {
+    Some(match ending {
+        StreamEnding::Reset(usual) => {
+            let code = section.optional("code", usual, |entry| entry.choice("error code of HTTP/2", ResetCode::WORDS));
+            StreamEnding::Reset(code?.value)
         }
-        EndingWord::EndStream => Ending::EndStream,
-        EndingWord::Html => {
-            let status = section.optional("http-status", 504, |entry| entry.number(200..=599));
-            Ending::Html(u16::try_from(status?.value).ok()?)
+        StreamEnding::Html(usual) => {
+            let status = section.optional("http-status", u32::from(usual), |entry| entry.number(200..=599));
+            StreamEnding::Html(u16::try_from(status?.value).ok()?)
         }
-        EndingWord::Status => {
-            let status = section.optional("grpc-status", 14, |entry| entry.number(0..=STATUS_MAX));
-            Ending::Status(u16::try_from(status?.value).ok()?)
+        StreamEnding::Status(usual) => {
+            let status = section.optional("grpc-status", u32::from(usual), |entry| entry.number(0..=STATUS_MAX));
+            StreamEnding::Status(u8::try_from(status?.value).ok()?)
         }
-        EndingWord::EndRequest => Ending::Request,
+        StreamEnding::EndStream | StreamEnding::Request => ending,
     })
 }
 
-fn ending_keys(ending: &Ending) -> Vec<Key> {
-    let (with, particular): (_, Option<Key>) = match ending {
-        Ending::Reset(code) => (EndingWord::Reset, Some(("code", word(&ERROR_CODES, *code).into()))),
-        Ending::EndStream => (EndingWord::EndStream, None),
-        Ending::Html(status) => (EndingWord::Html, Some(("http-status", i64::from(*status).into()))),
-        Ending::Status(status) => (EndingWord::Status, Some(("grpc-status", i64::from(*status).into()))),
-        Ending::Request => (EndingWord::EndRequest, None),
+fn ending_keys(ending: StreamEnding) -> Vec<Key> {
+    let particular: Option<Key> = match ending {
+        StreamEnding::Reset(code) => Some(("code", code.word().into())),
+        StreamEnding::Html(status) => Some(("http-status", i64::from(status).into())),
+        StreamEnding::Status(status) => Some(("grpc-status", i64::from(status).into())),
+        StreamEnding::EndStream | StreamEnding::Request => None,
     };
-    [("with", word(&ENDINGS, with).into())].into_iter().chain(particular).collect()
+    let is_this = |named: &StreamEnding| std::mem::discriminant(named) == std::mem::discriminant(&ending);
+    let with = ENDINGS.iter().find(|(_, named)| is_this(named)).map_or("", |(word, _)| *word);
+    [("with", with.into())].into_iter().chain(particular).collect()
 }

@@ -7,8 +7,7 @@ use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
 use crate::fault::words::word;
 use crate::fault::{Harm, ProxyHarm};
 use crate::grammar::{Section, spell};
-use crate::http2::ERROR_CODES;
-use crate::lie::{ConnectionLie, LastStream, Lie, Trigger};
+use crate::lie::{ConnectionLie, LastStream, Lie, ResetCode, Trigger};
 
 const LASTS: [(&str, LastStream); 3] =
     [("all", LastStream::All), ("seen", LastStream::Seen), ("none", LastStream::None)];
@@ -19,7 +18,7 @@ const EVERY_MIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyGoAway {
     /// The error code (RFC 9113 section 7).
-    pub code: u32,
+    pub code: ResetCode,
     /// The last stream that it tells.
     pub last: LastStream,
     /// At which age of a connection; none is at once.
@@ -39,7 +38,8 @@ impl Kind for ProxyGoAway {
         example: "on = \"client-*\"\nevery = \"5m\"\ncloses-after = \"10s\"",
         falls_on: |_| CONNECTED,
         read: |section, scene| {
-            let code = section.optional("code", 0, |entry| entry.choice("error code of HTTP/2", &ERROR_CODES));
+            let code = section
+                .optional("code", ResetCode::NoError, |entry| entry.choice("error code of HTTP/2", ResetCode::WORDS));
             let last = section.optional("last-stream", LastStream::All, |entry| entry.choice("last stream", &LASTS));
             let longest = scene.frame.longest;
             let age = read_time(section, "age", Duration::from_millis(1), longest);
@@ -57,7 +57,7 @@ impl Kind for ProxyGoAway {
         },
         keys: |goaway| {
             let head: [Key; 2] =
-                [("code", word(&ERROR_CODES, goaway.code).into()), ("last-stream", word(&LASTS, goaway.last).into())];
+                [("code", goaway.code.word().into()), ("last-stream", word(&LASTS, goaway.last).into())];
             let times = [
                 ("age", goaway.age),
                 ("again-after", goaway.twice),
@@ -70,7 +70,7 @@ impl Kind for ProxyGoAway {
         told: told_goaway,
         harm: |goaway, on| {
             let ProxyGoAway { code, last, age, twice, closes_after, every } = goaway.clone();
-            let lie = Lie::Connection(ConnectionLie::GoAway { code, last, twice, closes_after, every });
+            let lie = Lie::Connection(ConnectionLie::GoAway { code: code.number(), last, twice, closes_after, every });
             let when = age.map_or(Trigger::Opened, Trigger::Age);
             Harm::Proxy { on, harm: ProxyHarm { when, ..ProxyHarm::plain(lie) } }
         },
@@ -96,7 +96,7 @@ fn told_goaway(goaway: &ProxyGoAway, hosts: &str) -> String {
         LastStream::Seen => " with the last stream that it saw",
         LastStream::None => " as if it had seen no stream",
     };
-    let code = word(&ERROR_CODES, goaway.code);
+    let code = goaway.code.word();
     let when = goaway.age.map(|age| format!(" at the age of {}", spell(age)));
     let every = goaway.every.map(|every| format!(" every {}", spell(every)));
     let twice = goaway.twice.map(|time| format!(", again after {}", spell(time)));

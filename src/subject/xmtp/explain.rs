@@ -2,6 +2,7 @@
 
 use crate::env::TcpOptions;
 use crate::grammar::quantity::{count, spell};
+use crate::profile::Profile;
 use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::node::Serves;
 use crate::subject::xmtp::settings::{NodeSettings, WorkloadKind, XmtpSettings, told_limits};
@@ -39,6 +40,7 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     ];
     told.extend(tcp("the clients'", client.tcp));
     told.extend(tcp("the proxies'", settings.proxy_tcp));
+    told.extend(profile(&settings.proxy_profile));
     if !client.consume.is_zero() {
         told.push(format!("their application takes {} for each batch", spell(client.consume)));
     }
@@ -129,4 +131,17 @@ fn workload(settings: &XmtpSettings, times: TrialTimes) -> Vec<String> {
         told.push(format!("{} messages are stored before the clients come", workload.history));
     }
     told
+}
+
+/// Whose habits the proxies have, where they are not plain.
+fn profile(profile: &Profile) -> Option<String> {
+    let shipped = Profile::named(profile.name()).ok()?;
+    let values = shipped.conduct().values().into_iter().zip(profile.conduct().values());
+    let others = values.filter(|(shipped, own)| shipped != own).map(|(_, (key, value))| format!("{key} = {value}"));
+    let others: Vec<String> = others.collect();
+    if profile.name() == "plain" && others.is_empty() {
+        return None;
+    }
+    let but = if others.is_empty() { String::new() } else { format!(", but {}", others.join(", ")) };
+    Some(format!("the proxies have the habits of {} {}{but}", profile.proxy(), profile.version()))
 }

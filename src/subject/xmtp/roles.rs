@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::cast::HostName;
 use crate::env::{Address, Env};
 use crate::history::{Event, Examined};
+use crate::proxy::ProxyHabits;
 use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::client::{
     self, CATCH_UP_PATIENCE, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig,
@@ -97,6 +98,7 @@ fn proxies(settings: &XmtpSettings) -> ProxyRole {
         upstreams: (1..=fleet.proxies).map(|number| (fleet.proxy(number), upstream(number))).collect(),
         port: PROXY_PORT,
         tcp: settings.proxy_tcp,
+        habits: ProxyHabits::of(settings.proxy_profile.conduct()),
         tap: Arc::new(move |seat| Arc::new(Tap::new(seat, originators))),
         incarnations: Arc::new(AtomicU32::new(0)),
     }

@@ -6,6 +6,7 @@ mod dialect_keys;
 mod keys;
 mod limit_keys;
 mod node_keys;
+mod proxy_keys;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use crate::cast::{Abilities, Cast, HostName, Member};
 use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::history::Bounds;
+use crate::profile::Profile;
 use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::checker::{EXAMINER, GATEWAY};
 use crate::subject::xmtp::client::{self, Http2Keepalive};
@@ -45,6 +47,8 @@ pub struct XmtpSettings {
     pub cast: Cast,
     /// The TCP of the proxies' connections to the nodes.
     pub proxy_tcp: TcpOptions,
+    /// Whose habits the proxies have.
+    pub proxy_profile: Box<Profile>,
     /// How each node behaves.
     pub node: NodeSettings,
     /// How each client behaves.

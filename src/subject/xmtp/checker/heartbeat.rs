@@ -192,8 +192,20 @@ impl<'h> HeartbeatBook<'h> {
     }
 
     /// A silent proxy may swallow a stream's end, too, which no tap tells: whether the stream lives nobody knows then.
+    /// What is kept back otherwise comes late, or comes no more: of such a stream nothing is owed until it speaks again.
     fn forget_silenced(&mut self, fault: &Fault) {
-        self.streams.retain(|_, held| !fault.meets(held.host, &self.terms.cast));
+        let meets = |held: &HeardStream<'_>| fault.meets(held.host, &self.terms.cast);
+        if let Fault::ProxySilence(_) = fault {
+            self.streams.retain(|_, held| !meets(held));
+        } else {
+            self.streams.values_mut().filter(|held| meets(held)).for_each(|held| held.last = None);
+        }
+    }
+
+    /// Whether what comes to that host is kept back now, and nobody is told.
+    fn is_kept_back(&self, host: &str) -> bool {
+        let mut others = self.silences.values().filter(|fault| !matches!(fault, Fault::ProxySilence(_)));
+        others.any(|fault| fault.meets(host, &self.terms.cast))
     }
 
     /// A frame passed, or was swallowed.
@@ -271,6 +283,9 @@ impl<'h> HeartbeatBook<'h> {
         held: &HeardStream<'h>,
         now: Duration,
     ) -> Result<(), Box<Evidence>> {
+        if self.is_kept_back(held.host) {
+            return Ok(());
+        }
         let Some(last) = held.last else { return self.check_welcome(index, stream, held, now) };
         if last.is_delivery || self.terms.silent_servers {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use crate::grammar::{KeyTable, key};
 use crate::subject::xmtp::settings::limit_keys::LIMIT_KEYS;
+use crate::subject::xmtp::settings::proxy_keys::PROXY_KEYS;
 
 /// The tables that a sim of this subject has besides those of every sim.
 pub(crate) const TABLES: &[KeyTable] = &[
@@ -23,13 +24,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
             key("proxy", "table", "", "how each proxy behaves"),
         ],
     },
-    KeyTable {
-        name: "cast.proxy",
-        keys: &[
-            key("tcp-keepalive", "table, or `\"off\"`", "off", "TCP keepalive on its connections to the node"),
-            key("tcp-user-timeout", "1s to 1h, or `\"off\"`", "off", "how long sent data may stay unacknowledged"),
-        ],
-    },
+    KeyTable { name: "cast.proxy", keys: &PROXY_KEYS },
     KeyTable {
         name: "node",
         keys: &[

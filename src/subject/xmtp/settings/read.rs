@@ -5,7 +5,6 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::env::TcpOptions;
 use crate::grammar::quantity::{self, Rate, spell_size};
 use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Entry, Found, Section, excluded};
@@ -14,6 +13,7 @@ use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
 use crate::subject::xmtp::settings::dialect_keys::{note_strangers, read_client_dialect, read_node_dialects};
 use crate::subject::xmtp::settings::node_keys::read_node;
+use crate::subject::xmtp::settings::proxy_keys::{ProxySettings, read_proxy};
 use crate::subject::xmtp::settings::{
     ClientSettings, Fleet, GatewaySettings, VisitorSettings, Workload, WorkloadKind, XmtpSettings,
 };
@@ -73,7 +73,8 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
     let workload = read_workload(file.section("workload"), by_originator);
     let node = read_node(node, workload.as_ref(), spoken.as_ref());
     let client = read_client(client, asked.as_ref());
-    let (fleet, proxy_tcp, sharers) = cast;
+    let (fleet, proxy, sharers) = cast;
+    let (proxy_tcp, proxy_profile) = proxy.map(|proxy| (proxy.tcp, proxy.profile)).unzip();
     if let (Some(spoken), Some(asked)) = (&spoken, &asked) {
         note_strangers(file, fleet, spoken, asked);
     }
@@ -88,6 +89,7 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
             fleet,
             cast: fleet.cast(),
             proxy_tcp: proxy_tcp?,
+            proxy_profile: proxy_profile?,
             node: node?,
             client: client?,
             visitor: visitor?,
@@ -105,7 +107,7 @@ struct Sharers {
 }
 
 /// Reads the cast, and where the numbers of its nodes and publishers stand.
-fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, Option<Sharers>) {
+fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<ProxySettings>, Option<Sharers>) {
     let nodes = section.optional("nodes", 1, |entry| entry.number(1..=NODES_MAX));
     let proxies = section.optional("proxies", 1, |entry| entry.number(1..=PROXIES_MAX));
     if let (Some(nodes), Some(proxies)) = (&nodes, &proxies)
@@ -121,9 +123,7 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
     let visitors = section.optional("visitors", 0, |entry| entry.number(0..=VISITORS_MAX));
     let examiners = section.optional("examiners", 0, |entry| entry.number(0..=EXAMINERS_MAX));
     let gateways = section.optional("gateways", 0, |entry| entry.number(0..=GATEWAYS_MAX));
-    let mut proxy = section.section("proxy");
-    let tcp = read_tcp(&mut proxy);
-    proxy.finish();
+    let proxy = read_proxy(section.section("proxy"));
     section.finish();
     let fleet = || {
         let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);
@@ -131,7 +131,7 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<TcpOptions>, O
         let (visitors, examiners, gateways) = (visitors?.value, examiners?.value, gateways?.value);
         Some(Fleet { nodes, proxies, clients, publishers, visitors, examiners, gateways })
     };
-    (fleet(), tcp, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
+    (fleet(), proxy, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }
 
 fn read_client(mut section: Section<'_>, dialect: Option<&Found<Dialect>>) -> Option<ClientSettings> {

@@ -1,0 +1,63 @@
+//! The keys of `[cast.proxy]`: whose habits the proxies have, which of its values are to be others, and their TCP.
+//!
+//! Refuses to know what a value of a profile means.
+
+use crate::env::{TcpKeepalive, TcpOptions};
+use crate::grammar::{KeyHelp, Section, key};
+use crate::profile::{Conduct, Profile};
+use crate::subject::tcp_keys::read_tcp;
+
+/// How each proxy behaves.
+pub(crate) struct ProxySettings {
+    pub(crate) tcp: TcpOptions,
+    pub(crate) profile: Box<Profile>,
+}
+
+/// Today's proxy without a time of its own.
+const PLAIN: &str = "plain";
+
+/// The keys of a proxy: its profile, its TCP, and each value of the profile that is to be another.
+pub(crate) const PROXY_KEYS: [KeyHelp; OWN_KEYS.len() + Conduct::HELP.len()] = {
+    let mut keys = [OWN_KEYS[0]; OWN_KEYS.len() + Conduct::HELP.len()];
+    let mut at = 0;
+    // Ends: it counts to a length.
+    while at < keys.len() {
+        keys[at] = if at < OWN_KEYS.len() { OWN_KEYS[at] } else { Conduct::HELP[at - OWN_KEYS.len()] };
+        at += 1;
+    }
+    keys
+};
+const OWN_KEYS: [KeyHelp; 3] = [
+    key("profile", "the name of a [profile](profiles.md)", "`plain`", "whose habits it has"),
+    key("tcp-keepalive", "table, or `\"off\"`", "as in its profile", "TCP keepalive on its connections to the node"),
+    key(
+        "tcp-user-timeout",
+        "1s to 1h, or `\"off\"`",
+        "as in its profile",
+        "how long sent data may stay unacknowledged",
+    ),
+];
+
+/// Reads whose habits the proxies have, with the values that are to be others, and their TCP.
+pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxySettings> {
+    let names: Vec<(&str, &Profile)> = Profile::all().iter().map(|profile| (profile.name(), profile)).collect();
+    let plain = names.iter().find(|(name, _)| *name == PLAIN).map(|(_, profile)| *profile)?;
+    let named = section.optional("profile", plain, |entry| entry.choice("profile", &names));
+    let says_tcp = section.entry("tcp-keepalive").is_some() || section.entry("tcp-user-timeout").is_some();
+    let tcp = read_tcp(&mut section);
+    let profile = named.and_then(|named| named.value.overridden(&mut section, "a sim"));
+    section.finish();
+    let profile = profile?;
+    let tcp = if says_tcp { tcp? } else { profile_tcp(profile.conduct()) };
+    Some(ProxySettings { tcp, profile: Box::new(profile) })
+}
+
+/// The TCP of a proxy's connections to the node, as its profile has it.
+fn profile_tcp(conduct: &Conduct) -> TcpOptions {
+    let keepalive = conduct.tcp_keepalive_after.after().zip(conduct.tcp_keepalive_interval.after());
+    let count = conduct.tcp_keepalive_count;
+    TcpOptions {
+        keepalive: keepalive.map(|(idle, interval)| TcpKeepalive { idle, interval, count }),
+        user_timeout: conduct.tcp_unacknowledged.after(),
+    }
+}
