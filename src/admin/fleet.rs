@@ -19,7 +19,7 @@ use crate::grammar::refusal::listed;
 use crate::proxy::Control;
 
 /// The surroundings of whoever listens on a host's address.
-pub type Ground = Arc<dyn Fn(&str) -> Env + Send + Sync>;
+pub type EnvOfHost = Arc<dyn Fn(&str) -> Env + Send + Sync>;
 
 /// Where a proxy listens that does not say: on any free port, reachable from this machine alone.
 const LISTEN: &str = "127.0.0.1:0";
@@ -39,7 +39,7 @@ pub(crate) struct ProxyDraft {
 
 /// The proxies.
 pub struct ProxyFleet {
-    ground: Ground,
+    ground: EnvOfHost,
     seed: u64,
     proxies: BTreeMap<String, ManagedProxy>,
 }
@@ -76,7 +76,7 @@ fn leading(text: &str) -> Result<Address, AdminError> {
 impl ProxyFleet {
     /// No proxies yet. What lies draw, they draw by the seed and the name of their proxy.
     #[must_use]
-    pub fn new(ground: Ground, seed: u64) -> Self {
+    pub fn new(ground: EnvOfHost, seed: u64) -> Self {
         ProxyFleet { ground, seed, proxies: BTreeMap::new() }
     }
 

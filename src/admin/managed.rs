@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::admin::bounds::TOXICS_MAX;
 use crate::admin::error::AdminError;
-use crate::admin::fleet::Ground;
+use crate::admin::fleet::EnvOfHost;
 use crate::admin::ledger::ProxyLedger;
 use crate::admin::toxic::{Toxic, ToxicDraft};
 use crate::env::{Address, TcpOptions};
@@ -106,7 +106,7 @@ impl ManagedProxy {
     }
 
     /// Listens, where it does not.
-    pub(crate) async fn open(&mut self, ground: &Ground) -> Result<(), AdminError> {
+    pub(crate) async fn open(&mut self, ground: &EnvOfHost) -> Result<(), AdminError> {
         if self.running.is_some() {
             return Ok(());
         }

@@ -23,7 +23,7 @@ mod toxic;
 
 pub use bounds::{ADMIN_PORT, DRAIN_MAX};
 pub use error::AdminError;
-pub use fleet::{Ground, ProxyFleet};
+pub use fleet::{EnvOfHost, ProxyFleet};
 pub use ledger::{ConnectionJson, StreamJson};
 pub use managed::ProxyJson;
 pub use server::{AdminServer, BadAdmin};

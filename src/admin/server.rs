@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::admin::api::router;
 use crate::admin::bounds::{ACCEPT_PAUSE, CALLER_LIFE_MAX, CALLERS_MAX};
-use crate::admin::fleet::{Ground, ProxyFleet};
+use crate::admin::fleet::{EnvOfHost, ProxyFleet};
 use crate::env::{Address, ByteStream, Listener, Socket, StreamTap, Tapped};
 
 /// Why the API cannot be served; fits after "failed to".
@@ -50,7 +50,7 @@ impl AdminServer {
     /// # Errors
     /// The address cannot be had, or may not.
     pub async fn bind(
-        ground: &Ground,
+        ground: &EnvOfHost,
         address: &Address,
         is_open: bool,
         fleet: Arc<Mutex<ProxyFleet>>,

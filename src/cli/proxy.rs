@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 
-use crate::admin::{AdminServer, BadAdmin, Ground, ProxyFleet, ProxyJson};
+use crate::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet, ProxyJson};
 use crate::cli::Exit;
 use crate::cli::arguments::{ProxyArguments, ProxyServeArguments};
 use crate::cli::foreground::run_to_end;
@@ -50,7 +50,7 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
         Err(why) => return misused(&why),
     };
     let served = run_to_end(|interrupted| async move {
-        let ground: Ground = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
+        let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
         let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), arguments.seed.0)));
         match start(arguments, config, &ground, &fleet).await {
             Ok(admin) => {
@@ -68,7 +68,7 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
 async fn start(
     arguments: &ProxyServeArguments,
     config: Option<Vec<u8>>,
-    ground: &Ground,
+    ground: &EnvOfHost,
     fleet: &Arc<Mutex<ProxyFleet>>,
 ) -> Result<Option<AdminServer>, String> {
     let ProxyServeArguments { listen, upstream, silence_after, admin, admin_open, .. } = arguments;

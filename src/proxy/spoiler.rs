@@ -83,12 +83,12 @@ impl Spoiler {
             self.apply(&rules);
         }
         if self.orders.is_empty() && self.to_client.front().is_empty() {
-            return self.end_if_over();
+            return self.end_if_over(context);
         }
         // Ends: each turn does what is due, and what is due next lies ahead.
         loop {
             self.write_due(context)?;
-            self.end_if_over()?;
+            self.end_if_over(context)?;
             match self.next_time() {
                 Some(at) if self.alarm.poll(at, context).is_ready() => {}
                 Some(_) | None => return Ok(()),
@@ -112,15 +112,17 @@ impl Spoiler {
 
     /// # Errors
     /// A lie ends the connection now.
-    fn end_if_over(&mut self) -> io::Result<()> {
+    fn end_if_over(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let now = Instant::now();
         let due = self.orders.iter().filter_map(ByteOrder::end).filter(|(at, _)| *at <= now);
         let end = due.map(|(_, end)| end).max();
         let is_closed = self.is_broken || self.to_node.is_over() || self.to_client.is_over();
-        match end.or(is_closed.then_some(ByteEnd::Closed)) {
-            None => Ok(()),
-            Some(ByteEnd::Closed) => Err(io::ErrorKind::ConnectionAborted.into()),
-            Some(ByteEnd::Reset) => {
+        let Some(end) = end.or(is_closed.then_some(ByteEnd::Closed)) else { return Ok(()) };
+        // Found while something is written, which h2 may not see: it is to read, and to find it then.
+        context.waker().wake_by_ref();
+        match end {
+            ByteEnd::Closed => Err(io::ErrorKind::ConnectionAborted.into()),
+            ByteEnd::Reset => {
                 self.socket.reset_switch().throw();
                 Err(io::ErrorKind::ConnectionReset.into())
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use pulseless::admin::{AdminServer, BadAdmin, Ground, ProxyFleet};
+use pulseless::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet};
 use pulseless::env::{Address, Env, Surroundings};
 use pulseless::os::Os;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ impl Api {
 }
 
 async fn bind(address: &str, is_open: bool) -> Result<AdminServer, BadAdmin> {
-    let ground: Ground = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
+    let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
     let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), 0)));
     let address = Address::listening(address).expect("an address");
     AdminServer::bind(&ground, &address, is_open, fleet).await
