@@ -118,7 +118,7 @@ pub(crate) enum ProxyVerb {
         #[command(flatten)]
         at: AdminArguments,
     },
-    /// Show live connections and streams: peer, id, path, state, age, idle time, bytes each way
+    /// Show live connections and streams: peer, id, path, state, age, idle time, bytes
     Inspect {
         /// The proxy's name; all unless given
         proxy: Option<String>,
