@@ -16,7 +16,7 @@ use crate::admin::managed::{ManagedProxy, ProxyJson};
 use crate::admin::toxic::check_name;
 use crate::env::{Address, Env};
 use crate::grammar::refusal::listed;
-use crate::proxy::Control;
+use crate::proxy::{Control, ProxyHabits};
 
 /// The surroundings of whoever listens on a host's address.
 pub type EnvOfHost = Arc<dyn Fn(&str) -> Env + Send + Sync>;
@@ -40,6 +40,7 @@ pub(crate) struct ProxyDraft {
 /// The proxies.
 pub struct ProxyFleet {
     ground: EnvOfHost,
+    habits: ProxyHabits,
     seed: u64,
     proxies: BTreeMap<String, ManagedProxy>,
 }
@@ -74,10 +75,10 @@ fn leading(text: &str) -> Result<Address, AdminError> {
 }
 
 impl ProxyFleet {
-    /// No proxies yet. What lies draw, they draw by the seed and the name of their proxy.
+    /// No proxies yet. All will have these habits. What lies draw, they draw by the seed and the name of their proxy.
     #[must_use]
-    pub fn new(ground: EnvOfHost, seed: u64) -> Self {
-        ProxyFleet { ground, seed, proxies: BTreeMap::new() }
+    pub fn new(ground: EnvOfHost, habits: ProxyHabits, seed: u64) -> Self {
+        ProxyFleet { ground, habits, seed, proxies: BTreeMap::new() }
     }
 
     /// Makes and opens a proxy that listens there and leads there.
@@ -214,7 +215,7 @@ impl ProxyFleet {
             return Err(AdminError::TooMany(format!("there are {PROXIES_MAX} proxies; delete one first")));
         }
         let seed = xxh3_64_with_seed(name.as_bytes(), self.seed);
-        let mut proxy = ManagedProxy::new(name.clone(), listen, upstream, seed);
+        let mut proxy = ManagedProxy::new(name.clone(), listen, upstream, (self.habits.clone(), seed));
         if enabled {
             proxy.open(&self.ground).await?;
         }

@@ -44,6 +44,7 @@ pub(crate) struct ManagedProxy {
     asked: Address,
     listen: Address,
     upstream: Address,
+    habits: ProxyHabits,
     control: Control,
     toxics: Vec<(u32, Toxic)>,
     /// The number of the next rule: none has that of another, so that what one drew is not drawn again.
@@ -60,12 +61,12 @@ struct RunningProxy {
 }
 
 impl ManagedProxy {
-    /// A proxy that is closed, whose lies draw by that seed.
-    pub(crate) fn new(name: String, listen: Address, upstream: Address, seed: u64) -> Self {
+    /// A proxy that is closed, has these habits, and whose lies draw by that seed.
+    pub(crate) fn new(name: String, listen: Address, upstream: Address, (habits, seed): (ProxyHabits, u64)) -> Self {
         let ledger = Arc::new(ProxyLedger::new(&name));
         let control = Control::seeded(seed);
         let (asked, toxics) = (listen.clone(), Vec::new());
-        ManagedProxy { name, asked, listen, upstream, control, toxics, next_rule: 1, ledger, running: None }
+        ManagedProxy { name, asked, listen, upstream, habits, control, toxics, next_rule: 1, ledger, running: None }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -116,7 +117,7 @@ impl ManagedProxy {
             upstream: self.upstream.clone(),
             tcp: TcpOptions::default(),
             control: self.control.clone(),
-            habits: ProxyHabits::default(),
+            habits: self.habits.clone(),
         };
         let bound = ProxyServer::bind(env, config, self.ledger.clone()).await;
         let server = bound.map_err(|error| match &error {

@@ -78,7 +78,7 @@ fn from(arguments: &FromArguments) -> Exit {
 }
 
 /// The profile, with the values that flags change.
-fn find_with(name: &str, settings: &[(String, String)]) -> Result<Profile, Exit> {
+pub(crate) fn find_with(name: &str, settings: &[(String, String)]) -> Result<Profile, Exit> {
     let found = find_profile(name).map_err(|error| refuse(&error))?;
     let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     found.with(&settings).map_err(|bad| match bad {

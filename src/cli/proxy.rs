@@ -25,10 +25,12 @@ use crate::cli::Exit;
 use crate::cli::arguments::{ProxyArguments, ProxyServeArguments};
 use crate::cli::foreground::run_to_end;
 use crate::cli::output::{complain, misused, print};
+use crate::cli::profile::find_with;
 use crate::env::{Address, Env};
 use crate::grammar::spell;
 use crate::lie::Rule;
 use crate::os::Os;
+use crate::proxy::ProxyHabits;
 
 /// The name of the proxy that the command line makes.
 const NAME: &str = "proxy";
@@ -49,9 +51,13 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
         Ok(config) => config,
         Err(why) => return misused(&why),
     };
+    let habits = match find_with(&arguments.profile, &arguments.settings) {
+        Ok(profile) => ProxyHabits::of(profile.conduct()),
+        Err(exit) => return exit,
+    };
     let served = run_to_end(|interrupted| async move {
         let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
-        let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), arguments.seed.0)));
+        let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), habits, arguments.seed.0)));
         match start(arguments, config, &ground, &fleet).await {
             Ok(admin) => {
                 let ended = serve_until(&interrupted, arguments, admin, &fleet).await;

@@ -66,7 +66,7 @@ pub enum StreamLie {
         room: usize,
     },
     /// One thing never passes.
-    Withhold(Kept),
+    Withhold(Withheld),
     /// The call ends with another gRPC status than the node's.
     Status(u16),
     /// A whole request is sent to the node so many times, and the last answer is the client's.
@@ -92,10 +92,10 @@ impl StreamLie {
                 direction.unwrap_or(Direction::ToClient)
             }
             StreamLie::Drop { direction, .. } | StreamLie::Hold { direction, .. } => *direction,
-            StreamLie::EndRequest | StreamLie::Withhold(Kept::Cancel) => Direction::ToNode,
-            StreamLie::Withhold(Kept::Credit(direction)) => *direction,
+            StreamLie::EndRequest | StreamLie::Withhold(Withheld::Cancel) => Direction::ToNode,
+            StreamLie::Withhold(Withheld::Credit(direction)) => *direction,
             StreamLie::End(_)
-            | StreamLie::Withhold(Kept::End | Kept::Trailers | Kept::Reset)
+            | StreamLie::Withhold(Withheld::End | Withheld::Trailers | Withheld::Reset)
             | StreamLie::Status(_)
             | StreamLie::Repeat { .. }
             | StreamLie::Misroute { .. } => Direction::ToClient,
@@ -135,7 +135,7 @@ pub enum HeldUntil {
 
 /// What never passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum Withheld {
     /// The end of the response, trailers and all: the stream stays open.
     End,
     /// The trailers: the response ends with a bare END_STREAM.

@@ -9,9 +9,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// One timer, for whoever asks at each turn for the time that matters now.
 #[derive(Default)]
-pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
+pub(crate) struct ProxyTimer(Option<Pin<Box<Sleep>>>);
 
-impl Alarm {
+impl ProxyTimer {
     /// Ready at that time; the task of `context` is woken then.
     pub(crate) fn poll(&mut self, at: Instant, context: &mut Context<'_>) -> Poll<()> {
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));

@@ -9,7 +9,7 @@ use crate::http2::FrameHeader;
 const SETTINGS: u8 = 0x4;
 const GOAWAY: u8 = 0x7;
 /// RFC 9113 section 6.5.2.
-const MAX_CONCURRENT_STREAMS: u16 = 0x3;
+const CONCURRENT_STREAMS: u16 = 0x3;
 const INITIAL_WINDOW_SIZE: u16 = 0x4;
 
 /// What the proxy has told the other side of itself, as far as lies change it.
@@ -29,7 +29,7 @@ pub(crate) struct GoAwayFrame {
 
 /// A SETTINGS frame (RFC 9113 section 6.5).
 pub(crate) fn settings(told: TrueSettings) -> BytesMut {
-    let parameters = told.max_concurrent_streams.map(|streams| (MAX_CONCURRENT_STREAMS, streams));
+    let parameters = told.max_concurrent_streams.map(|streams| (CONCURRENT_STREAMS, streams));
     let parameters = parameters.into_iter().chain([(INITIAL_WINDOW_SIZE, told.initial_window)]);
     let mut payload = BytesMut::new();
     for (name, value) in parameters {

@@ -22,7 +22,7 @@ use tokio_stream::wrappers::WatchStream;
 use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
 use crate::lie::{ConnectionLie, ConnectionSide, LastStream, PingAnswer, Trigger, WindowKind};
-use crate::proxy::alarm::Alarm;
+use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::config::{FORGED_MAX, READ_STEP};
 use crate::proxy::control::{ActiveRule, ConnectionFace, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
@@ -53,7 +53,7 @@ pub(crate) struct Forger<S> {
     /// The highest stream that the other side opened.
     seen: u32,
     closes_at: Option<Instant>,
-    alarm: Alarm,
+    alarm: ProxyTimer,
 }
 
 /// A rule about this connection.
@@ -97,7 +97,7 @@ impl<S: ByteStream> Forger<S> {
             unanswered: VecDeque::new(),
             seen: 0,
             closes_at: None,
-            alarm: Alarm::default(),
+            alarm: ProxyTimer::default(),
         };
         forger.apply(&rules);
         forger

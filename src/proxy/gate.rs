@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
 
-use crate::lie::{Direction, Ending, HeldUntil, Kept, Lie, StreamKey, StreamLie, Trigger};
-use crate::proxy::alarm::Alarm;
+use crate::lie::{Direction, Ending, HeldUntil, Lie, StreamKey, StreamLie, Trigger, Withheld};
+use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::config::PACE_STEP;
 use crate::proxy::control::{ActiveRule, Control, Rules, StreamFace};
 use crate::proxy::framing::{Ahead, Framing};
@@ -61,24 +61,24 @@ pub(crate) struct Gate {
     /// Rules that always hold.
     standing: Arc<[Arc<ActiveRule>]>,
     /// The rules about this stream.
-    orders: Vec<Order>,
+    orders: Vec<TimedRule>,
     opened: Instant,
     has_headers: bool,
     half_closed: Option<Instant>,
     to_node: GateSide,
     to_client: GateSide,
-    alarm: Alarm,
+    alarm: ProxyTimer,
 }
 
 /// A rule about this stream.
-struct Order {
+struct TimedRule {
     active: Arc<ActiveRule>,
     since: Instant,
     /// Its moment has come.
     is_told: bool,
 }
 
-impl Order {
+impl TimedRule {
     /// The lie, if it is told now.
     fn told(&self) -> Option<&StreamLie> {
         match &self.active.rule.lie {
@@ -142,7 +142,7 @@ impl Gate {
             half_closed: None,
             to_node: GateSide::default(),
             to_client: GateSide::default(),
-            alarm: Alarm::default(),
+            alarm: ProxyTimer::default(),
         };
         gate.apply(&rules);
         gate
@@ -170,17 +170,17 @@ impl Gate {
 
     /// Whether the node must not learn that the client has left.
     pub(crate) fn keeps_cancel(&self) -> bool {
-        self.to_node.is_ruled || self.told(|lie| matches!(lie, StreamLie::Withhold(Kept::Cancel))).is_some()
+        self.to_node.is_ruled || self.told(|lie| matches!(lie, StreamLie::Withhold(Withheld::Cancel))).is_some()
     }
 
     /// Whether that is kept back; it is felt then.
-    pub(crate) fn withholds(&self, what: Kept) -> bool {
+    pub(crate) fn withholds(&self, what: Withheld) -> bool {
         self.feel(|lie| *lie == StreamLie::Withhold(what))
     }
 
     /// Whether the end must not go with the last bytes, because something becomes of it.
     pub(crate) fn minds_the_end(&self, direction: Direction) -> bool {
-        direction == Direction::ToClient && self.told(|lie| *lie == StreamLie::Withhold(Kept::End)).is_some()
+        direction == Direction::ToClient && self.told(|lie| *lie == StreamLie::Withhold(Withheld::End)).is_some()
     }
 
     /// How the proxy ends the stream now, if it does.
@@ -304,7 +304,7 @@ impl Gate {
     }
 
     /// The first rule whose lie is told now and is such a one.
-    fn told(&self, is_meant: impl Fn(&StreamLie) -> bool) -> Option<&Order> {
+    fn told(&self, is_meant: impl Fn(&StreamLie) -> bool) -> Option<&TimedRule> {
         self.orders.iter().find(|order| order.told().is_some_and(&is_meant))
     }
 
@@ -336,7 +336,7 @@ impl Gate {
         let kept = |active: Arc<ActiveRule>| {
             let known = before.iter().find(|order| Arc::ptr_eq(&order.active, &active));
             let (since, is_told) = known.map_or((now, false), |order| (order.since, order.is_told));
-            Order { active, since, is_told }
+            TimedRule { active, since, is_told }
         };
         self.orders = now_in_force.into_iter().map(kept).collect();
         self.keep_up();
@@ -375,7 +375,7 @@ impl Gate {
     }
 
     /// When a lie that is not told yet is to be told, as far as that is known.
-    fn due(&self, order: &Order) -> Option<Instant> {
+    fn due(&self, order: &TimedRule) -> Option<Instant> {
         let side = self.side(order.counted());
         match order.active.rule.when {
             Trigger::Opened => Some(self.opened),

@@ -15,8 +15,8 @@ use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use crate::lie::{Direction, Kept};
-use crate::proxy::alarm::Alarm;
+use crate::lie::{Direction, Withheld};
+use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::config::REPEATED_MAX;
 use crate::proxy::gate::{Gate, Next, Piece};
 use crate::proxy::notice::ProxyFate;
@@ -35,7 +35,7 @@ pub(crate) struct Pump {
     /// The receiver was told that all was sent before it was.
     has_ended_early: bool,
     stage: PumpStage,
-    alarm: Alarm,
+    alarm: ProxyTimer,
 }
 
 enum PumpStage {
@@ -64,7 +64,7 @@ impl Pump {
             sent: None,
             has_ended_early: false,
             stage: PumpStage::Flowing,
-            alarm: Alarm::default(),
+            alarm: ProxyTimer::default(),
         }
     }
 
@@ -289,7 +289,7 @@ impl Pump {
             Ok(()) => ProxyFate::Passed,
             Err(_) => ProxyFate::Swallowed,
         };
-        if !gate.withholds(Kept::Credit(self.direction)) {
+        if !gate.withholds(Withheld::Credit(self.direction)) {
             give_back(source, piece.len());
         }
         self.note_sent(&piece);
@@ -322,7 +322,7 @@ impl Pump {
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>, sink: Option<&mut SendStream<Bytes>>, gate: &mut Gate) {
-        let is_kept = self.direction == Direction::ToClient && sink.is_some() && gate.withholds(Kept::End);
+        let is_kept = self.direction == Direction::ToClient && sink.is_some() && gate.withholds(Withheld::End);
         // An observer is told what the sender said.
         let told = trailers.clone().unwrap_or_default();
         let trailers = trailers.and_then(|trailers| self.alter(trailers, gate));
@@ -343,7 +343,7 @@ impl Pump {
         if self.direction == Direction::ToNode {
             return Some(trailers);
         }
-        if gate.withholds(Kept::Trailers) {
+        if gate.withholds(Withheld::Trailers) {
             return None;
         }
         if let Some(status) = gate.status() {

@@ -29,7 +29,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response, request};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::lie::{Direction, Ending, Kept, Reaction};
+use crate::lie::{Direction, Ending, Reaction, Withheld};
 use crate::proxy::client_reply::{ClientReply, ClientState};
 use crate::proxy::gate::{Gate, Piece};
 use crate::proxy::habits::ProxyHabits;
@@ -346,7 +346,7 @@ impl Relay {
             return StreamEnd::Over;
         }
         if self.gate.keeps_cancel() {
-            self.gate.withholds(Kept::Cancel);
+            self.gate.withholds(Withheld::Cancel);
             self.gate.swallow(Direction::ToNode, Piece::Reset);
             return StreamEnd::Kept(Box::new(node));
         }
@@ -370,7 +370,7 @@ impl Relay {
 
     /// Tells the client that the node is lost; in silence it is told nothing.
     async fn report_loss(&mut self, error: &h2::Error) {
-        if self.gate.is_silent(Direction::ToClient) || self.gate.withholds(Kept::Reset) {
+        if self.gate.is_silent(Direction::ToClient) || self.gate.withholds(Withheld::Reset) {
             self.gate.swallow(Direction::ToClient, Piece::Reset);
             return self.hang().await;
         }

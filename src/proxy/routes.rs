@@ -12,16 +12,16 @@ use crate::proxy::cancels::Cancels;
 use crate::proxy::upstream::{Slot, UpstreamConnection, UpstreamError, UpstreamPlace};
 
 /// The shared connections of a proxy.
-pub(crate) struct Routes {
+pub(crate) struct ProxyRoutes {
     node: Arc<UpstreamConnection>,
     /// As many as rules have ever named.
     others: Mutex<BTreeMap<(String, u16), Arc<UpstreamConnection>>>,
 }
 
-impl Routes {
+impl ProxyRoutes {
     /// Those of a proxy that leads there.
     pub(crate) fn new(place: UpstreamPlace) -> Self {
-        Routes { node: Arc::new(UpstreamConnection::shared(place)), others: Mutex::default() }
+        ProxyRoutes { node: Arc::new(UpstreamConnection::shared(place)), others: Mutex::default() }
     }
 
     fn other(&self, host: String, port: Option<u16>) -> Arc<UpstreamConnection> {
@@ -39,14 +39,14 @@ impl Routes {
 /// One client's routes.
 #[derive(Clone)]
 pub(crate) struct ClientRoutes {
-    routes: Arc<Routes>,
+    routes: Arc<ProxyRoutes>,
     cancels: Arc<Cancels>,
     node: Arc<Upstream>,
 }
 
 impl ClientRoutes {
     /// The routes of a new client.
-    pub(crate) fn new(routes: Arc<Routes>, cancels: Arc<Cancels>) -> Self {
+    pub(crate) fn new(routes: Arc<ProxyRoutes>, cancels: Arc<Cancels>) -> Self {
         let node = Arc::new(Upstream::new(routes.node.clone(), cancels.clone()));
         ClientRoutes { routes, cancels, node }
     }

@@ -37,7 +37,7 @@ use crate::proxy::head;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
-use crate::proxy::routes::{ClientRoutes, Routes};
+use crate::proxy::routes::{ClientRoutes, ProxyRoutes};
 use crate::proxy::spoiler::Spoiler;
 use crate::proxy::upstream::{UpstreamHabits, UpstreamPlace};
 
@@ -69,7 +69,7 @@ pub struct ProxyServer {
     port: u16,
     control: Control,
     observer: Arc<dyn ProxyObserver>,
-    routes: Arc<Routes>,
+    routes: Arc<ProxyRoutes>,
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
 }
@@ -85,7 +85,7 @@ impl ProxyServer {
         let listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
         let ways = UpstreamHabits::from(&*habits);
         let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
-        let routes = Arc::new(Routes::new(place));
+        let routes = Arc::new(ProxyRoutes::new(place));
         Ok(ProxyServer { listener, port, control, observer, routes, habits, standing })
     }
 

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::env::Socket;
 use crate::lie::Direction;
-use crate::proxy::alarm::Alarm;
+use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::byte_lane::{ByteEnd, ByteLane, ByteNext, ByteOrder};
 use crate::proxy::config::READ_STEP;
 use crate::proxy::control::{ConnectionFace, Control, Rules};
@@ -33,7 +33,7 @@ pub(crate) struct Spoiler {
     to_client: ByteLane,
     /// A lie that left a hole was taken back.
     is_broken: bool,
-    alarm: Alarm,
+    alarm: ProxyTimer,
 }
 
 impl Spoiler {
@@ -49,7 +49,7 @@ impl Spoiler {
             to_node: ByteLane::new(Direction::ToNode),
             to_client: ByteLane::new(Direction::ToClient),
             is_broken: false,
-            alarm: Alarm::default(),
+            alarm: ProxyTimer::default(),
         };
         spoiler.apply(&rules);
         spoiler

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use http::HeaderMap;
-use pulseless::lie::{Direction, Ending, HeldUntil, Kept, Pick, ResetCode, Rule, StreamLie, Trigger};
+use pulseless::lie::{Direction, Ending, HeldUntil, Pick, ResetCode, Rule, StreamLie, Trigger, Withheld};
 use pulseless::proxy::ProxyFate;
 use tokio::time::sleep;
 
@@ -233,32 +233,32 @@ async fn a_request_is_held_until_its_first_byte_or_its_end() {
 #[tokio::test(start_paused = true)]
 async fn what_is_withheld_never_comes_and_all_else_does() {
     let end = || grpc_status("0");
-    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Kept::End))).await;
+    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Withheld::End))).await;
     say(&mut there, "all");
     there.to_client.send_trailers(end()).expect("the stream is open");
     assert_eq!(read(&mut here.from_node).await, b"all");
     assert!(is_quiet(&mut here.from_node).await);
 
-    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Kept::End))).await;
+    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Withheld::End))).await;
     there.to_client.send_data("all".into(), true).expect("the stream is open");
     assert_eq!(read(&mut here.from_node).await, b"all");
     assert!(is_quiet(&mut here.from_node).await);
 
-    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Kept::Trailers))).await;
+    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Withheld::Trailers))).await;
     there.to_client.send_trailers(end()).expect("the stream is open");
     assert_eq!(read_trailers(&mut here.from_node).await, None);
 
-    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Kept::Reset))).await;
+    let (_world, mut here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Withheld::Reset))).await;
     there.to_client.send_reset(Reason::REFUSED_STREAM);
     assert!(is_quiet(&mut here.from_node).await);
 
-    let (world, here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Kept::Cancel))).await;
+    let (world, here, mut there) = opened_under(Rule::new(StreamLie::Withhold(Withheld::Cancel))).await;
     drop(here);
     assert!(is_quiet(&mut there.from_client).await);
     world.control.remove(1);
     assert_eq!(read_reset(&mut there.from_client).await, Some(Reason::CANCEL));
 
-    let credit = StreamLie::Withhold(Kept::Credit(Direction::ToClient));
+    let credit = StreamLie::Withhold(Withheld::Credit(Direction::ToClient));
     let (world, mut here, there) = opened_under(Rule::new(credit)).await;
     let written = std::sync::Arc::default();
     let writer = tokio::spawn(crate::world::write(there.to_client, 3 << 20, std::sync::Arc::clone(&written)));

@@ -29,6 +29,12 @@ pub(crate) struct ProxyServeArguments {
     /// The gRPC server that it leads to (HTTP/2 in the clear) [default: 127.0.0.1:5556]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) upstream: Option<Address>,
+    /// Whose habits it has: a profile's name, or the path of a file of your own that ends in .toml
+    #[arg(long, value_name = "PROFILE", default_value = "plain")]
+    pub(crate) profile: String,
+    /// Change a value of that profile, such as read-timeout=10m
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::profile_setting)]
+    pub(crate) settings: Vec<(String, String)>,
     /// Fall silent so long after the start: answer HTTP/2 PING, keep streams open, let nothing pass
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub(crate) silence_after: Option<Duration>,

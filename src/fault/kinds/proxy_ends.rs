@@ -83,22 +83,36 @@ impl Kind for ProxyEndsStreams {
     };
 }
 
+/// What a way to end a stream has besides: each key is asked for, and one that says nothing is a problem.
 fn read_ending(ending: StreamEnding, section: &mut Section<'_>) -> Option<StreamEnding> {
-    Some(match ending {
+    let code = section.optional("code", None, |entry| entry.choice("error code of HTTP/2", ResetCode::WORDS).map(Some));
+    let http = section.optional("http-status", None, |entry| entry.number(200..=599).map(Some));
+    let grpc = section.optional("grpc-status", None, |entry| entry.number(0..=STATUS_MAX).map(Some));
+    let (code, http, grpc) = (code?.value, http?.value, grpc?.value);
+    let (ending, idle) = match ending {
         StreamEnding::Reset(usual) => {
-            let code = section.optional("code", usual, |entry| entry.choice("error code of HTTP/2", ResetCode::WORDS));
-            StreamEnding::Reset(code?.value)
+            (StreamEnding::Reset(code.unwrap_or(usual)), [("http-status", http), ("grpc-status", grpc)])
         }
         StreamEnding::Html(usual) => {
-            let status = section.optional("http-status", u32::from(usual), |entry| entry.number(200..=599));
-            StreamEnding::Html(u16::try_from(status?.value).ok()?)
+            let status = http.map_or(Some(usual), |status| u16::try_from(status).ok())?;
+            (StreamEnding::Html(status), [("code", code.map(ResetCode::number)), ("grpc-status", grpc)])
         }
         StreamEnding::Status(usual) => {
-            let status = section.optional("grpc-status", u32::from(usual), |entry| entry.number(0..=STATUS_MAX));
-            StreamEnding::Status(u8::try_from(status?.value).ok()?)
+            let status = grpc.map_or(Some(usual), |status| u8::try_from(status).ok())?;
+            (StreamEnding::Status(status), [("code", code.map(ResetCode::number)), ("http-status", http)])
         }
-        StreamEnding::EndStream | StreamEnding::Request => ending,
-    })
+        StreamEnding::EndStream | StreamEnding::Request => {
+            (ending, [("code", code.map(ResetCode::number)), ("http-status", http.or(grpc))])
+        }
+    };
+    if let Some((key, _)) = idle.iter().find(|(_, value)| value.is_some()) {
+        let problem = section.problem(format!("`{}` has `{key}`, of which its `with` makes nothing", section.key()));
+        section.note(
+            problem.advice("write `code` with \"reset\", `http-status` with \"html\", `grpc-status` with \"status\""),
+        );
+        return None;
+    }
+    Some(ending)
 }
 
 fn ending_keys(ending: StreamEnding) -> Vec<Key> {

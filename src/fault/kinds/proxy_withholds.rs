@@ -4,22 +4,22 @@ use crate::fault::hosts::STREAMING;
 use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
 use crate::fault::words::word;
 use crate::fault::{Direction, StreamAim};
-use crate::lie::{Kept, StreamLie};
+use crate::lie::{StreamLie, Withheld};
 
-const WHAT: [(&str, Kept); 6] = [
-    ("end", Kept::End),
-    ("trailers", Kept::Trailers),
-    ("reset", Kept::Reset),
-    ("cancel", Kept::Cancel),
-    ("credit-of-node", Kept::Credit(Direction::ToClient)),
-    ("credit-of-client", Kept::Credit(Direction::ToNode)),
+const WHAT: [(&str, Withheld); 6] = [
+    ("end", Withheld::End),
+    ("trailers", Withheld::Trailers),
+    ("reset", Withheld::Reset),
+    ("cancel", Withheld::Cancel),
+    ("credit-of-node", Withheld::Credit(Direction::ToClient)),
+    ("credit-of-client", Withheld::Credit(Direction::ToNode)),
 ];
 
 /// An end, a reset or a window that the other side waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyWithholds {
     /// What.
-    pub what: Kept,
+    pub what: Withheld,
     /// On which streams.
     pub aim: StreamAim,
 }
@@ -37,12 +37,12 @@ impl Kind for ProxyWithholds {
         keys: |kept| [("what", word(&WHAT, kept.what).into())].into_iter().chain(kept.aim.keys()).collect(),
         told: |kept, hosts| {
             let what = match kept.what {
-                Kept::End => "the end of responses",
-                Kept::Trailers => "trailers",
-                Kept::Reset => "the node's RST_STREAM and its loss",
-                Kept::Cancel => "the client's RST_STREAM and its loss",
-                Kept::Credit(Direction::ToClient) => "the node's windows",
-                Kept::Credit(Direction::ToNode) => "the clients' windows",
+                Withheld::End => "the end of responses",
+                Withheld::Trailers => "trailers",
+                Withheld::Reset => "the node's RST_STREAM and its loss",
+                Withheld::Cancel => "the client's RST_STREAM and its loss",
+                Withheld::Credit(Direction::ToClient) => "the node's windows",
+                Withheld::Credit(Direction::ToNode) => "the clients' windows",
             };
             format!("the proxy withholds {what} on streams of {hosts}{}", kept.aim)
         },

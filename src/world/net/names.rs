@@ -40,7 +40,7 @@ pub(crate) fn ip(host: HostId) -> IpAddr {
 
 /// What some hosts are told about a name.
 #[derive(Debug)]
-struct Lie {
+struct FalseAnswer {
     number: u32,
     to: BTreeSet<HostId>,
     name: String,
@@ -53,7 +53,7 @@ struct Lie {
 pub(crate) struct Names {
     hosts: BTreeMap<String, HostId>,
     /// By the time they began; the latest counts.
-    lies: Vec<Lie>,
+    lies: Vec<FalseAnswer>,
 }
 
 impl Names {
@@ -71,7 +71,7 @@ impl Names {
     }
 
     pub(crate) fn begin_lie(&mut self, number: u32, to: BTreeSet<HostId>, name: &str, answer: &Answer) {
-        self.lies.push(Lie { number, to, name: name.to_owned(), answer: answer.clone(), is_felt: false });
+        self.lies.push(FalseAnswer { number, to, name: name.to_owned(), answer: answer.clone(), is_felt: false });
     }
 
     /// Ends a lie and tells whether anybody was told it; none: the fault is not one of names.

@@ -8,7 +8,7 @@ use crate::profile::{Conduct, Profile};
 use crate::subject::tcp_keys::read_tcp;
 
 /// How each proxy behaves.
-pub(crate) struct ProxySettings {
+pub(crate) struct ProxyKeys {
     pub(crate) tcp: TcpOptions,
     pub(crate) profile: Box<Profile>,
 }
@@ -39,7 +39,7 @@ const OWN_KEYS: [KeyHelp; 3] = [
 ];
 
 /// Reads whose habits the proxies have, with the values that are to be others, and their TCP.
-pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxySettings> {
+pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxyKeys> {
     let names: Vec<(&str, &Profile)> = Profile::all().iter().map(|profile| (profile.name(), profile)).collect();
     let plain = names.iter().find(|(name, _)| *name == PLAIN).map(|(_, profile)| *profile)?;
     let named = section.optional("profile", plain, |entry| entry.choice("profile", &names));
@@ -49,7 +49,7 @@ pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxySettings> {
     section.finish();
     let profile = profile?;
     let tcp = if says_tcp { tcp? } else { profile_tcp(profile.conduct()) };
-    Some(ProxySettings { tcp, profile: Box::new(profile) })
+    Some(ProxyKeys { tcp, profile: Box::new(profile) })
 }
 
 /// The TCP of a proxy's connections to the node, as its profile has it.

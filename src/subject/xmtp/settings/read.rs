@@ -13,7 +13,7 @@ use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
 use crate::subject::xmtp::settings::dialect_keys::{note_strangers, read_client_dialect, read_node_dialects};
 use crate::subject::xmtp::settings::node_keys::read_node;
-use crate::subject::xmtp::settings::proxy_keys::{ProxySettings, read_proxy};
+use crate::subject::xmtp::settings::proxy_keys::{ProxyKeys, read_proxy};
 use crate::subject::xmtp::settings::{
     ClientSettings, Fleet, GatewaySettings, VisitorSettings, Workload, WorkloadKind, XmtpSettings,
 };
@@ -107,7 +107,7 @@ struct Sharers {
 }
 
 /// Reads the cast, and where the numbers of its nodes and publishers stand.
-fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<ProxySettings>, Option<Sharers>) {
+fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<ProxyKeys>, Option<Sharers>) {
     let nodes = section.optional("nodes", 1, |entry| entry.number(1..=NODES_MAX));
     let proxies = section.optional("proxies", 1, |entry| entry.number(1..=PROXIES_MAX));
     if let (Some(nodes), Some(proxies)) = (&nodes, &proxies)
