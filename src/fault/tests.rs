@@ -360,7 +360,7 @@ fn what_a_partition_covers_is_refused() {
 
 /// One good fault of each kind, apart from each other in time.
 fn one_of_each() -> String {
-    let faults = (1..).zip(KINDS).map(|(turn, row)| fault(&format!("{}s", turn * 20), "30s", row.name, row.example));
+    let faults = (1..).zip(KINDS).map(|(turn, row)| fault(&format!("{}s", turn * 25), "20s", row.name, row.example));
     faults.collect()
 }
 

@@ -18,6 +18,7 @@ use crate::fault::{Direction, Fault};
 use crate::grammar::Readable;
 use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
 use crate::subject::xmtp::checker::EXAMINER;
+use crate::subject::xmtp::checker::heard_stream::{HeardStream, Sent};
 use crate::subject::xmtp::checker::owed_pongs::OwedPongs;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::{S1, S6, T2, T3, T4};
@@ -62,42 +63,14 @@ impl Checker for Heartbeat {
     }
 }
 
-/// The frames that went on to the client last. What repeats is one record with a count: others may have come in between.
-#[derive(Clone, Copy)]
-struct Sent {
-    /// When the newest record began.
-    began: Duration,
-    /// When the last frame came, of that record or an older one.
-    at: Duration,
-    index: usize,
-    is_delivery: bool,
-}
-
-impl Sent {
-    /// The last time before `now` at which a frame is known to have come.
-    fn before(&self, now: Duration) -> Duration {
-        if self.at <= now { self.at } else { self.began }
-    }
-}
-
-/// An open stream.
-struct HeardStream<'h> {
-    host: &'h str,
-    dialect: Dialect,
-    /// When the tap saw it open, and its record.
-    opened: (Duration, usize),
-    /// The last frame that went on to the client.
-    last: Option<Sent>,
-    /// When the last Ping went on to the client, unless a Pong came back since.
-    unanswered: Option<Duration>,
-}
-
 struct HeartbeatBook<'h> {
     terms: &'h Terms,
     excuses: Excuses<'h>,
     streams: BTreeMap<TapStream, HeardStream<'h>>,
     /// The faults that last by which proxies keep things back, by the numbers of their clauses.
     silences: BTreeMap<u32, &'h Fault>,
+    /// So long what one of them kept back may come all at once.
+    recovers_until: Duration,
     owed: OwedPongs<'h>,
     /// A node may have a stream whose client is gone, or is about to.
     bereft: bool,
@@ -118,6 +91,7 @@ impl<'h> HeartbeatBook<'h> {
             excuses,
             streams,
             silences,
+            recovers_until: Duration::ZERO,
             owed: OwedPongs::default(),
             bereft,
             opened: 0,
@@ -135,7 +109,17 @@ impl<'h> HeartbeatBook<'h> {
                 self.opened += 1;
                 let (host, dialect) = (&record.host, Dialect::of_path(path).unwrap_or_default());
                 let opened = (record.at, index);
-                self.streams.insert(*stream, HeardStream { host, dialect, opened, last: None, unanswered: None });
+                self.streams.insert(
+                    *stream,
+                    HeardStream {
+                        host,
+                        dialect,
+                        opened,
+                        last: None,
+                        unanswered: None,
+                        excused: self.is_kept_back(host, record.at),
+                    },
+                );
             }
             Event::TapClosed { stream, .. } => return self.end(index, record, |(at, _)| at == stream),
             Event::Ended { .. } | Event::LetGo { .. } => {
@@ -157,6 +141,10 @@ impl<'h> HeartbeatBook<'h> {
             Event::FaultEnded { clause, .. } => {
                 if let Some(fault) = self.silences.remove(clause) {
                     self.forget_silenced(fault);
+                    // What was kept back comes all at once.
+                    let is_silence = matches!(fault, Fault::ProxySilence(_));
+                    self.recovers_until =
+                        if is_silence { self.recovers_until } else { record.at + self.terms.keepalive };
                 }
             }
             Event::StreamClosed { reason: CloseReason::Reaped, .. } => return self.reap(index, record),
@@ -194,18 +182,19 @@ impl<'h> HeartbeatBook<'h> {
     /// A silent proxy may swallow a stream's end, too, which no tap tells: whether the stream lives nobody knows then.
     /// What is kept back otherwise comes late, or comes no more: of such a stream nothing is owed until it speaks again.
     fn forget_silenced(&mut self, fault: &Fault) {
-        let meets = |held: &HeardStream<'_>| fault.meets(held.host, &self.terms.cast);
         if let Fault::ProxySilence(_) = fault {
-            self.streams.retain(|_, held| !meets(held));
+            self.streams.retain(|_, held| !fault.meets(held.host, &self.terms.cast));
         } else {
-            self.streams.values_mut().filter(|held| meets(held)).for_each(|held| held.last = None);
+            for held in self.streams.values_mut().filter(|held| fault.meets(held.host, &self.terms.cast)) {
+                (held.last, held.excused) = (None, true);
+            }
         }
     }
 
-    /// Whether what comes to that host is kept back now, and nobody is told.
-    fn is_kept_back(&self, host: &str) -> bool {
+    /// Whether what comes to that host is kept back at that time, or was until just now, and nobody is told.
+    fn is_kept_back(&self, host: &str, now: Duration) -> bool {
         let mut others = self.silences.values().filter(|fault| !matches!(fault, Fault::ProxySilence(_)));
-        others.any(|fault| fault.meets(host, &self.terms.cast))
+        now < self.recovers_until || others.any(|fault| fault.meets(host, &self.terms.cast))
     }
 
     /// A frame passed, or was swallowed.
@@ -229,7 +218,8 @@ impl<'h> HeartbeatBook<'h> {
             self.judged += u64::from(held.last.is_some());
             let at = held.last.map_or(record.until, |last| last.at.max(record.until));
             let last = Some(Sent { began: record.at, at, index, is_delivery });
-            self.streams.entry(stream).and_modify(|held| held.last = last);
+            let excused = self.is_kept_back(held.host, record.at);
+            self.streams.entry(stream).and_modify(|held| (held.last, held.excused) = (last, excused));
         }
         Ok(())
     }
@@ -240,8 +230,12 @@ impl<'h> HeartbeatBook<'h> {
         if self.terms.silent_servers {
             return Err(breaks_silence(index, record, "pinged"));
         }
+        let kept_back = self.streams.get(&stream).is_some_and(|held| self.is_kept_back(held.host, record.at));
         let Some(held) = self.streams.get_mut(&stream) else { return Ok(()) };
         held.unanswered = held.dialect.has_pongs().then_some(record.until);
+        if kept_back || held.excused {
+            return Ok(());
+        }
         let Some(last) = held.last else { return Ok(()) };
         let between = record.count.saturating_sub(1).try_into().ok().filter(|between| *between > 0);
         let apart = between.map(|between: u32| (record.until - record.at) / between);
@@ -283,7 +277,7 @@ impl<'h> HeartbeatBook<'h> {
         held: &HeardStream<'h>,
         now: Duration,
     ) -> Result<(), Box<Evidence>> {
-        if self.is_kept_back(held.host) {
+        if held.excused || self.is_kept_back(held.host, now) {
             return Ok(());
         }
         let Some(last) = held.last else { return self.check_welcome(index, stream, held, now) };

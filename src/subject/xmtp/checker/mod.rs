@@ -3,6 +3,7 @@
 mod bench;
 mod denials;
 mod draft_model;
+mod heard_stream;
 mod heartbeat;
 mod latency;
 mod leases;
