@@ -8,6 +8,7 @@ mod die;
 mod disk;
 #[cfg(test)]
 pub(crate) mod fake_disk;
+mod reset;
 mod seal;
 mod tapped;
 
@@ -25,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use die::{Dice, Die};
 pub use disk::{Disk, begin_write};
+pub use reset::ResetSwitch;
 pub use tapped::{StreamTap, Tapped};
 
 /// A handle on the surroundings, cheap to clone and to hand to tasks.
@@ -77,7 +79,7 @@ pub trait Surroundings: Send + Sync + 'static {
 pub struct Address {
     /// A host name or an IP address.
     pub host: String,
-    /// A TCP port, never 0.
+    /// A TCP port; 0 where somebody listens on any free one.
     pub port: u16,
 }
 
@@ -86,6 +88,18 @@ impl Address {
     #[must_use]
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Address { host: host.into(), port }
+    }
+
+    /// Reads where somebody listens: unlike where somebody dials, its port may be 0, which is any free one.
+    ///
+    /// # Errors
+    /// What is wrong with the text, and what would be right.
+    pub fn listening(text: &str) -> Result<Self, BadAddress> {
+        match text.strip_suffix(":0") {
+            // The host is read as any other, beside a port that is one.
+            Some(host) => format!("{host}:1").parse().map(|address: Address| Address::new(address.host, 0)),
+            None => text.parse(),
+        }
     }
 }
 
@@ -169,10 +183,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 pub type Socket = Tapped<Box<dyn ByteStream>, Ends>;
 
 /// The addresses of a connection, as one end sees them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Ends {
     local: SocketAddr,
     peer: SocketAddr,
+    reset: Option<ResetSwitch>,
 }
 
 impl<S: ByteStream> StreamTap<S> for Ends {}
@@ -180,7 +195,20 @@ impl<S: ByteStream> StreamTap<S> for Ends {}
 impl Socket {
     /// Wraps a connected byte stream.
     pub fn new(local: SocketAddr, peer: SocketAddr, stream: impl ByteStream + 'static) -> Self {
-        Tapped::over(Box::new(stream), Ends { local, peer })
+        Tapped::over(Box::new(stream), Ends { local, peer, reset: None })
+    }
+
+    /// The same, whose maker looks at that switch when it is closed.
+    #[must_use]
+    pub fn with_reset(mut self, switch: ResetSwitch) -> Self {
+        self.tap.reset = Some(switch);
+        self
+    }
+
+    /// The switch that makes its end a reset; where its maker has none, it ends in order all the same.
+    #[must_use]
+    pub fn reset_switch(&self) -> ResetSwitch {
+        self.tap.reset.clone().unwrap_or_default()
     }
 
     /// This end's address.

@@ -7,6 +7,7 @@ compile_error!(
      or build inside the checkout, where .cargo/config.toml sets it (RUSTFLAGS in the environment replaces that file's flags)"
 );
 
+pub mod admin;
 pub mod campaign;
 pub mod cast;
 pub mod channel;

@@ -11,17 +11,21 @@
 
 use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redb::backends::FileBackend;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use crate::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpKeepalive, TcpOptions};
+use crate::env::{
+    Accept, Address, Asked, Dice, Die, Disk, Listener, ResetSwitch, Socket, Surroundings, TcpKeepalive, TcpOptions,
+};
 
 /// Where an actor listens unless it is told otherwise: reachable from this machine alone.
 const LOOPBACK: &str = "127.0.0.1";
@@ -49,7 +53,7 @@ impl Os {
 
     /// Listens on that host's address: a name or an IP address of this machine.
     #[must_use]
-    pub(crate) fn listening_on(self, host: impl Into<String>) -> Self {
+    pub fn listening_on(self, host: impl Into<String>) -> Self {
         Os { host: host.into(), ..self }
     }
 }
@@ -130,7 +134,57 @@ async fn connect(address: SocketAddr, options: TcpOptions) -> io::Result<TcpStre
 /// switch it off, and a Pong must not wait.
 fn wrap(stream: TcpStream) -> io::Result<Socket> {
     stream.set_nodelay(true)?;
-    Ok(Socket::new(stream.local_addr()?, stream.peer_addr()?, stream))
+    let (local, peer, switch) = (stream.local_addr()?, stream.peer_addr()?, ResetSwitch::default());
+    Ok(Socket::new(local, peer, OsStream { stream, switch: switch.clone() }).with_reset(switch))
+}
+
+/// A connection whose end may be made a reset.
+struct OsStream {
+    stream: TcpStream,
+    switch: ResetSwitch,
+}
+
+impl AsyncRead for OsStream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for OsStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Without lingering, the end of a connection is a reset (socket(7), SO_LINGER).
+impl Drop for OsStream {
+    fn drop(&mut self) {
+        if self.switch.is_thrown()
+            && let Err(error) = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))
+        {
+            tracing::debug!(%error, "a connection ends in order that was to be reset");
+        }
+    }
 }
 
 struct OsListener(TcpListener);
@@ -219,6 +273,23 @@ mod tests {
         accepted.write_all(&heard).await.expect("written");
         dialed.read_exact(&mut heard).await.expect("read");
         assert_eq!(&heard, b"ping");
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_switch_is_thrown_ends_by_a_reset() {
+        for is_thrown in [false, true] {
+            let os = Os::default();
+            let mut listener = os.listen(0).await.expect("a free port");
+            let address = Address::new("localhost", listener.local().port());
+            let mut dialed = os.dial(&address).await.expect("somebody listens");
+            let accepted = listener.accept().await.expect("somebody dialed");
+            if is_thrown {
+                accepted.reset_switch().throw();
+            }
+            drop(accepted);
+            let ended = dialed.read(&mut [0]).await.map_err(|error| error.kind());
+            assert_eq!(ended, if is_thrown { Err(io::ErrorKind::ConnectionReset) } else { Ok(0) });
+        }
     }
 
     #[tokio::test]

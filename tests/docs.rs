@@ -55,8 +55,14 @@ fn every_output_is_what_its_command_prints() {
 #[test]
 fn every_flag_belongs_to_the_command_that_it_is_written_with() {
     let commands = page::commands(&pulseless(root(), "--help").out);
-    let helps: Vec<(String, String)> =
-        commands.into_iter().map(|name| (name.clone(), pulseless(root(), &format!("{name} --help")).out)).collect();
+    let help = |name: &str| pulseless(root(), &format!("{name} --help")).out;
+    // A command's own help, and those of its verbs.
+    let whole = |name: &str| {
+        let own = help(name);
+        let verbs = page::commands(&own).into_iter().map(|verb| help(&format!("{name} {verb}")));
+        verbs.fold(own.clone(), |helps, help| helps + &help)
+    };
+    let helps: Vec<(String, String)> = commands.into_iter().map(|name| (name.clone(), whole(&name))).collect();
     let knows = |help: &str, flag: &str| help.split([' ', ',', '\n']).any(|word| word == flag);
     let mut breaches = Vec::new();
     for page in pages() {

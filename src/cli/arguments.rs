@@ -4,6 +4,7 @@
 
 mod campaign;
 mod profile;
+mod proxy;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -22,6 +23,7 @@ pub(crate) use profile::{
     ExplainProfileArguments, FromArguments, ListProfilesArguments, ProfileArguments, ProfileCommand,
     ShowProfileArguments,
 };
+pub(crate) use proxy::{AdminArguments, ProxyArguments, ProxyServeArguments, ProxyVerb};
 
 use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
@@ -76,6 +78,10 @@ which beats the sim's own seed, which beats a draw.
 PULSELESS_LOG=info (or debug, or pulseless::subject::xmtp::node=trace) makes node, proxy, publish and tail log to standard error.";
 
 const SERVER_EXIT_CODES: &str = "Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 the command line is wrong, or a port or folder that it names cannot be used.";
+const PROXY_EXIT_CODES: &str = "\
+Exit codes: 0 ended by Ctrl-C or SIGTERM, once its streams have ended or the grace is over; of list, add, lie, tell-truth \
+and inspect: done; 64 the command line or the file of proxies is wrong, a port cannot be used, no admin API answers there, \
+or it refuses.";
 const PROFILE_HELP: &str = "\
 Examples:
   pulseless profile list --format json
@@ -155,8 +161,8 @@ pub(crate) enum CliCommand {
     /// Run the node on real TCP, until Ctrl-C or SIGTERM
     #[command(after_help = SERVER_EXIT_CODES)]
     Node(NodeArguments),
-    /// Run the lying proxy on real TCP before any gRPC server, until Ctrl-C or SIGTERM
-    #[command(after_help = SERVER_EXIT_CODES)]
+    /// Run the lying proxy on real TCP before any gRPC server, or command one that runs
+    #[command(after_help = PROXY_EXIT_CODES, args_conflicts_with_subcommands = true)]
     Proxy(ProxyArguments),
     /// Judge a node by the protocol, over real TCP, row by row: any node, ours or another
     #[command(after_help = CONFORM_EXIT_CODES)]
@@ -404,28 +410,6 @@ pub(crate) struct NodeArguments {
     /// Let nobody read topics such as group:NAME or welcome:*; whoever adds one loses the stream (S7)
     #[arg(long, value_name = "PATTERN", value_parser = values::pattern)]
     pub(crate) denies: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ProxyArguments {
-    /// Where it listens, such as 127.0.0.1:5555; with port 0 it takes a free port, and says which
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5555", value_parser = values::listening)]
-    pub(crate) listen: Address,
-    /// The gRPC server that it leads to (HTTP/2 in the clear)
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:5556")]
-    pub(crate) upstream: Address,
-    /// Whose habits it has: a profile's name, or the path of a file of your own that ends in .toml
-    #[arg(long, value_name = "PROFILE", default_value = "plain")]
-    pub(crate) profile: String,
-    /// Change a value of that profile, such as read-timeout=10m
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::profile_setting)]
-    pub(crate) settings: Vec<(String, String)>,
-    /// Fall silent so long after the start: answer HTTP/2 PING, keep streams open, let nothing pass
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
-    pub(crate) silence_after: Option<Duration>,
-    /// Speak again after so long; for ever silent unless given. Streams that lost something stay silent
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, requires = "silence_after")]
-    pub(crate) silence_for: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -1,88 +1,162 @@
-//! `pulseless proxy`: the proxy on real TCP, which falls silent on schedule.
+//! `pulseless proxy`: proxies on real TCP, which lie on schedule or when the admin API says so.
 //!
-//! Refuses to know what is behind it: any gRPC server will do.
+//! Refuses to know what is behind them: any gRPC server will do.
 //!
 //! ```text
 //!   truthful --silence-after--> silent --silence-for--> truthful, for ever
+//!   serving --Ctrl-C, SIGTERM--> draining --no stream left, or the grace is over, or a second one--> ended
 //! ```
+
+mod call;
+mod table;
+mod verb;
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 
+use crate::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet, ProxyJson};
 use crate::cli::Exit;
-use crate::cli::arguments::ProxyArguments;
-use crate::cli::foreground::{Announced, Ended, run};
-use crate::cli::output::{complain, print};
+use crate::cli::arguments::{ProxyArguments, ProxyServeArguments};
+use crate::cli::foreground::run_to_end;
+use crate::cli::output::{complain, misused, print};
 use crate::cli::profile::find_with;
-use crate::env::TcpOptions;
+use crate::env::{Address, Env};
 use crate::grammar::spell;
 use crate::lie::Rule;
 use crate::os::Os;
-use crate::proxy::{self, Control, ProxyConfig, ProxyError, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver};
+use crate::proxy::ProxyHabits;
 
-/// The name of the one rule that this proxy follows.
-const RULE: u32 = 1;
+/// The name of the proxy that the command line makes.
+const NAME: &str = "proxy";
+/// The number of the rule that makes it silent: toxics are numbered from 1 on.
+const RULE: u32 = u32::MAX;
+/// Far more than two hundred proxies need.
+const CONFIG_MAX: u64 = 1 << 20;
 
 pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
-    let ProxyArguments { listen, upstream, profile, settings, silence_after, silence_for } = arguments;
-    let profile = match find_with(profile, settings) {
-        Ok(profile) => profile,
-        Err(exit) => return exit,
-    };
-    let env = Arc::new(Announced { who: "proxy", os: Os::default().listening_on(&listen.host) });
-    let (control, tally) = (Control::default(), Arc::new(SilenceTally::default()));
-    let config = ProxyConfig {
-        port: listen.port,
-        upstream: upstream.clone(),
-        tcp: TcpOptions::default(),
-        control: control.clone(),
-        habits: ProxyHabits::of(profile.conduct()),
-    };
-    let serving = async {
-        tokio::select! {
-            biased;
-            // Both only end in failure, so neither can starve the other.
-            served = proxy::serve(env, config, tally.clone()) => match served {
-                Ok(()) => Exit::Pass,
-                Err(error) => refuse(&error),
-            },
-            never = keep_schedule(&control, &tally, *silence_after, *silence_for) => match never {},
-        }
-    };
-    match run(serving) {
-        Ended::Alone(exit) => exit,
-        Ended::Interrupted => Exit::Pass,
+    match &arguments.verb {
+        Some(verb) => verb::run(verb),
+        None => serve(&arguments.serve),
     }
 }
 
-fn refuse(error: &ProxyError) -> Exit {
-    match error {
-        ProxyError::Listen { source, .. } => complain(&format!("failed to {error}: {source}")),
+fn serve(arguments: &ProxyServeArguments) -> Exit {
+    let config = match arguments.config.as_deref().map(read_config).transpose() {
+        Ok(config) => config,
+        Err(why) => return misused(&why),
+    };
+    let habits = match find_with(&arguments.profile, &arguments.settings) {
+        Ok(profile) => ProxyHabits::of(profile.conduct()),
+        Err(exit) => return exit,
+    };
+    let served = run_to_end(|interrupted| async move {
+        let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
+        let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), habits, arguments.seed.0)));
+        match start(arguments, config, &ground, &fleet).await {
+            Ok(admin) => {
+                let ended = serve_until(&interrupted, arguments, admin, &fleet).await;
+                drain(&interrupted, arguments.grace, &fleet).await;
+                ended
+            }
+            Err(why) => misused(&format!("failed to {why}")),
+        }
+    });
+    served.unwrap_or_else(|exit| exit)
+}
+
+/// Opens the proxies and the API, and says where.
+async fn start(
+    arguments: &ProxyServeArguments,
+    config: Option<Vec<u8>>,
+    ground: &EnvOfHost,
+    fleet: &Arc<Mutex<ProxyFleet>>,
+) -> Result<Option<AdminServer>, String> {
+    let ProxyServeArguments { listen, upstream, silence_after, admin, admin_open, .. } = arguments;
+    let is_asked_for = listen.is_some() || upstream.is_some() || silence_after.is_some();
+    if let Some(config) = config {
+        let loaded = fleet.lock().await.load(&config).await;
+        let path = arguments.config.as_deref().unwrap_or(Path::new(""));
+        let proxies = loaded.map_err(|error| format!("start the proxies of {}: {error}", path.display()))?;
+        proxies.iter().for_each(|proxy| announce(&format!("proxy {}", proxy.name), proxy));
+    } else if is_asked_for || admin.is_none() {
+        let here = |address: &Option<Address>, port| address.clone().unwrap_or_else(|| Address::new("127.0.0.1", port));
+        let opened = fleet.lock().await.open(NAME, here(listen, 5555), here(upstream, 5556)).await;
+        announce(NAME, &opened.map_err(|error| error.to_string().trim_start_matches("failed to ").to_owned())?);
     }
-    Exit::Usage
+    let Some(address) = admin else { return Ok(None) };
+    let bound = AdminServer::bind(ground, address, *admin_open, fleet.clone()).await;
+    let server = bound.map_err(|error| match &error {
+        BadAdmin::Open(_) => format!("{error}, by --admin-open"),
+        BadAdmin::Listen { .. } => error.to_string(),
+    })?;
+    print(&format!("admin API listens on {}\n", server.local()));
+    Ok(Some(server))
+}
+
+fn announce(who: &str, proxy: &ProxyJson) {
+    match proxy.enabled {
+        true => print(&format!("{who} listens on {}\n", proxy.listen)),
+        false => print(&format!("{who} is disabled\n")),
+    }
+}
+
+/// Serves until it is interrupted.
+async fn serve_until(
+    interrupted: &Notify,
+    arguments: &ProxyServeArguments,
+    admin: Option<AdminServer>,
+    fleet: &Mutex<ProxyFleet>,
+) -> Exit {
+    let admin = async {
+        let Some(admin) = admin else { return pending().await };
+        match admin.run().await {
+            Ok(()) => "the admin API ended".to_owned(),
+            Err(error) => format!("the admin API failed: {error}"),
+        }
+    };
+    tokio::select! {
+        biased;
+        // First, and it starves nobody: it is ready once.
+        () = interrupted.notified() => Exit::Pass,
+        why = admin => {
+            complain(&why);
+            Exit::OurBug
+        }
+        never = keep_schedule(fleet, arguments.silence_after, arguments.silence_for) => match never {},
+    }
+}
+
+/// Waits for the streams, but not for ever, and not past a second interrupt.
+async fn drain(interrupted: &Notify, grace: Duration, fleet: &Mutex<ProxyFleet>) {
+    let mut fleet = fleet.lock().await;
+    tokio::select! {
+        biased;
+        // First, and it starves nobody: it is ready once.
+        () = interrupted.notified() => {}
+        () = fleet.drain(grace) => {}
+    }
 }
 
 /// Falls silent and speaks again, and says so.
-async fn keep_schedule(
-    control: &Control,
-    tally: &SilenceTally,
-    after: Option<Duration>,
-    length: Option<Duration>,
-) -> Infallible {
+async fn keep_schedule(fleet: &Mutex<ProxyFleet>, after: Option<Duration>, length: Option<Duration>) -> Infallible {
     let Some(after) = after else { return pending().await };
     sleep(after).await;
+    let Some(control) = fleet.lock().await.control(NAME) else { return pending().await };
     control.add(RULE, Rule::silence(None));
-    let (pings, swallowed) = tally.read();
+    let before = fleet.lock().await.tally(NAME);
     print("proxy is silent: it answers PING and keeps streams open, and nothing passes\n");
     let Some(length) = length else { return pending().await };
     sleep(length).await;
     control.remove(RULE);
-    let (pings, swallowed) = (tally.read().0 - pings, tally.read().1 - swallowed);
+    let after = fleet.lock().await.tally(NAME);
+    // Less than before, where the admin API has made the proxy anew.
+    let (pings, swallowed) = (after.0.saturating_sub(before.0), after.1.saturating_sub(before.1));
     print(&format!(
         "proxy passes new streams again: in {} of silence it answered {pings} PINGs and swallowed {swallowed} bytes\n",
         spell(length)
@@ -90,37 +164,11 @@ async fn keep_schedule(
     pending().await
 }
 
-/// Counts what shows that a silence is one.
-#[derive(Default)]
-struct SilenceTally {
-    pings: AtomicU64,
-    swallowed_bytes: AtomicU64,
-}
-
-impl SilenceTally {
-    fn read(&self) -> (u64, u64) {
-        (self.pings.load(Ordering::Relaxed), self.swallowed_bytes.load(Ordering::Relaxed))
+fn read_config(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("failed to read {}: {error}", path.display());
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > CONFIG_MAX {
+        return Err(format!("failed to read {}: it has {length} bytes, and {CONFIG_MAX} are enough", path.display()));
     }
-}
-
-impl ProxyObserver for SilenceTally {
-    fn notice(&self, notice: ProxyNotice) {
-        match &notice {
-            ProxyNotice::PingAnswered { .. } => {
-                self.pings.fetch_add(1, Ordering::Relaxed);
-            }
-            ProxyNotice::Data { data, fate: ProxyFate::Swallowed, .. } => {
-                self.swallowed_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
-            }
-            ProxyNotice::ConnectionOpened { .. }
-            | ProxyNotice::ConnectionClosed { .. }
-            | ProxyNotice::StreamOpened { .. }
-            | ProxyNotice::Headers { .. }
-            | ProxyNotice::Data { fate: ProxyFate::Passed, .. }
-            | ProxyNotice::Trailers { .. }
-            | ProxyNotice::Reset { .. }
-            | ProxyNotice::StreamClosed { .. } => {}
-        }
-        tracing::trace!(?notice);
-    }
+    std::fs::read(path).map_err(failed)
 }

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use globset::{Glob, GlobSet};
+use serde_json::Value;
 
+use crate::admin::DRAIN_MAX;
 use crate::cli::memory::WORKER_BYTES_MIN;
 use crate::env::{Address, BadAddress};
 use crate::grammar::quantity::{self, spell_size};
@@ -32,11 +34,24 @@ pub(crate) fn profile_setting(text: &str) -> Result<(String, String), String> {
 
 /// Reads where somebody listens: unlike where somebody dials, its port may be 0.
 pub(crate) fn listening(text: &str) -> Result<Address, BadAddress> {
-    match text.strip_suffix(":0") {
-        // The host is read as any other, beside a port that is one.
-        Some(host) => format!("{host}:1").parse().map(|address: Address| Address::new(&address.host, 0)),
-        None => text.parse(),
+    Address::listening(text)
+}
+
+/// Reads how long a proxy waits for its streams when it ends.
+pub(crate) fn grace(text: &str) -> Result<Duration, String> {
+    let grace = duration(text)?;
+    if grace > DRAIN_MAX {
+        return Err(format!("`{text}` is no grace; write one from 0s to {}", spell(DRAIN_MAX)));
     }
+    Ok(grace)
+}
+
+/// Reads an attribute of a lie: numbers, true and false as JSON has them, and everything else as text.
+pub(crate) fn attribute(text: &str) -> Result<(String, Value), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or_else(|| format!("`{text}` is no attribute; write KEY=VALUE, such as latency=100"))?;
+    let plain = serde_json::from_str(value).ok().filter(|read: &Value| read.is_number() || read.is_boolean());
+    Ok((key.to_owned(), plain.unwrap_or_else(|| value.into())))
 }
 
 /// Reads for how long something may go on, from a second to a year.

@@ -68,6 +68,20 @@ pub enum Die<'a> {
         /// Its number in the family, from 1.
         index: u32,
     },
+    /// Whether a lie of a proxy meets a connection.
+    LieShare {
+        /// The rule's number.
+        rule: u32,
+        /// The connection's.
+        connection: u64,
+    },
+    /// What a lie of a proxy does to the bytes of a connection.
+    LieBytes {
+        /// The rule's number.
+        rule: u32,
+        /// The connection's.
+        connection: u64,
+    },
     /// What the real system gives, with a seed that nobody chose.
     System,
     /// A test's own.
@@ -86,6 +100,8 @@ impl fmt::Display for Die<'_> {
             Die::Entropy => formatter.write_str("entropy"),
             Die::StormFamily { family } => write!(formatter, "storm {family}"),
             Die::StormClause { family, index } => write!(formatter, "storm {family} {index}"),
+            Die::LieShare { rule, connection } => write!(formatter, "lie {rule} on {connection}"),
+            Die::LieBytes { rule, connection } => write!(formatter, "lie {rule} to {connection}"),
             Die::System => formatter.write_str("os"),
             Die::Test(name) => formatter.write_str(name),
         }
@@ -159,6 +175,8 @@ mod tests {
         for from in names.iter().map(String::as_str) {
             dice.extend([Die::Disk { host: from }, Die::StormFamily { family: from }]);
             for number in 0..12 {
+                dice.push(Die::LieShare { rule: number, connection: number.into() });
+                dice.push(Die::LieBytes { rule: number, connection: number.into() });
                 dice.push(Die::DiskFault { clause: number, host: from });
                 dice.push(Die::Process { process: from, serial: number.into() });
                 dice.push(Die::StormClause { family: from, index: number });

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::fault::words::told_hosts;
 use crate::grammar::{Latency, Naming};
-use crate::lie::{Lie, Trigger};
+use crate::lie::{Aim, HeaderMatch, Lie, Rule, Trigger};
 
 /// A harm, by who carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +97,20 @@ impl ProxyHarm {
     pub(crate) fn plain(lie: Lie) -> Self {
         ProxyHarm { path: None, header: None, nth: None, when: Trigger::Opened, lie }
     }
+
+    /// What a proxy is told: it meets those at these addresses; none is all of them.
+    #[must_use]
+    pub(crate) fn rule(&self, peers: Option<BTreeSet<IpAddr>>) -> Rule {
+        let ProxyHarm { path, header, nth, when, lie } = self;
+        let header = header.as_ref().map(|(name, value)| HeaderMatch { name: name.clone(), value: glob(value) });
+        let (paths, every) = (path.as_deref().map(glob), nth.and_then(NonZeroU32::new));
+        let aim = Aim { peers, paths, header, every, ..Aim::default() };
+        Rule { aim, when: *when, lie: lie.clone() }
+    }
+}
+
+fn glob(pattern: &str) -> globset::GlobMatcher {
+    globset::Glob::new(pattern).expect("patterns are checked when they are read").compile_matcher()
 }
 
 /// The links that a harm falls on: from each of some hosts to each of others, and back unless it is one-way.

@@ -10,6 +10,7 @@ mod harm;
 mod hosts;
 mod kind;
 pub mod kinds;
+mod lies;
 mod links;
 mod plan;
 mod read;
@@ -29,6 +30,7 @@ pub use harm::{
 };
 pub use kind::{At, Excuse, Hosts, Kind, Place, Step, Target};
 pub use kinds::{Fault, KINDS, Row};
+pub(crate) use lies::{LIES, LieWay, LieWord};
 pub use plan::{Clause, Origin, Plan};
 pub(crate) use read::{read_plan, read_plan_text};
 pub(crate) use scene::PlanFrame;

@@ -96,7 +96,7 @@ impl Route {
 fn of_proxy(lie: &Lie) -> Grip {
     match lie {
         Lie::Stream(StreamLie::Silence { .. }) => Grip::Swallows,
-        Lie::Stream(_) | Lie::Connection(_) => Grip::MayStop { side: RouteSide::Near, resets: false },
+        Lie::Stream(_) | Lie::Connection(_) | Lie::Bytes(_) => Grip::MayStop { side: RouteSide::Near, resets: false },
     }
 }
 

@@ -35,7 +35,7 @@ impl fmt::Display for StreamKey {
 
 /// Whom a lie meets: every field that is set must name them, and the default names everybody.
 ///
-/// A lie about connections goes by the peers alone, and `None` means the clients: the node's connection must be named.
+/// A lie about connections or their bytes goes by peers, side and share alone.
 #[derive(Clone, Debug, Default)]
 pub struct Aim {
     /// The IP addresses at the other end of the connection; `None` means all.
@@ -48,6 +48,41 @@ pub struct Aim {
     pub every: Option<NonZeroU32>,
     /// These very streams; `None` means all streams.
     pub streams: Option<BTreeSet<StreamKey>>,
+    /// Of a lie about connections that names no peer: which of them it is about.
+    pub side: ConnectionSide,
+    /// A part of the clients' connections, with their streams; `None` means all of them.
+    pub share: Option<LieShare>,
+}
+
+/// Whose connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConnectionSide {
+    /// The clients'.
+    #[default]
+    Clients,
+    /// The proxy's own to the node.
+    Node,
+}
+
+/// So many of a million connections, drawn for each of them by the seed of the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LieShare(u32);
+
+impl LieShare {
+    /// Of which a share is a part.
+    pub(crate) const WHOLE: u32 = 1_000_000;
+
+    /// So many of a million; more is all of them.
+    #[must_use]
+    pub fn of_a_million(parts: u32) -> Self {
+        LieShare(parts.min(LieShare::WHOLE))
+    }
+
+    /// Whether a connection that drew a number below [`LieShare::WHOLE`] is in it.
+    #[must_use]
+    pub(crate) fn has(self, drawn: u32) -> bool {
+        drawn < self.0
+    }
 }
 
 /// A request header and the pattern that one of its values matches.

@@ -4,12 +4,14 @@
 //! on real TCP. None of them knows a protocol: they speak of HTTP/2, and of the five bytes before a gRPC message.
 
 mod aim;
+mod bytes;
 mod connection;
 mod reaction;
 mod rule;
 mod stream;
 
-pub use aim::{Aim, HeaderMatch, StreamKey, Trigger};
+pub use aim::{Aim, ConnectionSide, HeaderMatch, LieShare, StreamKey, Trigger};
+pub use bytes::{ByteHarm, ByteLie};
 pub use connection::{ConnectionLie, LastStream, PingAnswer, WindowKind};
 pub use reaction::{Ending, PageBody, Reaction, ResetCode, ResetWith};
 pub(crate) use reaction::{IF_OPEN, SAME};

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know how lies are told.
 
-use crate::lie::{Aim, ConnectionLie, Direction, StreamLie, Trigger};
+use crate::lie::{Aim, ByteHarm, ByteLie, ConnectionLie, Direction, StreamLie, Trigger};
 
 impl Lie {
     /// Whether things are kept back from those who wait for them, and nobody is told.
@@ -16,7 +16,8 @@ impl Lie {
                 | StreamLie::Hold { .. }
                 | StreamLie::Withhold(_),
             )
-            | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_)) => true,
+            | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_))
+            | Lie::Bytes(ByteLie { what: ByteHarm::Bandwidth { .. } | ByteHarm::BlackHole { .. }, .. }) => true,
             Lie::Stream(
                 StreamLie::End(_)
                 | StreamLie::EndRequest
@@ -26,7 +27,16 @@ impl Lie {
             )
             | Lie::Connection(
                 ConnectionLie::GoAway { .. } | ConnectionLie::PingAnswers(_) | ConnectionLie::SettingsUnanswered,
-            ) => false,
+            )
+            | Lie::Bytes(ByteLie {
+                what:
+                    ByteHarm::Latency { .. }
+                    | ByteHarm::SlowClose { .. }
+                    | ByteHarm::Reset { .. }
+                    | ByteHarm::Slice { .. }
+                    | ByteHarm::Limit { .. },
+                ..
+            }) => false,
         }
     }
 }
@@ -49,6 +59,8 @@ pub enum Lie {
     Stream(StreamLie),
     /// To a connection, among its frames.
     Connection(ConnectionLie),
+    /// To a connection of a client, below its frames.
+    Bytes(ByteLie),
 }
 
 impl Rule {

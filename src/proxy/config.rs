@@ -114,5 +114,13 @@ pub(crate) const REPEATED_MAX: usize = 65_536;
 /// Bytes that a lie about frames takes in at one time: more than the longest frame that h2 writes by default.
 pub(crate) const FORGED_MAX: usize = 32 << 10;
 
+/// Bytes that wait on one connection and way while a lie about bytes makes them late: a stream's window, so that
+/// latency costs no more than that of a long way does. Then the sender waits, as before a full socket.
+pub(crate) const LANE_MAX: usize = 1 << 20;
+
+/// Where bytes pass slowly, they pass in pieces of so much time: short against what anybody measures, and long enough
+/// that a megabyte does not take a million turns.
+pub(crate) const PACE_STEP: Duration = Duration::from_millis(50);
+
 /// Bytes that are read at one time while an answer is awaited that HTTP/2 must not see.
 pub(crate) const READ_STEP: usize = 4 << 10;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::HeaderMap;
+use rand::RngExt;
 use tokio::sync::watch;
 
-use crate::lie::{Aim, ConnectionLie, HeaderMatch, Lie, Rule, StreamKey, Trigger};
+use crate::env::{Dice, Die};
+use crate::lie::{Aim, ByteLie, ConnectionLie, ConnectionSide, HeaderMatch, Lie, LieShare, Rule, StreamKey, Trigger};
 
 /// A shared handle on the lies of a proxy; by default the proxy tells the truth.
 ///
@@ -27,12 +29,19 @@ impl Default for Control {
 }
 
 impl Control {
+    /// A proxy that tells the truth, whose lies draw by that seed; [`Control::default`] has the seed 0.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        let rules = Rules(Arc::new(RuleSet { seed, ..RuleSet::default() }));
+        Control { sender: Arc::new(watch::Sender::new(rules)) }
+    }
+
     /// Puts a rule into force, for streams in flight too; a rule of the same id is replaced.
     pub fn add(&self, id: u32, rule: Rule) {
         self.sender.send_modify(|rules| {
             let rules = Arc::make_mut(&mut rules.0);
             let mark = rules.marks.entry(id).or_default().clone();
-            rules.active.insert(id, Arc::new(ActiveRule { rule, mark }));
+            rules.active.insert(id, Arc::new(ActiveRule { id, rule, mark }));
         });
     }
 
@@ -64,11 +73,15 @@ struct RuleSet {
     active: BTreeMap<u32, Arc<ActiveRule>>,
     /// Of every rule that ever was.
     marks: BTreeMap<u32, Mark>,
+    /// What lies draw by.
+    seed: u64,
 }
 
 /// A rule in force.
 #[derive(Debug)]
 pub(crate) struct ActiveRule {
+    /// Its number in the control; those that always hold have none of their own, and draw nothing.
+    pub(crate) id: u32,
     pub(crate) rule: Rule,
     pub(crate) mark: Mark,
 }
@@ -78,7 +91,7 @@ impl ActiveRule {
     pub(crate) fn is_about_stream(&self, face: &StreamFace<'_>) -> bool {
         match self.rule.lie {
             Lie::Stream(_) => names_stream(&self.rule.aim, face),
-            Lie::Connection(_) => false,
+            Lie::Connection(_) | Lie::Bytes(_) => false,
         }
     }
 }
@@ -94,15 +107,55 @@ pub(crate) struct StreamFace<'s> {
 impl Rules {
     /// The rules about this stream.
     pub(crate) fn about_stream(&self, face: &StreamFace<'_>) -> impl Iterator<Item = Arc<ActiveRule>> {
-        self.0.active.values().filter(|active| active.is_about_stream(face)).cloned()
+        let is_meant =
+            |active: &&Arc<ActiveRule>| active.is_about_stream(face) && self.has_drawn(active, face.stream.connection);
+        self.0.active.values().filter(is_meant).cloned()
     }
 
-    /// The rules about a connection with that peer: those that name it, and for a client also those that name nobody.
-    pub(crate) fn about_connection(&self, peer: IpAddr, is_client: bool) -> Vec<ConnectionRule> {
-        let is_named = |aim: &Aim| aim.peers.as_ref().map_or(is_client, |peers| peers.contains(&peer));
-        let named = self.0.active.values().filter(|active| is_named(&active.rule.aim));
+    /// The rules about a connection: those that name its peer, or nobody but its side.
+    pub(crate) fn about_connection(&self, face: ConnectionFace) -> Vec<ConnectionRule> {
+        let named = self.0.active.values().filter(|active| self.names_connection(active, face));
         named.filter_map(ConnectionRule::of).collect()
     }
+
+    /// The rules about the bytes of a connection.
+    pub(crate) fn about_bytes(&self, face: ConnectionFace) -> Vec<ByteRule> {
+        let is_meant = |active: &Arc<ActiveRule>| match &active.rule.lie {
+            Lie::Bytes(lie) if self.names_connection(active, face) => {
+                let die = Die::LieBytes { rule: active.id, connection: face.serial };
+                let dice = Dice::named(self.0.seed, &die);
+                Some(ByteRule { active: active.clone(), lie: lie.clone(), dice })
+            }
+            Lie::Bytes(_) | Lie::Connection(_) | Lie::Stream(_) => None,
+        };
+        self.0.active.values().filter_map(is_meant).collect()
+    }
+
+    fn names_connection(&self, active: &ActiveRule, face: ConnectionFace) -> bool {
+        let aim = &active.rule.aim;
+        let is_named = match &aim.peers {
+            Some(peers) => peers.contains(&face.peer),
+            None => aim.side == face.side,
+        };
+        is_named && self.has_drawn(active, face.serial)
+    }
+
+    /// Whether a connection is in the share that a rule is about: the same answer each time.
+    fn has_drawn(&self, active: &ActiveRule, connection: u64) -> bool {
+        active.rule.aim.share.is_none_or(|share| {
+            let die = Die::LieShare { rule: active.id, connection };
+            share.has(Dice::named(self.0.seed, &die).random_range(0..LieShare::WHOLE))
+        })
+    }
+}
+
+/// What of a connection decides whether a rule is about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionFace {
+    /// The serial number of a client's connection; that to the node has 0.
+    pub(crate) serial: u64,
+    pub(crate) peer: IpAddr,
+    pub(crate) side: ConnectionSide,
 }
 
 /// A rule about a connection.
@@ -116,7 +169,7 @@ impl ConnectionRule {
     pub(crate) fn of(active: &Arc<ActiveRule>) -> Option<Self> {
         match &active.rule.lie {
             Lie::Connection(lie) => Some(ConnectionRule { active: active.clone(), lie: lie.clone() }),
-            Lie::Stream(_) => None,
+            Lie::Stream(_) | Lie::Bytes(_) => None,
         }
     }
 
@@ -130,6 +183,27 @@ impl ConnectionRule {
         self.active.rule.when
     }
 
+    /// It had an effect.
+    pub(crate) fn feel(&self) {
+        self.active.mark.feel();
+    }
+
+    /// Whether both are one rule in force.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.active, &other.active)
+    }
+}
+
+/// A rule about the bytes of a connection.
+pub(crate) struct ByteRule {
+    active: Arc<ActiveRule>,
+    /// What is done.
+    pub(crate) lie: ByteLie,
+    /// What it draws by on this connection.
+    pub(crate) dice: Dice,
+}
+
+impl ByteRule {
     /// It had an effect.
     pub(crate) fn feel(&self) {
         self.active.mark.feel();

@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,19 +21,19 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
-use crate::lie::{ConnectionLie, LastStream, PingAnswer, Trigger, WindowKind};
+use crate::lie::{ConnectionLie, ConnectionSide, LastStream, PingAnswer, Trigger, WindowKind};
 use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::config::{FORGED_MAX, READ_STEP};
-use crate::proxy::control::{ActiveRule, ConnectionRule, Control, Rules};
+use crate::proxy::control::{ActiveRule, ConnectionFace, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
 use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, settings, wrong_answer};
 
 /// A byte stream on which the rules of a control are followed.
 pub(crate) struct Forger<S> {
     stream: S,
-    peer: IpAddr,
-    /// Rules that always hold, where the other side is a client.
-    standing: Option<Arc<[Arc<ActiveRule>]>>,
+    face: ConnectionFace,
+    /// Rules that always hold.
+    standing: Arc<[Arc<ActiveRule>]>,
     truth: TrueSettings,
     opened: Instant,
     changes: WatchStream<Rules>,
@@ -67,38 +66,23 @@ struct FrameOrder {
 }
 
 impl<S: ByteStream> Forger<S> {
-    /// Over a connection on which the proxy is the server.
-    pub(crate) fn of_server(
+    /// Over a connection with whoever that is, to whom the proxy has told that of itself; standing rules always hold.
+    pub(crate) fn new(
         stream: S,
-        peer: IpAddr,
+        face: ConnectionFace,
         control: &Control,
         standing: Arc<[Arc<ActiveRule>]>,
         truth: TrueSettings,
     ) -> Self {
-        Forger::new(stream, peer, Some(standing), control, truth)
-    }
-
-    /// Over a connection on which the proxy is the client.
-    pub(crate) fn of_client(stream: S, peer: IpAddr, control: &Control, truth: TrueSettings) -> Self {
-        Forger::new(stream, peer, None, control, truth)
-    }
-
-    fn new(
-        stream: S,
-        peer: IpAddr,
-        standing: Option<Arc<[Arc<ActiveRule>]>>,
-        control: &Control,
-        truth: TrueSettings,
-    ) -> Self {
-        let (outgoing, incoming) = match standing {
-            Some(_) => (Cutter::of_server(), Cutter::of_client()),
-            None => (Cutter::of_client(), Cutter::of_server()),
+        let (outgoing, incoming) = match face.side {
+            ConnectionSide::Clients => (Cutter::of_server(), Cutter::of_client()),
+            ConnectionSide::Node => (Cutter::of_client(), Cutter::of_server()),
         };
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
         let mut forger = Forger {
             stream,
-            peer,
+            face,
             standing,
             truth,
             opened: Instant::now(),
@@ -144,8 +128,8 @@ impl<S: ByteStream> Forger<S> {
     }
 
     fn apply(&mut self, rules: &Rules) {
-        let standing = self.standing.iter().flat_map(|standing| standing.iter()).filter_map(ConnectionRule::of);
-        let now_in_force: Vec<_> = standing.chain(rules.about_connection(self.peer, self.standing.is_some())).collect();
+        let standing = self.standing.iter().filter_map(ConnectionRule::of);
+        let now_in_force: Vec<_> = standing.chain(rules.about_connection(self.face)).collect();
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }

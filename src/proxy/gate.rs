@@ -21,13 +21,10 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::lie::{Direction, Ending, HeldUntil, Lie, StreamKey, StreamLie, Trigger, Withheld};
 use crate::proxy::alarm::ProxyTimer;
+use crate::proxy::config::PACE_STEP;
 use crate::proxy::control::{ActiveRule, Control, Rules, StreamFace};
 use crate::proxy::framing::{Ahead, Framing};
 use crate::proxy::notice::{ProxyFate, ProxyNotice, ProxyObserver};
-
-/// Where bytes pass slowly, they pass in pieces of so much time: short against what anybody measures, and long enough
-/// that a megabyte does not take a million turns.
-const PACE_STEP: Duration = Duration::from_millis(50);
 
 /// One thing that travels on a stream.
 pub(crate) enum Piece {
@@ -86,14 +83,14 @@ impl TimedRule {
     fn told(&self) -> Option<&StreamLie> {
         match &self.active.rule.lie {
             Lie::Stream(lie) if self.is_told => Some(lie),
-            Lie::Stream(_) | Lie::Connection(_) => None,
+            Lie::Stream(_) | Lie::Connection(_) | Lie::Bytes(_) => None,
         }
     }
 
     fn counted(&self) -> Direction {
         match &self.active.rule.lie {
             Lie::Stream(lie) => lie.counted(),
-            Lie::Connection(_) => Direction::ToClient,
+            Lie::Connection(_) | Lie::Bytes(_) => Direction::ToClient,
         }
     }
 

@@ -108,7 +108,7 @@ impl ProxyHabits {
 
     /// The rules that always hold, as those of a control.
     pub(crate) fn standing(&self) -> Vec<Arc<ActiveRule>> {
-        let active = |rule: &Rule| Arc::new(ActiveRule { rule: rule.clone(), mark: Mark::default() });
+        let active = |rule: &Rule| Arc::new(ActiveRule { id: 0, rule: rule.clone(), mark: Mark::default() });
         self.rules.iter().map(active).collect()
     }
 }

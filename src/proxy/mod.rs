@@ -6,20 +6,22 @@
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text
-//! client == cork == guard == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
-//!                                              ^                  |  \__ pump ToNode,  \             ^
-//!                                              |                gate \_ pump ToClient  one shared connection, and one
-//!                                              |                  ^                    of its own for who takes too much
-//!                                              '--------------- control ------------------------------'
+//! client == spoiler == cork == guard == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
+//!              ^                                          ^                  |  \__ pump ToNode,  \             ^
+//!              |                                          |                gate \_ pump ToClient  one shared connection, and one
+//!              |                                          |                  ^                    of its own for who takes too much
+//!              '------------------------------------------'--------------- control ------------------------------'
 //! ```
 
 mod alarm;
+mod byte_lane;
 mod cancels;
 mod client_reply;
 mod config;
 mod control;
 mod cork;
 mod cutter;
+mod drain;
 mod forged;
 mod forger;
 mod framing;
@@ -34,10 +36,12 @@ mod pump;
 mod relay;
 mod routes;
 mod server;
+mod spoiler;
 mod upstream;
 
 pub use config::ProxyConfig;
 pub use control::Control;
+pub use drain::{Drain, DrainSwitch};
 pub use habits::ProxyHabits;
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
-pub use server::{ProxyError, serve};
+pub use server::{ProxyError, ProxyServer, serve};

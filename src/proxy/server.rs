@@ -2,10 +2,14 @@
 //!
 //! Refuses to know what a relay does. One client's trouble ends one connection and never the server; dropping the
 //! server's future ends everything, as the death of its process would.
+//!
+//! ```text
+//! bound --run--> accepting --asked to drain--> draining (GOAWAY, streams run on) --the last client has gone--> over
+//! ```
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -17,12 +21,13 @@ use http::Request;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::env::{Env, Socket, Tapped};
-use crate::lie::StreamKey;
+use crate::env::{Env, Listener, Socket, Tapped};
+use crate::lie::{ConnectionSide, StreamKey};
 use crate::proxy::cancels::{CancelCounter, Cancels};
 use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
-use crate::proxy::control::{ActiveRule, Control};
+use crate::proxy::control::{ActiveRule, ConnectionFace, Control};
 use crate::proxy::cork::{Cork, Corked};
+use crate::proxy::drain::Drain;
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
@@ -33,6 +38,7 @@ use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::{KeptHalf, Relay};
 use crate::proxy::routes::{ClientRoutes, ProxyRoutes};
+use crate::proxy::spoiler::Spoiler;
 use crate::proxy::upstream::{UpstreamHabits, UpstreamPlace};
 
 /// Why a proxy cannot serve; fits after "failed to".
@@ -53,47 +59,90 @@ pub enum ProxyError {
 /// # Errors
 /// The port cannot be listened on; nothing that happens later ends it.
 pub async fn serve(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<(), ProxyError> {
-    let ProxyConfig { port, upstream, tcp, control, habits } = config;
-    let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
-    let mut listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-    let ways = UpstreamHabits::from(&*habits);
-    let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
-    let routes = Arc::new(ProxyRoutes::new(place));
-    let mut clients = JoinSet::new();
-    let mut serial = 0;
-    loop {
-        tokio::select! {
-            biased;
-            // First, and it starves nobody: no more can end than were accepted.
-            Some(ended) = clients.join_next() => complain(ended.err()),
-            accepted = listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
-                Ok(socket) => {
-                    serial += 1;
-                    let (habits, standing, cancels) = (habits.clone(), Arc::clone(&standing), Arc::new(Cancels::new()));
-                    let routes = ClientRoutes::new(routes.clone(), cancels.clone());
-                    let (control, observer, peer) = (control.clone(), observer.clone(), socket.peer().ip());
-                    let client = ProxyClient { serial, peer, control, observer, cancels, routes, habits, standing };
-                    clients.spawn(client.run(socket));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, port, "failed to accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
+    ProxyServer::bind(env, config, observer).await?.run(Drain::default()).await;
+    Ok(())
+}
+
+/// A proxy that has its port, and accepts nobody yet.
+pub struct ProxyServer {
+    listener: Listener,
+    port: u16,
+    control: Control,
+    observer: Arc<dyn ProxyObserver>,
+    routes: Arc<ProxyRoutes>,
+    habits: Arc<ProxyHabits>,
+    standing: Arc<[Arc<ActiveRule>]>,
+}
+
+impl ProxyServer {
+    /// Listens.
+    ///
+    /// # Errors
+    /// The port cannot be had.
+    pub async fn bind(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<Self, ProxyError> {
+        let ProxyConfig { port, upstream, tcp, control, habits } = config;
+        let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
+        let listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
+        let ways = UpstreamHabits::from(&*habits);
+        let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
+        let routes = Arc::new(ProxyRoutes::new(place));
+        Ok(ProxyServer { listener, port, control, observer, routes, habits, standing })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.listener.local()
+    }
+
+    /// Serves clients until it is dropped, or asked to drain and done with it.
+    pub async fn run(mut self, mut drain: Drain) {
+        let mut clients = JoinSet::new();
+        let mut serial = 0;
+        loop {
+            tokio::select! {
+                biased;
+                // First, and they starve nobody: a drain is asked for once, and no more can end than were accepted.
+                () = drain.asked() => break,
+                Some(ended) = clients.join_next() => complain(ended.err()),
+                accepted = self.listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
+                    Ok(socket) => {
+                        serial += 1;
+                        let client = self.client(serial, &socket, drain.clone());
+                        clients.spawn(client.run(socket));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, port = self.port, "failed to accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
         }
+        drop(self.listener);
+        while let Some(ended) = clients.join_next().await {
+            complain(ended.err());
+        }
+    }
+
+    fn client(&self, serial: u64, socket: &Socket, drain: Drain) -> ProxyClient {
+        let (habits, standing, cancels) = (self.habits.clone(), self.standing.clone(), Arc::new(Cancels::new()));
+        let routes = ClientRoutes::new(self.routes.clone(), cancels.clone());
+        let (control, observer) = (self.control.clone(), self.observer.clone());
+        let face = ConnectionFace { serial, peer: socket.peer().ip(), side: ConnectionSide::Clients };
+        ProxyClient { face, control, observer, cancels, routes, habits, standing, drain }
     }
 }
 
 /// One client connection.
 struct ProxyClient {
-    serial: u64,
-    peer: IpAddr,
+    face: ConnectionFace,
     control: Control,
     observer: Arc<dyn ProxyObserver>,
     cancels: Arc<Cancels>,
     routes: ClientRoutes,
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
+    drain: Drain,
 }
 
 /// Why the proxy ends a client's connection.
@@ -104,21 +153,21 @@ enum ConnectionEnd {
 }
 
 /// The bytes of a client, as h2 reads and writes them.
-type ClientSocket = Forger<CountedStream<Tapped<Corked, Guard>>>;
+type ClientSocket = Forger<CountedStream<Tapped<Corked<Spoiler>, Guard>>>;
 
 impl ProxyClient {
     async fn run(self, socket: Socket) {
-        let connection = self.serial;
+        let connection = self.face.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
         let (guard, watch) = Guard::new();
         let counter = PingCounter::new(connection, self.observer.clone());
-        let (socket, cork) = Corked::over(socket);
+        let (socket, cork) = Corked::over(Spoiler::new(socket, self.face, &self.control));
         let socket = Tapped::over(Tapped::over(socket, guard), counter);
         let truth = TrueSettings {
             max_concurrent_streams: Some(self.habits.streams),
             initial_window: self.habits.stream_window,
         };
-        let socket = Forger::of_server(socket, self.peer, &self.control, self.standing.clone(), truth);
+        let socket = Forger::new(socket, self.face, &self.control, self.standing.clone(), truth);
         let handshake = Builder::new()
             .initial_window_size(self.habits.stream_window)
             .initial_connection_window_size(self.habits.connection_window)
@@ -136,7 +185,7 @@ impl ProxyClient {
         match timeout(HANDSHAKE_MAX, handshake).await {
             Ok(Ok(http)) => self.serve_streams(http, &cork, watch, &mut kept).await,
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
-            Err(_late) => tracing::warn!(connection, peer = %self.peer, "no HTTP/2 from the client in time"),
+            Err(_late) => tracing::warn!(connection, peer = %self.face.peer, "no HTTP/2 from the client in time"),
         }
         self.observer.notice(ProxyNotice::ConnectionClosed { connection });
         while let Some(ended) = kept.join_next().await {
@@ -148,11 +197,11 @@ impl ProxyClient {
     async fn serve_streams(
         &self,
         mut http: Connection<ClientSocket, Bytes>,
-        cork: &Cork,
+        cork: &Cork<Spoiler>,
         mut watch: GuardWatch,
         kept: &mut JoinSet<()>,
     ) {
-        let mut relays = JoinSet::new();
+        let (mut relays, mut drain, mut is_draining) = (JoinSet::new(), self.drain.clone(), false);
         let end = loop {
             if self.cancels.are_too_many() {
                 break Some(ConnectionEnd::Breach(GuardBreach::Cancels));
@@ -162,6 +211,10 @@ impl ProxyClient {
                 // First, and they starve nobody: no more can end than were accepted.
                 Some(ended) = relays.join_next() => adopt(ended, kept),
                 Some(ended) = kept.join_next() => complain(ended.err()),
+                () = drain.asked(), if !is_draining => {
+                    is_draining = true;
+                    http.graceful_shutdown();
+                }
                 () = idle_for(self.habits.idle_connections), if relays.is_empty() => break Some(ConnectionEnd::Idle),
                 arrived = http.accept() => match arrived {
                     Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
@@ -195,7 +248,7 @@ impl ProxyClient {
     fn farewell(&self, end: ConnectionEnd) -> Option<Reason> {
         match end {
             ConnectionEnd::Breach(breach) => {
-                tracing::warn!(connection = self.serial, peer = %self.peer, "turned away: the client {breach}");
+                tracing::warn!(connection = self.face.serial, peer = %self.face.peer, "turned away: the client {breach}");
                 Some(breach.reason())
             }
             ConnectionEnd::Idle => self.habits.idle_connections?.goaway.map(|code| code.number().into()),
@@ -205,9 +258,9 @@ impl ProxyClient {
     /// What h2 itself does not bear, it names.
     fn tell_lost(&self, error: &h2::Error) {
         if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
-            tracing::warn!(connection = self.serial, peer = %self.peer, "turned away: the client floods: {error}");
+            tracing::warn!(connection = self.face.serial, peer = %self.face.peer, "turned away: the client floods: {error}");
         } else {
-            tracing::debug!(%error, connection = self.serial, "the client's connection is lost");
+            tracing::debug!(%error, connection = self.face.serial, "the client's connection is lost");
         }
     }
 
@@ -221,10 +274,10 @@ impl ProxyClient {
             respond.send_reset(Reason::PROTOCOL_ERROR);
             return;
         }
-        let stream = StreamKey { connection: self.serial, stream: respond.stream_id().as_u32() };
+        let stream = StreamKey { connection: self.face.serial, stream: respond.stream_id().as_u32() };
         let (head, body) = request.into_parts();
         let observer = Arc::new(CancelCounter::new(self.cancels.clone(), self.observer.clone()));
-        let gate = Gate::new(&self.control, self.standing.clone(), observer, stream, self.peer, &head);
+        let gate = Gate::new(&self.control, self.standing.clone(), observer, stream, self.face.peer, &head);
         let relay = Relay::new(gate, &head, body, respond, self.habits.clone());
         let (routes, seat) = (self.routes.clone(), self.routes.sit());
         relays.spawn(async move {
@@ -243,7 +296,7 @@ async fn idle_for(habit: Option<IdleConnections>) {
     }
 }
 
-async fn flush_after_each_turn(cork: &Cork) {
+async fn flush_after_each_turn(cork: &Cork<Spoiler>) {
     poll_fn(|context| {
         cork.flush(context);
         Poll::Pending

@@ -25,10 +25,11 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::env::{Address, Env, TcpOptions};
+use crate::lie::ConnectionSide;
 use crate::proxy::config::{
     LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SHARED_STREAMS_MAX, SHARES, SLOT_WAIT_MAX, STREAM_WINDOW,
 };
-use crate::proxy::control::Control;
+use crate::proxy::control::{ConnectionFace, Control};
 use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
@@ -240,9 +241,9 @@ impl UpstreamConnection {
             let socket = env.dial_with(address, *tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(address.clone(), Arc::new(error)))?;
             let truth = TrueSettings { max_concurrent_streams: None, initial_window: STREAM_WINDOW };
-            let peer = socket.peer().ip();
+            let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: ConnectionSide::Node };
             let (socket, cork) = Corked::over(socket);
-            let socket = Forger::of_client(socket, peer, control, truth);
+            let socket = Forger::new(socket, face, control, Arc::default(), truth);
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(NODE_CONNECTION_WINDOW)

@@ -1,14 +1,13 @@
 //! Plays a staged sim to its end: applies the plan, and hands the history to the judges.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
 use std::ops::Range;
 use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::fault::{Clause, Death, Fault, Harm, Plan, ProcessHarm, ProxyHarm, Step};
 use crate::history::{Event, History, ProgramFailure};
-use crate::lie::{Aim, HeaderMatch, Rule};
+use crate::lie::Rule;
 use crate::sim::SimFile;
 use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
@@ -253,16 +252,7 @@ fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
 
 /// What a proxy is told to do wrong.
 fn rule(stage: &Stage, on: &BTreeSet<HostName>, harm: &ProxyHarm) -> Rule {
-    let ProxyHarm { path, header, nth, when, lie } = harm;
-    let header = header.as_ref().map(|(name, value)| HeaderMatch { name: name.clone(), value: glob(value) });
-    let aim = Aim {
-        peers: Some(on.iter().map(|host| stage.ip(host)).collect()),
-        paths: path.as_deref().map(glob),
-        header,
-        every: nth.and_then(NonZeroU32::new),
-        streams: None,
-    };
-    Rule { aim, when: *when, lie: lie.clone() }
+    harm.rule(Some(on.iter().map(|host| stage.ip(host)).collect()))
 }
 
 /// Ends a clause; whether it was felt in its time.
@@ -302,8 +292,4 @@ fn halt(stage: &mut Stage, fault: &Fault, death: Death) -> bool {
 
 fn start(stage: &mut Stage, fault: &Fault) {
     fault.hosts().for_each(|host| stage.start(host));
-}
-
-fn glob(pattern: &str) -> globset::GlobMatcher {
-    globset::Glob::new(pattern).expect("a sim's patterns are checked when it is read").compile_matcher()
 }

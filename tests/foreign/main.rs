@@ -1,5 +1,5 @@
-//! Peers of another stack: a client and a node in Python, written with grpcio from the .proto alone, and two that know no
-//! .proto and talk through the proxy.
+//! Peers of another stack: a client and a node in Python, written with grpcio from the .proto alone, two that know no .proto
+//! and talk through the proxy, and Toxiproxy's own client, which commands it.
 //!
 //! They need a Python with the packages of `requirements.txt` in the target folder, where `.ci/run` puts it. Without it
 //! a test is skipped, and says so; where `CI` is set, it fails.
@@ -120,6 +120,32 @@ async fn a_foreign_client_counts_by_originator_at_our_node() {
         "a ping is answered, and a half-closed stream ends with OK",
     ];
     assert_eq!(kept, expected);
+}
+
+/// The admin API is Toxiproxy's as far as its official client in Python goes.
+#[tokio::test]
+async fn toxiproxys_client_commands_our_proxy_and_calls_feel_it() {
+    let Some(foreign) = Foreign::new() else { return };
+    let mut proxy = foreign.start("proxy", BINARY, &["proxy", "--admin", "127.0.0.1:0"]);
+    let listens = "admin API listens on ";
+    proxy.says(listens).await;
+    let told = proxy.out();
+    let address = told.lines().find_map(|line| line.strip_prefix(listens)).expect("it was just said");
+    let mut client = foreign.script("toxics", &[address]);
+    client.exits(0).await;
+    let expected = [
+        "a proxy is created on a free port, and calls pass it",
+        "a name that exists, a toxic that does not and a bad attribute are the client's own exceptions",
+        "latency is felt on an open connection, and gone with the toxic",
+        "timeout swallows data, closes the connection in time, and is gone with the toxic",
+        "reset_peer resets connections, and is gone with the toxic",
+        "a proxy that is disabled closes its connections and its port, and comes back on the same one",
+        "a lie in HTTP/2's words is a toxic like the others",
+        "reset, populate and destroy are as with Toxiproxy",
+    ];
+    assert_eq!(client.out().lines().collect::<Vec<_>>(), expected);
+    proxy.signal("TERM");
+    proxy.exits(0).await;
 }
 
 /// How the calls of each case end, directly and through the proxy. What else differed would be in its line.

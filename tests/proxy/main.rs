@@ -1,5 +1,6 @@
 //! The proxy between raw HTTP/2 ends, over pipes in memory and on a paused clock.
 
+mod bytes;
 mod forged;
 mod lies;
 mod manners;

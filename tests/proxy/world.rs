@@ -13,9 +13,13 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
-use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::env::{
+    Accept, Address, Asked, Dice, Die, Disk, Listener, ResetSwitch, Socket, Surroundings, TcpOptions,
+};
 use pulseless::lie::Direction;
-use pulseless::proxy::{Control, ProxyConfig, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver, serve};
+use pulseless::proxy::{
+    Control, DrainSwitch, ProxyConfig, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver, ProxyServer,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -29,6 +33,8 @@ const PIPE: usize = 16_384;
 #[derive(Default)]
 pub struct Net {
     ports: Mutex<BTreeMap<u16, mpsc::UnboundedSender<Socket>>>,
+    /// Of every connection.
+    resets: Mutex<Vec<ResetSwitch>>,
     /// Dials get no answer at all.
     pub is_black_hole: AtomicBool,
     pub dials: AtomicUsize,
@@ -48,7 +54,11 @@ impl Net {
         let (local, peer) = (SocketAddr::new(from, 40_000), SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
         let ports = self.ports.lock().expect("no test panicked with the lock");
         let listener = ports.get(&port).ok_or(io::ErrorKind::ConnectionRefused)?;
-        listener.send(Socket::new(peer, local, far)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        let switch = ResetSwitch::default();
+        self.resets.lock().expect("no test panicked with the lock").push(switch.clone());
+        listener
+            .send(Socket::new(peer, local, far).with_reset(switch))
+            .map_err(|_| io::ErrorKind::ConnectionRefused)?;
         Ok(Socket::new(local, peer, near))
     }
 
@@ -133,7 +143,8 @@ pub struct World {
     pub recorder: Arc<Recorder>,
     calls: mpsc::UnboundedReceiver<Call>,
     node: JoinHandle<()>,
-    _proxy: JoinHandle<()>,
+    proxy: JoinHandle<()>,
+    drain: DrainSwitch,
 }
 
 /// A stream as the node got it.
@@ -149,10 +160,19 @@ impl World {
         World::with_limit(1000).await
     }
 
+    /// A world whose lies are drawn so.
+    pub async fn with_control(control: Control) -> World {
+        World::with(1000, control).await
+    }
+
     /// A world whose node allows so many concurrent streams.
     pub async fn with_limit(streams: u32) -> World {
+        World::with(streams, Control::default()).await
+    }
+
+    async fn with(streams: u32, control: Control) -> World {
         let net = Arc::new(Net::default());
-        let (control, recorder) = (Control::default(), Arc::new(Recorder::default()));
+        let recorder = Arc::new(Recorder::default());
         let (node, calls) = start_node(&net, streams);
         let upstream = Address::new("node", NODE_PORT);
         let config = ProxyConfig {
@@ -162,10 +182,33 @@ impl World {
             control: control.clone(),
             habits: ProxyHabits::default(),
         };
-        let served = serve(Arc::new(Host(net.clone())), config, recorder.clone());
-        let proxy = tokio::spawn(async move { served.await.expect("the port is free") });
+        let bound = ProxyServer::bind(Arc::new(Host(net.clone())), config, recorder.clone()).await;
+        let (drain, asked) = DrainSwitch::new();
+        let proxy = tokio::spawn(bound.expect("the port is free").run(asked));
         settle().await;
-        World { net, control, recorder, calls, node, _proxy: proxy }
+        World { net, control, recorder, calls, node, proxy, drain }
+    }
+
+    /// The proxy is to end.
+    pub fn drain(&self) {
+        self.drain.throw();
+    }
+
+    /// Whether the proxy has ended.
+    pub fn has_ended(&self) -> bool {
+        self.proxy.is_finished()
+    }
+
+    /// Whether a lie has reset a connection.
+    pub fn has_been_reset(&self) -> bool {
+        let resets = self.net.resets.lock().expect("no test panicked with the lock");
+        resets.iter().any(ResetSwitch::is_thrown)
+    }
+
+    /// Whether the proxy holds a client's connection for closed.
+    pub fn has_closed(&self, wanted: u64) -> bool {
+        let is_meant = |notice: &ProxyNotice| *notice == ProxyNotice::ConnectionClosed { connection: wanted };
+        self.recorder.count(is_meant) > 0
     }
 
     /// The node's process dies and the system closes its sockets.
@@ -398,24 +441,47 @@ impl RawClient {
     /// The frames that come within that time.
     pub async fn frames(&mut self, time: Duration) -> Vec<RawFrame> {
         let until = tokio::time::Instant::now() + time;
+        // Ends: at that time, or with the connection.
+        while self.read_on(until - tokio::time::Instant::now()).await {}
+        std::iter::from_fn(|| self.take_frame()).collect()
+    }
+
+    /// The next frame, if it comes within that time.
+    pub async fn next_frame(&mut self, time: Duration) -> Option<RawFrame> {
+        let until = tokio::time::Instant::now() + time;
+        loop {
+            if let Some(frame) = self.take_frame() {
+                return Some(frame);
+            }
+            if !self.read_on(until - tokio::time::Instant::now()).await {
+                return None;
+            }
+        }
+    }
+
+    /// Reads what comes next, if something does within that time.
+    pub async fn read_on(&mut self, time: Duration) -> bool {
         let mut bytes = [0; 4096];
-        while let Ok(Ok(read)) = tokio::time::timeout_at(until, self.socket.read(&mut bytes)).await {
-            self.unread.extend_from_slice(&bytes[..read]);
-            if read == 0 {
-                break;
-            }
+        let read = tokio::time::timeout(time, self.socket.read(&mut bytes)).await;
+        let read = if let Ok(Ok(read)) = read { read } else { 0 };
+        self.unread.extend_from_slice(&bytes[..read]);
+        read > 0
+    }
+
+    /// So many bytes have come that make no frame yet.
+    pub fn unread(&self) -> usize {
+        self.unread.len()
+    }
+
+    fn take_frame(&mut self) -> Option<RawFrame> {
+        let head = self.unread.first_chunk::<9>().copied()?;
+        let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+        if self.unread.len() < 9 + length {
+            return None;
         }
-        let mut frames = Vec::new();
-        while let Some(head) = self.unread.first_chunk::<9>().copied() {
-            let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-            if self.unread.len() < 9 + length {
-                break;
-            }
-            let frame: Vec<u8> = self.unread.drain(..9 + length).collect();
-            let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-            frames.push(RawFrame::new(head[3], head[4], stream, &frame[9..]));
-        }
-        frames
+        let frame: Vec<u8> = self.unread.drain(..9 + length).collect();
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Some(RawFrame::new(head[3], head[4], stream, &frame[9..]))
     }
 
     /// Whether the proxy has closed the connection.

@@ -1,0 +1,224 @@
+//! One proxy of the fleet: its name, where it listens and leads to, its toxics, and whether it runs.
+//!
+//! Refuses to know the other proxies.
+//!
+//! ```text
+//! closed --open--> running --close--> closed          (its toxics and its numbers stay)
+//!                     '--drain--> draining --its streams have ended--> closed
+//! ```
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use crate::admin::bounds::TOXICS_MAX;
+use crate::admin::error::AdminError;
+use crate::admin::fleet::EnvOfHost;
+use crate::admin::ledger::ProxyLedger;
+use crate::admin::toxic::{Toxic, ToxicDraft};
+use crate::env::{Address, TcpOptions};
+use crate::grammar::refusal::listed;
+use crate::lie::Rule;
+use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyHabits, ProxyServer};
+
+/// A proxy, as the API shows it and as a file of proxies has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProxyJson {
+    /// Its name.
+    pub name: String,
+    /// Where it listens, as `host:port`.
+    pub listen: String,
+    /// Where it leads to.
+    pub upstream: String,
+    /// Whether it listens now.
+    pub enabled: bool,
+    /// Its toxics.
+    pub toxics: Vec<serde_json::Value>,
+}
+
+/// One proxy.
+pub(crate) struct ManagedProxy {
+    name: String,
+    /// As it was asked for, and as it was had.
+    asked: Address,
+    listen: Address,
+    upstream: Address,
+    habits: ProxyHabits,
+    control: Control,
+    toxics: Vec<(u32, Toxic)>,
+    /// The number of the next rule: none has that of another, so that what one drew is not drawn again.
+    next_rule: u32,
+    ledger: Arc<ProxyLedger>,
+    running: Option<RunningProxy>,
+}
+
+/// Dropping it ends the proxy with its connections.
+struct RunningProxy {
+    /// The one task that serves.
+    task: JoinSet<()>,
+    drain: DrainSwitch,
+}
+
+impl ManagedProxy {
+    /// A proxy that is closed, has these habits, and whose lies draw by that seed.
+    pub(crate) fn new(name: String, listen: Address, upstream: Address, (habits, seed): (ProxyHabits, u64)) -> Self {
+        let ledger = Arc::new(ProxyLedger::new(&name));
+        let control = Control::seeded(seed);
+        let (asked, toxics) = (listen.clone(), Vec::new());
+        ManagedProxy { name, asked, listen, upstream, habits, control, toxics, next_rule: 1, ledger, running: None }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<ProxyLedger> {
+        &self.ledger
+    }
+
+    pub(crate) fn toxics(&self) -> impl Iterator<Item = &Toxic> {
+        self.toxics.iter().map(|(_, toxic)| toxic)
+    }
+
+    /// Its toxics, and whether each has had an effect.
+    pub(crate) fn felt(&self) -> impl Iterator<Item = (&Toxic, bool)> {
+        self.toxics.iter().map(|(rule, toxic)| (toxic, self.control.is_felt(*rule)))
+    }
+
+    /// Whether it is where a draft wants it.
+    pub(crate) fn is_at(&self, listen: &Address, upstream: &Address) -> bool {
+        [&self.asked, &self.listen].contains(&listen) && self.upstream == *upstream
+    }
+
+    /// As the API shows it.
+    pub(crate) fn json(&self) -> ProxyJson {
+        ProxyJson {
+            name: self.name.clone(),
+            listen: self.listen.to_string(),
+            upstream: self.upstream.to_string(),
+            enabled: self.running.is_some(),
+            toxics: self.toxics().map(|toxic| serde_json::to_value(toxic).unwrap_or_default()).collect(),
+        }
+    }
+
+    /// Listens, where it does not.
+    pub(crate) async fn open(&mut self, ground: &EnvOfHost) -> Result<(), AdminError> {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        let env = ground(&self.listen.host);
+        let config = ProxyConfig {
+            port: self.listen.port,
+            upstream: self.upstream.clone(),
+            tcp: TcpOptions::default(),
+            control: self.control.clone(),
+            habits: self.habits.clone(),
+        };
+        let bound = ProxyServer::bind(env, config, self.ledger.clone()).await;
+        let server = bound.map_err(|error| match &error {
+            ProxyError::Listen { source, .. } => AdminError::System(format!("{error}: {source}")),
+        })?;
+        let local = server.local();
+        self.listen = Address::new(local.ip().to_string(), local.port());
+        let (switch, drain) = DrainSwitch::new();
+        let mut task = JoinSet::new();
+        task.spawn(server.run(drain));
+        tracing::info!(proxy = self.name, listen = %self.listen, upstream = %self.upstream, "proxy opened");
+        self.running = Some(RunningProxy { task, drain: switch });
+        Ok(())
+    }
+
+    /// Closes its listener and its connections.
+    pub(crate) async fn close(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
+        running.task.shutdown().await;
+        self.ledger.clear();
+        tracing::info!(proxy = self.name, "proxy closed");
+    }
+
+    /// Moves it, which closes it first.
+    pub(crate) async fn move_to(&mut self, listen: Address, upstream: Address) {
+        if self.is_at(&listen, &upstream) {
+            return;
+        }
+        self.close().await;
+        if listen != self.asked && listen != self.listen {
+            (self.asked, self.listen) = (listen.clone(), listen);
+        }
+        self.upstream = upstream;
+    }
+
+    /// Asks it to take nobody new, and its clients to go.
+    pub(crate) fn begin_drain(&self) {
+        self.running.iter().for_each(|running| running.drain.throw());
+    }
+
+    /// Waits for the end of its last client.
+    pub(crate) async fn drained(&mut self) {
+        if let Some(running) = &mut self.running {
+            // Its error is a panic, which tokio has told.
+            while running.task.join_next().await.is_some() {}
+        }
+    }
+
+    /// Adds a toxic.
+    pub(crate) fn add(&mut self, draft: ToxicDraft) -> Result<&Toxic, AdminError> {
+        if self.toxics.len() >= TOXICS_MAX {
+            return Err(AdminError::TooMany(format!("`{}` has {TOXICS_MAX} toxics; remove one first", self.name)));
+        }
+        let (toxic, rule) = draft.make()?;
+        if self.toxics().any(|other| other.name == toxic.name) {
+            return Err(AdminError::ToxicExists(toxic.name));
+        }
+        let number = self.next_rule;
+        self.next_rule = self.next_rule.saturating_add(1);
+        self.tell(number, rule, &toxic);
+        Ok(&self.toxics.push_mut((number, toxic)).1)
+    }
+
+    /// Changes a toxic.
+    pub(crate) fn change(&mut self, name: &str, draft: ToxicDraft) -> Result<&Toxic, AdminError> {
+        let index = self.place(name)?;
+        let (number, before) = &self.toxics[index];
+        let (toxic, rule) = draft.change(before)?;
+        self.tell(*number, rule, &toxic);
+        self.toxics[index].1 = toxic;
+        Ok(&self.toxics[index].1)
+    }
+
+    /// A toxic by its name.
+    pub(crate) fn toxic(&self, name: &str) -> Result<&Toxic, AdminError> {
+        self.place(name).map(|index| &self.toxics[index].1)
+    }
+
+    /// Removes a toxic.
+    pub(crate) fn remove(&mut self, name: &str) -> Result<(), AdminError> {
+        let (number, toxic) = self.toxics.remove(self.place(name)?);
+        self.control.remove(number);
+        tracing::info!(proxy = self.name, toxic = toxic.name, "toxic removed");
+        Ok(())
+    }
+
+    /// Removes all toxics.
+    pub(crate) fn tell_truth(&mut self) {
+        self.toxics.drain(..).for_each(|(number, _)| self.control.remove(number));
+    }
+
+    fn tell(&self, number: u32, rule: Rule, toxic: &Toxic) {
+        self.control.add(number, rule);
+        tracing::info!(proxy = self.name, toxic = toxic.name, kind = toxic.kind, "toxic in force");
+    }
+
+    fn place(&self, name: &str) -> Result<usize, AdminError> {
+        self.toxics().position(|toxic| toxic.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.toxics().map(|toxic| toxic.name.as_str()).collect();
+            let there = if names.is_empty() { "it has none".into() } else { format!("it has {}", listed(&names)) };
+            AdminError::NoToxic { proxy: self.name.clone(), name: name.to_owned(), there }
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! The arguments of `pulseless proxy`: the proxy itself, and the verbs that command one that runs.
+//!
+//! Refuses to know what a verb does.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::arguments::Format;
+use crate::cli::seed::Seed;
+use crate::cli::values;
+use crate::env::Address;
+
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArguments {
+    #[command(flatten)]
+    pub(crate) serve: ProxyServeArguments,
+    #[command(subcommand)]
+    pub(crate) verb: Option<ProxyVerb>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProxyServeArguments {
+    /// Where it listens, such as 127.0.0.1:5555; with port 0 it takes a free port, and says which [default:
+    /// 127.0.0.1:5555]
+    #[arg(long, value_name = "HOST:PORT", value_parser = values::listening)]
+    pub(crate) listen: Option<Address>,
+    /// The gRPC server that it leads to (HTTP/2 in the clear) [default: 127.0.0.1:5556]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) upstream: Option<Address>,
+    /// Whose habits it has: a profile's name, or the path of a file of your own that ends in .toml
+    #[arg(long, value_name = "PROFILE", default_value = "plain")]
+    pub(crate) profile: String,
+    /// Change a value of that profile, such as read-timeout=10m
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::profile_setting)]
+    pub(crate) settings: Vec<(String, String)>,
+    /// Fall silent so long after the start: answer HTTP/2 PING, keep streams open, let nothing pass
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) silence_after: Option<Duration>,
+    /// Speak again after so long; for ever silent unless given. Streams that lost something stay silent
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, requires = "silence_after")]
+    pub(crate) silence_for: Option<Duration>,
+    /// Serve Toxiproxy's API, there or on 127.0.0.1:8474. Without --listen and --upstream it starts with no proxy
+    #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:8474",
+        value_parser = values::listening)]
+    pub(crate) admin: Option<Address>,
+    /// Let the API listen elsewhere than on loopback: whoever reaches it commands all proxies
+    #[arg(long, requires = "admin")]
+    pub(crate) admin_open: bool,
+    /// Start the proxies of a file in Toxiproxy's form: [{"name": ..., "listen": ..., "upstream": ..., "enabled": true}]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "upstream", "silence_after", "silence_for"])]
+    pub(crate) config: Option<PathBuf>,
+    /// What lies draw by: which connections a toxicity below 1 meets, jitter, sizes of slices
+    #[arg(long, value_name = "SEED", default_value = "0", allow_negative_numbers = true)]
+    pub(crate) seed: Seed,
+    /// At Ctrl-C or SIGTERM wait so long for open streams, after GOAWAY; a second one ends it at once
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::grace)]
+    pub(crate) grace: Duration,
+}
+
+/// Where the admin API is, and how its answers are printed.
+#[derive(Debug, Args)]
+pub(crate) struct AdminArguments {
+    /// The admin API of the running proxy
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8474")]
+    pub(crate) admin: Address,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProxyVerb {
+    /// List the proxies, and which lies they tell
+    List {
+        #[command(flatten)]
+        at: AdminArguments,
+    },
+    /// Add a proxy
+    Add {
+        /// Its name
+        name: String,
+        /// Where it listens; a free port of this machine alone unless given
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", value_parser = values::listening)]
+        listen: Address,
+        /// The gRPC server that it leads to (HTTP/2 in the clear)
+        #[arg(long, value_name = "HOST:PORT")]
+        upstream: Address,
+        /// Do not open it yet
+        #[arg(long)]
+        disabled: bool,
+        #[command(flatten)]
+        at: AdminArguments,
+    },
+    /// Tell a proxy to lie, such as: lie PROXY end-streams with=reset code=NO_ERROR when=60s
+    Lie {
+        /// The proxy's name
+        proxy: String,
+        /// The kind of lie: one of Toxiproxy's toxics, such as latency, or of ours, such as silence
+        #[arg(value_name = "TYPE")]
+        kind: String,
+        /// Its attributes
+        #[arg(value_name = "KEY=VALUE", value_parser = values::attribute)]
+        attributes: Vec<(String, serde_json::Value)>,
+        /// The lie's name; its type and stream unless given
+        #[arg(long)]
+        name: Option<String>,
+        /// Which way: from the client to the server, or back
+        #[arg(long, value_name = "upstream|downstream")]
+        stream: Option<String>,
+        /// The part of the connections that it meets, from 0 to 1
+        #[arg(long, value_name = "NUMBER", default_value_t = 1.0)]
+        toxicity: f64,
+        #[command(flatten)]
+        at: AdminArguments,
+    },
+    /// Take back a lie, all lies of a proxy, or all lies of all proxies
+    TellTruth {
+        /// The proxy's name; all unless given
+        proxy: Option<String>,
+        /// The lie's name; all unless given
+        lie: Option<String>,
+        #[command(flatten)]
+        at: AdminArguments,
+    },
+    /// Show live connections and streams: peer, id, path, state, age, idle time, bytes
+    Inspect {
+        /// The proxy's name; all unless given
+        proxy: Option<String>,
+        #[command(flatten)]
+        at: AdminArguments,
+    },
+}
