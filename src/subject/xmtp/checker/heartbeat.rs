@@ -138,15 +138,7 @@ impl<'h> HeartbeatBook<'h> {
                     self.forget_silenced(&clause.fault);
                 }
             }
-            Event::FaultEnded { clause, .. } => {
-                if let Some(fault) = self.silences.remove(clause) {
-                    self.forget_silenced(fault);
-                    // What was kept back comes all at once.
-                    let is_silence = matches!(fault, Fault::ProxySilence(_));
-                    self.recovers_until =
-                        if is_silence { self.recovers_until } else { record.at + self.terms.keepalive };
-                }
-            }
+            Event::FaultEnded { clause, .. } => self.hear_again(*clause, record.at),
             Event::StreamClosed { reason: CloseReason::Reaped, .. } => return self.reap(index, record),
             Event::Tapped { stream, way, fate, frame } => {
                 let is_delivery = matches!(XmtpFrame::of(frame), Some(XmtpFrame::Delivery { .. }));
@@ -177,6 +169,16 @@ impl<'h> HeartbeatBook<'h> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A fault has ended.
+    fn hear_again(&mut self, clause: u32, now: Duration) {
+        let Some(fault) = self.silences.remove(&clause) else { return };
+        self.forget_silenced(fault);
+        if !matches!(fault, Fault::ProxySilence(_)) {
+            // What was kept back comes all at once.
+            self.recovers_until = now + self.terms.keepalive;
+        }
     }
 
     /// A silent proxy may swallow a stream's end, too, which no tap tells: whether the stream lives nobody knows then.
