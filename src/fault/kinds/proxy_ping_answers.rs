@@ -35,13 +35,17 @@ impl Kind for ProxyPingAnswers {
         falls_on: |_| CONNECTED,
         read: |section, _| {
             let answer = section.required("answer", "answer = \"missing\"", |entry| entry.choice("answer", &ANSWERS));
-            let answer = match answer?.value {
-                PingAnswer::Late(_) => {
-                    let range = Duration::from_millis(1)..=LATE_MAX;
-                    let by = section.required("by", "by = \"6s\"", |entry| entry.duration(range));
-                    PingAnswer::Late(by?.value)
+            let range = Duration::from_millis(1)..=LATE_MAX;
+            let by = section.optional("by", None, |entry| entry.duration(range).map(Some));
+            let answer = match (answer?.value, by?.value) {
+                (PingAnswer::Late(_), Some(by)) => PingAnswer::Late(by),
+                (answer @ (PingAnswer::Missing | PingAnswer::Doubled | PingAnswer::Wrong), None) => answer,
+                (PingAnswer::Late(_) | PingAnswer::Missing | PingAnswer::Doubled | PingAnswer::Wrong, _) => {
+                    let problem =
+                        section.problem(format!("`{}` has `by` where nothing is late, or the reverse", section.key()));
+                    section.note(problem.advice("write answer = \"late\" and by = \"6s\", or another answer alone"));
+                    return None;
                 }
-                answer @ (PingAnswer::Missing | PingAnswer::Doubled | PingAnswer::Wrong) => answer,
             };
             Some(ProxyPingAnswers { answer })
         },
