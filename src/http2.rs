@@ -6,6 +6,8 @@
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The flag that makes a SETTINGS or a PING an answer (RFC 9113 sections 6.5 and 6.7).
 pub(crate) const ACK: u8 = 0x1;
+/// The flag that ends a block of headers (RFC 9113 sections 6.2, 6.6 and 6.10).
+pub(crate) const END_HEADERS: u8 = 0x4;
 
 /// What a frame is (RFC 9113 section 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (0, "http2", &[]),
     (0, "lie", &[]),
     (0, "xmtp::quirk", &[]),
-    (1, "fault", &["cast", "env", "grammar", "http2", "lie"]),
+    (1, "fault", &["cast", "env", "grammar", "lie"]),
     (1, "grpc", &["env"]),
     (1, "os", &["env"]),
     (1, "profile", &["grammar", "lie"]),

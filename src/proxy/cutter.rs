@@ -9,12 +9,10 @@
 
 use bytes::BytesMut;
 
-use crate::http2::{FrameHeader, FrameKind, PREFACE};
+use crate::http2::{END_HEADERS, FrameHeader, FrameKind, PREFACE};
 
 /// Frames that are taken whole: those whose payload is short by their nature, and no longer than this.
 const WHOLE_MAX: usize = 256;
-/// The flag of HEADERS, PUSH_PROMISE and CONTINUATION that ends a block of headers (RFC 9113 section 6.2).
-const END_HEADERS: u8 = 0x4;
 
 /// Where in a frame the direction is.
 pub(crate) struct Cutter {

@@ -22,11 +22,8 @@ use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::env::{ByteStream, StreamTap};
-use crate::http2::{ACK, FrameHeader, FrameKind, FrameScanner};
+use crate::http2::{ACK, END_HEADERS, FrameHeader, FrameKind, FrameScanner};
 use crate::proxy::config::{CANCELS_MAX, FRAME_MAX, HANDSHAKE_MAX, IDLE_BYTES_MAX, IDLE_RATIO_MAX};
-
-/// The flag of the last frame of a header block (RFC 9113 section 6.2).
-const END_HEADERS: u8 = 0x4;
 
 /// Why the proxy ends a client's connection; fits after "the client".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
