@@ -63,7 +63,7 @@ fn every_flag_belongs_to_the_command_that_it_is_written_with() {
         verbs.fold(own.clone(), |helps, help| helps + &help)
     };
     let helps: Vec<(String, String)> = commands.into_iter().map(|name| (name.clone(), whole(&name))).collect();
-    let knows = |help: &str, flag: &str| help.split([' ', ',', '\n']).any(|word| word == flag);
+    let knows = |help: &str, flag: &str| help.split([' ', ',', '\n', '[']).any(|word| word == flag);
     let mut breaches = Vec::new();
     for page in pages() {
         for call in page.calls() {

@@ -87,7 +87,14 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
         ],
     ),
     (8, "runner", &["checker", "fault", "grammar", "history", "profile", "sim", "subject", "trial"]),
-    (9, "campaign", &["cast", "checker", "fault", "grammar", "history", "ladder", "runner", "sim", "subject", "trial"]),
+    (
+        9,
+        "campaign",
+        &[
+            "cast", "channel", "checker", "fault", "grammar", "history", "ladder", "profile", "runner", "sim",
+            "subject", "trial",
+        ],
+    ),
     (
         10,
         "report",

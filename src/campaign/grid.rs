@@ -46,31 +46,19 @@ impl Grid {
     ///
     /// # Errors
     /// A trial cannot be played: our bug.
-    #[expect(clippy::disallowed_methods, reason = "between trials, threads share out whole trials")]
     pub fn run(&self, stop: &Stop, on_play: impl Fn(u64) + Sync) -> Result<Vec<GridPoint>, PlayError> {
-        let next = AtomicU64::new(0);
         let measured = Mutex::new((vec![Measures::default(); self.points.len()], 0));
-        let work = || -> Result<(), PlayError> {
-            while !stop.is_asked() {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= self.trials() {
-                    break;
-                }
-                let points = self.points.len() as u64;
-                let point = usize::try_from(number % points).expect("an index of points");
-                let outcome = play(&self.points[point].1, self.seeds.start + number / points)?;
-                let mut measures = Measures::default();
-                measures.add(&outcome);
-                let mut measured = measured.lock().unwrap_or_else(PoisonError::into_inner);
-                measured.0[point].merge(&measures);
-                measured.1 += 1;
-                on_play(measured.1);
-            }
+        share_out(self.jobs, self.trials(), stop, |number| {
+            let points = self.points.len() as u64;
+            let point = usize::try_from(number % points).expect("an index of points");
+            let outcome = play(&self.points[point].1, self.seeds.start + number / points)?;
+            let mut measures = Measures::default();
+            measures.add(&outcome);
+            let mut measured = measured.lock().unwrap_or_else(PoisonError::into_inner);
+            measured.0[point].merge(&measures);
+            measured.1 += 1;
+            on_play(measured.1);
             Ok(())
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..self.jobs.max(1)).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().try_for_each(|worker| worker.join().expect("a trial's panic is an error"))
         })?;
         let (measures, _) = measured.into_inner().unwrap_or_else(PoisonError::into_inner);
         let settings = self.points.iter().map(|(settings, _)| settings.clone());
@@ -81,6 +69,35 @@ impl Grid {
                 .collect(),
         ))
     }
+}
+
+/// Does `play` with each number below `trials`, so many at a time, until it fails or is to stop.
+///
+/// # Errors
+/// The first failure of one of the threads.
+#[expect(clippy::disallowed_methods, reason = "between trials, threads share out whole trials")]
+pub(crate) fn share_out(
+    jobs: usize,
+    trials: u64,
+    stop: &Stop,
+    play: impl Fn(u64) -> Result<(), PlayError> + Sync,
+) -> Result<(), PlayError> {
+    let next = AtomicU64::new(0);
+    let work = || -> Result<(), PlayError> {
+        // Ends: each turn takes a number of its own.
+        while !stop.is_asked() {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= trials {
+                break;
+            }
+            play(number)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().expect("a trial's panic is an error"))
+    })
 }
 
 /// What a point costs: the less of each, the better.

@@ -3,6 +3,7 @@
 //! Refuses to know how anything is printed and how a process is started: it tells progress as data, is handed the command
 //! of a worker, and leaves files behind.
 
+mod across;
 pub mod corpus;
 mod coverage;
 mod coverage_log;
@@ -24,6 +25,7 @@ mod sweep;
 mod transition;
 mod worker;
 
+pub use across::{Across, Encounter, SeenEnds};
 pub use coverage::{Coverage, FaultCount, TrialCoverage, Unseen};
 pub use ending::{FailureCause, TrialEnd, TrialFinding};
 pub use grid::{Grid, GridPoint, values};

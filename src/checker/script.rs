@@ -90,6 +90,7 @@ pub(crate) fn usual_terms() -> Terms {
         denied: Vec::new(),
         old_servers: false,
         silent_servers: false,
+        proxies_end_streams: false,
     }
 }
 

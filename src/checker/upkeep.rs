@@ -238,13 +238,15 @@ impl<'h> UpkeepBook<'h> {
     }
 
     /// Whether a client meant to end it, or may lose it: by what nobody may follow, at an old server that does not know the
-    /// call, at a lowered bound, or to a slow application.
+    /// call, at a lowered bound, at a proxy that ends streams by habit, or to a slow application.
     fn is_due(&self, cause: EndCause) -> bool {
         let bounded = self.terms.bounds == Bounds::Lowered;
+        let by_proxy = self.terms.proxies_end_streams;
         match cause {
-            EndCause::Refused => bounded || self.terms.old_servers,
+            EndCause::Refused => bounded || by_proxy || self.terms.old_servers,
             EndCause::Rejected => !self.terms.denied.is_empty(),
-            EndCause::Exhausted | EndCause::StreamFailed => bounded,
+            EndCause::StreamFailed => bounded || by_proxy,
+            EndCause::Exhausted => bounded,
             // An application that takes its time is behind sooner or later; another never is.
             EndCause::ConsumerBehind => !self.terms.consume.is_zero(),
             EndCause::DialFailed
@@ -410,7 +412,7 @@ impl<'h> UpkeepBook<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition, usual_terms};
     use crate::fault::Kind;
     use crate::fault::kinds::ProcessStop;
     use crate::subject::xmtp::checker::UPKEEP;
@@ -452,6 +454,18 @@ mod tests {
         let evidence = running().at(300.0).ended(1).condemned_by(&UPKEEP);
         assert_eq!(evidence.what, "attempt 1 of client-1 ended, and nothing was wrong since it began: watchdog");
         cut().at(300.0).ended(1).acquitted_by(&UPKEEP);
+    }
+
+    #[test]
+    fn a_proxy_that_ends_streams_by_habit_is_a_cause_and_none_for_a_client_that_gives_up() {
+        let ended = |cause| {
+            let begun = Script::on(Terms { proxies_end_streams: true, ..usual_terms() });
+            let begun = held(begun.at(1.0).dialing(1).opened(1).tap_opened(STREAM), 1);
+            begun.at(61.0).event(CLIENT, Event::Ended { attempt: 1, cause, words: "Internal".into() })
+        };
+        closed(ended(EndCause::StreamFailed).tap_closed(CLIENT, STREAM), CloseReason::PeerGone).acquitted_by(&UPKEEP);
+        ended(EndCause::Watchdog).condemned_by(&UPKEEP);
+        ended(EndCause::Exhausted).condemned_by(&UPKEEP);
     }
 
     #[test]

@@ -183,6 +183,9 @@ const TIMES_MAX: i64 = 10_000;
 /// Each is a fresh start of the program; what differs from process to process, such as addresses, shows long before.
 const PROCESSES_MAX: i64 = 1_000;
 
+/// What stands for all profiles.
+pub(crate) const EVERY_PROFILE: &str = "all";
+
 /// What is told of one play, and of no more.
 const TIMELINE: [&str; 5] = ["verbose", "hosts", "topics", "around", "all"];
 
@@ -223,6 +226,23 @@ pub(crate) struct RunArguments {
     /// What plays the trial: leap, or turmoil for a second opinion, slower and with fewer faults
     #[arg(long, value_name = "leap|turmoil", default_value_t)]
     pub(crate) engine: EngineKind,
+    /// Play it behind every profile of a real proxy, or behind some (=nginx,envoy), and compare what the client saw
+    #[arg(
+        long,
+        value_name = "NAMES",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = EVERY_PROFILE,
+        conflicts_with_all = ["engine", "verbose", "hosts", "topics", "around", "all"]
+    )]
+    pub(crate) across_profiles: Option<Vec<String>>,
+    /// Write the comparison as a page (HTML) as well
+    #[arg(long, value_name = "FILE", requires = "across_profiles")]
+    pub(crate) page: Option<PathBuf>,
+    /// Trials at a time; as many as there are processors unless given
+    #[arg(long, requires = "across_profiles", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
     #[command(flatten)]
     pub(crate) telling: TellingArguments,
 }

@@ -1,5 +1,6 @@
 //! The command line: subcommands, arguments, exit codes.
 
+mod across;
 mod arguments;
 mod campaign;
 mod conform;

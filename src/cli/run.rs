@@ -2,7 +2,7 @@
 
 use crate::cli::arguments::{RunArguments, TellingArguments, TrialFormat};
 use crate::cli::output::{complain, paint, print, show};
-use crate::cli::{Exit, seed};
+use crate::cli::{Exit, across, seed};
 use crate::grammar::Naming;
 use crate::report::{self, Reproduction, Selection, SelectionError, shell_word};
 use crate::runner::{LibraryError, read_sim};
@@ -21,17 +21,14 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
             return Exit::Usage;
         }
     };
+    if let Some(names) = &arguments.across_profiles {
+        return across::across(arguments, names, &sim, (seed, chooser));
+    }
     // The seed comes first: whatever happens now can be played again.
     if arguments.telling.format == TrialFormat::Text {
         print(&format!("seed {seed} ({chooser})\n"));
     }
-    let settings = arguments.settings.iter().map(|setting| format!(" --set {}", shell_word(&setting.to_string())));
-    let again = format!(
-        "pulseless run {} --seed {seed}{}{}",
-        shell_word(&arguments.sim.to_string_lossy()),
-        settings.collect::<String>(),
-        engine_flag(arguments.engine)
-    );
+    let again = again(arguments, seed) + &engine_flag(arguments.engine);
     match trial::play_on(&sim, seed, arguments.engine) {
         Ok(outcome) => match tell(&outcome, &Reproduction::Again(again), &arguments.telling) {
             Ok(()) => Exit::from(&outcome.conclusion),
@@ -39,6 +36,13 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
         },
         Err(error) => break_down(&sim.name, &error, &again),
     }
+}
+
+/// The command that plays the sim with that seed.
+pub(crate) fn again(arguments: &RunArguments, seed: u64) -> String {
+    let settings = arguments.settings.iter().map(|setting| format!(" --set {}", shell_word(&setting.to_string())));
+    let sim = shell_word(&arguments.sim.to_string_lossy());
+    format!("pulseless run {sim} --seed {seed}{}", settings.collect::<String>())
 }
 
 /// The flag that asks for an engine, after a blank; nothing for the one that plays unless asked.

@@ -4,7 +4,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::campaign::{Coverage, GridPoint, Nights, Summary, Times};
+use crate::campaign::{Coverage, Encounter, GridPoint, Nights, Summary, Times};
 use crate::cli::Exit;
 use crate::cli::arguments::SchemaArguments;
 use crate::cli::output::print;
@@ -42,6 +42,8 @@ pub(crate) enum Published {
     Sweep,
     /// What a grid measures.
     Grid,
+    /// What came of a sim behind each profile.
+    Across,
     /// What a shrinking leaves.
     Shrink,
     /// What replays come to.
@@ -60,7 +62,7 @@ pub(crate) enum Published {
 
 impl Published {
     /// All of them.
-    pub(crate) const ALL: [Published; 17] = [
+    pub(crate) const ALL: [Published; 18] = [
         Published::Sim,
         Published::Case,
         Published::Summary,
@@ -71,6 +73,7 @@ impl Published {
         Published::Event,
         Published::Sweep,
         Published::Grid,
+        Published::Across,
         Published::Shrink,
         Published::Replay,
         Published::List,
@@ -94,6 +97,7 @@ impl Published {
             Published::Event => "event",
             Published::Sweep => "sweep",
             Published::Grid => "grid",
+            Published::Across => "across",
             Published::Shrink => "shrink",
             Published::Replay => "replay",
             Published::List => "list",
@@ -118,6 +122,7 @@ impl Published {
             Published::Event => "A line of a timeline, as `run --format jsonl` prints it",
             Published::Sweep => "What `sweep --format json` and `merge --format json` print",
             Published::Grid => "The points of a grid, as `grid --format json` prints them",
+            Published::Across => "What `run --across-profiles --format json` prints: the sim behind each profile",
             Published::Shrink => "What `shrink --format json` prints: what is left of a case",
             Published::Replay => "What `replay --format json` prints of several cases, or of several plays of one",
             Published::List => "The sims that `list --format json` prints",
@@ -141,6 +146,7 @@ impl Published {
             Published::Event => schema_of_written::<TimelineLine<'_>>(),
             Published::Sweep => schema_of_written::<NightJson<'_>>(),
             Published::Grid => schema_of_written::<Vec<GridPoint>>(),
+            Published::Across => schema_of_written::<Vec<Encounter>>(),
             Published::Shrink => schema_of_written::<ShrunkJson<'_>>(),
             Published::Replay => schema_of_written::<Replays>(),
             Published::List => schema_of_written::<Vec<ListedSim<'_>>>(),

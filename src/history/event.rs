@@ -207,6 +207,10 @@ pub struct Terms {
     /// they do ask.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub silent_servers: bool,
+    /// Proxies end streams by habit, at an age or after a time without a byte, which is no fault of the plan; it is left
+    /// out of digests where they do not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub proxies_end_streams: bool,
 }
 
 /// One thing that was seen. The record names the host it happened on.

@@ -6,6 +6,7 @@
 mod grip;
 mod held;
 mod layer;
+mod seen_end;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -14,5 +15,6 @@ mod window;
 
 pub use held::gave_up_on_ping;
 pub use layer::{Knowledge, Layer, Layers};
+pub use seen_end::SeenEnd;
 pub use tally::{Delays, LadderTally, LayerTally};
 pub use window::{Ladder, LadderWindow, WindowEnding};

@@ -232,3 +232,21 @@ conduct! {
     /// What a response waits for before the client hears of it.
     "response-hold" response_hold: ResponseHold,
 }
+
+impl Conduct {
+    /// Whether it ends streams of a node that lives: at an age, or after a time without a byte.
+    #[must_use]
+    pub fn ends_streams(&self) -> bool {
+        let times = [
+            self.read_timeout,
+            self.write_timeout,
+            self.idle_timeout,
+            self.body_timeout,
+            self.request_timeout,
+            self.stream_age,
+            self.request_age,
+            self.connection_age,
+        ];
+        times.iter().any(|time| time.after().is_some()) || self.connection_requests.most().is_some()
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Refuses to play, to read files and to print: every function here takes data and returns text or bytes.
 
+mod across;
 mod campaign;
 mod chart;
 mod coverage;
@@ -28,13 +29,14 @@ mod text;
 mod timeline;
 mod wrap;
 
+pub use across::across;
 pub(crate) use campaign::{NightJson, reproduce_line, sweep_json, sweep_progress, sweep_standing, sweep_summary};
 pub use csv::csv;
 pub use explain::{explain, keys, keys_in_words};
 pub use grid::{grid, grid_csv, grid_svg};
 pub(crate) use harmless::harmless;
 pub use head::ReportHead;
-pub use html::{night_page, page as html};
+pub use html::{across_page, night_page, page as html};
 pub use junit::junit;
 pub use ladder::ladder_tally;
 pub use markdown::{github, markdown};

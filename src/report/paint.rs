@@ -14,8 +14,8 @@ impl Paint {
     #[must_use]
     pub fn verdict(self, word: &str) -> String {
         let code = match word {
-            "pass" => "32",
-            "fail" => "31",
+            "pass" | "kept" => "32",
+            "fail" | "broken" => "31",
             _ => "33",
         };
         self.wrap(code, word)

@@ -137,6 +137,8 @@ pub struct Expectations {
     pub old_servers: bool,
     /// Servers never ask whether a client lives.
     pub silent_servers: bool,
+    /// Proxies end streams by habit.
+    pub proxies_end_streams: bool,
 }
 
 /// A subject's part of a sim in words, a line each.

@@ -1,5 +1,6 @@
 //! The command line as a user meets it: the real binary, scratch folders, exact exit codes and parts of the exact text.
 
+mod across;
 mod bench;
 mod campaign;
 mod catalogue;

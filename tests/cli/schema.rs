@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::bench::{GOOD, Scratch, bad, change, sims};
 
 /// What the schemas are of, with the first words that the list has for each.
-const SCHEMAS: [(&str, &str); 17] = [
+const SCHEMAS: [(&str, &str); 18] = [
     ("sim", "A sim: a TOML file"),
     ("case", "A case file"),
     ("summary", "summary.json"),
@@ -23,6 +23,7 @@ const SCHEMAS: [(&str, &str); 17] = [
     ("event", "A line of a timeline"),
     ("sweep", "What `sweep --format json`"),
     ("grid", "The points of a grid"),
+    ("across", "What `run --across-profiles"),
     ("shrink", "What `shrink --format json`"),
     ("replay", "What `replay --format json`"),
     ("list", "The sims"),
@@ -215,7 +216,7 @@ fn a_wrong_word_is_told_the_right_ones() {
     let said = Scratch::new().pulseless(&["schema", "sumary"]).exits(64);
     said.refuses(&[
         "invalid value 'sumary'",
-        "sim, case, summary, coverage, nights, times, journal, event, sweep, grid, shrink, replay, list, profiles, profile, conform, message",
+        "sim, case, summary, coverage, nights, times, journal, event, sweep, grid, across, shrink, replay, list, profiles, profile, conform, message",
         "'summary'",
     ]);
 }
@@ -399,6 +400,17 @@ fn the_timelines_of_sims_fit_and_show_most_kinds_of_events() {
     assert_refused(&validator, &line, "an unknown kind", |line| line["event"] = "herd".into());
     assert_refused(&validator, &line, "a misspelt key", |line| rename(line, "until", "til"));
     assert_refused(&validator, &line, "a time with a unit", |line| line["at"] = "1s".into());
+}
+
+#[test]
+fn what_came_of_a_sim_behind_profiles_fits() {
+    let scratch = Scratch::new();
+    let across = ["run", "good.toml", "--seed", "7", "--across-profiles=plain,traefik", "--format", "json"];
+    let met = scratch.pulseless(&across).exits(0).json();
+    let validator = validator("across");
+    assert_fits(&validator, &met, "two encounters");
+    assert_refused(&validator, &met, "a misspelt key", |met| rename(&mut met[0], "reconnects", "reconects"));
+    assert_refused(&validator, &met, "text for a count", |met| met[0]["delivered"] = "1".into());
 }
 
 #[test]

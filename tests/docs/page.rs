@@ -176,7 +176,7 @@ impl Page {
             let mut words = line.split_whitespace();
             let command = words.next()?.to_owned();
             let is_name = command.starts_with(|first: char| first.is_ascii_lowercase());
-            let flags = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+            let flags = words.filter(|word| word.starts_with("--")).map(without_value).collect();
             is_name.then_some(Call { command, flags })
         });
         calls.collect()
@@ -185,7 +185,7 @@ impl Page {
     /// Flags that stand in code of their own.
     pub(crate) fn lone_flags(&self) -> Vec<String> {
         let spans = self.spans().into_iter().filter(|span| span.starts_with("--"));
-        spans.filter_map(|span| span.split_whitespace().next().map(str::to_owned)).collect()
+        spans.filter_map(|span| span.split_whitespace().next().map(without_value)).collect()
     }
 
     /// Every path of ours in code; what has a placeholder is no path.
@@ -244,6 +244,11 @@ impl Page {
         let row = self.rows(heading).into_iter().find(|cells| cells[0] == format!("`{word}`"));
         row.unwrap_or_else(|| panic!("{} has no row `{word}` below `{heading}`", self.name)).join(" | ")
     }
+}
+
+/// The flag itself, of one that may be written with its value.
+fn without_value(flag: &str) -> String {
+    flag.split('=').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

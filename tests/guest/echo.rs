@@ -86,6 +86,7 @@ impl Setup for EchoSetup {
             denied: Vec::new(),
             old_servers: false,
             silent_servers: false,
+            proxies_end_streams: false,
             bounds: Bounds::Usual,
             consume: Duration::ZERO,
         }

@@ -14,10 +14,10 @@ use crate::report::campaign::{
 };
 use crate::report::coverage;
 use crate::report::harmless::{html, page_as_attribute};
+use crate::report::html::frame;
 use crate::report::paint::Paint;
 
-const STYLE: &str = include_str!("style.css");
-const NIGHT_STYLE: &str = include_str!("night.css");
+pub(super) const NIGHT_STYLE: &str = include_str!("night.css");
 /// Seeds of a sim that are shown at once.
 const SEEDS_SHOWN: usize = 300;
 
@@ -36,18 +36,12 @@ fn write_page(
     timelines: &BTreeMap<String, String>,
 ) -> std::fmt::Result {
     let (word, sentence) = verdict(night);
+    text.push_str(&frame::begin(&format!("{word}: {sentence}"), NIGHT_STYLE, &format!("night is-{word}")));
     write!(
         text,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n\
-         <title>{word}: {}</title>\n<style>\n{STYLE}{NIGHT_STYLE}</style>\n</head>\n<body class=\"night is-{word}\">\n\
-         <header>\n<div class=\"bar\"><span class=\"brand\">pulseless</span></div>\n\
+        "<header>\n<div class=\"bar\"><span class=\"brand\">pulseless</span></div>\n\
          <p class=\"eyebrow\"><span class=\"badge {word}\">{word}</span> <span>{}</span> <span>{}</span></p>\n\
          <h1>{}</h1>\n",
-        html(&sentence),
         html(&night.nights.date),
         html(folder),
         html(&sentence)

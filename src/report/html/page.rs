@@ -10,10 +10,10 @@ use crate::report::chart::Chart;
 use crate::report::harmless::html;
 use crate::report::head::ReportHead;
 use crate::report::html::data::{RECORDS_MAX, data};
+use crate::report::html::frame;
 use crate::report::story;
 use crate::trial::{Conclusion, Outcome};
 
-const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("timeline.js");
 /// Text takes every line.
 const INFALLIBLE: &str = "a string takes all";
@@ -29,18 +29,8 @@ pub fn page(outcome: &Outcome, head: &ReportHead) -> String {
 fn write_page(text: &mut String, outcome: &Outcome, head: &ReportHead) -> std::fmt::Result {
     let sim = &outcome.sim;
     let word = outcome.conclusion.word();
-    write!(
-        text,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         script-src 'unsafe-inline'; img-src data:\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n\
-         <title>{word}: {} seed {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body class=\"is-{word}\">\n",
-        html(&sim.name),
-        outcome.seed,
-    )?;
+    let title = format!("{word}: {} seed {}", sim.name, outcome.seed);
+    text.push_str(&frame::begin(&title, "", &format!("is-{word}")));
     write_head(text, outcome, head)?;
     text.push_str("<main>\n");
     let chart = Chart::of(outcome);

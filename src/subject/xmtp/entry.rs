@@ -121,6 +121,7 @@ impl Setup for XmtpSetup {
                 .map(|part| channel_of(&part))
                 .collect(),
             silent_servers: !self.0.node.pings,
+            proxies_end_streams: self.0.proxy_profile.conduct().ends_streams(),
             old_servers: self.0.node.serves != node::Serves::Everything,
         }
     }
