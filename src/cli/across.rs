@@ -83,7 +83,7 @@ fn tell(encounters: &[Encounter], sim: &SimFile, seed: u64, is_stopped: bool, ar
     let again = again(arguments, seed);
     if arguments.telling.format == TrialFormat::Text {
         let of = first_bad(encounters).or(encounters.first()).map_or("NAME", |encounter| &encounter.profile);
-        print(&format!("\none of them: {again} --set {PROFILE_KEY}={of}\n"));
+        print(&format!("\nto see one: {again} --set {PROFILE_KEY}={of}\n"));
     }
     if let Some(path) = &arguments.page {
         let page = report::across_page(sim, seed, encounters, &format!("{again} --across-profiles"));
