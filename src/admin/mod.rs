@@ -12,6 +12,8 @@
 
 mod api;
 mod bounds;
+mod draft;
+mod edge;
 mod error;
 mod fleet;
 mod ledger;
@@ -22,6 +24,8 @@ mod tcp_toxic;
 mod toxic;
 
 pub use bounds::{ADMIN_PORT, DRAIN_MAX};
+pub use draft::ProxyExtras;
+pub use edge::{ReadFile, TlsJson, UpstreamTlsJson};
 pub use error::AdminError;
 pub use fleet::{EnvOfHost, ProxyFleet};
 pub use ledger::{ConnectionJson, StreamJson};

@@ -225,7 +225,7 @@ fn read_attributes<T>(
 }
 
 /// What is wrong and what would be right.
-fn told(problem: &Problem) -> String {
+pub(crate) fn told(problem: &Problem) -> String {
     match problem.help() {
         Some(help) => format!("{}: {help}", problem.message()),
         None => problem.message().to_owned(),

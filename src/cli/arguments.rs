@@ -23,7 +23,9 @@ pub(crate) use profile::{
     ExplainProfileArguments, FromArguments, ListProfilesArguments, ProfileArguments, ProfileCommand,
     ShowProfileArguments,
 };
-pub(crate) use proxy::{AdminArguments, ProxyArguments, ProxyServeArguments, ProxyVerb};
+pub(crate) use proxy::{
+    AddProxyArguments, AdminArguments, EdgeArguments, ProxyArguments, ProxyServeArguments, ProxyVerb,
+};
 
 use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};

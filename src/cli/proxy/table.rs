@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::admin::{ConnectionJson, ProxyJson};
+use crate::admin::{ConnectionJson, ProxyExtras, ProxyJson};
 use crate::grammar::{Readable, count, spell_size};
 
 /// The values of an object, or of an array.
@@ -48,11 +48,23 @@ pub(super) fn proxies(answer: &Value) -> String {
     for proxy in &read {
         let lies: Vec<String> = proxy.toxics.iter().map(told_lie).collect();
         let state = if proxy.enabled { "enabled" } else { "disabled" };
+        let state = proxy.extras.profile.as_ref().map_or_else(|| state.into(), |name| format!("{state}, as {name}"));
         let first = lies.first().map_or("none", String::as_str);
-        rows.push(cells([&proxy.name, &proxy.listen, &proxy.upstream, state, first]));
+        let (listens, leads) = told_edge(proxy);
+        rows.push(cells([&proxy.name, &listens, &leads, &state, first]));
         rows.extend(lies.iter().skip(1).map(|lie| cells(["", "", "", "", lie])));
     }
     columns(&rows)
+}
+
+/// Where it listens and leads to, and what lies between TCP and HTTP/2 there.
+fn told_edge(proxy: &ProxyJson) -> (String, String) {
+    let ProxyExtras { tls, upstream_tls, proxy_protocol, .. } = &proxy.extras;
+    let header = proxy_protocol.unwrap_or_default().then_some("PROXY header");
+    let front: Vec<&str> = header.into_iter().chain(tls.is_some().then_some("TLS")).collect();
+    let back = upstream_tls.as_ref().map(|tls| if tls.insecure { " (TLS with anybody)" } else { " (TLS)" });
+    let front = if front.is_empty() { String::new() } else { format!(" ({})", front.join(", ")) };
+    (format!("{}{front}", proxy.listen), format!("{}{}", proxy.upstream, back.unwrap_or_default()))
 }
 
 /// Its name, way, share and attributes.
