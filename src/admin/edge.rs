@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -90,7 +91,7 @@ impl From<IgnoredAny> for IgnoredText {
 }
 
 /// TLS with clients, as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsJson {
     /// What is offered in ALPN, the dearest first.
     pub alpn: Vec<String>,
@@ -103,7 +104,7 @@ pub struct TlsJson {
 }
 
 /// TLS with the server, as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpstreamTlsJson {
     /// The certificates whose owners are trusted, as PEM; those that this machine trusts where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -24,7 +25,7 @@ use crate::lie::Rule;
 use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyServer};
 
 /// A proxy, as the API shows it and as a file of proxies has it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyJson {
     /// Its name.
     pub name: String,
@@ -35,6 +36,7 @@ pub struct ProxyJson {
     /// Whether it listens now.
     pub enabled: bool,
     /// Its toxics.
+    #[schemars(with = "Vec<Toxic>")]
     pub toxics: Vec<serde_json::Value>,
     /// Our keys.
     #[serde(flatten)]

@@ -28,6 +28,7 @@ pub use draft::ProxyExtras;
 pub use edge::{ReadFile, TlsJson, UpstreamTlsJson};
 pub use error::AdminError;
 pub use fleet::{EnvOfHost, ProxyFleet};
-pub use ledger::{ConnectionJson, StreamJson};
+pub use ledger::{ConnectionJson, StreamJson, WindowJson};
 pub use managed::ProxyJson;
 pub use server::{AdminServer, BadAdmin};
+pub use toxic::{Toxic, ToxicStream};

@@ -43,6 +43,7 @@ mod session_ca;
 mod spoiler;
 mod tls_words;
 mod upstream;
+mod windows;
 mod wire;
 
 pub use client_tls::{Alpn, BadAlpn, BadCertificate, ClientTls, read_certificates};
@@ -54,3 +55,4 @@ pub use node_tls::{NodeName, NodeTls, NodeTrust};
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
 pub use server::{ProxyError, ProxyServer, serve};
 pub use session_ca::{NoCertificate, SessionCa};
+pub use windows::{StreamWindows, WayWindow};

@@ -10,3 +10,4 @@ mod files;
 mod headers;
 mod places;
 mod upstreams;
+mod windows;

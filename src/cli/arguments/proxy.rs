@@ -175,7 +175,7 @@ pub(crate) enum ProxyVerb {
         #[command(flatten)]
         at: AdminArguments,
     },
-    /// Show live connections and streams: peer, id, path, state, age, idle time, bytes
+    /// Show live connections and streams: peer, id, path, state, age, idle time, bytes, and what windows have left
     Inspect {
         /// The proxy's name; all unless given
         proxy: Option<String>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::admin::{ConnectionJson, ProxyExtras, ProxyJson};
+use crate::admin::{ConnectionJson, ProxyExtras, ProxyJson, WindowJson};
 use crate::grammar::{Readable, count, spell_size};
 
 /// The values of an object, or of an array.
@@ -113,7 +113,8 @@ pub(super) fn connections(answer: &Value, named: Option<&str>) -> String {
         (None, Value::Object(pairs)) => pairs.iter().map(|(name, list)| (name.as_str(), list)).collect(),
         (None, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => Vec::new(),
     };
-    let mut rows = vec![cells(["PROXY", "STREAM", "PEER", "PATH", "STATE", "AGE", "IDLE", "TO NODE", "TO CLIENT"])];
+    let heads = ["PROXY", "STREAM", "PEER", "PATH", "STATE", "AGE", "IDLE", "TO NODE", "WINDOW", "TO CLIENT", "WINDOW"];
+    let mut rows = vec![cells(heads)];
     let (mut connections, mut streams) = (0, 0);
     for (proxy, list) in of_proxies {
         let read = values(list);
@@ -132,15 +133,36 @@ fn connection_rows(proxy: &str, connection: &ConnectionJson) -> Vec<Vec<String>>
     let (serial, peer) = (connection.connection, connection.peer.as_str());
     if connection.streams.is_empty() {
         let age = time(connection.age_ms);
-        return vec![cells([proxy, &format!("{serial}/-"), peer, "-", &connection.state, &age, "-", "-", "-"])];
+        return vec![cells([
+            proxy,
+            &format!("{serial}/-"),
+            peer,
+            "-",
+            &connection.state,
+            &age,
+            "-",
+            "-",
+            "-",
+            "-",
+            "-",
+        ])];
     }
     let row = |stream: &crate::admin::StreamJson| {
         let id = format!("{serial}/{}", stream.stream);
         let (age, idle) = (time(stream.age_ms), time(stream.idle_ms));
         let (to_node, to_client) = (spell_size(stream.bytes_to_node), spell_size(stream.bytes_to_client));
-        cells([proxy, &id, peer, &stream.path, &stream.state, &age, &idle, &to_node, &to_client])
+        let (from_client, from_node) = (told_window(stream.window_to_node), told_window(stream.window_to_client));
+        let (path, state) = (&stream.path, &stream.state);
+        cells([proxy, &id, peer, path, state, &age, &idle, &to_node, &from_client, &to_client, &from_node])
     };
     connection.streams.iter().map(row).collect()
+}
+
+/// What the sender may still send, and whether the receiver lets nothing pass.
+fn told_window(window: Option<WindowJson>) -> String {
+    let Some(WindowJson { left, stalled, taken: _ }) = window else { return "-".into() };
+    let left = u64::try_from(left).map_or_else(|_| format!("{left}B"), spell_size);
+    if stalled { format!("{left} stalled") } else { left }
 }
 
 #[cfg(test)]
