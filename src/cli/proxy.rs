@@ -196,7 +196,7 @@ async fn keep_schedule(fleet: &Mutex<ProxyFleet>, after: Option<Duration>, lengt
 }
 
 /// The text of a file that a flag, or the file of proxies, names.
-fn read_text(path: &Path) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("failed to read {}: {error}", path.display());
     let length = std::fs::metadata(path).map_err(failed)?.len();
     if length > TEXT_MAX {

@@ -8,6 +8,7 @@ mod bench;
 mod clients;
 mod files;
 mod headers;
+mod ours;
 mod places;
 mod upstreams;
 mod windows;
