@@ -186,20 +186,33 @@ mod tests {
                 "                                       cut (end-streams, downstream) with=reset",
             ]
         );
+        let (tls, upstream_tls) = (json!({"alpn": ["h2"]}), json!({"insecure": true}));
+        let safe = json!({"name": "a", "listen": "[::1]:1", "upstream": "b:2", "enabled": true, "toxics": [],
+            "tls": tls, "upstream_tls": upstream_tls, "proxy_protocol": true, "profile": "nginx"});
+        let told = proxies(&json!({ "a": safe }));
+        let words = told.lines().nth(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let expected = "a [::1]:1 (PROXY header, TLS) b:2 (TLS with anybody) enabled, as nginx none";
+        assert_eq!(words.as_deref(), Some(expected), "{told}");
         assert!(proxies(&json!({})).starts_with("no proxies"));
     }
 
     #[test]
     fn streams_are_rows_under_the_number_of_their_connection() {
         let stream = json!({"stream": 5, "path": "/a/B", "state": "answered", "age_ms": 61000, "idle_ms": 1500,
-            "bytes_to_node": 10, "bytes_to_client": 2048});
+            "bytes_to_node": 10, "bytes_to_client": 2048,
+            "window_to_node": {"left": 1 << 20, "taken": 0, "stalled": false},
+            "window_to_client": {"left": -7, "taken": 9, "stalled": true}});
         let connection = |streams: Value| json!({"connection": 7, "peer": "127.0.0.1:9", "state": "open", "age_ms": 62000, "streams": streams});
         let text = connections(&json!({"p": [connection(json!([stream])), connection(json!([]))]}), None);
         assert_eq!(text.lines().count(), 4, "{text}");
         let words =
             |line: usize| text.lines().nth(line).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-        assert_eq!(words(1).as_deref(), Some("p 7/5 127.0.0.1:9 /a/B answered 1m 1s 1.5s 10B 2KiB"), "{text}");
-        assert_eq!(words(2).as_deref(), Some("p 7/- 127.0.0.1:9 - open 1m 2s - - -"), "{text}");
+        assert_eq!(
+            words(1).as_deref(),
+            Some("p 7/5 127.0.0.1:9 /a/B answered 1m 1s 1.5s 10B 1MiB 2KiB -7B stalled"),
+            "{text}"
+        );
+        assert_eq!(words(2).as_deref(), Some("p 7/- 127.0.0.1:9 - open 1m 2s - - - - -"), "{text}");
         assert_eq!(
             words(3).as_deref(),
             Some("2 connections, 2 streams".replace("2 s", "1 s").trim_end_matches('s')),
