@@ -69,6 +69,14 @@ pub trait Surroundings: Send + Sync + 'static {
     /// The wall clock, as time since the Unix epoch. It labels messages; nothing is decided by it.
     fn wall_clock(&self) -> Duration;
 
+    /// The certificates (DER) whose owners this machine trusts to say who somebody is.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be read.
+    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
+        Err(io::Error::new(io::ErrorKind::NotFound, "this machine trusts no certificate"))
+    }
+
     /// A clock that runs on while the machine is suspended (CLOCK_BOOTTIME), from an instant of its own. tokio's stands
     /// still then.
     fn boot_clock(&self) -> Duration;

@@ -98,6 +98,14 @@ impl Surroundings for Os {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
+    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
+        let found = rustls_native_certs::load_native_certs();
+        if let (true, Some(error)) = (found.certs.is_empty(), found.errors.first()) {
+            return Err(io::Error::other(format!("this machine's trusted certificates cannot be read: {error}")));
+        }
+        Ok(found.certs.iter().map(|certificate| certificate.to_vec()).collect())
+    }
+
     fn boot_clock(&self) -> Duration {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: clock_gettime writes to the one timespec that it is given.

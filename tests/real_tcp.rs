@@ -10,7 +10,7 @@ use bytes::Bytes;
 use pulseless::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::lie::Rule;
 use pulseless::os::Os;
-use pulseless::proxy::{self, Control, ProxyConfig, ProxyHabits};
+use pulseless::proxy::{self, Control, ProxyConfig, ProxyEdge, ProxyHabits};
 use pulseless::subject::xmtp::client::{
     self, BackoffConfig, Cause, ClientConfig, Http2Keepalive, Inbox, Publisher, PublisherConfig, subscribe,
 };
@@ -145,6 +145,7 @@ impl Stack {
             tcp: TcpOptions::default(),
             control: control.clone(),
             habits: ProxyHabits::default(),
+            edge: ProxyEdge::default(),
         };
         cast.spawn(end_of(proxy::serve(Arc::new(os), config, Arc::new(watcher.clone()))));
         let env = Arc::new(Gated { os: client_os.clone(), is_open: gate.subscribe() });

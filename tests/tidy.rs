@@ -34,7 +34,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (2, "xmtp::client", &["env", "grpc", "http2", "xmtp::quirk", "xmtp::wire"]),
     (2, "xmtp::conformance", &["env", "grammar", "grpc", "xmtp::wire"]),
     (2, "xmtp::node", &["env", "grpc", "xmtp::quirk", "xmtp::wire"]),
-    (3, "admin", &["env", "fault", "grammar", "lie", "proxy"]),
+    (3, "admin", &["env", "fault", "grammar", "lie", "profile", "proxy"]),
     (3, "checker", &["cast", "channel", "fault", "grammar", "history"]),
     (3, "xmtp::gateway", &["env", "xmtp::client", "xmtp::quirk", "xmtp::wire"]),
     (3, "xmtp::frame", &["channel", "grammar", "history", "xmtp::wire"]),

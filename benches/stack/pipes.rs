@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
 use pulseless::history::Recorder;
-use pulseless::proxy::{self, Control, ProxyConfig, ProxyHabits};
+use pulseless::proxy::{self, Control, ProxyConfig, ProxyEdge, ProxyHabits};
 use pulseless::sim::SimFile;
 use pulseless::subject::xmtp::XmtpSetup;
 use pulseless::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherConfig};
@@ -132,6 +132,7 @@ pub(crate) fn busy_minute(sim: &SimFile) {
             tcp: TcpOptions::default(),
             control: Control::default(),
             habits: ProxyHabits::default(),
+            edge: ProxyEdge::default(),
         };
         tokio::spawn(proxy::serve(env.clone(), config, Arc::new(Nobody)));
         tokio::task::yield_now().await;

@@ -6,20 +6,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::admin::bounds::BODY_MAX;
+use crate::admin::draft::{read_draft, read_drafts};
 use crate::admin::error::AdminError;
-use crate::admin::fleet::{ProxyDraft, ProxyFleet};
+use crate::admin::fleet::ProxyFleet;
 use crate::admin::metrics;
 use crate::admin::toxic::ToxicDraft;
 use crate::grammar::read_json;
@@ -84,10 +84,13 @@ fn answer(status: StatusCode, body: &impl Serialize) -> ApiAnswer {
 }
 
 /// The body of a request.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, AdminError> {
+async fn body(request: Request) -> Result<Bytes, AdminError> {
     let too_long = |_| AdminError::Body(format!("it breaks off, or is longer than {BODY_MAX} bytes"));
-    let body = to_bytes(request.into_body(), BODY_MAX).await.map_err(too_long)?;
-    read_json(&body).map_err(|bad| AdminError::Body(bad.to_string()))
+    to_bytes(request.into_body(), BODY_MAX).await.map_err(too_long)
+}
+
+async fn toxic_draft(request: Request) -> Result<ToxicDraft, AdminError> {
+    read_json(&body(request).await?).map_err(|bad| AdminError::Body(bad.to_string()))
 }
 
 async fn list(State(fleet): State<SharedFleet>) -> ApiAnswer {
@@ -97,12 +100,12 @@ async fn list(State(fleet): State<SharedFleet>) -> ApiAnswer {
 }
 
 async fn create(State(fleet): State<SharedFleet>, request: Request) -> ApiAnswer {
-    let draft: ProxyDraft = read(request).await?;
+    let draft = read_draft(&body(request).await?)?;
     answer(StatusCode::CREATED, &fleet.lock().await.create(draft).await?)
 }
 
 async fn populate(State(fleet): State<SharedFleet>, request: Request) -> ApiAnswer {
-    let drafts: Vec<ProxyDraft> = read(request).await?;
+    let drafts = read_drafts(&body(request).await?)?;
     let (proxies, error) = fleet.lock().await.populate(drafts).await;
     let Some(error) = error else { return answer(StatusCode::CREATED, &json!({ "proxies": proxies })) };
     let mut body = error.json();
@@ -115,7 +118,7 @@ async fn show(State(fleet): State<SharedFleet>, Path(proxy): Path<String>) -> Ap
 }
 
 async fn update(State(fleet): State<SharedFleet>, Path(proxy): Path<String>, request: Request) -> ApiAnswer {
-    let draft: ProxyDraft = read(request).await?;
+    let draft = read_draft(&body(request).await?)?;
     answer(StatusCode::OK, &fleet.lock().await.update(&proxy, draft).await?)
 }
 
@@ -130,7 +133,7 @@ async fn list_toxics(State(fleet): State<SharedFleet>, Path(proxy): Path<String>
 }
 
 async fn add_toxic(State(fleet): State<SharedFleet>, Path(proxy): Path<String>, request: Request) -> ApiAnswer {
-    let draft: ToxicDraft = read(request).await?;
+    let draft = toxic_draft(request).await?;
     answer(StatusCode::OK, fleet.lock().await.proxy_mut(&proxy)?.add(draft)?)
 }
 
@@ -143,7 +146,7 @@ async fn change_toxic(
     Path((proxy, toxic)): Path<(String, String)>,
     request: Request,
 ) -> ApiAnswer {
-    let draft: ToxicDraft = read(request).await?;
+    let draft = toxic_draft(request).await?;
     answer(StatusCode::OK, fleet.lock().await.proxy_mut(&proxy)?.change(&toxic, draft)?)
 }
 

@@ -6,87 +6,56 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::admin::bounds::PROXIES_MAX;
+use crate::admin::draft::{PlanGround, ProxyDraft, ProxyPlan, read_draft, read_drafts};
+use crate::admin::edge::ReadFile;
 use crate::admin::error::AdminError;
 use crate::admin::managed::{ManagedProxy, ProxyJson};
-use crate::admin::toxic::check_name;
-use crate::env::{Address, Env};
+use crate::env::Env;
 use crate::grammar::refusal::listed;
-use crate::proxy::{Control, ProxyHabits};
+use crate::profile::Profile;
+use crate::proxy::{Control, SessionCa};
 
 /// The surroundings of whoever listens on a host's address.
 pub type EnvOfHost = Arc<dyn Fn(&str) -> Env + Send + Sync>;
 
-/// Where a proxy listens that does not say: on any free port, reachable from this machine alone.
-const LISTEN: &str = "127.0.0.1:0";
-
-/// What a request, or a file, says of a proxy.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(crate) struct ProxyDraft {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    listen: Option<String>,
-    #[serde(default)]
-    upstream: Option<String>,
-    #[serde(default)]
-    enabled: Option<bool>,
-}
-
 /// The proxies.
 pub struct ProxyFleet {
     ground: EnvOfHost,
-    habits: ProxyHabits,
+    profile: Profile,
+    /// Who certifies proxies that have no certificate of their own.
+    ca: SessionCa,
     seed: u64,
     proxies: BTreeMap<String, ManagedProxy>,
 }
 
-/// A draft whose every part is there and right.
-struct ProxyPlan {
-    name: String,
-    listen: Address,
-    upstream: Address,
-    enabled: bool,
-}
-
-impl ProxyDraft {
-    /// `which` is said of what is missing, as Toxiproxy does.
-    fn check(self, which: &str) -> Result<ProxyPlan, AdminError> {
-        let missing = |key: &str| AdminError::Missing(format!("{key}{which}"));
-        let name = self.name.filter(|name| !name.is_empty()).ok_or_else(|| missing("name"))?;
-        let upstream = self.upstream.filter(|text| !text.is_empty()).ok_or_else(|| missing("upstream"))?;
-        check_name(&name)?;
-        let listen = self.listen.filter(|text| !text.is_empty()).unwrap_or_else(|| LISTEN.into());
-        let (listen, upstream) = (listening(&listen)?, leading(&upstream)?);
-        Ok(ProxyPlan { name, listen, upstream, enabled: self.enabled.unwrap_or(true) })
-    }
-}
-
-fn listening(text: &str) -> Result<Address, AdminError> {
-    Address::listening(text).map_err(|bad| AdminError::Body(format!("`listen`: {bad}")))
-}
-
-fn leading(text: &str) -> Result<Address, AdminError> {
-    text.parse().map_err(|bad| AdminError::Body(format!("`upstream`: {bad}")))
-}
-
 impl ProxyFleet {
-    /// No proxies yet. All will have these habits. What lies draw, they draw by the seed and the name of their proxy.
-    #[must_use]
-    pub fn new(ground: EnvOfHost, habits: ProxyHabits, seed: u64) -> Self {
-        ProxyFleet { ground, habits, seed, proxies: BTreeMap::new() }
-    }
-
-    /// Makes and opens a proxy that listens there and leads there.
+    /// No proxies yet. They will have the habits of that profile, unless they name one. What lies draw, they draw by the
+    /// seed and the name of their proxy.
     ///
     /// # Errors
-    /// The name is taken or none, or the port cannot be had.
-    pub async fn open(&mut self, name: &str, listen: Address, upstream: Address) -> Result<ProxyJson, AdminError> {
-        self.add(ProxyPlan { name: name.to_owned(), listen, upstream, enabled: true }).await
+    /// The system has no randomness for the key of a CA.
+    pub fn new(ground: EnvOfHost, profile: Profile, seed: u64) -> Result<Self, AdminError> {
+        let ca = SessionCa::new().map_err(|why| AdminError::System(why.to_string()))?;
+        Ok(ProxyFleet { ground, profile, ca, seed, proxies: BTreeMap::new() })
+    }
+
+    /// The certificate of the CA of this run, as PEM.
+    #[must_use]
+    pub fn ca_pem(&self) -> String {
+        self.ca.pem()
+    }
+
+    /// Makes and opens a proxy, as `POST /proxies` does.
+    ///
+    /// # Errors
+    /// What of it is wrong, or the port that cannot be had.
+    pub async fn open(&mut self, proxy: &Value) -> Result<ProxyJson, AdminError> {
+        self.create(read_draft(proxy.to_string().as_bytes())?).await
     }
 
     /// What tells that proxy to lie, beside its toxics; rules of high numbers are nobody else's.
@@ -102,14 +71,14 @@ impl ProxyFleet {
         (totals.pings_answered, totals.to_node.swallowed_bytes + totals.to_client.swallowed_bytes)
     }
 
-    /// Makes the proxies of a file in Toxiproxy's form, `[{"name", "listen", "upstream", "enabled"}]`.
+    /// Makes the proxies of a file in Toxiproxy's form, `[{"name", "listen", "upstream", "enabled"}]`, with our keys beside
+    /// them.
     ///
     /// # Errors
-    /// What of the text is wrong, or the port that cannot be had.
-    pub async fn load(&mut self, text: &[u8]) -> Result<Vec<ProxyJson>, AdminError> {
-        let drafts: Vec<ProxyDraft> =
-            crate::grammar::read_json(text).map_err(|bad| AdminError::Body(bad.to_string()))?;
-        match self.populate(drafts).await {
+    /// What of the text is wrong, or the file that cannot be read, or the port that cannot be had.
+    pub async fn load(&mut self, text: &[u8], read: ReadFile<'_>) -> Result<Vec<ProxyJson>, AdminError> {
+        let drafts = read_drafts(text)?.into_iter().map(|draft| draft.with_files(read));
+        match self.populate(drafts.collect::<Result<_, _>>()?).await {
             (proxies, None) => Ok(proxies),
             (_, Some(error)) => Err(error),
         }
@@ -145,13 +114,15 @@ impl ProxyFleet {
     }
 
     pub(crate) async fn create(&mut self, draft: ProxyDraft) -> Result<ProxyJson, AdminError> {
-        self.add(draft.check("")?).await
+        let plan = draft.plan("", self.plan_ground())?;
+        self.add(plan).await
     }
 
     /// Makes each proxy that is not there, and replaces each that is elsewhere; those that were made, up to an error.
     pub(crate) async fn populate(&mut self, drafts: Vec<ProxyDraft>) -> (Vec<ProxyJson>, Option<AdminError>) {
         let numbered = drafts.into_iter().enumerate();
-        let checked = numbered.map(|(index, draft)| draft.check(&format!(" at proxy {}", index + 1)));
+        let ground = self.plan_ground();
+        let checked = numbered.map(|(index, draft)| draft.plan(&format!(" at proxy {}", index + 1), ground));
         let plans = match checked.collect::<Result<Vec<_>, _>>() {
             Ok(plans) => plans,
             Err(error) => return (Vec::new(), Some(error)),
@@ -168,17 +139,20 @@ impl ProxyFleet {
 
     /// Moves, opens or closes a proxy, as far as the draft says so.
     pub(crate) async fn update(&mut self, name: &str, draft: ProxyDraft) -> Result<ProxyJson, AdminError> {
+        let plan = self.proxy(name)?.changed(draft).plan("", self.plan_ground())?;
         let ground = self.ground.clone();
         let proxy = self.proxy_mut(name)?;
-        let now = proxy.json();
-        let listen = listening(draft.listen.as_deref().filter(|text| !text.is_empty()).unwrap_or(&now.listen))?;
-        let upstream = leading(draft.upstream.as_deref().filter(|text| !text.is_empty()).unwrap_or(&now.upstream))?;
-        proxy.move_to(listen, upstream).await;
-        match draft.enabled.unwrap_or(now.enabled) {
+        let is_to_run = plan.enabled;
+        proxy.follow(plan).await;
+        match is_to_run {
             true => proxy.open(&ground).await?,
             false => proxy.close().await,
         }
         Ok(proxy.json())
+    }
+
+    fn plan_ground(&self) -> PlanGround<'_> {
+        PlanGround { profile: &self.profile, ca: &self.ca }
     }
 
     pub(crate) async fn delete(&mut self, name: &str) -> Result<(), AdminError> {
@@ -198,7 +172,7 @@ impl ProxyFleet {
 
     async fn replace(&mut self, plan: ProxyPlan) -> Result<ProxyJson, AdminError> {
         if let Some(there) = self.proxies.get_mut(&plan.name) {
-            if there.is_at(&plan.listen, &plan.upstream) {
+            if there.is_as(&plan) {
                 return Ok(there.json());
             }
             self.delete(&plan.name).await?;
@@ -207,7 +181,7 @@ impl ProxyFleet {
     }
 
     async fn add(&mut self, plan: ProxyPlan) -> Result<ProxyJson, AdminError> {
-        let ProxyPlan { name, listen, upstream, enabled } = plan;
+        let (name, is_to_run) = (plan.name.clone(), plan.enabled);
         if self.proxies.contains_key(&name) {
             return Err(AdminError::ProxyExists(name));
         }
@@ -215,8 +189,8 @@ impl ProxyFleet {
             return Err(AdminError::TooMany(format!("there are {PROXIES_MAX} proxies; delete one first")));
         }
         let seed = xxh3_64_with_seed(name.as_bytes(), self.seed);
-        let mut proxy = ManagedProxy::new(name.clone(), listen, upstream, (self.habits.clone(), seed));
-        if enabled {
+        let mut proxy = ManagedProxy::new(plan, seed);
+        if is_to_run {
             proxy.open(&self.ground).await?;
         }
         let json = proxy.json();

@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::lie::{Direction, StreamKey};
-use crate::proxy::{ProxyFate, ProxyNotice, ProxyObserver};
+use crate::proxy::{ProxyFate, ProxyNotice, ProxyObserver, StreamWindows, WayWindow};
 
 /// Hears one proxy, and logs what it hears: connections at info, streams at debug, every notice at trace.
 pub(crate) struct ProxyLedger {
@@ -53,6 +54,7 @@ struct OpenConnection {
 
 struct OpenStream {
     path: String,
+    windows: StreamWindows,
     opened: Instant,
     last_byte: Instant,
     bytes_to_node: u64,
@@ -64,7 +66,7 @@ struct OpenStream {
 }
 
 /// A connection of a client, as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionJson {
     /// Its serial number in the proxy, from 1.
     pub connection: u64,
@@ -79,7 +81,7 @@ pub struct ConnectionJson {
 }
 
 /// A stream, as it is now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamJson {
     /// Its id on its connection (RFC 9113 section 5.1.1).
     pub stream: u32,
@@ -95,6 +97,23 @@ pub struct StreamJson {
     pub bytes_to_node: u64,
     /// Bytes of DATA from the node that were passed.
     pub bytes_to_client: u64,
+    /// What flow control has left from the client to the node; none before anything could pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_to_node: Option<WindowJson>,
+    /// The same from the node to the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_to_client: Option<WindowJson>,
+}
+
+/// One way of a stream, when the proxy last waited for it (RFC 9113 section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WindowJson {
+    /// Bytes that the sender may still send to the proxy; below 0 where its window was made smaller.
+    pub left: i64,
+    /// Bytes in the proxy for which it has given no window back yet.
+    pub taken: u64,
+    /// Whether something waits because the receiver gives no window.
+    pub stalled: bool,
 }
 
 impl ProxyLedger {
@@ -137,7 +156,7 @@ impl ProxyLedger {
                 tracing::info!(proxy, connection, %peer, "connection opened");
             }
             ProxyNotice::ConnectionClosed { connection } => tracing::info!(proxy, connection, "connection closed"),
-            ProxyNotice::StreamOpened { stream, path } => tracing::debug!(proxy, %stream, path, "stream opened"),
+            ProxyNotice::StreamOpened { stream, path, .. } => tracing::debug!(proxy, %stream, path, "stream opened"),
             ProxyNotice::StreamClosed { stream } => tracing::debug!(proxy, %stream, "stream closed"),
             ProxyNotice::Reset { stream, direction, fate } => {
                 tracing::debug!(proxy, %stream, %direction, ?fate, "stream reset");
@@ -169,10 +188,10 @@ impl ProxyNumbers {
                 self.forget(connection);
             }
             ProxyNotice::PingAnswered { .. } => self.totals.pings_answered += 1,
-            ProxyNotice::StreamOpened { stream, path } => {
+            ProxyNotice::StreamOpened { stream, path, windows } => {
                 self.totals.streams += 1;
                 if let Some(live) = self.live.get_mut(&stream.connection) {
-                    live.streams.insert(stream.stream, OpenStream::new(path, now));
+                    live.streams.insert(stream.stream, OpenStream::new(path, windows, now));
                 }
             }
             ProxyNotice::Headers { stream, direction, fate: ProxyFate::Passed } => {
@@ -252,9 +271,10 @@ impl OpenConnection {
 }
 
 impl OpenStream {
-    fn new(path: String, now: Instant) -> Self {
+    fn new(path: String, windows: StreamWindows, now: Instant) -> Self {
         OpenStream {
             path,
+            windows,
             opened: now,
             last_byte: now,
             bytes_to_node: 0,
@@ -280,6 +300,11 @@ impl OpenStream {
         }
     }
 
+    fn window(&self, direction: Direction) -> Option<WindowJson> {
+        let WayWindow { left, taken, is_stalled } = self.windows.of(direction)?;
+        Some(WindowJson { left, taken, stalled: is_stalled })
+    }
+
     fn json(&self, stream: u32, now: Instant) -> StreamJson {
         StreamJson {
             stream,
@@ -289,6 +314,8 @@ impl OpenStream {
             idle_ms: millis(now - self.last_byte),
             bytes_to_node: self.bytes_to_node,
             bytes_to_client: self.bytes_to_client,
+            window_to_node: self.window(Direction::ToNode),
+            window_to_client: self.window(Direction::ToClient),
         }
     }
 }
@@ -310,7 +337,11 @@ mod tests {
         let ledger = ProxyLedger::new("p");
         let peer = "10.0.0.1:40000".parse().expect("an address");
         ledger.notice(ProxyNotice::ConnectionOpened { connection: 1, peer });
-        ledger.notice(ProxyNotice::StreamOpened { stream: STREAM, path: "/a/B".into() });
+        ledger.notice(ProxyNotice::StreamOpened {
+            stream: STREAM,
+            path: "/a/B".into(),
+            windows: StreamWindows::default(),
+        });
         ledger
     }
 

@@ -9,10 +9,12 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::admin::bounds::TOXICS_MAX;
+use crate::admin::draft::{ProxyDraft, ProxyExtras, ProxyPlan};
 use crate::admin::error::AdminError;
 use crate::admin::fleet::EnvOfHost;
 use crate::admin::ledger::ProxyLedger;
@@ -20,10 +22,10 @@ use crate::admin::toxic::{Toxic, ToxicDraft};
 use crate::env::{Address, TcpOptions};
 use crate::grammar::refusal::listed;
 use crate::lie::Rule;
-use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyHabits, ProxyServer};
+use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyServer};
 
 /// A proxy, as the API shows it and as a file of proxies has it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyJson {
     /// Its name.
     pub name: String,
@@ -34,17 +36,19 @@ pub struct ProxyJson {
     /// Whether it listens now.
     pub enabled: bool,
     /// Its toxics.
+    #[schemars(with = "Vec<Toxic>")]
     pub toxics: Vec<serde_json::Value>,
+    /// Our keys.
+    #[serde(flatten)]
+    pub extras: ProxyExtras,
 }
 
 /// One proxy.
 pub(crate) struct ManagedProxy {
-    name: String,
-    /// As it was asked for, and as it was had.
-    asked: Address,
+    /// As it was asked for.
+    plan: ProxyPlan,
+    /// Where it listens, as it was had.
     listen: Address,
-    upstream: Address,
-    habits: ProxyHabits,
     control: Control,
     toxics: Vec<(u32, Toxic)>,
     /// The number of the next rule: none has that of another, so that what one drew is not drawn again.
@@ -61,16 +65,15 @@ struct RunningProxy {
 }
 
 impl ManagedProxy {
-    /// A proxy that is closed, has these habits, and whose lies draw by that seed.
-    pub(crate) fn new(name: String, listen: Address, upstream: Address, (habits, seed): (ProxyHabits, u64)) -> Self {
-        let ledger = Arc::new(ProxyLedger::new(&name));
-        let control = Control::seeded(seed);
-        let (asked, toxics) = (listen.clone(), Vec::new());
-        ManagedProxy { name, asked, listen, upstream, habits, control, toxics, next_rule: 1, ledger, running: None }
+    /// A proxy that is closed, and whose lies draw by that seed.
+    pub(crate) fn new(plan: ProxyPlan, seed: u64) -> Self {
+        let ledger = Arc::new(ProxyLedger::new(&plan.name));
+        let (listen, control) = (plan.listen.clone(), Control::seeded(seed));
+        ManagedProxy { plan, listen, control, toxics: Vec::new(), next_rule: 1, ledger, running: None }
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.plan.name
     }
 
     pub(crate) fn control(&self) -> &Control {
@@ -90,19 +93,27 @@ impl ManagedProxy {
         self.toxics.iter().map(|(rule, toxic)| (toxic, self.control.is_felt(*rule)))
     }
 
-    /// Whether it is where a draft wants it.
-    pub(crate) fn is_at(&self, listen: &Address, upstream: &Address) -> bool {
-        [&self.asked, &self.listen].contains(&listen) && self.upstream == *upstream
+    /// Whether it is as a plan wants it, whether it runs or not.
+    pub(crate) fn is_as(&self, plan: &ProxyPlan) -> bool {
+        [&self.plan.listen, &self.listen].contains(&&plan.listen)
+            && self.plan.upstream == plan.upstream
+            && self.plan.extras == plan.extras
+    }
+
+    /// What a request makes of it.
+    pub(crate) fn changed(&self, draft: ProxyDraft) -> ProxyDraft {
+        draft.over(self.plan.draft.clone(), &self.listen, self.running.is_some())
     }
 
     /// As the API shows it.
     pub(crate) fn json(&self) -> ProxyJson {
         ProxyJson {
-            name: self.name.clone(),
+            name: self.plan.name.clone(),
             listen: self.listen.to_string(),
-            upstream: self.upstream.to_string(),
+            upstream: self.plan.upstream.to_string(),
             enabled: self.running.is_some(),
             toxics: self.toxics().map(|toxic| serde_json::to_value(toxic).unwrap_or_default()).collect(),
+            extras: self.plan.extras.clone(),
         }
     }
 
@@ -114,21 +125,24 @@ impl ManagedProxy {
         let env = ground(&self.listen.host);
         let config = ProxyConfig {
             port: self.listen.port,
-            upstream: self.upstream.clone(),
+            upstream: self.plan.upstream.clone(),
             tcp: TcpOptions::default(),
             control: self.control.clone(),
-            habits: self.habits.clone(),
+            habits: self.plan.habits.clone(),
+            edge: self.plan.edge.clone(),
         };
         let bound = ProxyServer::bind(env, config, self.ledger.clone()).await;
         let server = bound.map_err(|error| match &error {
-            ProxyError::Listen { source, .. } => AdminError::System(format!("{error}: {source}")),
+            ProxyError::Listen { source, .. } | ProxyError::Trust { source } => {
+                AdminError::System(format!("{error}: {source}"))
+            }
         })?;
         let local = server.local();
         self.listen = Address::new(local.ip().to_string(), local.port());
         let (switch, drain) = DrainSwitch::new();
         let mut task = JoinSet::new();
         task.spawn(server.run(drain));
-        tracing::info!(proxy = self.name, listen = %self.listen, upstream = %self.upstream, "proxy opened");
+        tracing::info!(proxy = self.plan.name, listen = %self.listen, upstream = %self.plan.upstream, "proxy opened");
         self.running = Some(RunningProxy { task, drain: switch });
         Ok(())
     }
@@ -138,19 +152,19 @@ impl ManagedProxy {
         let Some(mut running) = self.running.take() else { return };
         running.task.shutdown().await;
         self.ledger.clear();
-        tracing::info!(proxy = self.name, "proxy closed");
+        tracing::info!(proxy = self.plan.name, "proxy closed");
     }
 
-    /// Moves it, which closes it first.
-    pub(crate) async fn move_to(&mut self, listen: Address, upstream: Address) {
-        if self.is_at(&listen, &upstream) {
+    /// Becomes as the plan wants it, which closes it first.
+    pub(crate) async fn follow(&mut self, plan: ProxyPlan) {
+        if self.is_as(&plan) {
             return;
         }
         self.close().await;
-        if listen != self.asked && listen != self.listen {
-            (self.asked, self.listen) = (listen.clone(), listen);
+        if plan.listen != self.plan.listen && plan.listen != self.listen {
+            self.listen = plan.listen.clone();
         }
-        self.upstream = upstream;
+        self.plan = plan;
     }
 
     /// Asks it to take nobody new, and its clients to go.
@@ -169,7 +183,7 @@ impl ManagedProxy {
     /// Adds a toxic.
     pub(crate) fn add(&mut self, draft: ToxicDraft) -> Result<&Toxic, AdminError> {
         if self.toxics.len() >= TOXICS_MAX {
-            return Err(AdminError::TooMany(format!("`{}` has {TOXICS_MAX} toxics; remove one first", self.name)));
+            return Err(AdminError::TooMany(format!("`{}` has {TOXICS_MAX} toxics; remove one first", self.plan.name)));
         }
         let (toxic, rule) = draft.make()?;
         if self.toxics().any(|other| other.name == toxic.name) {
@@ -200,7 +214,7 @@ impl ManagedProxy {
     pub(crate) fn remove(&mut self, name: &str) -> Result<(), AdminError> {
         let (number, toxic) = self.toxics.remove(self.place(name)?);
         self.control.remove(number);
-        tracing::info!(proxy = self.name, toxic = toxic.name, "toxic removed");
+        tracing::info!(proxy = self.plan.name, toxic = toxic.name, "toxic removed");
         Ok(())
     }
 
@@ -211,14 +225,14 @@ impl ManagedProxy {
 
     fn tell(&self, number: u32, rule: Rule, toxic: &Toxic) {
         self.control.add(number, rule);
-        tracing::info!(proxy = self.name, toxic = toxic.name, kind = toxic.kind, "toxic in force");
+        tracing::info!(proxy = self.plan.name, toxic = toxic.name, kind = toxic.kind, "toxic in force");
     }
 
     fn place(&self, name: &str) -> Result<usize, AdminError> {
         self.toxics().position(|toxic| toxic.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.toxics().map(|toxic| toxic.name.as_str()).collect();
             let there = if names.is_empty() { "it has none".into() } else { format!("it has {}", listed(&names)) };
-            AdminError::NoToxic { proxy: self.name.clone(), name: name.to_owned(), there }
+            AdminError::NoToxic { proxy: self.plan.name.clone(), name: name.to_owned(), there }
         })
     }
 }

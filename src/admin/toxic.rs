@@ -4,6 +4,7 @@
 //! readers, so that words and refusals are the same.
 
 use miette::Diagnostic;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use toml::de::DeTable;
@@ -33,20 +34,25 @@ pub(crate) struct ToxicDraft {
 }
 
 /// A toxic in force, as the API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Toxic {
-    pub(crate) name: String,
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Toxic {
+    /// Its name.
+    pub name: String,
+    /// One of Toxiproxy's, or of our lies.
     #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) stream: ToxicStream,
-    toxicity: f64,
-    attributes: Map<String, Value>,
+    pub kind: String,
+    /// Which way it lies.
+    pub stream: ToxicStream,
+    /// The part of the connections that it meets.
+    pub toxicity: f64,
+    /// Its keys, each kind's own.
+    pub attributes: Map<String, Value>,
 }
 
 /// Which way, in Toxiproxy's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum ToxicStream {
+pub enum ToxicStream {
     /// From the client to the node.
     Upstream,
     /// From the node to the client.
@@ -225,7 +231,7 @@ fn read_attributes<T>(
 }
 
 /// What is wrong and what would be right.
-fn told(problem: &Problem) -> String {
+pub(crate) fn told(problem: &Problem) -> String {
     match problem.help() {
         Some(help) => format!("{}: {help}", problem.message()),
         None => problem.message().to_owned(),

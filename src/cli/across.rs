@@ -45,7 +45,7 @@ pub(crate) fn across(arguments: &RunArguments, names: &[String], sim: &SimFile, 
     let stop = Arc::new(Stop::default());
     catch_interrupts(&stop);
     match across.run(&stop) {
-        Ok(encounters) => tell(&encounters, sim, seed, stop.is_asked(), arguments),
+        Ok(encounters) => tell(&encounters, (sim, seed, names), stop.is_asked(), arguments),
         Err(error) => {
             complain(&format!("failed to play {}: {error}\nthis is a bug of pulseless", arguments.sim.display()));
             Exit::OurBug
@@ -75,7 +75,12 @@ fn behind(arguments: &RunArguments, name: &str) -> Result<SimFile, Exit> {
     read_sim(SUBJECTS, &arguments.sim, &settings).map_err(|error| refuse(&error))
 }
 
-fn tell(encounters: &[Encounter], sim: &SimFile, seed: u64, is_stopped: bool, arguments: &RunArguments) -> Exit {
+fn tell(
+    encounters: &[Encounter],
+    (sim, seed, names): (&SimFile, u64, &[String]),
+    is_stopped: bool,
+    arguments: &RunArguments,
+) -> Exit {
     print(&match arguments.telling.format {
         TrialFormat::Json => serde_json::to_string_pretty(encounters).expect("encounters are plain data") + "\n",
         TrialFormat::Text | TrialFormat::Jsonl => report::across(encounters, paint()),
@@ -86,7 +91,7 @@ fn tell(encounters: &[Encounter], sim: &SimFile, seed: u64, is_stopped: bool, ar
         print(&format!("\nto see one: {again} --set {PROFILE_KEY}={of}\n"));
     }
     if let Some(path) = &arguments.page {
-        let page = report::across_page(sim, seed, encounters, &format!("{again} --across-profiles"));
+        let page = report::across_page(sim, seed, encounters, &format!("{again} --across-profiles{}", of(names)));
         if let Err(error) = write_whole(path, page.as_bytes()) {
             complain(&format!("failed to write {}: {error}", path.display()));
             return Exit::Io;
@@ -97,6 +102,11 @@ fn tell(encounters: &[Encounter], sim: &SimFile, seed: u64, is_stopped: bool, ar
         None if is_stopped => Exit::Unknown,
         None => Exit::Pass,
     }
+}
+
+/// What asks for these profiles, behind the flag.
+fn of(names: &[String]) -> String {
+    if names == [EVERY_PROFILE] { String::new() } else { format!("={}", names.join(",")) }
 }
 
 /// A broken promise before one that nobody can judge.

@@ -23,8 +23,11 @@ pub(crate) use profile::{
     ExplainProfileArguments, FromArguments, ListProfilesArguments, ProfileArguments, ProfileCommand,
     ShowProfileArguments,
 };
-pub(crate) use proxy::{AdminArguments, ProxyArguments, ProxyServeArguments, ProxyVerb};
+pub(crate) use proxy::{
+    AddProxyArguments, AdminArguments, EdgeArguments, ProxyArguments, ProxyServeArguments, ProxyVerb,
+};
 
+use crate::cli::dialing::DialTarget;
 use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
 use crate::env::Address;
@@ -478,9 +481,12 @@ pub(crate) struct ConformClientArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct PublishArguments {
-    /// The node, or a proxy in front of it
+    /// The node, or a proxy in front of it: host:port, or https://host:port, which is dialed by TLS
     #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) to: Address,
+    pub(crate) to: DialTarget,
+    /// With https: trust the owners of these certificates (PEM), and nobody else; whom this machine trusts unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// The group that the texts are published to
     #[arg(long, value_name = "NAME", value_parser = values::group)]
     pub(crate) topic: String,
@@ -497,9 +503,12 @@ pub(crate) struct PublishArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct TailArguments {
-    /// The node, or a proxy in front of it
+    /// The node, or a proxy in front of it: host:port, or https://host:port, which is dialed by TLS
     #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) from: Address,
+    pub(crate) from: DialTarget,
+    /// With https: trust the owners of these certificates (PEM), and nobody else; whom this machine trusts unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// The groups to follow, each from where this inbox is or else from --from-cursor
     #[arg(long = "topic", value_name = "NAME", required = true, num_args = 1.., value_parser = values::group)]
     pub(crate) topics: Vec<String>,

@@ -116,6 +116,10 @@ impl Surroundings for Announced {
         self.os.wall_clock()
     }
 
+    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
+        self.os.trusted_certificates()
+    }
+
     fn boot_clock(&self) -> Duration {
         self.os.boot_clock()
     }

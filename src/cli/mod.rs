@@ -5,6 +5,7 @@ mod arguments;
 mod campaign;
 mod conform;
 mod conform_client;
+mod dialing;
 mod dispatch;
 mod exit;
 mod explain;

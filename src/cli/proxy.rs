@@ -8,6 +8,7 @@
 //! ```
 
 mod call;
+mod edge;
 mod table;
 mod verb;
 
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 
@@ -30,14 +32,13 @@ use crate::env::{Address, Env};
 use crate::grammar::spell;
 use crate::lie::Rule;
 use crate::os::Os;
-use crate::proxy::ProxyHabits;
 
 /// The name of the proxy that the command line makes.
 const NAME: &str = "proxy";
 /// The number of the rule that makes it silent: toxics are numbered from 1 on.
 const RULE: u32 = u32::MAX;
-/// Far more than two hundred proxies need.
-const CONFIG_MAX: u64 = 1 << 20;
+/// Far more than two hundred proxies, or the certificates of a CA bundle, need.
+const TEXT_MAX: u64 = 1 << 20;
 
 pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
     match &arguments.verb {
@@ -47,18 +48,25 @@ pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
 }
 
 fn serve(arguments: &ProxyServeArguments) -> Exit {
-    let config = match arguments.config.as_deref().map(read_config).transpose() {
+    let config = match arguments.config.as_deref().map(read_text).transpose() {
         Ok(config) => config,
         Err(why) => return misused(&why),
     };
-    let habits = match find_with(&arguments.profile, &arguments.settings) {
-        Ok(profile) => ProxyHabits::of(profile.conduct()),
+    let profile = match find_with(&arguments.profile, &arguments.settings) {
+        Ok(profile) => profile,
         Err(exit) => return exit,
+    };
+    let edge = match edge::keys(&arguments.edge) {
+        Ok(keys) => keys,
+        Err(why) => return misused(&why),
     };
     let served = run_to_end(|interrupted| async move {
         let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
-        let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), habits, arguments.seed.0)));
-        match start(arguments, config, &ground, &fleet).await {
+        let fleet = match ProxyFleet::new(ground.clone(), profile, arguments.seed.0) {
+            Ok(fleet) => Arc::new(Mutex::new(fleet)),
+            Err(why) => return misused(&why.to_string()),
+        };
+        match start(arguments, config, edge, &ground, &fleet).await {
             Ok(admin) => {
                 let ended = serve_until(&interrupted, arguments, admin, &fleet).await;
                 drain(&interrupted, arguments.grace, &fleet).await;
@@ -73,21 +81,31 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
 /// Opens the proxies and the API, and says where.
 async fn start(
     arguments: &ProxyServeArguments,
-    config: Option<Vec<u8>>,
+    config: Option<String>,
+    edge: Map<String, Value>,
     ground: &EnvOfHost,
     fleet: &Arc<Mutex<ProxyFleet>>,
 ) -> Result<Option<AdminServer>, String> {
-    let ProxyServeArguments { listen, upstream, silence_after, admin, admin_open, .. } = arguments;
-    let is_asked_for = listen.is_some() || upstream.is_some() || silence_after.is_some();
+    let ProxyServeArguments { listen, upstream, silence_after, admin, admin_open, tls_write, .. } = arguments;
+    let is_asked_for = listen.is_some() || upstream.is_some() || silence_after.is_some() || !edge.is_empty();
+    if let Some(file) = tls_write {
+        let ca = fleet.lock().await.ca_pem();
+        std::fs::write(file, ca).map_err(|error| format!("write --tls-write {}: {error}", file.display()))?;
+    }
+    let tls_write = tls_write.as_deref();
     if let Some(config) = config {
-        let loaded = fleet.lock().await.load(&config).await;
+        let loaded = fleet.lock().await.load(config.as_bytes(), &|file| read_text(Path::new(file))).await;
         let path = arguments.config.as_deref().unwrap_or(Path::new(""));
         let proxies = loaded.map_err(|error| format!("start the proxies of {}: {error}", path.display()))?;
-        proxies.iter().for_each(|proxy| announce(&format!("proxy {}", proxy.name), proxy));
+        proxies.iter().for_each(|proxy| announce(&format!("proxy {}", proxy.name), proxy, tls_write));
     } else if is_asked_for || admin.is_none() {
         let here = |address: &Option<Address>, port| address.clone().unwrap_or_else(|| Address::new("127.0.0.1", port));
-        let opened = fleet.lock().await.open(NAME, here(listen, 5555), here(upstream, 5556)).await;
-        announce(NAME, &opened.map_err(|error| error.to_string().trim_start_matches("failed to ").to_owned())?);
+        let (listen, upstream) = (here(listen, 5555).to_string(), here(upstream, 5556).to_string());
+        let mut proxy = json!({ "name": NAME, "listen": listen, "upstream": upstream });
+        edge.into_iter().for_each(|(key, value)| proxy[key] = value);
+        let opened = fleet.lock().await.open(&proxy).await;
+        let opened = opened.map_err(|error| error.to_string().trim_start_matches("failed to ").to_owned())?;
+        announce(NAME, &opened, tls_write);
     }
     let Some(address) = admin else { return Ok(None) };
     let bound = AdminServer::bind(ground, address, *admin_open, fleet.clone()).await;
@@ -99,11 +117,24 @@ async fn start(
     Ok(Some(server))
 }
 
-fn announce(who: &str, proxy: &ProxyJson) {
-    match proxy.enabled {
-        true => print(&format!("{who} listens on {}\n", proxy.listen)),
-        false => print(&format!("{who} is disabled\n")),
+/// Says where a proxy listens, and how clients come to trust it.
+fn announce(who: &str, proxy: &ProxyJson, tls_write: Option<&Path>) {
+    let ProxyJson { listen, enabled, extras, .. } = proxy;
+    if !enabled {
+        return print(&format!("{who} is disabled\n"));
     }
+    print(&format!("{who} listens on {listen}\n"));
+    let Some(tls) = &extras.tls else { return };
+    let alpn = if tls.alpn.is_empty() { "none".into() } else { tls.alpn.join(", ") };
+    let told = match (&tls.ca, tls_write) {
+        (None, _) => "with the certificate that was given".into(),
+        (Some(_), None) => "with a certificate that nobody trusts: --tls-write FILE writes its CA for clients".into(),
+        (Some(_), Some(file)) => {
+            let file = file.display();
+            format!("clients are to trust {file}, as by curl --cacert {file} https://{listen}")
+        }
+    };
+    print(&format!("{who} speaks TLS (ALPN: {alpn}), {told}\n"));
 }
 
 /// Serves until it is interrupted.
@@ -164,11 +195,12 @@ async fn keep_schedule(fleet: &Mutex<ProxyFleet>, after: Option<Duration>, lengt
     pending().await
 }
 
-fn read_config(path: &Path) -> Result<Vec<u8>, String> {
+/// The text of a file that a flag, or the file of proxies, names.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("failed to read {}: {error}", path.display());
     let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > CONFIG_MAX {
-        return Err(format!("failed to read {}: it has {length} bytes, and {CONFIG_MAX} are enough", path.display()));
+    if length > TEXT_MAX {
+        return Err(format!("failed to read {}: it has {length} bytes, and {TEXT_MAX} are enough", path.display()));
     }
-    std::fs::read(path).map_err(failed)
+    std::fs::read_to_string(path).map_err(failed)
 }

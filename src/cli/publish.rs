@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::cli::Exit;
 use crate::cli::arguments::PublishArguments;
 use crate::cli::foreground::{Ended, run, run_to_end};
-use crate::cli::output::{complain, print};
+use crate::cli::output::{complain, misused, print};
 use crate::grammar::Rate;
 use crate::os::Os;
 use crate::report;
@@ -26,18 +26,22 @@ use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Originator, Topic
 const LINE_MAX: u64 = 16 << 20;
 
 pub(crate) fn publish(arguments: &PublishArguments) -> Exit {
+    let publisher = match arguments.to.ground(Os::default(), arguments.ca.as_deref()) {
+        Ok(env) => Publisher::new(env, arguments.to.address.clone(), PublisherConfig::default()),
+        Err(why) => return misused(&why),
+    };
     if arguments.texts.is_empty() {
-        run_to_end(|interrupted| publish_lines(arguments, interrupted)).unwrap_or_else(|exit| exit)
+        run_to_end(|interrupted| publish_lines(arguments, publisher, interrupted)).unwrap_or_else(|exit| exit)
     } else {
-        publish_texts(arguments)
+        publish_texts(arguments, publisher)
     }
 }
 
-fn publish_texts(arguments: &PublishArguments) -> Exit {
+fn publish_texts(arguments: &PublishArguments, mut publisher: Publisher) -> Exit {
     let (topic, texts) = (target(arguments), &arguments.texts);
     let drafts = texts.iter().map(|text| draft(&topic, text.as_bytes())).collect();
     let publishing = async {
-        match publisher(arguments).publish(drafts).await {
+        match publisher.publish(drafts).await {
             Ok(()) => {
                 texts.iter().for_each(|text| tell_stored(&topic, text.as_bytes()));
                 Exit::Pass
@@ -56,8 +60,8 @@ fn publish_texts(arguments: &PublishArguments) -> Exit {
 
 /// Publishes line by line, each when the one before it is stored. An interrupt waits for the line in flight, which has
 /// a deadline of its own.
-async fn publish_lines(arguments: &PublishArguments, interrupted: Arc<Notify>) -> Exit {
-    let (topic, mut publisher) = (target(arguments), publisher(arguments));
+async fn publish_lines(arguments: &PublishArguments, mut publisher: Publisher, interrupted: Arc<Notify>) -> Exit {
+    let topic = target(arguments);
     let gap = arguments.rate.map_or(Duration::ZERO, Rate::gap);
     let (mut reader, mut due) = (BufReader::new(stdin()), Instant::now());
     for number in 1_u64.. {
@@ -107,10 +111,6 @@ async fn read_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Optio
 fn target(arguments: &PublishArguments) -> Topic {
     let topic = Topic::new(MessageKind::Group, arguments.topic.as_bytes());
     arguments.originator.map_or(topic.clone(), |number| topic.part(Originator(number)))
-}
-
-fn publisher(arguments: &PublishArguments) -> Publisher {
-    Publisher::new(Arc::new(Os::default()), arguments.to.clone(), PublisherConfig::default())
 }
 
 fn draft(topic: &Topic, text: &[u8]) -> Draft {

@@ -2,8 +2,11 @@
 //!
 //! Refuses to know a key: the types that are written describe themselves.
 
+use std::collections::BTreeMap;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::admin::{ConnectionJson, ProxyJson, Toxic};
 use crate::campaign::{Coverage, Encounter, GridPoint, Nights, Summary, Times};
 use crate::cli::Exit;
 use crate::cli::arguments::SchemaArguments;
@@ -58,11 +61,17 @@ pub(crate) enum Published {
     Conform,
     /// A message.
     Message,
+    /// The proxies of an admin API.
+    Proxies,
+    /// Live connections.
+    Inspect,
+    /// A lie that is told.
+    Lie,
 }
 
 impl Published {
     /// All of them.
-    pub(crate) const ALL: [Published; 18] = [
+    pub(crate) const ALL: [Published; 21] = [
         Published::Sim,
         Published::Case,
         Published::Summary,
@@ -81,6 +90,9 @@ impl Published {
         Published::Profile,
         Published::Conform,
         Published::Message,
+        Published::Proxies,
+        Published::Inspect,
+        Published::Lie,
     ];
 
     /// The word for it on the command line.
@@ -105,6 +117,9 @@ impl Published {
             Published::Profile => "profile",
             Published::Conform => "conform",
             Published::Message => "message",
+            Published::Proxies => "proxies",
+            Published::Inspect => "inspect",
+            Published::Lie => "lie",
         }
     }
 
@@ -130,6 +145,9 @@ impl Published {
             Published::Profile => "The profile that `profile show --format json` prints",
             Published::Conform => "What `conform` and `conform-client` print with `--format json`",
             Published::Message => "A line of `tail --json`: a message",
+            Published::Proxies => "The proxies that `proxy list --format json` prints, by their names",
+            Published::Inspect => "The connections that `proxy inspect --format json` prints",
+            Published::Lie => "The lie that `proxy lie --format json` prints",
         }
     }
 
@@ -154,6 +172,9 @@ impl Published {
             Published::Profile => schema_of_written::<ProfileJson<'_>>(),
             Published::Conform => schema_of_written::<SuiteFindings>(),
             Published::Message => schema_of_written::<JsonLine>(),
+            Published::Proxies => schema_of_written::<BTreeMap<String, ProxyJson>>(),
+            Published::Inspect => schema_of_written::<Inspected>(),
+            Published::Lie => schema_of_written::<Toxic>(),
         };
         schema_text(schema, self.title())
     }
@@ -184,6 +205,21 @@ impl JsonSchema for SuiteFindings {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let (node, client) = (generator.subschema_for::<Conformance>(), generator.subschema_for::<ClientConformance>());
         json_schema!({ "description": "`conform` names the node.", "anyOf": [node, client] })
+    }
+}
+
+/// What `proxy inspect` prints.
+struct Inspected;
+
+impl JsonSchema for Inspected {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Inspected".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<Vec<ConnectionJson>>();
+        let all = generator.subschema_for::<BTreeMap<String, Vec<ConnectionJson>>>();
+        json_schema!({ "description": "Of one proxy a list, of all an object by their names.", "anyOf": [one, all] })
     }
 }
 

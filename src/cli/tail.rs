@@ -13,10 +13,11 @@ use tokio::sync::Notify;
 
 use crate::cli::Exit;
 use crate::cli::arguments::TailArguments;
+use crate::cli::dialing::DialTarget;
 use crate::cli::foreground::{Ended, run};
-use crate::cli::output::{complain, try_print};
+use crate::cli::output::{complain, misused, try_print};
 use crate::cli::values::Patience;
-use crate::env::{Address, Env};
+use crate::env::Env;
 use crate::grammar::Readable;
 use crate::os::Os;
 use crate::subject::xmtp::client::{
@@ -44,8 +45,11 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
     };
     let topics = topics.iter().map(add).collect();
     let (watchdog, dialect) = (*watchdog, arguments.dialect);
-    let config = ClientConfig { watchdog, dialect, ..ClientConfig::new(from.clone(), topics) };
-    let env: Env = Arc::new(Os::default().with_folder(inbox));
+    let config = ClientConfig { watchdog, dialect, ..ClientConfig::new(from.address.clone(), topics) };
+    let env = match from.ground(Os::default().with_folder(inbox), arguments.ca.as_deref()) {
+        Ok(env) => env,
+        Err(why) => return misused(&why),
+    };
     // Who cannot have a store now has made a mistake; a store that fails later is the client's to mend.
     if let Err(error) = env.disk(INBOX) {
         complain(&format!("failed to open the store {INBOX}: {error}"));
@@ -124,7 +128,7 @@ enum PrintOrder {
 
 /// Prints messages on standard output, and what happens to the connection on standard error.
 struct TailPrinter {
-    from: Address,
+    from: DialTarget,
     folder: PathBuf,
     order: PrintOrder,
     form: LineForm,

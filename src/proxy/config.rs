@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
+use crate::proxy::client_tls::ClientTls;
 use crate::proxy::control::Control;
 use crate::proxy::habits::ProxyHabits;
+use crate::proxy::node_tls::NodeTls;
 
 /// How a proxy is set up.
 #[derive(Clone, Debug)]
@@ -21,6 +23,19 @@ pub struct ProxyConfig {
     pub control: Control,
     /// What it does of its own accord.
     pub habits: ProxyHabits,
+    /// What lies between TCP and HTTP/2.
+    pub edge: ProxyEdge,
+}
+
+/// What lies between TCP and HTTP/2, on both sides of a proxy; by default nothing.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyEdge {
+    /// TLS with clients.
+    pub client_tls: Option<ClientTls>,
+    /// TLS with the node.
+    pub node_tls: Option<NodeTls>,
+    /// Each client's connection begins with a header of the PROXY protocol, before TLS.
+    pub takes_proxy_header: bool,
 }
 
 /// Connections from clients at one time, so that a flood of them has an end: their windows add up to 16 GiB, which is
@@ -65,7 +80,13 @@ pub(crate) const REQUEST_HEADERS_MAX: u32 = 15 << 10;
 /// Bytes of a response's header list: Envoy's limit, 60 KiB, rounded up.
 pub(crate) const RESPONSE_HEADERS_MAX: u32 = 65_536;
 
-/// A client that connected must have sent the HTTP/2 preface by then: as long as libxmtp's client gives the whole
+/// Bytes of a header of the PROXY protocol: nginx's `NGX_PROXY_PROTOCOL_MAX_HEADER`, since 1.23.2.
+pub(crate) const PROXY_HEADER_MAX: usize = 4096;
+
+/// Names that are offered in ALPN: more than there are for HTTP.
+pub(crate) const ALPN_MAX: usize = 16;
+
+/// A client that connected must have sent the PROXY header, its part of TLS and the HTTP/2 preface by then: as long as libxmtp's client gives the whole
 /// connect, and as nghttpx gives its peers to acknowledge SETTINGS.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 

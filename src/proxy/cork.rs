@@ -13,14 +13,14 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::unconstrained;
 
-use crate::env::{ByteStream, Socket};
+use crate::env::ByteStream;
 use crate::proxy::config::CORK_MAX;
 
 /// The socket as h2 sees it.
-pub(crate) struct Corked<S = Socket>(Arc<Mutex<CorkedStream<S>>>);
+pub(crate) struct Corked<S>(Arc<Mutex<CorkedStream<S>>>);
 
 /// The socket as whoever polls h2 sees it.
-pub(crate) struct Cork<S = Socket>(Arc<Mutex<CorkedStream<S>>>);
+pub(crate) struct Cork<S>(Arc<Mutex<CorkedStream<S>>>);
 
 struct CorkedStream<S> {
     stream: S,

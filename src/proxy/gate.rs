@@ -25,6 +25,7 @@ use crate::proxy::config::PACE_STEP;
 use crate::proxy::control::{ActiveRule, Control, Rules, StreamFace};
 use crate::proxy::framing::{Ahead, Framing};
 use crate::proxy::notice::{ProxyFate, ProxyNotice, ProxyObserver};
+use crate::proxy::windows::{StreamWindows, WayWindow};
 
 /// One thing that travels on a stream.
 pub(crate) enum Piece {
@@ -57,6 +58,7 @@ pub(crate) struct Gate {
     path: String,
     headers: HeaderMap,
     observer: Arc<dyn ProxyObserver>,
+    windows: StreamWindows,
     changes: WatchStream<Rules>,
     /// Rules that always hold.
     standing: Arc<[Arc<ActiveRule>]>,
@@ -127,13 +129,15 @@ impl Gate {
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
         let path: String = head.uri.path().into();
-        observer.notice(ProxyNotice::StreamOpened { stream, path: path.clone() });
+        let windows = StreamWindows::default();
+        observer.notice(ProxyNotice::StreamOpened { stream, path: path.clone(), windows: windows.clone() });
         let mut gate = Gate {
             stream,
             peer,
             path,
             headers: head.headers.clone(),
             observer,
+            windows,
             changes: WatchStream::from_changes(receiver),
             standing,
             orders: Vec::new(),
@@ -160,6 +164,11 @@ impl Gate {
                 return;
             }
         }
+    }
+
+    /// What flow control has left that way.
+    pub(crate) fn note_window(&self, direction: Direction, window: WayWindow) {
+        self.windows.note(direction, window);
     }
 
     /// Whether nothing passes that way: a rule says so, or something is missing already.

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode, Uri, Version, request};
 
 use crate::env::Address;
@@ -22,18 +23,18 @@ pub(crate) enum BadHead {
     Malformed(#[from] http::Error),
 }
 
-/// The request as it goes to the node: scheme `http`, since the way there is cleartext; the client's authority, as a
+/// The request as it goes to the node: with the scheme of the way there; the client's authority, as a
 /// proxy keeps the name that the client asked for, or else the node's own.
 ///
 /// Connection-specific headers need no care: h2 resets a stream that has any (RFC 9113 section 8.2.2).
 ///
 /// # Errors
 /// The request has no path, as one with CONNECT, which the proxy does not serve.
-pub(crate) fn to_node(head: request::Parts, node: &Address) -> Result<Request<()>, BadHead> {
+pub(crate) fn to_node(head: request::Parts, node: &Address, scheme: Scheme) -> Result<Request<()>, BadHead> {
     let target = head.uri.into_parts();
     let authority = target.authority.map_or_else(|| node.to_string(), |authority| authority.to_string());
     let path = target.path_and_query.ok_or(BadHead::NoPath)?;
-    let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build()?;
+    let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build()?;
     let mut request = Request::builder().method(head.method).uri(uri).version(Version::HTTP_2).body(())?;
     *request.headers_mut() = head.headers;
     Ok(request)
@@ -136,24 +137,25 @@ mod tests {
     #[test]
     fn the_clients_authority_is_kept_and_a_missing_one_is_the_nodes() {
         let node = Address::new("node", 5556);
-        let kept = to_node(head("https://api.example:443/a/b?c"), &node).expect("a request");
+        let kept = to_node(head("https://api.example:443/a/b?c"), &node, Scheme::HTTP).expect("a request");
         assert_eq!(kept.uri(), "http://api.example:443/a/b?c");
         assert_eq!(kept.headers()["te"], "trailers");
-        assert_eq!(to_node(head("/a/b"), &node).expect("a request").uri(), "http://node:5556/a/b");
+        assert_eq!(to_node(head("/a/b"), &node, Scheme::HTTP).expect("a request").uri(), "http://node:5556/a/b");
+        assert_eq!(to_node(head("/a/b"), &node, Scheme::HTTPS).expect("a request").uri(), "https://node:5556/a/b");
     }
 
     #[test]
     fn a_header_of_several_values_keeps_them_all() {
         let mut head = head("/a/b");
         head.headers.append("te", "deflate".parse().expect("a value"));
-        let kept = to_node(head, &Address::new("node", 5556)).expect("a request");
+        let kept = to_node(head, &Address::new("node", 5556), Scheme::HTTP).expect("a request");
         assert_eq!(kept.headers().get_all("te").iter().collect::<Vec<_>>(), ["trailers", "deflate"]);
     }
 
     #[test]
     fn a_connect_is_refused() {
         let connect = Request::connect("api.example:443").body(()).expect("a request").into_parts().0;
-        assert!(to_node(connect, &Address::new("node", 5556)).is_err());
+        assert!(to_node(connect, &Address::new("node", 5556), Scheme::HTTP).is_err());
     }
 
     #[test]

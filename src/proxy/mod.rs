@@ -6,17 +6,18 @@
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text
-//! client == spoiler == cork == guard == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == node
-//!              ^                                          ^                  |  \__ pump ToNode,  \             ^
-//!              |                                          |                gate \_ pump ToClient  one shared connection, and one
-//!              |                                          |                  ^                    of its own for who takes too much
-//!              '------------------------------------------'--------------- control ------------------------------'
+//! client == spoiler == tls == cork == guard == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == tls == node
+//!              ^                                                 ^                  |  \__ pump ToNode,  \             ^
+//!              |                                                 |                gate \_ pump ToClient  one shared connection, and one
+//!              |                                                 |                  ^                    of its own for who takes too much
+//!              '-------------------------------------------------'--------------- control -----------------------------'
 //! ```
 
 mod alarm;
 mod byte_lane;
 mod cancels;
 mod client_reply;
+mod client_tls;
 mod config;
 mod control;
 mod cork;
@@ -29,19 +30,31 @@ mod gate;
 mod guard;
 mod habits;
 mod head;
+mod node_tls;
 mod notice;
 mod ping_counter;
 mod profiled;
+mod proxy_header;
 mod pump;
 mod relay;
 mod routes;
+mod secured;
 mod server;
+mod session_ca;
 mod spoiler;
+mod tls_words;
 mod upstream;
+mod windows;
+mod wire;
 
-pub use config::ProxyConfig;
+pub use client_tls::{Alpn, BadAlpn, BadCertificate, ClientTls, read_certificates};
+pub use config::{ProxyConfig, ProxyEdge};
 pub use control::Control;
 pub use drain::{Drain, DrainSwitch};
 pub use habits::ProxyHabits;
+pub use node_tls::{NodeName, NodeTls, NodeTrust};
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
+pub use secured::secured;
 pub use server::{ProxyError, ProxyServer, serve};
+pub use session_ca::{NoCertificate, SessionCa};
+pub use windows::{StreamWindows, WayWindow};

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::lie::{Direction, StreamKey};
+use crate::proxy::windows::StreamWindows;
 
 /// Hears every notice; called inside the proxy's tasks, so it must not block.
 pub trait ProxyObserver: Send + Sync + 'static {
@@ -51,6 +52,8 @@ pub enum ProxyNotice {
         stream: StreamKey,
         /// The path of its request, such as `/package.Service/Method`.
         path: String,
+        /// What flow control has left of it, from now on.
+        windows: StreamWindows,
     },
     /// The headers of a request or of a response, also of a response that the proxy made up itself.
     Headers {

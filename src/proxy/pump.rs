@@ -20,6 +20,7 @@ use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::config::REPEATED_MAX;
 use crate::proxy::gate::{Gate, Next, Piece};
 use crate::proxy::notice::ProxyFate;
+use crate::proxy::windows::WayWindow;
 
 /// One direction of one stream.
 pub(crate) struct Pump {
@@ -34,6 +35,8 @@ pub(crate) struct Pump {
     sent: Option<BytesMut>,
     /// The receiver was told that all was sent before it was.
     has_ended_early: bool,
+    /// The receiver gives no window for what comes next.
+    is_stalled: bool,
     stage: PumpStage,
     alarm: ProxyTimer,
 }
@@ -63,6 +66,7 @@ impl Pump {
             is_flushing: false,
             sent: None,
             has_ended_early: false,
+            is_stalled: false,
             stage: PumpStage::Flowing,
             alarm: ProxyTimer::default(),
         }
@@ -147,6 +151,21 @@ impl Pump {
         &mut self,
         context: &mut Context<'_>,
         source: &mut RecvStream,
+        sink: Option<&mut SendStream<Bytes>>,
+        gate: &mut Gate,
+    ) -> Poll<Result<ProxyFate, h2::Error>> {
+        self.is_stalled = false;
+        let moved = self.poll_moved(context, source, sink, gate);
+        if moved.is_pending() {
+            gate.note_window(self.direction, self.window(source));
+        }
+        moved
+    }
+
+    fn poll_moved(
+        &mut self,
+        context: &mut Context<'_>,
+        source: &mut RecvStream,
         mut sink: Option<&mut SendStream<Bytes>>,
         gate: &mut Gate,
     ) -> Poll<Result<ProxyFate, h2::Error>> {
@@ -168,6 +187,12 @@ impl Pump {
                 Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    fn window(&self, source: &mut RecvStream) -> WayWindow {
+        let flow = source.flow_control();
+        let left = i64::try_from(flow.available_capacity()).unwrap_or(i64::MAX);
+        WayWindow { left, taken: flow.used_capacity() as u64, is_stalled: self.is_stalled }
     }
 
     /// Takes in the next DATA frame, or the end.
@@ -268,7 +293,9 @@ impl Pump {
         sink.reserve_capacity(unit);
         let mut room = sink.capacity();
         if room == 0 && unit > 0 {
-            match ready!(sink.poll_capacity(context)) {
+            let polled = sink.poll_capacity(context);
+            self.is_stalled = polled.is_pending();
+            match ready!(polled) {
                 Some(Ok(granted)) => room = granted,
                 Some(Err(_)) | None => {
                     // The receiver is gone: whoever watches its resets will say so.

@@ -159,7 +159,8 @@ impl Relay {
             return Err(opening);
         }
         let upstream = routes.upstream(self.gate.misroute());
-        match head::to_node(head, upstream.address()) {
+        let place = upstream.place();
+        match head::to_node(head, &place.address, place.scheme()) {
             Ok(request) => Ok((request, upstream)),
             Err(error) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);

@@ -90,9 +90,9 @@ impl Upstream {
         Upstream { shared, own, cancels, streams: AtomicUsize::new(0) }
     }
 
-    /// The node's address.
-    pub(crate) fn address(&self) -> &Address {
-        &self.shared.place().address
+    /// Where the node is.
+    pub(crate) fn place(&self) -> &UpstreamPlace {
+        self.shared.place()
     }
 
     /// Waits for room for one more stream.

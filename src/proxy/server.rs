@@ -19,12 +19,15 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::env::{Env, Listener, Socket, Tapped};
 use crate::lie::{ConnectionSide, StreamKey};
 use crate::proxy::cancels::{CancelCounter, Cancels};
-use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
+use crate::proxy::client_tls::{ClientDoor, ClientTlsError};
+use crate::proxy::config::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, ProxyEdge, SEND_BUFFER_MAX,
+};
 use crate::proxy::control::{ActiveRule, ConnectionFace, Control};
 use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::drain::Drain;
@@ -36,10 +39,12 @@ use crate::proxy::habits::{IdleConnections, ProxyHabits};
 use crate::proxy::head;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
+use crate::proxy::proxy_header;
 use crate::proxy::relay::{KeptHalf, Relay};
 use crate::proxy::routes::{ClientRoutes, ProxyRoutes};
 use crate::proxy::spoiler::Spoiler;
 use crate::proxy::upstream::{UpstreamHabits, UpstreamPlace};
+use crate::proxy::wire::ProxyWire;
 
 /// Why a proxy cannot serve; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +55,12 @@ pub enum ProxyError {
         /// The port.
         port: u16,
         /// What the surroundings said.
+        source: io::Error,
+    },
+    /// There is nobody whom TLS with the node could trust.
+    #[error("speak TLS with the server")]
+    Trust {
+        /// Why.
         source: io::Error,
     },
 }
@@ -72,21 +83,33 @@ pub struct ProxyServer {
     routes: Arc<ProxyRoutes>,
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
+    entrance: Arc<ClientEntrance>,
+}
+
+/// What a client passes before HTTP/2.
+struct ClientEntrance {
+    takes_proxy_header: bool,
+    door: Option<ClientDoor>,
 }
 
 impl ProxyServer {
     /// Listens.
     ///
     /// # Errors
-    /// The port cannot be had.
+    /// The port cannot be had, or nobody is to be trusted who is the node.
     pub async fn bind(env: Env, config: ProxyConfig, observer: Arc<dyn ProxyObserver>) -> Result<Self, ProxyError> {
-        let ProxyConfig { port, upstream, tcp, control, habits } = config;
+        let ProxyConfig { port, upstream, tcp, control, habits, edge } = config;
+        let ProxyEdge { client_tls, node_tls, takes_proxy_header } = edge;
+        let tls = node_tls.map(|tls| tls.connector(&env).map(Arc::new)).transpose();
+        let tls = tls.map_err(|source| ProxyError::Trust { source })?;
+        let door = client_tls.map(|tls| tls.door(&env));
         let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
         let listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
         let ways = UpstreamHabits::from(&*habits);
-        let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
+        let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways, tls };
         let routes = Arc::new(ProxyRoutes::new(place));
-        Ok(ProxyServer { listener, port, control, observer, routes, habits, standing })
+        let entrance = Arc::new(ClientEntrance { takes_proxy_header, door });
+        Ok(ProxyServer { listener, port, control, observer, routes, habits, standing, entrance })
     }
 
     /// Where it listens.
@@ -109,7 +132,7 @@ impl ProxyServer {
                     Ok(socket) => {
                         serial += 1;
                         let client = self.client(serial, &socket, drain.clone());
-                        clients.spawn(client.run(socket));
+                        clients.spawn(client.run(socket, self.entrance.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, port = self.port, "failed to accept a connection");
@@ -152,16 +175,70 @@ enum ConnectionEnd {
     Idle,
 }
 
+/// The bytes of a client below HTTP/2.
+type ClientWire = ProxyWire<Spoiler>;
+
 /// The bytes of a client, as h2 reads and writes them.
-type ClientSocket = Forger<CountedStream<Tapped<Corked<Spoiler>, Guard>>>;
+type ClientSocket = Forger<CountedStream<Tapped<Corked<ClientWire>, Guard>>>;
+
+/// A connection on which HTTP/2 is spoken.
+type ClientHttp = (Connection<ClientSocket, Bytes>, Cork<ClientWire>, GuardWatch);
+
+/// Why a client gets no HTTP/2.
+#[derive(Debug, thiserror::Error)]
+enum NoHttp {
+    #[error("{0}")]
+    Tls(#[from] ClientTlsError),
+    #[error("{0}")]
+    Http(#[from] h2::Error),
+}
 
 impl ProxyClient {
-    async fn run(self, socket: Socket) {
-        let connection = self.face.serial;
-        self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
+    async fn run(mut self, mut socket: Socket, entrance: Arc<ClientEntrance>) {
+        let (connection, until) = (self.face.serial, Instant::now() + HANDSHAKE_MAX);
+        let Some(peer) = self.find_peer(&mut socket, &entrance, until).await else { return };
+        self.face.peer = peer.ip();
+        self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer });
+        let mut kept = JoinSet::new();
+        match timeout_at(until, self.shake_hands(socket, &entrance)).await {
+            Ok(Ok((http, cork, watch))) => self.serve_streams(http, &cork, watch, &mut kept).await,
+            Ok(Err(NoHttp::Http(error))) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
+            Ok(Err(NoHttp::Tls(why))) => tracing::warn!(connection, peer = %self.face.peer, "turned away: {why}"),
+            Err(_late) => tracing::warn!(connection, peer = %self.face.peer, "no HTTP/2 from the client in time"),
+        }
+        self.observer.notice(ProxyNotice::ConnectionClosed { connection });
+        while let Some(ended) = kept.join_next().await {
+            complain(ended.err());
+        }
+    }
+
+    /// The client's address, by its header where there is to be one; none where that is not to be believed.
+    async fn find_peer(&self, socket: &mut Socket, entrance: &ClientEntrance, until: Instant) -> Option<SocketAddr> {
+        let (connection, peer) = (self.face.serial, socket.peer());
+        if !entrance.takes_proxy_header {
+            return Some(peer);
+        }
+        match timeout_at(until, proxy_header::read_client(socket)).await {
+            Ok(Ok(told)) => {
+                tracing::debug!(connection, %peer, client = ?told, "PROXY header");
+                return Some(told.unwrap_or(peer));
+            }
+            Ok(Err(why)) => tracing::warn!(connection, %peer, "turned away: PROXY header: {why}"),
+            Err(_late) => tracing::warn!(connection, %peer, "turned away: PROXY header: it is not whole in time"),
+        }
+        None
+    }
+
+    /// From TCP to HTTP/2: byte toxics harm what TCP carries, all other lies what TLS carries.
+    async fn shake_hands(&self, socket: Socket, entrance: &ClientEntrance) -> Result<ClientHttp, NoHttp> {
+        let spoiler = Spoiler::new(socket, self.face, &self.control);
+        let wire = match &entrance.door {
+            None => ProxyWire::Clear(spoiler),
+            Some(door) => door.open(spoiler).await?,
+        };
         let (guard, watch) = Guard::new();
-        let counter = PingCounter::new(connection, self.observer.clone());
-        let (socket, cork) = Corked::over(Spoiler::new(socket, self.face, &self.control));
+        let counter = PingCounter::new(self.face.serial, self.observer.clone());
+        let (socket, cork) = Corked::over(wire);
         let socket = Tapped::over(Tapped::over(socket, guard), counter);
         let truth = TrueSettings {
             max_concurrent_streams: Some(self.habits.streams),
@@ -175,29 +252,20 @@ impl ProxyClient {
             .max_header_list_size(self.habits.request_headers)
             .max_send_buffer_size(SEND_BUFFER_MAX)
             .handshake(socket);
-        let mut kept = JoinSet::new();
         let mut handshake = pin!(handshake);
-        let handshake = poll_fn(|context| {
+        let http = poll_fn(|context| {
             let polled = handshake.as_mut().poll(context);
             cork.flush(context);
             polled
         });
-        match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(Ok(http)) => self.serve_streams(http, &cork, watch, &mut kept).await,
-            Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
-            Err(_late) => tracing::warn!(connection, peer = %self.face.peer, "no HTTP/2 from the client in time"),
-        }
-        self.observer.notice(ProxyNotice::ConnectionClosed { connection });
-        while let Some(ended) = kept.join_next().await {
-            complain(ended.err());
-        }
+        Ok((http.await?, cork, watch))
     }
 
     /// Relays the connection's streams until it ends, and them with it.
     async fn serve_streams(
         &self,
         mut http: Connection<ClientSocket, Bytes>,
-        cork: &Cork<Spoiler>,
+        cork: &Cork<ClientWire>,
         mut watch: GuardWatch,
         kept: &mut JoinSet<()>,
     ) {
@@ -296,7 +364,7 @@ async fn idle_for(habit: Option<IdleConnections>) {
     }
 }
 
-async fn flush_after_each_turn(cork: &Cork<Spoiler>) {
+async fn flush_after_each_turn(cork: &Cork<ClientWire>) {
     poll_fn(|context| {
         cork.flush(context);
         Poll::Pending

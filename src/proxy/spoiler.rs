@@ -87,9 +87,11 @@ impl Spoiler {
         }
         // Ends: each turn does what is due, and what is due next lies ahead.
         loop {
-            self.write_due(context)?;
+            // One now for both: what falls due between two would be waited for by nobody.
+            let now = Instant::now();
+            self.write_due(context, now)?;
             self.end_if_over(context)?;
-            match self.next_time() {
+            match self.next_time(now) {
                 Some(at) if self.alarm.poll(at, context).is_ready() => {}
                 Some(_) | None => return Ok(()),
             }
@@ -97,8 +99,7 @@ impl Spoiler {
     }
 
     /// When something is due next that lies ahead.
-    fn next_time(&mut self) -> Option<Instant> {
-        let now = Instant::now();
+    fn next_time(&mut self, now: Instant) -> Option<Instant> {
         let Spoiler { orders, to_node, to_client, .. } = self;
         let ends = orders.iter().filter_map(ByteOrder::end).map(|(at, _)| at).min();
         let closes = [&*to_node, &*to_client].map(|lane| lane.end_due(orders));
@@ -130,9 +131,8 @@ impl Spoiler {
     }
 
     /// Writes what may pass to the client now, as far as the socket has room.
-    fn write_due(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn write_due(&mut self, context: &mut Context<'_>, now: Instant) -> io::Result<()> {
         let Spoiler { socket, orders, to_client, .. } = self;
-        let now = Instant::now();
         // Ends: each turn takes something out of the lane, whose room is bounded.
         while let ByteNext::Pass(unit) = to_client.next(orders, now) {
             match Pin::new(&mut *socket).poll_write(context, &to_client.front()[..unit]) {

@@ -12,7 +12,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,11 +20,12 @@ use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use http::Request;
+use http::uri::Scheme;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::env::{Address, Env, TcpOptions};
+use crate::env::{Address, Env, Socket, TcpOptions};
 use crate::lie::ConnectionSide;
 use crate::proxy::config::{
     LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SHARED_STREAMS_MAX, SHARES, SLOT_WAIT_MAX, STREAM_WINDOW,
@@ -34,6 +35,8 @@ use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::habits::ProxyHabits;
+use crate::proxy::node_tls::NodeConnector;
+use crate::proxy::wire::ProxyWire;
 
 /// Why there is no slot for a stream at the node.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -44,6 +47,12 @@ pub(crate) enum UpstreamError {
     /// TCP, or the other side's HTTP/2, says nothing.
     #[error("connect to {0} within {1:?}")]
     DialTimeout(Address, Duration),
+    /// There is a connection, and the other side says nothing on it.
+    #[error("speak TLS with the server {0} within {1:?}: it says nothing")]
+    TlsTimeout(Address, Duration),
+    /// There is a connection, but no TLS on it.
+    #[error("speak TLS with the server {0}: {1}")]
+    Tls(Address, String),
     /// There is a connection, but no HTTP/2 on it.
     #[error("speak HTTP/2 to {0}: {1}")]
     Handshake(Address, Arc<h2::Error>),
@@ -80,7 +89,18 @@ pub(crate) struct UpstreamPlace {
     pub(crate) tcp: TcpOptions,
     pub(crate) control: Control,
     pub(crate) habits: UpstreamHabits,
+    pub(crate) tls: Option<Arc<NodeConnector>>,
 }
+
+impl UpstreamPlace {
+    /// The scheme of requests that go there (RFC 9113 section 8.3.1).
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
+    }
+}
+
+/// The bytes of a connection to a node.
+type NodeSocket = ProxyWire<Socket>;
 
 /// A connection to the node.
 pub(crate) struct UpstreamConnection {
@@ -214,7 +234,10 @@ impl UpstreamConnection {
         pool.link = None;
         let dialed = self.dial_again().await;
         self.dials.fetch_add(1, Ordering::Relaxed);
-        let (sender, driver) = dialed.inspect_err(|error| pool.failure = Some(error.clone()))?;
+        let (sender, driver) = dialed.inspect_err(|error| {
+            tracing::warn!("failed to {error}");
+            pool.failure = Some(error.clone());
+        })?;
         let link = UpstreamLink { sender, slots: driver.slots.clone(), limit: driver.limit.clone() };
         pool.drivers.spawn(driver);
         pool.failure = None;
@@ -236,13 +259,22 @@ impl UpstreamConnection {
     }
 
     async fn dial(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
-        let UpstreamPlace { env, address, tcp, control, habits } = &self.place;
+        let UpstreamPlace { env, address, tcp, control, habits, tls } = &self.place;
+        let is_connected = AtomicBool::new(false);
         let connect = async {
             let socket = env.dial_with(address, *tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(address.clone(), Arc::new(error)))?;
             let truth = TrueSettings { max_concurrent_streams: None, initial_window: STREAM_WINDOW };
             let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: ConnectionSide::Node };
-            let (socket, cork) = Corked::over(socket);
+            let wire = match tls {
+                None => ProxyWire::Clear(socket),
+                Some(tls) => {
+                    is_connected.store(true, Ordering::Relaxed);
+                    let shaken = tls.connect(socket, address).await;
+                    shaken.map_err(|why| UpstreamError::Tls(address.clone(), why))?
+                }
+            };
+            let (socket, cork) = Corked::over(wire);
             let socket = Forger::new(socket, face, control, Arc::default(), truth);
             let spoken = Builder::new()
                 .initial_window_size(STREAM_WINDOW)
@@ -259,6 +291,7 @@ impl UpstreamConnection {
         let Some(longest) = habits.dial_timeout else { return connect.await };
         match timeout(longest, connect).await {
             Ok(dialed) => dialed,
+            Err(_late) if is_connected.into_inner() => Err(UpstreamError::TlsTimeout(address.clone(), longest)),
             Err(_late) => Err(UpstreamError::DialTimeout(address.clone(), longest)),
         }
     }
@@ -266,8 +299,8 @@ impl UpstreamConnection {
 
 /// Runs one connection to its end, and keeps its slots at what the node allows.
 struct Driver {
-    connection: Connection<Forger<Corked>>,
-    cork: Cork,
+    connection: Connection<Forger<Corked<NodeSocket>>>,
+    cork: Cork<NodeSocket>,
     slots: Arc<Semaphore>,
     streams_max: usize,
     limit: Arc<AtomicUsize>,
@@ -276,7 +309,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(connection: Connection<Forger<Corked>>, cork: Cork, streams_max: usize) -> Self {
+    fn new(connection: Connection<Forger<Corked<NodeSocket>>>, cork: Cork<NodeSocket>, streams_max: usize) -> Self {
         let mut driver = Driver {
             connection,
             cork,

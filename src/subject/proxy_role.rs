@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use crate::cast::HostName;
 use crate::env::{Address, Env, TcpOptions};
 use crate::history::Recorder;
-use crate::proxy::{self, Control, ProxyConfig, ProxyHabits};
+use crate::proxy::{self, Control, ProxyConfig, ProxyEdge, ProxyHabits};
 use crate::subject::{Entrance, Role, Seat, program};
 use crate::world::Program;
 
@@ -58,7 +58,14 @@ impl Role for ProxyRole {
     fn program(&self, number: u32, seat: &mut Seat) -> Program {
         let control = seat.control.insert(Control::default()).clone();
         let (_, upstream) = self.upstreams[number as usize - 1].clone();
-        let config = ProxyConfig { port: self.port, upstream, tcp: self.tcp, control, habits: self.habits.clone() };
+        let config = ProxyConfig {
+            port: self.port,
+            upstream,
+            tcp: self.tcp,
+            control,
+            habits: self.habits.clone(),
+            edge: ProxyEdge::default(),
+        };
         let (names, recorder) = (seat.names.clone(), seat.recorder.clone());
         let (tap, incarnations) = (self.tap.clone(), self.incarnations.clone());
         program(move |env: Env| {

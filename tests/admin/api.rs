@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use pulseless::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet};
 use pulseless::env::{Address, Env, Surroundings};
 use pulseless::os::Os;
-use pulseless::proxy::ProxyHabits;
+use pulseless::profile::Profile;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -69,7 +69,8 @@ impl Api {
 
 async fn bind(address: &str, is_open: bool) -> Result<AdminServer, BadAdmin> {
     let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
-    let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), ProxyHabits::default(), 0)));
+    let plain = Profile::named("plain").expect("a profile").clone();
+    let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), plain, 0).expect("randomness")));
     let address = Address::listening(address).expect("an address");
     AdminServer::bind(&ground, &address, is_open, fleet).await
 }

@@ -52,6 +52,33 @@ fn error(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
+/// What a verb prints fits its schema, and does not without that key.
+fn fits(stage: &Stage, what: &str, printed: &Value, key: &str) {
+    let schema = run(stage.folder.path(), &["schema", what]).stdout;
+    let schema = serde_json::from_slice(&schema).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let errors: Vec<String> = validator.iter_errors(printed).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{what}: {errors:?}: {printed}");
+    let mut wrong = printed.clone();
+    *wrong.pointer_mut(key).unwrap_or_else(|| panic!("no {key} in {printed}")) = "wrong".into();
+    assert!(!validator.is_valid(&wrong), "{what} in spite of {key}: {wrong}");
+}
+
+#[tokio::test]
+async fn what_verbs_print_for_machines_fits_its_schema() {
+    let stage = Stage::start(&[]).await;
+    let json = |arguments: &[&str]| -> Value { serde_json::from_str(&stage.done(arguments)).expect("JSON") };
+    let tls = ["--tls", "--upstream-tls", "--upstream-insecure", "--proxy-protocol", "--profile", "nginx"];
+    stage.done(&[&["add", "safe", "--upstream", "127.0.0.1:9"], &tls[..]].concat());
+    let lie =
+        ["lie", "safe", "latency", "latency=100", "--stream", "upstream", "--toxicity", "0.5", "--format", "json"];
+    fits(&stage, "lie", &json(&lie), "/toxicity");
+    let listed = json(&["list", "--format", "json"]);
+    for key in ["/safe/enabled", "/safe/toxics/0/stream", "/safe/tls/alpn", "/safe/upstream_tls/insecure"] {
+        fits(&stage, "proxies", &listed, key);
+    }
+}
+
 #[tokio::test]
 async fn a_proxy_is_added_lies_and_tells_the_truth() {
     let stage = Stage::start(&[]).await;
@@ -131,6 +158,9 @@ async fn inspect_shows_a_live_stream_and_sigterm_lets_go_of_it_when_the_grace_is
     }
     assert!(shown.contains("1/1") && shown.ends_with("1 connection, 1 stream\n"), "{shown}");
     let json: Value = serde_json::from_str(&stage.done(&["inspect", "proxy", "--format", "json"])).expect("JSON");
+    fits(&stage, "inspect", &json, "/0/streams/0/idle_ms");
+    let all: Value = serde_json::from_str(&stage.done(&["inspect", "--format", "json"])).expect("JSON");
+    fits(&stage, "inspect", &all, "/proxy/0/streams/0/window_to_node/left");
     assert!(json[0]["streams"][0]["bytes_to_node"].as_u64().is_some_and(|bytes| bytes > 0), "{json}");
     stage.proxy.signal("TERM");
     stage.proxy.exits(0).await;

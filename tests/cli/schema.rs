@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::bench::{GOOD, Scratch, bad, change, sims};
 
 /// What the schemas are of, with the first words that the list has for each.
-const SCHEMAS: [(&str, &str); 18] = [
+const SCHEMAS: [(&str, &str); 21] = [
     ("sim", "A sim: a TOML file"),
     ("case", "A case file"),
     ("summary", "summary.json"),
@@ -31,6 +31,9 @@ const SCHEMAS: [(&str, &str); 18] = [
     ("profile", "The profile that `profile show"),
     ("conform", "What `conform`"),
     ("message", "A line of `tail --json`"),
+    ("proxies", "The proxies that `proxy list"),
+    ("inspect", "The connections that `proxy inspect"),
+    ("lie", "The lie that `proxy lie"),
 ];
 
 /// Sims that together show most kinds of events; the first alone shows three of four.

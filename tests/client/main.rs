@@ -12,7 +12,7 @@ use bytes::Bytes;
 use pulseless::env::{Address, Env, TcpOptions};
 use pulseless::lie::Rule;
 use pulseless::os::Os;
-use pulseless::proxy::{self, Control, ProxyConfig, ProxyHabits};
+use pulseless::proxy::{self, Control, ProxyConfig, ProxyEdge, ProxyHabits};
 use pulseless::subject::xmtp::client::{
     CATCH_UP_PATIENCE, CatchUpError, Cause, ClientConfig, ClientConnection, ClientEvent, ClientNotice, ClientObserver,
     Dialer, Http2Keepalive, ProbeError, Publisher, PublisherConfig, StreamSettings, catch_up,
@@ -65,8 +65,14 @@ impl Stack {
         let config = NodeConfig { port: node.port, dialects, ..NodeConfig::default() };
         cast.spawn(async move { node::serve(Arc::new(node_env), config, Arc::new(Unwatched)).await.map_or((), drop) });
         let (tcp, upstream) = (TcpOptions::default(), node.clone());
-        let config =
-            ProxyConfig { port: proxy.port, upstream, tcp, control: control.clone(), habits: ProxyHabits::default() };
+        let config = ProxyConfig {
+            port: proxy.port,
+            upstream,
+            tcp,
+            control: control.clone(),
+            habits: ProxyHabits::default(),
+            edge: ProxyEdge::default(),
+        };
         cast.spawn(
             async move { proxy::serve(Arc::new(proxy_env), config, Arc::new(Unwatched)).await.map_or((), drop) },
         );

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use process::{BINARY, Running, free_address};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 /// A scratch folder with the code that gRPC's own generator makes of our .proto.
@@ -172,18 +173,44 @@ const ENDS: &[&str] = &[
     "drain: OK*2",
 ];
 
-#[tokio::test]
-async fn a_foreign_client_and_server_cannot_tell_the_truthful_proxy_from_a_direct_connection() {
-    let Some(foreign) = Foreign::new() else { return };
+/// In the clear, or with these flags of the proxy and these files of the peers.
+async fn play_through_the_proxy(foreign: &Foreign, flags: &[&str], files: &[&str]) {
     let (upstream, address) = (free_address().await, free_address().await);
-    let mut peers = foreign.script("through_proxy", &[&upstream, &address]);
+    let mut peers = foreign.script("through_proxy", &[&[&*upstream, &address], files].concat());
     peers.says("serving").await;
-    let mut proxy = foreign.start("proxy", BINARY, &["proxy", "--listen", &address, "--upstream", &upstream]);
+    let arguments = [&["proxy", "--listen", &address, "--upstream", &upstream], flags].concat();
+    let mut proxy = foreign.start("proxy", BINARY, &arguments);
     let ended = peers.ended().await;
     assert_eq!(peers.out().lines().skip(1).collect::<Vec<_>>(), ENDS, "{}", peers.err());
     assert_eq!(ended, Some(0), "{}", peers.err());
     proxy.signal("TERM");
     proxy.exits(0).await;
+}
+
+#[tokio::test]
+async fn a_foreign_client_and_server_cannot_tell_the_truthful_proxy_from_a_direct_connection() {
+    let Some(foreign) = Foreign::new() else { return };
+    play_through_the_proxy(&foreign, &[], &[]).await;
+}
+
+/// gRPC's own stack wants h2 in ALPN, and checks names (BoringSSL).
+#[tokio::test]
+async fn nor_where_all_of_them_speak_tls() {
+    let Some(foreign) = Foreign::new() else { return };
+    let ca = KeyPair::generate().and_then(|key| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "a CA");
+        CertifiedIssuer::self_signed(params, key)
+    });
+    let (ca, key) = (ca.expect("a CA"), KeyPair::generate().expect("a key"));
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).and_then(|params| params.signed_by(&key, &ca));
+    let files = ["ca.pem", "own.pem", "own.key"];
+    for (name, text) in files.iter().zip([ca.pem(), certificate.expect("a name").pem(), key.serialize_pem()]) {
+        std::fs::write(foreign.folder.path().join(name), text).expect("the scratch folder takes files");
+    }
+    let flags = ["--tls-cert", "own.pem", "--tls-key", "own.key", "--upstream-tls", "--upstream-ca", "ca.pem"];
+    play_through_the_proxy(&foreign, &flags, &files).await;
 }
 
 /// What a tail prints of messages 1 to `last`.

@@ -347,15 +347,30 @@ def first_difference(left, right, path=""):
     return None if left == right else f"{path}: directly {left!r:.2000}, through the proxy {right!r:.2000}"
 
 
+def in_the_clear():
+    return grpc.insecure_channel, lambda server, address: server.add_insecure_port(address)
+
+
+def secured(*files):
+    """How to dial and to listen by TLS: with a CA that is trusted, a certificate of its, and that one's key."""
+    ca, chain, key = (open(file, "rb").read() for file in files)
+    trusting, own = grpc.ssl_channel_credentials(ca), grpc.ssl_server_credentials([(key, chain)])
+    return (
+        lambda address, options: grpc.secure_channel(address, trusting, options),
+        lambda server, address: server.add_secure_port(address, own),
+    )
+
+
 def main():
-    server_at, proxy_at = sys.argv[1:]
+    server_at, proxy_at, *files = sys.argv[1:]
     options = [("grpc.max_receive_message_length", 16 * MIB), ("grpc.use_local_subchannel_pool", 1)]
-    channels = [grpc.insecure_channel(address, options) for address in (server_at, proxy_at)]
+    dial, listen = secured(*files) if files else in_the_clear()
+    channels = [dial(address, options) for address in (server_at, proxy_at)]
     waiting = [call(channel, "Echo", b"early bird", wait_for_ready=True) for channel in channels]
     is_up = [one.done() for one in waiting]
     server = grpc.server(futures.ThreadPoolExecutor(2 * STREAMS), options=[("grpc.max_receive_message_length", -1)])
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("through.Proxy", METHODS)])
-    assert server.add_insecure_port(server_at)
+    assert listen(server, server_at)
     server.start()
     # Whoever started this starts the proxy now.
     print("serving", flush=True)

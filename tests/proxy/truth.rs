@@ -9,7 +9,7 @@ use h2::Reason;
 use http::HeaderMap;
 use http::{Request, Response, StatusCode};
 use pulseless::lie::{Direction, StreamKey};
-use pulseless::proxy::{ProxyFate, ProxyNotice};
+use pulseless::proxy::{ProxyFate, ProxyNotice, StreamWindows};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 
@@ -47,7 +47,7 @@ async fn a_unary_call_passes_with_its_headers_and_trailers() {
     let (up, down, fate) = (Direction::ToNode, Direction::ToClient, ProxyFate::Passed);
     let seen: Vec<_> = world.recorder.all().split_off(1);
     let expected = [
-        ProxyNotice::StreamOpened { stream, path: "/mls.Api/Query".into() },
+        ProxyNotice::StreamOpened { stream, path: "/mls.Api/Query".into(), windows: StreamWindows::default() },
         ProxyNotice::Headers { stream, direction: up, fate },
         ProxyNotice::Data { stream, direction: up, data: "question".into(), fate },
         ProxyNotice::Trailers { stream, direction: up, trailers: HeaderMap::new(), fate },
@@ -329,7 +329,8 @@ async fn an_end_that_rides_on_headers_is_told_once_and_nothing_is_reset() {
     settle().await;
     let stream = StreamKey { connection: 1, stream: 1 };
     let (fate, trailers) = (ProxyFate::Passed, HeaderMap::new());
-    let mut expected = vec![ProxyNotice::StreamOpened { stream, path: "/mls.Api/Query".into() }];
+    let mut expected =
+        vec![ProxyNotice::StreamOpened { stream, path: "/mls.Api/Query".into(), windows: StreamWindows::default() }];
     for direction in [Direction::ToNode, Direction::ToClient] {
         expected.push(ProxyNotice::Headers { stream, direction, fate });
         expected.push(ProxyNotice::Trailers { stream, direction, trailers: trailers.clone(), fate });

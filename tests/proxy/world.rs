@@ -18,7 +18,7 @@ use pulseless::env::{
 };
 use pulseless::lie::Direction;
 use pulseless::proxy::{
-    Control, DrainSwitch, ProxyConfig, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver, ProxyServer,
+    Control, DrainSwitch, ProxyConfig, ProxyEdge, ProxyFate, ProxyHabits, ProxyNotice, ProxyObserver, ProxyServer,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -181,6 +181,7 @@ impl World {
             tcp: TcpOptions::default(),
             control: control.clone(),
             habits: ProxyHabits::default(),
+            edge: ProxyEdge::default(),
         };
         let bound = ProxyServer::bind(Arc::new(Host(net.clone())), config, recorder.clone()).await;
         let (drain, asked) = DrainSwitch::new();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::admin::{ConnectionJson, ProxyJson};
+use crate::admin::{ConnectionJson, ProxyExtras, ProxyJson, WindowJson};
 use crate::grammar::{Readable, count, spell_size};
 
 /// The values of an object, or of an array.
@@ -48,11 +48,23 @@ pub(super) fn proxies(answer: &Value) -> String {
     for proxy in &read {
         let lies: Vec<String> = proxy.toxics.iter().map(told_lie).collect();
         let state = if proxy.enabled { "enabled" } else { "disabled" };
+        let state = proxy.extras.profile.as_ref().map_or_else(|| state.into(), |name| format!("{state}, as {name}"));
         let first = lies.first().map_or("none", String::as_str);
-        rows.push(cells([&proxy.name, &proxy.listen, &proxy.upstream, state, first]));
+        let (listens, leads) = told_edge(proxy);
+        rows.push(cells([&proxy.name, &listens, &leads, &state, first]));
         rows.extend(lies.iter().skip(1).map(|lie| cells(["", "", "", "", lie])));
     }
     columns(&rows)
+}
+
+/// Where it listens and leads to, and what lies between TCP and HTTP/2 there.
+fn told_edge(proxy: &ProxyJson) -> (String, String) {
+    let ProxyExtras { tls, upstream_tls, proxy_protocol, .. } = &proxy.extras;
+    let header = proxy_protocol.unwrap_or_default().then_some("PROXY header");
+    let front: Vec<&str> = header.into_iter().chain(tls.is_some().then_some("TLS")).collect();
+    let back = upstream_tls.as_ref().map(|tls| if tls.insecure { " (TLS with anybody)" } else { " (TLS)" });
+    let front = if front.is_empty() { String::new() } else { format!(" ({})", front.join(", ")) };
+    (format!("{}{front}", proxy.listen), format!("{}{}", proxy.upstream, back.unwrap_or_default()))
 }
 
 /// Its name, way, share and attributes.
@@ -101,7 +113,8 @@ pub(super) fn connections(answer: &Value, named: Option<&str>) -> String {
         (None, Value::Object(pairs)) => pairs.iter().map(|(name, list)| (name.as_str(), list)).collect(),
         (None, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => Vec::new(),
     };
-    let mut rows = vec![cells(["PROXY", "STREAM", "PEER", "PATH", "STATE", "AGE", "IDLE", "TO NODE", "TO CLIENT"])];
+    let heads = ["PROXY", "STREAM", "PEER", "PATH", "STATE", "AGE", "IDLE", "TO NODE", "WINDOW", "TO CLIENT", "WINDOW"];
+    let mut rows = vec![cells(heads)];
     let (mut connections, mut streams) = (0, 0);
     for (proxy, list) in of_proxies {
         let read = values(list);
@@ -120,15 +133,36 @@ fn connection_rows(proxy: &str, connection: &ConnectionJson) -> Vec<Vec<String>>
     let (serial, peer) = (connection.connection, connection.peer.as_str());
     if connection.streams.is_empty() {
         let age = time(connection.age_ms);
-        return vec![cells([proxy, &format!("{serial}/-"), peer, "-", &connection.state, &age, "-", "-", "-"])];
+        return vec![cells([
+            proxy,
+            &format!("{serial}/-"),
+            peer,
+            "-",
+            &connection.state,
+            &age,
+            "-",
+            "-",
+            "-",
+            "-",
+            "-",
+        ])];
     }
     let row = |stream: &crate::admin::StreamJson| {
         let id = format!("{serial}/{}", stream.stream);
         let (age, idle) = (time(stream.age_ms), time(stream.idle_ms));
         let (to_node, to_client) = (spell_size(stream.bytes_to_node), spell_size(stream.bytes_to_client));
-        cells([proxy, &id, peer, &stream.path, &stream.state, &age, &idle, &to_node, &to_client])
+        let (from_client, from_node) = (told_window(stream.window_to_node), told_window(stream.window_to_client));
+        let (path, state) = (&stream.path, &stream.state);
+        cells([proxy, &id, peer, path, state, &age, &idle, &to_node, &from_client, &to_client, &from_node])
     };
     connection.streams.iter().map(row).collect()
+}
+
+/// What the sender may still send, and whether the receiver lets nothing pass.
+fn told_window(window: Option<WindowJson>) -> String {
+    let Some(WindowJson { left, stalled, taken: _ }) = window else { return "-".into() };
+    let left = u64::try_from(left).map_or_else(|_| format!("{left}B"), spell_size);
+    if stalled { format!("{left} stalled") } else { left }
 }
 
 #[cfg(test)]
@@ -152,20 +186,33 @@ mod tests {
                 "                                       cut (end-streams, downstream) with=reset",
             ]
         );
+        let (tls, upstream_tls) = (json!({"alpn": ["h2"]}), json!({"insecure": true}));
+        let safe = json!({"name": "a", "listen": "[::1]:1", "upstream": "b:2", "enabled": true, "toxics": [],
+            "tls": tls, "upstream_tls": upstream_tls, "proxy_protocol": true, "profile": "nginx"});
+        let told = proxies(&json!({ "a": safe }));
+        let words = told.lines().nth(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let expected = "a [::1]:1 (PROXY header, TLS) b:2 (TLS with anybody) enabled, as nginx none";
+        assert_eq!(words.as_deref(), Some(expected), "{told}");
         assert!(proxies(&json!({})).starts_with("no proxies"));
     }
 
     #[test]
     fn streams_are_rows_under_the_number_of_their_connection() {
         let stream = json!({"stream": 5, "path": "/a/B", "state": "answered", "age_ms": 61000, "idle_ms": 1500,
-            "bytes_to_node": 10, "bytes_to_client": 2048});
+            "bytes_to_node": 10, "bytes_to_client": 2048,
+            "window_to_node": {"left": 1 << 20, "taken": 0, "stalled": false},
+            "window_to_client": {"left": -7, "taken": 9, "stalled": true}});
         let connection = |streams: Value| json!({"connection": 7, "peer": "127.0.0.1:9", "state": "open", "age_ms": 62000, "streams": streams});
         let text = connections(&json!({"p": [connection(json!([stream])), connection(json!([]))]}), None);
         assert_eq!(text.lines().count(), 4, "{text}");
         let words =
             |line: usize| text.lines().nth(line).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-        assert_eq!(words(1).as_deref(), Some("p 7/5 127.0.0.1:9 /a/B answered 1m 1s 1.5s 10B 2KiB"), "{text}");
-        assert_eq!(words(2).as_deref(), Some("p 7/- 127.0.0.1:9 - open 1m 2s - - -"), "{text}");
+        assert_eq!(
+            words(1).as_deref(),
+            Some("p 7/5 127.0.0.1:9 /a/B answered 1m 1s 1.5s 10B 1MiB 2KiB -7B stalled"),
+            "{text}"
+        );
+        assert_eq!(words(2).as_deref(), Some("p 7/- 127.0.0.1:9 - open 1m 2s - - - - -"), "{text}");
         assert_eq!(
             words(3).as_deref(),
             Some("2 connections, 2 streams".replace("2 s", "1 s").trim_end_matches('s')),

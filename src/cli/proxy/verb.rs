@@ -8,21 +8,21 @@ use hyper::Method;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Exit;
-use crate::cli::arguments::{AdminArguments, Format, ProxyVerb};
+use crate::cli::arguments::{AddProxyArguments, AdminArguments, Format, ProxyVerb};
 use crate::cli::foreground::{self, Ended};
 use crate::cli::output::{misused, print};
 use crate::cli::proxy::call::Call;
+use crate::cli::proxy::edge;
 use crate::cli::proxy::table;
 
 /// Does what the verb says.
 pub(super) fn run(verb: &ProxyVerb) -> Exit {
     let (at, call) = match verb {
         ProxyVerb::List { at } => (at, get(["proxies"])),
-        ProxyVerb::Add { name, listen, upstream, disabled, at } => {
-            let (listen, upstream) = (listen.to_string(), upstream.to_string());
-            let body = json!({ "name": name, "listen": listen, "upstream": upstream, "enabled": !disabled });
-            (at, post(["proxies"], Some(body)))
-        }
+        ProxyVerb::Add(asked) => match added(asked) {
+            Ok(body) => (&asked.at, post(["proxies"], Some(body))),
+            Err(why) => return misused(&why),
+        },
         ProxyVerb::Lie { proxy, kind, attributes, name, stream, toxicity, at } => {
             let attributes: Map<String, Value> = attributes.iter().cloned().collect();
             let mut body = json!({ "type": kind, "toxicity": toxicity, "attributes": attributes });
@@ -38,11 +38,26 @@ pub(super) fn run(verb: &ProxyVerb) -> Exit {
     };
     ask(at, async move { call.send(&at.admin).await }, |answer| match verb {
         ProxyVerb::List { .. } => table::proxies(answer),
-        ProxyVerb::Add { .. } => table::added(answer),
+        ProxyVerb::Add(_) => table::added(answer),
         ProxyVerb::Lie { .. } => table::lie(answer),
         ProxyVerb::Inspect { proxy, .. } => table::connections(answer, proxy.as_deref()),
         ProxyVerb::TellTruth { .. } => String::new(),
     })
+}
+
+/// What `add` asks for.
+fn added(asked: &AddProxyArguments) -> Result<Value, String> {
+    let AddProxyArguments { name, listen, upstream, edge, profile, settings, disabled, at: _ } = asked;
+    let (listen, upstream) = (listen.to_string(), upstream.to_string());
+    let mut body = json!({ "name": name, "listen": listen, "upstream": upstream, "enabled": !disabled });
+    edge::keys(edge)?.into_iter().for_each(|(key, value)| body[key] = value);
+    if let Some(profile) = profile {
+        body["profile"] = profile.as_str().into();
+    }
+    if !settings.is_empty() {
+        body["set"] = settings.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+    }
+    Ok(body)
 }
 
 fn get<const N: usize>(path: [&str; N]) -> Call {

@@ -75,7 +75,7 @@ fn write_table(text: &mut String, encounters: &[Encounter]) -> std::fmt::Result 
          <p>How streams ended is what their clients were told. The time is since a stream was dead or, of one that was not, \
          since it was dialed (*). The watchdog is counted where nothing else had found the stream dead.</p>\n\
          <div class=\"wide\"><table>\n<thead><tr><th>behind</th><th>promise</th><th>watchdog</th><th>latest message</th>\
-         <th>streams</th><th>how they ended</th><th>after</th></tr></thead>\n<tbody>\n",
+         <th>streams</th><th class=\"text\">how they ended</th><th>after</th></tr></thead>\n<tbody>\n",
     );
     for encounter in encounters {
         write_rows(text, encounter)?;
@@ -110,5 +110,5 @@ fn write_rows(text: &mut String, encounter: &Encounter) -> std::fmt::Result {
 }
 
 fn cells(ends: &SeenEnds) -> String {
-    format!("<td>{}</td><td>{}</td><td>{}</td>", ends.count, html(&ends.seen.words()), after(ends))
+    format!("<td>{}</td><td class=\"text\">{}</td><td>{}</td>", ends.count, html(&ends.seen.words()), after(ends))
 }

@@ -125,7 +125,7 @@ impl ProxyObserver for Tap {
                 let beat = Beat::KeepaliveAnswered { incarnation: self.incarnation, connection };
                 self.record(relayed, connection, Event::Beat { beat, nonce: None });
             }
-            ProxyNotice::StreamOpened { stream, path } => {
+            ProxyNotice::StreamOpened { stream, path, .. } => {
                 if let Some(dialect) = Dialect::of_path(&path) {
                     relayed.subscriptions.insert(stream, Subscription::new(dialect));
                     self.record(relayed, stream.connection, Event::TapOpened { stream: self.name(stream), path });

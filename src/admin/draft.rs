@@ -1,0 +1,184 @@
+//! What a request, or a file, says of a proxy: Toxiproxy's four keys, and ours beside them; and the plan that it makes.
+//!
+//! Refuses to know which proxies there are.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::admin::edge::{ReadFile, Switched, TlsDraft, TlsJson, UpstreamTlsDraft, UpstreamTlsJson};
+use crate::admin::error::AdminError;
+use crate::admin::toxic::{self, check_name};
+use crate::env::Address;
+use crate::grammar::read_json;
+use crate::grammar::refusal::nearest;
+use crate::profile::{BadOverride, Profile};
+use crate::proxy::{ProxyEdge, ProxyHabits, SessionCa};
+
+/// Where a proxy listens that does not say: on any free port, reachable from this machine alone.
+const LISTEN: &str = "127.0.0.1:0";
+
+/// The keys that we add to Toxiproxy's. Others that nobody knows are passed over, as Toxiproxy does, but not those that were
+/// meant to be one of these.
+const OUR_KEYS: [&str; 5] = ["profile", "set", "tls", "upstream_tls", "proxy_protocol"];
+
+/// Those of Toxiproxy; the last is what it shows, and is passed over.
+const TOXIPROXYS_KEYS: [&str; 5] = ["name", "listen", "upstream", "enabled", "toxics"];
+
+/// What a request, or a file, says of a proxy.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ProxyDraft {
+    name: Option<String>,
+    listen: Option<String>,
+    upstream: Option<String>,
+    enabled: Option<bool>,
+    profile: Option<String>,
+    set: Option<Map<String, Value>>,
+    tls: Option<Switched<TlsDraft>>,
+    upstream_tls: Option<Switched<UpstreamTlsDraft>>,
+    proxy_protocol: Option<bool>,
+}
+
+/// Our keys of a proxy, as the API shows them: those that were given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProxyExtras {
+    /// The name of its profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Values of the profile that are changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<Map<String, Value>>,
+    /// TLS with clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsJson>,
+    /// TLS with the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_tls: Option<UpstreamTlsJson>,
+    /// Whether each client's connection begins with a header of the PROXY protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<bool>,
+}
+
+/// A draft whose every part is there and right.
+pub(crate) struct ProxyPlan {
+    pub(crate) draft: ProxyDraft,
+    pub(crate) name: String,
+    pub(crate) listen: Address,
+    pub(crate) upstream: Address,
+    pub(crate) enabled: bool,
+    pub(crate) habits: ProxyHabits,
+    pub(crate) edge: ProxyEdge,
+    pub(crate) extras: ProxyExtras,
+}
+
+/// What plans are made with, beside their drafts.
+#[derive(Clone, Copy)]
+pub(crate) struct PlanGround<'g> {
+    /// The profile of a proxy that names none.
+    pub(crate) profile: &'g Profile,
+    pub(crate) ca: &'g SessionCa,
+}
+
+/// Reads a draft.
+pub(crate) fn read_draft(text: &[u8]) -> Result<ProxyDraft, AdminError> {
+    check_keys(&read(text)?)?;
+    read(text)
+}
+
+/// Reads a list of drafts.
+pub(crate) fn read_drafts(text: &[u8]) -> Result<Vec<ProxyDraft>, AdminError> {
+    let keys: Vec<BTreeMap<String, IgnoredAny>> = read(text)?;
+    keys.iter().try_for_each(check_keys)?;
+    read(text)
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, AdminError> {
+    read_json(text).map_err(|bad| AdminError::Body(bad.to_string()))
+}
+
+fn check_keys(keys: &BTreeMap<String, IgnoredAny>) -> Result<(), AdminError> {
+    let is_known = |key: &str| OUR_KEYS.contains(&key) || TOXIPROXYS_KEYS.contains(&key);
+    let unknown = keys.keys().filter(|key| !is_known(key));
+    let dashed = OUR_KEYS.map(|key| key.replace('_', "-"));
+    let dashed = dashed.each_ref().map(String::as_str);
+    for key in unknown {
+        if let Some(near) = nearest(key, &dashed) {
+            return Err(AdminError::Body(format!("unknown key `{key}`; did you mean `{}`?", near.replace('-', "_"))));
+        }
+    }
+    Ok(())
+}
+
+/// An empty text says nothing, as with Toxiproxy.
+fn said(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+impl ProxyDraft {
+    /// With the text of the files that it names.
+    pub(crate) fn with_files(mut self, read: ReadFile<'_>) -> Result<Self, AdminError> {
+        self.tls.iter_mut().try_for_each(|tls| tls.read_files(read))?;
+        self.upstream_tls.iter_mut().try_for_each(|tls| tls.read_files(read))?;
+        Ok(self)
+    }
+
+    /// What this leaves out is as before, of a proxy that listens there now, or not.
+    pub(crate) fn over(self, before: ProxyDraft, listen: &Address, is_enabled: bool) -> Self {
+        ProxyDraft {
+            // A proxy keeps its name.
+            name: before.name,
+            listen: said(self.listen).or_else(|| Some(listen.to_string())),
+            upstream: said(self.upstream).or(before.upstream),
+            enabled: Some(self.enabled.unwrap_or(is_enabled)),
+            profile: self.profile.or(before.profile),
+            set: self.set.or(before.set),
+            tls: self.tls.or(before.tls),
+            upstream_tls: self.upstream_tls.or(before.upstream_tls),
+            proxy_protocol: self.proxy_protocol.or(before.proxy_protocol),
+        }
+    }
+
+    /// `which` is said of what is missing, as Toxiproxy does.
+    pub(crate) fn plan(self, which: &str, ground: PlanGround<'_>) -> Result<ProxyPlan, AdminError> {
+        let missing = |key: &str| AdminError::Missing(format!("{key}{which}"));
+        let name = said(self.name.clone()).ok_or_else(|| missing("name"))?;
+        let upstream = said(self.upstream.clone()).ok_or_else(|| missing("upstream"))?;
+        check_name(&name)?;
+        let listen = said(self.listen.clone()).unwrap_or_else(|| LISTEN.into());
+        let listen = Address::listening(&listen).map_err(|bad| AdminError::Body(format!("`listen`: {bad}")))?;
+        let upstream: Address = upstream.parse().map_err(|bad| AdminError::Body(format!("`upstream`: {bad}")))?;
+        let habits = ProxyHabits::of(self.profile(ground.profile)?.conduct());
+        let tls = self.tls.as_ref().and_then(Switched::on).map(|tls| tls.make(&listen.host, ground.ca)).transpose()?;
+        let upstream_tls = self.upstream_tls.as_ref().and_then(Switched::on).map(UpstreamTlsDraft::make).transpose()?;
+        let (client_tls, tls) = tls.unzip();
+        let (node_tls, upstream_tls) = upstream_tls.unzip();
+        let edge = ProxyEdge { client_tls, node_tls, takes_proxy_header: self.proxy_protocol.unwrap_or_default() };
+        let (profile, set, proxy_protocol) = (self.profile.clone(), self.set.clone(), self.proxy_protocol);
+        let extras = ProxyExtras { profile, set, tls, upstream_tls, proxy_protocol };
+        let enabled = self.enabled.unwrap_or(true);
+        Ok(ProxyPlan { draft: self, name, listen, upstream, enabled, habits, edge, extras })
+    }
+
+    fn profile(&self, usual: &Profile) -> Result<Profile, AdminError> {
+        let named = self.profile.as_deref().map(Profile::named).transpose();
+        let named = named.map_err(|why| AdminError::Body(format!("`profile`: {why}")))?;
+        let profile = named.unwrap_or(usual);
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let settings: Vec<(&str, String)> =
+            self.set.iter().flatten().map(|(key, value)| (key.as_str(), text(value))).collect();
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        profile.with(&settings).map_err(|bad| AdminError::Body(format!("`set`: {}", told(&bad))))
+    }
+}
+
+/// What is wrong and what would be right.
+fn told(bad: &BadOverride) -> String {
+    match bad {
+        BadOverride::UnknownKey { .. } => bad.to_string(),
+        BadOverride::BadValue(refusal) => refusal.problems().map(toxic::told).collect::<Vec<_>>().join("; "),
+    }
+}

@@ -1,0 +1,247 @@
+//! TLS with clients: a certificate, and what is offered in ALPN.
+//!
+//! Refuses to know where the certificate comes from. HTTP/2 over TLS is negotiated by ALPN (RFC 9113 section 3.3): with a
+//! client that has agreed on something else, or on nothing, HTTP/2 is not spoken.
+//!
+//! ```text
+//! connected --ClientHello--> chosen --h2 agreed on--> HTTP/2
+//!      |                       |  '--something else, or nothing--> told by HTTP/1.1, and closed
+//!      '--an alert, no TLS-----'--> closed
+//! ```
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{Error, InconsistentKeys, ServerConfig};
+use tokio_rustls::{LazyConfigAcceptor, TlsStream};
+
+use crate::env::{ByteStream, Env};
+use crate::proxy::config::{ALPN_MAX, READ_STEP};
+use crate::proxy::tls_words::{H2, TlsClock, listed_protocols, provider, told_failure};
+use crate::proxy::wire::ProxyWire;
+
+/// What a client is told with whom HTTP/2 was not agreed on.
+const DECLINED: &str = "HTTP/2 was not agreed on by ALPN, and nothing else is spoken here.\n";
+
+/// What is offered in ALPN, the dearest first; HTTP/2 alone by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alpn(Vec<String>);
+
+/// Why something cannot be offered in ALPN.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` cannot be offered in ALPN: write names of 1 to 255 bytes, such as h2 or http/1.1, at most {ALPN_MAX}, or none"
+)]
+pub struct BadAlpn(String);
+
+impl Default for Alpn {
+    fn default() -> Self {
+        Alpn(vec![H2.into()])
+    }
+}
+
+impl Alpn {
+    /// These names; without any ALPN is not answered.
+    ///
+    /// # Errors
+    /// One is no name (RFC 7301 section 3.1), or there are too many.
+    pub fn new(names: Vec<String>) -> Result<Self, BadAlpn> {
+        let is_name = |name: &String| (1..=255).contains(&name.len());
+        match names.len() <= ALPN_MAX && names.iter().all(is_name) {
+            true => Ok(Alpn(names)),
+            false => Err(BadAlpn(names.join(","))),
+        }
+    }
+
+    /// The names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// As `h2,http/1.1`, or `none`.
+impl FromStr for Alpn {
+    type Err = BadAlpn;
+
+    fn from_str(text: &str) -> Result<Self, BadAlpn> {
+        match text {
+            "none" => Ok(Alpn(Vec::new())),
+            names => Alpn::new(names.split(',').map(|name| name.trim().to_owned()).collect()),
+        }
+    }
+}
+
+/// How a proxy speaks TLS with its clients.
+#[derive(Clone)]
+pub struct ClientTls {
+    key: Arc<CertifiedKey>,
+    alpn: Alpn,
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ClientTls").field("alpn", &self.alpn).finish_non_exhaustive()
+    }
+}
+
+/// Why a certificate and its key are none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCertificate {
+    /// The text has no certificate.
+    #[error("there is no certificate in it; it is PEM, with a line -----BEGIN CERTIFICATE-----")]
+    NoCertificate,
+    /// The text has no key.
+    #[error("there is no private key in it; it is PEM, with a line such as -----BEGIN PRIVATE KEY-----")]
+    NoKey,
+    /// A part of it is not PEM.
+    #[error("it is no PEM: {0}")]
+    Pem(String),
+    /// The key is of no use.
+    #[error("the private key is none that can be used: {0}")]
+    Key(String),
+    /// The key is another one's.
+    #[error("the private key is not that of the first certificate")]
+    Mismatch,
+}
+
+/// Why a client gets no HTTP/2; fits after "turned away:".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientTlsError {
+    #[error("TLS with the client failed: {0}")]
+    Failed(String),
+    #[error("no h2 in ALPN: the client offers {offered}, and this proxy {served}")]
+    NoH2 { offered: String, served: String },
+}
+
+/// The certificates of a PEM text.
+///
+/// # Errors
+/// It has none, or is no PEM.
+pub fn read_certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, BadCertificate> {
+    let read: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(text).collect();
+    let chain = read.map_err(|error| BadCertificate::Pem(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(BadCertificate::NoCertificate);
+    }
+    Ok(chain.iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+impl ClientTls {
+    /// With that certificate, those above it after it, and its key, both PEM.
+    ///
+    /// # Errors
+    /// The texts are no certificate and its key.
+    pub fn new(certificates: &[u8], key: &[u8], alpn: Alpn) -> Result<Self, BadCertificate> {
+        let chain = read_certificates(certificates)?.into_iter().map(CertificateDer::from).collect();
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+            let has_none = matches!(error, pem::Error::NoItemsFound);
+            if has_none { BadCertificate::NoKey } else { BadCertificate::Pem(error.to_string()) }
+        })?;
+        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+            let is_of_another = error == Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
+            if is_of_another { BadCertificate::Mismatch } else { BadCertificate::Key(error.to_string()) }
+        })?;
+        Ok(ClientTls { key: Arc::new(certified), alpn })
+    }
+
+    /// Whoever takes up TLS with clients, in these surroundings.
+    pub(crate) fn door(&self, env: &Env) -> ClientDoor {
+        let resolver = SingleCertAndKey::from(CertifiedKey::clone(&self.key));
+        let builder = ServerConfig::builder_with_details(provider(), Arc::new(TlsClock(env.clone())))
+            .with_safe_default_protocol_versions()
+            .expect("ring has the ciphers of TLS 1.2 and 1.3");
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = self.alpn.0.iter().map(|name| name.clone().into_bytes()).collect();
+        ClientDoor { config: Arc::new(config) }
+    }
+}
+
+/// Takes up TLS with clients.
+pub(crate) struct ClientDoor {
+    config: Arc<ServerConfig>,
+}
+
+impl ClientDoor {
+    /// Shakes hands.
+    ///
+    /// # Errors
+    /// It failed, or HTTP/2 was not agreed on; the client was told.
+    pub(crate) async fn open<S: ByteStream>(&self, stream: S) -> Result<ProxyWire<S>, ClientTlsError> {
+        let failed = |error: io::Error| ClientTlsError::Failed(told_failure(&error));
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(failed)?;
+        let offered = listed_protocols(start.client_hello().alpn().into_iter().flatten());
+        let served = listed_protocols(&self.config.alpn_protocols);
+        let no_h2 = ClientTlsError::NoH2 { offered, served };
+        let stream = match start.into_stream(self.config.clone()).await {
+            Ok(stream) => stream,
+            // rustls has sent the alert of that name (RFC 7301 section 3.2).
+            Err(error) if is_no_protocol(&error) => return Err(no_h2),
+            Err(error) => return Err(failed(error)),
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(H2.as_bytes()) {
+            return Ok(ProxyWire::Tls(Box::new(TlsStream::Server(stream))));
+        }
+        decline(stream).await;
+        Err(no_h2)
+    }
+}
+
+fn is_no_protocol(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(inner, Some(Error::NoApplicationProtocol))
+}
+
+/// Waits for the first that a client says, and answers in HTTP/1.1, which is what it speaks if it is anything
+/// (RFC 9110 section 15.6.6).
+async fn decline(mut stream: impl ByteStream) {
+    let mut said = [0; READ_STEP];
+    let answer = format!(
+        "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{DECLINED}",
+        DECLINED.len()
+    );
+    if matches!(stream.read(&mut said).await, Ok(1..)) && stream.write_all(answer.as_bytes()).await.is_ok() {
+        // It fails only if the client is gone.
+        let _ = stream.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_protocols_is_names_or_none() {
+        let names = |text: &str| text.parse::<Alpn>().map(|alpn| alpn.0);
+        assert_eq!(names("h2, http/1.1"), Ok(vec!["h2".into(), "http/1.1".into()]));
+        assert_eq!(names("none"), Ok(Vec::new()));
+        for bad in ["", "h2,,http/1.1", &"x".repeat(256), &["h2"; ALPN_MAX + 1].join(",")] {
+            assert!(names(bad).expect_err("no list").to_string().contains("cannot be offered"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused_with_what_is_missing() {
+        let [one, other] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["a".to_owned()]).expect("made"));
+        let [certificate, key] = [one.cert.pem(), one.signing_key.serialize_pem()];
+        let made = |certificate: &str, key: &str| {
+            ClientTls::new(certificate.as_bytes(), key.as_bytes(), Alpn::default()).map(drop)
+        };
+        assert_eq!(made(&certificate, &key), Ok(()));
+        assert_eq!(made(&key, &key), Err(BadCertificate::NoCertificate));
+        assert_eq!(made(&certificate, &certificate), Err(BadCertificate::NoKey));
+        assert_eq!(made(&certificate, &other.signing_key.serialize_pem()), Err(BadCertificate::Mismatch));
+        let cut = &certificate[..certificate.len() / 2];
+        assert!(matches!(made(cut, &key), Err(BadCertificate::Pem(_) | BadCertificate::NoCertificate)));
+        let of_nothing = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        assert!(matches!(made(&certificate, of_nothing), Err(BadCertificate::Key(_))));
+    }
+}
