@@ -4,7 +4,7 @@
 //! server's future ends everything, as the death of its process would.
 //!
 //! ```text
-//! bound --run--> accepting --asked to drain--> draining (GOAWAY, streams run on) --the last client has gone--> over
+//! bound --run--> accepting --asked to drain--> draining (clients are retired) --the last client has gone--> over
 //! ```
 
 use std::future::{Future, poll_fn};
@@ -13,30 +13,35 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::env::{Env, Listener, Socket, Tapped};
-use crate::lie::{ConnectionSide, StreamKey};
+use crate::env::{Env, Listener, ResetSwitch, Socket, Tapped};
+use crate::lie::{ConnectionSide, LastStream, Reaction, StreamKey};
 use crate::proxy::cancels::{CancelCounter, Cancels};
+use crate::proxy::client_reply::{ClientReply, ClientState};
 use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
 use crate::proxy::control::{ActiveRule, ConnectionFace, Control};
 use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::drain::Drain;
+use crate::proxy::errand::{ErrandEnd, Errands};
 use crate::proxy::forged::TrueSettings;
 use crate::proxy::forger::Forger;
 use crate::proxy::gate::Gate;
-use crate::proxy::guard::{Guard, GuardBreach, GuardWatch};
+use crate::proxy::guard::{Guard, GuardBreach, GuardWatch, PingRecord};
 use crate::proxy::habits::{IdleConnections, ProxyHabits};
 use crate::proxy::head;
+use crate::proxy::node_half::KeptHalf;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
-use crate::proxy::relay::{KeptHalf, Relay};
+use crate::proxy::relay::Relay;
+use crate::proxy::retire::{Admission, AnswerCount, RetireStep, Retirement};
 use crate::proxy::routes::{ClientRoutes, ProxyRoutes};
 use crate::proxy::spoiler::Spoiler;
 use crate::proxy::upstream::{UpstreamHabits, UpstreamPlace};
@@ -97,13 +102,12 @@ impl ProxyServer {
 
     /// Serves clients until it is dropped, or asked to drain and done with it.
     pub async fn run(mut self, mut drain: Drain) {
-        let mut clients = JoinSet::new();
-        let mut serial = 0;
-        loop {
+        let (mut clients, mut serial, mut is_draining) = (JoinSet::new(), 0, false);
+        while !is_draining || (self.habits.retiring.accepts && !clients.is_empty()) {
             tokio::select! {
                 biased;
                 // First, and they starve nobody: a drain is asked for once, and no more can end than were accepted.
-                () = drain.asked() => break,
+                () = drain.asked(), if !is_draining => is_draining = true,
                 Some(ended) = clients.join_next() => complain(ended.err()),
                 accepted = self.listener.accept(), if clients.len() < CONNECTIONS_MAX => match accepted {
                     Ok(socket) => {
@@ -125,7 +129,8 @@ impl ProxyServer {
     }
 
     fn client(&self, serial: u64, socket: &Socket, drain: Drain) -> ProxyClient {
-        let (habits, standing, cancels) = (self.habits.clone(), self.standing.clone(), Arc::new(Cancels::new()));
+        let (habits, standing) = (self.habits.clone(), self.standing.clone());
+        let cancels = Arc::new(Cancels::new(habits.reset_flood.most));
         let routes = ClientRoutes::new(self.routes.clone(), cancels.clone());
         let (control, observer) = (self.control.clone(), self.observer.clone());
         let face = ConnectionFace { serial, peer: socket.peer().ip(), side: ConnectionSide::Clients };
@@ -150,6 +155,18 @@ enum ConnectionEnd {
     Breach(GuardBreach),
     /// It has had no stream for so long.
     Idle,
+    /// It asked for a stream with headers that are too large.
+    Headers,
+    /// It opened a stream after GOAWAY.
+    TooLate,
+    /// It was retired, and is done.
+    Retired,
+}
+
+/// How a connection is left.
+struct Farewell {
+    goaway: Option<Reason>,
+    end: ErrandEnd,
 }
 
 /// The bytes of a client, as h2 reads and writes them.
@@ -159,22 +176,18 @@ impl ProxyClient {
     async fn run(self, socket: Socket) {
         let connection = self.face.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
-        let (guard, watch) = Guard::new();
+        let (guard, watch) = Guard::new(self.habits.ping_flood.most);
         let counter = PingCounter::new(connection, self.observer.clone());
+        let (errands, reset) = (Errands::default(), socket.reset_switch());
         let (socket, cork) = Corked::over(Spoiler::new(socket, self.face, &self.control));
         let socket = Tapped::over(Tapped::over(socket, guard), counter);
         let truth = TrueSettings {
             max_concurrent_streams: Some(self.habits.streams),
             initial_window: self.habits.stream_window,
         };
-        let socket = Forger::new(socket, self.face, &self.control, self.standing.clone(), truth);
-        let handshake = Builder::new()
-            .initial_window_size(self.habits.stream_window)
-            .initial_connection_window_size(self.habits.connection_window)
-            .max_concurrent_streams(self.habits.streams)
-            .max_header_list_size(self.habits.request_headers)
-            .max_send_buffer_size(SEND_BUFFER_MAX)
-            .handshake(socket);
+        let socket = Forger::new(socket, self.face, &self.control, truth)
+            .with_habits(self.habits.client_frames, errands.clone());
+        let handshake = self.builder().handshake(socket);
         let mut kept = JoinSet::new();
         let mut handshake = pin!(handshake);
         let handshake = poll_fn(|context| {
@@ -183,7 +196,10 @@ impl ProxyClient {
             polled
         });
         match timeout(HANDSHAKE_MAX, handshake).await {
-            Ok(Ok(http)) => self.serve_streams(http, &cork, watch, &mut kept).await,
+            Ok(Ok(http)) => {
+                let line = ClientLine { http, cork, watch, errands, reset };
+                self.serve_streams(line, &mut kept).await;
+            }
             Ok(Err(error)) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
             Err(_late) => tracing::warn!(connection, peer = %self.face.peer, "no HTTP/2 from the client in time"),
         }
@@ -193,31 +209,67 @@ impl ProxyClient {
         }
     }
 
+    fn builder(&self) -> Builder {
+        let mut builder = Builder::new();
+        builder
+            .initial_window_size(self.habits.stream_window)
+            .initial_connection_window_size(self.habits.connection_window)
+            .max_concurrent_streams(self.habits.streams)
+            .max_header_list_size(self.habits.request_header_limit())
+            .max_send_buffer_size(SEND_BUFFER_MAX);
+        builder
+    }
+
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(
-        &self,
-        mut http: Connection<ClientSocket, Bytes>,
-        cork: &Cork<Spoiler>,
-        mut watch: GuardWatch,
-        kept: &mut JoinSet<()>,
-    ) {
-        let (mut relays, mut drain, mut is_draining) = (JoinSet::new(), self.drain.clone(), false);
+    async fn serve_streams(&self, mut line: ClientLine, kept: &mut JoinSet<()>) {
+        let (mut relays, mut untold, mut drain) = (JoinSet::new(), JoinSet::new(), self.drain.clone());
+        let (mut is_draining, mut empty_since, mut ignored) = (false, Instant::now(), Vec::new());
+        let mut retirement = Retirement::new(self.habits.retiring, line.errands.clone());
+        let (answers, pings) = (retirement.answers(), line.watch.pings());
         let end = loop {
             if self.cancels.are_too_many() {
                 break Some(ConnectionEnd::Breach(GuardBreach::Cancels));
             }
+            let ClientLine { http, cork, watch, .. } = &mut line;
+            let (has_streams, is_retiring) = (!relays.is_empty(), retirement.has_begun());
             tokio::select! {
                 biased;
                 // First, and they starve nobody: no more can end than were accepted.
-                Some(ended) = relays.join_next() => adopt(ended, kept),
+                Some(ended) = relays.join_next() => {
+                    adopt(ended, kept, &mut untold);
+                    empty_since = Instant::now();
+                }
                 Some(ended) = kept.join_next() => complain(ended.err()),
+                Some(ended) = untold.join_next() => complain(ended.err()),
                 () = drain.asked(), if !is_draining => {
                     is_draining = true;
-                    http.graceful_shutdown();
+                    retirement.drain();
                 }
-                () = idle_for(self.habits.idle_connections), if relays.is_empty() => break Some(ConnectionEnd::Idle),
+                step = retirement.next(has_streams) => match step {
+                    RetireStep::ByHttp => http.graceful_shutdown(),
+                    RetireStep::Close if retirement.is_out_of_time() => break Some(ConnectionEnd::Retired),
+                    // Nothing waits for the socket, but for streams that nobody serves.
+                    RetireStep::Close if !http.has_streams() || !ignored.is_empty() => break Some(ConnectionEnd::Retired),
+                    RetireStep::Close => {}
+                },
+                () = idle_for(self.habits.idle_connections.as_ref(), empty_since, &pings),
+                    if !has_streams && !is_retiring =>
+                {
+                    if !self.drains_idle() {
+                        break Some(ConnectionEnd::Idle);
+                    }
+                    retirement.go_idle();
+                }
                 arrived = http.accept() => match arrived {
-                    Some(Ok((request, respond))) => self.start(request, respond, &mut relays),
+                    Some(Ok((request, respond))) => match retirement.admit() {
+                        Admission::Served => {
+                            if let Some(end) = self.start(request, respond, answers.clone(), &mut relays) {
+                                break Some(end);
+                            }
+                        }
+                        Admission::Ignored => ignored.push((request, respond)),
+                        Admission::Fatal => break Some(ConnectionEnd::TooLate),
+                    },
                     Some(Err(error)) => {
                         self.tell_lost(&error);
                         break None;
@@ -230,28 +282,36 @@ impl ProxyClient {
                 breach = watch.breach() => break Some(ConnectionEnd::Breach(breach)),
             }
         };
-        if let Some(code) = end.and_then(|end| self.farewell(end)) {
-            http.abrupt_shutdown(code);
-            // What it still asks for is dropped. h2 shuts the socket down, and so needs no flush.
-            let farewell = async { while let Some(Ok(_)) = http.accept().await {} };
-            // One that does not even read is cut off.
-            let _ = timeout(GOODBYE_MAX, farewell).await;
+        if let Some(end) = end {
+            line.leave(self.farewell(&end), self.habits.retiring.close_delay).await;
         }
         // Its streams are told by h2, which ends their relays.
-        drop(http);
+        drop((line, ignored));
         while let Some(ended) = relays.join_next().await {
-            adopt(ended, kept);
+            adopt(ended, kept, &mut untold);
         }
     }
 
-    /// The code of the last GOAWAY, where there is one.
-    fn farewell(&self, end: ConnectionEnd) -> Option<Reason> {
+    fn drains_idle(&self) -> bool {
+        self.habits.idle_connections.as_ref().is_some_and(|idle| idle.then == [Reaction::Drain])
+    }
+
+    /// How the connection is left.
+    fn farewell(&self, end: &ConnectionEnd) -> Farewell {
+        if let ConnectionEnd::Breach(breach) = end {
+            tracing::warn!(connection = self.face.serial, peer = %self.face.peer, "turned away: the client {breach}");
+        }
+        let habits = &self.habits;
         match end {
-            ConnectionEnd::Breach(breach) => {
-                tracing::warn!(connection = self.face.serial, peer = %self.face.peer, "turned away: the client {breach}");
-                Some(breach.reason())
+            ConnectionEnd::Breach(GuardBreach::Pings) => Farewell::of(&habits.ping_flood.beyond),
+            ConnectionEnd::Breach(GuardBreach::Cancels) => Farewell::of(&habits.reset_flood.beyond),
+            ConnectionEnd::Breach(breach) => Farewell { goaway: Some(breach.reason()), end: ErrandEnd::Close },
+            ConnectionEnd::Headers => Farewell::of(&habits.request_headers.beyond),
+            ConnectionEnd::Idle => {
+                Farewell::of(habits.idle_connections.as_ref().map_or(&[][..], |idle| idle.then.as_slice()))
             }
-            ConnectionEnd::Idle => self.habits.idle_connections?.goaway.map(|code| code.number().into()),
+            ConnectionEnd::TooLate => Farewell { goaway: Some(Reason::INTERNAL_ERROR), end: ErrandEnd::Close },
+            ConnectionEnd::Retired => Farewell { goaway: None, end: ErrandEnd::Close },
         }
     }
 
@@ -264,20 +324,27 @@ impl ProxyClient {
         }
     }
 
+    /// Starts the relay of a stream; why the whole connection ends instead, where it does.
     fn start(
         &self,
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
+        answers: Arc<AnswerCount>,
         relays: &mut JoinSet<Option<KeptHalf>>,
-    ) {
+    ) -> Option<ConnectionEnd> {
         if head::is_malformed(&request) {
             respond.send_reset(Reason::PROTOCOL_ERROR);
-            return;
+            return None;
+        }
+        let limit = &self.habits.request_headers;
+        if limit.is_below(head::list_size_of_request(&request)) {
+            return self.refuse_headers(&limit.beyond, request, respond);
         }
         let stream = StreamKey { connection: self.face.serial, stream: respond.stream_id().as_u32() };
         let (head, body) = request.into_parts();
-        let observer = Arc::new(CancelCounter::new(self.cancels.clone(), self.observer.clone()));
-        let gate = Gate::new(&self.control, self.standing.clone(), observer, stream, self.face.peer, &head);
+        let observer = Arc::new(CancelCounter::new(self.cancels.clone(), answers, self.observer.clone()));
+        let standing = (self.standing.clone(), self.habits.timer_slack);
+        let gate = Gate::new(&self.control, standing, observer, stream, self.face.peer, &head);
         let relay = Relay::new(gate, &head, body, respond, self.habits.clone());
         let (routes, seat) = (self.routes.clone(), self.routes.sit());
         relays.spawn(async move {
@@ -285,14 +352,101 @@ impl ProxyClient {
             drop(seat);
             kept
         });
+        None
+    }
+
+    /// Does to a stream what is done about its headers, as far as it is done to a stream.
+    fn refuse_headers(
+        &self,
+        steps: &[Reaction],
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+    ) -> Option<ConnectionEnd> {
+        let client = ClientState {
+            is_grpc: head::is_grpc(request.headers()),
+            is_open: !request.body().is_end_stream(),
+            cause: None,
+            why: "the headers are too large",
+        };
+        let mut answer = ClientReply::Awaited(respond);
+        for step in steps {
+            if matches!(step, Reaction::Goaway(_)) || ErrandEnd::of(step).is_some() {
+                return Some(ConnectionEnd::Headers);
+            }
+            // It fails only if the client is gone.
+            let _ = answer.react(step, client);
+        }
+        None
     }
 }
 
-/// Ready when a connection without a stream has lived for long enough.
-async fn idle_for(habit: Option<IdleConnections>) {
-    match habit {
-        Some(idle) => sleep(idle.after).await,
-        None => std::future::pending().await,
+/// One client's connection, as its server drives it.
+struct ClientLine {
+    http: Connection<ClientSocket, Bytes>,
+    cork: Cork<Spoiler>,
+    watch: GuardWatch,
+    errands: Errands,
+    reset: ResetSwitch,
+}
+
+impl ClientLine {
+    /// Ends the connection in that way; the client may do it by itself within that time.
+    async fn leave(&mut self, farewell: Farewell, delay: Duration) {
+        let Farewell { goaway, end } = farewell;
+        match (goaway, end) {
+            (_, ErrandEnd::Forget) => {
+                self.errands.end(ErrandEnd::Forget);
+                self.drop_requests().await;
+            }
+            (Some(code), _) if delay.is_zero() => {
+                self.http.abrupt_shutdown(code);
+                // h2 shuts the socket down, and so needs no flush. One that does not even read is cut off.
+                let _ = timeout(GOODBYE_MAX, self.drop_requests()).await;
+            }
+            (Some(code), _) => {
+                self.errands.say_goaway(LastStream::Seen, code.into());
+                let _ = timeout(delay, self.drop_requests()).await;
+            }
+            (None, _) => {}
+        }
+        if end != ErrandEnd::Close {
+            self.reset.throw();
+        }
+    }
+
+    /// Drops what is still asked for, until the connection ends.
+    async fn drop_requests(&mut self) {
+        let ClientLine { http, cork, .. } = self;
+        tokio::select! {
+            biased;
+            () = async { while let Some(Ok(_)) = http.accept().await {} } => {}
+            // It never ends.
+            () = flush_after_each_turn(cork) => {}
+        }
+    }
+}
+
+impl Farewell {
+    /// What of a list is done to a connection.
+    fn of(steps: &[Reaction]) -> Self {
+        let code = |step: &Reaction| if let Reaction::Goaway(code) = step { Some(code.number().into()) } else { None };
+        let end = steps.iter().find_map(ErrandEnd::of).unwrap_or(ErrandEnd::Close);
+        Farewell { goaway: steps.iter().find_map(code), end }
+    }
+}
+
+/// Ready when a connection has had no stream for long enough.
+async fn idle_for(habit: Option<&IdleConnections>, empty_since: Instant, pings: &PingRecord) {
+    let Some(idle) = habit else { return std::future::pending().await };
+    // Ends: where no PING has put the time back.
+    loop {
+        let pinged = pings.last().filter(|_| idle.ping_refreshes);
+        let since = pinged.map_or(empty_since, |pinged| pinged.max(empty_since));
+        let Some(due) = since.checked_add(idle.after) else { return std::future::pending().await };
+        if due <= Instant::now() {
+            return;
+        }
+        sleep_until(due).await;
     }
 }
 
@@ -304,10 +458,11 @@ async fn flush_after_each_turn(cork: &Cork<Spoiler>) {
     .await
 }
 
-/// Takes over the node half that a relay left behind.
-fn adopt(ended: Result<Option<KeptHalf>, JoinError>, kept: &mut JoinSet<()>) {
+/// Takes over the node half that a relay left behind, with those that outlive the client or with those that do not.
+fn adopt(ended: Result<Option<KeptHalf>, JoinError>, kept: &mut JoinSet<()>, untold: &mut JoinSet<()>) {
     match ended {
-        Ok(Some(half)) => drop(kept.spawn(half.run())),
+        Ok(Some(half)) if half.outlives_the_client() => drop(kept.spawn(half.run())),
+        Ok(Some(half)) => drop(untold.spawn(half.run())),
         Ok(None) => {}
         Err(error) => complain(Some(error)),
     }

@@ -450,12 +450,14 @@ fn reaction_in_words(reaction: &Reaction) -> String {
                 PageBody::Html => " with a page of HTML",
                 PageBody::Text => " with a line of text",
                 PageBody::Empty => "",
+                PageBody::EmptyData => " with an empty DATA frame",
             };
             format!("a response {status}{body}")
         }
         Reaction::GrpcStatus { code, message } if message.is_empty() => format!("grpc-status {code}"),
         Reaction::GrpcStatus { code, message } => format!("grpc-status {code} \"{message}\""),
         Reaction::Goaway(code) => format!("GOAWAY({})", code.word()),
+        Reaction::Drain => "a drain, and FIN".to_owned(),
         Reaction::Close => "FIN".to_owned(),
         Reaction::TcpReset => "RST of TCP".to_owned(),
         Reaction::Forget => "nothing now, and RST of TCP for the next packet".to_owned(),
@@ -494,6 +496,7 @@ fn grpc_status(reaction: &Reaction) -> Option<&'static str> {
         | Reaction::Status { .. }
         | Reaction::GrpcStatus { .. }
         | Reaction::Goaway(_)
+        | Reaction::Drain
         | Reaction::Close
         | Reaction::TcpReset
         | Reaction::Forget => None,

@@ -57,7 +57,7 @@ def beside(seen, proxy):
         for view in row.sides:
             theirs, ours = (seen.variants(row.name, proxy, side, view) for side in ("theirs", "ours"))
             if ours:
-                differs = not compare.all_among(theirs, ours)
+                differs = not compare.all_among(seen.expected(row.name, proxy, view), ours)
                 verdict = "no: " + why.get((row.name, proxy, view), "without a reason") if differs else "yes"
                 rows.append([row.title, view, words(theirs), words(ours), verdict])
     return rows
