@@ -181,6 +181,8 @@ conduct! {
     "node-sees-client-gone" node_sees_client_gone: TowardNode,
     /// The node has sent its trailers, and the client has not ended its half of the stream.
     "node-sees-after-trailers" node_sees_after_trailers: TowardNode,
+    /// Its response has more headers than are taken.
+    "node-sees-long-headers" node_sees_long_headers: TowardNode,
     /// A connection to the node has no more use, as after the node's GOAWAY.
     "node-sees-end" node_sees_end: TowardNode,
 

@@ -54,6 +54,8 @@ pub(crate) struct Forger<S> {
     /// The highest stream that the other side opened.
     seen: u32,
     closes_at: Option<Instant>,
+    /// Its own end is to be told then.
+    shuts_at: Option<Instant>,
     /// The next that comes is answered with RST of TCP.
     is_forgotten: bool,
     alarm: ProxyTimer,
@@ -66,6 +68,8 @@ pub(crate) struct FrameHabits {
     pub(crate) settings_patience: Option<Duration>,
     /// A GOAWAY of the other side ends no stream that runs.
     pub(crate) keeps_disowned: bool,
+    /// The other side may close the connection by itself within that time.
+    pub(crate) close_delay: Duration,
     /// HTTP/2 says no GOAWAY of its own.
     pub(crate) mutes_goaway: bool,
 }
@@ -118,6 +122,7 @@ impl<S: ByteStream> Forger<S> {
             unanswered: VecDeque::new(),
             seen: 0,
             closes_at: None,
+            shuts_at: None,
             is_forgotten: false,
             alarm: ProxyTimer::default(),
         };
@@ -215,7 +220,12 @@ impl<S: ByteStream> Forger<S> {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         if settings_due.is_some_and(|at| at <= now) && self.closes_at.is_none() {
-            self.insert_goaway(LastStream::Seen, ResetCode::SettingsTimeout.number());
+            let last = match self.face.side {
+                ConnectionSide::Clients => LastStream::Seen,
+                // It opens none.
+                ConnectionSide::Node => LastStream::None,
+            };
+            self.insert_goaway(last, ResetCode::SettingsTimeout.number());
             // A turn later, so that the GOAWAY goes out before.
             self.closes_at = now.checked_add(GOAWAY_TURN);
         }
@@ -437,6 +447,11 @@ impl<S: ByteStream> AsyncWrite for Forger<S> {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let forger = self.get_mut();
         ready!(forger.poll_write_out(context))?;
+        if !forger.habits.close_delay.is_zero() {
+            let now = Instant::now();
+            let at = *forger.shuts_at.get_or_insert(now.checked_add(forger.habits.close_delay).unwrap_or(now));
+            ready!(forger.alarm.poll(at, context));
+        }
         Pin::new(&mut forger.stream).poll_shutdown(context)
     }
 

@@ -49,6 +49,8 @@ pub struct ProxyHabits {
     pub client_gone: Vec<Reaction>,
     /// What it sees after its end, where the client's half is open.
     pub after_answer: Vec<Reaction>,
+    /// What it sees where its response has more headers than are taken.
+    pub long_headers: Vec<Reaction>,
     /// How often a request, or a connection to the node, is tried again.
     pub retries: u32,
     /// For which reasons.
@@ -185,6 +187,7 @@ impl Default for ProxyHabits {
             cancelled: vec![reset(ResetCode::Cancel, false)],
             client_gone: vec![reset(ResetCode::Cancel, false)],
             after_answer: vec![reset(ResetCode::Cancel, false)],
+            long_headers: vec![reset(ResetCode::ProtocolError, false)],
             retries: 0,
             retry_on: Vec::new(),
             retry_pause: Duration::ZERO,

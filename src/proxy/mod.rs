@@ -33,6 +33,7 @@ mod head;
 mod node_half;
 mod node_pinger;
 mod notice;
+mod passage;
 mod ping_counter;
 mod profiled;
 mod pump;

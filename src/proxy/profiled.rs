@@ -37,6 +37,7 @@ impl ProxyHabits {
             cancelled: conduct.node_sees_cancel.0.clone(),
             client_gone: conduct.node_sees_client_gone.0.clone(),
             after_answer: conduct.node_sees_after_trailers.0.clone(),
+            long_headers: conduct.node_sees_long_headers.0.clone(),
             retries: conduct.retries,
             retry_on: conduct.retry_on.0.iter().copied().filter(|cause| *cause != RetryCause::Timeout).collect(),
             retry_pause: conduct.retry_pause,
@@ -53,10 +54,12 @@ impl ProxyHabits {
             node_frames: FrameHabits {
                 settings_patience: conduct.settings_ack_timeout.after(),
                 keeps_disowned: conduct.node_disowns_stream.0 == [Reaction::Nothing],
+                close_delay: Duration::ZERO,
                 mutes_goaway: !conduct.node_sees_end.0.iter().any(|step| matches!(step, Reaction::Goaway(_))),
             },
             client_frames: FrameHabits {
                 settings_patience: conduct.settings_ack_timeout.after(),
+                close_delay: conduct.close_delay,
                 ..FrameHabits::default()
             },
             streams: conduct.max_streams.most().unwrap_or(STREAMS_PER_CONNECTION_MAX),

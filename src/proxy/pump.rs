@@ -234,6 +234,11 @@ impl Pump {
             }
             self.is_flushing = true;
         }
+        if self.held.front().is_some_and(|(_, front)| front.is_empty()) && gate.minds_the_end(self.direction) {
+            // An empty frame carried the end, which is to wait, or not to pass.
+            self.held.pop_front();
+            return Poll::Ready(Turn::Moved);
+        }
         let Some((arrived, front)) = self.held.front() else {
             return match &self.stage {
                 PumpStage::Closing(_, trailers) if gate.holds_end(self.direction, trailers.is_some()) => Poll::Pending,

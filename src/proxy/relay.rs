@@ -88,6 +88,8 @@ enum StreamParting {
     NodeLeft(h2::Error),
     /// A lie ends the stream.
     Ended(Ending),
+    /// The answer has more headers than are taken.
+    TooLong,
     /// The answer is taken for a failure.
     Again,
 }
@@ -268,6 +270,12 @@ impl Relay {
                 let habits = self.habits.clone();
                 self.let_go(node, &habits.cancelled, None).await
             }
+            StreamParting::TooLong => {
+                self.gate.swallow(Direction::ToClient, Piece::Headers);
+                let habits = self.habits.clone();
+                self.do_steps(&habits.response_headers.beyond, None, "the node's headers are too large").await;
+                self.let_go(node, &habits.long_headers, None).await
+            }
             StreamParting::Again => {
                 drop(node);
                 self.gate.swallow(Direction::ToClient, Piece::Headers);
@@ -332,11 +340,7 @@ impl Relay {
             // Swallowed: the client hears nothing of the end, and may go on writing.
             Ok(AnswerTurn::Ended(ProxyFate::Swallowed)) => Poll::Pending,
             Ok(AnswerTurn::Failed) => Poll::Ready(StreamParting::Again),
-            Ok(AnswerTurn::TooLong) => {
-                self.gate.swallow(Direction::ToClient, Piece::Headers);
-                let before = self.habits.response_headers.beyond.clone();
-                Poll::Ready(StreamParting::Ended(Ending { before, after: Vec::new() }))
-            }
+            Ok(AnswerTurn::TooLong) => Poll::Ready(StreamParting::TooLong),
             Err(error) => Poll::Ready(StreamParting::NodeLeft(error)),
         }
     }
@@ -444,6 +448,15 @@ impl Relay {
             ClientReply::Awaited(_) => &ending.before,
             ClientReply::Begun(_) => &ending.after,
         };
+        self.do_steps(steps, cause, why).await;
+        let is_reset = steps.iter().any(|step| matches!(step, Reaction::Reset { .. }));
+        if !is_reset {
+            // The client's half stays open until the client ends it.
+            self.await_client_end().await;
+        }
+    }
+
+    async fn do_steps(&mut self, steps: &[Reaction], cause: Option<Reason>, why: &str) {
         for step in steps {
             if *step == Reaction::AwaitClientEnd {
                 self.await_client_end().await;
@@ -455,11 +468,6 @@ impl Relay {
             // It fails only if the client is gone.
             let told = self.answer.react(step, client).unwrap_or_default();
             told.into_iter().for_each(|piece| self.gate.pass(Direction::ToClient, piece));
-        }
-        let is_reset = steps.iter().any(|step| matches!(step, Reaction::Reset { .. }));
-        if !is_reset {
-            // The client's half stays open until the client ends it.
-            self.await_client_end().await;
         }
     }
 

@@ -23,7 +23,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::env::{Env, Listener, ResetSwitch, Socket, Tapped};
-use crate::lie::{ConnectionSide, LastStream, Reaction, StreamKey};
+use crate::lie::{ConnectionSide, Reaction, StreamKey};
+use crate::profile::ProxyLayer;
 use crate::proxy::cancels::{CancelCounter, Cancels};
 use crate::proxy::client_reply::{ClientReply, ClientState};
 use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
@@ -39,6 +40,7 @@ use crate::proxy::habits::{IdleConnections, ProxyHabits};
 use crate::proxy::head;
 use crate::proxy::node_half::KeptHalf;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
+use crate::proxy::passage::Passage;
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::Relay;
 use crate::proxy::retire::{Admission, AnswerCount, RetireStep, Retirement};
@@ -77,6 +79,8 @@ pub struct ProxyServer {
     routes: Arc<ProxyRoutes>,
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
+    /// Where the bytes of clients go, if no more of them is understood.
+    passage: Option<Passage>,
 }
 
 impl ProxyServer {
@@ -88,10 +92,17 @@ impl ProxyServer {
         let ProxyConfig { port, upstream, tcp, control, habits } = config;
         let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
         let listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
+        let passage = (habits.layer == ProxyLayer::Tcp).then(|| Passage {
+            env: env.clone(),
+            node: upstream.clone(),
+            tcp,
+            control: control.clone(),
+            habits: habits.clone(),
+        });
         let ways = UpstreamHabits::from(&*habits);
         let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways };
         let routes = Arc::new(ProxyRoutes::new(place));
-        Ok(ProxyServer { listener, port, control, observer, routes, habits, standing })
+        Ok(ProxyServer { listener, port, control, observer, routes, habits, standing, passage })
     }
 
     /// Where it listens.
@@ -134,7 +145,8 @@ impl ProxyServer {
         let routes = ClientRoutes::new(self.routes.clone(), cancels.clone());
         let (control, observer) = (self.control.clone(), self.observer.clone());
         let face = ConnectionFace { serial, peer: socket.peer().ip(), side: ConnectionSide::Clients };
-        ProxyClient { face, control, observer, cancels, routes, habits, standing, drain }
+        let passage = self.passage.clone();
+        ProxyClient { face, control, observer, cancels, routes, habits, standing, drain, passage }
     }
 }
 
@@ -148,6 +160,7 @@ struct ProxyClient {
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
     drain: Drain,
+    passage: Option<Passage>,
 }
 
 /// Why the proxy ends a client's connection.
@@ -176,6 +189,11 @@ impl ProxyClient {
     async fn run(self, socket: Socket) {
         let connection = self.face.serial;
         self.observer.notice(ProxyNotice::ConnectionOpened { connection, peer: socket.peer() });
+        if let Some(passage) = &self.passage {
+            passage.pass(socket, self.face, self.drain.clone()).await;
+            self.observer.notice(ProxyNotice::ConnectionClosed { connection });
+            return;
+        }
         let (guard, watch) = Guard::new(self.habits.ping_flood.most);
         let counter = PingCounter::new(connection, self.observer.clone());
         let (errands, reset) = (Errands::default(), socket.reset_switch());
@@ -336,9 +354,8 @@ impl ProxyClient {
             respond.send_reset(Reason::PROTOCOL_ERROR);
             return None;
         }
-        let limit = &self.habits.request_headers;
-        if limit.is_below(head::list_size_of_request(&request)) {
-            return self.refuse_headers(&limit.beyond, request, respond);
+        if self.habits.request_headers.is_below(head::list_size_of_request(&request)) {
+            return self.refuse_headers(&request, respond, relays);
         }
         let stream = StreamKey { connection: self.face.serial, stream: respond.stream_id().as_u32() };
         let (head, body) = request.into_parts();
@@ -355,27 +372,30 @@ impl ProxyClient {
         None
     }
 
-    /// Does to a stream what is done about its headers, as far as it is done to a stream.
+    /// Does to a stream what is done about its headers, where nothing is done to its connection.
     fn refuse_headers(
         &self,
-        steps: &[Reaction],
-        request: Request<RecvStream>,
+        request: &Request<RecvStream>,
         respond: SendResponse<Bytes>,
+        relays: &mut JoinSet<Option<KeptHalf>>,
     ) -> Option<ConnectionEnd> {
-        let client = ClientState {
-            is_grpc: head::is_grpc(request.headers()),
-            is_open: !request.body().is_end_stream(),
-            cause: None,
-            why: "the headers are too large",
-        };
-        let mut answer = ClientReply::Awaited(respond);
-        for step in steps {
-            if matches!(step, Reaction::Goaway(_)) || ErrandEnd::of(step).is_some() {
-                return Some(ConnectionEnd::Headers);
-            }
-            // It fails only if the client is gone.
-            let _ = answer.react(step, client);
+        let habits = self.habits.clone();
+        let steps = &habits.request_headers.beyond;
+        if steps.iter().any(|step| matches!(step, Reaction::Goaway(_)) || ErrandEnd::of(step).is_some()) {
+            return Some(ConnectionEnd::Headers);
         }
+        let (is_grpc, is_open) = (head::is_grpc(request.headers()), !request.body().is_end_stream());
+        relays.spawn(async move {
+            let client = ClientState { is_grpc, is_open, cause: None, why: "the headers are too large" };
+            let mut answer = ClientReply::Awaited(respond);
+            for step in &habits.request_headers.beyond {
+                // h2 forgets what waits for the socket when a stream is reset.
+                tokio::task::yield_now().await;
+                // It fails only if the client is gone.
+                let _ = answer.react(step, client);
+            }
+            None
+        });
         None
     }
 }
@@ -390,7 +410,7 @@ struct ClientLine {
 }
 
 impl ClientLine {
-    /// Ends the connection in that way; the client may do it by itself within that time.
+    /// Ends the connection in that way.
     async fn leave(&mut self, farewell: Farewell, delay: Duration) {
         let Farewell { goaway, end } = farewell;
         match (goaway, end) {
@@ -398,14 +418,10 @@ impl ClientLine {
                 self.errands.end(ErrandEnd::Forget);
                 self.drop_requests().await;
             }
-            (Some(code), _) if delay.is_zero() => {
+            (Some(code), _) => {
                 self.http.abrupt_shutdown(code);
                 // h2 shuts the socket down, and so needs no flush. One that does not even read is cut off.
-                let _ = timeout(GOODBYE_MAX, self.drop_requests()).await;
-            }
-            (Some(code), _) => {
-                self.errands.say_goaway(LastStream::Seen, code.into());
-                let _ = timeout(delay, self.drop_requests()).await;
+                let _ = timeout(GOODBYE_MAX + delay, self.drop_requests()).await;
             }
             (None, _) => {}
         }
