@@ -29,6 +29,8 @@ pub struct ProxyHabits {
     pub tcp: TcpOptions,
     /// What a client sees of a node that cannot be had.
     pub unreachable: Ending,
+    /// The same, where it did not accept a connection in time.
+    pub too_late: Ending,
     /// What a client sees of a connection to the node that is lost.
     pub lost: Ending,
     /// What a client sees of a node that resets the stream.
@@ -177,6 +179,7 @@ impl Default for ProxyHabits {
             dial_timeout: Some(DIAL_MAX),
             tcp: TcpOptions::default(),
             unreachable: translated.clone(),
+            too_late: translated.clone(),
             lost: translated.clone(),
             refuses: translated.after.clone(),
             resets_without_error: translated.after.clone(),

@@ -49,4 +49,5 @@ pub use control::Control;
 pub use drain::{Drain, DrainSwitch};
 pub use habits::ProxyHabits;
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
+pub use profiled::left_out;
 pub use server::{ProxyError, ProxyServer, serve};

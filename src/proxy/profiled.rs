@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::env::{TcpKeepalive, TcpOptions};
 use crate::lie::{Direction, Ending, HeldUntil, Reaction, Rule, StreamLie, Trigger};
 use crate::profile::{
-    AfterHeaders, BeforeHeaders, Bytes, Ceiling, Conduct, RequestHold, ResponseHold, RetryCause, Timeout,
+    AfterHeaders, BeforeHeaders, Bytes, Ceiling, Conduct, OnConnection, RequestHold, ResponseHold, RetryCause, Timeout,
 };
 use crate::proxy::config::{HEADERS_LOOKED_AT_MAX, REPEATED_MAX, STREAMS_PER_CONNECTION_MAX, WINDOW_MAX};
 use crate::proxy::forger::FrameHabits;
@@ -27,6 +27,7 @@ impl ProxyHabits {
             dial_timeout: conduct.connect_timeout.after(),
             tcp: tcp(conduct),
             unreachable: ending(&conduct.node_unreachable, &conduct.node_lost_after_headers),
+            too_late: ending(&conduct.connect_timeout_before_headers, &conduct.node_lost_after_headers),
             lost: ending(&conduct.node_lost_before_headers, &conduct.node_lost_after_headers),
             resets: ending(&conduct.node_resets_before_headers, &conduct.node_resets_after_headers),
             refuses: conduct.node_refuses_after_headers.0.clone(),
@@ -89,6 +90,38 @@ impl ProxyHabits {
         }
     }
 }
+
+/// What of a profile this proxy does not carry out: a key, and what of it.
+#[must_use]
+pub fn left_out(conduct: &Conduct) -> Vec<(&'static str, &'static str)> {
+    let is_plain_end = |step: &Reaction| {
+        matches!(step, Reaction::AwaitClientEnd | Reaction::Trailers | Reaction::EndStream) || *step == Reaction::LET_GO
+    };
+    let ends = |end: &AfterHeaders| end.0.iter().all(is_plain_end);
+    let is_of_connection = |step: &Reaction| !matches!(step, Reaction::Status { .. } | Reaction::Reset { .. });
+    let of_connection = |list: &OnConnection| list.0.iter().all(is_of_connection);
+    let headers = &conduct.request_headers_reaction.0;
+    let are_mixed = headers.iter().any(|step| !is_of_connection(step)) && headers.iter().any(is_of_connection);
+    let is_timeout_retried = conduct.retries > 0 && conduct.retry_on.0.contains(&RetryCause::Timeout);
+    let facts = [
+        (is_timeout_retried, "retry-on", "a time that runs out is no reason to try again"),
+        (!ends(&conduct.node_trailers), "node-trailers", ONLY_ENDS),
+        (!ends(&conduct.node_ends_without_trailers), "node-ends-without-trailers", ONLY_ENDS),
+        (
+            conduct.node_sees_client_gone.0 == [Reaction::Nothing],
+            "node-sees-client-gone",
+            "a node whose client is gone sees RST_STREAM(CANCEL)",
+        ),
+        (are_mixed, "request-headers-reaction", "only what is done to the connection"),
+        (!of_connection(&conduct.connection_idle_reaction), "connection-idle-reaction", NO_STREAM),
+        (!of_connection(&conduct.ping_flood_reaction), "ping-flood-reaction", NO_STREAM),
+        (!of_connection(&conduct.reset_flood_reaction), "reset-flood-reaction", NO_STREAM),
+    ];
+    facts.into_iter().filter(|(is_so, ..)| *is_so).map(|(_, key, what)| (key, what)).collect()
+}
+
+const ONLY_ENDS: &str = "only that it waits for the client's end, the end itself, and `reset NO_ERROR if open`";
+const NO_STREAM: &str = "only what is done to the connection: there is no stream to reset";
 
 /// The TCP of connections to the node.
 fn tcp(conduct: &Conduct) -> TcpOptions {
@@ -205,6 +238,16 @@ mod tests {
     #[test]
     fn plain_has_the_habits_that_a_proxy_has_by_default() {
         assert_eq!(format!("{:#?}", habits("plain")), format!("{:#?}", ProxyHabits::default()));
+    }
+
+    #[test]
+    fn what_is_left_out_of_a_profile_is_told() {
+        let left = |name: &str| left_out(Profile::named(name).expect("a profile").conduct());
+        for name in ["plain", "envoy", "nginx", "haproxy-2.6", "nghttpx", "apache", "pingora"] {
+            assert_eq!(left(name), [], "{name}");
+        }
+        let keys: Vec<&str> = left("ingress-nginx").iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["retry-on"]);
     }
 
     #[test]

@@ -28,8 +28,9 @@ use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response, StatusCode, request};
 use tokio::time::sleep;
 
-use crate::lie::{Direction, Ending, Reaction, Withheld};
+use crate::lie::{Direction, Ending, LastStream, Reaction, Withheld};
 use crate::proxy::client_reply::{ClientReply, ClientState};
+use crate::proxy::errand::{ErrandEnd, Errands};
 use crate::proxy::gate::{Gate, Piece};
 use crate::proxy::habits::ProxyHabits;
 use crate::proxy::head;
@@ -37,6 +38,7 @@ use crate::proxy::node_half::{KeptHalf, NodeHalf, NodeReply, ToldByClient};
 use crate::proxy::notice::ProxyFate;
 use crate::proxy::pump::Pump;
 use crate::proxy::routes::{ClientRoutes, Upstream};
+use crate::proxy::upstream::UpstreamError;
 
 /// One stream from its acceptance on.
 pub(crate) struct Relay {
@@ -45,6 +47,8 @@ pub(crate) struct Relay {
     answer: ClientReply,
     to_node: Pump,
     habits: Arc<ProxyHabits>,
+    /// What may be asked of the client's connection.
+    errands: Errands,
     is_grpc: bool,
     /// How often the request was sent.
     attempts: u32,
@@ -65,9 +69,16 @@ enum StreamEnd {
 enum StreamOpening {
     Joined(Box<NodeHalf>),
     Silenced,
-    Refused(String),
+    Refused(Refusal),
     Ended(Ending),
     ClientLeft,
+}
+
+/// Why there is no stream at the node.
+struct Refusal {
+    why: String,
+    /// The node did not accept a connection in time.
+    is_late: bool,
 }
 
 /// What the node's answer came to.
@@ -101,10 +112,10 @@ impl Relay {
         head: &request::Parts,
         request: RecvStream,
         respond: SendResponse<Bytes>,
-        habits: Arc<ProxyHabits>,
+        (habits, errands): (Arc<ProxyHabits>, Errands),
     ) -> Self {
         let (answer, is_grpc) = (ClientReply::Awaited(respond), head::is_grpc(&head.headers));
-        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), habits, is_grpc, attempts: 0 }
+        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), habits, errands, is_grpc, attempts: 0 }
     }
 
     /// Relays until the client's half is over; a node half that must not learn of it is handed back.
@@ -143,7 +154,7 @@ impl Relay {
     async fn give_up(&mut self, opening: StreamOpening) -> StreamEnd {
         match opening {
             StreamOpening::Silenced => self.hang().await,
-            StreamOpening::Refused(reason) => self.refuse(&reason).await,
+            StreamOpening::Refused(refusal) => self.refuse(&refusal).await,
             StreamOpening::Ended(ending) => self.end(&ending, None, "").await,
             StreamOpening::Joined(_) | StreamOpening::ClientLeft => {}
         }
@@ -164,7 +175,7 @@ impl Relay {
             Ok(request) => Ok((request, upstream)),
             Err(error) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
-                Err(StreamOpening::Refused(format!("failed to {error}")))
+                Err(StreamOpening::Refused(Refusal { why: format!("failed to {error}"), is_late: false }))
             }
         }
     }
@@ -211,9 +222,12 @@ impl Relay {
             return StreamOpening::Silenced;
         }
         let is_whole = self.to_node.is_all_told(self.request.is_end_stream());
-        let sent = slot.map_err(|error| format!("failed to {error}")).and_then(|slot| {
-            slot.send(request, is_whole).map_err(|error| format!("failed to open a stream to the node: {error}"))
-        });
+        let refused = |error: UpstreamError| Refusal {
+            is_late: matches!(error, UpstreamError::DialTimeout(..)),
+            why: format!("failed to {error}"),
+        };
+        let lost = |error| Refusal { why: format!("failed to open a stream to the node: {error}"), is_late: false };
+        let sent = slot.map_err(refused).and_then(|slot| slot.send(request, is_whole).map_err(lost));
         match sent {
             Ok((reply, mut sender, lease)) => {
                 self.attempts += 1;
@@ -225,9 +239,9 @@ impl Relay {
                 }
                 StreamOpening::Joined(Box::new(NodeHalf::new(reply, sender, lease)))
             }
-            Err(reason) => {
+            Err(refusal) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
-                StreamOpening::Refused(reason)
+                StreamOpening::Refused(refusal)
             }
         }
     }
@@ -433,13 +447,13 @@ impl Relay {
     }
 
     /// Answers in place of the node; in silence nothing is answered.
-    async fn refuse(&mut self, reason: &str) {
+    async fn refuse(&mut self, refusal: &Refusal) {
         if self.gate.is_silent(Direction::ToClient) {
             self.gate.swallow(Direction::ToClient, Piece::Headers);
             return self.hang().await;
         }
-        let ending = self.habits.unreachable.clone();
-        self.end(&ending, None, reason).await;
+        let ending = if refusal.is_late { self.habits.too_late.clone() } else { self.habits.unreachable.clone() };
+        self.end(&ending, None, &refusal.why).await;
     }
 
     /// Ends the client's half, one thing after the other; `cause` is the node's own code, and `why` is for people.
@@ -463,6 +477,10 @@ impl Relay {
             }
             // h2 forgets what waits for the socket when a stream is reset.
             tokio::task::yield_now().await;
+            if let Reaction::Goaway(code) = step {
+                self.errands.say_goaway(LastStream::Seen, code.number());
+            }
+            ErrandEnd::of(step).into_iter().for_each(|end| self.errands.end(end));
             let is_open = !self.request.is_end_stream() && !self.to_node.has_the_end();
             let client = ClientState { is_grpc: self.is_grpc, is_open, cause, why };
             // It fails only if the client is gone.

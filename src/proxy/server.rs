@@ -174,6 +174,8 @@ enum ConnectionEnd {
     TooLate,
     /// It was retired, and is done.
     Retired,
+    /// What is done about one of its streams ends it.
+    Asked(ErrandEnd),
 }
 
 /// How a connection is left.
@@ -248,7 +250,7 @@ impl ProxyClient {
             if self.cancels.are_too_many() {
                 break Some(ConnectionEnd::Breach(GuardBreach::Cancels));
             }
-            let ClientLine { http, cork, watch, .. } = &mut line;
+            let ClientLine { http, cork, watch, errands, .. } = &mut line;
             let (has_streams, is_retiring) = (!relays.is_empty(), retirement.has_begun());
             tokio::select! {
                 biased;
@@ -281,7 +283,8 @@ impl ProxyClient {
                 arrived = http.accept() => match arrived {
                     Some(Ok((request, respond))) => match retirement.admit() {
                         Admission::Served => {
-                            if let Some(end) = self.start(request, respond, answers.clone(), &mut relays) {
+                            let ways = (answers.clone(), errands.clone());
+                            if let Some(end) = self.start(request, respond, ways, &mut relays) {
                                 break Some(end);
                             }
                         }
@@ -296,6 +299,7 @@ impl ProxyClient {
                 },
                 // After h2 has written all that it has. It never ends.
                 () = flush_after_each_turn(cork) => {}
+                end = poll_fn(|context| errands.poll_end(context)) => break Some(ConnectionEnd::Asked(end)),
                 // Last, and not starved: after a breach nothing more is read, and so nothing arrives.
                 breach = watch.breach() => break Some(ConnectionEnd::Breach(breach)),
             }
@@ -329,6 +333,7 @@ impl ProxyClient {
                 Farewell::of(habits.idle_connections.as_ref().map_or(&[][..], |idle| idle.then.as_slice()))
             }
             ConnectionEnd::TooLate => Farewell { goaway: Some(Reason::INTERNAL_ERROR), end: ErrandEnd::Close },
+            ConnectionEnd::Asked(end) => Farewell { goaway: None, end: *end },
             ConnectionEnd::Retired => Farewell { goaway: None, end: ErrandEnd::Close },
         }
     }
@@ -347,7 +352,7 @@ impl ProxyClient {
         &self,
         request: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
-        answers: Arc<AnswerCount>,
+        (answers, errands): (Arc<AnswerCount>, Errands),
         relays: &mut JoinSet<Option<KeptHalf>>,
     ) -> Option<ConnectionEnd> {
         if head::is_malformed(&request) {
@@ -362,7 +367,7 @@ impl ProxyClient {
         let observer = Arc::new(CancelCounter::new(self.cancels.clone(), answers, self.observer.clone()));
         let standing = (self.standing.clone(), self.habits.timer_slack);
         let gate = Gate::new(&self.control, standing, observer, stream, self.face.peer, &head);
-        let relay = Relay::new(gate, &head, body, respond, self.habits.clone());
+        let relay = Relay::new(gate, &head, body, respond, (self.habits.clone(), errands));
         let (routes, seat) = (self.routes.clone(), self.routes.sit());
         relays.spawn(async move {
             let kept = relay.run(head, &routes).await;

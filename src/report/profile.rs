@@ -116,11 +116,17 @@ pub fn borrowed(borrowed: &Borrowed, base: &Profile) -> String {
     text
 }
 
-/// What a proxy does to a long-lived stream, in words, and what each statement rests on.
+/// What a proxy does to a long-lived stream, in words, and what each statement rests on; at last what of it is not carried out.
 #[must_use]
-pub fn profile_explained(profile: &Profile, paint: Paint) -> String {
+pub fn profile_explained(profile: &Profile, left_out: &[(&str, &str)], paint: Paint) -> String {
     let mut text = String::new();
     write_profile(&mut text, profile, paint).expect(INFALLIBLE);
+    if !left_out.is_empty() {
+        writeln!(text, "\n{}", paint.heading("What pulseless does not carry out of it")).expect(INFALLIBLE);
+    }
+    for (key, what) in left_out {
+        writeln!(text, "{}", hang("  ", &format!("{key}: {what}"), STATEMENT_COLUMN)).expect(INFALLIBLE);
+    }
     text
 }
 
