@@ -121,7 +121,12 @@ def as_lines(views):
 def reasons():
     """Why ours may differ, by scenario, proxy and view."""
     rows = tomllib.loads((HERE / "differences.toml").read_text()).get("difference", [])
-    return {(scenario, row["proxy"], row["view"]): row["reason"] for row in rows for scenario in row["scenarios"]}
+    return {
+        (scenario, proxy, row["view"]): row["reason"]
+        for row in rows
+        for proxy in row["proxies"]
+        for scenario in row["scenarios"]
+    }
 
 
 def breaches(now, recorded):
