@@ -100,6 +100,8 @@ struct UpkeepBook<'h> {
     stocks: StockBook<'h>,
     /// A proxy among several died: which streams went with it nobody says.
     uncounted: bool,
+    /// The tap has seen streams: a proxy that passes bytes shows it none.
+    has_tapped: bool,
     opened: u64,
     ended: u64,
 }
@@ -118,6 +120,7 @@ impl<'h> UpkeepBook<'h> {
             last_death: None,
             tapped: BTreeMap::new(),
             half_closed: BTreeSet::new(),
+            has_tapped: false,
             closed: Vec::new(),
             stocks: StockBook::default(),
             uncounted: false,
@@ -291,6 +294,7 @@ impl<'h> UpkeepBook<'h> {
         let other = self.tapped.iter().find(|(_, (other, _))| *other == host && self.followers.contains(host));
         let other = other.map(|(name, (_, since))| (*name, *since));
         self.tapped.insert(stream, (host, (record.at, index)));
+        self.has_tapped = true;
         let Some((name, (opened, first))) = other.filter(|(_, (at, _))| self.excuses.is_calm(*at, record.at)) else {
             return Ok(());
         };
@@ -359,7 +363,7 @@ impl<'h> UpkeepBook<'h> {
 
     /// A stream that a server holds beyond those that the tap holds, and has held since then.
     fn left_stream(&self, since: Duration, last: usize) -> Option<Evidence> {
-        if self.uncounted {
+        if self.uncounted || !self.has_tapped {
             return None;
         }
         let old = |(opened, _): &&Since| *opened < since;

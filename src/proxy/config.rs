@@ -100,6 +100,9 @@ pub(crate) const CANCEL_PRICE: Duration = Duration::from_millis(10);
 /// Early cancels of one client, not yet forgotten, that cost it the connection: Envoy's `premature_reset_total_stream_count`.
 pub(crate) const CANCELS_MAX: u32 = 500;
 
+/// Streams that a client has reset before they were looked at, where its profile has no limit: they cost memory all the same.
+pub(crate) const RESETS_MAX: u32 = 10_000;
+
 /// Early cancels of one client, not yet forgotten, from which on it has a connection to the node of its own: a server on h2 ends a
 /// connection over 20 that it has not looked at yet.
 pub(crate) const CANCELS_SHARED_MAX: u32 = 10;

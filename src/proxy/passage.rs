@@ -23,7 +23,7 @@ use crate::proxy::spoiler::Spoiler;
 
 /// Where the bytes of clients go.
 #[derive(Clone)]
-pub(crate) struct Passage {
+pub(crate) struct BytePassage {
     pub(crate) env: Env,
     pub(crate) node: Address,
     pub(crate) tcp: TcpOptions,
@@ -37,7 +37,7 @@ struct PassageSide<S> {
     reset: ResetSwitch,
 }
 
-impl Passage {
+impl BytePassage {
     /// Passes what comes, until there is no more.
     pub(crate) async fn pass(&self, client: Socket, face: ConnectionFace, drain: Drain) {
         let node = match self.dial().await {

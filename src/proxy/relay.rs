@@ -69,13 +69,13 @@ enum StreamEnd {
 enum StreamOpening {
     Joined(Box<NodeHalf>),
     Silenced,
-    Refused(Refusal),
+    Refused(NoStream),
     Ended(Ending),
     ClientLeft,
 }
 
 /// Why there is no stream at the node.
-struct Refusal {
+struct NoStream {
     why: String,
     /// The node did not accept a connection in time.
     is_late: bool,
@@ -175,7 +175,7 @@ impl Relay {
             Ok(request) => Ok((request, upstream)),
             Err(error) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
-                Err(StreamOpening::Refused(Refusal { why: format!("failed to {error}"), is_late: false }))
+                Err(StreamOpening::Refused(NoStream { why: format!("failed to {error}"), is_late: false }))
             }
         }
     }
@@ -222,11 +222,11 @@ impl Relay {
             return StreamOpening::Silenced;
         }
         let is_whole = self.to_node.is_all_told(self.request.is_end_stream());
-        let refused = |error: UpstreamError| Refusal {
+        let refused = |error: UpstreamError| NoStream {
             is_late: matches!(error, UpstreamError::DialTimeout(..)),
             why: format!("failed to {error}"),
         };
-        let lost = |error| Refusal { why: format!("failed to open a stream to the node: {error}"), is_late: false };
+        let lost = |error| NoStream { why: format!("failed to open a stream to the node: {error}"), is_late: false };
         let sent = slot.map_err(refused).and_then(|slot| slot.send(request, is_whole).map_err(lost));
         match sent {
             Ok((reply, mut sender, lease)) => {
@@ -447,7 +447,7 @@ impl Relay {
     }
 
     /// Answers in place of the node; in silence nothing is answered.
-    async fn refuse(&mut self, refusal: &Refusal) {
+    async fn refuse(&mut self, refusal: &NoStream) {
         if self.gate.is_silent(Direction::ToClient) {
             self.gate.swallow(Direction::ToClient, Piece::Headers);
             return self.hang().await;

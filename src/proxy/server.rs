@@ -27,7 +27,9 @@ use crate::lie::{ConnectionSide, Reaction, StreamKey};
 use crate::profile::ProxyLayer;
 use crate::proxy::cancels::{CancelCounter, Cancels};
 use crate::proxy::client_reply::{ClientReply, ClientState};
-use crate::proxy::config::{ACCEPT_PAUSE, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, SEND_BUFFER_MAX};
+use crate::proxy::config::{
+    ACCEPT_PAUSE, CANCELS_MAX, CONNECTIONS_MAX, GOODBYE_MAX, HANDSHAKE_MAX, ProxyConfig, RESETS_MAX, SEND_BUFFER_MAX,
+};
 use crate::proxy::control::{ActiveRule, ConnectionFace, Control};
 use crate::proxy::cork::{Cork, Corked};
 use crate::proxy::drain::Drain;
@@ -40,7 +42,7 @@ use crate::proxy::habits::{IdleConnections, ProxyHabits};
 use crate::proxy::head;
 use crate::proxy::node_half::KeptHalf;
 use crate::proxy::notice::{ProxyNotice, ProxyObserver};
-use crate::proxy::passage::Passage;
+use crate::proxy::passage::BytePassage;
 use crate::proxy::ping_counter::{CountedStream, PingCounter};
 use crate::proxy::relay::Relay;
 use crate::proxy::retire::{Admission, AnswerCount, RetireStep, Retirement};
@@ -80,7 +82,7 @@ pub struct ProxyServer {
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
     /// Where the bytes of clients go, if no more of them is understood.
-    passage: Option<Passage>,
+    passage: Option<BytePassage>,
 }
 
 impl ProxyServer {
@@ -92,7 +94,7 @@ impl ProxyServer {
         let ProxyConfig { port, upstream, tcp, control, habits } = config;
         let (standing, habits) = (Arc::from(habits.standing()), Arc::new(habits));
         let listener = env.listen(port).await.map_err(|source| ProxyError::Listen { port, source })?;
-        let passage = (habits.layer == ProxyLayer::Tcp).then(|| Passage {
+        let passage = (habits.layer == ProxyLayer::Tcp).then(|| BytePassage {
             env: env.clone(),
             node: upstream.clone(),
             tcp,
@@ -160,7 +162,7 @@ struct ProxyClient {
     habits: Arc<ProxyHabits>,
     standing: Arc<[Arc<ActiveRule>]>,
     drain: Drain,
-    passage: Option<Passage>,
+    passage: Option<BytePassage>,
 }
 
 /// Why the proxy ends a client's connection.
@@ -237,46 +239,57 @@ impl ProxyClient {
             .max_concurrent_streams(self.habits.streams)
             .max_header_list_size(self.habits.request_header_limit())
             .max_send_buffer_size(SEND_BUFFER_MAX);
+        // Where the profile bears more, or less, than h2 does by itself.
+        if self.habits.reset_flood.most != Some(CANCELS_MAX) {
+            let most = self.habits.reset_flood.most.unwrap_or(RESETS_MAX);
+            builder.max_pending_accept_reset_streams(most as usize);
+        }
         builder
     }
 
     /// Relays the connection's streams until it ends, and them with it.
     async fn serve_streams(&self, mut line: ClientLine, kept: &mut JoinSet<()>) {
-        let (mut relays, mut untold, mut drain) = (JoinSet::new(), JoinSet::new(), self.drain.clone());
-        let (mut is_draining, mut empty_since, mut ignored) = (false, Instant::now(), Vec::new());
+        let mut tasks = StreamTasks::new(kept);
+        if let Some(end) = self.drive(&mut line, &mut tasks).await {
+            line.leave(self.farewell(&end), self.habits.retiring.close_delay).await;
+        }
+        // Its streams are told by h2, which ends their relays.
+        drop(line);
+        tasks.ended_all().await;
+    }
+
+    /// Serves the connection until it ends; why, where that is the proxy's doing.
+    async fn drive(&self, line: &mut ClientLine, tasks: &mut StreamTasks<'_>) -> Option<ConnectionEnd> {
+        let (mut drain, mut is_draining) = (self.drain.clone(), false);
         let mut retirement = Retirement::new(self.habits.retiring, line.errands.clone());
         let (answers, pings) = (retirement.answers(), line.watch.pings());
-        let end = loop {
+        loop {
             if self.cancels.are_too_many() {
-                break Some(ConnectionEnd::Breach(GuardBreach::Cancels));
+                return Some(ConnectionEnd::Breach(GuardBreach::Cancels));
             }
-            let ClientLine { http, cork, watch, errands, .. } = &mut line;
-            let (has_streams, is_retiring) = (!relays.is_empty(), retirement.has_begun());
+            let ClientLine { http, cork, watch, errands, .. } = &mut *line;
+            let (has_streams, empty_since) = (!tasks.relays.is_empty(), tasks.empty_since);
+            let may_idle = !has_streams && !retirement.has_begun();
             tokio::select! {
                 biased;
                 // First, and they starve nobody: no more can end than were accepted.
-                Some(ended) = relays.join_next() => {
-                    adopt(ended, kept, &mut untold);
-                    empty_since = Instant::now();
-                }
-                Some(ended) = kept.join_next() => complain(ended.err()),
-                Some(ended) = untold.join_next() => complain(ended.err()),
+                () = tasks.ended() => {}
                 () = drain.asked(), if !is_draining => {
                     is_draining = true;
                     retirement.drain();
                 }
                 step = retirement.next(has_streams) => match step {
                     RetireStep::ByHttp => http.graceful_shutdown(),
-                    RetireStep::Close if retirement.is_out_of_time() => break Some(ConnectionEnd::Retired),
+                    RetireStep::Close if retirement.is_out_of_time() => return Some(ConnectionEnd::Retired),
                     // Nothing waits for the socket, but for streams that nobody serves.
-                    RetireStep::Close if !http.has_streams() || !ignored.is_empty() => break Some(ConnectionEnd::Retired),
+                    RetireStep::Close if !http.has_streams() || !tasks.ignored.is_empty() => {
+                        return Some(ConnectionEnd::Retired);
+                    }
                     RetireStep::Close => {}
                 },
-                () = idle_for(self.habits.idle_connections.as_ref(), empty_since, &pings),
-                    if !has_streams && !is_retiring =>
-                {
+                () = idle_for(self.habits.idle_connections.as_ref(), empty_since, &pings), if may_idle => {
                     if !self.drains_idle() {
-                        break Some(ConnectionEnd::Idle);
+                        return Some(ConnectionEnd::Idle);
                     }
                     retirement.go_idle();
                 }
@@ -284,33 +297,25 @@ impl ProxyClient {
                     Some(Ok((request, respond))) => match retirement.admit() {
                         Admission::Served => {
                             let ways = (answers.clone(), errands.clone());
-                            if let Some(end) = self.start(request, respond, ways, &mut relays) {
-                                break Some(end);
+                            if let Some(end) = self.start(request, respond, ways, &mut tasks.relays) {
+                                return Some(end);
                             }
                         }
-                        Admission::Ignored => ignored.push((request, respond)),
-                        Admission::Fatal => break Some(ConnectionEnd::TooLate),
+                        Admission::Ignored => tasks.ignored.push((request, respond)),
+                        Admission::Fatal => return Some(ConnectionEnd::TooLate),
                     },
                     Some(Err(error)) => {
                         self.tell_lost(&error);
-                        break None;
+                        return None;
                     }
-                    None => break None,
+                    None => return None,
                 },
                 // After h2 has written all that it has. It never ends.
                 () = flush_after_each_turn(cork) => {}
-                end = poll_fn(|context| errands.poll_end(context)) => break Some(ConnectionEnd::Asked(end)),
+                end = poll_fn(|context| errands.poll_end(context)) => return Some(ConnectionEnd::Asked(end)),
                 // Last, and not starved: after a breach nothing more is read, and so nothing arrives.
-                breach = watch.breach() => break Some(ConnectionEnd::Breach(breach)),
+                breach = watch.breach() => return Some(ConnectionEnd::Breach(breach)),
             }
-        };
-        if let Some(end) = end {
-            line.leave(self.farewell(&end), self.habits.retiring.close_delay).await;
-        }
-        // Its streams are told by h2, which ends their relays.
-        drop((line, ignored));
-        while let Some(ended) = relays.join_next().await {
-            adopt(ended, kept, &mut untold);
         }
     }
 
@@ -405,6 +410,57 @@ impl ProxyClient {
     }
 }
 
+/// The tasks of one connection's streams.
+struct StreamTasks<'k> {
+    relays: JoinSet<Option<KeptHalf>>,
+    /// Node halves that outlive the client.
+    kept: &'k mut JoinSet<()>,
+    /// Those that do not.
+    untold: JoinSet<()>,
+    /// Streams that nobody serves.
+    ignored: Vec<(Request<RecvStream>, SendResponse<Bytes>)>,
+    empty_since: Instant,
+}
+
+impl<'k> StreamTasks<'k> {
+    fn new(kept: &'k mut JoinSet<()>) -> Self {
+        let (relays, untold) = (JoinSet::new(), JoinSet::new());
+        StreamTasks { relays, kept, untold, ignored: Vec::new(), empty_since: Instant::now() }
+    }
+
+    /// Waits for the end of one of them.
+    async fn ended(&mut self) {
+        tokio::select! {
+            biased;
+            // First, and none starves another: no more can end than were begun.
+            Some(ended) = self.relays.join_next() => {
+                self.adopt(ended);
+                self.empty_since = Instant::now();
+            }
+            Some(ended) = self.kept.join_next() => complain(ended.err()),
+            Some(ended) = self.untold.join_next() => complain(ended.err()),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Waits for the end of all relays.
+    async fn ended_all(mut self) {
+        while let Some(ended) = self.relays.join_next().await {
+            self.adopt(ended);
+        }
+    }
+
+    /// Takes over the node half that a relay left behind.
+    fn adopt(&mut self, ended: Result<Option<KeptHalf>, JoinError>) {
+        match ended {
+            Ok(Some(half)) if half.outlives_the_client() => drop(self.kept.spawn(half.run())),
+            Ok(Some(half)) => drop(self.untold.spawn(half.run())),
+            Ok(None) => {}
+            Err(error) => complain(Some(error)),
+        }
+    }
+}
+
 /// One client's connection, as its server drives it.
 struct ClientLine {
     http: Connection<ClientSocket, Bytes>,
@@ -477,16 +533,6 @@ async fn flush_after_each_turn(cork: &Cork<Spoiler>) {
         Poll::Pending
     })
     .await
-}
-
-/// Takes over the node half that a relay left behind, with those that outlive the client or with those that do not.
-fn adopt(ended: Result<Option<KeptHalf>, JoinError>, kept: &mut JoinSet<()>, untold: &mut JoinSet<()>) {
-    match ended {
-        Ok(Some(half)) if half.outlives_the_client() => drop(kept.spawn(half.run())),
-        Ok(Some(half)) => drop(untold.spawn(half.run())),
-        Ok(None) => {}
-        Err(error) => complain(Some(error)),
-    }
 }
 
 /// A task that ended by a panic is a bug of ours or of h2; it costs one connection, not the server.
