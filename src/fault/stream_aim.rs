@@ -167,9 +167,19 @@ mod tests {
 
     #[test]
     fn a_moment_is_written_as_it_is_read() {
-        for text in
-            ["headers", "1m", "1500ms", "1 message", "3 messages", "64KiB", "1B", "idle 100s", "half-closed 15s"]
-        {
+        for text in [
+            "headers",
+            "1m",
+            "1500ms",
+            "1 message",
+            "3 messages",
+            "64KiB",
+            "1B",
+            "idle 100s",
+            "answer-idle 1m",
+            "unwritten 30s",
+            "half-closed 15s",
+        ] {
             let read = trigger(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(trigger(&write_trigger(read)), Some(read), "{text}");
         }

@@ -8,16 +8,16 @@ use h2::Reason;
 use http::Response;
 use pulseless::lie::{Reaction, ResetCode, ResetWith};
 use pulseless::profile::{
-    AfterHeaders, Ceiling, Conduct, GoawayForm, GoawayMoment, LaterStreams, NodePool, OnConnection, Profile,
-    ProxyLayer, RetryCause, RetryCauses, Timeout, TowardNode,
+    AfterHeaders, BeforeHeaders, Ceiling, Conduct, GoawayForm, GoawayMoment, LaterStreams, NodePool, OnConnection,
+    Profile, ProxyLayer, RetryCause, RetryCauses, Timeout, TowardNode,
 };
 use pulseless::proxy::ProxyHabits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use crate::world::{
-    ACK, Call, Client, GOAWAY, HEADERS, NODE_PORT, PING, PROXY_PORT, RawClient, RawFrame, SETTINGS, World, grpc_status,
-    read, read_reset, read_trailers, settle, soon,
+    ACK, Client, GOAWAY, HEADERS, NODE_PORT, PING, PROXY_PORT, RawClient, RawFrame, SETTINGS, World, grpc_status, read,
+    read_reset, read_trailers, settle, soon,
 };
 
 const DATA: u8 = 0;
@@ -489,4 +489,81 @@ async fn a_stream_that_the_node_disowns_may_go_on() {
             false => assert_eq!(read_reset(&mut body).await, Some(Reason::REFUSED_STREAM)),
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_is_put_back_lazily_and_may_wait_for_the_request() {
+    let lazily = |conduct: &mut Conduct| {
+        (conduct.read_timeout, conduct.timer_slack) = (after(3), Duration::from_millis(300));
+        conduct.read_timeout_awaits_request = true;
+    };
+    for (pause, seconds) in [(200, 3.0), (400, 3.4)] {
+        let mut world = world(lazily).await;
+        let mut client = world.client().await;
+        let (mut here, mut there) = world.open(&mut client).await;
+        there.to_client.send_data(Bytes::from_static(b"first"), false).expect("the stream is open");
+        assert_eq!(read(&mut here.from_node).await, b"first");
+        let start = Instant::now();
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        there.to_client.send_data(Bytes::from_static(b"next"), false).expect("the stream is open");
+        assert_eq!(read(&mut here.from_node).await, b"next");
+        let told = soon(here.from_node.data()).await.expect("a reset").expect_err("a reset");
+        assert_eq!(told.reason(), Some(Reason::INTERNAL_ERROR));
+        assert!((start.elapsed().as_secs_f64() - seconds).abs() < 0.05, "{pause}: {:?}", start.elapsed());
+    }
+    let mut world = world(lazily).await;
+    let mut client = world.client().await;
+    let (answer, mut body) = client.send("/a", false);
+    let _call = world.call().await;
+    let mut answer = std::pin::pin!(answer);
+    assert!(timeout(secs(600), answer.as_mut()).await.is_err(), "the request goes on");
+    body.send_data(Bytes::new(), true).expect("the stream is open");
+    let start = Instant::now();
+    assert_eq!(soon(answer).await.expect("an answer").headers()["grpc-status"], "14");
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_response_that_nobody_reads_so_much_is_absorbed() {
+    for bytes in [100_000, 3 << 20] {
+        let mut world = world(|conduct| conduct.absorbs = Ceiling::At(pulseless::profile::Bytes(bytes))).await;
+        let mut client = world.client_with_window(0).await;
+        let (_here, there) = world.open(&mut client).await;
+        let written = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+        tokio::spawn(crate::world::write(there.to_client, 8 << 20, written.clone()));
+        settle().await;
+        assert_eq!(written.load(std::sync::atomic::Ordering::Relaxed) as u64, bytes);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_about_a_stream_may_end_its_connection() {
+    let mut world = world(|conduct| {
+        let steps = vec![Reaction::Goaway(ResetCode::InternalError), Reaction::Close];
+        conduct.node_resets_after_headers = AfterHeaders(steps);
+    })
+    .await;
+    let (mut client, mut sink) = streaming(&mut world).await;
+    sink.send_reset(Reason::CANCEL);
+    assert_eq!(goaways(&mut client, secs(1)).await, [(1, 2, 0)]);
+    assert!(client.is_closed().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_dialed_in_vain_is_unreachable_or_too_late() {
+    let html = |status| Reaction::Status { status, body: pulseless::lie::PageBody::Html };
+    let told = |is_late: bool| async move {
+        let mut world = world(|conduct| {
+            conduct.connect_timeout_before_headers = BeforeHeaders(vec![html(504)]);
+            conduct.node_unreachable = BeforeHeaders(vec![html(502)]);
+        })
+        .await;
+        match is_late {
+            true => world.net.is_black_hole.store(true, std::sync::atomic::Ordering::Relaxed),
+            false => world.kill_node().await,
+        }
+        let mut client = world.client().await;
+        soon(client.send("/a", true).0).await.expect("an answer").status().as_u16()
+    };
+    assert_eq!((told(true).await, told(false).await), (504, 502));
 }
