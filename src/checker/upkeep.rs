@@ -534,6 +534,16 @@ mod tests {
             evidence.what,
             "4 accepted connections are held at the end, 3 of them by node, and 2 by those who dialed them"
         );
+        // A proxy may have one to the node for each that it has accepted, and one more.
+        let pooled = |dialed| {
+            let holds = |dialed, accepted| Event::Holds { dialed, accepted, tasks: 9 };
+            let held = running().at(700.0).event(CLIENT, holds(1, 0)).event("proxy", holds(dialed, 4));
+            let others = ["visitor-1", "visitor-2", "visitor-3"];
+            let held = others.into_iter().fold(held, |held, host| held.event(host, holds(1, 0)));
+            held.event(NODE, holds(0, dialed))
+        };
+        pooled(5).acquitted_by(&UPKEEP);
+        pooled(6).condemned_by(&UPKEEP);
         stock(running().fault_begins(1, partition(CLIENT, "proxy")).at(700.0), (2, 6), (3, 8)).acquitted_by(&UPKEEP);
     }
 
