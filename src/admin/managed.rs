@@ -19,7 +19,7 @@ use crate::admin::error::AdminError;
 use crate::admin::fleet::EnvOfHost;
 use crate::admin::ledger::ProxyLedger;
 use crate::admin::toxic::{Toxic, ToxicDraft};
-use crate::env::{Address, TcpOptions};
+use crate::env::Address;
 use crate::grammar::refusal::listed;
 use crate::lie::Rule;
 use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyServer};
@@ -126,7 +126,7 @@ impl ManagedProxy {
         let config = ProxyConfig {
             port: self.listen.port,
             upstream: self.plan.upstream.clone(),
-            tcp: TcpOptions::default(),
+            tcp: self.plan.habits.tcp,
             control: self.control.clone(),
             habits: self.plan.habits.clone(),
             edge: self.plan.edge.clone(),

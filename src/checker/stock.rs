@@ -74,8 +74,10 @@ impl<'h> StockBook<'h> {
         let unheard = if ends_are_heard { 0 } else { self.lone(terms.end) };
         let follows = |host: &str| terms.followers.iter().any(|(name, _)| &**name == host);
         let kept = self.last(terms.end).find_map(|(host, before, last)| {
-            let streams = if follows(host) { 0 } else { last.streams };
-            spare_dials(host, last, streams + 1, closed).or_else(|| spare_tasks(host, before, last, closed + unheard))
+            // Who serves others, as a proxy does, may keep a connection for each that it has served at one time.
+            let served = || before.iter().chain([&last]).map(|stock| stock.streams.max(stock.accepted)).max();
+            let needed = if follows(host) { 1 } else { served().unwrap_or(0) + 1 };
+            spare_dials(host, last, needed, closed).or_else(|| spare_tasks(host, before, last, closed + unheard))
         });
         if let Some(kept) = kept {
             return Some(evidence(keep, kept));

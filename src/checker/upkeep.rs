@@ -100,6 +100,8 @@ struct UpkeepBook<'h> {
     stocks: StockBook<'h>,
     /// A proxy among several died: which streams went with it nobody says.
     uncounted: bool,
+    /// The tap has seen streams: a proxy that passes bytes shows it none.
+    has_tapped: bool,
     opened: u64,
     ended: u64,
 }
@@ -118,6 +120,7 @@ impl<'h> UpkeepBook<'h> {
             last_death: None,
             tapped: BTreeMap::new(),
             half_closed: BTreeSet::new(),
+            has_tapped: false,
             closed: Vec::new(),
             stocks: StockBook::default(),
             uncounted: false,
@@ -293,6 +296,7 @@ impl<'h> UpkeepBook<'h> {
         let other = self.tapped.iter().find(|(_, (other, _))| *other == host && self.followers.contains(host));
         let other = other.map(|(name, (_, since))| (*name, *since));
         self.tapped.insert(stream, (host, (record.at, index)));
+        self.has_tapped = true;
         let Some((name, (opened, first))) = other.filter(|(_, (at, _))| self.excuses.is_calm(*at, record.at)) else {
             return Ok(());
         };
@@ -361,7 +365,7 @@ impl<'h> UpkeepBook<'h> {
 
     /// A stream that a server holds beyond those that the tap holds, and has held since then.
     fn left_stream(&self, since: Duration, last: usize) -> Option<Evidence> {
-        if self.uncounted {
+        if self.uncounted || !self.has_tapped {
             return None;
         }
         let old = |(opened, _): &&Since| *opened < since;
@@ -544,6 +548,16 @@ mod tests {
             evidence.what,
             "4 accepted connections are held at the end, 3 of them by node, and 2 by those who dialed them"
         );
+        // A proxy may have one to the node for each that it has accepted, and one more.
+        let pooled = |dialed| {
+            let holds = |dialed, accepted| Event::Holds { dialed, accepted, tasks: 9 };
+            let held = running().at(700.0).event(CLIENT, holds(1, 0)).event("proxy", holds(dialed, 4));
+            let others = ["visitor-1", "visitor-2", "visitor-3"];
+            let held = others.into_iter().fold(held, |held, host| held.event(host, holds(1, 0)));
+            held.event(NODE, holds(0, dialed))
+        };
+        pooled(5).acquitted_by(&UPKEEP);
+        pooled(6).condemned_by(&UPKEEP);
         stock(running().fault_begins(1, partition(CLIENT, "proxy")).at(700.0), (2, 6), (3, 8)).acquitted_by(&UPKEEP);
     }
 

@@ -7,6 +7,7 @@ use crate::cli::arguments::{
 };
 use crate::cli::output::{complain, misused, paint, print, show};
 use crate::profile::{BadOverride, Profile};
+use crate::proxy::left_out;
 use crate::report;
 use crate::runner::{ProfileError, borrow_profile, find_profile};
 
@@ -43,7 +44,7 @@ fn show_profile(arguments: &ShowProfileArguments) -> Exit {
 fn explain(arguments: &ExplainProfileArguments) -> Exit {
     match find_with(&arguments.profile, &arguments.settings) {
         Ok(profile) => {
-            print(&report::profile_explained(&profile, paint()));
+            print(&report::profile_explained(&profile, &left_out(profile.conduct()), paint()));
             Exit::Pass
         }
         Err(exit) => exit,

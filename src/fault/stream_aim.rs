@@ -77,7 +77,10 @@ impl fmt::Display for StreamAim {
             Trigger::Headers => formatter.write_str(" once the response headers have passed"),
             Trigger::Messages(messages) => write!(formatter, " after {}", count(u64::from(messages), "message")),
             Trigger::Bytes(bytes) => write!(formatter, " after {}", spell_size(bytes)),
-            Trigger::Idle(time) => write!(formatter, " after {} without a byte", spell(time)),
+            Trigger::Idle(time) | Trigger::AnswerIdle(time) => {
+                write!(formatter, " after {} without a byte", spell(time))
+            }
+            Trigger::Unwritten(time) => write!(formatter, " after {} in which the node took nothing", spell(time)),
             Trigger::Quiet(time) | Trigger::OpenQuiet(time) => {
                 write!(formatter, " after {} without a byte either way", spell(time))
             }
@@ -127,6 +130,8 @@ fn trigger(text: &str) -> Option<Trigger> {
             some_time(text).map(Trigger::Age).or_else(bytes)
         }
         Some(("idle", time)) => some_time(time).map(Trigger::Idle),
+        Some(("answer-idle", time)) => some_time(time).map(Trigger::AnswerIdle),
+        Some(("unwritten", time)) => some_time(time).map(Trigger::Unwritten),
         Some(("quiet", time)) => some_time(time).map(Trigger::Quiet),
         Some(("open-quiet", time)) => some_time(time).map(Trigger::OpenQuiet),
         Some(("open", time)) => some_time(time).map(Trigger::OpenAge),
@@ -147,6 +152,8 @@ fn write_trigger(trigger: Trigger) -> String {
         Trigger::Messages(messages) => count(u64::from(messages), "message"),
         Trigger::Bytes(bytes) => spell_size(bytes),
         Trigger::Idle(time) => format!("idle {}", spell(time)),
+        Trigger::AnswerIdle(time) => format!("answer-idle {}", spell(time)),
+        Trigger::Unwritten(time) => format!("unwritten {}", spell(time)),
         Trigger::Quiet(time) => format!("quiet {}", spell(time)),
         Trigger::OpenQuiet(time) => format!("open-quiet {}", spell(time)),
         Trigger::OpenAge(age) => format!("open {}", spell(age)),
@@ -160,9 +167,19 @@ mod tests {
 
     #[test]
     fn a_moment_is_written_as_it_is_read() {
-        for text in
-            ["headers", "1m", "1500ms", "1 message", "3 messages", "64KiB", "1B", "idle 100s", "half-closed 15s"]
-        {
+        for text in [
+            "headers",
+            "1m",
+            "1500ms",
+            "1 message",
+            "3 messages",
+            "64KiB",
+            "1B",
+            "idle 100s",
+            "answer-idle 1m",
+            "unwritten 30s",
+            "half-closed 15s",
+        ] {
             let read = trigger(text).unwrap_or_else(|| panic!("{text}"));
             assert_eq!(trigger(&write_trigger(read)), Some(read), "{text}");
         }

@@ -110,6 +110,10 @@ pub enum Trigger {
     Bytes(u64),
     /// For so long no byte has come in the lie's direction.
     Idle(Duration),
+    /// The same, and before the response headers not before the client has ended its request.
+    AnswerIdle(Duration),
+    /// For so long the node has taken no byte of what waits for it.
+    Unwritten(Duration),
     /// For so long no byte has come either way.
     Quiet(Duration),
     /// The same, while the client has not ended its request.

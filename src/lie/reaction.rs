@@ -69,8 +69,10 @@ pub enum PageBody {
     Html,
     /// A line of text.
     Text,
-    /// Nothing.
+    /// Nothing: the headers end the stream.
     Empty,
+    /// An empty DATA frame, which ends the stream.
+    EmptyData,
 }
 
 /// One thing that a proxy does.
@@ -109,6 +111,8 @@ pub enum Reaction {
     },
     /// GOAWAY on the connection, with the id of the last stream that was seen.
     Goaway(ResetCode),
+    /// The connection is drained: it gets its GOAWAY, and is closed after that.
+    Drain,
     /// The connection is closed: FIN.
     Close,
     /// The connection is reset: RST of TCP.
@@ -141,9 +145,11 @@ impl fmt::Display for Reaction {
             Reaction::Status { status, body: PageBody::Html } => write!(formatter, "status {status} html"),
             Reaction::Status { status, body: PageBody::Text } => write!(formatter, "status {status} text"),
             Reaction::Status { status, body: PageBody::Empty } => write!(formatter, "status {status} empty"),
+            Reaction::Status { status, body: PageBody::EmptyData } => write!(formatter, "status {status} empty-data"),
             Reaction::GrpcStatus { code, message } if message.is_empty() => write!(formatter, "grpc-status {code}"),
             Reaction::GrpcStatus { code, message } => write!(formatter, "grpc-status {code} {message}"),
             Reaction::Goaway(code) => write!(formatter, "goaway {}", code.word()),
+            Reaction::Drain => formatter.write_str("drain"),
             Reaction::Close => formatter.write_str("close"),
             Reaction::TcpReset => formatter.write_str("tcp-reset"),
             Reaction::Forget => formatter.write_str("forget"),

@@ -14,6 +14,7 @@ impl Lie {
                 | StreamLie::Drop { .. }
                 | StreamLie::Slow { .. }
                 | StreamLie::Hold { .. }
+                | StreamLie::HoldEnd { .. }
                 | StreamLie::Withhold(_),
             )
             | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_))

@@ -65,6 +65,13 @@ pub enum StreamLie {
         /// So many bytes at most are gathered; then all of it goes on, as a full buffer does.
         room: usize,
     },
+    /// The end of the response waits until the client has ended its half.
+    HoldEnd {
+        /// One with trailers.
+        trailers: bool,
+        /// One without.
+        bare: bool,
+    },
     /// One thing never passes.
     Withhold(Withheld),
     /// The call ends with another gRPC status than the node's.
@@ -95,6 +102,7 @@ impl StreamLie {
             StreamLie::EndRequest | StreamLie::Withhold(Withheld::Cancel) => Direction::ToNode,
             StreamLie::Withhold(Withheld::Credit(direction)) => *direction,
             StreamLie::End(_)
+            | StreamLie::HoldEnd { .. }
             | StreamLie::Withhold(Withheld::End | Withheld::Trailers | Withheld::Reset)
             | StreamLie::Status(_)
             | StreamLie::Repeat { .. }

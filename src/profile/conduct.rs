@@ -73,12 +73,16 @@ conduct! {
     "connect-timeout" connect_timeout: Timeout,
     /// The longest without a byte from the node on an open stream.
     "read-timeout" read_timeout: Timeout,
+    /// Whether that time begins, before the response headers, only once the client has ended its half.
+    "read-timeout-awaits-request" read_timeout_awaits_request: bool,
     /// The longest that the node takes no byte of what waits for it; then as for `read-timeout`.
     "write-timeout" write_timeout: Timeout,
     /// The longest without a byte either way on an open stream.
     "idle-timeout" idle_timeout: Timeout,
     /// The longest without a byte either way, while the client has not ended its half of the stream.
     "body-timeout" body_timeout: Timeout,
+    /// A time that bytes would put back by less than this stays where it was.
+    "timer-slack" timer_slack: Duration,
     /// From the end of the request to the end of the response, whatever passes.
     "request-timeout" request_timeout: Timeout,
     /// From the start of a stream to its end, whatever passes.
@@ -99,7 +103,9 @@ conduct! {
     "age-begins" age_begins: GoawayMoment,
     /// How long after that GOAWAY its streams may go on.
     "age-grace" age_grace: Timeout,
-    /// The longest that the client may leave SETTINGS unacknowledged; then GOAWAY(SETTINGS_TIMEOUT).
+    /// How long a client may close its connection by itself after the last GOAWAY; then the proxy does.
+    "close-delay" close_delay: Duration,
+    /// The longest that a client or the node may leave SETTINGS unacknowledged; then GOAWAY(SETTINGS_TIMEOUT).
     "settings-ack-timeout" settings_ack_timeout: Timeout,
 
     "Asking whether the node lives":
@@ -175,12 +181,18 @@ conduct! {
     "node-sees-client-gone" node_sees_client_gone: TowardNode,
     /// The node has sent its trailers, and the client has not ended its half of the stream.
     "node-sees-after-trailers" node_sees_after_trailers: TowardNode,
+    /// Its response has more headers than are taken.
+    "node-sees-long-headers" node_sees_long_headers: TowardNode,
+    /// A connection to the node has no more use, as after the node's GOAWAY.
+    "node-sees-end" node_sees_end: TowardNode,
 
     "Connections to the node, and trying again":
     /// How streams are spread over connections.
     "node-connections" node_connections: NodePool,
     /// The most streams on one of them.
     "node-connection-streams" node_connection_streams: Ceiling<u32>,
+    /// The most of them at one time; a stream beyond waits.
+    "max-node-connections" max_node_connections: Ceiling<u32>,
     /// How often a request is tried again.
     "retries" retries: u32,
     /// For which reasons.
@@ -197,6 +209,8 @@ conduct! {
     "drain-goaway-gap" drain_goaway_gap: Duration,
     /// What becomes of a stream that comes after it.
     "streams-after-goaway" streams_after_goaway: LaterStreams,
+    /// Whether new connections are accepted meanwhile.
+    "drain-accepts" drain_accepts: bool,
     /// How long streams may go on; then the proxy ends their connections.
     "drain-grace" drain_grace: Timeout,
 

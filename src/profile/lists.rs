@@ -52,7 +52,7 @@ lists! {
     /// What a client sees that went too far, or was idle for too long.
     OnConnection, "to a client's connection", "[\"goaway NO_ERROR\", \"close\"]":
         (Reaction::Nothing | Reaction::Reset { .. } | Reaction::Status { .. } | Reaction::Goaway(_) | Reaction::Close
-        | Reaction::TcpReset | Reaction::Forget);
+        | Reaction::Drain | Reaction::TcpReset | Reaction::Forget);
 }
 
 fn read_reactions(
@@ -83,7 +83,7 @@ fn read_reactions(
 /// Some stand alone, or begin a list, or end it.
 fn check_order(element: &Entry<'_>, reaction: &Reaction, at: usize, count: usize) -> Result<(), Problem> {
     let wrong = match reaction {
-        Reaction::Nothing if count > 1 => Some("stands alone"),
+        Reaction::Nothing | Reaction::Drain if count > 1 => Some("stands alone"),
         Reaction::AwaitClientEnd if at > 0 || count == 1 => Some("begins a list, and something follows it"),
         Reaction::Close | Reaction::TcpReset | Reaction::Forget if at + 1 < count => Some("ends a list"),
         Reaction::Nothing
@@ -95,6 +95,7 @@ fn check_order(element: &Entry<'_>, reaction: &Reaction, at: usize, count: usize
         | Reaction::Status { .. }
         | Reaction::GrpcStatus { .. }
         | Reaction::Goaway(_)
+        | Reaction::Drain
         | Reaction::Close
         | Reaction::TcpReset
         | Reaction::Forget => None,

@@ -15,7 +15,7 @@ const GRPC_STATUS_MAX: u8 = 16;
 const MESSAGE_MAX: usize = 200;
 
 /// Each word, as an example of how it is written.
-pub(crate) const EXAMPLES: [&str; 14] = [
+pub(crate) const EXAMPLES: [&str; 15] = [
     "nothing",
     "await-client-end",
     "end-stream",
@@ -27,12 +27,13 @@ pub(crate) const EXAMPLES: [&str; 14] = [
     "status 504 html",
     "status 504 text",
     "status 504 empty",
+    "status 504 empty-data",
     "grpc-status 14 upstream request timeout",
     "goaway NO_ERROR",
     "close",
 ];
 /// What else there is, for connections.
-pub(crate) const EXAMPLES_OF_CONNECTIONS: [&str; 2] = ["tcp-reset", "forget"];
+pub(crate) const EXAMPLES_OF_CONNECTIONS: [&str; 3] = ["drain", "tcp-reset", "forget"];
 
 /// Reads one.
 pub(crate) fn read_reaction(entry: &Entry<'_>) -> Result<Reaction, Problem> {
@@ -43,6 +44,7 @@ pub(crate) fn read_reaction(entry: &Entry<'_>) -> Result<Reaction, Problem> {
         "end-stream" => return Ok(Reaction::EndStream),
         "trailers" => return Ok(Reaction::Trailers),
         "html end-stream" => return Ok(Reaction::HtmlEndStream),
+        "drain" => return Ok(Reaction::Drain),
         "close" => return Ok(Reaction::Close),
         "tcp-reset" => return Ok(Reaction::TcpReset),
         "forget" => return Ok(Reaction::Forget),
@@ -88,13 +90,14 @@ fn read_status(entry: &Entry<'_>, text: &str) -> Result<Reaction, Problem> {
         let form = format!("a status from {STATUS_MIN} to {STATUS_MAX} and its body");
         problem
             .label("not a status and its body")
-            .advice(format!("write {form}: \"status 504 html\", \"status 504 text\" or \"status 504 empty\""))
+            .advice(format!("write {form}, which is html, text, empty or empty-data: \"status 504 html\""))
     };
     let (status, body) = text.split_once(' ').ok_or_else(wrong)?;
     let body = match body {
         "html" => PageBody::Html,
         "text" => PageBody::Text,
         "empty" => PageBody::Empty,
+        "empty-data" => PageBody::EmptyData,
         _ => return Err(wrong()),
     };
     let status = digits(status).and_then(|number| u16::try_from(number).ok());

@@ -54,11 +54,11 @@ impl ClientReply {
         }
     }
 
-    /// Ready when the client reset the stream or its connection is gone.
-    pub(crate) fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the client reset the stream, with that code, or its connection is gone.
+    pub(crate) fn poll_left(&mut self, context: &mut Context<'_>) -> Poll<Option<Reason>> {
         match self {
-            ClientReply::Awaited(respond) => respond.poll_reset(context).map(drop),
-            ClientReply::Begun(sink) => sink.poll_reset(context).map(drop),
+            ClientReply::Awaited(respond) => respond.poll_reset(context).map(Result::ok),
+            ClientReply::Begun(sink) => sink.poll_reset(context).map(Result::ok),
         }
     }
 
@@ -94,6 +94,7 @@ impl ClientReply {
             | Reaction::AwaitClientEnd
             | Reaction::Trailers
             | Reaction::Goaway(_)
+            | Reaction::Drain
             | Reaction::Close
             | Reaction::TcpReset
             | Reaction::Forget => Ok(Vec::new()),
@@ -105,7 +106,7 @@ impl ClientReply {
         let OwnResponse { head, page, trailers } = own;
         let mut told = Vec::new();
         let sink = match self {
-            ClientReply::Awaited(respond) if page.is_empty() => {
+            ClientReply::Awaited(respond) if page.is_none() => {
                 let head = head::with_trailers(head, trailers);
                 respond.send_response(head, true)?;
                 return Ok(vec![Piece::Headers, Piece::End(HeaderMap::new())]);
@@ -125,7 +126,7 @@ impl ClientReply {
             }
             None => {
                 // A page is nobody's payload, and no observer reads it.
-                sink.send_data(page, true)?;
+                sink.send_data(page.unwrap_or_default(), true)?;
                 told.push(Piece::End(HeaderMap::new()));
             }
         }

@@ -57,9 +57,20 @@ pub(crate) const CLIENT_CONNECTION_WINDOW: u32 = 4 << 20;
 /// a few streams would let as many stalled clients stop all the others; it takes 64 of them with this one.
 pub(crate) const NODE_CONNECTION_WINDOW: u32 = 64 << 20;
 
-/// Streams of all clients on the connection to the node that they share: no more than its window has room for, so that it never
-/// lacks room however many of them are stalled.
-pub(crate) const SHARED_STREAMS_MAX: usize = (NODE_CONNECTION_WINDOW / STREAM_WINDOW) as usize;
+/// Windows of a stream in that of a connection to the node.
+pub(crate) const SHARED_WINDOWS: u32 = NODE_CONNECTION_WINDOW / STREAM_WINDOW;
+
+/// The largest window of HTTP/2 (RFC 9113 section 6.9.1).
+pub(crate) const WINDOW_MAX: u32 = (1 << 31) - 1;
+
+/// Bytes of a header list that HTTP/2 itself takes where the proxy looks at them, and does what its profile says.
+pub(crate) const HEADERS_LOOKED_AT_MAX: u32 = 256 << 10;
+
+/// So long after the last GOAWAY a connection is closed at the earliest: its turn to send it.
+pub(crate) const GOAWAY_TURN: Duration = Duration::from_millis(1);
+
+/// A burst of PINGs: those within that time.
+pub(crate) const PING_BURST: Duration = Duration::from_secs(1);
 
 /// One client has a quarter of the streams of that connection, as far as the node allows them. What it opens beyond, or finds no
 /// room for, goes over a connection of its own.
@@ -109,6 +120,9 @@ pub(crate) const CANCEL_PRICE: Duration = Duration::from_millis(10);
 
 /// Early cancels of one client, not yet forgotten, that cost it the connection: Envoy's `premature_reset_total_stream_count`.
 pub(crate) const CANCELS_MAX: u32 = 500;
+
+/// Streams that a client has reset before they were looked at, where its profile has no limit: they cost memory all the same.
+pub(crate) const RESETS_MAX: u32 = 10_000;
 
 /// Early cancels of one client, not yet forgotten, from which on it has a connection to the node of its own: a server on h2 ends a
 /// connection over 20 that it has not looked at yet.

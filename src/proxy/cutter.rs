@@ -149,7 +149,8 @@ impl Cutter {
 }
 
 fn is_short(header: &FrameHeader) -> bool {
-    let is_kind = matches!(header.kind, FrameKind::Ping | FrameKind::Settings | FrameKind::WindowUpdate);
+    let is_kind =
+        matches!(header.kind, FrameKind::Ping | FrameKind::Settings | FrameKind::WindowUpdate | FrameKind::GoAway);
     is_kind && header.length <= WHOLE_MAX
 }
 

@@ -53,6 +53,16 @@ pub(crate) fn wrong_answer(answer: &[u8]) -> BytesMut {
     header.iter().copied().chain(data.iter().map(|byte| !byte)).collect()
 }
 
+/// A GOAWAY of somebody else, by which every stream that runs may go on.
+pub(crate) fn disowning_nobody(frame: &[u8]) -> BytesMut {
+    let mut kept = BytesMut::from(frame);
+    let last = FrameHeader::LENGTH..FrameHeader::LENGTH + 4;
+    if let Some(last) = kept.get_mut(last) {
+        last.copy_from_slice(&(u32::MAX >> 1).to_be_bytes());
+    }
+    kept
+}
+
 /// Whether a frame that was made up here is SETTINGS.
 pub(crate) fn is_settings(frame: &[u8]) -> bool {
     frame.get(3) == Some(&SETTINGS)
@@ -80,6 +90,13 @@ mod tests {
         let both = settings(TrueSettings { max_concurrent_streams: Some(0), initial_window: 1 });
         assert_eq!(&both[..], b"\0\0\x0c\x04\0\0\0\0\0\0\x03\0\0\0\0\0\x04\0\0\0\x01");
         assert!(is_settings(&both) && !is_settings(&goaway) && !is_settings(b""));
+    }
+
+    #[test]
+    fn a_goaway_that_disowns_nobody_differs_in_its_last_stream_alone() {
+        let told = goaway(GoAwayFrame { last: 0, code: 7 });
+        assert_eq!(disowning_nobody(&told), goaway(GoAwayFrame { last: u32::MAX >> 1, code: 7 }));
+        assert_eq!(disowning_nobody(&told[..9]), told[..9]);
     }
 
     #[test]

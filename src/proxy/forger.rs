@@ -10,8 +10,8 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,19 +21,20 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
-use crate::lie::{ConnectionLie, ConnectionSide, LastStream, PingAnswer, Trigger, WindowKind};
+use crate::lie::{ConnectionLie, ConnectionSide, LastStream, PingAnswer, ResetCode, Trigger, WindowKind};
 use crate::proxy::alarm::ProxyTimer;
-use crate::proxy::config::{FORGED_MAX, READ_STEP};
-use crate::proxy::control::{ActiveRule, ConnectionFace, ConnectionRule, Control, Rules};
+use crate::proxy::config::{FORGED_MAX, GOAWAY_TURN, READ_STEP};
+use crate::proxy::control::{ConnectionFace, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
-use crate::proxy::forged::{GoAwayFrame, TrueSettings, goaway, is_settings, settings, wrong_answer};
+use crate::proxy::errand::{ErrandEnd, Errands};
+use crate::proxy::forged::{GoAwayFrame, TrueSettings, disowning_nobody, goaway, is_settings, settings, wrong_answer};
 
 /// A byte stream on which the rules of a control are followed.
 pub(crate) struct Forger<S> {
     stream: S,
     face: ConnectionFace,
-    /// Rules that always hold.
-    standing: Arc<[Arc<ActiveRule>]>,
+    habits: FrameHabits,
+    errands: Errands,
     truth: TrueSettings,
     opened: Instant,
     changes: WatchStream<Rules>,
@@ -48,12 +49,35 @@ pub(crate) struct Forger<S> {
     late: VecDeque<(Instant, BytesMut)>,
     /// Read and judged, and not yet taken.
     read: BytesMut,
-    /// Of the SETTINGS that were written and not answered: whether they were forged. Answers come in their order.
-    unanswered: VecDeque<bool>,
+    /// The SETTINGS that were written and not answered. Answers come in their order.
+    unanswered: VecDeque<AskedSettings>,
     /// The highest stream that the other side opened.
     seen: u32,
     closes_at: Option<Instant>,
+    /// Its own end is to be told then.
+    shuts_at: Option<Instant>,
+    /// The next that comes is answered with RST of TCP.
+    is_forgotten: bool,
     alarm: ProxyTimer,
+}
+
+/// What is done among the frames of a connection without a lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FrameHabits {
+    /// SETTINGS must be answered by then.
+    pub(crate) settings_patience: Option<Duration>,
+    /// A GOAWAY of the other side ends no stream that runs.
+    pub(crate) keeps_disowned: bool,
+    /// The other side may close the connection by itself within that time.
+    pub(crate) close_delay: Duration,
+    /// HTTP/2 says no GOAWAY of its own.
+    pub(crate) mutes_goaway: bool,
+}
+
+/// SETTINGS that wait for their answer.
+struct AskedSettings {
+    is_forged: bool,
+    at: Instant,
 }
 
 /// A rule about this connection.
@@ -65,15 +89,15 @@ struct FrameOrder {
     owes_second: bool,
 }
 
+impl AskedSettings {
+    fn now(is_forged: bool) -> Self {
+        AskedSettings { is_forged, at: Instant::now() }
+    }
+}
+
 impl<S: ByteStream> Forger<S> {
-    /// Over a connection with whoever that is, to whom the proxy has told that of itself; standing rules always hold.
-    pub(crate) fn new(
-        stream: S,
-        face: ConnectionFace,
-        control: &Control,
-        standing: Arc<[Arc<ActiveRule>]>,
-        truth: TrueSettings,
-    ) -> Self {
+    /// Over a connection with whoever that is, to whom the proxy has told that of itself.
+    pub(crate) fn new(stream: S, face: ConnectionFace, control: &Control, truth: TrueSettings) -> Self {
         let (outgoing, incoming) = match face.side {
             ConnectionSide::Clients => (Cutter::of_server(), Cutter::of_client()),
             ConnectionSide::Node => (Cutter::of_client(), Cutter::of_server()),
@@ -83,7 +107,8 @@ impl<S: ByteStream> Forger<S> {
         let mut forger = Forger {
             stream,
             face,
-            standing,
+            habits: FrameHabits::default(),
+            errands: Errands::default(),
             truth,
             opened: Instant::now(),
             changes: WatchStream::from_changes(receiver),
@@ -97,10 +122,17 @@ impl<S: ByteStream> Forger<S> {
             unanswered: VecDeque::new(),
             seen: 0,
             closes_at: None,
+            shuts_at: None,
+            is_forgotten: false,
             alarm: ProxyTimer::default(),
         };
         forger.apply(&rules);
         forger
+    }
+
+    /// The same, which has these habits and runs those errands.
+    pub(crate) fn with_habits(self, habits: FrameHabits, errands: Errands) -> Self {
+        Forger { habits, errands, ..self }
     }
 
     /// Takes up the changes of the rules, and what time brings; the task of `context` is woken at the next.
@@ -112,6 +144,9 @@ impl<S: ByteStream> Forger<S> {
         while let Poll::Ready(Some(rules)) = Pin::new(&mut self.changes).poll_next(context) {
             self.apply(&rules);
         }
+        let (goaways, end) = self.errands.look(context);
+        goaways.into_iter().for_each(|(last, code)| self.insert_goaway(last, code));
+        self.is_forgotten = end == Some(ErrandEnd::Forget);
         // Ends: each turn does what is due, and what is due next lies ahead.
         while let Some(next) = self.do_due()? {
             if self.alarm.poll(next, context).is_pending() {
@@ -120,7 +155,7 @@ impl<S: ByteStream> Forger<S> {
         }
         if self.outgoing.is_at_a_border() {
             for frame in self.inserts.drain(..) {
-                self.unanswered.extend(is_settings(&frame).then_some(true));
+                self.unanswered.extend(is_settings(&frame).then(|| AskedSettings::now(true)));
                 self.out.extend_from_slice(&frame);
             }
         }
@@ -128,8 +163,7 @@ impl<S: ByteStream> Forger<S> {
     }
 
     fn apply(&mut self, rules: &Rules) {
-        let standing = self.standing.iter().filter_map(ConnectionRule::of);
-        let now_in_force: Vec<_> = standing.chain(rules.about_connection(self.face)).collect();
+        let now_in_force = rules.about_connection(self.face);
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }
@@ -157,6 +191,8 @@ impl<S: ByteStream> Forger<S> {
             | Trigger::Messages(_)
             | Trigger::Bytes(_)
             | Trigger::Idle(_)
+            | Trigger::AnswerIdle(_)
+            | Trigger::Unwritten(_)
             | Trigger::Quiet(_)
             | Trigger::OpenQuiet(_)
             | Trigger::OpenAge(_)
@@ -175,12 +211,23 @@ impl<S: ByteStream> Forger<S> {
 
     /// Does what is due now; when the next is.
     fn do_due(&mut self) -> io::Result<Option<Instant>> {
-        if self.orders.is_empty() && self.late.is_empty() && self.closes_at.is_none() {
+        let settings_due = self.settings_due();
+        if self.orders.is_empty() && self.late.is_empty() && self.closes_at.is_none() && settings_due.is_none() {
             return Ok(None);
         }
         let now = Instant::now();
         if self.closes_at.is_some_and(|at| at <= now) && self.out.is_empty() {
             return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if settings_due.is_some_and(|at| at <= now) && self.closes_at.is_none() {
+            let last = match self.face.side {
+                ConnectionSide::Clients => LastStream::Seen,
+                // It opens none.
+                ConnectionSide::Node => LastStream::None,
+            };
+            self.insert_goaway(last, ResetCode::SettingsTimeout.number());
+            // A turn later, so that the GOAWAY goes out before.
+            self.closes_at = now.checked_add(GOAWAY_TURN);
         }
         while let Some((_, frame)) = self.late.pop_front_if(|(at, _)| *at <= now) {
             self.inserts.push_back(frame);
@@ -192,7 +239,8 @@ impl<S: ByteStream> Forger<S> {
         }
         let acts = self.orders.iter().filter_map(|order| order.next);
         let late = self.late.front().map(|(at, _)| *at);
-        Ok(acts.chain(late).chain(self.closes_at.filter(|at| *at > now)).min())
+        let ends = [self.closes_at, settings_due].into_iter().flatten().filter(|at| *at > now);
+        Ok(acts.chain(late).chain(ends).min())
     }
 
     /// A rule acts by itself.
@@ -202,12 +250,7 @@ impl<S: ByteStream> Forger<S> {
         match self.orders[index].rule.lie().clone() {
             ConnectionLie::GoAway { code, last, twice, closes_after, every } => {
                 let is_second = std::mem::take(&mut self.orders[index].owes_second);
-                let last = match (last, is_second) {
-                    (_, true) | (LastStream::Seen, false) => self.seen,
-                    (LastStream::All, false) => u32::MAX >> 1,
-                    (LastStream::None, false) => 0,
-                };
-                self.inserts.push_back(goaway(GoAwayFrame { last, code }));
+                self.insert_goaway(if is_second { LastStream::Seen } else { last }, code);
                 if !is_second {
                     self.closes_at = self.closes_at.or(closes_after.and_then(after));
                 }
@@ -231,21 +274,38 @@ impl<S: ByteStream> Forger<S> {
         }
     }
 
+    fn insert_goaway(&mut self, last: LastStream, code: u32) {
+        let last = match last {
+            LastStream::Seen => self.seen,
+            LastStream::All => u32::MAX >> 1,
+            LastStream::None => 0,
+        };
+        self.inserts.push_back(goaway(GoAwayFrame { last, code }));
+    }
+
+    /// When SETTINGS must have been answered.
+    fn settings_due(&self) -> Option<Instant> {
+        self.unanswered.front()?.at.checked_add(self.habits.settings_patience?)
+    }
+
     fn insert_settings(&mut self, told: TrueSettings) {
         self.inserts.push_back(settings(told));
     }
 
     /// Whether frames are judged on their way out.
     fn is_forging(&self) -> bool {
-        !(self.orders.is_empty() && self.out.is_empty() && self.inserts.is_empty())
+        self.habits.mutes_goaway || !(self.orders.is_empty() && self.out.is_empty() && self.inserts.is_empty())
     }
 
     /// Takes what HTTP/2 writes, and judges it frame by frame; how many of the bytes.
     fn judge_outgoing(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(FORGED_MAX);
-        let Forger { outgoing, out, orders, late, unanswered, .. } = self;
+        let Forger { outgoing, out, orders, late, unanswered, habits, .. } = self;
         outgoing.cut(&bytes[..taken], out, |cut, out| {
             if let Cut::Whole(header, frame) = cut {
+                if habits.mutes_goaway && header.kind == FrameKind::GoAway {
+                    return;
+                }
                 note_settings(header, unanswered);
                 judge(orders, late, header, frame, out);
             }
@@ -307,12 +367,16 @@ impl<S: ByteStream> Forger<S> {
             if raw.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            let Forger { incoming, read, unanswered, seen, .. } = self;
+            let Forger { incoming, read, unanswered, seen, habits, .. } = self;
             incoming.cut(raw.filled(), read, |cut, read| match cut {
                 Cut::Begun(header) => note_seen(header, seen),
                 Cut::Whole(header, frame) => {
-                    if !(is_answer(header) && unanswered.pop_front() == Some(true)) {
-                        read.extend_from_slice(frame);
+                    if is_answer(header) && unanswered.pop_front().is_some_and(|asked| asked.is_forged) {
+                        return;
+                    }
+                    match habits.keeps_disowned && header.kind == FrameKind::GoAway {
+                        true => read.extend_from_slice(&disowning_nobody(frame)),
+                        false => read.extend_from_slice(frame),
                     }
                 }
             });
@@ -330,7 +394,11 @@ impl<S: ByteStream> AsyncRead for Forger<S> {
         if let Poll::Ready(Err(error)) = forger.poll_write_out(context) {
             return Poll::Ready(Err(error));
         }
-        let is_owed = forger.unanswered.contains(&true);
+        if forger.is_forgotten {
+            ready!(Pin::new(&mut forger.stream).poll_read(context, &mut ReadBuf::new(&mut [0; READ_STEP])))?;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let is_owed = forger.habits.keeps_disowned || forger.unanswered.iter().any(|asked| asked.is_forged);
         if !forger.read.is_empty() || forger.incoming.holds() || (is_owed && forger.incoming.is_between()) {
             return forger.poll_read_judged(context, buffer);
         }
@@ -379,6 +447,11 @@ impl<S: ByteStream> AsyncWrite for Forger<S> {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let forger = self.get_mut();
         ready!(forger.poll_write_out(context))?;
+        if !forger.habits.close_delay.is_zero() {
+            let now = Instant::now();
+            let at = *forger.shuts_at.get_or_insert(now.checked_add(forger.habits.close_delay).unwrap_or(now));
+            ready!(forger.alarm.poll(at, context));
+        }
         Pin::new(&mut forger.stream).poll_shutdown(context)
     }
 
@@ -454,9 +527,9 @@ fn judge(
     out.extend_from_slice(frame);
 }
 
-fn note_settings(header: &FrameHeader, unanswered: &mut VecDeque<bool>) {
+fn note_settings(header: &FrameHeader, unanswered: &mut VecDeque<AskedSettings>) {
     if header.kind == FrameKind::Settings && !is_answer(header) {
-        unanswered.push_back(false);
+        unanswered.push_back(AskedSettings::now(false));
     }
 }
 

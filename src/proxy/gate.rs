@@ -69,6 +69,10 @@ pub(crate) struct Gate {
     half_closed: Option<Instant>,
     to_node: GateSide,
     to_client: GateSide,
+    /// Times that bytes would put back by less than this stay where they are.
+    slack: Duration,
+    /// Bytes wait for the node since then.
+    unwritten_since: Option<Instant>,
     alarm: ProxyTimer,
 }
 
@@ -120,7 +124,7 @@ impl Gate {
     /// The gate of a new stream, which it announces.
     pub(crate) fn new(
         control: &Control,
-        standing: Arc<[Arc<ActiveRule>]>,
+        (standing, slack): (Arc<[Arc<ActiveRule>]>, Duration),
         observer: Arc<dyn ProxyObserver>,
         stream: StreamKey,
         peer: IpAddr,
@@ -146,6 +150,8 @@ impl Gate {
             half_closed: None,
             to_node: GateSide::default(),
             to_client: GateSide::default(),
+            slack,
+            unwritten_since: None,
             alarm: ProxyTimer::default(),
         };
         gate.apply(&rules);
@@ -189,7 +195,32 @@ impl Gate {
 
     /// Whether the end must not go with the last bytes, because something becomes of it.
     pub(crate) fn minds_the_end(&self, direction: Direction) -> bool {
-        direction == Direction::ToClient && self.told(|lie| *lie == StreamLie::Withhold(Withheld::End)).is_some()
+        let minds =
+            |lie: &StreamLie| matches!(lie, StreamLie::Withhold(Withheld::End) | StreamLie::HoldEnd { bare: true, .. });
+        direction == Direction::ToClient && self.told(minds).is_some()
+    }
+
+    /// Whether the end of the response, with trailers or without, waits for that of the request.
+    pub(crate) fn holds_end(&self, direction: Direction, has_trailers: bool) -> bool {
+        let holds = |lie: &StreamLie| {
+            let StreamLie::HoldEnd { trailers, bare } = lie else { return false };
+            if has_trailers { *trailers } else { *bare }
+        };
+        direction == Direction::ToClient && self.half_closed.is_none() && self.feel(holds)
+    }
+
+    /// Whether the client has ended its half.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.half_closed.is_some()
+    }
+
+    /// Takes note whether bytes wait for the node.
+    pub(crate) fn note_unwritten(&mut self, is_any: bool) {
+        match is_any {
+            true if self.orders.is_empty() => {}
+            true => self.unwritten_since = self.unwritten_since.or_else(|| Some(Instant::now())),
+            false => self.unwritten_since = None,
+        }
     }
 
     /// How the proxy ends the stream now, if it does.
@@ -393,6 +424,14 @@ impl Gate {
             Trigger::Messages(count) => (side.framing.ended() >= u64::from(count)).then_some(self.opened),
             Trigger::Bytes(count) => (side.bytes >= count).then_some(self.opened),
             Trigger::Idle(time) => side.last_byte.unwrap_or(order.since).checked_add(time),
+            Trigger::AnswerIdle(_) if !self.has_headers && self.half_closed.is_none() => None,
+            Trigger::AnswerIdle(time) => {
+                let asked = self.half_closed.filter(|_| !self.has_headers);
+                side.last_byte.or(asked).unwrap_or(order.since).checked_add(time)
+            }
+            Trigger::Unwritten(time) => {
+                self.unwritten_since?.max(self.to_node.last_byte.unwrap_or(self.opened)).checked_add(time)
+            }
             Trigger::Quiet(time) => self.last_byte(order.since).checked_add(time),
             Trigger::OpenQuiet(_) | Trigger::OpenAge(_) if self.half_closed.is_some() => None,
             Trigger::OpenQuiet(time) => self.last_byte(order.since).checked_add(time),
@@ -423,6 +462,8 @@ impl Gate {
                 | Trigger::OpenAge(_)
                 | Trigger::Headers
                 | Trigger::Idle(_)
+                | Trigger::AnswerIdle(_)
+                | Trigger::Unwritten(_)
                 | Trigger::Quiet(_)
                 | Trigger::OpenQuiet(_)
                 | Trigger::HalfClosed(_) => {}
@@ -482,10 +523,12 @@ impl Gate {
 
     fn count(&mut self, direction: Direction, data: &Bytes) {
         let now = (!self.orders.is_empty()).then(Instant::now);
+        let (opened, slack) = (self.opened, self.slack);
         let side = self.side_mut(direction);
         side.framing.take(data);
         side.bytes += data.len() as u64;
-        side.last_byte = now.or(side.last_byte);
+        let is_moved = |now: &Instant| now.duration_since(side.last_byte.unwrap_or(opened)) >= slack;
+        side.last_byte = now.filter(is_moved).or(side.last_byte);
     }
 
     fn notice(&mut self, direction: Direction, piece: Piece, fate: ProxyFate) {

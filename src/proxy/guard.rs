@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::env::{ByteStream, StreamTap};
 use crate::http2::{ACK, END_HEADERS, FrameHeader, FrameKind, FrameScanner};
-use crate::proxy::config::{CANCELS_MAX, FRAME_MAX, HANDSHAKE_MAX, IDLE_BYTES_MAX, IDLE_RATIO_MAX};
+use crate::proxy::config::{FRAME_MAX, HANDSHAKE_MAX, IDLE_BYTES_MAX, IDLE_RATIO_MAX, PING_BURST};
 
 /// Why the proxy ends a client's connection; fits after "the client".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +43,11 @@ pub(crate) enum GuardBreach {
     /// PING, SETTINGS, PRIORITY, WINDOW_UPDATE and what else asks for work and carries nothing.
     #[error("floods: frames that carry nothing, at last a {0:?} frame")]
     Flood(FrameKind),
+    /// More PINGs within a second than is usual.
+    #[error("sent more PINGs in one burst than its profile allows")]
+    Pings,
     /// Rapid reset (CVE-2023-44487).
-    #[error("cancels faster than it asks: {CANCELS_MAX} streams that had hardly begun")]
+    #[error("cancels faster than it asks: too many streams that had hardly begun")]
     Cancels,
 }
 
@@ -54,7 +57,9 @@ impl GuardBreach {
         match self {
             GuardBreach::Mute | GuardBreach::NoSettings(_) => Reason::PROTOCOL_ERROR,
             GuardBreach::WrongSize(..) => Reason::FRAME_SIZE_ERROR,
-            GuardBreach::Unfinished | GuardBreach::Flood(_) | GuardBreach::Cancels => Reason::ENHANCE_YOUR_CALM,
+            GuardBreach::Unfinished | GuardBreach::Flood(_) | GuardBreach::Pings | GuardBreach::Cancels => {
+                Reason::ENHANCE_YOUR_CALM
+            }
         }
     }
 }
@@ -65,6 +70,29 @@ struct GuardState {
     /// When what is not whole began.
     open_since: Option<Instant>,
     breach: Option<GuardBreach>,
+    pings: PingBurst,
+}
+
+/// The PINGs of the client within one burst.
+#[derive(Default)]
+struct PingBurst {
+    most: Option<u32>,
+    began: Option<Instant>,
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl PingBurst {
+    /// One more; whether that is too many.
+    fn is_flooded_by_one_more(&mut self) -> bool {
+        let now = Instant::now();
+        if self.began.is_none_or(|began| now.duration_since(began) > PING_BURST) {
+            (self.began, self.count) = (Some(now), 0);
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = Some(now);
+        self.most.is_some_and(|most| self.count > most)
+    }
 }
 
 /// The tap on the connection.
@@ -98,9 +126,10 @@ impl FrameLoad {
 }
 
 impl Guard {
-    /// The guard of a connection that was just accepted, and who hears of a breach.
-    pub(crate) fn new() -> (Self, GuardWatch) {
-        let state = GuardState { is_unheard: true, open_since: Some(Instant::now()), breach: None };
+    /// The guard of a connection that was just accepted, on which so many PINGs make no flood, and who hears of a breach.
+    pub(crate) fn new(pings_in_burst: Option<u32>) -> (Self, GuardWatch) {
+        let pings = PingBurst { most: pings_in_burst, ..PingBurst::default() };
+        let state = GuardState { is_unheard: true, open_since: Some(Instant::now()), breach: None, pings };
         let state = Arc::new(Mutex::new(state));
         let watch = GuardWatch { state: state.clone(), sleep: None };
         let (received, sent) = (FrameScanner::of_client(), FrameScanner::of_server());
@@ -127,6 +156,10 @@ impl Guard {
                 let is_flood = load.is_idle_talk();
                 is_flood.then_some(GuardBreach::Flood(frame.kind))
             });
+            let is_ping = frame.kind == FrameKind::Ping && frame.flags & ACK == 0;
+            if is_ping && state.pings.is_flooded_by_one_more() {
+                state.breach = state.breach.or(Some(GuardBreach::Pings));
+            }
         });
         if !state.is_unheard && !*is_in_block && received.is_between_frames() {
             state.open_since = None;
@@ -187,6 +220,11 @@ pub(crate) struct GuardWatch {
 }
 
 impl GuardWatch {
+    /// What the client has said by PING.
+    pub(crate) fn pings(&self) -> PingRecord {
+        PingRecord(self.state.clone())
+    }
+
     /// Waits for a breach.
     pub(crate) async fn breach(&mut self) -> GuardBreach {
         poll_fn(|context| self.poll_breach(context)).await
@@ -211,6 +249,16 @@ impl GuardWatch {
             sleep.as_mut().reset(deadline);
         }
         sleep.as_mut().poll(context).map(|()| late)
+    }
+}
+
+/// When the client has sent PINGs.
+pub(crate) struct PingRecord(Arc<Mutex<GuardState>>);
+
+impl PingRecord {
+    /// When it sent the last one.
+    pub(crate) fn last(&self) -> Option<Instant> {
+        lock(&self.0).pings.last
     }
 }
 

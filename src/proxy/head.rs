@@ -49,6 +49,29 @@ pub(crate) fn is_malformed<T>(request: &Request<T>) -> bool {
     }
 }
 
+/// The bytes of a request's header list (RFC 9113 section 6.5.2).
+pub(crate) fn list_size_of_request<T>(request: &Request<T>) -> usize {
+    let (method, uri) = (request.method(), request.uri());
+    let authority = uri.authority().map_or(0, |authority| field_size(":authority", authority.as_str().len()));
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    field_size(":method", method.as_str().len())
+        + field_size(":scheme", uri.scheme_str().map_or(0, str::len))
+        + authority
+        + field_size(":path", path)
+        + list_size(request.headers())
+}
+
+/// The same of a response's headers, less its status.
+pub(crate) fn list_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| field_size(name.as_str(), value.len())).sum()
+}
+
+fn field_size(name: &str, value: usize) -> usize {
+    /// What each field costs besides its text.
+    const OVERHEAD: usize = 32;
+    name.len() + value + OVERHEAD
+}
+
 /// Whether a request speaks gRPC, which wants errors in trailers.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
@@ -57,7 +80,8 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 /// A response that the proxy makes up, or the rest of one that has begun: its headers are sent only where none were.
 pub(crate) struct OwnResponse {
     pub(crate) head: Response<()>,
-    pub(crate) page: Bytes,
+    /// None where the headers are all.
+    pub(crate) page: Option<Bytes>,
     pub(crate) trailers: Option<HeaderMap>,
 }
 
@@ -66,7 +90,7 @@ impl OwnResponse {
     pub(crate) fn bare() -> Self {
         let mut head = Response::new(());
         head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        OwnResponse { head, page: Bytes::new(), trailers: None }
+        OwnResponse { head, page: None, trailers: None }
     }
 
     /// A status of gRPC, as Envoy's.
@@ -100,10 +124,11 @@ impl OwnResponse {
         let (kind, page) = match body {
             PageBody::Html => ("text/html", format!("<html><body><h1>{told}</h1></body></html>\r\n")),
             PageBody::Text => ("text/plain", format!("{told}\n")),
-            PageBody::Empty => return OwnResponse { head, page: Bytes::new(), trailers: None },
+            PageBody::Empty => return OwnResponse { head, page: None, trailers: None },
+            PageBody::EmptyData => return OwnResponse { head, page: Some(Bytes::new()), trailers: None },
         };
         head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        OwnResponse { head, page: page.into(), trailers: None }
+        OwnResponse { head, page: Some(page.into()), trailers: None }
     }
 }
 

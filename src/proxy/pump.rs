@@ -88,6 +88,11 @@ impl Pump {
         self.held.is_empty() && !has_sent && (is_ended || self.has_passed_the_end())
     }
 
+    /// Whether bytes wait for the receiver.
+    pub(crate) fn holds_bytes(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Keeps what is handed on from now, to send it again.
     pub(crate) fn keep_sent(&mut self) {
         self.sent = Some(BytesMut::new());
@@ -254,8 +259,14 @@ impl Pump {
             }
             self.is_flushing = true;
         }
+        if self.held.front().is_some_and(|(_, front)| front.is_empty()) && gate.minds_the_end(self.direction) {
+            // An empty frame carried the end, which is to wait, or not to pass.
+            self.held.pop_front();
+            return Poll::Ready(Turn::Moved);
+        }
         let Some((arrived, front)) = self.held.front() else {
             return match &self.stage {
+                PumpStage::Closing(_, trailers) if gate.holds_end(self.direction, trailers.is_some()) => Poll::Pending,
                 PumpStage::Closing(at, _) => {
                     let at = *at;
                     self.poll_end(at, context, sink, gate)

@@ -23,20 +23,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::client::ResponseFuture;
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
-use http::{Request, Response, request};
-use tokio::sync::OwnedSemaphorePermit;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, Request, Response, StatusCode, request};
+use tokio::time::sleep;
 
-use crate::lie::{Direction, Ending, Reaction, Withheld};
+use crate::lie::{Direction, Ending, LastStream, Reaction, Withheld};
 use crate::proxy::client_reply::{ClientReply, ClientState};
+use crate::proxy::errand::{ErrandEnd, Errands};
 use crate::proxy::gate::{Gate, Piece};
 use crate::proxy::habits::ProxyHabits;
 use crate::proxy::head;
+use crate::proxy::node_half::{KeptHalf, NodeHalf, NodeReply, ToldByClient};
 use crate::proxy::notice::ProxyFate;
 use crate::proxy::pump::Pump;
 use crate::proxy::routes::{ClientRoutes, Upstream};
+use crate::proxy::upstream::UpstreamError;
 
 /// One stream from its acceptance on.
 pub(crate) struct Relay {
@@ -45,32 +47,20 @@ pub(crate) struct Relay {
     answer: ClientReply,
     to_node: Pump,
     habits: Arc<ProxyHabits>,
+    /// What may be asked of the client's connection.
+    errands: Errands,
     is_grpc: bool,
     /// How often the request was sent.
     attempts: u32,
 }
 
-/// The half that the node reads and writes.
-struct NodeHalf {
-    sender: SendStream<Bytes>,
-    reply: NodeReply,
-    to_client: Pump,
-    /// The node has answered in full and wants no more of the request (RFC 9113 section 8.1).
-    is_deaf: bool,
-    _permit: OwnedSemaphorePermit,
-}
-
-/// The half that the node writes.
-enum NodeReply {
-    Awaited(ResponseFuture),
-    Begun(RecvStream),
-}
-
 /// What is left of a stream.
 enum StreamEnd {
     Over,
-    /// A node half that must not learn that the client's is over.
+    /// A node half that must not learn that the client's is over, by a rule.
     Kept(Box<NodeHalf>),
+    /// The same, as is usual.
+    Untold(Box<NodeHalf>),
     /// Its request is to be sent again.
     Again,
 }
@@ -79,19 +69,39 @@ enum StreamEnd {
 enum StreamOpening {
     Joined(Box<NodeHalf>),
     Silenced,
-    Refused(String),
+    Refused(NoStream),
     Ended(Ending),
     ClientLeft,
+}
+
+/// Why there is no stream at the node.
+struct NoStream {
+    why: String,
+    /// The node did not accept a connection in time.
+    is_late: bool,
+}
+
+/// What the node's answer came to.
+enum AnswerTurn {
+    /// Its end, which was handed on or swallowed.
+    Ended(ProxyFate),
+    /// It counts for nothing, and the request is to be sent again.
+    Failed,
+    /// Its headers are more than the proxy takes.
+    TooLong,
 }
 
 /// Why client and node are parted.
 enum StreamParting {
     Answered,
-    ClientLeft,
+    /// With the code of its reset; without one its connection is gone.
+    ClientLeft(Option<Reason>),
     NodeLeft(h2::Error),
     /// A lie ends the stream.
     Ended(Ending),
-    /// A lie takes the answer for a failure.
+    /// The answer has more headers than are taken.
+    TooLong,
+    /// The answer is taken for a failure.
     Again,
 }
 
@@ -102,10 +112,10 @@ impl Relay {
         head: &request::Parts,
         request: RecvStream,
         respond: SendResponse<Bytes>,
-        habits: Arc<ProxyHabits>,
+        (habits, errands): (Arc<ProxyHabits>, Errands),
     ) -> Self {
         let (answer, is_grpc) = (ClientReply::Awaited(respond), head::is_grpc(&head.headers));
-        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), habits, is_grpc, attempts: 0 }
+        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), habits, errands, is_grpc, attempts: 0 }
     }
 
     /// Relays until the client's half is over; a node half that must not learn of it is handed back.
@@ -115,7 +125,8 @@ impl Relay {
             Err(opening) => self.give_up(opening).await,
         };
         match ended {
-            StreamEnd::Kept(node) => Some(KeptHalf { gate: self.gate, node: *node }),
+            StreamEnd::Kept(node) => Some(KeptHalf::by_a_rule(self.gate, *node)),
+            StreamEnd::Untold(node) => Some(KeptHalf::by_habit(self.gate, *node)),
             StreamEnd::Over | StreamEnd::Again => {
                 self.gate.close();
                 None
@@ -123,9 +134,10 @@ impl Relay {
         }
     }
 
-    /// Relays a request that may go to its node, as often as a lie says.
+    /// Relays a request that may go to its node, as often as a lie says or as is usual.
     async fn play(&mut self, request: Request<()>, upstream: &Upstream) -> StreamEnd {
-        let spare = self.gate.may_repeat().then(|| request.clone());
+        let may_repeat = self.gate.may_repeat() || self.habits.retries_requests();
+        let spare = may_repeat.then(|| request.clone());
         if spare.is_some() {
             self.to_node.keep_sent();
         }
@@ -142,7 +154,7 @@ impl Relay {
     async fn give_up(&mut self, opening: StreamOpening) -> StreamEnd {
         match opening {
             StreamOpening::Silenced => self.hang().await,
-            StreamOpening::Refused(reason) => self.refuse(&reason).await,
+            StreamOpening::Refused(refusal) => self.refuse(&refusal).await,
             StreamOpening::Ended(ending) => self.end(&ending, None, "").await,
             StreamOpening::Joined(_) | StreamOpening::ClientLeft => {}
         }
@@ -164,7 +176,7 @@ impl Relay {
             Ok(request) => Ok((request, upstream)),
             Err(error) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
-                Err(StreamOpening::Refused(format!("failed to {error}")))
+                Err(StreamOpening::Refused(NoStream { why: format!("failed to {error}"), is_late: false }))
             }
         }
     }
@@ -184,7 +196,7 @@ impl Relay {
         if let Poll::Ready(Ok(())) = self.to_node.poll_gather(context, &mut self.request, &mut self.gate) {
             return Poll::Ready(None);
         }
-        ready!(self.answer.poll_left(context));
+        let _ = ready!(self.answer.poll_left(context));
         self.gate.swallow(Direction::ToNode, Piece::Headers);
         self.gate.swallow(Direction::ToNode, Piece::Reset);
         Poll::Ready(Some(StreamOpening::ClientLeft))
@@ -193,7 +205,7 @@ impl Relay {
     async fn open(&mut self, request: Request<()>, upstream: &Upstream) -> StreamOpening {
         let slot = tokio::select! {
             biased;
-            () = poll_fn(|context| self.answer.poll_left(context)) => {
+            _ = poll_fn(|context| self.answer.poll_left(context)) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
                 self.gate.swallow(Direction::ToNode, Piece::Reset);
                 return StreamOpening::ClientLeft;
@@ -211,11 +223,14 @@ impl Relay {
             return StreamOpening::Silenced;
         }
         let is_whole = self.to_node.is_all_told(self.request.is_end_stream());
-        let sent = slot.map_err(|error| format!("failed to {error}")).and_then(|slot| {
-            slot.send(request, is_whole).map_err(|error| format!("failed to open a stream to the node: {error}"))
-        });
+        let refused = |error: UpstreamError| NoStream {
+            is_late: matches!(error, UpstreamError::DialTimeout(..)),
+            why: format!("failed to {error}"),
+        };
+        let lost = |error| NoStream { why: format!("failed to open a stream to the node: {error}"), is_late: false };
+        let sent = slot.map_err(refused).and_then(|slot| slot.send(request, is_whole).map_err(lost));
         match sent {
-            Ok((reply, mut sender, permit)) => {
+            Ok((reply, mut sender, lease)) => {
                 self.attempts += 1;
                 self.gate.pass(Direction::ToNode, Piece::Headers);
                 if self.attempts > 1 {
@@ -223,11 +238,11 @@ impl Relay {
                 } else if is_whole {
                     self.to_node.end_with_headers(&mut self.gate);
                 }
-                StreamOpening::Joined(Box::new(NodeHalf::new(reply, sender, permit)))
+                StreamOpening::Joined(Box::new(NodeHalf::new(reply, sender, lease)))
             }
-            Err(reason) => {
+            Err(refusal) => {
                 self.gate.swallow(Direction::ToNode, Piece::Headers);
-                StreamOpening::Refused(reason)
+                StreamOpening::Refused(refusal)
             }
         }
     }
@@ -236,13 +251,28 @@ impl Relay {
         let parting = poll_fn(|context| self.poll_joined(context, &mut node)).await;
         match parting {
             StreamParting::Answered => {
-                if self.habits.lingers {
-                    self.linger(&mut node).await;
+                let left = if self.habits.lingers { self.linger(&mut node).await } else { None };
+                if self.to_node.has_passed_the_end() {
+                    return StreamEnd::Over;
                 }
-                self.let_go(node, true)
+                let habits = self.habits.clone();
+                let steps = match left {
+                    None => &habits.after_answer,
+                    Some(Some(_)) => &habits.cancelled,
+                    Some(None) => &habits.client_gone,
+                };
+                self.let_go(node, steps, left.flatten()).await
             }
-            StreamParting::ClientLeft => self.let_go(node, false),
+            StreamParting::ClientLeft(reset) => {
+                let habits = self.habits.clone();
+                let steps = if reset.is_some() { &habits.cancelled } else { &habits.client_gone };
+                self.let_go(node, steps, reset).await
+            }
             StreamParting::NodeLeft(error) => {
+                if self.may_try_again(&node) && self.habits.retries_after(&error, node.lease.is_reused()) {
+                    drop(node);
+                    return self.pause_for_retry().await;
+                }
                 drop(node);
                 // h2 forgets what waits for the socket when a stream is reset; after one turn of the connection's task
                 // only what the socket or the client has no room for is left to forget.
@@ -252,13 +282,33 @@ impl Relay {
             }
             StreamParting::Ended(ending) => {
                 self.end(&ending, None, "").await;
-                self.let_go(node, false)
+                let habits = self.habits.clone();
+                self.let_go(node, &habits.cancelled, None).await
+            }
+            StreamParting::TooLong => {
+                self.gate.swallow(Direction::ToClient, Piece::Headers);
+                let habits = self.habits.clone();
+                self.do_steps(&habits.response_headers.beyond, None, "the node's headers are too large").await;
+                self.let_go(node, &habits.long_headers, None).await
             }
             StreamParting::Again => {
+                drop(node);
                 self.gate.swallow(Direction::ToClient, Piece::Headers);
-                StreamEnd::Again
+                self.pause_for_retry().await
             }
         }
+    }
+
+    /// Whether nothing keeps the request from being sent once more.
+    fn may_try_again(&self, node: &NodeHalf) -> bool {
+        node.is_unanswered() && self.to_node.is_kept_sent() && self.attempts <= self.habits.retries
+    }
+
+    async fn pause_for_retry(&self) -> StreamEnd {
+        if self.habits.retries_requests() {
+            sleep(self.habits.retry_pause).await;
+        }
+        StreamEnd::Again
     }
 
     /// Both pumps come before the resets: what arrived before a reset is handed on before it, if there is room.
@@ -270,11 +320,17 @@ impl Relay {
         self.poll_to_node(context, node);
         // What the pumps moved may have been what a lie waits for; what they moved before it is under way.
         self.gate.follow(context);
+        if self.gate.is_half_closed()
+            && self.habits.awaits_client_end
+            && let Poll::Ready(parting) = self.poll_to_client(context, node)
+        {
+            return Poll::Ready(parting);
+        }
         if let Some(ending) = self.gate.ending() {
             return Poll::Ready(StreamParting::Ended(ending));
         }
-        if self.answer.poll_left(context).is_ready() {
-            return Poll::Ready(StreamParting::ClientLeft);
+        if let Poll::Ready(reset) = self.answer.poll_left(context) {
+            return Poll::Ready(StreamParting::ClientLeft(reset));
         }
         node.poll_lost(context).map(StreamParting::NodeLeft)
     }
@@ -284,6 +340,7 @@ impl Relay {
         let sink = if node.is_deaf { None } else { Some(&mut node.sender) };
         // Its error is the client's leaving, which the answer's half tells as well.
         let _ = self.to_node.poll(context, &mut self.request, sink, &mut self.gate);
+        self.gate.note_unwritten(self.to_node.holds_bytes());
         let ends = !node.is_deaf && self.gate.ends_request();
         if ends && self.to_node.end_early(&mut node.sender, &mut self.gate) {
             // As above.
@@ -294,79 +351,89 @@ impl Relay {
     /// Hands on what the node says; ready when the node's part is over.
     fn poll_to_client(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<StreamParting> {
         match ready!(self.poll_answer(context, node)) {
-            Ok(Some(ProxyFate::Passed)) => Poll::Ready(StreamParting::Answered),
+            Ok(AnswerTurn::Ended(ProxyFate::Passed)) => Poll::Ready(StreamParting::Answered),
             // Swallowed: the client hears nothing of the end, and may go on writing.
-            Ok(Some(ProxyFate::Swallowed)) => Poll::Pending,
-            Ok(None) => Poll::Ready(StreamParting::Again),
+            Ok(AnswerTurn::Ended(ProxyFate::Swallowed)) => Poll::Pending,
+            Ok(AnswerTurn::Failed) => Poll::Ready(StreamParting::Again),
+            Ok(AnswerTurn::TooLong) => Poll::Ready(StreamParting::TooLong),
             Err(error) => Poll::Ready(StreamParting::NodeLeft(error)),
         }
     }
 
-    /// The fate of the answer's end; none where the answer counts for nothing, and the request is to be sent again.
-    fn poll_answer(
-        &mut self,
-        context: &mut Context<'_>,
-        node: &mut NodeHalf,
-    ) -> Poll<Result<Option<ProxyFate>, h2::Error>> {
+    /// Hands on the answer; ready when nothing more of it comes.
+    fn poll_answer(&mut self, context: &mut Context<'_>, node: &mut NodeHalf) -> Poll<Result<AnswerTurn, h2::Error>> {
         if let NodeReply::Awaited(reply) = &mut node.reply {
             let (head, body) = ready!(Pin::new(reply).poll(context))?.into_parts();
-            let is_whole = body.is_end_stream();
-            node.reply = NodeReply::Begun(body);
-            if self.gate.is_silent(Direction::ToClient) {
-                self.gate.swallow(Direction::ToClient, Piece::Headers);
-            } else if self.to_node.is_kept_sent() && self.gate.repeats_after(self.attempts) {
-                return Poll::Ready(Ok(None));
-            } else {
-                let fate = self.answer.begin(Response::from_parts(head, ()), is_whole);
-                self.tell_begun(fate);
-                if is_whole && fate == ProxyFate::Passed {
-                    node.to_client.end_with_headers(&mut self.gate);
-                    return Poll::Ready(Ok(Some(fate)));
-                }
+            if self.habits.response_headers.is_below(head::list_size(&head.headers)) {
+                return Poll::Ready(Ok(AnswerTurn::TooLong));
+            }
+            if self.takes_for_a_failure(node, head.status, &head.headers) {
+                return Poll::Ready(Ok(AnswerTurn::Failed));
+            }
+            node.reply = NodeReply::Begun(body, Some(Response::from_parts(head, ())));
+        }
+        let NodeReply::Begun(body, head) = &mut node.reply else { return Poll::Pending };
+        let is_whole = body.is_end_stream();
+        let is_held = |head: &Response<()>, gate: &Gate| {
+            is_whole && gate.holds_end(Direction::ToClient, head.headers().contains_key("grpc-status"))
+        };
+        if head.as_ref().is_some_and(|head| is_held(head, &self.gate)) {
+            return Poll::Pending;
+        }
+        if let Some(head) = head.take() {
+            let is_silent = self.gate.is_silent(Direction::ToClient);
+            let fate = if is_silent { ProxyFate::Swallowed } else { self.answer.begin(head, is_whole) };
+            match fate {
+                ProxyFate::Passed => self.gate.pass(Direction::ToClient, Piece::Headers),
+                ProxyFate::Swallowed => self.gate.swallow(Direction::ToClient, Piece::Headers),
+            }
+            if is_whole && fate == ProxyFate::Passed {
+                node.to_client.end_with_headers(&mut self.gate);
+                return Poll::Ready(Ok(AnswerTurn::Ended(fate)));
             }
         }
-        let NodeReply::Begun(body) = &mut node.reply else { return Poll::Pending };
         let sink = match &mut self.answer {
             ClientReply::Awaited(_) => None,
             ClientReply::Begun(sink) => Some(sink),
         };
-        node.to_client.poll(context, body, sink, &mut self.gate).map_ok(Some)
+        node.to_client.poll(context, body, sink, &mut self.gate).map_ok(AnswerTurn::Ended)
     }
 
-    fn tell_begun(&mut self, fate: ProxyFate) {
-        match fate {
-            ProxyFate::Passed => self.gate.pass(Direction::ToClient, Piece::Headers),
-            ProxyFate::Swallowed => self.gate.swallow(Direction::ToClient, Piece::Headers),
+    /// Whether the request is to be sent again because of that head of an answer: as a lie says, or as is usual.
+    fn takes_for_a_failure(&self, node: &NodeHalf, status: StatusCode, headers: &HeaderMap) -> bool {
+        if self.gate.is_silent(Direction::ToClient) || !self.to_node.is_kept_sent() {
+            return false;
         }
+        let is_failure = || self.may_try_again(node) && self.habits.retries_answer(status, headers);
+        self.gate.repeats_after(self.attempts) || is_failure()
     }
 
-    /// The client's half is over: the node is told by a reset, which dropping its half sends after all that was
-    /// written before, unless nothing is left to tell or a rule forbids it.
-    fn let_go(&mut self, mut node: NodeHalf, is_answered: bool) -> StreamEnd {
-        if is_answered && self.to_node.has_passed_the_end() {
-            return StreamEnd::Over;
-        }
+    /// The client's half is over: the node is told so, unless a rule forbids it; `reset` is the client's own code.
+    async fn let_go(&mut self, node: NodeHalf, steps: &[Reaction], reset: Option<Reason>) -> StreamEnd {
         if self.gate.keeps_cancel() {
             self.gate.withholds(Withheld::Cancel);
             self.gate.swallow(Direction::ToNode, Piece::Reset);
             return StreamEnd::Kept(Box::new(node));
         }
-        node.sender.send_reset(self.habits.cancel.number().into());
-        self.gate.pass(Direction::ToNode, Piece::Reset);
-        StreamEnd::Over
+        let told = ToldByClient { end: self.to_node.has_passed_the_end(), reset };
+        match node.part(steps, told, &mut self.gate).await {
+            Some(node) => StreamEnd::Untold(Box::new(node)),
+            None => StreamEnd::Over,
+        }
     }
 
-    /// Goes on with what the client says after the answer's end.
-    async fn linger(&mut self, node: &mut NodeHalf) {
+    /// Goes on with what the client says after the answer's end, until that ends, or the client leaves: with the code of its
+    /// reset, or without one.
+    async fn linger(&mut self, node: &mut NodeHalf) -> Option<Option<Reason>> {
         poll_fn(|context| {
             self.gate.follow(context);
             self.poll_to_node(context, node);
             if self.to_node.has_passed_the_end() {
-                return Poll::Ready(());
+                return Poll::Ready(None);
             }
-            self.answer.poll_left(context)
+            self.answer.poll_left(context).map(Some)
         })
-        .await;
+        .await
     }
 
     /// Tells the client that the node is lost; in silence it is told nothing.
@@ -381,13 +448,13 @@ impl Relay {
     }
 
     /// Answers in place of the node; in silence nothing is answered.
-    async fn refuse(&mut self, reason: &str) {
+    async fn refuse(&mut self, refusal: &NoStream) {
         if self.gate.is_silent(Direction::ToClient) {
             self.gate.swallow(Direction::ToClient, Piece::Headers);
             return self.hang().await;
         }
-        let ending = self.habits.unreachable.clone();
-        self.end(&ending, None, reason).await;
+        let ending = if refusal.is_late { self.habits.too_late.clone() } else { self.habits.unreachable.clone() };
+        self.end(&ending, None, &refusal.why).await;
     }
 
     /// Ends the client's half, one thing after the other; `cause` is the node's own code, and `why` is for people.
@@ -396,22 +463,30 @@ impl Relay {
             ClientReply::Awaited(_) => &ending.before,
             ClientReply::Begun(_) => &ending.after,
         };
+        self.do_steps(steps, cause, why).await;
+        let is_reset = steps.iter().any(|step| matches!(step, Reaction::Reset { .. }));
+        if !is_reset {
+            // The client's half stays open until the client ends it.
+            self.await_client_end().await;
+        }
+    }
+
+    async fn do_steps(&mut self, steps: &[Reaction], cause: Option<Reason>, why: &str) {
         for step in steps {
             if *step == Reaction::AwaitClientEnd {
                 self.await_client_end().await;
             }
             // h2 forgets what waits for the socket when a stream is reset.
             tokio::task::yield_now().await;
+            if let Reaction::Goaway(code) = step {
+                self.errands.say_goaway(LastStream::Seen, code.number());
+            }
+            ErrandEnd::of(step).into_iter().for_each(|end| self.errands.end(end));
             let is_open = !self.request.is_end_stream() && !self.to_node.has_the_end();
             let client = ClientState { is_grpc: self.is_grpc, is_open, cause, why };
             // It fails only if the client is gone.
             let told = self.answer.react(step, client).unwrap_or_default();
             told.into_iter().for_each(|piece| self.gate.pass(Direction::ToClient, piece));
-        }
-        let is_reset = steps.iter().any(|step| matches!(step, Reaction::Reset { .. }));
-        if !is_reset {
-            // The client's half stays open until the client ends it.
-            self.await_client_end().await;
         }
     }
 
@@ -425,7 +500,7 @@ impl Relay {
             {
                 return Poll::Ready(());
             }
-            self.answer.poll_left(context)
+            self.answer.poll_left(context).map(drop)
         })
         .await;
     }
@@ -439,74 +514,12 @@ impl Relay {
             }
             // Its error is the client's leaving, which the answer's half tells as well.
             let _ = self.to_node.poll(context, &mut self.request, None, &mut self.gate);
-            self.answer.poll_left(context).map(|()| None)
+            self.answer.poll_left(context).map(|_| None)
         })
         .await;
         match ending {
             Some(ending) => self.end(&ending, None, "").await,
             None => self.gate.swallow(Direction::ToNode, Piece::Reset),
         }
-    }
-}
-
-impl NodeHalf {
-    fn new(reply: ResponseFuture, sender: SendStream<Bytes>, permit: OwnedSemaphorePermit) -> Self {
-        let to_client = Pump::new(Direction::ToClient);
-        NodeHalf { sender, reply: NodeReply::Awaited(reply), to_client, is_deaf: false, _permit: permit }
-    }
-
-    /// Ready when the node reset the stream or its connection is gone.
-    fn poll_lost(&mut self, context: &mut Context<'_>) -> Poll<h2::Error> {
-        if self.is_deaf {
-            return Poll::Pending;
-        }
-        match ready!(self.sender.poll_reset(context)) {
-            // Said after a full answer, which the pump is still carrying; without one the pump finds the reset.
-            Ok(Reason::NO_ERROR) => {
-                self.is_deaf = true;
-                Poll::Pending
-            }
-            Ok(reason) => Poll::Ready(reason.into()),
-            Err(error) => Poll::Ready(error),
-        }
-    }
-
-    /// Reads and swallows what the node says; ready when it has ended or lost the stream.
-    fn poll_drain(&mut self, context: &mut Context<'_>, gate: &mut Gate) -> Poll<()> {
-        if let NodeReply::Awaited(reply) = &mut self.reply {
-            let Ok(response) = ready!(Pin::new(reply).poll(context)) else { return Poll::Ready(()) };
-            gate.swallow(Direction::ToClient, Piece::Headers);
-            self.reply = NodeReply::Begun(response.into_body());
-        }
-        let NodeReply::Begun(body) = &mut self.reply else { return Poll::Pending };
-        if self.to_client.poll(context, body, None, gate).is_ready() {
-            return Poll::Ready(());
-        }
-        self.poll_lost(context).map(drop)
-    }
-}
-
-/// The node half of a stream whose client left in silence: the node must not learn of it.
-pub(crate) struct KeptHalf {
-    gate: Gate,
-    node: NodeHalf,
-}
-
-impl KeptHalf {
-    /// Keeps the half until the rule is removed or the node ends it.
-    pub(crate) async fn run(mut self) {
-        let is_told = poll_fn(|context| {
-            self.gate.follow(context);
-            if !self.gate.keeps_cancel() {
-                return Poll::Ready(true);
-            }
-            self.node.poll_drain(context, &mut self.gate).map(|()| false)
-        })
-        .await;
-        drop(self.node);
-        if is_told {
-            self.gate.pass(Direction::ToNode, Piece::Reset);
-        }
-        self.gate.close();
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::env::Address;
+use crate::profile::NodePool;
 use crate::proxy::cancels::Cancels;
 use crate::proxy::upstream::{Slot, UpstreamConnection, UpstreamError, UpstreamPlace};
 
@@ -100,6 +101,13 @@ impl Upstream {
     /// # Errors
     /// The node cannot be reached, or has no room in time.
     pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
+        let pool = self.shared.place().habits.pool;
+        match pool.kind {
+            NodePool::PerClient => return self.own.slot().await,
+            NodePool::PerRequest => return self.shared.pooled_slot().await,
+            NodePool::Shared if pool.connections != Some(1) => return self.shared.pooled_slot().await,
+            NodePool::Shared => {}
+        }
         if !self.cancels.are_hasty() {
             let streams = self.streams.load(Ordering::Relaxed);
             if let Some(slot) = self.shared.shared_slot(streams).await? {

@@ -1,7 +1,7 @@
 //! A connection to a node: dialed when needed, with a slot for each stream that the node allows.
 //!
 //! Refuses to know what the streams carry, and who shares it. It never tries a request twice: only connecting is repeated. A connection is
-//! dialed when needed, and dialed again when gone.
+//! dialed when needed, and dialed again when gone. One more is dialed where those that there are have no room, or each stream has its own.
 //!
 //! ```text
 //! none --slot asked for--> dialing --ok--> live --lost, or GOAWAY--> none (streams that run on keep the old one)
@@ -25,16 +25,19 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::env::{Address, Env, Socket, TcpOptions};
+use crate::env::{Address, Env, ResetSwitch, Socket, TcpOptions};
 use crate::lie::ConnectionSide;
+use crate::profile::NodePool;
 use crate::proxy::config::{
-    LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SHARED_STREAMS_MAX, SHARES, SLOT_WAIT_MAX, STREAM_WINDOW,
+    LINK_TRIES_MAX, NODE_CONNECTION_WINDOW, SEND_BUFFER_MAX, SHARED_WINDOWS, SHARES, SLOT_WAIT_MAX, WINDOW_MAX,
 };
 use crate::proxy::control::{ConnectionFace, Control};
 use crate::proxy::cork::{Cork, Corked};
+use crate::proxy::errand::{ErrandEnd, Errands};
 use crate::proxy::forged::TrueSettings;
-use crate::proxy::forger::Forger;
-use crate::proxy::habits::ProxyHabits;
+use crate::proxy::forger::{Forger, FrameHabits};
+use crate::proxy::habits::{PingHabits, PoolHabits, ProxyHabits};
+use crate::proxy::node_pinger::NodePinger;
 use crate::proxy::node_tls::NodeConnector;
 use crate::proxy::wire::ProxyWire;
 
@@ -68,16 +71,36 @@ pub(crate) enum UpstreamError {
 #[derive(Clone, Copy)]
 pub(crate) struct UpstreamHabits {
     dial_timeout: Option<Duration>,
-    retries: u32,
+    dial_retries: u32,
     retry_pause: Duration,
-    dials_for_each: bool,
     response_headers: u32,
+    pub(crate) pool: PoolHabits,
+    window: u32,
+    pings: Option<PingHabits>,
+    frames: FrameHabits,
 }
 
 impl From<&ProxyHabits> for UpstreamHabits {
     fn from(habits: &ProxyHabits) -> Self {
-        let ProxyHabits { dial_timeout, retries, retry_pause, dials_for_each, response_headers, .. } = *habits;
-        UpstreamHabits { dial_timeout, retries, retry_pause, dials_for_each, response_headers }
+        let ProxyHabits { dial_timeout, retry_pause, pool, node_window: window, pings, node_frames: frames, .. } =
+            *habits;
+        let (dial_retries, response_headers) = (habits.dial_retries(), habits.response_header_limit());
+        UpstreamHabits { dial_timeout, dial_retries, retry_pause, response_headers, pool, window, pings, frames }
+    }
+}
+
+impl UpstreamHabits {
+    /// What the node may send ahead on all streams of a connection: as much as on as many of them as plain bears, that one stalled
+    /// stream stops no other.
+    fn connection_window(&self) -> u32 {
+        self.window.saturating_mul(SHARED_WINDOWS).clamp(NODE_CONNECTION_WINDOW, WINDOW_MAX)
+    }
+
+    /// Streams of all clients on one connection to the node: no more than its window has room for, so that it never lacks room
+    /// however many of them are stalled.
+    fn streams_max(&self) -> usize {
+        let windows = self.connection_window() / self.window.max(1);
+        windows.min(self.pool.streams.unwrap_or(u32::MAX)).max(1) as usize
     }
 }
 
@@ -102,6 +125,9 @@ impl UpstreamPlace {
 /// The bytes of a connection to a node.
 type NodeSocket = ProxyWire<Socket>;
 
+/// HTTP/2 with a node.
+type NodeHttp = Connection<Forger<Corked<NodeSocket>>>;
+
 /// A connection to the node.
 pub(crate) struct UpstreamConnection {
     place: UpstreamPlace,
@@ -114,7 +140,7 @@ pub(crate) struct UpstreamConnection {
 
 #[derive(Default)]
 struct Pool {
-    link: Option<UpstreamLink>,
+    links: Vec<UpstreamLink>,
     failure: Option<UpstreamError>,
     /// One task per connection; more than one while streams run on after GOAWAY.
     drivers: JoinSet<()>,
@@ -127,16 +153,48 @@ struct UpstreamLink {
     slots: Arc<Semaphore>,
     /// Those that there are, in use or not.
     limit: Arc<AtomicUsize>,
+    errands: Errands,
+    /// A stream has been opened on it before.
+    is_used: Arc<AtomicBool>,
 }
 
 /// The right to open one stream now.
 pub(crate) struct Slot {
     sender: SendRequest<Bytes>,
-    permit: OwnedSemaphorePermit,
+    lease: SlotLease,
+}
+
+/// What of a connection is a stream's, as long as the stream lives.
+pub(crate) struct SlotLease {
+    errands: Errands,
+    /// The connection is this stream's own, and ends with it.
+    is_own: bool,
+    is_reused: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl SlotLease {
+    /// What may be asked of the connection.
+    pub(crate) fn errands(&self) -> &Errands {
+        &self.errands
+    }
+
+    /// Whether the connection had been used before.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+}
+
+impl Drop for SlotLease {
+    fn drop(&mut self) {
+        if self.is_own {
+            self.errands.end(ErrandEnd::Close);
+        }
+    }
 }
 
 impl Slot {
-    /// Opens the stream; the permit is to be kept as long as the stream.
+    /// Opens the stream; the lease is to be kept as long as the stream.
     ///
     /// # Errors
     /// The connection was lost in this very moment, or HTTP/2 cannot express the request.
@@ -144,16 +202,32 @@ impl Slot {
         mut self,
         request: Request<()>,
         is_whole: bool,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>, OwnedSemaphorePermit), h2::Error> {
+    ) -> Result<(ResponseFuture, SendStream<Bytes>, SlotLease), h2::Error> {
         let (reply, body) = self.sender.send_request(request, is_whole)?;
-        Ok((reply, body, self.permit))
+        Ok((reply, body, self.lease))
+    }
+}
+
+impl UpstreamLink {
+    fn slot(&self, permit: OwnedSemaphorePermit, is_own: bool) -> Slot {
+        let is_reused = self.is_used.swap(true, Ordering::Relaxed);
+        let lease = SlotLease { errands: self.errands.clone(), is_own, is_reused, _permit: permit };
+        Slot { sender: self.sender.clone(), lease }
+    }
+
+    /// Room for one more stream, if it has any now.
+    async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        let permit = self.slots.clone().try_acquire_owned().ok()?;
+        // GOAWAY closes a connection for new streams.
+        self.sender.clone().ready().await.is_ok().then_some(permit)
     }
 }
 
 impl UpstreamConnection {
     /// The one that clients share; nothing is dialed yet.
     pub(crate) fn shared(place: UpstreamPlace) -> Self {
-        UpstreamConnection::new(place, SHARED_STREAMS_MAX)
+        let streams_max = place.habits.streams_max();
+        UpstreamConnection::new(place, streams_max)
     }
 
     /// One of a single client's own.
@@ -176,16 +250,16 @@ impl UpstreamConnection {
     /// The node cannot be reached, or has no room in time.
     pub(crate) async fn shared_slot(&self, streams: usize) -> Result<Option<Slot>, UpstreamError> {
         for _ in 0..LINK_TRIES_MAX {
-            let UpstreamLink { sender, slots, limit } = self.link().await?;
-            let share = limit.load(Ordering::Relaxed) / SHARES;
+            let link = self.link().await?;
+            let share = link.limit.load(Ordering::Relaxed) / SHARES;
             if share == 0 {
                 break;
             }
             if streams > share {
                 return Ok(None);
             }
-            match slots.try_acquire_owned() {
-                Ok(permit) if sender.clone().ready().await.is_ok() => return Ok(Some(Slot { sender, permit })),
+            match link.slots.clone().try_acquire_owned() {
+                Ok(permit) if link.sender.clone().ready().await.is_ok() => return Ok(Some(link.slot(permit, false))),
                 Ok(_) | Err(TryAcquireError::Closed) => {}
                 Err(TryAcquireError::NoPermits) => return Ok(None),
             }
@@ -200,55 +274,107 @@ impl UpstreamConnection {
     /// The node cannot be reached, or has no room in time.
     pub(crate) async fn slot(&self) -> Result<Slot, UpstreamError> {
         for _ in 0..LINK_TRIES_MAX {
-            let UpstreamLink { sender, slots, .. } = self.link().await?;
-            let permit = match timeout(SLOT_WAIT_MAX, slots.acquire_owned()).await {
+            let link = self.link().await?;
+            let permit = match timeout(SLOT_WAIT_MAX, link.slots.clone().acquire_owned()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_closed)) => continue,
                 Err(_late) => return Err(UpstreamError::Full(self.place.address.clone())),
             };
             // The wait may have outlived the connection's readiness: GOAWAY closes it for new streams.
-            if let Ok(sender) = sender.ready().await {
-                return Ok(Slot { sender, permit });
+            if link.sender.clone().ready().await.is_ok() {
+                return Ok(link.slot(permit, false));
             }
         }
         Err(UpstreamError::Lost(self.place.address.clone()))
     }
 
+    /// Room for one more stream on any of several connections, of which one more is dialed where there is none.
+    ///
+    /// # Errors
+    /// The node cannot be reached, or has no room in time.
+    pub(crate) async fn pooled_slot(&self) -> Result<Slot, UpstreamError> {
+        if self.place.habits.pool.kind == NodePool::PerRequest {
+            let dialed = self.dial_again().await;
+            let link = self.take_up(&mut *self.pool.lock().await, dialed)?;
+            return self.slot_of(&link, true).await;
+        }
+        let seen = self.dials.load(Ordering::Relaxed);
+        let mut pool = self.pool.lock().await;
+        pool.links.retain(|link| !link.slots.is_closed());
+        for link in &pool.links {
+            if let Some(permit) = link.room().await {
+                return Ok(link.slot(permit, false));
+            }
+        }
+        if let Some(failure) = self.fresh_failure(&pool, seen) {
+            return Err(failure);
+        }
+        let most = self.place.habits.pool.connections.unwrap_or(u32::MAX) as usize;
+        if pool.links.len() >= most {
+            drop(pool);
+            return self.slot().await;
+        }
+        let dialed = self.dial_again().await;
+        let link = self.take_up(&mut pool, dialed)?;
+        self.slot_of(&link, false).await
+    }
+
+    /// Room on a connection that was just dialed.
+    async fn slot_of(&self, link: &UpstreamLink, is_own: bool) -> Result<Slot, UpstreamError> {
+        let permit = link.room().await.ok_or_else(|| UpstreamError::Lost(self.place.address.clone()))?;
+        Ok(link.slot(permit, is_own))
+    }
+
+    /// How a dial has failed that was over while this one waited for its turn.
+    fn fresh_failure(&self, pool: &Pool, seen: u64) -> Option<UpstreamError> {
+        pool.failure.clone().filter(|_| self.dials.load(Ordering::Relaxed) > seen)
+    }
+
+    /// The connection that there is, or a new one.
     async fn link(&self) -> Result<UpstreamLink, UpstreamError> {
         let seen = self.dials.load(Ordering::Relaxed);
         let mut pool = self.pool.lock().await;
-        if let Some(link) = &pool.link
-            && !self.place.habits.dials_for_each
+        if let Some(link) = pool.links.last()
             && !link.slots.is_closed()
             && link.sender.clone().ready().await.is_ok()
         {
             return Ok(link.clone());
         }
-        if let Some(failure) = &pool.failure
-            && !self.place.habits.dials_for_each
-            && self.dials.load(Ordering::Relaxed) > seen
-        {
-            return Err(failure.clone());
+        if let Some(failure) = self.fresh_failure(&pool, seen) {
+            return Err(failure);
         }
+        pool.links.clear();
         while pool.drivers.try_join_next().is_some() {}
-        pool.link = None;
         let dialed = self.dial_again().await;
+        self.take_up(&mut pool, dialed)
+    }
+
+    /// Takes up what came of a dial.
+    fn take_up(
+        &self,
+        pool: &mut Pool,
+        dialed: Result<(SendRequest<Bytes>, Driver), UpstreamError>,
+    ) -> Result<UpstreamLink, UpstreamError> {
+        while pool.drivers.try_join_next().is_some() {}
         self.dials.fetch_add(1, Ordering::Relaxed);
         let (sender, driver) = dialed.inspect_err(|error| {
             tracing::warn!("failed to {error}");
             pool.failure = Some(error.clone());
         })?;
-        let link = UpstreamLink { sender, slots: driver.slots.clone(), limit: driver.limit.clone() };
+        let (slots, limit, errands) = (driver.slots.clone(), driver.limit.clone(), driver.errands.clone());
+        let link = UpstreamLink { sender, slots, limit, errands, is_used: Arc::default() };
         pool.drivers.spawn(driver);
         pool.failure = None;
-        pool.link = Some(link.clone());
+        if self.place.habits.pool.kind != NodePool::PerRequest {
+            pool.links.push(link.clone());
+        }
         Ok(link)
     }
 
     /// Dials as often as is usual; the last failure counts.
     async fn dial_again(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
         let mut dialed = self.dial().await;
-        for _ in 0..self.place.habits.retries {
+        for _ in 0..self.place.habits.dial_retries {
             if dialed.is_ok() {
                 break;
             }
@@ -264,7 +390,8 @@ impl UpstreamConnection {
         let connect = async {
             let socket = env.dial_with(address, *tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(address.clone(), Arc::new(error)))?;
-            let truth = TrueSettings { max_concurrent_streams: None, initial_window: STREAM_WINDOW };
+            let truth = TrueSettings { max_concurrent_streams: None, initial_window: habits.window };
+            let (errands, reset) = (Errands::default(), socket.reset_switch().clone());
             let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: ConnectionSide::Node };
             let wire = match tls {
                 None => ProxyWire::Clear(socket),
@@ -275,10 +402,10 @@ impl UpstreamConnection {
                 }
             };
             let (socket, cork) = Corked::over(wire);
-            let socket = Forger::new(socket, face, control, Arc::default(), truth);
+            let socket = Forger::new(socket, face, control, truth).with_habits(habits.frames, errands.clone());
             let spoken = Builder::new()
-                .initial_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(NODE_CONNECTION_WINDOW)
+                .initial_window_size(habits.window)
+                .initial_connection_window_size(habits.connection_window())
                 .max_header_list_size(habits.response_headers)
                 .max_send_buffer_size(SEND_BUFFER_MAX)
                 .enable_push(false)
@@ -286,7 +413,8 @@ impl UpstreamConnection {
                 .await;
             let (sender, connection) =
                 spoken.map_err(|error| UpstreamError::Handshake(address.clone(), Arc::new(error)))?;
-            Ok((sender, Driver::new(connection, cork, self.streams_max)))
+            let pinger = habits.pings.map(NodePinger::new);
+            Ok((sender, Driver::new((connection, cork, errands, reset), pinger, self.streams_max)))
         };
         let Some(longest) = habits.dial_timeout else { return connect.await };
         match timeout(longest, connect).await {
@@ -299,8 +427,11 @@ impl UpstreamConnection {
 
 /// Runs one connection to its end, and keeps its slots at what the node allows.
 struct Driver {
-    connection: Connection<Forger<Corked<NodeSocket>>>,
+    connection: NodeHttp,
     cork: Cork<NodeSocket>,
+    errands: Errands,
+    reset: ResetSwitch,
+    pinger: Option<NodePinger>,
     slots: Arc<Semaphore>,
     streams_max: usize,
     limit: Arc<AtomicUsize>,
@@ -309,10 +440,18 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(connection: Connection<Forger<Corked<NodeSocket>>>, cork: Cork<NodeSocket>, streams_max: usize) -> Self {
+    fn new(
+        (mut connection, cork, errands, reset): (NodeHttp, Cork<NodeSocket>, Errands, ResetSwitch),
+        mut pinger: Option<NodePinger>,
+        streams_max: usize,
+    ) -> Self {
+        pinger.iter_mut().for_each(|pinger| pinger.ask_over(&mut connection));
         let mut driver = Driver {
             connection,
             cork,
+            errands,
+            reset,
+            pinger,
             slots: Arc::new(Semaphore::new(0)),
             streams_max,
             limit: Arc::default(),
@@ -341,6 +480,16 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(end) = self.errands.poll_end(context) {
+            if end != ErrandEnd::Close {
+                self.reset.throw();
+            }
+            return Poll::Ready(());
+        }
+        if self.pinger.as_mut().is_some_and(|pinger| pinger.poll_lost(context).is_ready()) {
+            tracing::debug!("the node answers no PING");
+            return Poll::Ready(());
+        }
         let polled = Pin::new(&mut self.connection).poll(context);
         self.cork.flush(context);
         self.follow_limit();

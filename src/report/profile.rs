@@ -116,11 +116,17 @@ pub fn borrowed(borrowed: &Borrowed, base: &Profile) -> String {
     text
 }
 
-/// What a proxy does to a long-lived stream, in words, and what each statement rests on.
+/// What a proxy does to a long-lived stream, in words, and what each statement rests on; at last what of it is not carried out.
 #[must_use]
-pub fn profile_explained(profile: &Profile, paint: Paint) -> String {
+pub fn profile_explained(profile: &Profile, left_out: &[(&str, &str)], paint: Paint) -> String {
     let mut text = String::new();
     write_profile(&mut text, profile, paint).expect(INFALLIBLE);
+    if !left_out.is_empty() {
+        writeln!(text, "\n{}", paint.heading("What pulseless does not carry out of it")).expect(INFALLIBLE);
+    }
+    for (key, what) in left_out {
+        writeln!(text, "{}", hang("  ", &format!("{key}: {what}"), STATEMENT_COLUMN)).expect(INFALLIBLE);
+    }
     text
 }
 
@@ -450,12 +456,14 @@ fn reaction_in_words(reaction: &Reaction) -> String {
                 PageBody::Html => " with a page of HTML",
                 PageBody::Text => " with a line of text",
                 PageBody::Empty => "",
+                PageBody::EmptyData => " with an empty DATA frame",
             };
             format!("a response {status}{body}")
         }
         Reaction::GrpcStatus { code, message } if message.is_empty() => format!("grpc-status {code}"),
         Reaction::GrpcStatus { code, message } => format!("grpc-status {code} \"{message}\""),
         Reaction::Goaway(code) => format!("GOAWAY({})", code.word()),
+        Reaction::Drain => "a drain, and FIN".to_owned(),
         Reaction::Close => "FIN".to_owned(),
         Reaction::TcpReset => "RST of TCP".to_owned(),
         Reaction::Forget => "nothing now, and RST of TCP for the next packet".to_owned(),
@@ -494,6 +502,7 @@ fn grpc_status(reaction: &Reaction) -> Option<&'static str> {
         | Reaction::Status { .. }
         | Reaction::GrpcStatus { .. }
         | Reaction::Goaway(_)
+        | Reaction::Drain
         | Reaction::Close
         | Reaction::TcpReset
         | Reaction::Forget => None,

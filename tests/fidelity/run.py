@@ -75,6 +75,7 @@ def arguments():
     parser.add_argument("--ci", action="store_true", help="only the scenarios that CI plays")
     parser.add_argument("--scenario", action="append", help="this one; may be given again")
     parser.add_argument("--proxy", action="append", help="this real proxy; may be given again")
+    parser.add_argument("--side", choices=["theirs", "ours"], help="only the real proxies, or only ours in their place")
     parser.add_argument("--times", type=int, default=1, help="how often each cell is played: a proxy may have variants")
     parser.add_argument("--recorded", type=Path, default=compare.HERE / "seen.json", help="what should be seen")
     parser.add_argument(
@@ -97,16 +98,17 @@ def main():
     profiles = tomllib.loads((compare.HERE / "profiles.toml").read_text())
     stands_in = {
         kind.name: proxies.ours(str(told.pulseless.resolve()), shlex.split(profiles[kind.name]))
-        for kind in real
+        for kind in wanted
         if told.pulseless and kind.name in profiles
     }
     recorded = compare.Seen.read(told.recorded)
     # A runner that is told to stop ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sides = [(kind.name, "theirs", kind) for kind in real] + [(name, "ours", kind) for name, kind in stands_in.items()]
+    sides = [side for side in sides if told.side in (None, side[1])]
     plays = [Play(row, *side) for row in rows for side in sides for _ in range(told.times)]
     failures = asyncio.run(play_all(plays, recorded))
-    now = compare.Seen({kind.name: kind.version() for kind in real})
+    now = compare.Seen({kind.name: kind.version() for name, side, kind in sides if side == "theirs"})
     for play in plays:
         for view, entries in play.views.items():
             now.add(play.row.name, play.name, play.side, view, entries)

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod forged;
+mod habits;
 mod lies;
 mod manners;
 mod silence;

@@ -1,6 +1,6 @@
 //! A small world for the proxy: pipes for sockets, a client and a node that a test plays by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -145,6 +145,15 @@ pub struct World {
     node: JoinHandle<()>,
     proxy: JoinHandle<()>,
     drain: DrainSwitch,
+    state: Arc<NodeState>,
+}
+
+/// The state of a node.
+#[derive(Default)]
+struct NodeState {
+    is_frozen: AtomicBool,
+    /// Connections that have ended.
+    lost: Mutex<BTreeSet<usize>>,
 }
 
 /// A stream as the node got it.
@@ -171,23 +180,33 @@ impl World {
     }
 
     async fn with(streams: u32, control: Control) -> World {
+        World::made(streams, control, ProxyHabits::default()).await
+    }
+
+    /// A world whose proxy has these habits, before a node that allows so many streams.
+    pub async fn with_habits(habits: ProxyHabits, streams: u32) -> World {
+        World::made(streams, Control::default(), habits).await
+    }
+
+    async fn made(streams: u32, control: Control, habits: ProxyHabits) -> World {
         let net = Arc::new(Net::default());
         let recorder = Arc::new(Recorder::default());
-        let (node, calls) = start_node(&net, streams);
+        let state = Arc::new(NodeState::default());
+        let (node, calls) = start_node(&net, streams, state.clone());
         let upstream = Address::new("node", NODE_PORT);
         let config = ProxyConfig {
             port: PROXY_PORT,
             upstream,
             tcp: TcpOptions::default(),
             control: control.clone(),
-            habits: ProxyHabits::default(),
+            habits,
             edge: ProxyEdge::default(),
         };
         let bound = ProxyServer::bind(Arc::new(Host(net.clone())), config, recorder.clone()).await;
         let (drain, asked) = DrainSwitch::new();
         let proxy = tokio::spawn(bound.expect("the port is free").run(asked));
         settle().await;
-        World { net, control, recorder, calls, node, proxy, drain }
+        World { net, control, recorder, calls, node, proxy, drain, state }
     }
 
     /// The proxy is to end.
@@ -220,7 +239,22 @@ impl World {
     }
 
     pub fn restart_node(&mut self) {
-        (self.node, self.calls) = start_node(&self.net, 1000);
+        (self.node, self.calls) = start_node(&self.net, 1000, self.state.clone());
+    }
+
+    /// The node's process stands still, and its kernel goes on.
+    pub fn freeze_node(&self) {
+        self.state.is_frozen.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that connection to the node has ended.
+    pub fn node_has_lost(&self, connection: usize) -> bool {
+        self.state.lost.lock().expect("no test panicked with the lock").contains(&connection)
+    }
+
+    /// The next stream that reaches the node, however long that takes.
+    pub async fn next_call(&mut self) -> Call {
+        self.calls.recv().await.expect("the node lives")
     }
 
     /// The next stream that reached the node.
@@ -265,21 +299,26 @@ impl World {
     }
 }
 
-fn start_node(net: &Net, streams: u32) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Call>) {
+fn start_node(net: &Net, streams: u32, state: Arc<NodeState>) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Call>) {
     let (calls, receiver) = mpsc::unbounded_channel();
     let mut arrivals = net.open(NODE_PORT);
     let node = tokio::spawn(async move {
         let mut connections = tokio::task::JoinSet::new();
         while let Some(socket) = arrivals.0.recv().await {
-            let (calls, connection) = (calls.clone(), connections.len() + 1);
+            let (calls, connection, state) = (calls.clone(), connections.len() + 1, state.clone());
             connections.spawn(async move {
                 let mut builder = h2::server::Builder::new();
                 // Room for several streams, so that one that is not read stops no other here.
                 builder.max_concurrent_streams(streams).initial_connection_window_size(1 << 20);
                 let mut http = builder.handshake(socket).await.expect("HTTP/2");
-                while let Some(Ok((request, respond))) = http.accept().await {
+                let mut accept = |context: &mut Context<'_>| match state.is_frozen.load(Ordering::Relaxed) {
+                    true => Poll::Pending,
+                    false => http.poll_accept(context),
+                };
+                while let Some(Ok((request, respond))) = std::future::poll_fn(&mut accept).await {
                     calls.send(Call { connection, request, respond }).expect("the test listens");
                 }
+                state.lost.lock().expect("no test panicked with the lock").insert(connection);
             });
         }
     });
@@ -428,6 +467,14 @@ impl World {
 }
 
 impl RawClient {
+    /// A node by hand, to which that socket leads, whose SETTINGS are sent.
+    pub async fn as_node(mut socket: Socket) -> Self {
+        socket.read_exact(&mut [0; 24]).await.expect("a client begins with its preface");
+        let mut node = RawClient { socket, unread: Vec::new() };
+        node.write(&RawFrame::new(SETTINGS, 0, 0, b"")).await;
+        node
+    }
+
     pub async fn write(&mut self, frame: &RawFrame) {
         self.socket.write_all(&frame.bytes()).await.expect("the proxy reads");
     }

@@ -118,7 +118,7 @@ type SaidTime = Option<(Timeout, HaproxyLine)>;
 impl HaproxyTimes {
     fn take_of_http(self, file: &str, taking: &mut Taking) {
         take_time(taking, file, &self.connect, "connect", &["connect-timeout"]);
-        take_time(taking, file, &self.server, "server", &["read-timeout", "write-timeout"]);
+        take_time(taking, file, &self.server, "server", &["idle-timeout", "write-timeout"]);
         take_time(taking, file, &self.client, "client", &["body-timeout"]);
         let idle = self.keep_alive.or(self.client);
         take_time(taking, file, &idle, "client", &["connection-idle"]);

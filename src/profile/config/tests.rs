@@ -184,7 +184,7 @@ fn haproxy_takes_the_first_frontend_of_http2_and_its_backend() {
         &taken(&borrowed),
         &[
             "connect-timeout = \"2s\" # FILE:28: timeout connect 2s",
-            "read-timeout = \"never\" # FILE: no `timeout server`, for which HAProxy has no default",
+            "idle-timeout = \"never\" # FILE: no `timeout server`, for which HAProxy has no default",
             "body-timeout = \"1h\" # FILE:16: timeout client 1h",
             "connection-idle = \"10s\" # FILE:23: timeout http-keep-alive 10s",
             "tcp-unacknowledged = \"20s\" # FILE:32: tcp-ut 20s",
@@ -215,7 +215,7 @@ fn haproxy_takes_defaults_for_both_sides_and_0_as_never() {
     has(
         &taken(&borrowed),
         &[
-            "read-timeout = \"never\" # FILE:3: timeout server 0",
+            "idle-timeout = \"never\" # FILE:3: timeout server 0",
             "body-timeout = \"1m\" # FILE:2: timeout client 1m",
             "connection-idle = \"1m\" # FILE:2: timeout client 1m",
             "tcp-keepalive-after = \"30s\" # FILE:5: srvtcpka-idle 30",

@@ -2,9 +2,10 @@
 //!
 //! Refuses to know what a value of a profile means.
 
-use crate::env::{TcpKeepalive, TcpOptions};
+use crate::env::TcpOptions;
 use crate::grammar::{KeyHelp, Section, key};
 use crate::profile::{Conduct, Profile};
+use crate::proxy::ProxyHabits;
 use crate::subject::tcp_keys::read_tcp;
 
 /// How each proxy behaves.
@@ -48,16 +49,6 @@ pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxyKeys> {
     let profile = named.and_then(|named| named.value.overridden(&mut section, "a sim"));
     section.finish();
     let profile = profile?;
-    let tcp = if says_tcp { tcp? } else { profile_tcp(profile.conduct()) };
+    let tcp = if says_tcp { tcp? } else { ProxyHabits::of(profile.conduct()).tcp };
     Some(ProxyKeys { tcp, profile: Box::new(profile) })
-}
-
-/// The TCP of a proxy's connections to the node, as its profile has it.
-fn profile_tcp(conduct: &Conduct) -> TcpOptions {
-    let keepalive = conduct.tcp_keepalive_after.after().zip(conduct.tcp_keepalive_interval.after());
-    let count = conduct.tcp_keepalive_count;
-    TcpOptions {
-        keepalive: keepalive.map(|(idle, interval)| TcpKeepalive { idle, interval, count }),
-        user_timeout: conduct.tcp_unacknowledged.after(),
-    }
 }
