@@ -20,8 +20,8 @@ use crate::env::{Address, Env};
 use crate::grammar::Readable;
 use crate::os::Os;
 use crate::subject::xmtp::client::{
-    self, Application, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX,
-    Inbox,
+    self, Application, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver,
+    Http2Windows, INBOX, Inbox,
 };
 use crate::subject::xmtp::wire::{Add, Cursor, Dialect, Message, MessageKind, Topic};
 pub(crate) use line::JsonLine;
@@ -43,8 +43,15 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
         cursor: Cursor(arguments.from_cursor),
     };
     let topics = topics.iter().map(add).collect();
-    let (watchdog, dialect) = (*watchdog, arguments.dialect);
-    let config = ClientConfig { watchdog, dialect, ..ClientConfig::new(from.clone(), topics) };
+    let dialect = arguments.dialect;
+    let config = ClientConfig {
+        watchdog: *watchdog,
+        dialect,
+        connect_timeout: arguments.connect_timeout,
+        backoff: arguments.backoff,
+        http2_windows: Http2Windows { stream: arguments.stream_window, connection: arguments.connection_window },
+        ..ClientConfig::new(from.clone(), topics)
+    };
     let env: Env = Arc::new(Os::default().with_folder(inbox));
     // Who cannot have a store now has made a mistake; a store that fails later is the client's to mend.
     if let Err(error) = env.disk(INBOX) {

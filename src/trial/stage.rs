@@ -170,6 +170,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         denied: expectations.denied,
         old_servers: expectations.old_servers,
         silent_servers: expectations.silent_servers,
+        backoff: expectations.backoff,
     }
 }
 

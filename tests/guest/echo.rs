@@ -10,7 +10,7 @@ use pulseless::channel::{Channel, Cursor, MessageId, Position};
 use pulseless::checker::{Checker, Delivery, Liveness, Requirement};
 use pulseless::env::{Address, Env, Socket};
 use pulseless::grammar::Section;
-use pulseless::history::{Beat, Bounds, EndCause, Event, Recorder, key_of};
+use pulseless::history::{BackoffSteps, Beat, Bounds, EndCause, Event, Recorder, key_of};
 use pulseless::subject::*;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{sleep, timeout};
@@ -86,6 +86,7 @@ impl Setup for EchoSetup {
             denied: Vec::new(),
             old_servers: false,
             silent_servers: false,
+            backoff: BackoffSteps::default(),
             bounds: Bounds::Usual,
             consume: Duration::ZERO,
         }

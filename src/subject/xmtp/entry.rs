@@ -10,7 +10,7 @@ use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::fault::Direction;
 use crate::grammar::{KeyTable, Section};
-use crate::history::{Event, Fate, Record};
+use crate::history::{BackoffSteps, Event, Fate, Record};
 use crate::ladder::Layers;
 use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client;
@@ -121,6 +121,7 @@ impl Setup for XmtpSetup {
                 .map(|part| channel_of(&part))
                 .collect(),
             silent_servers: !self.0.node.pings,
+            backoff: BackoffSteps { first: self.0.client.backoff.floor, longest: self.0.client.backoff.ceiling },
             old_servers: self.0.node.serves != node::Serves::Everything,
         }
     }

@@ -14,7 +14,7 @@ use crate::fault::{Clause, Direction, Origin, StreamAim};
 use crate::grammar::Latency;
 use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
-use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::client::{self, BackoffConfig, Http2Keepalive, Http2Windows};
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::wire::{Dialect, Topic};
 use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
@@ -46,6 +46,10 @@ denies = ["welcome:*"]
 watchdog = 2
 http2-keepalive = { interval = "15s", timeout = "6s" }
 consume = "50ms"
+stream-window = "64KiB"
+connection-window = "1MiB"
+connect-timeout = "2s"
+backoff = "1s..1m"
 quirk = "pong-withheld"
 
 [workload]
@@ -144,7 +148,10 @@ fn every_key_is_read() {
     let client = ClientSettings {
         watchdog: Some(2),
         http2_keepalive: Some(Http2Keepalive { interval: secs(15), timeout: secs(6) }),
+        http2_windows: Http2Windows { stream: 65_536, connection: 1 << 20 },
         tcp: TcpOptions::default(),
+        connect_timeout: secs(2),
+        backoff: BackoffConfig { floor: secs(1), ceiling: secs(60), ..BackoffConfig::default() },
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
         windows: None,
@@ -230,7 +237,10 @@ fn what_a_sim_leaves_out_has_its_default() {
         ClientSettings {
             watchdog: Some(3),
             http2_keepalive,
+            http2_windows: Http2Windows::default(),
             tcp: TcpOptions::default(),
+            connect_timeout: secs(10),
+            backoff: BackoffConfig::default(),
             topics_per_mutate: 1000,
             consume: secs(0),
             windows: None,
@@ -364,6 +374,13 @@ fn numbers_and_quantities_out_of_range_are_refused() {
     refused("clients = 3", "clients = 0", &["`cast.clients` is 0", "from 1 to 1000"]);
     refused("publishers = 2", "publishers = -1", &["`cast.publishers` is -1", "from 0 to 100"]);
     refused("publishers = 2", "publishers = 99999999999999999999", &["is 99999999999999999999", "out of range"]);
+    refused("\"1s..1m\"", "\"1m\"", &["`client.backoff`: `1m` is no range", "such as \"100ms..30s\""]);
+    refused("\"1s..1m\"", "\"1m..1s\"", &["`1m..1s` runs backwards"]);
+    refused("\"1s..1m\"", "\"0s..1m\"", &["`client.backoff` is 0s..1m", "from 1ms to 1h"]);
+    refused("\"64KiB\"", "\"0B\"", &["`client.stream-window` is 0B", "from 1B to 2147483647B"]);
+    refused("\"1MiB\"", "\"1KiB\"", &["`client.connection-window` is 1KiB", "from 65535B to 2147483647B"]);
+    refused("\"1MiB\"", "\"4096MiB\"", &["`client.connection-window` is 4096MiB"]);
+    refused("timeout = \"2s\"", "timeout = \"2h\"", &["`client.connect-timeout` is 2h", "from 1ms to 1h"]);
     refused("watchdog = 2", "watchdog = 0xb", &["`client.watchdog` is 0xb", "from 2 to 10, or \"off\""]);
 }
 
