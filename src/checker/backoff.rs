@@ -335,15 +335,7 @@ impl<'h> WaitBook<'h> {
             Idle::Ended(attempt) => format!("{host} neither waits nor dials since its attempt {attempt} ended"),
             Idle::Waits => format!("{host} does not dial again, though its wait is over since {}", Readable(since)),
         };
-        Some(Box::new(Evidence {
-            at: since + PROMPT,
-            requirement: self.requirement.number.to_owned(),
-            host: host.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![index],
-        }))
+        Some(Box::new(Evidence::at(since + PROMPT, host, self.requirement, what).with([index])))
     }
 
     fn close(self, end: Duration) -> Verdict {

@@ -118,6 +118,19 @@ impl<'h> Excuses<'h> {
         })
     }
 
+    /// Whether there is no fault at all.
+    pub(crate) fn are_none(&self) -> bool {
+        self.windows.is_empty()
+    }
+
+    /// Whether a proxy lied on the way between `client` and a node between the two times: what became of a stream may be its
+    /// doing.
+    pub(crate) fn lied(&self, client: &str, from: Duration, to: Duration) -> bool {
+        let meets = |fault: &Fault| self.cast.is_some_and(|cast| fault.meets(client, cast));
+        let mut lies = self.windows.iter().filter(|window| window.fault.witness().is_some());
+        lies.any(|window| window.began <= to && window.ended >= from && meets(window.fault))
+    }
+
     /// Whether no fault ever held anything up: what one end of a connection says then reaches the other.
     pub(crate) fn hold_up_nothing(&self) -> bool {
         self.windows.iter().all(|window| window.fault.excuse() == Excuse::Nobody)
@@ -261,6 +274,15 @@ mod tests {
         assert!(!disturbs(SynLoss { basis_points: 9 }.on(link(CLIENT, "proxy")), CLIENT));
         let silence = ProxySilence { way: None, aim: StreamAim::default() }.on(host(CLIENT));
         assert!(!disturbs(silence.clone(), CLIENT) && !stalls_client(silence));
+    }
+
+    #[test]
+    fn a_lie_is_told_to_those_on_its_way() {
+        let silence = |on| ProxySilence { way: None, aim: StreamAim::default() }.on(on);
+        let lied = |fault, from, to| Excuses::read(&struck(fault)).lied(CLIENT, seconds(from), seconds(to));
+        assert!(lied(silence(host(CLIENT)), 150, 160) && lied(silence(host(CLIENT)), 50, 100));
+        assert!(lied(silence(host(NODE)), 200, 300) && !lied(silence(host(NODE)), 201, 300));
+        assert!(!lied(silence(host("client-2")), 150, 160) && !lied(pause(NODE), 150, 160));
     }
 
     #[test]

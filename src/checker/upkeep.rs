@@ -18,7 +18,7 @@ use crate::checker::stock::{Stock, StockBook};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Fault;
 use crate::grammar::Readable;
-use crate::history::{Bounds, CloseReason, EndCause, Event, History, Record, TapStream, Terms};
+use crate::history::{Beat, Bounds, CloseReason, EndCause, Event, History, Record, TapStream, Terms};
 
 /// Beyond two intervals (the Ping, and the wait for its Pong) a server may take so long to let go of a stream.
 const LETS_GO: Duration = Duration::from_secs(30);
@@ -36,6 +36,9 @@ pub struct Upkeep {
     pub serve: Requirement,
     /// A server finds out that a client is gone.
     pub release: Requirement,
+    /// How many streams a client holds at most where its server knows only an older call, and no server can ask there
+    /// whether its client lives.
+    pub older_streams: usize,
     /// The role whose hosts break the rules on purpose; where it is cast a server may close a stream for that.
     pub lawless: &'static str,
 }
@@ -75,6 +78,22 @@ struct KeptClient {
     dialed: Option<Since>,
     /// The attempt whose stream is open.
     open: Option<(u64, usize)>,
+    /// It follows its server by an older call: the tap knows nothing of that.
+    follows_older: bool,
+    /// When it heard from its server last.
+    heard: Duration,
+}
+
+impl KeptClient {
+    fn dial(&mut self, since: Since) {
+        (self.dialed, self.heard) = (Some(since), since.0);
+    }
+
+    /// Whether it follows an older call: it has opened nothing of the newer one.
+    fn start(&mut self) -> bool {
+        self.follows_older = self.open.is_none();
+        self.follows_older
+    }
 }
 
 struct UpkeepBook<'h> {
@@ -100,6 +119,8 @@ struct UpkeepBook<'h> {
     stocks: StockBook<'h>,
     /// A proxy among several died: which streams went with it nobody says.
     uncounted: bool,
+    /// Some client has followed an older call.
+    fell_back: bool,
     opened: u64,
     ended: u64,
 }
@@ -121,6 +142,7 @@ impl<'h> UpkeepBook<'h> {
             closed: Vec::new(),
             stocks: StockBook::default(),
             uncounted: false,
+            fell_back: false,
             opened: 0,
             ended: 0,
         }
@@ -130,7 +152,11 @@ impl<'h> UpkeepBook<'h> {
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         let (host, since): (&'h str, Since) = (&record.host, (record.at, index));
         match &record.event {
-            Event::Dialing { .. } => self.clients.entry(host).or_default().dialed = Some(since),
+            Event::Dialing { .. } => self.clients.entry(host).or_default().dial(since),
+            Event::Started { .. } => self.fell_back |= self.clients.entry(host).or_default().start(),
+            Event::Beat { beat: Beat::Heard { .. }, .. } => {
+                self.clients.entry(host).or_default().heard = record.until;
+            }
             Event::Opened { attempt, .. } => return self.open(index, record, *attempt),
             Event::Ended { attempt, cause, words } => {
                 return self.end(index, record, *attempt, *cause, &words.to_string());
@@ -189,9 +215,10 @@ impl<'h> UpkeepBook<'h> {
     ) -> Result<(), Box<Evidence>> {
         self.ended += 1;
         let client = self.clients.entry(&record.host).or_default();
-        client.open = None;
+        (client.open, client.follows_older) = (None, false);
         let Some((dialed, began)) = client.dialed.take() else { return Ok(()) };
-        if self.is_due(cause) || !self.excuses.is_calm(dialed, record.at) {
+        let silent = record.at.saturating_sub(client.heard);
+        if self.is_due(cause, silent) || !self.excuses.is_calm(dialed, record.at) {
             return Ok(());
         }
         let what = format!("attempt {attempt} of {} ended, and nothing was wrong since it began: {words}", record.host);
@@ -214,14 +241,16 @@ impl<'h> UpkeepBook<'h> {
         let Some((server, (asked, first))) = stopping.next().filter(|_| status.is_none() && is_wanted) else {
             return Ok(());
         };
-        if self.last_death.is_some_and(|death| death >= *asked) || self.excuses.disturbed(host, *asked, record.at) {
+        let (asked, first, by) = (*asked, *first, record.at);
+        let is_excused = self.excuses.disturbed(host, asked, by) || self.excuses.lied(host, asked, by);
+        if is_excused || self.last_death.is_some_and(|death| death >= asked) {
             return Ok(());
         }
         let what = format!(
             "{stream} of {host} was cut off, and nobody had said why: {server} was asked to stop at {}",
-            Readable(*asked)
+            Readable(asked)
         );
-        Err(Box::new(Evidence::new(index, record, self.laws.serve, what).with([*first])))
+        Err(Box::new(Evidence::new(index, record, self.laws.serve, what).with([first])))
     }
 
     /// A stream that its client has half-closed has no watchdog.
@@ -238,17 +267,19 @@ impl<'h> UpkeepBook<'h> {
     }
 
     /// Whether a client meant to end it, or may lose it: by what nobody may follow, at an old server that does not know the
-    /// call, at a lowered bound, or to a slow application.
-    fn is_due(&self, cause: EndCause) -> bool {
+    /// call or has no heartbeat on the older one, at a lowered bound, or to a slow application.
+    fn is_due(&self, cause: EndCause, silent: Duration) -> bool {
         let bounded = self.terms.bounds == Bounds::Lowered;
+        let patience = self.terms.keepalive * self.terms.intervals;
         match cause {
             EndCause::Refused => bounded || self.terms.old_servers,
             EndCause::Rejected => !self.terms.denied.is_empty(),
             EndCause::Exhausted | EndCause::StreamFailed => bounded,
             // An application that takes its time is behind sooner or later; another never is.
             EndCause::ConsumerBehind => !self.terms.consume.is_zero(),
+            // Where there is nothing to tell, nothing is heard: no stream of an older call is silent for less.
+            EndCause::Watchdog => self.terms.old_servers && silent >= patience,
             EndCause::DialFailed
-            | EndCause::Watchdog
             | EndCause::Stale
             | EndCause::StoreFailed
             | EndCause::BacklogFull
@@ -359,7 +390,8 @@ impl<'h> UpkeepBook<'h> {
 
     /// A stream that a server holds beyond those that the tap holds, and has held since then.
     fn left_stream(&self, since: Duration, last: usize) -> Option<Evidence> {
-        if self.uncounted {
+        // On an older call only the end of a connection tells a server that a client is gone, and a fault may hide it.
+        if self.uncounted || (self.fell_back && !self.excuses.are_none()) {
             return None;
         }
         let old = |(opened, _): &&Since| *opened < since;
@@ -368,7 +400,8 @@ impl<'h> UpkeepBook<'h> {
             .iter()
             .flat_map(|(node, streams)| streams.values().filter(old).map(move |since| (*node, *since)))
             .collect();
-        let wanted = self.tapped.len();
+        let older = self.clients.values().filter(|client| client.follows_older).count();
+        let wanted = self.tapped.len() + older * self.laws.older_streams;
         let (node, (opened, first)) = held.iter().min_by_key(|(_, (opened, _))| *opened).copied()?;
         if held.len() <= wanted {
             return None;
@@ -378,15 +411,7 @@ impl<'h> UpkeepBook<'h> {
             held.len(),
             Readable(opened)
         );
-        Some(Evidence {
-            at: self.terms.end,
-            requirement: self.laws.release.number.to_owned(),
-            host: node.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![first, last],
-        })
+        Some(Evidence::at(self.terms.end, node, self.laws.release, what).with([first, last]))
     }
 
     fn close(self, records: &[Record]) -> Verdict {
@@ -410,7 +435,7 @@ impl<'h> UpkeepBook<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition, usual_terms};
     use crate::fault::Kind;
     use crate::fault::kinds::ProcessStop;
     use crate::subject::xmtp::checker::UPKEEP;
@@ -455,6 +480,18 @@ mod tests {
     }
 
     #[test]
+    fn at_an_old_server_a_stream_may_be_given_up_for_its_silence_and_no_sooner() {
+        let old =
+            || Script::on(Terms { old_servers: true, ..usual_terms() }).at(1.0).dialing(1).opened(1).at(200.0).heard(1);
+        old().at(290.0).ended(1).acquitted_by(&UPKEEP);
+        let evidence = old().at(289.0).ended(1).condemned_by(&UPKEEP);
+        assert_eq!(evidence.what, "attempt 1 of client-1 ended, and nothing was wrong since it began: watchdog");
+        // What ends for another cause was not silence.
+        let left = |cause, words: &str| Event::Ended { attempt: 1, cause, words: words.into() };
+        old().at(500.0).event(CLIENT, left(EndCause::StreamEnded, "stream ended")).condemned_by(&UPKEEP);
+    }
+
+    #[test]
     fn a_server_closes_a_stream_for_a_cause() {
         for reason in [CloseReason::Reaped, CloseReason::TooSlow, CloseReason::Refused("no".into())] {
             closed(running().at(300.0), reason.clone()).condemned_by(&UPKEEP);
@@ -480,6 +517,18 @@ mod tests {
         closed(gone(running().at(300.0)), CloseReason::PeerGone).acquitted_by(&UPKEEP);
         gone(cut().at(300.0)).acquitted_by(&UPKEEP);
         gone(running().at(300.0)).event(NODE, Event::ProcessKilled).acquitted_by(&UPKEEP);
+    }
+
+    #[test]
+    fn the_streams_of_an_older_call_are_counted_too() {
+        let opened = || Event::Opened { attempt: 1, resume: Vec::new() };
+        let older = |script: Script| held(held(script.at(1.0).event("client-2", opened()).dialing(1).started(1), 1), 2);
+        older(Script::new()).acquitted_by(&UPKEEP);
+        let evidence = held(older(Script::new()), 3).condemned_by(&UPKEEP);
+        assert!(evidence.what.starts_with("node holds 3 streams at the end"), "{}", evidence.what);
+        // Nobody asks on such a stream whether the client lives.
+        held(older(Script::new().fault_begins(1, partition(CLIENT, "proxy")).fault_ends(1)), 3).acquitted_by(&UPKEEP);
+        held(running(), 2).condemned_by(&UPKEEP);
     }
 
     #[test]
