@@ -230,7 +230,7 @@ impl Role for VisitorRole {
                 let dialer = dialer.map_err(|error| error.to_string())?;
                 let dialer = dialer.with_windows(config.http2_windows).with_tcp(config.tcp);
                 let end = Instant::now() + end.saturating_sub(recorder.now());
-                workload::visit(dialer, repertoire, visitor.every, end).await;
+                workload::visit(dialer, repertoire, visitor.every, visitor.cancels, end).await;
                 Ok(())
             }
         })

@@ -290,6 +290,8 @@ pub struct VisitorSettings {
     pub every: Duration,
     /// Whether it adds a topic again that it has removed from the same stream.
     pub returns: bool,
+    /// How many calls it cancels on a connection of their own before each of its streams.
+    pub cancels: u32,
 }
 
 /// How each gateway and its identities behave. Its stream is like a client's.

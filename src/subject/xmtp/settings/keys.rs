@@ -143,6 +143,12 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "true",
                 "whether it adds again what it has removed from the same stream, of which the first draft loses messages",
             ),
+            key(
+                "cancels",
+                "0 to 10,000, only with `visitors`",
+                "0",
+                "how many calls it cancels at once, on a connection of their own, before each of its streams",
+            ),
         ],
     },
     KeyTable {

@@ -31,6 +31,8 @@ const EXAMINERS_MAX: u32 = 100;
 const VISITS_EVERY: Duration = Duration::from_secs(5);
 /// Three changes at once, so often, stay below the hundred a second that a node allows (S8).
 const VISITS_EVERY_MIN: Duration = Duration::from_millis(100);
+/// Twenty times what the quickest proxy ends a connection for; each is a stream that the tap tells of.
+const CANCELS_MAX: u32 = 10_000;
 /// Each shares its stream among as many identities as are asked for: a few gateways show what many would.
 const GATEWAYS_MAX: u32 = 10;
 /// What a node's bound of topics is made for (S8).
@@ -135,12 +137,14 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<ProxyKeys>, Op
 fn read_visitor(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<VisitorSettings> {
     let every = section.optional("every", VISITS_EVERY, |entry| entry.duration(VISITS_EVERY_MIN..=INTERVAL_MAX));
     let returns = section.optional("returns", true, Entry::boolean);
+    let cancels = section.optional("cancels", 0, |entry| entry.number(0..=CANCELS_MAX));
     if fleet.is_some_and(|fleet| fleet.visitors == 0) {
         note_idle(&section, "visitor.every", every.as_ref(), "nobody visits", "visitors");
         note_idle(&section, "visitor.returns", returns.as_ref(), "nobody visits", "visitors");
+        note_idle(&section, "visitor.cancels", cancels.as_ref(), "nobody visits", "visitors");
     }
     section.finish();
-    Some(VisitorSettings { every: every?.value, returns: returns?.value })
+    Some(VisitorSettings { every: every?.value, returns: returns?.value, cancels: cancels?.value })
 }
 
 /// How gateways and their identities behave; a key of nobody's is a problem.
