@@ -126,9 +126,20 @@ impl<'h> Excuses<'h> {
     /// Whether a proxy lied on the way between `client` and a node between the two times: what became of a stream may be its
     /// doing.
     pub(crate) fn lied(&self, client: &str, from: Duration, to: Duration) -> bool {
-        let meets = |fault: &Fault| self.cast.is_some_and(|cast| fault.meets(client, cast));
-        let mut lies = self.windows.iter().filter(|window| window.fault.witness().is_some());
-        lies.any(|window| window.began <= to && window.ended >= from && meets(window.fault))
+        self.met(client, from, to, |fault| fault.witness().is_some())
+    }
+
+    /// Whether a proxy kept anything back on that way meanwhile, and swallowed nothing, which a tap would tell.
+    pub(crate) fn kept_back(&self, client: &str, from: Duration, to: Duration) -> bool {
+        self.met(client, from, to, |fault| fault.keeps_back() && !matches!(fault, Fault::ProxySilence(_)))
+    }
+
+    fn met(&self, client: &str, from: Duration, to: Duration, is_such: impl Fn(&Fault) -> bool) -> bool {
+        let mut such = self.windows.iter().filter(|window| is_such(window.fault));
+        such.any(|window| {
+            let lasts = window.began <= to && window.ended >= from;
+            lasts && self.cast.is_some_and(|cast| window.fault.meets(client, cast))
+        })
     }
 
     /// Whether no fault ever held anything up: what one end of a connection says then reaches the other.

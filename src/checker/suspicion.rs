@@ -137,7 +137,9 @@ impl<'h> Suspicion<'h> {
         for (stream, pinged) in &self.streams {
             let Some((at, ping)) = pinged.ping else { continue };
             let silent = record.at.saturating_sub(at);
-            if silent <= prompt || excuses.disturbed(pinged.host, at, record.at) || self.holds_another(pinged.host) {
+            let host = pinged.host;
+            let is_late = excuses.disturbed(host, at, record.at) || excuses.kept_back(host, at, record.at);
+            if silent <= prompt || is_late || self.holds_another(host) {
                 continue;
             }
             let what = format!(
@@ -175,9 +177,10 @@ mod tests {
     use crate::checker::script::{NODE, STREAM, Script, host};
     use crate::checker::{Checker, Verdict};
     use crate::fault::Kind;
-    use crate::fault::kinds::ProxySilence;
+    use crate::fault::kinds::{ProxySilence, ProxyWithholdsWindows};
     use crate::fault::{Direction, StreamAim};
     use crate::history::{Beat, CloseReason, Fate};
+    use crate::lie::WindowKind;
     use crate::subject::xmtp::checker::LIVENESS;
     use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
 
@@ -192,6 +195,15 @@ mod tests {
         let closed = Event::StreamClosed { stream: 1, reason: CloseReason::Reaped };
         let verdict = LIVENESS.judge(&script.at(361.0).event(NODE, closed).history());
         matches!(verdict, Verdict::Fail(evidence) if evidence.host == VISITOR)
+    }
+
+    #[test]
+    fn nobody_is_blamed_for_a_pong_that_a_proxy_kept_back() {
+        let windows = |on| ProxyWithholdsWindows { window: WindowKind::Both }.on(host(on));
+        assert!(!blames(|script| script.at(300.0).fault_begins(1, windows(VISITOR))));
+        assert!(!blames(|script| script.at(300.0).fault_begins(1, windows(NODE)).at(331.0).fault_ends(1)));
+        assert!(blames(|script| script.at(300.0).fault_begins(1, windows("client-1"))));
+        assert!(blames(|script| script.at(300.0).fault_begins(1, windows(NODE)).at(330.0).fault_ends(1)));
     }
 
     #[test]
