@@ -177,10 +177,9 @@ mod tests {
     use crate::checker::script::{NODE, STREAM, Script, host};
     use crate::checker::{Checker, Verdict};
     use crate::fault::Kind;
-    use crate::fault::kinds::{ProxySilence, ProxyWithholdsWindows};
+    use crate::fault::kinds::{ProxySettings, ProxySilence};
     use crate::fault::{Direction, StreamAim};
     use crate::history::{Beat, CloseReason, Fate};
-    use crate::lie::WindowKind;
     use crate::subject::xmtp::checker::LIVENESS;
     use crate::subject::xmtp::wire::SUBSCRIBE_PATH;
 
@@ -199,7 +198,8 @@ mod tests {
 
     #[test]
     fn nobody_is_blamed_for_a_pong_that_a_proxy_kept_back() {
-        let windows = |on| ProxyWithholdsWindows { window: WindowKind::Both }.on(host(on));
+        let windows =
+            |on| ProxySettings::Changed { max_concurrent_streams: None, initial_window: Some(1) }.on(host(on));
         assert!(!blames(|script| script.at(300.0).fault_begins(1, windows(VISITOR))));
         assert!(!blames(|script| script.at(300.0).fault_begins(1, windows(NODE)).at(331.0).fault_ends(1)));
         assert!(blames(|script| script.at(300.0).fault_begins(1, windows("client-1"))));
