@@ -176,6 +176,10 @@ fn nodes_never_lose_their_disks() {
 }
 
 #[test]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "these could defeat a client, and a new kind says by itself how it is drawn"
+)]
 fn no_lie_that_defeats_a_correct_client_is_drawn() {
     let sim = sim(&[Family::Lies], "");
     for clause in SEEDS.flat_map(|seed| sim.plan_of(seed).clauses) {
