@@ -19,11 +19,9 @@ use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
-use crate::history::{Beat, EndCause, Event, History, Record};
+use crate::history::{BackoffSteps, Beat, EndCause, Event, History, Record};
 
-/// The first step, the longest, and the uptime after which a client begins anew: the protocol's gateway (section 4).
-const FLOOR: Duration = Duration::from_millis(100);
-const CEILING: Duration = Duration::from_secs(30);
+/// The uptime after which a client begins anew: the protocol's gateway (section 4).
 const STABLE: Duration = Duration::from_secs(10);
 
 /// A timer may seem to ring early by so much where an engine's time goes in ticks.
@@ -64,6 +62,7 @@ impl Checker for BackoffCheck {
         let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
         let mut bench = WaitBook {
             requirement,
+            allowed: terms.backoff,
             excuses: Excuses::read(history),
             clients: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -101,9 +100,9 @@ impl Failures {
 }
 
 /// The longest wait after so many failures in a row.
-fn step(failures: u32) -> Duration {
-    let doubled = 1u32.checked_shl(failures.saturating_sub(1)).and_then(|times| FLOOR.checked_mul(times));
-    doubled.map_or(CEILING, |step| step.min(CEILING))
+fn step(steps: BackoffSteps, failures: u32) -> Duration {
+    let doubled = 1u32.checked_shl(failures.saturating_sub(1)).and_then(|times| steps.first.checked_mul(times));
+    doubled.map_or(steps.longest, |step| step.min(steps.longest))
 }
 
 /// What is known of a client's process.
@@ -194,6 +193,7 @@ impl StepSum {
 
 struct WaitBook<'h> {
     requirement: Requirement,
+    allowed: BackoffSteps,
     excuses: Excuses<'h>,
     clients: BTreeMap<&'h str, DialingClient>,
     /// By step.
@@ -275,7 +275,7 @@ impl<'h> WaitBook<'h> {
         client.failures = failures;
         client.waits = Some((record.at + delay, index));
         client.idle = Some((Idle::Waits, record.at + delay, index));
-        let (least, most) = (step(failures.least), step(failures.most));
+        let (least, most) = (step(self.allowed, failures.least), step(self.allowed, failures.most));
         if delay > most {
             let what = format!(
                 "{} waited {} after {} in a row, which allows {} at most",
@@ -308,7 +308,7 @@ impl<'h> WaitBook<'h> {
         }
         let apart = Readable(group.most - group.least);
         // Drawn by chance, but from a step that failures in a row had left behind.
-        let lags = group.most <= most / 2 && !group.is_no_accident(group.most.max(FLOOR));
+        let lags = group.most <= most / 2 && !group.is_no_accident(group.most.max(self.allowed.first));
         let why = match lags {
             true => "the step does not double with each failure",
             false => "clients that fall together return together",
@@ -335,15 +335,7 @@ impl<'h> WaitBook<'h> {
             Idle::Ended(attempt) => format!("{host} neither waits nor dials since its attempt {attempt} ended"),
             Idle::Waits => format!("{host} does not dial again, though its wait is over since {}", Readable(since)),
         };
-        Some(Box::new(Evidence {
-            at: since + PROMPT,
-            requirement: self.requirement.number.to_owned(),
-            host: host.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![index],
-        }))
+        Some(Box::new(Evidence::at(since + PROMPT, host, self.requirement, what).with([index])))
     }
 
     fn close(self, end: Duration) -> Verdict {
@@ -390,7 +382,8 @@ fn told(failures: u32) -> String {
 mod tests {
     use super::*;
     use crate::channel::Channel;
-    use crate::checker::script::{CLIENT, Script, alpha, suspend};
+    use crate::checker::script::{CLIENT, Script, alpha, suspend, usual_terms};
+    use crate::history::Terms;
     use crate::subject::xmtp::checker::BACKOFF;
 
     fn waits(script: Script, host: &str, attempt: u64, millis: u64) -> Script {
@@ -457,6 +450,21 @@ mod tests {
         assert_eq!(evidence.what, "client-1 waited 201ms after 2 failures in a row, which allows 200ms at most");
         let late = failing(&[1, 90, 400, 30, 1_000, 2_000, 6_000, 12_000, 25_000, 30_001]);
         assert!(late.condemned_by(&BACKOFF).what.contains("10 failures in a row, which allows 30s"));
+    }
+
+    #[test]
+    fn the_steps_are_those_of_the_sim() {
+        let backoff = BackoffSteps { first: Duration::from_secs(1), longest: Duration::from_secs(2) };
+        let failing = |delays: &[u64]| {
+            let begun = Script::on(Terms { backoff, ..usual_terms() });
+            delays.iter().zip(1..).fold(begun, |script, (delay, attempt)| {
+                let script = script.at(attempt as f64 * 31.0).event(CLIENT, Event::Dialing { attempt }).ended(attempt);
+                waits(script, CLIENT, attempt, *delay)
+            })
+        };
+        over(failing(&[1_000, 2_000, 2_000])).acquitted_by(&BACKOFF);
+        assert!(failing(&[1_001]).condemned_by(&BACKOFF).what.contains("1 failure in a row, which allows 1s"));
+        assert!(failing(&[5, 5, 2_001]).condemned_by(&BACKOFF).what.contains("3 failures in a row, which allows 2s"));
     }
 
     #[test]

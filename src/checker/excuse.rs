@@ -118,6 +118,30 @@ impl<'h> Excuses<'h> {
         })
     }
 
+    /// Whether there is no fault at all.
+    pub(crate) fn are_none(&self) -> bool {
+        self.windows.is_empty()
+    }
+
+    /// Whether a proxy lied on the way between `client` and a node between the two times: what became of a stream may be its
+    /// doing.
+    pub(crate) fn lied(&self, client: &str, from: Duration, to: Duration) -> bool {
+        self.met(client, from, to, |fault| fault.witness().is_some())
+    }
+
+    /// Whether a proxy kept anything back on that way meanwhile, and swallowed nothing, which a tap would tell.
+    pub(crate) fn kept_back(&self, client: &str, from: Duration, to: Duration) -> bool {
+        self.met(client, from, to, |fault| fault.keeps_back() && !matches!(fault, Fault::ProxySilence(_)))
+    }
+
+    fn met(&self, client: &str, from: Duration, to: Duration, is_such: impl Fn(&Fault) -> bool) -> bool {
+        let mut such = self.windows.iter().filter(|window| is_such(window.fault));
+        such.any(|window| {
+            let lasts = window.began <= to && window.ended >= from;
+            lasts && self.cast.is_some_and(|cast| window.fault.meets(client, cast))
+        })
+    }
+
     /// Whether no fault ever held anything up: what one end of a connection says then reaches the other.
     pub(crate) fn hold_up_nothing(&self) -> bool {
         self.windows.iter().all(|window| window.fault.excuse() == Excuse::Nobody)
@@ -261,6 +285,15 @@ mod tests {
         assert!(!disturbs(SynLoss { basis_points: 9 }.on(link(CLIENT, "proxy")), CLIENT));
         let silence = ProxySilence { way: None, aim: StreamAim::default() }.on(host(CLIENT));
         assert!(!disturbs(silence.clone(), CLIENT) && !stalls_client(silence));
+    }
+
+    #[test]
+    fn a_lie_is_told_to_those_on_its_way() {
+        let silence = |on| ProxySilence { way: None, aim: StreamAim::default() }.on(on);
+        let lied = |fault, from, to| Excuses::read(&struck(fault)).lied(CLIENT, seconds(from), seconds(to));
+        assert!(lied(silence(host(CLIENT)), 150, 160) && lied(silence(host(CLIENT)), 50, 100));
+        assert!(lied(silence(host(NODE)), 200, 300) && !lied(silence(host(NODE)), 201, 300));
+        assert!(!lied(silence(host("client-2")), 150, 160) && !lied(pause(NODE), 150, 160));
     }
 
     #[test]

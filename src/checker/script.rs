@@ -9,7 +9,9 @@ use crate::checker::{Checker, Evidence, Verdict};
 use crate::fault::Kind;
 use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
 use crate::fault::{Between, Clause, Direction, Fault, Origin, StreamAim};
-use crate::history::{Beat, Bounds, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms};
+use crate::history::{
+    BackoffSteps, Beat, Bounds, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms,
+};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::settings::Fleet;
 use crate::subject::xmtp::wire::{MutateId, SUBSCRIBE_PATH, Tag};
@@ -91,6 +93,7 @@ pub(crate) fn usual_terms() -> Terms {
         old_servers: false,
         silent_servers: false,
         proxies_end_streams: false,
+        backoff: BackoffSteps::default(),
     }
 }
 

@@ -61,14 +61,8 @@ impl<'h> StockBook<'h> {
         ends_are_heard: bool,
         (keep, release): (Requirement, Requirement),
     ) -> Option<Evidence> {
-        let evidence = |requirement: Requirement, (host, what, records): Leftover| Evidence {
-            at: terms.end,
-            requirement: requirement.number.to_owned(),
-            host,
-            topic: None,
-            id: None,
-            what,
-            records,
+        let evidence = |requirement: Requirement, (host, what, records): Leftover| {
+            Evidence::at(terms.end, &host, requirement, what).with(records)
         };
         // Whoever was not told that the other end is gone goes on serving it, with the streams that were on it.
         let unheard = if ends_are_heard { 0 } else { self.lone(terms.end) };

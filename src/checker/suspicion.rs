@@ -137,7 +137,9 @@ impl<'h> Suspicion<'h> {
         for (stream, pinged) in &self.streams {
             let Some((at, ping)) = pinged.ping else { continue };
             let silent = record.at.saturating_sub(at);
-            if silent <= prompt || excuses.disturbed(pinged.host, at, record.at) || self.holds_another(pinged.host) {
+            let host = pinged.host;
+            let is_late = excuses.disturbed(host, at, record.at) || excuses.kept_back(host, at, record.at);
+            if silent <= prompt || is_late || self.holds_another(host) {
                 continue;
             }
             let what = format!(
@@ -172,10 +174,10 @@ impl<'h> Suspicion<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{NODE, STREAM, Script, host};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host};
     use crate::checker::{Checker, Verdict};
     use crate::fault::Kind;
-    use crate::fault::kinds::ProxySilence;
+    use crate::fault::kinds::{ProxySettings, ProxySilence};
     use crate::fault::{Direction, StreamAim};
     use crate::history::{Beat, CloseReason, Fate};
     use crate::subject::xmtp::checker::LIVENESS;
@@ -185,13 +187,30 @@ mod tests {
 
     /// A visitor has a stream, and leaves a Ping unanswered at last; in between that happens.
     fn blames(between: impl FnOnce(Script) -> Script) -> bool {
+        blames_host(VISITOR, between)
+    }
+
+    fn blames_host(whom: &str, between: impl FnOnce(Script) -> Script) -> bool {
         let opened = Event::TapOpened { stream: STREAM, path: SUBSCRIBE_PATH.to_owned() };
-        let script = between(Script::new().all_begin().at(1.0).event(VISITOR, opened).node_starts().at(10.0));
+        let script = between(Script::new().all_begin().at(1.0).event(whom, opened).node_starts().at(10.0));
         let script =
-            script.at(331.0).beat(VISITOR, Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed });
+            script.at(331.0).beat(whom, Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed });
         let closed = Event::StreamClosed { stream: 1, reason: CloseReason::Reaped };
         let verdict = LIVENESS.judge(&script.at(361.0).event(NODE, closed).history());
-        matches!(verdict, Verdict::Fail(evidence) if evidence.host == VISITOR)
+        matches!(verdict, Verdict::Fail(evidence) if evidence.host == whom)
+    }
+
+    #[test]
+    fn nobody_is_blamed_for_a_pong_that_a_proxy_kept_back() {
+        fn windows(on: &str) -> Fault {
+            ProxySettings::Changed { max_concurrent_streams: None, initial_window: Some(1) }.on(host(on))
+        }
+        let blames = |between: fn(Script) -> Script| blames_host(CLIENT, between);
+        assert!(blames(|script| script));
+        assert!(!blames(|script| script.at(300.0).fault_begins(1, windows(CLIENT))));
+        assert!(!blames(|script| script.at(300.0).fault_begins(1, windows(NODE)).at(331.0).fault_ends(1)));
+        assert!(blames(|script| script.at(300.0).fault_begins(1, windows("client-2"))));
+        assert!(blames(|script| script.at(300.0).fault_begins(1, windows(NODE)).at(330.9).fault_ends(1)));
     }
 
     #[test]

@@ -54,15 +54,13 @@ pub struct Evidence {
 impl Evidence {
     /// Evidence that shows in one record, whose index is `index`.
     pub(crate) fn new(index: usize, record: &Record, requirement: Requirement, what: String) -> Self {
-        Evidence {
-            at: record.at,
-            requirement: requirement.number.to_owned(),
-            host: record.host.to_string(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![index],
-        }
+        Evidence::at(record.at, &record.host, requirement, what).with([index])
+    }
+
+    /// Evidence that shows in what did not happen by then.
+    pub(crate) fn at(at: Duration, host: &str, requirement: Requirement, what: String) -> Self {
+        let (requirement, host) = (requirement.number.to_owned(), host.to_owned());
+        Evidence { at, requirement, host, topic: None, id: None, what, records: Vec::new() }
     }
 
     pub(crate) fn about(mut self, topic: &Channel, id: Option<MessageId>) -> Self {

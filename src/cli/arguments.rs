@@ -33,6 +33,7 @@ use crate::cli::values::{self, Patience};
 use crate::env::Address;
 use crate::grammar::Rate;
 use crate::sim::Setting;
+use crate::subject::xmtp::client::BackoffConfig;
 use crate::subject::xmtp::conformance::Bound;
 use crate::subject::xmtp::node::Serves;
 use crate::subject::xmtp::wire::{Dialect, Topic};
@@ -527,6 +528,18 @@ pub(crate) struct TailArguments {
     /// Reconnect after so many silent keepalive intervals of the node (2 to 10), or off to trust HTTP/2 alone
     #[arg(long, value_name = "N|off", default_value = "3")]
     pub(crate) watchdog: Patience,
+    /// Give up a connection that has not come about after so long
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::connect_timeout)]
+    pub(crate) connect_timeout: Duration,
+    /// Wait up to the first of these before it dials again, and up to twice as long each time, until the second
+    #[arg(long, value_name = "FIRST..LONGEST", default_value = "100ms..30s", value_parser = values::backoff)]
+    pub(crate) backoff: BackoffConfig,
+    /// How much may be sent ahead of it on its stream
+    #[arg(long, value_name = "SIZE", default_value = "2MiB", value_parser = values::stream_window)]
+    pub(crate) stream_window: u32,
+    /// How much may be sent ahead of it on its connection
+    #[arg(long, value_name = "SIZE", default_value = "2147483647B", value_parser = values::connection_window)]
+    pub(crate) connection_window: u32,
     /// What it speaks with the node; in the draft the beginning is behind id 1, and decentralized has no --from-cursor
     #[arg(long, value_name = "v1|draft|decentralized", default_value = "v1", value_parser = values::dialect)]
     pub(crate) dialect: Dialect,

@@ -21,8 +21,8 @@ use crate::env::Env;
 use crate::grammar::Readable;
 use crate::os::Os;
 use crate::subject::xmtp::client::{
-    self, Application, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver, INBOX,
-    Inbox,
+    self, Application, CATCH_UP_PATIENCE, CatchUpError, ClientConfig, ClientError, ClientNotice, ClientObserver,
+    Http2Windows, INBOX, Inbox,
 };
 use crate::subject::xmtp::wire::{Add, Cursor, Dialect, Message, MessageKind, Topic};
 pub(crate) use line::JsonLine;
@@ -44,8 +44,14 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
         cursor: Cursor(arguments.from_cursor),
     };
     let topics = topics.iter().map(add).collect();
-    let (watchdog, dialect) = (*watchdog, arguments.dialect);
-    let config = ClientConfig { watchdog, dialect, ..ClientConfig::new(from.address.clone(), topics) };
+    let config = ClientConfig {
+        watchdog: *watchdog,
+        dialect: arguments.dialect,
+        connect_timeout: arguments.connect_timeout,
+        backoff: arguments.backoff,
+        http2_windows: Http2Windows { stream: arguments.stream_window, connection: arguments.connection_window },
+        ..ClientConfig::new(from.address.clone(), topics)
+    };
     let env = match from.ground(Os::default().with_folder(inbox), arguments.ca.as_deref()) {
         Ok(env) => env,
         Err(why) => return misused(&why),
@@ -55,10 +61,11 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
         complain(&format!("failed to open the store {INBOX}: {error}"));
         return Exit::Usage;
     }
-    if let Some(topic) = foreign_topic(&env, dialect) {
+    if let Some(topic) = foreign_topic(&env, arguments.dialect) {
         complain(&format!(
-            "failed to use the inbox in {}: it holds {topic}, and {dialect} counts otherwise; use another folder",
-            inbox.display()
+            "failed to use the inbox in {}: it holds {topic}, and {} counts otherwise; use another folder",
+            inbox.display(),
+            arguments.dialect
         ));
         return Exit::Usage;
     }

@@ -13,9 +13,13 @@ use crate::cli::memory::WORKER_BYTES_MIN;
 use crate::env::{Address, BadAddress};
 use crate::grammar::quantity::{self, spell_size};
 use crate::grammar::{self, BadQuantity, DURATION_FORM, Rate, spell};
+use crate::subject::xmtp::client::BackoffConfig;
 use crate::subject::xmtp::conformance::{self, Bound};
 use crate::subject::xmtp::node::{DeniedTopics, Serves};
-use crate::subject::xmtp::settings::{INTERVAL_MAX, WATCHDOG_RANGE, WINDOWS_EVERY_MIN};
+use crate::subject::xmtp::settings::{
+    BACKOFF_RANGE, CONNECT_RANGE, CONNECTION_WINDOW_MIN, HTTP2_WINDOW_MAX, INTERVAL_MAX, WATCHDOG_RANGE,
+    WINDOWS_EVERY_MIN,
+};
 use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
 
 /// Far longer than a name; a pattern's length bounds the size of what it compiles to.
@@ -102,6 +106,43 @@ pub(crate) fn window(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is no time between two windows; write one from {range}"));
     }
     Ok(window)
+}
+
+/// Reads how long dialing may take, within the bounds of a sim.
+pub(crate) fn connect_timeout(text: &str) -> Result<Duration, String> {
+    let (timeout, range) = (duration(text)?, CONNECT_RANGE);
+    let bad =
+        || format!("`{text}` is no time to dial; write one from {} to {}", spell(*range.start()), spell(*range.end()));
+    range.contains(&timeout).then_some(timeout).ok_or_else(bad)
+}
+
+/// Reads the first step between two attempts and the longest, within the bounds of a sim.
+pub(crate) fn backoff(text: &str) -> Result<BackoffConfig, String> {
+    let form = quantity::DURATION_RANGE_FORM;
+    let (floor, ceiling) = quantity::duration_range(text).map_err(|bad| format!("{bad}; write {form}"))?;
+    let range = BACKOFF_RANGE;
+    if range.contains(&floor) && range.contains(&ceiling) {
+        return Ok(BackoffConfig { floor, ceiling, ..BackoffConfig::default() });
+    }
+    let (least, most) = (spell(*range.start()), spell(*range.end()));
+    Err(format!("`{text}` is no backoff; write two times from {least} to {most}, such as 100ms..30s"))
+}
+
+/// Reads how much may be sent ahead on a stream, within the bounds of a sim.
+pub(crate) fn stream_window(text: &str) -> Result<u32, String> {
+    http2_window(text, 1)
+}
+
+/// Reads how much may be sent ahead on a connection, within the bounds of a sim.
+pub(crate) fn connection_window(text: &str) -> Result<u32, String> {
+    http2_window(text, CONNECTION_WINDOW_MIN)
+}
+
+fn http2_window(text: &str, least: u32) -> Result<u32, String> {
+    let bytes = quantity::size(text).map_err(|bad| format!("{bad}; write {}", quantity::SIZE_FORM))?;
+    let window = u32::try_from(bytes).ok().filter(|window| (least..=HTTP2_WINDOW_MAX).contains(window));
+    let (least, most) = (spell_size(least.into()), spell_size(HTTP2_WINDOW_MAX.into()));
+    window.ok_or_else(|| format!("`{text}` is no window of HTTP/2; write one from {least} to {most}"))
 }
 
 /// Reads how often something is done, in the words of a sim file.
@@ -360,6 +401,25 @@ mod tests {
     fn a_pattern_that_is_none_says_what_would_be_one() {
         assert_eq!(pattern("welcome:*"), Ok("welcome:*".to_owned()));
         assert!(pattern("group:[").expect_err("not closed").contains("write group:NAME"));
+    }
+
+    #[test]
+    fn how_a_tail_dials_is_bounded_as_in_a_sim() {
+        let backoff_of = |text| backoff(text).map(|config| (config.floor, config.ceiling));
+        assert_eq!(backoff_of("1s..1m"), Ok((Duration::from_secs(1), Duration::from_secs(60))));
+        for (bad, right) in [
+            ("1s", "such as \"100ms..30s\""),
+            ("1m..1s", "runs backwards"),
+            ("0s..1s", "from 1ms to 1h"),
+            ("1s..2h", "such as 100ms..30s"),
+        ] {
+            assert!(backoff(bad).expect_err(bad).contains(right), "{bad}");
+        }
+        assert_eq!((stream_window("1B"), connection_window("64KiB")), (Ok(1), Ok(65_536)));
+        assert!(stream_window("0B").expect_err("none").contains("from 1B to 2147483647B"));
+        assert!(connection_window("65534B").expect_err("too small").contains("from 65535B"));
+        assert_eq!(connect_timeout("1ms"), Ok(Duration::from_millis(1)));
+        assert!(connect_timeout("0s").expect_err("none").contains("from 1ms to 1h"));
     }
 
     #[test]

@@ -31,11 +31,13 @@ pub enum Family {
     Disks,
     /// The proxy passes nothing.
     Silences,
+    /// The proxy does anything else that a proxy should not.
+    Lies,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Family; 11] = [
+    pub const ALL: [Family; 12] = [
         Family::Partitions,
         Family::SlowLinks,
         Family::Loss,
@@ -47,6 +49,7 @@ impl Family {
         Family::Names,
         Family::Disks,
         Family::Silences,
+        Family::Lies,
     ];
 
     /// The name that a sim file uses.
@@ -64,6 +67,7 @@ impl Family {
             Family::Names => "names",
             Family::Disks => "disks",
             Family::Silences => "silences",
+            Family::Lies => "lies",
         }
     }
 
@@ -82,6 +86,9 @@ impl Family {
             Family::Names => "names cannot be resolved, or lead elsewhere",
             Family::Disks => "disks are full, slow or fail to sync; clients lose theirs or get an older one back",
             Family::Silences => "the proxy passes nothing and goes on answering HTTP/2 PING",
+            Family::Lies => {
+                "the proxy ends, slows, holds back, alters or repeats what it passes, or what HTTP/2 says of it"
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::fault::Harm;
 use crate::fault::kind::{At, Drawn, Excuse, Hold, Key, Kind, Placed, Step, Target};
 use crate::fault::scene::Scene;
 use crate::grammar::{Naming, Section};
+use crate::lie::Witness;
 
 // Named here, where the formatter sees them.
 mod backlog_full;
@@ -22,6 +23,7 @@ mod disk_restored;
 mod idle_drop;
 mod latency;
 mod loss;
+mod lying;
 mod mtu_black_hole;
 mod name;
 mod name_dead;
@@ -51,6 +53,8 @@ mod suspend;
 mod syn_loss;
 mod sync_fails;
 mod ways;
+
+pub use proxy_ends::StreamEnding;
 
 /// Makes the type of any fault, and the table.
 macro_rules! kinds {
@@ -155,6 +159,17 @@ impl Fault {
     #[must_use]
     pub fn target(&self) -> Target<'_> {
         self.placed().target()
+    }
+
+    /// Who can tell that a proxy does it; none where no proxy does.
+    #[must_use]
+    pub fn witness(&self) -> Option<Witness> {
+        match self.harm() {
+            Harm::Proxy { harm, .. } => Some(harm.lie.witness()),
+            Harm::Link { .. } | Harm::Kernel { .. } | Harm::Process { .. } | Harm::Clock { .. } | Harm::Disk { .. } => {
+                None
+            }
+        }
     }
 
     /// What is done, and by whom.

@@ -81,6 +81,14 @@ mod tests {
     use crate::fault::KINDS;
 
     #[test]
+    fn the_page_of_the_ladder_says_of_each_who_can_tell() {
+        let page = include_str!("../../docs/ladder.md");
+        for row in KINDS.iter().filter(|row| row.name.starts_with("proxy-")) {
+            assert!(page.contains(&format!("`{}`", row.name)), "{}", row.name);
+        }
+    }
+
+    #[test]
     fn every_kind_of_fault_that_a_proxy_carries_out_is_a_lie_of_its_own() {
         let of_proxy = KINDS.iter().filter(|row| row.name.starts_with("proxy-")).count();
         assert_eq!(LIES.len(), of_proxy);

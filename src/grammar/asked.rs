@@ -107,7 +107,8 @@ mod tests {
                 | BadQuantity::NotPerSecond(_)
                 | BadQuantity::NoPercent(_)
                 | BadQuantity::Decimals(_)
-                | BadQuantity::NoSign(_),
+                | BadQuantity::NoSign(_)
+                | BadQuantity::NoRange(_),
             ) => !fits,
         }
     }
@@ -116,6 +117,7 @@ mod tests {
     fn holds_for_all(text: &str) -> bool {
         hold(quantity::DURATION_FORM, text, quantity::duration(text))
             && hold(quantity::LATENCY_FORM, text, quantity::latency(text))
+            && hold(quantity::DURATION_RANGE_FORM, text, quantity::duration_range(text))
             && hold(quantity::RATE_FORM, text, text.parse::<Rate>())
             && hold(quantity::SIZE_FORM, text, quantity::size(text))
             && hold(quantity::BANDWIDTH_FORM, text, quantity::bandwidth(text))

@@ -41,6 +41,11 @@ pub(crate) const LATENCY_FORM: QuantityForm = QuantityForm {
             or \"1ms..2s long-tailed\"",
     pattern: concat!("^\\s*", duration_pattern!(), "\\s*(\\.\\.\\s*", duration_pattern!(), "\\s*)?(long-tailed)?\\s*$"),
 };
+/// What would be a range of durations.
+pub(crate) const DURATION_RANGE_FORM: QuantityForm = QuantityForm {
+    words: "a range of two durations with the units ms, s, m and h, such as \"100ms..30s\"",
+    pattern: concat!("^\\s*", duration_pattern!(), "\\s*\\.\\.\\s*", duration_pattern!(), "\\s*$"),
+};
 /// What would be a rate.
 pub(crate) const RATE_FORM: QuantityForm = QuantityForm {
     words: "a rate per s, m or h, such as \"1/s\", \"10/m\" or \"3/h\"",
@@ -129,6 +134,9 @@ pub enum BadQuantity {
     /// A long tail has nothing to be long against.
     #[error("`{0}` has no tail: that takes a range whose shortest time is above zero")]
     NoTail(String),
+    /// There are no two dots.
+    #[error("`{0}` is no range: that takes two dots")]
+    NoRange(String),
     /// A range ends below its beginning.
     #[error("`{0}` runs backwards")]
     Backwards(String),
@@ -325,6 +333,16 @@ pub fn latency(text: &str) -> Result<Latency, BadQuantity> {
         return Err(BadQuantity::NoTail(text.into()));
     }
     Ok(Latency { shape, least, most })
+}
+
+/// Reads a range of two durations such as `100ms..30s`.
+///
+/// # Errors
+/// A bound is no duration, one is missing, or the range runs backwards.
+pub fn duration_range(text: &str) -> Result<(Duration, Duration), BadQuantity> {
+    let (least, most) = text.split_once("..").ok_or_else(|| BadQuantity::NoRange(text.into()))?;
+    let (least, most) = (duration(least.trim())?, duration(most.trim())?);
+    if least > most { Err(BadQuantity::Backwards(text.into())) } else { Ok((least, most)) }
 }
 
 /// Reads a bandwidth such as `64KiB/s`, in bytes per second.

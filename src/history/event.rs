@@ -211,6 +211,32 @@ pub struct Terms {
     /// out of digests where they do not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub proxies_end_streams: bool,
+    /// How long clients wait between two attempts.
+    #[serde(skip_serializing_if = "BackoffSteps::are_usual")]
+    pub backoff: BackoffSteps,
+}
+
+/// Between two attempts a client waits within a step, which doubles from the first to the longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BackoffSteps {
+    /// After one failure.
+    pub first: Duration,
+    /// However many there were.
+    pub longest: Duration,
+}
+
+impl Default for BackoffSteps {
+    /// 100 ms and 30 s: the gateway's values (protocol, section 4).
+    fn default() -> Self {
+        BackoffSteps { first: Duration::from_millis(100), longest: Duration::from_secs(30) }
+    }
+}
+
+impl BackoffSteps {
+    /// They are left out of digests then.
+    fn are_usual(&self) -> bool {
+        *self == BackoffSteps::default()
+    }
 }
 
 /// One thing that was seen. The record names the host it happened on.

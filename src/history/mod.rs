@@ -13,7 +13,9 @@ mod words;
 pub use crate::cast::HostName;
 pub(crate) use digest::CHECKPOINT_EVERY;
 pub use digest::{Checkpoint, Digest, DigestParseError};
-pub use event::{Beat, Bounds, CloseReason, EndCause, Event, Examined, Fate, ProgramFailure, TapStream, Terms};
+pub use event::{
+    BackoffSteps, Beat, Bounds, CloseReason, EndCause, Event, Examined, Fate, ProgramFailure, TapStream, Terms,
+};
 pub use frame::{SubjectFrame, TappedFrame, Words};
 pub use record::{History, RawEvent, Record};
 pub use recorder::{Recorder, key_of};

@@ -5,7 +5,7 @@
 
 use crate::cast::{Cast, HostName};
 use crate::fault::{Between, Clause, Expired, Harm, LinkHarm, ProcessHarm};
-use crate::lie::{Lie, StreamLie};
+use crate::lie::{Lie, StreamLie, Witness};
 
 /// The hosts that a stream passes, from the client to the server, as the cast says whom each dials.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl Route {
     /// How the clause holds a stream of this route, if it does.
     pub(crate) fn grip(&self, clause: &Clause) -> Option<Grip> {
         match clause.fault.harm() {
-            Harm::Proxy { on, harm } => on.contains(self.0.first()?).then(|| of_proxy(&harm.lie)),
+            Harm::Proxy { on, harm } => on.contains(self.0.first()?).then(|| of_proxy(&harm.lie))?,
             Harm::Link { between, harm } => Some(of_link(&harm, self.side_of_link(&between)?)),
             Harm::Process { on, harm: ProcessHarm::Paused | ProcessHarm::Suspended } => {
                 on.iter().find_map(|host| self.side_of(host)).map(Grip::Stops)
@@ -92,11 +92,17 @@ impl Route {
     }
 }
 
-/// What else than a silence a proxy does may stop a stream, and shows when it has.
-fn of_proxy(lie: &Lie) -> Grip {
-    match lie {
-        Lie::Stream(StreamLie::Silence { .. }) => Grip::Swallows,
-        Lie::Stream(_) | Lie::Connection(_) | Lie::Bytes(_) => Grip::MayStop { side: RouteSide::Near, resets: false },
+/// What a proxy does may stop a stream, and shows when it has: unless its client is told, or all goes on but for what only
+/// a count would show.
+fn of_proxy(lie: &Lie) -> Option<Grip> {
+    if let Lie::Stream(StreamLie::Silence { .. }) = lie {
+        return Some(Grip::Swallows);
+    }
+    match lie.witness() {
+        Witness::Keepalive | Witness::Server | Witness::Watchdog => {
+            Some(Grip::MayStop { side: RouteSide::Near, resets: false })
+        }
+        Witness::Told | Witness::Counting | Witness::Nobody => None,
     }
 }
 

@@ -20,6 +20,7 @@ use crate::history::{EndCause, TapStream, Words};
 use crate::ladder::grip::{Route, RouteSide};
 use crate::ladder::layer::{Knowledge, Layer, Layers};
 use crate::ladder::window::{LadderWindow, WindowEnding};
+use crate::lie::Witness;
 
 /// How an error of the connection, and not a status of the server, is told by tonic, hyper and h2.
 const OF_THE_CONNECTION: [&str; 3] = ["h2 protocol error", "http2 error", "transport error"];
@@ -34,6 +35,7 @@ const RESET: &str = "reset";
 #[derive(Clone, Debug)]
 pub(crate) struct Culprit {
     pub(crate) clause: Option<u32>,
+    pub(crate) witness: Option<Witness>,
     pub(crate) kind: String,
     pub(crate) words: String,
 }
@@ -232,6 +234,7 @@ impl Held {
             client: self.client.clone(),
             attempt: self.attempt,
             clause: open.culprit.clause,
+            witness: open.culprit.witness,
             kind: open.culprit.kind,
             harm: open.culprit.words,
             began: open.began,

@@ -258,6 +258,7 @@ impl<'h> LadderWatch<'h> {
             Some(culprit) => culprit,
             None => Culprit {
                 clause: None,
+                witness: None,
                 kind: "process-death".to_owned(),
                 words: format!("the process of {} dies", record.host),
             },
@@ -346,7 +347,12 @@ fn ending(cause: EndCause) -> WindowEnding {
 }
 
 fn culprit(clause: &Clause) -> Culprit {
-    Culprit { clause: Some(clause.number), kind: clause.fault.name().to_owned(), words: clause.fault.to_string() }
+    Culprit {
+        clause: Some(clause.number),
+        witness: clause.fault.witness(),
+        kind: clause.fault.name().to_owned(),
+        words: clause.fault.to_string(),
+    }
 }
 
 /// A clause takes hold of a stream.

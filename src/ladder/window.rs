@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cast::HostName;
 use crate::ladder::Layer;
 use crate::ladder::layer::Knowledge;
+use crate::lie::Witness;
 
 /// Every window of one trial, by the time at which it began, then by client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct LadderWindow {
     pub attempt: u64,
     /// The clause of the plan that did it; none where no clause is known to.
     pub clause: Option<u32>,
+    /// Who can tell, where a proxy does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<Witness>,
     /// The clause's kind of fault, such as `partition`; what happened where there is no clause.
     pub kind: String,
     /// What did it, in words.

@@ -9,6 +9,7 @@ mod connection;
 mod reaction;
 mod rule;
 mod stream;
+mod witness;
 
 pub use aim::{Aim, ConnectionSide, HeaderMatch, LieShare, StreamKey, Trigger};
 pub use bytes::{ByteHarm, ByteLie};
@@ -17,3 +18,4 @@ pub use reaction::{Ending, PageBody, Reaction, ResetCode, ResetWith};
 pub(crate) use reaction::{IF_OPEN, SAME};
 pub use rule::{Lie, Rule};
 pub use stream::{Direction, HeldUntil, Pick, StreamLie, Withheld};
+pub use witness::Witness;

@@ -115,6 +115,9 @@ pub(crate) const IDLE_BYTES_MAX: usize = 1 << 20;
 /// A cancel is early within that time of the stream's begin: Envoy's `premature_reset_min_stream_lifetime_seconds`.
 pub(crate) const EARLY_MAX: Duration = Duration::from_secs(1);
 
+/// Of so many windows what was withheld is remembered: a client's connection has so many streams at most.
+pub(crate) const WITHHELD_MAX: usize = 1_024;
+
 /// An early cancel is forgotten at this pace: a hundred per second may go on for ever.
 pub(crate) const CANCEL_PRICE: Duration = Duration::from_millis(10);
 

@@ -8,6 +8,7 @@ use crate::http2::FrameHeader;
 
 const SETTINGS: u8 = 0x4;
 const GOAWAY: u8 = 0x7;
+const WINDOW_UPDATE: u8 = 0x8;
 /// RFC 9113 section 6.5.2.
 const CONCURRENT_STREAMS: u16 = 0x3;
 const INITIAL_WINDOW_SIZE: u16 = 0x4;
@@ -36,7 +37,7 @@ pub(crate) fn settings(told: TrueSettings) -> BytesMut {
         payload.put_u16(name);
         payload.put_u32(value);
     }
-    frame(SETTINGS, &payload)
+    frame(SETTINGS, 0, &payload)
 }
 
 /// A GOAWAY frame (section 6.8).
@@ -44,7 +45,18 @@ pub(crate) fn goaway(told: GoAwayFrame) -> BytesMut {
     let mut payload = BytesMut::new();
     payload.put_u32(told.last);
     payload.put_u32(told.code);
-    frame(GOAWAY, &payload)
+    frame(GOAWAY, 0, &payload)
+}
+
+/// A WINDOW_UPDATE frame (section 6.9).
+pub(crate) fn window_update(stream: u32, increment: u32) -> BytesMut {
+    frame(WINDOW_UPDATE, stream, &increment.to_be_bytes())
+}
+
+/// The increment of a WINDOW_UPDATE frame.
+pub(crate) fn increment(frame: &[u8]) -> u32 {
+    let payload = frame.get(FrameHeader::LENGTH..).and_then(|payload| payload.first_chunk());
+    payload.map_or(0, |payload| u32::from_be_bytes(*payload) & (u32::MAX >> 1))
 }
 
 /// An answer to a PING with every bit of its data turned.
@@ -68,13 +80,13 @@ pub(crate) fn is_settings(frame: &[u8]) -> bool {
     frame.get(3) == Some(&SETTINGS)
 }
 
-/// A frame of the connection, without flags.
-fn frame(kind: u8, payload: &[u8]) -> BytesMut {
+/// A frame of a stream, or of the connection, without flags.
+fn frame(kind: u8, stream: u32, payload: &[u8]) -> BytesMut {
     let mut frame = BytesMut::with_capacity(FrameHeader::LENGTH + payload.len());
     frame.put_uint(payload.len() as u64, 3);
     frame.put_u8(kind);
     frame.put_u8(0);
-    frame.put_u32(0);
+    frame.put_u32(stream);
     frame.extend_from_slice(payload);
     frame
 }
@@ -89,6 +101,9 @@ mod tests {
         assert_eq!(&goaway[..], b"\0\0\x08\x07\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\x0b");
         let both = settings(TrueSettings { max_concurrent_streams: Some(0), initial_window: 1 });
         assert_eq!(&both[..], b"\0\0\x0c\x04\0\0\0\0\0\0\x03\0\0\0\0\0\x04\0\0\0\x01");
+        let window = window_update(3, 70_000);
+        assert_eq!(&window[..], b"\0\0\x04\x08\0\0\0\0\x03\0\x01\x11\x70");
+        assert_eq!((increment(&window), increment(b"")), (70_000, 0));
         assert!(is_settings(&both) && !is_settings(&goaway) && !is_settings(b""));
     }
 

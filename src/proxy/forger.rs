@@ -7,7 +7,7 @@
 //! each way:  as it comes <--no lie, between frames / a lie, between frames--> judged frame by frame
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,11 +23,13 @@ use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
 use crate::lie::{ConnectionLie, ConnectionSide, LastStream, PingAnswer, ResetCode, Trigger, WindowKind};
 use crate::proxy::alarm::ProxyTimer;
-use crate::proxy::config::{FORGED_MAX, GOAWAY_TURN, READ_STEP};
+use crate::proxy::config::{FORGED_MAX, GOAWAY_TURN, READ_STEP, WITHHELD_MAX};
 use crate::proxy::control::{ConnectionFace, ConnectionRule, Control, Rules};
 use crate::proxy::cutter::{Cut, Cutter};
 use crate::proxy::errand::{ErrandEnd, Errands};
-use crate::proxy::forged::{GoAwayFrame, TrueSettings, disowning_nobody, goaway, is_settings, settings, wrong_answer};
+use crate::proxy::forged::{
+    GoAwayFrame, TrueSettings, disowning_nobody, goaway, increment, is_settings, settings, window_update, wrong_answer,
+};
 
 /// A byte stream on which the rules of a control are followed.
 pub(crate) struct Forger<S> {
@@ -47,6 +49,8 @@ pub(crate) struct Forger<S> {
     inserts: VecDeque<BytesMut>,
     /// Answers to PING that are late, and when they are due.
     late: VecDeque<(Instant, BytesMut)>,
+    /// What was withheld of the windows of streams, and of the connection's, which is 0: HTTP/2 believes it given.
+    withheld: BTreeMap<u32, u32>,
     /// Read and judged, and not yet taken.
     read: BytesMut,
     /// The SETTINGS that were written and not answered. Answers come in their order.
@@ -118,6 +122,7 @@ impl<S: ByteStream> Forger<S> {
             out: BytesMut::new(),
             inserts: VecDeque::new(),
             late: VecDeque::new(),
+            withheld: BTreeMap::new(),
             read: BytesMut::new(),
             unanswered: VecDeque::new(),
             seen: 0,
@@ -178,6 +183,11 @@ impl<S: ByteStream> Forger<S> {
         let forgets_settings = |order: &FrameOrder| matches!(order.rule.lie(), ConnectionLie::Settings { .. });
         if before.iter().any(forgets_settings) {
             self.insert_settings(self.truth);
+        }
+        let withholds = |order: &FrameOrder| matches!(order.rule.lie(), ConnectionLie::WindowUpdatesWithheld(_));
+        if !self.orders.iter().any(withholds) {
+            let given_back = std::mem::take(&mut self.withheld).into_iter();
+            self.inserts.extend(given_back.map(|(stream, increment)| window_update(stream, increment)));
         }
     }
 
@@ -300,14 +310,14 @@ impl<S: ByteStream> Forger<S> {
     /// Takes what HTTP/2 writes, and judges it frame by frame; how many of the bytes.
     fn judge_outgoing(&mut self, bytes: &[u8]) -> usize {
         let taken = bytes.len().min(FORGED_MAX);
-        let Forger { outgoing, out, orders, late, unanswered, habits, .. } = self;
+        let Forger { outgoing, out, orders, late, withheld, unanswered, habits, .. } = self;
         outgoing.cut(&bytes[..taken], out, |cut, out| {
             if let Cut::Whole(header, frame) = cut {
                 if habits.mutes_goaway && header.kind == FrameKind::GoAway {
                     return;
                 }
                 note_settings(header, unanswered);
-                judge(orders, late, header, frame, out);
+                judge(orders, (late, withheld), header, frame, out);
             }
         });
         taken
@@ -483,7 +493,7 @@ impl<S: ByteStream> AsyncWrite for Forger<S> {
 /// Puts a frame that HTTP/2 has written among those that go on, as the rules want it.
 fn judge(
     orders: &[FrameOrder],
-    late: &mut VecDeque<(Instant, BytesMut)>,
+    (late, withheld): (&mut VecDeque<(Instant, BytesMut)>, &mut BTreeMap<u32, u32>),
     header: &FrameHeader,
     frame: &[u8],
     out: &mut BytesMut,
@@ -516,15 +526,27 @@ fn judge(
                 out.extend_from_slice(frame);
             }
             ConnectionLie::PingAnswers(PingAnswer::Wrong) => out.extend_from_slice(&wrong_answer(frame)),
+            ConnectionLie::WindowUpdatesWithheld(_) => withhold(withheld, header.stream, increment(frame)),
             ConnectionLie::PingAnswers(PingAnswer::Missing)
             | ConnectionLie::SettingsUnanswered
-            | ConnectionLie::WindowUpdatesWithheld(_)
             | ConnectionLie::GoAway { .. }
             | ConnectionLie::Settings { .. } => {}
         }
         return;
     }
     out.extend_from_slice(frame);
+}
+
+/// Adds up what one stream, or the connection, is to have later. Where there are too many of them, that of the oldest stream
+/// is forgotten: it is the likeliest to be over.
+fn withhold(withheld: &mut BTreeMap<u32, u32>, stream: u32, increment: u32) {
+    let sum = withheld.entry(stream).or_default();
+    *sum = sum.saturating_add(increment).min(u32::MAX >> 1);
+    if withheld.len() > WITHHELD_MAX
+        && let Some(oldest) = withheld.keys().copied().find(|stream| *stream != 0)
+    {
+        withheld.remove(&oldest);
+    }
 }
 
 fn note_settings(header: &FrameHeader, unanswered: &mut VecDeque<AskedSettings>) {
@@ -542,4 +564,19 @@ fn note_seen(header: &FrameHeader, seen: &mut u32) {
 
 fn is_answer(header: &FrameHeader) -> bool {
     header.kind == FrameKind::Settings && header.flags & ACK != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_withheld_is_added_up_and_bounded() {
+        let mut withheld = BTreeMap::new();
+        withhold(&mut withheld, 0, 5);
+        withhold(&mut withheld, 0, u32::MAX >> 1);
+        (1..=2 * WITHHELD_MAX as u32).for_each(|stream| withhold(&mut withheld, stream, stream));
+        assert_eq!((withheld.len(), withheld[&0]), (WITHHELD_MAX, u32::MAX >> 1));
+        assert!(!withheld.contains_key(&1) && withheld.contains_key(&(2 * WITHHELD_MAX as u32)));
+    }
 }

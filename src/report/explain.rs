@@ -41,6 +41,9 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
 fn write_plan(text: &mut String, plan: &Plan) -> std::fmt::Result {
     for clause in &plan.clauses {
         writeln!(text, "  at {} for {}: {}", spell(clause.at), spell(clause.lasts), clause.fault)?;
+        if let Some(witness) = clause.fault.witness() {
+            writeln!(text, "    {witness}")?;
+        }
     }
     Ok(())
 }

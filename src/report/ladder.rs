@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::grammar::Readable;
 use crate::ladder::{Delays, Knowledge, Ladder, LadderTally, LadderWindow, Layer, LayerTally, WindowEnding};
+use crate::lie::Witness;
 use crate::report::paint::Paint;
 use crate::report::wrap::hang;
 
@@ -23,21 +24,23 @@ const COARSE: Duration = Duration::from_secs(100);
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct WindowHarm<'l> {
     clause: Option<u32>,
+    witness: Option<Witness>,
     kind: &'l str,
     words: &'l str,
 }
 
 impl<'l> WindowHarm<'l> {
     fn of(window: &'l LadderWindow) -> Self {
-        WindowHarm { clause: window.clause, kind: &window.kind, words: &window.harm }
+        WindowHarm { clause: window.clause, witness: window.witness, kind: &window.kind, words: &window.harm }
     }
 }
 
 impl fmt::Display for WindowHarm<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.clause {
-            Some(clause) => write!(formatter, "fault {clause}: {}", self.kind),
-            None => formatter.write_str(self.words),
+        match (self.clause, self.witness) {
+            (Some(clause), Some(witness)) => write!(formatter, "fault {clause}: {}: {witness}", self.kind),
+            (Some(clause), None) => write!(formatter, "fault {clause}: {}", self.kind),
+            (None, _) => formatter.write_str(self.words),
         }
     }
 }

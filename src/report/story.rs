@@ -202,7 +202,8 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn begin_fault(&mut self, record: &Record, clause: &Clause) {
-        self.say(record.at, self.told(&clause.fault));
+        let witness = clause.fault.witness().map(|witness| format!(": {witness}")).unwrap_or_default();
+        self.say(record.at, format!("{}{witness}", self.told(&clause.fault)));
         self.faults.push(Ongoing { clause: clause.clone(), keepalives: 0, published: 0, stored: 0 });
     }
 

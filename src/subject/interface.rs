@@ -12,7 +12,7 @@ use crate::channel::{Channel, Position};
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
-use crate::history::{Bounds, Record};
+use crate::history::{BackoffSteps, Bounds, Record};
 use crate::ladder::Layers;
 use crate::subject::{Role, TrialTimes};
 
@@ -139,6 +139,8 @@ pub struct Expectations {
     pub silent_servers: bool,
     /// Proxies end streams by habit.
     pub proxies_end_streams: bool,
+    /// How long its clients wait between two attempts.
+    pub backoff: BackoffSteps,
 }
 
 /// A subject's part of a sim in words, a line each.

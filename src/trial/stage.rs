@@ -171,6 +171,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         old_servers: expectations.old_servers,
         silent_servers: expectations.silent_servers,
         proxies_end_streams: expectations.proxies_end_streams,
+        backoff: expectations.backoff,
     }
 }
 

@@ -10,7 +10,7 @@ use pulseless::channel::{Channel, Cursor, MessageId, Position};
 use pulseless::checker::{Checker, Delivery, Liveness, Requirement};
 use pulseless::env::{Address, Env, Socket};
 use pulseless::grammar::Section;
-use pulseless::history::{Beat, Bounds, EndCause, Event, Recorder, key_of};
+use pulseless::history::{BackoffSteps, Beat, Bounds, EndCause, Event, Recorder, key_of};
 use pulseless::subject::*;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{sleep, timeout};
@@ -87,6 +87,7 @@ impl Setup for EchoSetup {
             old_servers: false,
             silent_servers: false,
             proxies_end_streams: false,
+            backoff: BackoffSteps::default(),
             bounds: Bounds::Usual,
             consume: Duration::ZERO,
         }

@@ -1,13 +1,16 @@
 //! `proxy-ends-streams`: the proxy ends streams from the middle, in one of the ways of real proxies.
 
-use crate::fault::StreamAim;
 use crate::fault::hosts::STREAMING;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, PASSING_STATUSES, draw_aim};
+use crate::fault::{Family, StreamAim};
 use crate::grammar::Section;
 use crate::lie::{Ending, ResetCode, StreamLie};
 
 /// gRPC's status codes, of which 0 is OK.
 const STATUS_MAX: u32 = 16;
+/// The HTTP statuses of proxies whose server is gone, overloaded or late, and one that says nothing is wrong.
+const PASSING_HTTP: [u16; 5] = [200, 500, 502, 503, 504];
 
 /// Each stream is ended at a moment of its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +82,23 @@ impl Kind for ProxyEndsStreams {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        // A refusal for good is believed (INVALID_ARGUMENT and its like), and one for want of room after a while: neither
+        // is drawn, and no HTTP status that stands for one.
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let ending = match draw.uniform(0, 4) {
+                    0 => StreamEnding::Reset(draw.one_of(ResetCode::WORDS).1),
+                    1 => StreamEnding::EndStream,
+                    2 => StreamEnding::Html(*draw.one_of(&PASSING_HTTP)),
+                    3 => StreamEnding::Status(*draw.one_of(&PASSING_STATUSES)),
+                    _ => StreamEnding::Request,
+                };
+                let on = draw.hosts(STREAMING.can);
+                ProxyEndsStreams { ending, aim: draw_aim(draw) }.on(on)
+            },
+        }),
     };
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::fault::hosts::CONNECTED;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kinds::lying::LIES_LAST_MS;
 use crate::fault::words::word;
-use crate::fault::{Harm, ProxyHarm};
+use crate::fault::{Family, Harm, ProxyHarm};
 use crate::grammar::{Section, spell};
 use crate::lie::{ConnectionLie, LastStream, Lie, ResetCode, Trigger};
 
@@ -77,7 +78,19 @@ impl Kind for ProxyGoAway {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let code = draw.one_of(ResetCode::WORDS).1;
+                let last = draw.one_of(&LASTS).1;
+                let age = draw.coin().then(|| draw.time(1_000, 120_000));
+                let twice = draw.one_in(3).then(|| draw.time(100, 10_000));
+                let closes_after = draw.coin().then(|| draw.time(1, 30_000));
+                let every = draw.coin().then(|| draw.time(2_000, 120_000));
+                ProxyGoAway { code, last, age, twice, closes_after, every }.on(draw.hosts(CONNECTED.can))
+            },
+        }),
     };
 }
 

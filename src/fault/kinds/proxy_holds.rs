@@ -1,10 +1,11 @@
 //! `proxy-buffers`: the proxy gathers what arrives, and hands it on together.
 
 use crate::fault::hosts::STREAMING;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, draw_aim};
 use crate::fault::kinds::ways::{WAYS, way_key};
 use crate::fault::words::word;
-use crate::fault::{Direction, StreamAim};
+use crate::fault::{Direction, Family, StreamAim};
 use crate::grammar::quantity::{SIZE_FORM, size};
 use crate::grammar::{Entry, Problem, spell_size};
 use crate::lie::{HeldUntil, StreamLie};
@@ -62,7 +63,17 @@ impl Kind for ProxyBuffers {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let way = *draw.one_of(&[Direction::ToNode, Direction::ToClient]);
+                let until = draw.one_of(&RELEASES).1;
+                let room = draw.spread(1, ROOM_MAX);
+                let on = draw.hosts(STREAMING.can);
+                ProxyBuffers { way, until, room, aim: draw_aim(draw) }.on(on)
+            },
+        }),
     };
 }
 

@@ -1,9 +1,10 @@
 //! `proxy-drops-messages`: some gRPC messages vanish in the proxy, and those around them pass.
 
 use crate::fault::hosts::STREAMING;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, draw_aim};
 use crate::fault::kinds::ways::{WAYS, way_key};
-use crate::fault::{Direction, StreamAim};
+use crate::fault::{Direction, Family, StreamAim};
 use crate::grammar::quantity::{SIZE_FORM, size};
 use crate::grammar::{Entry, Problem, spell_size};
 use crate::lie::{Pick, StreamLie};
@@ -12,6 +13,8 @@ use crate::lie::{Pick, StreamLie};
 const MESSAGE_MAX: u64 = u32::MAX as u64;
 /// More messages than a stream has in a trial.
 const EVERY_MAX: u32 = 1_000_000;
+/// A Ping or a Pong with a number of 64 bits and a little around it; whatever names a topic is larger.
+const HEARTBEATS_UNDER: u32 = 20;
 
 /// Heartbeats pass and messages do not, or the reverse.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +62,17 @@ impl Kind for ProxyDropsMessages {
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
         // Nothing tells a client that it missed a message while its stream lives, so that nothing converges.
-        drawn: None,
+        // Nothing tells a client that it missed a message while its stream lives, so that nothing converges. Only the
+        // smallest may go, and towards the node: those are heartbeats, and who owes one is let go of.
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let pick = Pick { smaller_than: Some(HEARTBEATS_UNDER), ..Pick::default() };
+                let on = draw.hosts(STREAMING.can);
+                ProxyDropsMessages { way: Direction::ToNode, pick, aim: draw_aim(draw) }.on(on)
+            },
+        }),
     };
 }
 

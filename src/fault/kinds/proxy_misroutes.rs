@@ -34,6 +34,7 @@ impl Kind for ProxyMisroutes {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
+        // A stream that was led astray stays there for as long as it lives, and all its answers are right.
         drawn: None,
     };
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::fault::hosts::CONNECTED;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kinds::lying::LIES_LAST_MS;
 use crate::fault::words::word;
-use crate::fault::{Harm, ProxyHarm};
+use crate::fault::{Family, Harm, ProxyHarm};
 use crate::grammar::spell;
 use crate::lie::{ConnectionLie, Lie, PingAnswer};
 
@@ -72,6 +73,16 @@ impl Kind for ProxyPingAnswers {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let answer = match draw.one_of(&ANSWERS).1 {
+                    PingAnswer::Late(_) => PingAnswer::Late(draw.time(100, 30_000)),
+                    answer @ (PingAnswer::Missing | PingAnswer::Doubled | PingAnswer::Wrong) => answer,
+                };
+                ProxyPingAnswers { answer }.on(draw.hosts(CONNECTED.can))
+            },
+        }),
     };
 }

@@ -1,8 +1,9 @@
 //! `proxy-repeats-requests`: the proxy takes answers for failures, and sends the requests again.
 
-use crate::fault::StreamAim;
 use crate::fault::hosts::STREAMING;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, draw_aim};
+use crate::fault::{Family, StreamAim};
 use crate::lie::StreamLie;
 
 /// Sixteen tries are Pingora's default, and the most of any proxy that was measured.
@@ -36,6 +37,15 @@ impl Kind for ProxyRepeatsRequests {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        // What is published thrice is stored thrice, and no client can do anything about it: only what reads is repeated.
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let times = draw.uniform(2, TIMES_MAX);
+                let on = draw.hosts(|host| host.abilities.recovers);
+                ProxyRepeatsRequests { times, aim: draw_aim(draw) }.on(on)
+            },
+        }),
     };
 }

@@ -1,8 +1,9 @@
 //! `proxy-settings`: the proxy changes its SETTINGS in the middle of connections, or answers none.
 
 use crate::fault::hosts::CONNECTED;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
-use crate::fault::{Harm, ProxyHarm};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kinds::lying::LIES_LAST_MS;
+use crate::fault::{Family, Harm, ProxyHarm};
 use crate::grammar::quantity::{SIZE_FORM, size};
 use crate::grammar::{Entry, Problem, spell_size};
 use crate::lie::{ConnectionLie, Lie};
@@ -84,7 +85,20 @@ impl Kind for ProxySettings {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let settings = if draw.one_in(4) {
+                    ProxySettings::Unanswered
+                } else {
+                    let streams = draw.coin().then(|| draw.uniform(0, 4));
+                    let window = (streams.is_none() || draw.coin()).then(|| draw.number(1, 65_535) - 1);
+                    ProxySettings::Changed { max_concurrent_streams: streams, initial_window: window }
+                };
+                settings.on(draw.hosts(CONNECTED.can))
+            },
+        }),
     };
 }
 

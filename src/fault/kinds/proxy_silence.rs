@@ -2,6 +2,7 @@
 
 use crate::fault::hosts::STREAMING;
 use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, draw_way};
 use crate::fault::kinds::ways::{WAYS, told_way, way_key};
 use crate::fault::{Direction, Family, StreamAim};
 use crate::lie::StreamLie;
@@ -38,10 +39,10 @@ impl Kind for ProxySilence {
         obstacle: |_, _| None,
         drawn: Some(Drawn {
             family: Family::Silences,
-            lasts_ms: (5_000, 240_000),
+            lasts_ms: LIES_LAST_MS,
             fault: |draw| {
                 let on = draw.hosts(|host| host.abilities.streams);
-                let way = *draw.one_of(&[None, Some(Direction::ToNode), Some(Direction::ToClient)]);
+                let way = draw_way(draw);
                 ProxySilence { way, aim: StreamAim::default() }.on(on)
             },
         }),

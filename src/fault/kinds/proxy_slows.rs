@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::fault::hosts::STREAMING;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Key, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, draw_aim, draw_way};
 use crate::fault::kinds::ways::{WAYS, told_way, way_key};
-use crate::fault::{Direction, StreamAim};
+use crate::fault::{Direction, Family, StreamAim};
 use crate::grammar::quantity::{BANDWIDTH_FORM, bandwidth};
 use crate::grammar::{Entry, Problem, spell, spell_size};
 use crate::lie::StreamLie;
@@ -70,7 +71,18 @@ impl Kind for ProxySlowsStreams {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let way = draw_way(draw);
+                // Below what a heartbeat waits for, and above: some streams die of it.
+                let delay = if draw.coin() { draw.time(100, 40_000) } else { Duration::ZERO };
+                let rate = (delay.is_zero() || draw.coin()).then(|| draw.spread(RATE_MIN, 64 << 10));
+                let on = draw.hosts(STREAMING.can);
+                ProxySlowsStreams { way, delay, bytes_per_second: rate, aim: draw_aim(draw) }.on(on)
+            },
+        }),
     };
 }
 

@@ -1,8 +1,9 @@
 //! `proxy-alters-status`: calls end with another gRPC status than the node's.
 
-use crate::fault::StreamAim;
 use crate::fault::hosts::STREAMING;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, PASSING_STATUSES, draw_aim};
+use crate::fault::{Family, StreamAim};
 use crate::lie::StreamLie;
 
 /// The trailers of a response say something else.
@@ -35,6 +36,15 @@ impl Kind for ProxyAltersStatus {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        // What refuses for good is believed (INVALID_ARGUMENT and its like).
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let status = u16::from(*draw.one_of(&PASSING_STATUSES));
+                let on = draw.hosts(STREAMING.can);
+                ProxyAltersStatus { status, aim: draw_aim(draw) }.on(on)
+            },
+        }),
     };
 }

@@ -1,9 +1,10 @@
 //! `proxy-withholds-windows`: the proxy sends no WINDOW_UPDATE.
 
 use crate::fault::hosts::CONNECTED;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::kinds::lying::LIES_LAST_MS;
 use crate::fault::words::word;
-use crate::fault::{Harm, ProxyHarm};
+use crate::fault::{Family, Harm, ProxyHarm};
 use crate::lie::{ConnectionLie, Lie, WindowKind};
 
 const WINDOWS: [(&str, WindowKind); 3] =
@@ -42,6 +43,10 @@ impl Kind for ProxyWithholdsWindows {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| ProxyWithholdsWindows { window: draw.one_of(&WINDOWS).1 }.on(draw.hosts(CONNECTED.can)),
+        }),
     };
 }

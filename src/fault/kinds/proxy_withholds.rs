@@ -1,9 +1,10 @@
 //! `proxy-withholds`: one thing never passes, and all else does.
 
 use crate::fault::hosts::STREAMING;
-use crate::fault::kind::{About, Excuse, Hold, Hosts, Kind};
+use crate::fault::kind::{About, Drawn, Excuse, Hold, Hosts, Kind};
+use crate::fault::kinds::lying::{LIES_LAST_MS, draw_aim};
 use crate::fault::words::word;
-use crate::fault::{Direction, StreamAim};
+use crate::fault::{Direction, Family, StreamAim};
 use crate::lie::{StreamLie, Withheld};
 
 const WHAT: [(&str, Withheld); 6] = [
@@ -50,6 +51,14 @@ impl Kind for ProxyWithholds {
         excuse: |_| Excuse::Nobody,
         hold: |_| Hold::Nothing,
         obstacle: |_, _| None,
-        drawn: None,
+        drawn: Some(Drawn {
+            family: Family::Lies,
+            lasts_ms: LIES_LAST_MS,
+            fault: |draw| {
+                let what = draw.one_of(&WHAT).1;
+                let on = draw.hosts(STREAMING.can);
+                ProxyWithholds { what, aim: draw_aim(draw) }.on(on)
+            },
+        }),
     };
 }

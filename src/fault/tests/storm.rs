@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::fault::contradiction::contradiction;
+use crate::fault::kinds::StreamEnding;
 use crate::fault::{
-    Clause, Family, Fault, HEALING, Harm, KINDS, KernelHarm, Landmark, Origin, Plan, ProcessHarm, Storm,
+    Clause, Direction, Family, Fault, HEALING, Harm, KINDS, KernelHarm, Landmark, Origin, Plan, ProcessHarm, Storm,
 };
 use crate::sim::{SimFile, read};
 use crate::subject::xmtp::SUBJECTS;
@@ -37,9 +38,9 @@ fn family(fault: &Fault) -> Family {
     drawn.map_or(Family::Names, |drawn| drawn.family)
 }
 
-/// Nobody replaces a rotten store; and of the lies of a proxy a storm tells silence alone.
+/// Nobody replaces a rotten store, and a stream that was led astray stays there.
 fn is_never_drawn(name: &str) -> bool {
-    name == "bit-rot" || (name.starts_with("proxy-") && name != "proxy-silence-upstream")
+    ["bit-rot", "proxy-misroutes"].contains(&name)
 }
 
 /// The clauses of a plan, whatever their numbers.
@@ -136,7 +137,7 @@ fn every_family_and_kind_appears_and_about_half_of_the_families_each_time() {
     let drawable: BTreeSet<&str> = KINDS.iter().map(|row| row.name).filter(|name| !is_never_drawn(name)).collect();
     assert_eq!(seen.keys().copied().collect::<BTreeSet<_>>(), drawable);
     assert!(seen.values().all(|count| *count > 100), "{seen:?}");
-    assert!((9_000..=12_000).contains(&families), "about 5.5 of 11 in each of 2000: {families}");
+    assert!((10_000..=13_000).contains(&families), "about 6 of 12 in each of 2000: {families}");
 }
 
 #[test]
@@ -170,6 +171,35 @@ fn nodes_never_lose_their_disks() {
         }
         if let Fault::DiskRestored(restored) = &fault {
             assert!(restored.kind.from < at, "restored from {:?} at {at:?}", restored.kind.from);
+        }
+    }
+}
+
+#[test]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "these could defeat a client, and a new kind says by itself how it is drawn"
+)]
+fn no_lie_that_defeats_a_correct_client_is_drawn() {
+    let sim = sim(&[Family::Lies], "");
+    for clause in SEEDS.flat_map(|seed| sim.plan_of(seed).clauses) {
+        match &clause.fault {
+            Fault::ProxyDropsMessages(drops) => {
+                let heartbeats = drops.kind.pick.smaller_than.is_some_and(|bytes| bytes <= 20);
+                assert!(drops.kind.way == Direction::ToNode && heartbeats, "{clause:?}");
+            }
+            Fault::ProxyRepeatsRequests(_) => {
+                assert!(clause.fault.hosts().all(|host| host.role() == "client"), "{clause:?}");
+            }
+            // INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED; RESOURCE_EXHAUSTED; UNIMPLEMENTED.
+            Fault::ProxyAltersStatus(alters) => assert!(![3, 7, 8, 12, 16].contains(&alters.kind.status), "{clause:?}"),
+            Fault::ProxyEndsStreams(ends) => match ends.kind.ending {
+                StreamEnding::Status(status) => assert!(![3, 7, 8, 12, 16].contains(&status), "{clause:?}"),
+                StreamEnding::Html(status) => assert!(![400, 401, 403, 404].contains(&status), "{clause:?}"),
+                StreamEnding::Reset(_) | StreamEnding::EndStream | StreamEnding::Request => {}
+            },
+            Fault::ProxyMisroutes(_) => panic!("{clause:?}"),
+            _ => {}
         }
     }
 }

@@ -88,6 +88,7 @@ fn window(client: &str, delay: Option<u64>, lasted: u64) -> LadderWindow {
         client: client.into(),
         attempt: 1,
         clause: Some(1),
+        witness: Some(Witness::Watchdog),
         kind: "proxy-silence-upstream".to_owned(),
         harm: "the proxy passes nothing for client-1, client-2, and goes on answering HTTP/2 PING".to_owned(),
         began: Duration::from_secs(120),
@@ -107,7 +108,8 @@ fn windows_that_are_alike_are_one_row() {
     let expected = "
 who knew when
      streams    TCP     watchdog  missed
-          2m  fault 1: proxy-silence-upstream
+          2m  fault 1: proxy-silence-upstream: only a watchdog can tell, by the
+              silence
     2 let go  never  850ms-87.7s    0-87
       1 held  never        never     900
    not asked  TCP keepalive and user timeout, HTTP/2 PING, the node's heartbeat

@@ -10,7 +10,7 @@ use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
 use crate::fault::Direction;
 use crate::grammar::{KeyTable, Section};
-use crate::history::{Event, Fate, Record};
+use crate::history::{BackoffSteps, Event, Fate, Record};
 use crate::ladder::Layers;
 use crate::subject::xmtp::channels::channel_of;
 use crate::subject::xmtp::client;
@@ -122,6 +122,7 @@ impl Setup for XmtpSetup {
                 .collect(),
             silent_servers: !self.0.node.pings,
             proxies_end_streams: self.0.proxy_profile.conduct().ends_streams(),
+            backoff: BackoffSteps { first: self.0.client.backoff.floor, longest: self.0.client.backoff.ceiling },
             old_servers: self.0.node.serves != node::Serves::Everything,
         }
     }

@@ -1,11 +1,12 @@
 //! A sim's part of this subject in words.
 
-use crate::env::TcpOptions;
-use crate::grammar::quantity::{count, spell};
+use crate::env::{Address, TcpOptions};
+use crate::grammar::quantity::{count, spell, spell_size};
 use crate::profile::Profile;
 use crate::subject::xmtp::channels::Originators;
+use crate::subject::xmtp::client::{BackoffConfig, ClientConfig};
 use crate::subject::xmtp::node::Serves;
-use crate::subject::xmtp::settings::{NodeSettings, WorkloadKind, XmtpSettings, told_limits};
+use crate::subject::xmtp::settings::{ClientSettings, NodeSettings, WorkloadKind, XmtpSettings, told_limits};
 use crate::subject::xmtp::wire::Dialect;
 use crate::subject::{Explanation, TrialTimes};
 
@@ -38,6 +39,7 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
             None => "their HTTP/2 keepalive is off".into(),
         },
     ];
+    told.extend(dialing(client));
     told.extend(tcp("the clients'", client.tcp));
     told.extend(tcp("the proxies'", settings.proxy_tcp));
     told.extend(profile(&settings.proxy_profile));
@@ -100,6 +102,21 @@ fn heartbeat(who: &str, node: &NodeSettings) -> String {
         true => format!("{who} pings after {after} of silence and waits {deadline} for the Pong (S6)"),
         false => format!("{who} says WAITING after {after} of silence, and nobody answers"),
     }
+}
+
+/// How clients dial, and what they let come, where it is not the usual.
+fn dialing(client: &ClientSettings) -> Vec<String> {
+    let (windows, usual) = (client.http2_windows, ClientConfig::new(Address::new("node", 1), Vec::new()));
+    let windows = (windows != usual.http2_windows).then(|| {
+        let (stream, connection) = (spell_size(windows.stream.into()), spell_size(windows.connection.into()));
+        format!("{stream} may be sent ahead of them on a stream, {connection} on a connection")
+    });
+    let connect = (client.connect_timeout != usual.connect_timeout)
+        .then(|| format!("they give a connection {} to come about", spell(client.connect_timeout)));
+    let BackoffConfig { floor, ceiling, .. } = client.backoff;
+    let backoff = (client.backoff != usual.backoff)
+        .then(|| format!("between two attempts they wait up to {}, doubling to {} (C5)", spell(floor), spell(ceiling)));
+    [windows, connect, backoff].into_iter().flatten().collect()
 }
 
 fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {

@@ -125,7 +125,10 @@ impl Role for ClientRole {
             topics_per_mutate: client.topics_per_mutate as usize,
             watchdog: client.watchdog,
             http2_keepalive: client.http2_keepalive,
+            http2_windows: client.http2_windows,
             tcp: client.tcp,
+            connect_timeout: client.connect_timeout,
+            backoff: client.backoff,
             dialect: client.dialect,
             quirk: client.quirk,
             ..ClientConfig::new(address, subscription(&topics, client.dialect))
@@ -211,7 +214,9 @@ impl Role for VisitorRole {
         let client = &self.settings.client;
         let config = ClientConfig {
             http2_keepalive: client.http2_keepalive,
+            http2_windows: client.http2_windows,
             tcp: client.tcp,
+            connect_timeout: client.connect_timeout,
             dialect: client.dialect,
             ..ClientConfig::new(address, Vec::new())
         };
@@ -222,9 +227,10 @@ impl Role for VisitorRole {
             async move {
                 let repertoire = Repertoire::new(topics, config.dialect, visitor.returns, env.dice());
                 let dialer = Dialer::new(env, config.node, config.http2_keepalive, config.connect_timeout);
-                let dialer = dialer.map_err(|error| error.to_string())?.with_tcp(config.tcp);
+                let dialer = dialer.map_err(|error| error.to_string())?;
+                let dialer = dialer.with_windows(config.http2_windows).with_tcp(config.tcp);
                 let end = Instant::now() + end.saturating_sub(recorder.now());
-                workload::visit(dialer, repertoire, visitor.every, end).await;
+                workload::visit(dialer, repertoire, visitor.every, visitor.cancels, end).await;
                 Ok(())
             }
         })
@@ -250,7 +256,10 @@ impl Role for GatewayRole {
         let config = GatewayConfig {
             watchdog: client.watchdog,
             http2_keepalive: client.http2_keepalive,
+            http2_windows: client.http2_windows,
             tcp: client.tcp,
+            connect_timeout: client.connect_timeout,
+            backoff: client.backoff,
             lease_events: self.settings.gateway.lease_events,
             quirk: self.settings.gateway.quirk,
             ..GatewayConfig::new(Address::new(&*fleet.proxy(fleet.proxy_of(number)), PROXY_PORT))

@@ -2,6 +2,7 @@
 //!
 //! Refuses to know TOML, and how a trial is staged.
 
+mod client_keys;
 mod dialect_keys;
 mod keys;
 mod limit_keys;
@@ -21,11 +22,12 @@ use crate::history::Bounds;
 use crate::profile::Profile;
 use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::checker::{EXAMINER, GATEWAY};
-use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::client::{self, BackoffConfig, Http2Keepalive, Http2Windows};
 use crate::subject::xmtp::gateway;
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeLimits, Serves};
 use crate::subject::xmtp::wire::{Dialect, MessageKind, Topic};
 
+pub(crate) use client_keys::{BACKOFF_RANGE, CONNECT_RANGE, CONNECTION_WINDOW_MIN, HTTP2_WINDOW_MAX};
 pub(crate) use keys::TABLES;
 pub(crate) use limit_keys::told_limits;
 pub(crate) use read::{INTERVAL_MAX, WATCHDOG_RANGE, WINDOWS_EVERY_MIN, read_settings};
@@ -261,8 +263,14 @@ pub struct ClientSettings {
     pub watchdog: Option<u32>,
     /// The HTTP/2 keepalive of its connections; none is no keepalive.
     pub http2_keepalive: Option<Http2Keepalive>,
+    /// How far a proxy may send ahead of it.
+    pub http2_windows: Http2Windows,
     /// The TCP of its connections.
     pub tcp: TcpOptions,
+    /// How long dialing may take.
+    pub connect_timeout: Duration,
+    /// How long it waits between two attempts.
+    pub backoff: BackoffConfig,
     /// How many topics one `Mutate` adds at most; the others go into further waves.
     pub topics_per_mutate: u32,
     /// How long the application takes for each batch.
@@ -282,6 +290,8 @@ pub struct VisitorSettings {
     pub every: Duration,
     /// Whether it adds a topic again that it has removed from the same stream.
     pub returns: bool,
+    /// How many calls it cancels on a connection of their own before each of its streams.
+    pub cancels: u32,
 }
 
 /// How each gateway and its identities behave. Its stream is like a client's.

@@ -24,7 +24,9 @@ pub const BACKOFF: BackoffCheck = BackoffCheck { cites: &[C5] };
 /// What is told of a message is true (T8), and it has one id (S4).
 pub const PUBLISHING: Publishing = Publishing { cites: &[T8, S4], truth: T8, once: S4 };
 /// A client keeps its stream (C4), which a node serves (S2) until the client is gone (S6).
-pub const UPKEEP: Upkeep = Upkeep { cites: &[C4, S2, S6], keep: C4, serve: S2, release: S6, lawless: EXAMINER };
+/// The two older calls are a stream each, and nobody pings there (C6).
+pub const UPKEEP: Upkeep =
+    Upkeep { cites: &[C4, S2, S6], keep: C4, serve: S2, release: S6, older_streams: 2, lawless: EXAMINER };
 /// What no other judge looks at; a finding of any other requirement is the word of its own judge.
 pub const EXAMINATION: Examination =
     Examination { cites: &[S8, T1, T5, T6, T7, T10, T13, T14, T18, T19], law: S8, role: EXAMINER };

@@ -1,12 +1,16 @@
 //! With which status a stream ends on the wire: one that the protocol names, and for which the node closed a stream.
 //!
-//! Refuses to know which of the tap's streams is which of a node's: nobody says, so that they are counted.
+//! Refuses to know which of the tap's streams is which of a node's: nobody says, so that they are counted. A status that
+//! a proxy makes up, as a clause of the plan has it, is nobody's.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tonic::Code;
 
 use crate::checker::Evidence;
+use crate::fault::Fault;
+use crate::fault::kinds::StreamEnding;
 use crate::history::{CloseReason, Event, Record};
 use crate::subject::xmtp::spec::{S8, S11};
 
@@ -15,6 +19,28 @@ use crate::subject::xmtp::spec::{S8, S11};
 pub(crate) struct Statuses {
     closed: BTreeMap<&'static str, u64>,
     seen: u64,
+    /// The clauses by which a proxy makes statuses up, by their numbers.
+    made_up: BTreeMap<u32, MadeUp>,
+}
+
+/// A status that a proxy makes up, and when it has stopped to.
+struct MadeUp {
+    by: Fault,
+    status: u16,
+    ended: Option<Duration>,
+}
+
+/// The status with which the fault ends streams.
+fn made_up(fault: &Fault) -> Option<u16> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "these two make statuses up, and a new kind does not")]
+    match fault {
+        Fault::ProxyAltersStatus(alters) => Some(alters.kind.status),
+        Fault::ProxyEndsStreams(ends) => match ends.kind.ending {
+            StreamEnding::Status(status) => Some(status.into()),
+            StreamEnding::Reset(_) | StreamEnding::EndStream | StreamEnding::Html(_) | StreamEnding::Request => None,
+        },
+        _ => None,
+    }
 }
 
 /// The reasons of one kind, and the statuses that they may cost (protocol, section 3).
@@ -51,6 +77,14 @@ impl Statuses {
         self.seen
     }
 
+    /// Whether a proxy may have made that status up.
+    fn is_made_up(&self, record: &Record, status: u16) -> bool {
+        self.made_up.values().any(|made_up| {
+            let lasts = made_up.ended.is_none_or(|ended| record.at <= ended);
+            lasts && made_up.status == status && made_up.by.falls_on(&record.host)
+        })
+    }
+
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     pub(crate) fn take(&mut self, index: usize, record: &Record) -> Result<(), Box<Evidence>> {
         match &record.event {
@@ -60,8 +94,22 @@ impl Statuses {
                 }
                 Ok(())
             }
+            Event::FaultBegan(clause) => {
+                if let Some(status) = made_up(&clause.fault) {
+                    let made_up = MadeUp { by: clause.fault.clone(), status, ended: None };
+                    self.made_up.insert(clause.number, made_up);
+                }
+                Ok(())
+            }
+            Event::FaultEnded { clause, .. } => {
+                self.made_up.get_mut(clause).into_iter().for_each(|made_up| made_up.ended = Some(record.at));
+                Ok(())
+            }
             Event::TapClosed { stream, status: Some(status) } => {
                 self.seen += 1;
+                if self.is_made_up(record, *status) {
+                    return Ok(());
+                }
                 let code = Code::from_i32((*status).into());
                 let evidence = |requirement, what| Err(Box::new(Evidence::new(index, record, requirement, what)));
                 let Some(kind) = reasons(code) else {
@@ -91,7 +139,9 @@ impl Statuses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, host};
+    use crate::fault::kinds::{ProxyAltersStatus, ProxyEndsStreams};
+    use crate::fault::{Kind, StreamAim};
     use crate::subject::xmtp::checker::Refusals;
 
     fn ends(script: Script, status: u16) -> Script {
@@ -107,6 +157,19 @@ mod tests {
         let evidence = ends(closed(CloseReason::Failed("rot".into())), 13).condemned_by(&Refusals);
         assert_eq!(evidence.what, "stream 1.1.1 of client-1 ended with Internal, which the protocol does not name");
         ends(closed(CloseReason::Failed("rot".into())), 14).acquitted_by(&Refusals);
+    }
+
+    #[test]
+    fn a_status_that_a_proxy_makes_up_is_nobodys() {
+        let lie = |status| ProxyAltersStatus { status, aim: StreamAim::default() }.on(host(CLIENT));
+        let lying = || Script::new().fault_begins(1, lie(13)).at(1.0);
+        ends(lying(), 13).acquitted_by(&Refusals);
+        ends(lying().fault_ends(1), 13).acquitted_by(&Refusals);
+        ends(lying(), 4).condemned_by(&Refusals);
+        ends(lying().fault_ends(1).at(1.1), 13).condemned_by(&Refusals);
+        let ending = StreamEnding::Status(2);
+        let ends_with = ProxyEndsStreams { ending, aim: StreamAim::default() }.on(host("client-2"));
+        ends(Script::new().fault_begins(1, ends_with), 2).condemned_by(&Refusals);
     }
 
     #[test]

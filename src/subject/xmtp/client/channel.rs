@@ -32,12 +32,9 @@ use crate::grpc::{BytesCodec, explain};
 use crate::subject::xmtp::client::half_read::HalfRead;
 use crate::subject::xmtp::client::heard_data::HeardData;
 use crate::subject::xmtp::client::transport::{Inbound, Opening, Outbound, Transport};
-use crate::subject::xmtp::client::{ClientQuirk, Http2Keepalive};
+use crate::subject::xmtp::client::{ClientQuirk, Http2Keepalive, Http2Windows};
 use crate::subject::xmtp::wire::proto::mls_api_client::MlsApiClient;
 
-/// The connection's window: the largest that HTTP/2 knows, as in libxmtp's endpoint. The streams keep their
-/// own, so that a consumer that stops is felt by its node.
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// The longest message in either direction: libxmtp's limit.
 const MESSAGE_MAX: usize = 25 << 20;
 /// What stands in the headers that tell who calls.
@@ -110,7 +107,16 @@ impl Dialer {
             Ok(endpoint) => endpoint,
             Err(error) => return Err(BadNode { node, why: error.to_string() }),
         };
-        Ok(Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), half_read: None, heard_data: None })
+        let dialer =
+            Dialer { env, node, endpoint, patience, tcp: TcpOptions::default(), half_read: None, heard_data: None };
+        Ok(dialer.with_windows(Http2Windows::default()))
+    }
+
+    /// Dials with these windows of HTTP/2.
+    #[must_use]
+    pub fn with_windows(self, windows: Http2Windows) -> Self {
+        let endpoint = self.endpoint.initial_stream_window_size(windows.stream);
+        Dialer { endpoint: endpoint.initial_connection_window_size(windows.connection), ..self }
     }
 
     /// Dials with these options of TCP.
@@ -153,7 +159,7 @@ impl Dialer {
 }
 
 fn endpoint(node: &Address, keepalive: Option<Http2Keepalive>) -> Result<Endpoint, tonic::transport::Error> {
-    let endpoint = Endpoint::from_shared(format!("http://{node}"))?.initial_connection_window_size(CONNECTION_WINDOW);
+    let endpoint = Endpoint::from_shared(format!("http://{node}"))?;
     Ok(match keepalive {
         None => endpoint,
         Some(keepalive) => endpoint

@@ -11,6 +11,9 @@ use crate::subject::xmtp::wire::{Add, Dialect};
 /// N of C2 where nothing else is said: teardown at 3 silent intervals (libxmtp PR 3772).
 pub const WATCHDOG_INTERVALS: u32 = 3;
 
+/// How long dialing may take where nothing else is said: libxmtp's endpoint.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Everything that a subscriber is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientConfig {
@@ -26,6 +29,8 @@ pub struct ClientConfig {
     pub probe_within: Option<Duration>,
     /// Pings of HTTP/2 itself, while idle too. They prove that the next hop lives, and no more.
     pub http2_keepalive: Option<Http2Keepalive>,
+    /// How far its next hop may send ahead of it.
+    pub http2_windows: Http2Windows,
     /// What TCP does about a silent next hop.
     pub tcp: TcpOptions,
     /// How long dialing may take, the HTTP/2 handshake included.
@@ -49,8 +54,9 @@ impl ClientConfig {
             watchdog: Some(WATCHDOG_INTERVALS),
             probe_within: Some(PROBE_WITHIN),
             http2_keepalive: Some(Http2Keepalive::default()),
+            http2_windows: Http2Windows::default(),
             tcp: TcpOptions::default(),
-            connect_timeout: Duration::from_secs(10), // libxmtp's endpoint
+            connect_timeout: CONNECT_TIMEOUT,
             backoff: BackoffConfig::default(),
             dialect: Dialect::default(),
             quirk: None,
@@ -71,6 +77,23 @@ impl Default for Http2Keepalive {
     /// 10 s and 5 s: quick enough that a dead next hop is found before the watchdog (90 s) has to find it.
     fn default() -> Self {
         Http2Keepalive { interval: Duration::from_secs(10), timeout: Duration::from_secs(5) }
+    }
+}
+
+/// How many bytes of responses may be on their way before it has taken those before them (RFC 9113 section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Windows {
+    /// On one stream.
+    pub stream: u32,
+    /// On all streams of a connection together; never below 65,535 (RFC 9113 section 6.9.2).
+    pub connection: u32,
+}
+
+impl Default for Http2Windows {
+    /// The connection's is the largest that HTTP/2 knows, as in libxmtp's endpoint. A stream has hyper's 2 MiB, so that
+    /// a consumer that stops is felt by its node.
+    fn default() -> Self {
+        Http2Windows { stream: 2 << 20, connection: (1 << 31) - 1 }
     }
 }
 

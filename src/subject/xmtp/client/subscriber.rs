@@ -125,6 +125,7 @@ impl<A: Application> Subscriber<A> {
             watchdog,
             probe_within,
             http2_keepalive,
+            http2_windows,
             tcp,
             connect_timeout,
             backoff,
@@ -132,7 +133,7 @@ impl<A: Application> Subscriber<A> {
             quirk,
         } = config;
         let dialer = Dialer::new(Arc::clone(&env), node, http2_keepalive, connect_timeout)?;
-        let dialer = dialer.with_tcp(tcp).plant(quirk);
+        let dialer = dialer.with_windows(http2_windows).with_tcp(tcp).plant(quirk);
         let heard_data = dialer.heard_data();
         let dice = env.dice();
         let probe_within = probe_within.filter(|_| quirk != Some(ClientQuirk::NoProbeAtResume));

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::env::{Address, TcpOptions};
-use crate::subject::xmtp::client::{BackoffConfig, ClientConfig, Http2Keepalive};
+use crate::subject::xmtp::client::{BackoffConfig, ClientConfig, Http2Keepalive, Http2Windows};
 use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
 
 /// Everything that a gateway is told.
@@ -19,6 +19,8 @@ pub struct GatewayConfig {
     pub probe_within: Option<Duration>,
     /// Pings of HTTP/2 itself, while idle too.
     pub http2_keepalive: Option<Http2Keepalive>,
+    /// How far its next hop may send ahead of it.
+    pub http2_windows: Http2Windows,
     /// What TCP does about a silent next hop.
     pub tcp: TcpOptions,
     /// How long dialing may take, the HTTP/2 handshake included.
@@ -35,16 +37,16 @@ impl GatewayConfig {
     /// Shares one stream to `node`, with a client's default of everything else.
     #[must_use]
     pub fn new(node: Address) -> Self {
-        let ClientConfig { node, watchdog, probe_within, http2_keepalive, tcp, connect_timeout, backoff, .. } =
-            ClientConfig::new(node, Vec::new());
+        let client = ClientConfig::new(node, Vec::new());
         GatewayConfig {
-            node,
-            watchdog,
-            probe_within,
-            http2_keepalive,
-            tcp,
-            connect_timeout,
-            backoff,
+            node: client.node,
+            watchdog: client.watchdog,
+            probe_within: client.probe_within,
+            http2_keepalive: client.http2_keepalive,
+            http2_windows: client.http2_windows,
+            tcp: client.tcp,
+            connect_timeout: client.connect_timeout,
+            backoff: client.backoff,
             lease_events: LEASE_EVENTS_MAX,
             quirk: None,
         }

@@ -53,13 +53,15 @@ impl Gateway {
             watchdog,
             probe_within,
             http2_keepalive,
+            http2_windows,
             tcp,
             connect_timeout,
             backoff,
             lease_events,
             quirk,
         } = config;
-        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?.with_tcp(tcp);
+        let dialer = Dialer::new(Arc::clone(env), node, http2_keepalive, connect_timeout)?;
+        let dialer = dialer.with_windows(http2_windows).with_tcp(tcp);
         let resume_probe = probe_within.map(|within| ResumeProbe { env: Arc::clone(env), within });
         let (requests, requested) = mpsc::channel(REQUESTS_MAX);
         let bell = Arc::<LeaseBell>::default();

@@ -69,8 +69,27 @@ pub(crate) const TABLES: &[KeyTable] = &[
         keys: &[
             key("watchdog", "2 to 10, or `\"off\"`", "3", "after so many silent intervals the stream is given up (C2)"),
             key("http2-keepalive", "table, or `\"off\"`", "on", "PING of HTTP/2 itself, while idle too"),
+            key(
+                "stream-window",
+                "1B to 2147483647B",
+                "2MiB",
+                "how many bytes a stream may send ahead of what it has read (RFC 9113 section 5.2)",
+            ),
+            key(
+                "connection-window",
+                "65535B to 2147483647B",
+                "2147483647B",
+                "the same of all streams of a connection together; HTTP/2 knows no smaller one",
+            ),
             key("tcp-keepalive", "table, or `\"off\"`", "off", "TCP keepalive on its connection to the proxy"),
             key("tcp-user-timeout", "1s to 1h, or `\"off\"`", "off", "how long sent data may stay unacknowledged"),
+            key("connect-timeout", "1ms to 1h", "10s", "how long dialing may take, the HTTP/2 handshake included"),
+            key(
+                "backoff",
+                "a range from 1ms to 1h",
+                "100ms..30s",
+                "the first step between two attempts, and the longest: each wait is drawn from zero to a step that doubles (C5)",
+            ),
             key("consume", "0s to 1h", "0s", "how long its application takes for each batch of messages"),
             key(
                 "topics-per-mutate",
@@ -123,6 +142,12 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "true or false, only with `visitors`",
                 "true",
                 "whether it adds again what it has removed from the same stream, of which the first draft loses messages",
+            ),
+            key(
+                "cancels",
+                "0 to 10,000, only with `visitors`",
+                "0",
+                "how many calls it cancels at once, on a connection of their own, before each of its streams",
             ),
         ],
     },

@@ -8,15 +8,12 @@ use std::time::Duration;
 use crate::grammar::quantity::{self, Rate, spell_size};
 use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Entry, Found, Section, excluded};
-use crate::subject::tcp_keys::{INTERVAL_MIN, OFF, read_tcp};
-use crate::subject::xmtp::client::{self, Http2Keepalive};
 use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
+use crate::subject::xmtp::settings::client_keys::read_client;
 use crate::subject::xmtp::settings::dialect_keys::{note_strangers, read_client_dialect, read_node_dialects};
 use crate::subject::xmtp::settings::node_keys::read_node;
 use crate::subject::xmtp::settings::proxy_keys::{ProxyKeys, read_proxy};
-use crate::subject::xmtp::settings::{
-    ClientSettings, Fleet, GatewaySettings, VisitorSettings, Workload, WorkloadKind, XmtpSettings,
-};
+use crate::subject::xmtp::settings::{Fleet, GatewaySettings, VisitorSettings, Workload, WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::wire::Dialect;
 
 /// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
@@ -34,6 +31,8 @@ const EXAMINERS_MAX: u32 = 100;
 const VISITS_EVERY: Duration = Duration::from_secs(5);
 /// Three changes at once, so often, stay below the hundred a second that a node allows (S8).
 const VISITS_EVERY_MIN: Duration = Duration::from_millis(100);
+/// Twenty times what the quickest proxy ends a connection for; each is a stream that the tap tells of.
+const CANCELS_MAX: u32 = 10_000;
 /// Each shares its stream among as many identities as are asked for: a few gateways show what many would.
 const GATEWAYS_MAX: u32 = 10;
 /// What a node's bound of topics is made for (S8).
@@ -52,7 +51,7 @@ pub(crate) const WATCHDOG_RANGE: RangeInclusive<u32> = 2..=10;
 /// More often than this nobody hangs up in between.
 pub(crate) const WINDOWS_EVERY_MIN: Duration = Duration::from_secs(1);
 /// The topics of one `Mutate` of a gateway.
-const TOPICS_MAX: u32 = 1_000;
+pub(crate) const TOPICS_MAX: u32 = 1_000;
 /// A history keeps every delivery in memory, for each client; more messages at once would not fit there.
 const MESSAGES_MAX: u32 = 1_000_000;
 /// Node, clients and what travels hold a message several times over: so much at once still fits into memory.
@@ -134,44 +133,18 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<ProxyKeys>, Op
     (fleet(), proxy, nodes.zip(publishers).map(|(nodes, publishers)| Sharers { nodes, publishers }))
 }
 
-fn read_client(mut section: Section<'_>, dialect: Option<&Found<Dialect>>) -> Option<ClientSettings> {
-    let watchdog = section.optional("watchdog", Some(3), |entry| match entry.is(OFF) {
-        true => Ok(None),
-        false => entry.number_or(WATCHDOG_RANGE, ", or \"off\"").map(Some),
-    });
-    let http2_keepalive = read_http2_keepalive(&mut section);
-    let tcp = read_tcp(&mut section);
-    let consume = section.optional("consume", Duration::ZERO, |entry| entry.duration(Duration::ZERO..=INTERVAL_MAX));
-    let topics_per_mutate = section.optional("topics-per-mutate", TOPICS_MAX, |entry| entry.number(1..=TOPICS_MAX));
-    let windows = section.optional("windows", None, |entry| match entry.is(OFF) {
-        true => Ok(None),
-        false => entry.duration(WINDOWS_EVERY_MIN..=INTERVAL_MAX).map(Some),
-    });
-    let quirks = client::ClientQuirk::ALL.iter().map(|quirk| (quirk.name(), *quirk)).collect::<Vec<_>>();
-    let quirk = section.optional("quirk", None, |entry| entry.choice("quirk of a client", &quirks).map(Some));
-    section.finish();
-    Some(ClientSettings {
-        watchdog: watchdog?.value,
-        http2_keepalive: http2_keepalive?,
-        tcp: tcp?,
-        topics_per_mutate: topics_per_mutate?.value,
-        consume: consume?.value,
-        windows: windows?.value,
-        dialect: dialect?.value,
-        quirk: quirk?.value,
-    })
-}
-
 /// How visitors behave; a key of nobody's is a problem.
 fn read_visitor(mut section: Section<'_>, fleet: Option<Fleet>) -> Option<VisitorSettings> {
     let every = section.optional("every", VISITS_EVERY, |entry| entry.duration(VISITS_EVERY_MIN..=INTERVAL_MAX));
     let returns = section.optional("returns", true, Entry::boolean);
+    let cancels = section.optional("cancels", 0, |entry| entry.number(0..=CANCELS_MAX));
     if fleet.is_some_and(|fleet| fleet.visitors == 0) {
         note_idle(&section, "visitor.every", every.as_ref(), "nobody visits", "visitors");
         note_idle(&section, "visitor.returns", returns.as_ref(), "nobody visits", "visitors");
+        note_idle(&section, "visitor.cancels", cancels.as_ref(), "nobody visits", "visitors");
     }
     section.finish();
-    Some(VisitorSettings { every: every?.value, returns: returns?.value })
+    Some(VisitorSettings { every: every?.value, returns: returns?.value, cancels: cancels?.value })
 }
 
 /// How gateways and their identities behave; a key of nobody's is a problem.
@@ -206,22 +179,6 @@ fn note_idle<T>(section: &Section<'_>, key: &str, found: Option<&Found<T>>, nobo
     let Some(span) = found.and_then(|found| found.span.clone()) else { return };
     let problem = Problem::new(key, span, format!("`{key}` is given, but {nobody}"));
     section.note(problem.label("without effect").advice(format!("leave it out, or write `cast.{role}`")));
-}
-
-/// Reads `{ interval, timeout }` or "off".
-fn read_http2_keepalive(section: &mut Section<'_>) -> Option<Option<Http2Keepalive>> {
-    const FORM: &str = "{ interval = \"10s\", timeout = \"5s\" }, or \"off\"";
-    let usual = Http2Keepalive { interval: Duration::from_secs(10), timeout: Duration::from_secs(5) };
-    let Some(entry) = section.entry("http2-keepalive") else { return Some(Some(usual)) };
-    if entry.is(OFF) {
-        return Some(None);
-    }
-    let mut keepalive = section.keep(entry.section().map_err(|problem| problem.advice(format!("write {FORM}"))))?;
-    let range = INTERVAL_MIN..=INTERVAL_MAX;
-    let interval = keepalive.optional("interval", usual.interval, |entry| entry.duration(range.clone()));
-    let timeout = keepalive.optional("timeout", usual.timeout, |entry| entry.duration(range));
-    keepalive.finish();
-    Some(Some(Http2Keepalive { interval: interval?.value, timeout: timeout?.value }))
 }
 
 /// Notes messages that nobody publishes, and nodes that have no publisher or topic of their own.

@@ -14,12 +14,13 @@ use crate::fault::{Clause, Direction, Origin, StreamAim};
 use crate::grammar::Latency;
 use crate::grammar::{Rate, Refusal};
 use crate::sim::{LinkSettings, Promise, Promised, Setting, SimFile, read, read_with};
-use crate::subject::xmtp::client::{self, Http2Keepalive};
+use crate::subject::xmtp::client::{self, BackoffConfig, Http2Keepalive, Http2Windows};
 use crate::subject::xmtp::settings::{ClientSettings, Fleet, NodeSettings, Workload, WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::wire::{Dialect, Topic};
 use crate::subject::xmtp::{SUBJECTS, XmtpSetup};
 use crate::subject::xmtp::{node, spec};
 
+mod client_keys;
 mod network;
 mod node_keys;
 mod storm;
@@ -144,7 +145,10 @@ fn every_key_is_read() {
     let client = ClientSettings {
         watchdog: Some(2),
         http2_keepalive: Some(Http2Keepalive { interval: secs(15), timeout: secs(6) }),
+        http2_windows: Http2Windows::default(),
         tcp: TcpOptions::default(),
+        connect_timeout: secs(10),
+        backoff: BackoffConfig::default(),
         topics_per_mutate: 1_000,
         consume: Duration::from_millis(50),
         windows: None,
@@ -230,7 +234,10 @@ fn what_a_sim_leaves_out_has_its_default() {
         ClientSettings {
             watchdog: Some(3),
             http2_keepalive,
+            http2_windows: Http2Windows::default(),
             tcp: TcpOptions::default(),
+            connect_timeout: secs(10),
+            backoff: BackoffConfig::default(),
             topics_per_mutate: 1000,
             consume: secs(0),
             windows: None,
@@ -260,14 +267,6 @@ fn hosts_and_topics_have_their_names() {
 }
 
 #[test]
-fn off_leaves_a_protection_out() {
-    let text = format!("{SMALL}[client]\nwatchdog = \"off\"\nhttp2-keepalive = \"off\"\n");
-    let file = read("off", &text, SUBJECTS).expect("a good sim");
-    let client = &settings(&file).client;
-    assert_eq!((client.watchdog, client.http2_keepalive), (None, None));
-}
-
-#[test]
 fn a_refusal_shows_the_line_and_the_nearest_right_word() {
     let expected = "  × read sim `full`, line 20: unknown key `wachdog` in `client`
     ╭─[full.toml:20:1]
@@ -277,7 +276,8 @@ fn a_refusal_shows_the_line_and_the_nearest_right_word() {
     ·    ╰── not a key of a sim
  21 │ http2-keepalive = { interval = \"15s\", timeout = \"6s\" }
     ╰────
-  help: did you mean `watchdog`? the keys in `client` are dialect, watchdog, http2-keepalive, tcp-keepalive, tcp-user-timeout, consume, topics-per-mutate, windows, quirk
+  help: did you mean `watchdog`? the keys in `client` are dialect, watchdog, http2-keepalive, stream-window, connection-window, tcp-keepalive, tcp-user-timeout, connect-timeout, backoff, consume,
+        topics-per-mutate, windows, quirk
 ";
     assert_eq!(shown("watchdog = 2", "wachdog = 2"), expected);
 }

