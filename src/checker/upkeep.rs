@@ -397,8 +397,9 @@ impl<'h> UpkeepBook<'h> {
 
     /// A stream that a server holds beyond those that the tap holds, and has held since then.
     fn left_stream(&self, since: Duration, last: usize) -> Option<Evidence> {
-        // On an older call only the end of a connection tells a server that a client is gone, and a fault may hide it.
-        if self.uncounted || !self.has_tapped || (self.fell_back && !self.excuses.are_none()) {
+        // The tap sees no stream where a proxy passes bytes, and none of an older call. On that only the end of a connection tells
+        // a server that a client is gone, and a fault may hide it.
+        if self.uncounted || !(self.has_tapped || self.fell_back) || (self.fell_back && !self.excuses.are_none()) {
             return None;
         }
         let old = |(opened, _): &&Since| *opened < since;

@@ -84,6 +84,10 @@ pub(crate) const SEND_BUFFER_MAX: usize = 65_536;
 /// more to copy than to call.
 pub(crate) const CORK_MAX: usize = 65_536;
 
+/// Small DATA frames of one stream that have arrived are handed on as one, up to so many bytes and one frame more: copying them
+/// costs less than a frame each.
+pub(crate) const JOINED_MAX: usize = 8 << 10;
+
 /// Bytes of a request's header list: what servers on hyper and nginx take, less what the proxy adds. A server ends the connection
 /// over one that is far too large, and that connection is everybody's.
 pub(crate) const REQUEST_HEADERS_MAX: u32 = 15 << 10;

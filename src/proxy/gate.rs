@@ -278,6 +278,11 @@ impl Gate {
         self.told(|lie| is_held(lie) || is_late(lie)).is_some()
     }
 
+    /// Whether no lie is told or may be told of what travels that way: where pieces begin and end is then no matter.
+    pub(crate) fn is_truthful(&self, direction: Direction) -> bool {
+        self.orders.is_empty() && !self.side(direction).is_dropping && !self.is_silent(direction)
+    }
+
     /// What may be done with `bytes`, which arrived at that time and come next that way; with none, with the end.
     /// `is_all`: the sender will send no more.
     pub(crate) fn next(&mut self, direction: Direction, arrived: Instant, bytes: &[u8], is_all: bool) -> Next {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::lie::{Direction, Withheld};
 use crate::proxy::alarm::ProxyTimer;
-use crate::proxy::config::REPEATED_MAX;
+use crate::proxy::config::{JOINED_MAX, REPEATED_MAX};
 use crate::proxy::gate::{Gate, Next, Piece};
 use crate::proxy::notice::ProxyFate;
 use crate::proxy::windows::WayWindow;
@@ -25,8 +25,8 @@ use crate::proxy::windows::WayWindow;
 /// One direction of one stream.
 pub(crate) struct Pump {
     direction: Direction,
-    /// What arrived and was not yet handed on, with the time of arrival: one DATA frame at most, but where a lie makes
-    /// it wait. The sender's window stays closed for all of it, and bounds it.
+    /// What arrived and was not yet handed on, with the time of arrival: small DATA frames that go on as one, or one that is
+    /// not; more where a lie makes it wait. The sender's window stays closed for all of it, and bounds it.
     held: VecDeque<(Instant, Bytes)>,
     held_bytes: usize,
     /// A lie was full of what it held, and lets all of it go.
@@ -38,6 +38,8 @@ pub(crate) struct Pump {
     /// The receiver gives no window for what comes next.
     is_stalled: bool,
     stage: PumpStage,
+    /// How the source failed, while what came before is still handed on.
+    failure: Option<h2::Error>,
     alarm: ProxyTimer,
 }
 
@@ -68,6 +70,7 @@ impl Pump {
             has_ended_early: false,
             is_stalled: false,
             stage: PumpStage::Flowing,
+            failure: None,
             alarm: ProxyTimer::default(),
         }
     }
@@ -186,7 +189,12 @@ impl Pump {
             }
             match turn {
                 Poll::Ready(Turn::Moved) => {}
-                Poll::Ready(Turn::Wanting) => ready!(self.poll_take_in(context, source))?,
+                Poll::Ready(Turn::Wanting) => {
+                    ready!(self.poll_take_in(context, source))?;
+                    if gate.is_truthful(self.direction) {
+                        self.take_in_more(context, source);
+                    }
+                }
                 // What waits for time or room does not keep a lie that gathers from taking in more.
                 Poll::Pending if gate.gathers(self.direction) => ready!(self.poll_take_in(context, source))?,
                 Poll::Pending => return Poll::Pending,
@@ -205,25 +213,46 @@ impl Pump {
         if !matches!(self.stage, PumpStage::Flowing) {
             return Poll::Pending;
         }
-        let taken = match ready!(source.poll_data(context)) {
-            Some(Ok(data)) => {
-                self.held_bytes += data.len();
-                self.held.push_back((Instant::now(), data));
-                return Poll::Ready(Ok(()));
-            }
-            Some(Err(error)) => Err(error),
-            None => ready!(source.poll_trailers(context)),
+        let taken = match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => ready!(self.poll_source(context, source)),
         };
-        Poll::Ready(match taken {
-            Ok(trailers) => {
+        if taken.is_err() {
+            self.stage = PumpStage::Ended(ProxyFate::Swallowed);
+        }
+        Poll::Ready(taken)
+    }
+
+    /// Takes in what else has arrived, as long as it is little; ends stay where they are.
+    fn take_in_more(&mut self, context: &mut Context<'_>, source: &mut RecvStream) {
+        // Ends: each turn takes in more, or returns.
+        while self.held_bytes < JOINED_MAX {
+            match source.poll_data(context) {
+                Poll::Ready(Some(Ok(data))) => self.hold(data),
+                Poll::Ready(Some(Err(failure))) => {
+                    self.failure = Some(failure);
+                    return;
+                }
+                Poll::Ready(None) | Poll::Pending => return,
+            }
+        }
+    }
+
+    fn poll_source(&mut self, context: &mut Context<'_>, source: &mut RecvStream) -> Poll<Result<(), h2::Error>> {
+        match ready!(source.poll_data(context)) {
+            Some(Ok(data)) => self.hold(data),
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            None => {
+                let trailers = ready!(source.poll_trailers(context))?;
                 self.stage = PumpStage::Closing(Instant::now(), trailers);
-                Ok(())
             }
-            Err(error) => {
-                self.stage = PumpStage::Ended(ProxyFate::Swallowed);
-                Err(error)
-            }
-        })
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hold(&mut self, data: Bytes) {
+        self.held_bytes += data.len();
+        self.held.push_back((Instant::now(), data));
     }
 
     /// Hands on, drops or swallows what comes next.
@@ -264,6 +293,10 @@ impl Pump {
             self.held.pop_front();
             return Poll::Ready(Turn::Moved);
         }
+        if self.held.len() > 1 && gate.is_truthful(self.direction) {
+            // An empty one carries an end, and stands alone.
+            self.join(self.held.iter().take_while(|(_, frame)| !frame.is_empty()).count());
+        }
         let Some((arrived, front)) = self.held.front() else {
             return match &self.stage {
                 PumpStage::Closing(_, trailers) if gate.holds_end(self.direction, trailers.is_some()) => Poll::Pending,
@@ -283,7 +316,7 @@ impl Pump {
                 Poll::Ready(Turn::Moved)
             }
             Next::More if self.held.len() > 1 => {
-                self.join_first_two();
+                self.join(2);
                 Poll::Ready(Turn::Moved)
             }
             Next::More => Poll::Ready(Turn::Wanting),
@@ -422,12 +455,16 @@ impl Pump {
         }
     }
 
-    /// A prefix that two frames share can be read.
-    fn join_first_two(&mut self) {
-        if let (Some((_, first)), Some((arrived, second))) = (self.held.pop_front(), self.held.pop_front()) {
-            let both = [first, second].concat();
-            self.held.push_front((arrived, both.into()));
+    /// Makes one of the first so many held frames, which arrived when the last of them did. A prefix that two frames share can be
+    /// read then.
+    fn join(&mut self, count: usize) {
+        if count < 2 {
+            return;
         }
+        let frames: Vec<(Instant, Bytes)> = self.held.drain(..count.min(self.held.len())).collect();
+        let Some((arrived, _)) = frames.last() else { return };
+        let bytes: Vec<&[u8]> = frames.iter().map(|(_, frame)| &**frame).collect();
+        self.held.push_front((*arrived, bytes.concat().into()));
     }
 
     fn tell(&self, piece: Piece, fate: ProxyFate, gate: &mut Gate) {

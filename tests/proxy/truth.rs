@@ -80,6 +80,28 @@ async fn a_bidirectional_stream_passes_piece_by_piece_and_outlives_the_clients_h
 }
 
 #[tokio::test(start_paused = true)]
+async fn small_frames_that_have_arrived_go_on_as_one_with_what_came_before_a_reset() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut here, mut there) = world.open(&mut client).await;
+    let sent: Vec<u8> = (0..200).flat_map(|number| [number; 100]).collect();
+    for frame in sent.chunks(100) {
+        there.to_client.send_data(frame.to_vec().into(), false).expect("the stream is open");
+    }
+    assert_eq!(read(&mut here.from_node).await, sent);
+    let is_data = |notice: &ProxyNotice| matches!(notice, ProxyNotice::Data { direction: Direction::ToClient, data, .. } if data.len() > 100);
+    assert!(world.recorder.count(is_data) > 0, "{:?}", world.recorder.all());
+    for frame in sent.chunks(100) {
+        there.to_client.send_data(frame.to_vec().into(), false).expect("the stream is open");
+    }
+    // One turn, so that the frames are under way before the reset makes the node's h2 forget them.
+    settle().await;
+    there.to_client.send_reset(Reason::CANCEL);
+    assert_eq!(read(&mut here.from_node).await, sent);
+    assert_eq!(world.recorder.bytes(Direction::ToClient, ProxyFate::Passed), 2 * sent.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trailers_only_response_passes_while_the_client_is_still_sending() {
     let mut world = World::start().await;
     let mut client = world.client().await;
