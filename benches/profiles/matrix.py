@@ -58,16 +58,18 @@ def tell(profiles, kept, reasons, played, left_out, seed):
         row = [str(kept[profile, word]) for word in ("pass", "fail", "unknown")]
         print(f"| {profile} | {' | '.join(row)} |")
     print("\n## Why not\n")
-    grouped = collections.defaultdict(list)
+    behind, alike = collections.defaultdict(list), collections.defaultdict(list)
     for sim, profile, word, why in reasons:
-        grouped[sim, word, why].append(profile)
-    if not grouped:
+        behind[sim, word, why].append(profile)
+    for (sim, word, why), names in behind.items():
+        alike[tuple(names), word, why].append(sim)
+    if not alike:
         print("Every promise was kept.\n")
     else:
-        print("| sim | behind | | why |\n|---|---|---|---|")
-        for (sim, word, why), names in sorted(grouped.items()):
+        print("| sims | behind | | why |\n|---|---|---|---|")
+        for (names, word, why), sims in sorted(alike.items(), key=lambda row: (row[0][1], row[1])):
             text = why.replace("|", "\\|").replace("\n", " ")
-            print(f"| {sim} | {', '.join(names)} | {'broken' if word == 'fail' else word} | {text} |")
+            print(f"| {', '.join(sims)} | {', '.join(names)} | {'broken' if word == 'fail' else word} | {text} |")
     if left_out:
         print("\n## Left out\n\n| sim | why |\n|---|---|")
         for sim, why in left_out:

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know which proxies there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
@@ -15,7 +15,7 @@ use crate::admin::toxic::{self, check_name};
 use crate::env::Address;
 use crate::grammar::read_json;
 use crate::grammar::refusal::nearest;
-use crate::profile::{BadOverride, Profile};
+use crate::profile::{BadOverride, Profile, ProxyLayer};
 use crate::proxy::{ProxyEdge, ProxyHabits, SessionCa};
 
 /// Where a proxy listens that does not say: on any free port, reachable from this machine alone.
@@ -63,6 +63,10 @@ pub struct ProxyExtras {
     pub proxy_protocol: Option<bool>,
 }
 
+/// Why a proxy of bytes has no TLS of its own.
+const PASSES_BYTES: &str = "`profile`: with `layer` tcp it passes bytes, and speaks no TLS: leave `tls` and `upstream_tls` out, \
+                            or set `layer` to http2";
+
 /// A draft whose every part is there and right.
 pub(crate) struct ProxyPlan {
     pub(crate) draft: ProxyDraft,
@@ -93,7 +97,13 @@ pub(crate) fn read_draft(text: &[u8]) -> Result<ProxyDraft, AdminError> {
 pub(crate) fn read_drafts(text: &[u8]) -> Result<Vec<ProxyDraft>, AdminError> {
     let keys: Vec<BTreeMap<String, IgnoredAny>> = read(text)?;
     keys.iter().try_for_each(check_keys)?;
-    read(text)
+    let drafts: Vec<ProxyDraft> = read(text)?;
+    let mut names = BTreeSet::new();
+    let twice = drafts.iter().filter_map(|draft| draft.name.as_ref()).find(|name| !names.insert(*name));
+    match twice {
+        Some(name) => Err(AdminError::Body(format!("two proxies are named `{name}`"))),
+        None => Ok(drafts),
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, AdminError> {
@@ -152,6 +162,11 @@ impl ProxyDraft {
         let listen = Address::listening(&listen).map_err(|bad| AdminError::Body(format!("`listen`: {bad}")))?;
         let upstream: Address = upstream.parse().map_err(|bad| AdminError::Body(format!("`upstream`: {bad}")))?;
         let habits = ProxyHabits::of(self.profile(ground.profile)?.conduct());
+        let speaks_tls = self.tls.as_ref().and_then(Switched::on).is_some()
+            || self.upstream_tls.as_ref().and_then(Switched::on).is_some();
+        if habits.layer == ProxyLayer::Tcp && speaks_tls {
+            return Err(AdminError::Body(PASSES_BYTES.into()));
+        }
         let tls = self.tls.as_ref().and_then(Switched::on).map(|tls| tls.make(&listen.host, ground.ca)).transpose()?;
         let upstream_tls = self.upstream_tls.as_ref().and_then(Switched::on).map(UpstreamTlsDraft::make).transpose()?;
         let (client_tls, tls) = tls.unzip();

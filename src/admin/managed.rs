@@ -21,7 +21,8 @@ use crate::admin::ledger::ProxyLedger;
 use crate::admin::toxic::{Toxic, ToxicDraft};
 use crate::env::Address;
 use crate::grammar::refusal::listed;
-use crate::lie::Rule;
+use crate::lie::{Lie, Rule};
+use crate::profile::ProxyLayer;
 use crate::proxy::{Control, DrainSwitch, ProxyConfig, ProxyError, ProxyServer};
 
 /// A proxy, as the API shows it and as a file of proxies has it.
@@ -180,12 +181,24 @@ impl ManagedProxy {
         }
     }
 
+    /// A proxy that passes bytes tells lies of bytes alone.
+    fn check_layer(&self, toxic: &Toxic, rule: &Rule) -> Result<(), AdminError> {
+        match (self.plan.habits.layer, &rule.lie) {
+            (ProxyLayer::Http2, _) | (ProxyLayer::Tcp, Lie::Bytes(_)) => Ok(()),
+            (ProxyLayer::Tcp, Lie::Stream(_) | Lie::Connection(_)) => Err(AdminError::Type(format!(
+                "`{}` is a lie of HTTP/2, and `{}` passes bytes (`layer` is tcp): it takes Toxiproxy's own types alone",
+                toxic.kind, self.plan.name
+            ))),
+        }
+    }
+
     /// Adds a toxic.
     pub(crate) fn add(&mut self, draft: ToxicDraft) -> Result<&Toxic, AdminError> {
         if self.toxics.len() >= TOXICS_MAX {
             return Err(AdminError::TooMany(format!("`{}` has {TOXICS_MAX} toxics; remove one first", self.plan.name)));
         }
         let (toxic, rule) = draft.make()?;
+        self.check_layer(&toxic, &rule)?;
         if self.toxics().any(|other| other.name == toxic.name) {
             return Err(AdminError::ToxicExists(toxic.name));
         }
@@ -200,6 +213,7 @@ impl ManagedProxy {
         let index = self.place(name)?;
         let (number, before) = &self.toxics[index];
         let (toxic, rule) = draft.change(before)?;
+        self.check_layer(&toxic, &rule)?;
         self.tell(*number, rule, &toxic);
         self.toxics[index].1 = toxic;
         Ok(&self.toxics[index].1)

@@ -13,9 +13,10 @@ use serde::Serialize;
 use crate::campaign::Stop;
 use crate::campaign::grid::share_out;
 use crate::channel::{Channel, MessageId};
+use crate::fault::{Clause, Harm};
 use crate::history::{Digest, Event, History};
 use crate::ladder::{Ladder, SeenEnd};
-use crate::profile::Profile;
+use crate::profile::{Profile, ProxyLayer};
 use crate::sim::SimFile;
 use crate::trial::{Conclusion, Outcome, PlayError, play};
 
@@ -23,6 +24,8 @@ use crate::trial::{Conclusion, Outcome, PlayError, play};
 pub struct Across {
     /// Each profile, and the sim behind it.
     pub sims: Vec<(&'static Profile, SimFile)>,
+    /// Profiles that pass bytes, where the sim has lies of HTTP/2: they cannot tell them.
+    pub left_out: Vec<&'static Profile>,
     /// The seed of all.
     pub seed: u64,
     /// So many trials at a time.
@@ -81,12 +84,18 @@ impl Across {
         jobs: usize,
         behind: impl Fn(&str) -> Result<SimFile, E>,
     ) -> Result<Across, E> {
-        let read = |profile: &&'static Profile| {
+        let (mut sims, mut left_out) = (Vec::new(), Vec::new());
+        for profile in profiles {
             let mut sim = behind(profile.name())?;
             sim.promise.sometimes.clear();
-            Ok((*profile, sim))
-        };
-        Ok(Across { sims: profiles.iter().map(read).collect::<Result<_, E>>()?, seed, jobs })
+            let is_lie = |clause: &Clause| matches!(clause.fault.harm(), Harm::Proxy { .. });
+            if profile.conduct().layer == ProxyLayer::Tcp && sim.plan.clauses.iter().any(is_lie) {
+                left_out.push(*profile);
+            } else {
+                sims.push((*profile, sim));
+            }
+        }
+        Ok(Across { sims, left_out, seed, jobs })
     }
 
     /// Plays all, or as many as there are until it is stopped.

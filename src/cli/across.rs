@@ -40,7 +40,16 @@ pub(crate) fn across(arguments: &RunArguments, names: &[String], sim: &SimFile, 
         Err(exit) => return exit,
     };
     if arguments.telling.format == TrialFormat::Text {
-        print(&format!("seed {seed} ({chooser}), behind {}\n\n", count(profiles.len() as u64, "profile")));
+        print(&format!("seed {seed} ({chooser}), behind {}\n", count(across.sims.len() as u64, "profile")));
+        let left_out = |profile: &&Profile| {
+            print(&format!("{} is left out: it passes bytes, and cannot tell the sim's lies\n", profile.name()));
+        };
+        across.left_out.iter().for_each(left_out);
+        print("\n");
+    }
+    if across.sims.is_empty() {
+        complain("nothing was played: proxies that pass bytes cannot tell the sim's lies");
+        return Exit::NothingRan;
     }
     let stop = Arc::new(Stop::default());
     catch_interrupts(&stop);

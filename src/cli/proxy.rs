@@ -32,6 +32,7 @@ use crate::env::{Address, Env};
 use crate::grammar::spell;
 use crate::lie::Rule;
 use crate::os::Os;
+use crate::profile::{Profile, ProxyLayer};
 
 /// The name of the proxy that the command line makes.
 const NAME: &str = "proxy";
@@ -60,6 +61,9 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
         Ok(keys) => keys,
         Err(why) => return misused(&why),
     };
+    if let Err(why) = check(arguments, &profile, &edge) {
+        return misused(&why);
+    }
     let served = run_to_end(|interrupted| async move {
         let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
         let fleet = match ProxyFleet::new(ground.clone(), profile, arguments.seed.0) {
@@ -76,6 +80,25 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
         }
     });
     served.unwrap_or_else(|exit| exit)
+}
+
+/// What does not go together.
+fn check(arguments: &ProxyServeArguments, profile: &Profile, edge: &Map<String, Value>) -> Result<(), String> {
+    let makes_certificate = edge.get("tls").is_some_and(|tls| tls.get("certificate").is_none());
+    let may_come = arguments.config.is_some() || arguments.admin.is_some();
+    if arguments.tls_write.is_some() && !makes_certificate && !may_come {
+        return Err(
+            "--tls-write writes the CA of a certificate made for this run: write --tls with it, and no --tls-cert"
+                .into(),
+        );
+    }
+    if profile.conduct().layer == ProxyLayer::Tcp && arguments.silence_after.is_some() {
+        return Err(format!(
+            "--silence-after is a lie of HTTP/2, and {} passes bytes: take another --profile",
+            profile.name()
+        ));
+    }
+    Ok(())
 }
 
 /// Opens the proxies and the API, and says where.

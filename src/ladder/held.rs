@@ -19,6 +19,7 @@ use crate::channel::{Channel, MessageId};
 use crate::history::{EndCause, TapStream, Words};
 use crate::ladder::grip::{Route, RouteSide};
 use crate::ladder::layer::{Knowledge, Layer, Layers};
+use crate::ladder::seen_end::SeenEnd;
 use crate::ladder::window::{LadderWindow, WindowEnding};
 use crate::lie::Witness;
 
@@ -116,6 +117,20 @@ pub fn gave_up_on_ping(words: &str) -> bool {
     words.contains(PING_UNANSWERED)
 }
 
+/// Whether the other end of the connection said that the stream is over.
+fn was_told(cause: EndCause, words: &str) -> bool {
+    let told = |seen| match seen {
+        SeenEnd::Reset(_) | SeenEnd::Goaway(_) | SeenEnd::EndWithoutTrailers | SeenEnd::Http(_) => true,
+        SeenEnd::Nothing
+        | SeenEnd::NoConnection
+        | SeenEnd::Status(_)
+        | SeenEnd::CleanEnd
+        | SeenEnd::ConnectionEnded
+        | SeenEnd::PingUnanswered => false,
+    };
+    SeenEnd::of(cause, words).is_some_and(told)
+}
+
 /// Whether an attempt's end says that its connection failed.
 pub(crate) fn is_of_the_connection(words: &str) -> bool {
     OF_THE_CONNECTION.iter().any(|part| words.contains(part))
@@ -197,6 +212,9 @@ impl Held {
         match cause {
             EndCause::Watchdog => open.notice(Layer::Watchdog, at),
             EndCause::Stale => open.notice(Layer::Probe, at),
+            EndCause::StreamFailed if !dismissed && !severed && layers.proxy_times && was_told(cause, &words) => {
+                open.notice(Layer::Proxy, at);
+            }
             EndCause::StreamFailed if !dismissed && !severed && is_of_the_connection(&words) => {
                 open.notice(open.who_ended_it(&words, layers), at);
             }
@@ -224,6 +242,7 @@ impl Held {
                 RouteSide::Near => layers.client_tcp,
                 RouteSide::Far => layers.proxy_tcp,
             },
+            Layer::Proxy => layers.proxy_times,
             Layer::Http2Ping => layers.http2_ping,
             Layer::Heartbeat => layers.heartbeat,
             Layer::Probe => probed,

@@ -18,6 +18,8 @@ pub enum Layer {
     Tcp,
     /// TCP keepalive and the user timeout, on either side of the proxy.
     TcpKeepalive,
+    /// The proxy, by a time of its own: it ends what it has heard nothing from for too long, or what is too old.
+    Proxy,
     /// The client's PING of HTTP/2.
     Http2Ping,
     /// The server's Ping of the protocol, whose Pong did not come (S6): it is the server that knows.
@@ -30,8 +32,15 @@ pub enum Layer {
 
 impl Layer {
     /// Every layer, from the wire upwards.
-    pub const ALL: [Layer; 6] =
-        [Layer::Tcp, Layer::TcpKeepalive, Layer::Http2Ping, Layer::Heartbeat, Layer::Probe, Layer::Watchdog];
+    pub const ALL: [Layer; 7] = [
+        Layer::Tcp,
+        Layer::TcpKeepalive,
+        Layer::Proxy,
+        Layer::Http2Ping,
+        Layer::Heartbeat,
+        Layer::Probe,
+        Layer::Watchdog,
+    ];
 
     /// Its name in full.
     #[must_use]
@@ -39,6 +48,7 @@ impl Layer {
         match self {
             Layer::Tcp => "TCP",
             Layer::TcpKeepalive => "TCP keepalive and user timeout",
+            Layer::Proxy => "the proxy's own times",
             Layer::Http2Ping => "HTTP/2 PING",
             Layer::Heartbeat => "the node's heartbeat",
             Layer::Probe => "the question after a suspension",
@@ -52,6 +62,7 @@ impl Layer {
         match self {
             Layer::Tcp => "TCP",
             Layer::TcpKeepalive => "keepalive",
+            Layer::Proxy => "proxy",
             Layer::Http2Ping => "PING",
             Layer::Heartbeat => "heartbeat",
             Layer::Probe => "probe",
@@ -73,6 +84,8 @@ pub struct Layers {
     pub client_tcp: bool,
     /// Proxies have TCP keepalive or a user timeout towards their server.
     pub proxy_tcp: bool,
+    /// Proxies end streams by times of their own.
+    pub proxy_times: bool,
     /// Clients have HTTP/2 keepalive.
     pub http2_ping: bool,
     /// Servers close a stream whose client does not answer.

@@ -11,7 +11,8 @@ use crate::fault::{Direction, Expired, Kind, StreamAim, Unsynced};
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, TapStream};
 
 const PROXY: &str = "proxy";
-const ALL: Layers = Layers { client_tcp: true, proxy_tcp: true, http2_ping: true, heartbeat: true, watchdog: true };
+const ALL: Layers =
+    Layers { client_tcp: true, proxy_tcp: true, proxy_times: false, http2_ping: true, heartbeat: true, watchdog: true };
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -66,6 +67,20 @@ fn a_window_begins_with_the_harm_and_ends_when_the_client_lets_go() {
     assert_eq!(found.knew[&Layer::Watchdog], after(90.0));
     assert_eq!(found.knew[&Layer::Tcp], Knowledge::Never);
     assert_eq!(found.knew[&Layer::Probe], Knowledge::NotAsked);
+}
+
+#[test]
+fn a_stream_that_a_proxy_with_times_of_its_own_ends_was_noticed_by_it_and_by_nothing_else() {
+    let words = [
+        "Internal: h2 protocol error: stream error received: unspecific protocol error detected",
+        "Unknown: protocol error: missing grpc-status trailer, stream was terminated",
+    ];
+    for words in words {
+        let history = lost(running().at(100.0).fault_begins(1, pause(NODE)).at(160.0), words).history();
+        let timed = Ladder::of(&history, &Layers { proxy_times: true, ..ALL }).windows.remove(0);
+        assert_eq!(noticed(&timed), [(Layer::Proxy, after(60.0))], "{words}");
+        assert_eq!(Ladder::of(&history, &ALL).windows[0].knew[&Layer::Proxy], Knowledge::NotAsked);
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl fmt::Display for Witness {
             Witness::Told => "the other end hears of it at once",
             Witness::Keepalive => "only HTTP/2 keepalive can tell, and gives up a connection that carries all else",
             Witness::Server => "only the server can tell, by answers that do not come",
-            Witness::Watchdog => "only a watchdog can tell, by the silence",
+            Witness::Watchdog => "at either end only a watchdog can tell",
             Witness::Counting => "only who counts messages can tell",
             Witness::Nobody => "nobody can tell",
         })

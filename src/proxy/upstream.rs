@@ -373,13 +373,14 @@ impl UpstreamConnection {
 
     /// Dials as often as is usual; the last failure counts.
     async fn dial_again(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
-        let mut dialed = self.dial().await;
+        // Boxed: it is done once for a connection, and its state is not to be part of every stream's.
+        let mut dialed = Box::pin(self.dial()).await;
         for _ in 0..self.place.habits.dial_retries {
             if dialed.is_ok() {
                 break;
             }
             sleep(self.place.habits.retry_pause).await;
-            dialed = self.dial().await;
+            dialed = Box::pin(self.dial()).await;
         }
         dialed
     }

@@ -38,9 +38,10 @@ pub fn across(encounters: &[Encounter], paint: Paint) -> String {
 }
 
 const LEGEND: &str = "\
-how streams ended: what their clients were told. after: since the stream was
-dead or, of one that was not, since it was dialed (*). watchdog: how many nothing
-else had found dead. promise: what the checkers say, behind that proxy.
+how streams ended: what their clients were told. after: since the stream went
+dead; with *, of a redial or of a stream that was well, since it was dialed.
+watchdog: how many it gave up before anything else ended them; what would have,
+--set client.watchdog=off shows. promise: what the checkers say.
 ";
 
 fn write_encounter(text: &mut String, encounter: &Encounter, paint: Paint) {

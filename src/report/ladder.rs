@@ -77,8 +77,12 @@ pub(crate) fn write_ladder(text: &mut String, ladder: &Ladder, paint: Paint) -> 
         }
         write_row(text, &format!("{} {}", row.windows.len(), row.ending.words()), cells, &widths)?;
     }
-    // Nobody asks after a suspension unless there was one.
-    let idle = idle.into_iter().filter(|layer| *layer != Layer::Probe).map(Layer::name).collect::<Vec<_>>();
+    // Nobody asks after a suspension unless there was one, and few proxies have times of their own.
+    let idle = idle
+        .into_iter()
+        .filter(|layer| !matches!(layer, Layer::Probe | Layer::Proxy))
+        .map(Layer::name)
+        .collect::<Vec<_>>();
     match idle.is_empty() {
         true => Ok(()),
         false => writeln!(text, "{}", hang(&format!("{:>LABEL_WIDTH$}  ", "not asked"), &idle.join(", "), TEXT_COLUMN)),

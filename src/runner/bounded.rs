@@ -18,18 +18,23 @@ pub(crate) fn read_at_most(mebibytes: u64, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file by a rename, so that nobody ever reads half of it, not even after the power failed.
+/// Writes a file by a rename, so that nobody ever reads half of it, not even after the power failed. A link stays one, and what is no
+/// file, such as a pipe or a device, is written to as it is.
 ///
 /// # Errors
 /// It cannot be written; what was there before stays.
 #[expect(clippy::disallowed_types, reason = "a file that a user names, outside of any trial")]
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".draft");
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if std::fs::metadata(&target).is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+        return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(bytes);
+    }
+    let mut draft = target.as_os_str().to_owned();
+    draft.push(format!(".{}.draft", std::process::id()));
     let draft = Path::new(&draft);
     let written =
         std::fs::File::create(draft).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()));
-    written.and_then(|()| std::fs::rename(draft, path)).inspect_err(|_| {
+    written.and_then(|()| std::fs::rename(draft, &target)).inspect_err(|_| {
         if std::fs::remove_file(draft).is_err() {
             // It was never made.
         }
@@ -61,5 +66,19 @@ mod tests {
         write_whole(&folder.path().join("taken"), b"three").expect_err("a folder is not replaced");
         let left = std::fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(left, 2);
+    }
+
+    #[test]
+    fn a_link_stays_one_and_a_device_is_written_to() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, b"one").expect("it is written");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        write_whole(&link, b"two").expect("it is replaced");
+        assert_eq!(std::fs::read(&file).expect("it is there"), b"two");
+        assert!(std::fs::symlink_metadata(&link).expect("it is there").is_symlink());
+        let device = Path::new("/dev/null");
+        write_whole(device, b"three").expect("a device takes all");
+        assert!(!std::fs::metadata(device).expect("it is there").is_file());
     }
 }

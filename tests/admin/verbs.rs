@@ -113,6 +113,10 @@ async fn a_wrong_verb_names_what_is_wrong_and_where_nobody_answers() {
         let told = error(&stage.verb(&verb));
         assert!(parts.iter().all(|part| told.contains(part)), "{verb:?}: {told}");
     }
+    stage.done(&["add", "bytes", "--upstream", "127.0.0.1:9", "--profile", "aws-nlb"]);
+    let told = error(&stage.verb(&["lie", "bytes", "goaway"]));
+    assert!(told.contains("`goaway` is a lie of HTTP/2") && told.contains("`bytes` passes bytes"), "{told}");
+    stage.done(&["lie", "bytes", "latency", "latency=9"]);
     let nobody = free_address().await;
     let told = error(&run(stage.folder.path(), &["proxy", "list", "--admin", &nobody]));
     assert!(told.contains(&format!("no admin API answers at {nobody}")) && told.contains("--admin"), "{told}");

@@ -35,10 +35,7 @@ fn the_seed_comes_first_and_the_last_line_reproduces_bit_for_bit() {
 fn a_silent_proxy_makes_a_story() {
     let said = run_shipped("proxy-goes-silent.toml", &[]).exits(0);
     let silent = said.line("the proxy passes nothing for client-1, client-2, client-3");
-    assert!(
-        silent.ends_with("and goes on answering HTTP/2 PING: only a watchdog can tell, by the silence"),
-        "{silent}"
-    );
+    assert!(silent.ends_with("and goes on answering HTTP/2 PING: at either end only a watchdog can tell"), "{silent}");
     let speaks = said.line("the proxy speaks again");
     assert!(number_before(speaks, " HTTP/2 PINGs") > 0, "{speaks}");
     assert!(speaks.ends_with("never noticed"), "{speaks}");

@@ -72,8 +72,9 @@ fn write_reasons(text: &mut String, encounters: &[Encounter]) -> std::fmt::Resul
 fn write_table(text: &mut String, encounters: &[Encounter]) -> std::fmt::Result {
     text.push_str(
         "<section aria-labelledby=\"proxies\">\n<h2 id=\"proxies\">Your client against the proxies that it will meet</h2>\n\
-         <p>How streams ended is what their clients were told. The time is since a stream was dead or, of one that was not, \
-         since it was dialed (*). The watchdog is counted where nothing else had found the stream dead.</p>\n\
+         <p>How streams ended is what their clients were told. The time is since a stream went dead or, of a redial or a stream \
+         that was well, since it was dialed (*). The watchdog is counted where it gave a stream up before anything else ended it; what would \
+         have, <code>--set client.watchdog=off</code> shows. The latest message is the one that came longest after it was stored.</p>\n\
          <div class=\"wide\"><table>\n<thead><tr><th>behind</th><th>promise</th><th>watchdog</th><th>latest message</th>\
          <th>streams</th><th class=\"text\">how they ended</th><th>after</th></tr></thead>\n<tbody>\n",
     );

@@ -108,8 +108,8 @@ fn windows_that_are_alike_are_one_row() {
     let expected = "
 who knew when
      streams    TCP     watchdog  missed
-          2m  fault 1: proxy-silence-upstream: only a watchdog can tell, by the
-              silence
+          2m  fault 1: proxy-silence-upstream: at either end only a watchdog can
+              tell
     2 let go  never  850ms-87.7s    0-87
       1 held  never        never     900
    not asked  TCP keepalive and user timeout, HTTP/2 PING, the node's heartbeat

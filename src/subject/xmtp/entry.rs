@@ -141,6 +141,7 @@ impl Setup for XmtpSetup {
         Layers {
             client_tcp: probes(client.tcp),
             proxy_tcp: probes(self.0.proxy_tcp),
+            proxy_times: self.0.proxy_profile.conduct().ends_streams(),
             http2_ping: client.http2_keepalive.is_some(),
             heartbeat: node.pings && client.dialect.has_pongs(),
             watchdog: client.watchdog.is_some(),

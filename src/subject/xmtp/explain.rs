@@ -61,6 +61,10 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
         let shared = format!("each stream of {whose} is shared by identities, {} with {each} each", gateway.identities);
         told.push(format!("{shared}, which change their leases every {} on average", spell(gateway.every)));
     }
+    if fleet.visitors > 0 {
+        let visitors = count(fleet.visitors.into(), "visitor");
+        told.push(format!("{visitors} changing topics in mid-stream, and keeping nothing"));
+    }
     let quirks = [
         node.quirk.map(|quirk| quirk.to_string()),
         client.quirk.map(|quirk| quirk.to_string()),
