@@ -30,7 +30,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return std::fs::OpenOptions::new().write(true).open(&target)?.write_all(bytes);
     }
     let mut draft = target.as_os_str().to_owned();
-    draft.push(format!(".{}.draft", std::process::id()));
+    // One name: whoever is killed here leaves a draft that the next one takes over.
+    draft.push(".draft");
     let draft = Path::new(&draft);
     let written =
         std::fs::File::create(draft).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_data()));
