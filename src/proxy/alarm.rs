@@ -2,8 +2,10 @@
 //!
 //! Refuses to know what happens then.
 
+use std::future::pending;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -19,5 +21,17 @@ impl ProxyTimer {
             sleep.as_mut().reset(at);
         }
         sleep.as_mut().poll(context)
+    }
+}
+
+/// Ready when so long has gone by since the time that `since` tells, which may move on meanwhile.
+pub(crate) async fn still_for(time: Duration, since: impl Fn() -> Instant) {
+    // Ends: where it has not moved on.
+    loop {
+        let Some(due) = since().checked_add(time) else { return pending().await };
+        if due <= Instant::now() {
+            return;
+        }
+        sleep_until(due).await;
     }
 }

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncReadExt, ReadBuf, copy_bidirectional};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::env::{Address, ByteStream, Env, ResetSwitch, Socket, StreamTap, Tapped, TcpOptions};
+use crate::proxy::alarm::still_for;
 use crate::proxy::control::{ConnectionFace, Control};
 use crate::proxy::drain::Drain;
 use crate::proxy::errand::ErrandEnd;
@@ -94,14 +95,8 @@ impl BytePassage {
     /// Waits until no byte has come for long enough; how the connection ends then.
     async fn idle(&self, last: &LastByte) -> ErrandEnd {
         let Some(idle) = &self.habits.idle_connections else { return std::future::pending().await };
-        // Ends: where no byte has put the time back.
-        loop {
-            let Some(due) = last.at().checked_add(idle.after) else { return std::future::pending().await };
-            if due <= Instant::now() {
-                return idle.then.iter().find_map(ErrandEnd::of).unwrap_or(ErrandEnd::Close);
-            }
-            sleep_until(due).await;
-        }
+        still_for(idle.after, || last.at()).await;
+        idle.then.iter().find_map(ErrandEnd::of).unwrap_or(ErrandEnd::Close)
     }
 }
 

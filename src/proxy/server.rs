@@ -20,11 +20,12 @@ use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::env::{Env, Listener, ResetSwitch, Socket, Tapped};
 use crate::lie::{ConnectionSide, Reaction, StreamKey};
 use crate::profile::ProxyLayer;
+use crate::proxy::alarm::still_for;
 use crate::proxy::cancels::{CancelCounter, Cancels};
 use crate::proxy::client_reply::{ClientReply, ClientState};
 use crate::proxy::client_tls::{ClientDoor, ClientTlsError};
@@ -524,16 +525,8 @@ impl Farewell {
 /// Ready when a connection has had no stream for long enough.
 async fn idle_for(habit: Option<&IdleConnections>, empty_since: Instant, pings: &PingRecord) {
     let Some(idle) = habit else { return std::future::pending().await };
-    // Ends: where no PING has put the time back.
-    loop {
-        let pinged = pings.last().filter(|_| idle.ping_refreshes);
-        let since = pinged.map_or(empty_since, |pinged| pinged.max(empty_since));
-        let Some(due) = since.checked_add(idle.after) else { return std::future::pending().await };
-        if due <= Instant::now() {
-            return;
-        }
-        sleep_until(due).await;
-    }
+    let pinged = || pings.last().filter(|_| idle.ping_refreshes);
+    still_for(idle.after, || pinged().map_or(empty_since, |pinged| pinged.max(empty_since))).await;
 }
 
 async fn flush_after_each_turn(cork: &Cork<ClientWire>) {
