@@ -169,11 +169,9 @@ pub(crate) struct RetireCall {
 impl Default for ProxyHabits {
     fn default() -> Self {
         let reset = |code, if_open| Reaction::Reset { with: ResetWith::Code(code), if_open };
-        let grpc = |message: &str| Reaction::GrpcStatus { code: 14, message: message.to_owned() };
+        let unavailable = Reaction::GrpcStatus { code: 14, message: String::new() };
         let internal = reset(ResetCode::InternalError, false);
-        let translated = Ending { before: vec![grpc(""), Reaction::LET_GO], after: vec![internal] };
-        let too_long = Reaction::Status { status: 431, body: PageBody::Empty };
-        let lost = "lost the node before its headers";
+        let translated = Ending { before: vec![unavailable, Reaction::LET_GO], after: vec![internal] };
         ProxyHabits {
             layer: ProxyLayer::Http2,
             dial_timeout: Some(DIAL_MAX),
@@ -202,11 +200,8 @@ impl Default for ProxyHabits {
             streams: STREAMS_PER_CONNECTION_MAX,
             stream_window: STREAM_WINDOW,
             connection_window: CLIENT_CONNECTION_WINDOW,
-            request_headers: HeaderLimit {
-                bytes: REQUEST_HEADERS_MAX,
-                beyond: vec![too_long, reset(ResetCode::ProtocolError, true)],
-            },
-            response_headers: HeaderLimit { bytes: RESPONSE_HEADERS_MAX, beyond: vec![grpc(lost), Reaction::LET_GO] },
+            request_headers: HeaderLimit::of_requests(),
+            response_headers: HeaderLimit::of_responses(),
             ping_flood: FloodLimit { most: None, beyond: vec![Reaction::Nothing] },
             reset_flood: FloodLimit {
                 most: Some(CANCELS_MAX),
@@ -293,12 +288,12 @@ impl ProxyHabits {
 
     /// Bytes of a request's headers: what HTTP/2 itself takes.
     pub(crate) fn request_header_limit(&self) -> u32 {
-        self.request_headers.of_http(&ProxyHabits::default().request_headers)
+        self.request_headers.of_http(&HeaderLimit::of_requests())
     }
 
     /// The same of a response's.
     pub(crate) fn response_header_limit(&self) -> u32 {
-        self.response_headers.of_http(&ProxyHabits::default().response_headers)
+        self.response_headers.of_http(&HeaderLimit::of_responses())
     }
 
     /// The rules that always hold, as those of a control.
@@ -309,6 +304,19 @@ impl ProxyHabits {
 }
 
 impl HeaderLimit {
+    /// Of requests, where nothing is said: HTTP/2 itself keeps it.
+    fn of_requests() -> Self {
+        let too_long = Reaction::Status { status: 431, body: PageBody::Empty };
+        let reset = Reaction::Reset { with: ResetWith::Code(ResetCode::ProtocolError), if_open: true };
+        HeaderLimit { bytes: REQUEST_HEADERS_MAX, beyond: vec![too_long, reset] }
+    }
+
+    /// Of responses, likewise.
+    fn of_responses() -> Self {
+        let lost = Reaction::GrpcStatus { code: 14, message: "lost the node before its headers".to_owned() };
+        HeaderLimit { bytes: RESPONSE_HEADERS_MAX, beyond: vec![lost, Reaction::LET_GO] }
+    }
+
     /// Whether headers of so many bytes are too many, which HTTP/2 itself has let through.
     pub(crate) fn is_below(&self, bytes: usize) -> bool {
         bytes > self.bytes as usize
