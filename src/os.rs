@@ -232,14 +232,14 @@ fn open_store(folder: &Path, store: &str) -> io::Result<Disk> {
     Ok(Disk::new(StoreFile(file)))
 }
 
-/// A store of pulseless 0.1.0, which this version neither reads nor leaves aside: its messages would seem to be gone.
+/// A store of an earlier build is neither read nor passed over: its messages would seem to be gone.
 fn refuse_older(path: &Path) -> io::Result<()> {
     let older = path.with_extension("redb");
     if !older.exists() {
         return Ok(());
     }
-    let what = "it is a store of pulseless before the version 0.2.0, and only such a one reads it; move it elsewhere, or \
-                choose another folder";
+    let what = "it is a store in redb's format, which pulseless wrote until 2026-11-29, and a build of then reads it; \
+                move it elsewhere, or choose another folder";
     Err(name(older.display(), &io::Error::new(io::ErrorKind::Unsupported, what)))
 }
 
@@ -424,7 +424,7 @@ mod tests {
         fs::create_dir(&folder).expect("a scratch folder");
         fs::write(folder.join("node.redb"), b"older").expect("written");
         let error = os.disk("node.journal").expect_err("older").to_string();
-        assert!(error.contains("node.redb: it is a store of pulseless before the version 0.2.0"), "{error}");
+        assert!(error.contains("node.redb: it is a store in redb's format, which"), "{error}");
         assert!(!folder.join("node.journal").exists());
         os.disk("inbox.journal").expect("another store is free");
     }

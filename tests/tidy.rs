@@ -30,7 +30,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (1, "xmtp::wire", &["channel"]),
     (2, "proxy", &["env", "http2", "lie", "profile"]),
     (2, "history", &["cast", "channel", "fault", "grammar"]),
-    (2, "world", &["cast", "env", "fault", "grammar", "http2"]),
+    (2, "world", &["append_log", "cast", "env", "fault", "grammar", "http2"]),
     (2, "xmtp::channels", &["channel", "xmtp::wire"]),
     (2, "xmtp::client", &["append_log", "env", "grpc", "http2", "xmtp::quirk", "xmtp::wire"]),
     (2, "xmtp::conformance", &["env", "grammar", "grpc", "xmtp::wire"]),
