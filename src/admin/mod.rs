@@ -24,7 +24,7 @@ mod tcp_toxic;
 mod toxic;
 
 pub use bounds::{ADMIN_PORT, DRAIN_MAX};
-pub use draft::ProxyExtras;
+pub use draft::{ProxyExtras, UsualProfile};
 pub use edge::{ReadFile, TlsJson, UpstreamTlsJson};
 pub use error::AdminError;
 pub use fleet::{EnvOfHost, ProxyFleet};

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::cli::proxy::read_text;
+use crate::cli::texts::read_pem;
 use crate::env::{Address, BadAddress, Env};
 use crate::os::Os;
 use crate::proxy::{NodeTls, NodeTrust, read_certificates, secured};
@@ -51,7 +51,7 @@ impl DialTarget {
         let trust = match ca {
             None => NodeTrust::Machine,
             Some(file) => {
-                let pem = read_text(file).map_err(|why| format!("--ca: {why}"))?;
+                let pem = read_pem(file).map_err(|why| format!("--ca: {why}"))?;
                 let read = read_certificates(pem.as_bytes());
                 NodeTrust::Only(read.map_err(|why| format!("--ca {}: {why}", file.display()))?)
             }

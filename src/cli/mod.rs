@@ -30,6 +30,7 @@ mod seed;
 mod shrink;
 mod sweep;
 mod tail;
+mod texts;
 mod timelines;
 mod values;
 mod worker;

@@ -83,7 +83,7 @@ pub(crate) fn find_with(name: &str, settings: &[(String, String)]) -> Result<Pro
     let found = find_profile(name).map_err(|error| refuse(&error))?;
     let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     found.with(&settings).map_err(|bad| match bad {
-        BadOverride::UnknownKey { .. } => misused(&bad.to_string()),
+        BadOverride::UnknownKey { .. } | BadOverride::OfStreams { .. } => misused(&bad.to_string()),
         BadOverride::BadValue(refusal) => misused(&show(&*refusal)),
     })
 }
