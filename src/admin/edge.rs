@@ -197,7 +197,10 @@ impl TlsDraft {
                 let tls = ca.certify(host, alpn).map_err(|why| AdminError::System(why.to_string()))?;
                 Ok((tls, TlsJson { alpn: names, certificate: None, ca: Some(ca.pem()) }))
             }
-            (Some(_), None) => Err(wrong("tls.key", "it is missing beside `tls.certificate`; write it as PEM: a key that was given is shown to nobody")),
+            (Some(_), None) => Err(wrong(
+                "tls.key",
+                "it is missing beside `tls.certificate`; write it as PEM: a key that was given is shown to nobody",
+            )),
             (None, Some(_)) => Err(wrong("tls.certificate", "it is missing beside `tls.key`; write it as PEM")),
         }
     }

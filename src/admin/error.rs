@@ -97,7 +97,11 @@ impl AdminError {
 
     /// The same, where several proxies are asked for at once: it is about that one.
     pub(crate) fn of_proxy(self, number: usize, name: &str) -> Self {
-        if let AdminError::Body(why) = self { AdminError::Body(format!("proxy {number} `{name}`: {why}")) } else { self }
+        if let AdminError::Body(why) = self {
+            AdminError::Body(format!("proxy {number} `{name}`: {why}"))
+        } else {
+            self
+        }
     }
 
     /// What the body says.

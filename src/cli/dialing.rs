@@ -7,6 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::cli::in_the_clear::InTheClear;
 use crate::cli::texts::read_pem;
 use crate::env::{Address, BadAddress, Env};
 use crate::os::Os;
@@ -41,10 +42,9 @@ impl DialTarget {
     /// # Errors
     /// The flag that is wrong, its file, and what would be right.
     pub(crate) fn ground(&self, os: Os, ca: Option<&Path>) -> Result<Env, String> {
-        let env: Env = Arc::new(os);
         if !self.is_secure {
             return match ca {
-                None => Ok(env),
+                None => Ok(Arc::new(InTheClear(os))),
                 Some(_) => Err(format!("--ca is about TLS: write https://{} with it, or leave it out", self.address)),
             };
         }
@@ -56,7 +56,7 @@ impl DialTarget {
                 NodeTrust::Only(read.map_err(|why| format!("--ca {}: {why}", file.display()))?)
             }
         };
-        let secure = secured(env, &NodeTls { trust, name: None });
+        let secure = secured(Arc::new(os), &NodeTls { trust, name: None });
         secure.map_err(|error| format!("failed to speak TLS with {}: {error}", self.address))
     }
 }

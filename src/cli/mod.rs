@@ -12,6 +12,7 @@ mod explain;
 mod foreground;
 mod generate;
 mod grid;
+mod in_the_clear;
 mod keep;
 mod list;
 mod memory;

@@ -53,7 +53,8 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
         Err(why) => return misused(&why),
     };
     let settings = &arguments.settings;
-    let found = find_with(&arguments.profile, &[]).and_then(|base| Ok((base, find_with(&arguments.profile, settings)?)));
+    let found =
+        find_with(&arguments.profile, &[]).and_then(|base| Ok((base, find_with(&arguments.profile, settings)?)));
     let (base, profile) = match found {
         Ok(found) => found,
         Err(exit) => return exit,
@@ -136,7 +137,8 @@ async fn start(
     if let Some(config) = config {
         let loaded = fleet.lock().await.load(config.as_bytes(), &|file| read_pem(Path::new(file))).await;
         let path = arguments.config.as_deref().unwrap_or(Path::new(""));
-        let proxies = loaded.map_err(|error| format!("failed to start the proxies of {}: {}", path.display(), error.words()))?;
+        let proxies =
+            loaded.map_err(|error| format!("failed to start the proxies of {}: {}", path.display(), error.words()))?;
         proxies.iter().for_each(|proxy| announce(&format!("proxy {}", proxy.name), proxy, tls_write));
     } else if is_asked_for || admin.is_none() {
         let here = |address: &Option<Address>, port| address.clone().unwrap_or_else(|| Address::new("127.0.0.1", port));

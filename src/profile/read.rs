@@ -206,7 +206,8 @@ pub enum BadOverride {
     },
     /// A proxy that passes bytes has no use for it.
     #[error(
-        "`{key}` is about HTTP/2, of which `{profile}` knows nothing: with `layer` tcp it takes {} alone", listed(Conduct::OF_BYTES)
+        "`{key}` is about HTTP/2, of which `{profile}` knows nothing: with `layer` tcp it takes {} alone",
+        listed(Conduct::OF_BYTES)
     )]
     OfStreams {
         /// The key.

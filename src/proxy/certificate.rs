@@ -135,6 +135,18 @@ fn told_pem(error: &pem::Error) -> String {
 mod tests {
     use super::*;
 
+    /// By `openssl x509 -req` without an extension.
+    const VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBEjCBuQIUUtf6PjTHjd0rKuhWNl3tjTZT5p0wCgYIKoZIzj0EAwIwDDEKMAgG
+A1UEAwwBeDAeFw0yNjExMjkxMzQ2NDdaFw0yNjEyMDgxMzQ2NDdaMAwxCjAIBgNV
+BAMMAXgwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASfCDR0mKDW1Sn+uU7l2ba8
+5i39OyfrHmLSsEm0FaSH+OJZU8Hn3GUwJsSZyV88jIzBraQkkpThhsafa85NnDeH
+MAoGCCqGSM49BAMCA0gAMEUCIEhpn/ZVXQw1qOdPywI21o+R019J8vycecSskjD9
+GkOZAiEA6mNYW8O23lCe2HOV2zzxtrkWArjqLo5a9fVkEUn+dxM=
+-----END CERTIFICATE-----
+";
+
     fn made(certificate: &str, key: &str) -> Result<(), BadCertificate> {
         read_certified(certificate.as_bytes(), key.as_bytes()).map(drop)
     }
@@ -163,6 +175,7 @@ mod tests {
         for (bad, part) in [
             (pem("CERTIFICATE", "AAAA"), "certificate 1 in it is no X.509"),
             (certificate.clone() + &pem("CERTIFICATE", "AAAA"), "certificate 2 in it is no X.509"),
+            (VERSION_1.into(), "certificate 1 in it is of X.509 version 1"),
             (pem("CERTIFICATE", "A*AA"), "no base64"),
             ("-----BEGIN \n".into(), "`-----BEGIN ` is no line such as"),
         ] {

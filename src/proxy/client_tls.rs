@@ -185,7 +185,9 @@ mod tests {
         let names = |text: &str| text.parse::<Alpn>().map(|alpn| alpn.0);
         assert_eq!(names("h2, http/1.1"), Ok(vec!["h2".into(), "http/1.1".into()]));
         assert_eq!(names("none"), Ok(Vec::new()));
-        for bad in ["", "h2,,http/1.1", "h2,h2", "none,h2", "h2, none", &"x".repeat(256), &["h2"; ALPN_MAX + 1].join(",")] {
+        for bad in
+            ["", "h2,,http/1.1", "h2,h2", "none,h2", "h2, none", &"x".repeat(256), &["h2"; ALPN_MAX + 1].join(",")]
+        {
             assert!(names(bad).expect_err("no list").to_string().contains("cannot be offered"), "{bad}");
         }
     }

@@ -92,7 +92,9 @@ pub(crate) fn fault_of_certificate(error: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => {
             let asked = expected.to_str();
             return match presented.as_slice() {
-                [] => format!("has another name: it is for nobody (it has no subjectAltName), and {asked} is asked for"),
+                [] => {
+                    format!("has another name: it is for nobody (it has no subjectAltName), and {asked} is asked for")
+                }
                 names => format!("has another name: it is for {}, and {asked} is asked for", listed_names(names)),
             };
         }

@@ -100,11 +100,14 @@ async fn a_certificate_of_ones_own_is_shown_and_a_wrong_one_is_refused_with_its_
         ("own.key", &own.key),
         ("other.key", &other.key),
         ("empty.pem", ""),
+        ("of-nothing.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ("ca.pem", &authority.pem()),
     ];
     let server = serve(None).await;
     let flags = ["--listen", "127.0.0.1:0", "--upstream", &server, "--tls-cert", "own.pem", "--tls-key", "own.key"];
-    let stage = Stage::start_in(folder(&files), &flags, &[]).await;
+    let folder = folder(&files);
+    std::fs::write(folder.path().join("own.der"), [0x30, 0x82, 0xff]).expect("the scratch folder takes files");
+    let stage = Stage::start_in(folder, &flags, &[]).await;
     assert_eq!(stage.told("proxy speaks TLS "), "(ALPN: h2), with the certificate that was given");
     let stream = shake(trusting(&authority.pem(), &["h2"]), "api.example", dial(&stage.listens()).await).await;
     answered(call(stream.expect("it is the right one")).await);
@@ -113,9 +116,17 @@ async fn a_certificate_of_ones_own_is_shown_and_a_wrong_one_is_refused_with_its_
         (&["--tls-cert", "none.pem", "--tls-key", "own.key"], ["--tls-cert: failed to read none.pem", ""]),
         (&["--tls-cert", "empty.pem", "--tls-key", "own.key"], ["--tls-cert empty.pem", "BEGIN CERTIFICATE"]),
         (&["--tls-cert", "own.pem", "--tls-key", "own.pem"], ["--tls-key own.pem", "BEGIN PRIVATE KEY"]),
+        (&["--tls-cert", "of-nothing.pem", "--tls-key", "own.key"], ["--tls-cert of-nothing.pem", "is no X.509"]),
+        (&["--tls-cert", "own.der", "--tls-key", "own.key"], ["--tls-cert", "openssl x509 -inform der -in own.der"]),
+        (&["--tls-cert", "own.pem", "--tls-key", "own.der"], ["--tls-key", "openssl pkey -inform der -in own.der"]),
+        (&["--upstream-tls", "--upstream-ca", "of-nothing.pem"], ["--upstream-ca of-nothing.pem", "is no X.509"]),
         (&["--tls-cert", "own.pem", "--tls-key", "other.key"], ["--tls-key other.key", "first certificate"]),
         (&["--tls-alpn", "h2"], ["--tls-alpn", "--tls or --tls-cert"]),
         (&["--tls", "--tls-alpn", "h2,,h3"], ["--tls-alpn", "h2,,h3"]),
+        (&["--tls", "--tls-alpn", "h2,h2"], ["--tls-alpn", "each once"]),
+        (&["--tls", "--tls-alpn", "none,h2"], ["--tls-alpn", "none alone"]),
+        (&["--set", "drain=1s"], ["`drain` is no key of a profile", "drain-goaway-gap, drain-accepts"]),
+        (&["--profile", "aws-nlb", "--set", "read-timeout=1s"], ["`read-timeout` is about HTTP/2", "connection-idle"]),
         (&["--tls", "--tls-write", "no/such/folder.pem"], ["--tls-write", "no/such/folder.pem"]),
         (&["--tls-write", "ca.pem"], ["--tls-write", "--tls with it"]),
         (&["--profile", "aws-nlb", "--tls"], ["passes bytes", "speaks no TLS"]),
@@ -128,6 +139,15 @@ async fn a_certificate_of_ones_own_is_shown_and_a_wrong_one_is_refused_with_its_
     ] {
         let told = refusal(stage.folder.path(), &[&["proxy", "--listen", "127.0.0.1:0"], flags].concat());
         assert!(parts.iter().all(|part| told.contains(part)), "{flags:?}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_alone_starts_no_proxy_and_takes_no_flag_about_one() {
+    let folder = folder(&[]);
+    for flag in [&["--tls"][..], &["--upstream-tls"], &["--proxy-protocol"], &["--silence-after", "1s"]] {
+        let told = refusal(folder.path(), &[&["proxy", "--admin", "127.0.0.1:0"], flag].concat());
+        assert!(told.starts_with(flag[0]) && told.contains("write --listen or --upstream"), "{flag:?}: {told}");
     }
 }
 
