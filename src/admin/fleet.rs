@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::admin::bounds::PROXIES_MAX;
+use crate::admin::bounds::{GOODBYE_MAX, PROXIES_MAX};
 use crate::admin::draft::{PlanGround, ProxyDraft, ProxyPlan, UsualProfile, read_draft, read_drafts};
 use crate::admin::edge::ReadFile;
 use crate::admin::error::AdminError;
@@ -89,16 +89,21 @@ impl ProxyFleet {
     /// Takes nobody new, tells clients to go (GOAWAY), waits for their streams so long, and closes all proxies.
     pub async fn drain(&mut self, grace: Duration) {
         self.proxies.values().for_each(ManagedProxy::begin_drain);
-        let drained = async {
-            for proxy in self.proxies.values_mut() {
-                proxy.drained().await;
-            }
-        };
-        if timeout(grace, drained).await.is_err() {
+        if timeout(grace, self.drained()).await.is_err() {
             tracing::info!(?grace, "streams are still open, and are cut off");
+            self.proxies.values().for_each(ManagedProxy::end_drain);
+            // Who does not even read is not waited for.
+            let _ = timeout(GOODBYE_MAX, self.drained()).await;
         }
         for proxy in self.proxies.values_mut() {
             proxy.close().await;
+        }
+    }
+
+    /// Waits for the end of the last client of each.
+    async fn drained(&mut self) {
+        for proxy in self.proxies.values_mut() {
+            proxy.drained().await;
         }
     }
 

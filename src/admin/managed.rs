@@ -178,6 +178,11 @@ impl ManagedProxy {
         self.running.iter().for_each(|running| running.drain.throw());
     }
 
+    /// Asks it to end its connections, whatever runs on them.
+    pub(crate) fn end_drain(&self) {
+        self.running.iter().for_each(|running| running.drain.end());
+    }
+
     /// Waits for the end of its last client.
     pub(crate) async fn drained(&mut self) {
         if let Some(running) = &mut self.running {

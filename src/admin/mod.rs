@@ -31,4 +31,4 @@ pub use fleet::{EnvOfHost, ProxyFleet};
 pub use ledger::{ConnectionJson, StreamJson, WindowJson};
 pub use managed::ProxyJson;
 pub use server::{AdminServer, BadAdmin};
-pub use toxic::{Toxic, ToxicStream};
+pub use toxic::{Toxic, ToxicStream, lies_both_ways};

@@ -66,7 +66,8 @@ fn from(arguments: &FromArguments) -> Exit {
     }
     match borrowed.toml(&base) {
         Ok(toml) => {
-            complain(&report::borrowed(&borrowed, &base));
+            let made = Profile::read("mine", &toml).map(|made| left_out(made.conduct())).unwrap_or_default();
+            complain(&report::borrowed(&borrowed, &base, &made));
             print(&toml);
             Exit::Pass
         }

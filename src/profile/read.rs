@@ -148,6 +148,15 @@ impl Profile {
         Some(Profile { conduct, grounds, ..self.clone() })
     }
 
+    /// What there is to be known of it with these settings: its own title may be about what they change.
+    fn title_with(&self, settings: &[(&str, &str)]) -> String {
+        let told: Vec<String> = settings.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        match told.is_empty() {
+            true => self.title.clone(),
+            false => format!("as {} {} comes, but for {}", self.proxy, self.version, told.join(", ")),
+        }
+    }
+
     /// This profile with other values for some keys; a value is TOML where it is TOML, else a string. Of two for one key
     /// the later one holds.
     ///
@@ -172,7 +181,7 @@ impl Profile {
             let is_vain = |key: &str| profile.conduct.layer == ProxyLayer::Tcp && !Conduct::OF_BYTES.contains(&key);
             return match settings.iter().find(|(key, _)| is_vain(key)) {
                 Some((key, _)) => Err(BadOverride::OfStreams { key: (*key).to_owned(), profile: profile.name }),
-                None => Ok(profile),
+                None => Ok(Profile { title: self.title_with(settings), ..profile }),
             };
         };
         let refusal = Refusal::new(&self.name, &text, first, problems.collect()).of_profile();

@@ -203,7 +203,7 @@ pub(crate) async fn serve_bytes(bytes: &'static [u8]) -> String {
 }
 
 /// Hears nothing.
-struct Deaf;
+pub(crate) struct Deaf;
 
 impl ProxyObserver for Deaf {
     fn notice(&self, _: ProxyNotice) {}

@@ -4,6 +4,8 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use pulseless::env::Surroundings;
+use pulseless::os::Os;
 use pulseless::proxy::{Alpn, Control, ProxyEdge, SessionCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
@@ -204,6 +206,42 @@ async fn at_sigterm_a_client_behind_tls_is_sent_away_and_the_connection_ended_in
 }
 
 /// Where they are installed: curl speaks HTTP/2 by ALPN, and OpenSSL says what it sees.
+/// A server that takes requests and answers none.
+async fn serve_nothing() -> String {
+    let mut listener = Os::default().listen(0).await.expect("a free port");
+    let address = listener.local().to_string();
+    tokio::spawn(async move {
+        let socket = listener.accept().await.expect("a connection");
+        let mut connection = h2::server::handshake(socket).await.expect("HTTP/2");
+        let mut asked = Vec::new();
+        while let Some(Ok(request)) = connection.accept().await {
+            asked.push(request);
+        }
+    });
+    address
+}
+
+/// RFC 8446 section 6.1: without close_notify the client could not tell it from an attack.
+#[tokio::test]
+async fn a_stream_that_outlasts_the_grace_is_cut_and_tls_is_ended_in_order() {
+    let server = serve_nothing().await;
+    let flags =
+        ["--listen", "127.0.0.1:0", "--upstream", &server, "--tls", "--tls-write", "ca.pem", "--grace", "300ms"];
+    let mut stage = Stage::start(&flags).await;
+    let ca = stage.read("ca.pem");
+    let stream = shake(trusting(&ca, &["h2"]), "localhost", dial(&stage.listens()).await).await.expect("it is trusted");
+    let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    let driven = tokio::spawn(connection);
+    let request = http::Request::post("https://api.example/a.B/C").body(()).expect("a request");
+    let (answer, _body) = sender.ready().await.expect("HTTP/2").send_request(request, false).expect("sent");
+    stage.proxy.signal("TERM");
+    answer.await.expect_err("it is cut");
+    let ended = driven.await.expect("no panic");
+    let io = ended.err().and_then(|error| error.get_io().map(io::Error::kind));
+    assert_ne!(io, Some(io::ErrorKind::UnexpectedEof), "TLS was cut off");
+    stage.proxy.exits(0).await;
+}
+
 #[tokio::test]
 async fn curl_and_openssl_agree() {
     let (stage, _) = stage(&[]).await;
