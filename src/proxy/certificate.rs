@@ -86,18 +86,20 @@ pub fn read_certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, BadCertificate> {
 pub(super) fn read_certified(certificates: &[u8], key: &[u8]) -> Result<CertifiedKey, BadCertificate> {
     let chain = read_certificates(certificates)?.into_iter().map(CertificateDer::from).collect();
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad_key(key, &error))?;
-    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => BadKey::Mismatch.into(),
-        Error::InvalidCertificate(_) => faulty(1, &error),
-        // rustls says that of a key no more than that it could not be read.
-        _ => BadKey::Unusable.into(),
+    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+        if error == Error::InconsistentKeys(InconsistentKeys::KeyMismatch) {
+            return BadKey::Mismatch.into();
+        }
+        // Of a key rustls says no more than that it could not be read.
+        if let Error::InvalidCertificate(_) = error { faulty(1, &error) } else { BadKey::Unusable.into() }
     })
 }
 
 fn faulty(number: usize, error: &Error) -> BadCertificate {
-    let fault = match error {
-        Error::InvalidCertificate(why) => fault_of_certificate(why),
-        _ => fault_of_certificate(&CertificateError::BadEncoding),
+    let fault = if let Error::InvalidCertificate(why) = error {
+        fault_of_certificate(why)
+    } else {
+        fault_of_certificate(&CertificateError::BadEncoding)
     };
     BadCertificate::Faulty { number, fault }
 }
@@ -117,6 +119,10 @@ fn bad_key(text: &[u8], error: &pem::Error) -> BadKey {
 }
 
 /// What is wrong with a PEM text.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate says that it may grow, and each of the others names itself"
+)]
 fn told_pem(error: &pem::Error) -> String {
     let shown = |line: &[u8]| String::from_utf8_lossy(line).escape_debug().to_string();
     match error {
@@ -127,7 +133,7 @@ fn told_pem(error: &pem::Error) -> String {
             format!("`{}` is no line such as -----BEGIN CERTIFICATE-----", shown(line))
         }
         pem::Error::Base64Decode(_) => "between its lines BEGIN and END stands something that is no base64".into(),
-        _ => error.to_string(),
+        other => other.to_string(),
     }
 }
 

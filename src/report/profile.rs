@@ -521,10 +521,9 @@ fn grpc_status(reaction: &Reaction, headers: Headers) -> Option<String> {
 fn status_of_reset(code: ResetCode, headers: Headers) -> &'static str {
     match (code, headers) {
         (ResetCode::RefusedStream, _) => "UNAVAILABLE, and may be sent again unasked",
-        // hyper takes both for the end of the body.
-        (ResetCode::Cancel, Headers::Behind) => "CANCELLED; tonic: UNKNOWN",
+        (ResetCode::Cancel, _) => "CANCELLED",
+        // hyper takes it for the end of the body.
         (ResetCode::NoError, Headers::Behind) => "INTERNAL; tonic: UNKNOWN",
-        (ResetCode::Cancel, Headers::Ahead) => "CANCELLED",
         (ResetCode::EnhanceYourCalm, _) => "RESOURCE_EXHAUSTED",
         (ResetCode::InadequateSecurity, _) => "PERMISSION_DENIED",
         (ResetCode::StreamClosed | ResetCode::Http11Required, _) => "INTERNAL; tonic: UNKNOWN",
