@@ -30,14 +30,18 @@ async fn behind(profile: &Profile, upstream: &str) -> String {
     address
 }
 
-/// What tonic reports of a call that is answered with a stream.
-async fn reported(address: &str) -> Code {
+/// What tonic reports of a call that is answered with a stream, and whose client has ended its half, or not.
+async fn reported(address: &str, is_open: bool) -> Code {
     let channel = Endpoint::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
     let mut client = Grpc::new(channel);
     client.ready().await.expect("it is lazy");
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
     let path = PathAndQuery::from_static("/a.B/C");
-    let mut stream = match client.server_streaming(Request::new(()), path, codec).await {
+    let answer = match is_open {
+        false => client.server_streaming(Request::new(()), path, codec).await,
+        true => client.streaming(Request::new(tokio_stream::pending::<()>()), path, codec).await,
+    };
+    let mut stream = match answer {
         Ok(stream) => stream.into_inner(),
         Err(status) => return status.code(),
     };
@@ -123,18 +127,27 @@ async fn what_explain_says_of_an_end_before_the_headers_tonic_says_too() {
     for list in pages.chain(resets) {
         let profile = with("node-unreachable", &list);
         let told = explained(&profile, "A new call to a node that is down: ");
-        assert_eq!(told, word(reported(&behind(&profile, &nobody).await).await), "{list}");
+        for is_open in [false, true] {
+            assert_eq!(told, word(reported(&behind(&profile, &nobody).await, is_open).await), "{list}, {is_open}");
+        }
     }
 }
 
 #[tokio::test]
 async fn what_explain_says_of_an_end_after_the_headers_tonic_says_too() {
     let node = dies_after_headers().await;
-    let ends = ["[\"end-stream\"]", "[\"html end-stream\", \"reset NO_ERROR if open\"]"].map(str::to_owned);
+    let ends = [
+        "[\"end-stream\"]",
+        "[\"end-stream\", \"reset CANCEL if open\"]",
+        "[\"html end-stream\", \"reset NO_ERROR if open\"]",
+    ]
+    .map(str::to_owned);
     let resets = RESETS.map(|code| format!("[\"reset {code}\"]"));
     for list in ends.into_iter().chain(resets) {
         let profile = with("node-lost-after-headers", &list);
         let told = explained(&profile, "A node that dies: ");
-        assert_eq!(told, word(reported(&behind(&profile, &node).await).await), "{list}");
+        for is_open in [false, true] {
+            assert_eq!(told, word(reported(&behind(&profile, &node).await, is_open).await), "{list}, {is_open}");
+        }
     }
 }
