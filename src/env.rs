@@ -149,6 +149,9 @@ pub enum BadAddress {
     /// It is a URI.
     #[error("`{0}` is a URI; write host:port alone, such as 127.0.0.1:5556")]
     Uri(String),
+    /// It names a user. A password may be in it, so that nobody is shown the text.
+    #[error("a user or a password has no place before the host; write host:port, such as 127.0.0.1:5556")]
+    User,
     /// The host part is empty.
     #[error("`{0}` has no host; write host:port, such as 127.0.0.1:5556")]
     NoHost(String),
@@ -166,8 +169,11 @@ impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
-        if text.contains("://") {
+        if text.contains("://") && !text.contains('@') {
             return Err(BadAddress::Uri(text.into()));
+        }
+        if text.contains('@') {
+            return Err(BadAddress::User);
         }
         let (host, port) = text.rsplit_once(':').ok_or_else(|| BadAddress::NoPort(text.into()))?;
         let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);

@@ -32,5 +32,8 @@ pub(crate) const CALLER_LIFE_MAX: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, which is the system out of descriptors or memory: retrying at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long connections that are cut off may take to end in order.
+pub(crate) const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
 /// How long a proxy that is to end waits for its streams at most: far longer than a scheduler gives.
 pub const DRAIN_MAX: Duration = Duration::from_secs(3_600);

@@ -21,6 +21,9 @@ use crate::proxy::{ProxyEdge, ProxyHabits, SessionCa};
 /// Where a proxy listens that does not say: on any free port, reachable from this machine alone.
 const LISTEN: &str = "127.0.0.1:0";
 
+/// The profile of a proxy that has no habits but its own.
+const PLAIN: &str = "plain";
+
 /// The keys that we add to Toxiproxy's. Others that nobody knows are passed over, as Toxiproxy does, but not those that were
 /// meant to be one of these.
 const OUR_KEYS: [&str; 5] = ["profile", "set", "tls", "upstream_tls", "proxy_protocol"];
@@ -79,11 +82,19 @@ pub(crate) struct ProxyPlan {
     pub(crate) extras: ProxyExtras,
 }
 
+/// The habits of a proxy that names no profile.
+#[derive(Clone, Debug)]
+pub struct UsualProfile {
+    /// Whose they are.
+    pub profile: Profile,
+    /// Values of it that are changed, which it takes.
+    pub settings: Vec<(String, String)>,
+}
+
 /// What plans are made with, beside their drafts.
 #[derive(Clone, Copy)]
 pub(crate) struct PlanGround<'g> {
-    /// The profile of a proxy that names none.
-    pub(crate) profile: &'g Profile,
+    pub(crate) usual: &'g UsualProfile,
     pub(crate) ca: &'g SessionCa,
 }
 
@@ -136,19 +147,33 @@ impl ProxyDraft {
         Ok(self)
     }
 
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// With the key of a certificate that it sends back.
+    pub(crate) fn with_key_of(mut self, before: &ProxyDraft) -> Self {
+        let before = before.tls.as_ref().and_then(Switched::on);
+        if let Some((tls, before)) = self.tls.as_mut().and_then(Switched::on_mut).zip(before) {
+            tls.keep_key(before);
+        }
+        self
+    }
+
     /// What this leaves out is as before, of a proxy that listens there now, or not.
     pub(crate) fn over(self, before: ProxyDraft, listen: &Address, is_enabled: bool) -> Self {
+        let this = self.with_key_of(&before);
         ProxyDraft {
             // A proxy keeps its name.
             name: before.name,
-            listen: said(self.listen).or_else(|| Some(listen.to_string())),
-            upstream: said(self.upstream).or(before.upstream),
-            enabled: Some(self.enabled.unwrap_or(is_enabled)),
-            profile: self.profile.or(before.profile),
-            set: self.set.or(before.set),
-            tls: self.tls.or(before.tls),
-            upstream_tls: self.upstream_tls.or(before.upstream_tls),
-            proxy_protocol: self.proxy_protocol.or(before.proxy_protocol),
+            listen: said(this.listen).or_else(|| Some(listen.to_string())),
+            upstream: said(this.upstream).or(before.upstream),
+            enabled: Some(this.enabled.unwrap_or(is_enabled)),
+            profile: this.profile.or(before.profile),
+            set: this.set.or(before.set),
+            tls: this.tls.or(before.tls),
+            upstream_tls: this.upstream_tls.or(before.upstream_tls),
+            proxy_protocol: this.proxy_protocol.or(before.proxy_protocol),
         }
     }
 
@@ -161,7 +186,8 @@ impl ProxyDraft {
         let listen = said(self.listen.clone()).unwrap_or_else(|| LISTEN.into());
         let listen = Address::listening(&listen).map_err(|bad| AdminError::Body(format!("`listen`: {bad}")))?;
         let upstream: Address = upstream.parse().map_err(|bad| AdminError::Body(format!("`upstream`: {bad}")))?;
-        let habits = ProxyHabits::of(self.profile(ground.profile)?.conduct());
+        let (profile, set) = self.habits(ground.usual);
+        let habits = ProxyHabits::of(self.profile(ground.usual, &set)?.conduct());
         let speaks_tls = self.tls.as_ref().and_then(Switched::on).is_some()
             || self.upstream_tls.as_ref().and_then(Switched::on).is_some();
         if habits.layer == ProxyLayer::Tcp && speaks_tls {
@@ -172,28 +198,45 @@ impl ProxyDraft {
         let (client_tls, tls) = tls.unzip();
         let (node_tls, upstream_tls) = upstream_tls.unzip();
         let edge = ProxyEdge { client_tls, node_tls, takes_proxy_header: self.proxy_protocol.unwrap_or_default() };
-        let (profile, set, proxy_protocol) = (self.profile.clone(), self.set.clone(), self.proxy_protocol);
+        let set = (!set.is_empty()).then_some(set);
+        let proxy_protocol = self.proxy_protocol;
         let extras = ProxyExtras { profile, set, tls, upstream_tls, proxy_protocol };
         let enabled = self.enabled.unwrap_or(true);
         Ok(ProxyPlan { draft: self, name, listen, upstream, enabled, habits, edge, extras })
     }
 
-    fn profile(&self, usual: &Profile) -> Result<Profile, AdminError> {
-        let named = self.profile.as_deref().map(Profile::named).transpose();
-        let named = named.map_err(|why| AdminError::Body(format!("`profile`: {why}")))?;
-        let profile = named.unwrap_or(usual);
+    /// The name of its profile, where that is not `plain`, which nobody may have named; and the values of it that are changed.
+    fn habits(&self, usual: &UsualProfile) -> (Option<String>, Map<String, Value>) {
+        let set = self.set.clone().unwrap_or_default();
+        if self.profile.is_some() {
+            return (self.profile.clone(), set);
+        }
+        let mut all: Map<String, Value> =
+            usual.settings.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect();
+        all.extend(set);
+        let name = usual.profile.name();
+        ((name != PLAIN).then(|| name.to_owned()), all)
+    }
+
+    fn profile(&self, usual: &UsualProfile, set: &Map<String, Value>) -> Result<Profile, AdminError> {
+        let base = match &self.profile {
+            // It may be one of a file, which is known here alone.
+            Some(name) if name != usual.profile.name() => {
+                Profile::named(name).map_err(|why| AdminError::Body(format!("`profile`: {why}")))?
+            }
+            Some(_) | None => &usual.profile,
+        };
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let settings: Vec<(&str, String)> =
-            self.set.iter().flatten().map(|(key, value)| (key.as_str(), text(value))).collect();
+        let settings: Vec<(&str, String)> = set.iter().map(|(key, value)| (key.as_str(), text(value))).collect();
         let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        profile.with(&settings).map_err(|bad| AdminError::Body(format!("`set`: {}", told(&bad))))
+        base.with(&settings).map_err(|bad| AdminError::Body(format!("`set`: {}", told(&bad))))
     }
 }
 
 /// What is wrong and what would be right.
 fn told(bad: &BadOverride) -> String {
     match bad {
-        BadOverride::UnknownKey { .. } => bad.to_string(),
+        BadOverride::UnknownKey { .. } | BadOverride::OfStreams { .. } => bad.to_string(),
         BadOverride::BadValue(refusal) => refusal.problems().map(toxic::told).collect::<Vec<_>>().join("; "),
     }
 }

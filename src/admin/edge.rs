@@ -10,7 +10,7 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::admin::error::AdminError;
-use crate::proxy::{Alpn, ClientTls, NodeTls, NodeTrust, SessionCa, read_certificates};
+use crate::proxy::{Alpn, BadCertificate, ClientTls, NodeTls, NodeTrust, SessionCa, read_certificates};
 
 /// Reads the file of that name, or says why not.
 pub type ReadFile<'r> = &'r dyn Fn(&str) -> Result<String, String>;
@@ -27,7 +27,7 @@ impl<T> Switched<T> {
         if let Switched::On(more) = self { Some(more) } else { None }
     }
 
-    fn on_mut(&mut self) -> Option<&mut T> {
+    pub(crate) fn on_mut(&mut self) -> Option<&mut T> {
         if let Switched::On(more) = self { Some(more) } else { None }
     }
 }
@@ -167,6 +167,14 @@ impl Switched<UpstreamTlsDraft> {
 }
 
 impl TlsDraft {
+    /// The key of a certificate is shown to nobody: where the certificate is sent back, its key is the one that there is.
+    pub(crate) fn keep_key(&mut self, before: &TlsDraft) {
+        let is_sent_back = self.certificate.is_some() && self.certificate == before.certificate;
+        if is_sent_back && self.key.is_none() && self.key_file.is_none() {
+            self.key.clone_from(&before.key);
+        }
+    }
+
     /// What it asks for, of a proxy that listens on that host, and how that is shown.
     pub(crate) fn make(&self, host: &str, ca: &SessionCa) -> Result<(ClientTls, TlsJson), AdminError> {
         refuse_file("tls", "certificate", self.certificate_file.as_ref())?;
@@ -177,14 +185,22 @@ impl TlsDraft {
         match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
                 let made = ClientTls::new(certificate.as_bytes(), key.as_bytes(), alpn);
-                let tls = made.map_err(|why| wrong("tls", why))?;
+                let tls = made.map_err(|why| match why {
+                    BadCertificate::Key(why) => wrong("tls.key", why),
+                    BadCertificate::Absent | BadCertificate::Pem(_) | BadCertificate::Faulty { .. } => {
+                        wrong("tls.certificate", why)
+                    }
+                })?;
                 Ok((tls, TlsJson { alpn: names, certificate: Some(certificate.clone()), ca: None }))
             }
             (None, None) => {
                 let tls = ca.certify(host, alpn).map_err(|why| AdminError::System(why.to_string()))?;
                 Ok((tls, TlsJson { alpn: names, certificate: None, ca: Some(ca.pem()) }))
             }
-            (Some(_), None) => Err(wrong("tls.key", "it is missing beside `tls.certificate`; write it as PEM")),
+            (Some(_), None) => Err(wrong(
+                "tls.key",
+                "it is missing beside `tls.certificate`; write it as PEM: a key that was given is shown to nobody",
+            )),
             (None, Some(_)) => Err(wrong("tls.certificate", "it is missing beside `tls.key`; write it as PEM")),
         }
     }

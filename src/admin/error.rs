@@ -89,6 +89,21 @@ impl AdminError {
         }
     }
 
+    /// The same for people, who do not look for Toxiproxy's beginning.
+    #[must_use]
+    pub fn words(&self) -> String {
+        if let AdminError::Body(why) = self { why.clone() } else { self.to_string() }
+    }
+
+    /// The same, where several proxies are asked for at once: it is about that one.
+    pub(crate) fn of_proxy(self, number: usize, name: &str) -> Self {
+        if let AdminError::Body(why) = self {
+            AdminError::Body(format!("proxy {number} `{name}`: {why}"))
+        } else {
+            self
+        }
+    }
+
     /// What the body says.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {

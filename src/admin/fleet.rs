@@ -10,14 +10,13 @@ use serde_json::Value;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::admin::bounds::PROXIES_MAX;
-use crate::admin::draft::{PlanGround, ProxyDraft, ProxyPlan, read_draft, read_drafts};
+use crate::admin::bounds::{GOODBYE_MAX, PROXIES_MAX};
+use crate::admin::draft::{PlanGround, ProxyDraft, ProxyPlan, UsualProfile, read_draft, read_drafts};
 use crate::admin::edge::ReadFile;
 use crate::admin::error::AdminError;
 use crate::admin::managed::{ManagedProxy, ProxyJson};
 use crate::env::Env;
 use crate::grammar::refusal::listed;
-use crate::profile::Profile;
 use crate::proxy::{Control, SessionCa};
 
 /// The surroundings of whoever listens on a host's address.
@@ -26,7 +25,7 @@ pub type EnvOfHost = Arc<dyn Fn(&str) -> Env + Send + Sync>;
 /// The proxies.
 pub struct ProxyFleet {
     ground: EnvOfHost,
-    profile: Profile,
+    usual: UsualProfile,
     /// Who certifies proxies that have no certificate of their own.
     ca: SessionCa,
     seed: u64,
@@ -39,9 +38,9 @@ impl ProxyFleet {
     ///
     /// # Errors
     /// The system has no randomness for the key of a CA.
-    pub fn new(ground: EnvOfHost, profile: Profile, seed: u64) -> Result<Self, AdminError> {
+    pub fn new(ground: EnvOfHost, usual: UsualProfile, seed: u64) -> Result<Self, AdminError> {
         let ca = SessionCa::new().map_err(|why| AdminError::System(why.to_string()))?;
-        Ok(ProxyFleet { ground, profile, ca, seed, proxies: BTreeMap::new() })
+        Ok(ProxyFleet { ground, usual, ca, seed, proxies: BTreeMap::new() })
     }
 
     /// The certificate of the CA of this run, as PEM.
@@ -77,7 +76,10 @@ impl ProxyFleet {
     /// # Errors
     /// What of the text is wrong, or the file that cannot be read, or the port that cannot be had.
     pub async fn load(&mut self, text: &[u8], read: ReadFile<'_>) -> Result<Vec<ProxyJson>, AdminError> {
-        let drafts = read_drafts(text)?.into_iter().map(|draft| draft.with_files(read));
+        let drafts = read_drafts(text)?.into_iter().enumerate().map(|(index, draft)| {
+            let name = draft.name().to_owned();
+            draft.with_files(read).map_err(|error| error.of_proxy(index + 1, &name))
+        });
         match self.populate(drafts.collect::<Result<_, _>>()?).await {
             (proxies, None) => Ok(proxies),
             (_, Some(error)) => Err(error),
@@ -87,16 +89,21 @@ impl ProxyFleet {
     /// Takes nobody new, tells clients to go (GOAWAY), waits for their streams so long, and closes all proxies.
     pub async fn drain(&mut self, grace: Duration) {
         self.proxies.values().for_each(ManagedProxy::begin_drain);
-        let drained = async {
-            for proxy in self.proxies.values_mut() {
-                proxy.drained().await;
-            }
-        };
-        if timeout(grace, drained).await.is_err() {
+        if timeout(grace, self.drained()).await.is_err() {
             tracing::info!(?grace, "streams are still open, and are cut off");
+            self.proxies.values().for_each(ManagedProxy::end_drain);
+            // Who does not even read is not waited for.
+            let _ = timeout(GOODBYE_MAX, self.drained()).await;
         }
         for proxy in self.proxies.values_mut() {
             proxy.close().await;
+        }
+    }
+
+    /// Waits for the end of the last client of each.
+    async fn drained(&mut self) {
+        for proxy in self.proxies.values_mut() {
+            proxy.drained().await;
         }
     }
 
@@ -122,7 +129,14 @@ impl ProxyFleet {
     pub(crate) async fn populate(&mut self, drafts: Vec<ProxyDraft>) -> (Vec<ProxyJson>, Option<AdminError>) {
         let numbered = drafts.into_iter().enumerate();
         let ground = self.plan_ground();
-        let checked = numbered.map(|(index, draft)| draft.plan(&format!(" at proxy {}", index + 1), ground));
+        let checked = numbered.map(|(index, draft)| {
+            let (number, name) = (index + 1, draft.name().to_owned());
+            let draft = match self.proxies.get(&name) {
+                Some(there) => there.lend_key(draft),
+                None => draft,
+            };
+            draft.plan(&format!(" at proxy {number}"), ground).map_err(|error| error.of_proxy(number, &name))
+        });
         let plans = match checked.collect::<Result<Vec<_>, _>>() {
             Ok(plans) => plans,
             Err(error) => return (Vec::new(), Some(error)),
@@ -152,7 +166,7 @@ impl ProxyFleet {
     }
 
     fn plan_ground(&self) -> PlanGround<'_> {
-        PlanGround { profile: &self.profile, ca: &self.ca }
+        PlanGround { usual: &self.usual, ca: &self.ca }
     }
 
     pub(crate) async fn delete(&mut self, name: &str) -> Result<(), AdminError> {

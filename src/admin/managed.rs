@@ -101,6 +101,11 @@ impl ManagedProxy {
             && self.plan.extras == plan.extras
     }
 
+    /// With the key of its certificate, where that is sent back.
+    pub(crate) fn lend_key(&self, draft: ProxyDraft) -> ProxyDraft {
+        draft.with_key_of(&self.plan.draft)
+    }
+
     /// What a request makes of it.
     pub(crate) fn changed(&self, draft: ProxyDraft) -> ProxyDraft {
         draft.over(self.plan.draft.clone(), &self.listen, self.running.is_some())
@@ -171,6 +176,11 @@ impl ManagedProxy {
     /// Asks it to take nobody new, and its clients to go.
     pub(crate) fn begin_drain(&self) {
         self.running.iter().for_each(|running| running.drain.throw());
+    }
+
+    /// Asks it to end its connections, whatever runs on them.
+    pub(crate) fn end_drain(&self) {
+        self.running.iter().for_each(|running| running.drain.end());
     }
 
     /// Waits for the end of its last client.

@@ -24,11 +24,11 @@ mod tcp_toxic;
 mod toxic;
 
 pub use bounds::{ADMIN_PORT, DRAIN_MAX};
-pub use draft::ProxyExtras;
+pub use draft::{ProxyExtras, UsualProfile};
 pub use edge::{ReadFile, TlsJson, UpstreamTlsJson};
 pub use error::AdminError;
 pub use fleet::{EnvOfHost, ProxyFleet};
 pub use ledger::{ConnectionJson, StreamJson, WindowJson};
 pub use managed::ProxyJson;
 pub use server::{AdminServer, BadAdmin};
-pub use toxic::{Toxic, ToxicStream};
+pub use toxic::{Toxic, ToxicStream, lies_both_ways};

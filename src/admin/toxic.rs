@@ -182,6 +182,13 @@ fn lie_word(kind: &str) -> Option<&'static LieWord> {
     LIES.iter().find(|word| word.name == kind)
 }
 
+/// Whether a toxic lies both ways, though it has Toxiproxy's usual `stream`.
+#[must_use]
+pub fn lies_both_ways(kind: &str, stream: &str, attributes: &Value) -> bool {
+    let has_both = lie_word(kind).is_some_and(|word| word.way == LieWay::Optional);
+    has_both && stream == ToxicStream::Downstream.word() && attributes.get("direction").is_none()
+}
+
 fn names() -> Vec<&'static str> {
     TCP_TOXICS.iter().map(|toxic| toxic.name).chain(LIES.iter().map(|word| word.name)).collect()
 }

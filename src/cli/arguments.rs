@@ -85,7 +85,7 @@ const SERVER_EXIT_CODES: &str = "Exit codes: 0 ended by Ctrl-C or SIGTERM; 64 th
 const PROXY_EXIT_CODES: &str = "\
 Exit codes: 0 ended by Ctrl-C or SIGTERM, once its streams have ended or the grace is over; of list, add, lie, tell-truth \
 and inspect: done; 64 the command line or the file of proxies is wrong, a port cannot be used, no admin API answers there, \
-or it refuses.";
+or it refuses; 74 standard output fails.";
 const PROFILE_HELP: &str = "\
 Examples:
   pulseless profile list --format json

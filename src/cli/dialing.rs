@@ -7,7 +7,8 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::cli::proxy::read_text;
+use crate::cli::in_the_clear::InTheClear;
+use crate::cli::texts::read_pem;
 use crate::env::{Address, BadAddress, Env};
 use crate::os::Os;
 use crate::proxy::{NodeTls, NodeTrust, read_certificates, secured};
@@ -41,22 +42,21 @@ impl DialTarget {
     /// # Errors
     /// The flag that is wrong, its file, and what would be right.
     pub(crate) fn ground(&self, os: Os, ca: Option<&Path>) -> Result<Env, String> {
-        let env: Env = Arc::new(os);
         if !self.is_secure {
             return match ca {
-                None => Ok(env),
+                None => Ok(Arc::new(InTheClear(os))),
                 Some(_) => Err(format!("--ca is about TLS: write https://{} with it, or leave it out", self.address)),
             };
         }
         let trust = match ca {
             None => NodeTrust::Machine,
             Some(file) => {
-                let pem = read_text(file).map_err(|why| format!("--ca: {why}"))?;
+                let pem = read_pem(file).map_err(|why| format!("--ca: {why}"))?;
                 let read = read_certificates(pem.as_bytes());
                 NodeTrust::Only(read.map_err(|why| format!("--ca {}: {why}", file.display()))?)
             }
         };
-        let secure = secured(env, &NodeTls { trust, name: None });
+        let secure = secured(Arc::new(os), &NodeTls { trust, name: None });
         secure.map_err(|error| format!("failed to speak TLS with {}: {error}", self.address))
     }
 }

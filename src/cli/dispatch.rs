@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
@@ -17,7 +18,7 @@ use crate::cli::{
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return refuse(&error).into(),
+        Err(error) => return refuse(error).into(),
     };
     let exit = match arguments.command {
         CliCommand::Run(arguments) => run::run(&arguments),
@@ -45,9 +46,34 @@ pub fn main() -> ExitCode {
 }
 
 /// `--help` and `--version` are answers; everything else that clap reports is wrong use.
-fn refuse(error: &clap::Error) -> Exit {
+fn refuse(mut error: clap::Error) -> Exit {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && let Some(shown) = without_user(value)
+    {
+        error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
     if error.print().is_err() {
         // Nobody reads any more, as in `pulseless --help | head`; the exit code still tells.
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Pass }
+}
+
+/// A value whose user and password are not shown: `https://user:password@host` without them; none where it has none.
+fn without_user(value: &str) -> Option<String> {
+    let (user, rest) = value.rsplit_once('@')?;
+    let scheme = user.split_once("://").map(|(scheme, _)| format!("{scheme}://")).unwrap_or_default();
+    user.contains(':').then(|| format!("{scheme}\u{2026}@{rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_and_a_password_are_not_shown() {
+        assert_eq!(without_user("https://me:s3@cret@host:1"), Some("https://\u{2026}@host:1".into()));
+        assert_eq!(without_user("me:secret@host"), Some("\u{2026}@host".into()));
+        assert_eq!(without_user("https://host:1"), None);
+        assert_eq!(without_user("a@b"), None);
+    }
 }

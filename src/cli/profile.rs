@@ -66,7 +66,8 @@ fn from(arguments: &FromArguments) -> Exit {
     }
     match borrowed.toml(&base) {
         Ok(toml) => {
-            complain(&report::borrowed(&borrowed, &base));
+            let made = Profile::read("mine", &toml).map(|made| left_out(made.conduct())).unwrap_or_default();
+            complain(&report::borrowed(&borrowed, &base, &made));
             print(&toml);
             Exit::Pass
         }
@@ -83,7 +84,7 @@ pub(crate) fn find_with(name: &str, settings: &[(String, String)]) -> Result<Pro
     let found = find_profile(name).map_err(|error| refuse(&error))?;
     let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     found.with(&settings).map_err(|bad| match bad {
-        BadOverride::UnknownKey { .. } => misused(&bad.to_string()),
+        BadOverride::UnknownKey { .. } | BadOverride::OfStreams { .. } => misused(&bad.to_string()),
         BadOverride::BadValue(refusal) => misused(&show(&*refusal)),
     })
 }

@@ -22,12 +22,13 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 
-use crate::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet, ProxyJson};
+use crate::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet, ProxyJson, UsualProfile};
 use crate::cli::Exit;
 use crate::cli::arguments::{ProxyArguments, ProxyServeArguments};
 use crate::cli::foreground::run_to_end;
 use crate::cli::output::{complain, misused, print};
 use crate::cli::profile::find_with;
+use crate::cli::texts::{read_pem, read_text};
 use crate::env::{Address, Env};
 use crate::grammar::spell;
 use crate::lie::Rule;
@@ -38,8 +39,6 @@ use crate::profile::{Profile, ProxyLayer};
 const NAME: &str = "proxy";
 /// The number of the rule that makes it silent: toxics are numbered from 1 on.
 const RULE: u32 = u32::MAX;
-/// Far more than two hundred proxies, or the certificates of a CA bundle, need.
-const TEXT_MAX: u64 = 1 << 20;
 
 pub(crate) fn proxy(arguments: &ProxyArguments) -> Exit {
     match &arguments.verb {
@@ -53,8 +52,11 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
         Ok(config) => config,
         Err(why) => return misused(&why),
     };
-    let profile = match find_with(&arguments.profile, &arguments.settings) {
-        Ok(profile) => profile,
+    let settings = &arguments.settings;
+    let found =
+        find_with(&arguments.profile, &[]).and_then(|base| Ok((base, find_with(&arguments.profile, settings)?)));
+    let (base, profile) = match found {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
     let edge = match edge::keys(&arguments.edge) {
@@ -66,7 +68,8 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
     }
     let served = run_to_end(|interrupted| async move {
         let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
-        let fleet = match ProxyFleet::new(ground.clone(), profile, arguments.seed.0) {
+        let usual = UsualProfile { profile: base, settings: settings.clone() };
+        let fleet = match ProxyFleet::new(ground.clone(), usual, arguments.seed.0) {
             Ok(fleet) => Arc::new(Mutex::new(fleet)),
             Err(why) => return misused(&why.to_string()),
         };
@@ -76,7 +79,7 @@ fn serve(arguments: &ProxyServeArguments) -> Exit {
                 drain(&interrupted, arguments.grace, &fleet).await;
                 ended
             }
-            Err(why) => misused(&format!("failed to {why}")),
+            Err(why) => misused(&why),
         }
     });
     served.unwrap_or_else(|exit| exit)
@@ -92,13 +95,28 @@ fn check(arguments: &ProxyServeArguments, profile: &Profile, edge: &Map<String, 
                 .into(),
         );
     }
-    if profile.conduct().layer == ProxyLayer::Tcp && arguments.silence_after.is_some() {
+    let has = |key| edge.contains_key(key);
+    let above_bytes = [
+        ("--silence-after", arguments.silence_after.is_some()),
+        ("--tls", has("tls")),
+        ("--upstream-tls", has("upstream_tls")),
+    ];
+    let above_bytes = above_bytes.into_iter().find_map(|(flag, is_there)| is_there.then_some(flag));
+    let of_a_proxy = above_bytes.or_else(|| has("proxy_protocol").then_some("--proxy-protocol"));
+    let is_started = arguments.admin.is_none() || arguments.listen.is_some() || arguments.upstream.is_some();
+    if let Some(flag) = of_a_proxy.filter(|_| !is_started) {
         return Err(format!(
-            "--silence-after is a lie of HTTP/2, and {} passes bytes: take another --profile",
-            profile.name()
+            "{flag} is about a proxy, and --admin alone starts none: write --listen or --upstream with it, or add one by \
+             `pulseless proxy add`"
         ));
     }
-    Ok(())
+    match above_bytes {
+        Some(flag) if profile.conduct().layer == ProxyLayer::Tcp => Err(format!(
+            "{flag}: {} passes bytes, speaks no TLS and tells no lies of HTTP/2: take another --profile",
+            profile.name()
+        )),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Opens the proxies and the API, and says where.
@@ -109,17 +127,18 @@ async fn start(
     ground: &EnvOfHost,
     fleet: &Arc<Mutex<ProxyFleet>>,
 ) -> Result<Option<AdminServer>, String> {
-    let ProxyServeArguments { listen, upstream, silence_after, admin, admin_open, tls_write, .. } = arguments;
-    let is_asked_for = listen.is_some() || upstream.is_some() || silence_after.is_some() || !edge.is_empty();
+    let ProxyServeArguments { listen, upstream, admin, admin_open, tls_write, .. } = arguments;
+    let is_asked_for = listen.is_some() || upstream.is_some();
     if let Some(file) = tls_write {
         let ca = fleet.lock().await.ca_pem();
-        std::fs::write(file, ca).map_err(|error| format!("write --tls-write {}: {error}", file.display()))?;
+        std::fs::write(file, ca).map_err(|error| format!("failed to write --tls-write {}: {error}", file.display()))?;
     }
     let tls_write = tls_write.as_deref();
     if let Some(config) = config {
-        let loaded = fleet.lock().await.load(config.as_bytes(), &|file| read_text(Path::new(file))).await;
+        let loaded = fleet.lock().await.load(config.as_bytes(), &|file| read_pem(Path::new(file))).await;
         let path = arguments.config.as_deref().unwrap_or(Path::new(""));
-        let proxies = loaded.map_err(|error| format!("start the proxies of {}: {error}", path.display()))?;
+        let proxies =
+            loaded.map_err(|error| format!("failed to start the proxies of {}: {}", path.display(), error.words()))?;
         proxies.iter().for_each(|proxy| announce(&format!("proxy {}", proxy.name), proxy, tls_write));
     } else if is_asked_for || admin.is_none() {
         let here = |address: &Option<Address>, port| address.clone().unwrap_or_else(|| Address::new("127.0.0.1", port));
@@ -127,14 +146,14 @@ async fn start(
         let mut proxy = json!({ "name": NAME, "listen": listen, "upstream": upstream });
         edge.into_iter().for_each(|(key, value)| proxy[key] = value);
         let opened = fleet.lock().await.open(&proxy).await;
-        let opened = opened.map_err(|error| error.to_string().trim_start_matches("failed to ").to_owned())?;
+        let opened = opened.map_err(|error| error.words())?;
         announce(NAME, &opened, tls_write);
     }
     let Some(address) = admin else { return Ok(None) };
     let bound = AdminServer::bind(ground, address, *admin_open, fleet.clone()).await;
     let server = bound.map_err(|error| match &error {
-        BadAdmin::Open(_) => format!("{error}, by --admin-open"),
-        BadAdmin::Listen { .. } => error.to_string(),
+        BadAdmin::Open(_) => format!("failed to {error}, by --admin-open"),
+        BadAdmin::Listen { .. } => format!("failed to {error}"),
     })?;
     print(&format!("admin API listens on {}\n", server.local()));
     Ok(Some(server))
@@ -216,14 +235,4 @@ async fn keep_schedule(fleet: &Mutex<ProxyFleet>, after: Option<Duration>, lengt
         spell(length)
     ));
     pending().await
-}
-
-/// The text of a file that a flag, or the file of proxies, names.
-pub(crate) fn read_text(path: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("failed to read {}: {error}", path.display());
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > TEXT_MAX {
-        return Err(format!("failed to read {}: it has {length} bytes, and {TEXT_MAX} are enough", path.display()));
-    }
-    std::fs::read_to_string(path).map_err(failed)
 }

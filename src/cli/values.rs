@@ -158,7 +158,7 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
 /// Reads where a node is: `http://HOST:PORT`, or without its scheme.
 pub(crate) fn node(text: &str) -> Result<Address, String> {
     if text.starts_with("https://") {
-        return Err(format!("`{text}` asks for TLS, which is not spoken; write http://HOST:PORT"));
+        return Err("it asks for TLS, which is not spoken; write http://HOST:PORT".into());
     }
     let address = text.strip_prefix("http://").unwrap_or(text);
     address.strip_suffix('/').unwrap_or(address).parse().map_err(|error: BadAddress| error.to_string())

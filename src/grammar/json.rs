@@ -55,14 +55,17 @@ pub fn read_json<T: DeserializeOwned>(text: &[u8]) -> Result<T, BadJson> {
 
 fn explain<T: DeserializeOwned>(text: &[u8], error: &serde_json::Error) -> BadJson {
     let read = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(text));
-    let key = read.err().map(|error| error.path().to_string()).filter(|path| path != ".");
+    let path = read.err().map(|error| error.path().to_string());
+    // A key that breaks off has no name.
+    let key = path.map(|path| path.trim_end_matches(['.', '?']).to_owned()).filter(|path| !path.is_empty());
     let told = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let told = told.strip_suffix(&place).unwrap_or(&told);
     let problem = match error.classify() {
         Category::Data => in_words(told),
         Category::Syntax => format!("no JSON: {told}"),
-        Category::Io | Category::Eof => told.to_owned(),
+        Category::Eof => "it breaks off".to_owned(),
+        Category::Io => told.to_owned(),
     };
     // An unknown key is named by the problem.
     let key = key.filter(|key| !problem.contains(&format!("key `{key}`")));

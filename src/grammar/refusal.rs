@@ -276,6 +276,27 @@ pub(crate) fn nearest<'w>(word: &str, right: &[&'w str]) -> Option<&'w str> {
     (far <= plain.chars().count().max(right.chars().count()) / 3).then_some(right)
 }
 
+/// The right words that were likely meant by a wrong one: the nearest, or else those that have it in them.
+pub(crate) fn likely<'w>(word: &str, right: &[&'w str]) -> Vec<&'w str> {
+    // Fewer letters are in too many words.
+    const PART_MIN: usize = 3;
+    let plain = word.to_lowercase().replace('_', "-");
+    match nearest(word, right) {
+        Some(near) => vec![near],
+        None if plain.len() < PART_MIN => Vec::new(),
+        None => right.iter().filter(|right| right.contains(&plain)).copied().collect(),
+    }
+}
+
+/// The tail of a problem: the words that were likely meant.
+pub(crate) fn meant(likely: &[&str]) -> String {
+    match likely {
+        [] => String::new(),
+        [one] => format!("; did you mean `{one}`?"),
+        several => format!("; did you mean one of {}?", listed(several)),
+    }
+}
+
 /// A list in words; runs of numbered names are told by their ends: `node, client-1 to client-3`.
 pub(crate) fn listed<W: AsRef<str>>(words: &[W]) -> String {
     let mut runs: Vec<(&str, &str)> = Vec::new();
@@ -316,6 +337,9 @@ mod tests {
         assert_eq!(nearest("http2_Keepalive", &words), Some("http2-keepalive"));
         assert_eq!(nearest("banana", &words), None);
         assert_eq!(nearest("q", &[]), None);
+        assert_eq!(likely("dog", &words), ["watchdog"]);
+        assert_eq!(likely("og", &words), [""; 0]);
+        assert_eq!(meant(&["a", "b"]), "; did you mean one of a, b?");
         assert_eq!(nearest(&"quirk".repeat(1_000), &words), None);
     }
 

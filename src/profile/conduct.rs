@@ -44,6 +44,20 @@ macro_rules! conduct {
                 means: $means,
             },)+)+];
 
+            /// The keys of a proxy that passes bytes.
+            pub const OF_BYTES: &'static [&'static str] = &[
+                "layer",
+                "connect-timeout",
+                "connection-idle",
+                "connection-idle-reaction",
+                "drain-accepts",
+                "drain-grace",
+                "tcp-keepalive-after",
+                "tcp-keepalive-interval",
+                "tcp-keepalive-count",
+                "tcp-unacknowledged",
+            ];
+
             /// Every key, as a sim has it beside the name of its profile.
             pub const HELP: &'static [KeyHelp] =
                 &[$($(key($name, <$kind as Spoken>::TAKES, "as in its profile", $means),)+)+];

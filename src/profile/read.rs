@@ -9,10 +9,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use toml::de::DeTable;
 
-use crate::grammar::refusal::{Notes, nearest};
+use crate::grammar::refusal::{Notes, likely, listed, meant};
 use crate::grammar::{Entry, Problem, Refusal, Section};
 use crate::profile::conduct::Conduct;
 use crate::profile::spoken::{Spoken, quoted};
+use crate::profile::words::ProxyLayer;
 
 /// What a value rests on, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -147,16 +148,24 @@ impl Profile {
         Some(Profile { conduct, grounds, ..self.clone() })
     }
 
+    /// What there is to be known of it with these settings: its own title may be about what they change.
+    fn title_with(&self, settings: &[(&str, &str)]) -> String {
+        let told: Vec<String> = settings.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        match told.is_empty() {
+            true => self.title.clone(),
+            false => format!("as {} {} comes, but for {}", self.proxy, self.version, told.join(", ")),
+        }
+    }
+
     /// This profile with other values for some keys; a value is TOML where it is TOML, else a string. Of two for one key
     /// the later one holds.
     ///
     /// # Errors
     /// There is no such key, it does not take that value, or the values contradict each other.
     pub fn with(&self, settings: &[(&str, &str)]) -> Result<Profile, BadOverride> {
-        let keys: Vec<&str> = Conduct::KEYS.iter().map(|known| known.name).collect();
+        let keys: Vec<&'static str> = Conduct::KEYS.iter().map(|known| known.name).collect();
         if let Some((key, _)) = settings.iter().find(|(key, _)| !keys.contains(key)) {
-            let (key, near) = ((*key).to_owned(), nearest(key, &keys).map(str::to_owned));
-            return Err(BadOverride::UnknownKey { key, near });
+            return Err(BadOverride::UnknownKey { key: (*key).to_owned(), near: likely(key, &keys) });
         }
         let is_last = |at: usize, key: &str| settings[at + 1..].iter().all(|(later, _)| *later != key);
         let lines = settings.iter().enumerate().filter(|(at, (key, _))| is_last(*at, key));
@@ -168,7 +177,12 @@ impl Profile {
         drop(section);
         let mut problems = notes.into_problems().into_iter();
         let Some(first) = problems.next() else {
-            return Ok(profile.expect("a part is missing only where a problem was noted"));
+            let profile = profile.expect("a part is missing only where a problem was noted");
+            let is_vain = |key: &str| profile.conduct.layer == ProxyLayer::Tcp && !Conduct::OF_BYTES.contains(&key);
+            return match settings.iter().find(|(key, _)| is_vain(key)) {
+                Some((key, _)) => Err(BadOverride::OfStreams { key: (*key).to_owned(), profile: profile.name }),
+                None => Ok(Profile { title: self.title_with(settings), ..profile }),
+            };
         };
         let refusal = Refusal::new(&self.name, &text, first, problems.collect()).of_profile();
         let told = |key: &str| {
@@ -192,12 +206,23 @@ fn as_line(key: &str, value: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum BadOverride {
     /// There is no such key.
-    #[error("`{key}` is no key of a profile{}", .near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    #[error("`{key}` is no key of a profile{}", if .near.is_empty() { "; `pulseless profile show plain` has them all".into() } else { meant(.near) })]
     UnknownKey {
         /// The key.
         key: String,
-        /// The nearest one, where one is near enough.
-        near: Option<String>,
+        /// Those that were likely meant.
+        near: Vec<&'static str>,
+    },
+    /// A proxy that passes bytes has no use for it.
+    #[error(
+        "`{key}` is about HTTP/2, of which `{profile}` knows nothing: with `layer` tcp it takes {} alone",
+        listed(Conduct::OF_BYTES)
+    )]
+    OfStreams {
+        /// The key.
+        key: String,
+        /// Whose value it was to be.
+        profile: String,
     },
     /// The key does not take that value.
     #[error("{0}")]

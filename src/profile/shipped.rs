@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use crate::grammar::Refusal;
-use crate::grammar::refusal::{listed, nearest};
+use crate::grammar::refusal::{likely, listed, meant};
 use crate::profile::Profile;
 
 /// The table, in the order in which they are told. One may inherit from those above it.
@@ -46,10 +46,10 @@ static SHIPPED: LazyLock<Vec<Profile>> = LazyLock::new(|| {
 
 /// There is no such profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no profile `{name}`{}; the profiles are {all}", .near.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+#[error("there is no profile `{name}`{}; the profiles are {all}", meant(.near))]
 pub struct UnknownProfile {
     name: String,
-    near: Option<String>,
+    near: Vec<&'static str>,
     all: String,
 }
 
@@ -67,9 +67,8 @@ impl Profile {
     pub fn named(name: &str) -> Result<&'static Profile, UnknownProfile> {
         let found = Profile::all().iter().find(|profile| profile.name() == name);
         found.ok_or_else(|| {
-            let names: Vec<&str> = TEXTS.iter().map(|(name, _)| *name).collect();
-            let near = nearest(name, &names).map(str::to_owned);
-            UnknownProfile { name: name.to_owned(), near, all: listed(&names) }
+            let names: Vec<&'static str> = TEXTS.iter().map(|(name, _)| *name).collect();
+            UnknownProfile { name: name.to_owned(), near: likely(name, &names), all: listed(&names) }
         })
     }
 

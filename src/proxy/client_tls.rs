@@ -15,20 +15,22 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio_rustls::rustls::{Error, InconsistentKeys, ServerConfig};
+use tokio_rustls::rustls::{Error, ServerConfig};
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use crate::env::{ByteStream, Env};
+use crate::proxy::certificate::{BadCertificate, read_certified};
 use crate::proxy::config::{ALPN_MAX, READ_STEP};
 use crate::proxy::tls_words::{H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
 /// What a client is told with whom HTTP/2 was not agreed on.
 const DECLINED: &str = "HTTP/2 was not agreed on by ALPN, and nothing else is spoken here.\n";
+
+/// Says that ALPN is not answered at all; IANA has registered no protocol of that name.
+const NO_PROTOCOL: &str = "none";
 
 /// What is offered in ALPN, the dearest first; HTTP/2 alone by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub struct Alpn(Vec<String>);
 /// Why something cannot be offered in ALPN.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` cannot be offered in ALPN: write names of 1 to 255 bytes, such as h2 or http/1.1, at most {ALPN_MAX}, or none"
+    "`{0}` cannot be offered in ALPN: write names of 1 to 255 bytes, such as h2 or http/1.1, each once and at most \
+     {ALPN_MAX}, or none alone"
 )]
 pub struct BadAlpn(String);
 
@@ -51,10 +54,11 @@ impl Alpn {
     /// These names; without any ALPN is not answered.
     ///
     /// # Errors
-    /// One is no name (RFC 7301 section 3.1), or there are too many.
+    /// One is no name (RFC 7301 section 3.1), or stands there twice, or there are too many.
     pub fn new(names: Vec<String>) -> Result<Self, BadAlpn> {
-        let is_name = |name: &String| (1..=255).contains(&name.len());
-        match names.len() <= ALPN_MAX && names.iter().all(is_name) {
+        let is_name = |name: &String| (1..=255).contains(&name.len()) && name != NO_PROTOCOL;
+        let is_once = |(index, name): (usize, &String)| !names[..index].contains(name);
+        match names.len() <= ALPN_MAX && names.iter().all(is_name) && names.iter().enumerate().all(is_once) {
             true => Ok(Alpn(names)),
             false => Err(BadAlpn(names.join(","))),
         }
@@ -73,7 +77,7 @@ impl FromStr for Alpn {
 
     fn from_str(text: &str) -> Result<Self, BadAlpn> {
         match text {
-            "none" => Ok(Alpn(Vec::new())),
+            NO_PROTOCOL => Ok(Alpn(Vec::new())),
             names => Alpn::new(names.split(',').map(|name| name.trim().to_owned()).collect()),
         }
     }
@@ -92,26 +96,6 @@ impl fmt::Debug for ClientTls {
     }
 }
 
-/// Why a certificate and its key are none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadCertificate {
-    /// The text has no certificate.
-    #[error("there is no certificate in it; it is PEM, with a line -----BEGIN CERTIFICATE-----")]
-    NoCertificate,
-    /// The text has no key.
-    #[error("there is no private key in it; it is PEM, with a line such as -----BEGIN PRIVATE KEY-----")]
-    NoKey,
-    /// A part of it is not PEM.
-    #[error("it is no PEM: {0}")]
-    Pem(String),
-    /// The key is of no use.
-    #[error("the private key is none that can be used: {0}")]
-    Key(String),
-    /// The key is another one's.
-    #[error("the private key is not that of the first certificate")]
-    Mismatch,
-}
-
 /// Why a client gets no HTTP/2; fits after "turned away:".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientTlsError {
@@ -121,35 +105,13 @@ pub(crate) enum ClientTlsError {
     NoH2 { offered: String, served: String },
 }
 
-/// The certificates of a PEM text.
-///
-/// # Errors
-/// It has none, or is no PEM.
-pub fn read_certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, BadCertificate> {
-    let read: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(text).collect();
-    let chain = read.map_err(|error| BadCertificate::Pem(error.to_string()))?;
-    if chain.is_empty() {
-        return Err(BadCertificate::NoCertificate);
-    }
-    Ok(chain.iter().map(|certificate| certificate.to_vec()).collect())
-}
-
 impl ClientTls {
     /// With that certificate, those above it after it, and its key, both PEM.
     ///
     /// # Errors
     /// The texts are no certificate and its key.
     pub fn new(certificates: &[u8], key: &[u8], alpn: Alpn) -> Result<Self, BadCertificate> {
-        let chain = read_certificates(certificates)?.into_iter().map(CertificateDer::from).collect();
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
-            let has_none = matches!(error, pem::Error::NoItemsFound);
-            if has_none { BadCertificate::NoKey } else { BadCertificate::Pem(error.to_string()) }
-        })?;
-        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
-            let is_of_another = error == Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
-            if is_of_another { BadCertificate::Mismatch } else { BadCertificate::Key(error.to_string()) }
-        })?;
-        Ok(ClientTls { key: Arc::new(certified), alpn })
+        Ok(ClientTls { key: Arc::new(read_certified(certificates, key)?), alpn })
     }
 
     /// Whoever takes up TLS with clients, in these surroundings.
@@ -223,25 +185,10 @@ mod tests {
         let names = |text: &str| text.parse::<Alpn>().map(|alpn| alpn.0);
         assert_eq!(names("h2, http/1.1"), Ok(vec!["h2".into(), "http/1.1".into()]));
         assert_eq!(names("none"), Ok(Vec::new()));
-        for bad in ["", "h2,,http/1.1", &"x".repeat(256), &["h2"; ALPN_MAX + 1].join(",")] {
+        for bad in
+            ["", "h2,,http/1.1", "h2,h2", "none,h2", "h2, none", &"x".repeat(256), &["h2"; ALPN_MAX + 1].join(",")]
+        {
             assert!(names(bad).expect_err("no list").to_string().contains("cannot be offered"), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_certificate_without_its_key_is_refused_with_what_is_missing() {
-        let [one, other] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["a".to_owned()]).expect("made"));
-        let [certificate, key] = [one.cert.pem(), one.signing_key.serialize_pem()];
-        let made = |certificate: &str, key: &str| {
-            ClientTls::new(certificate.as_bytes(), key.as_bytes(), Alpn::default()).map(drop)
-        };
-        assert_eq!(made(&certificate, &key), Ok(()));
-        assert_eq!(made(&key, &key), Err(BadCertificate::NoCertificate));
-        assert_eq!(made(&certificate, &certificate), Err(BadCertificate::NoKey));
-        assert_eq!(made(&certificate, &other.signing_key.serialize_pem()), Err(BadCertificate::Mismatch));
-        let cut = &certificate[..certificate.len() / 2];
-        assert!(matches!(made(cut, &key), Err(BadCertificate::Pem(_) | BadCertificate::NoCertificate)));
-        let of_nothing = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-        assert!(matches!(made(&certificate, of_nothing), Err(BadCertificate::Key(_))));
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::unconstrained;
 
 use crate::env::ByteStream;
 use crate::proxy::config::CORK_MAX;
+use crate::proxy::wire::ProxyWire;
 
 /// The socket as h2 sees it.
 pub(crate) struct Corked<S>(Arc<Mutex<CorkedStream<S>>>);
@@ -49,6 +50,22 @@ impl<S: ByteStream> Cork<S> {
         if let Poll::Ready(Err(error)) = drain.poll(context) {
             corked.failure = Some(error.kind());
         }
+    }
+}
+
+impl<S: ByteStream> Cork<ProxyWire<S>> {
+    /// Hands on what was gathered and ends TLS in order (RFC 8446 section 6.1), where there is TLS.
+    pub(crate) async fn say_goodbye(&self) {
+        poll_fn(|context| {
+            let mut corked = lock(&self.0);
+            if let ProxyWire::Clear(_) = corked.stream {
+                return Poll::Ready(());
+            }
+            // It fails only if the client is gone.
+            let _ = ready!(corked.poll_drain(context));
+            Pin::new(&mut corked.stream).poll_shutdown(context).map(drop)
+        })
+        .await
     }
 }
 

@@ -16,6 +16,7 @@
 mod alarm;
 mod byte_lane;
 mod cancels;
+mod certificate;
 mod client_reply;
 mod client_tls;
 mod config;
@@ -53,7 +54,8 @@ mod upstream;
 mod windows;
 mod wire;
 
-pub use client_tls::{Alpn, BadAlpn, BadCertificate, ClientTls, read_certificates};
+pub use certificate::{BadCertificate, BadKey, read_certificates};
+pub use client_tls::{Alpn, BadAlpn, ClientTls};
 pub use config::{ProxyConfig, ProxyEdge};
 pub use control::Control;
 pub use drain::{Drain, DrainSwitch};

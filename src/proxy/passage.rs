@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncReadExt, ReadBuf, copy_bidirectional};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::env::{Address, ByteStream, Env, ResetSwitch, Socket, StreamTap, Tapped, TcpOptions};
 use crate::proxy::alarm::still_for;
@@ -86,9 +86,11 @@ impl BytePassage {
     /// Waits until the proxy has drained for as long as connections may go on.
     async fn drained(&self, mut drain: Drain) {
         drain.asked().await;
+        let out_of_time = drain.out_of_time();
         match self.habits.retiring.at_drain.grace {
-            Some(grace) => sleep(grace).await,
-            None => std::future::pending().await,
+            // Its error is that it was sooner.
+            Some(grace) => drop(timeout(grace, out_of_time).await),
+            None => out_of_time.await,
         }
     }
 

@@ -177,12 +177,12 @@ fn times(conduct: &Conduct) -> impl Iterator<Item = Rule> {
     let read = if conduct.read_timeout_awaits_request { Trigger::AnswerIdle } else { Trigger::Idle };
     let of_read = ending(&conduct.read_timeout_before_headers, &conduct.read_timeout_after_headers);
     let times: [(Timeout, MakeTrigger, Ending); 7] = [
+        (conduct.read_timeout, read, of_read.clone()),
         (
             conduct.body_timeout,
             Trigger::OpenQuiet,
             ending(&conduct.body_timeout_before_headers, &conduct.body_timeout_after_headers),
         ),
-        (conduct.read_timeout, read, of_read.clone()),
         (conduct.write_timeout, Trigger::Unwritten, of_read),
         (
             conduct.idle_timeout,

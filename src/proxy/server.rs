@@ -322,6 +322,7 @@ impl ProxyClient {
     /// Serves the connection until it ends; why, where that is the proxy's doing.
     async fn drive(&self, line: &mut ClientLine, tasks: &mut StreamTasks<'_>) -> Option<ConnectionEnd> {
         let (mut drain, mut is_draining) = (self.drain.clone(), false);
+        let mut deadline = self.drain.clone();
         let mut retirement = Retirement::new(self.habits.retiring, line.errands.clone());
         let (answers, pings) = (retirement.answers(), line.watch.pings());
         loop {
@@ -339,6 +340,7 @@ impl ProxyClient {
                     is_draining = true;
                     retirement.drain();
                 }
+                () = deadline.out_of_time() => return Some(ConnectionEnd::Retired),
                 step = retirement.next(has_streams) => match step {
                     RetireStep::ByHttp => http.graceful_shutdown(),
                     RetireStep::Close if retirement.is_out_of_time() => return Some(ConnectionEnd::Retired),
@@ -494,7 +496,9 @@ impl ClientLine {
                 // h2 shuts the socket down, and so needs no flush. One that does not even read is cut off.
                 let _ = timeout(GOODBYE_MAX + delay, self.drop_requests()).await;
             }
-            (None, _) => {}
+            // One that does not even read is cut off.
+            (None, ErrandEnd::Close) => drop(timeout(GOODBYE_MAX, self.cork.say_goodbye()).await),
+            (None, ErrandEnd::Reset) => {}
         }
         if end != ErrandEnd::Close {
             self.reset.throw();

@@ -60,33 +60,103 @@ pub(crate) fn told_failure(error: &io::Error) -> String {
 fn told_error(error: &Error) -> String {
     match error {
         Error::AlertReceived(alert) => format!("it sent the alert {}", alert_name(*alert)),
-        Error::InvalidCertificate(why) => told_certificate(why),
+        Error::InvalidCertificate(why) => format!("its certificate {}", fault_of_certificate(why)),
         Error::InvalidMessage(_) => format!("what it sends is not TLS ({error})"),
         Error::PeerIncompatible(_) => format!("there is nothing that both can do ({error})"),
+        Error::NoCertificatesPresented => "it shows no certificate".into(),
         other => other.to_string(),
     }
 }
 
+/// What is wrong with a certificate, and what would be right; fits after "its certificate".
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the crate says that it may grow, and each of the others names itself"
+    reason = "the crate says that it may grow, revocation is not asked for, and each of the others names itself"
 )]
-fn told_certificate(error: &CertificateError) -> String {
-    match error {
-        CertificateError::Expired => "its certificate has expired".into(),
+#[expect(deprecated, reason = "webpki still says one of them")]
+pub(crate) fn fault_of_certificate(error: &CertificateError) -> String {
+    let told = match error {
+        CertificateError::BadEncoding => "is no X.509; was it cut off, or changed?",
+        CertificateError::Expired => "has expired; have it renewed",
         CertificateError::ExpiredContext { time, not_after } => {
-            let since = Duration::from_secs(time.as_secs().saturating_sub(not_after.as_secs()));
-            format!("its certificate has expired, {} days ago", since.as_secs() / 86_400)
+            return format!("has expired, {} ago; have it renewed", days(not_after, time));
         }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet".into()
+        CertificateError::NotValidYet => "is not valid yet",
+        CertificateError::NotValidYetContext { time, not_before } => {
+            return format!("is not valid yet, but in {}; is a clock wrong?", days(time, not_before));
         }
-        CertificateError::UnknownIssuer => "its certificate is of nobody who is trusted".into(),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("its certificate has another name: {error}")
+        CertificateError::UnknownIssuer => {
+            "is of nobody who is trusted; trust the CA that has signed it, or have those between them sent as well"
         }
-        other => format!("its certificate is refused: {other}"),
-    }
+        CertificateError::NotValidForName => "has another name",
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let asked = expected.to_str();
+            return match presented.as_slice() {
+                [] => {
+                    format!("has another name: it is for nobody (it has no subjectAltName), and {asked} is asked for")
+                }
+                names => format!("has another name: it is for {}, and {asked} is asked for", listed_names(names)),
+            };
+        }
+        CertificateError::UnhandledCriticalExtension => CRITICAL,
+        CertificateError::BadSignature => {
+            "is not signed by the CA that is trusted, which has the name of the one that has signed it; was the CA made anew?"
+        }
+        CertificateError::UnsupportedSignatureAlgorithm
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "is signed in a way that is not taken; have it signed with RSA and SHA-256 or more, ECDSA on P-256 or P-384, or \
+             Ed25519"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is for another purpose; have it made with extendedKeyUsage serverAuth, or without"
+        }
+        CertificateError::Other(other) => return fault_by_webpki(&other.to_string()),
+        other => return format!("is refused: {other}"),
+    };
+    told.into()
+}
+
+const CRITICAL: &str = "has a critical extension that is not understood; have it made without";
+
+/// What webpki says, which rustls hands on by its name alone.
+fn fault_by_webpki(name: &str) -> String {
+    let told = match name {
+        "CaUsedAsEndEntity" => {
+            "is that of a CA, which no server may show; make one with basicConstraints CA:FALSE, as by openssl req -x509 \
+             -addext basicConstraints=CA:FALSE"
+        }
+        "EndEntityUsedAsCa" => "is signed by one who is no CA; have it signed by one with basicConstraints CA:TRUE",
+        "UnsupportedCertVersion" => {
+            "is of X.509 version 1; make one of version 3, as openssl does where it is given an extension (-addext, -extfile)"
+        }
+        "PathLenConstraintViolated" => "stands below more CAs than one of them allows by its pathlen",
+        "NameConstraintViolation" => "has a name that its CA may not certify, by its nameConstraints",
+        "UnsupportedCriticalExtension" => CRITICAL,
+        "MaximumPathDepthExceeded"
+        | "MaximumPathBuildCallsExceeded"
+        | "MaximumSignatureChecksExceeded"
+        | "MaximumNameConstraintComparisonsExceeded" => {
+            "leads to no CA that is trusted in a few steps; have it sent with those alone that stand between them"
+        }
+        _ => return format!("has a part that is not allowed, or not understood ({name}); have it made anew"),
+    };
+    told.into()
+}
+
+/// The time from one to the other, in days.
+fn days(from: &UnixTime, to: &UnixTime) -> String {
+    let days = Duration::from_secs(to.as_secs().saturating_sub(from.as_secs())).as_secs() / 86_400;
+    format!("{days} days")
+}
+
+/// The names in a certificate as they are called: rustls shows `DnsName("localhost")`.
+fn listed_names(names: &[String]) -> String {
+    let bare = |name: &String| {
+        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+        inner.trim_matches('"').to_owned()
+    };
+    names.iter().map(bare).collect::<Vec<_>>().join(", ")
 }
 
 /// As RFC 8446 section 6 spells it: `UnknownCA` is `unknown_ca`.

@@ -93,9 +93,9 @@ pub fn profile_json(profile: &Profile) -> String {
     serde_json::to_string_pretty(&profile.json()).expect("plain data") + "\n"
 }
 
-/// What was taken from a configuration, and what was not.
+/// What was taken from a configuration, and what was not; and what of the former is not carried out.
 #[must_use]
-pub fn borrowed(borrowed: &Borrowed, base: &Profile) -> String {
+pub fn borrowed(borrowed: &Borrowed, base: &Profile, left_out: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let what = format!("read as {}, on the profile {} ({})", borrowed.kind().word(), base.name(), base.version());
     writeln!(text, "{what}\ntook").expect(INFALLIBLE);
@@ -105,6 +105,11 @@ pub fn borrowed(borrowed: &Borrowed, base: &Profile) -> String {
     }
     if borrowed.taken().is_empty() {
         text.push_str("  nothing: it says nothing of long-lived streams\n");
+    }
+    let taken = |key: &str| borrowed.taken().iter().any(|taken| taken.key == key);
+    for (key, what) in left_out.iter().filter(|(key, _)| taken(key)) {
+        let told = format!("{key} is not carried out in all: {what}");
+        writeln!(text, "{}", hang("  ", &told, STATEMENT_COLUMN)).expect(INFALLIBLE);
     }
     if !borrowed.ignored().is_empty() {
         text.push_str("ignored\n");
@@ -186,7 +191,7 @@ fn silence(profile: &Profile) -> Statements {
         let learning = profile.learning(half);
         let told = match (learning.after.after(), learning.by) {
             (Some(_), Some(key)) => {
-                let sees = words_of(learning.sees);
+                let sees = words_of(learning.sees, Headers::Behind);
                 (format!("{who} is told after {}: {sees}.", learning.after), vec![key])
             }
             (_, _) => (
@@ -233,13 +238,17 @@ fn ages(profile: &Profile) -> Statements {
     ];
     let cuts = times.into_iter().filter_map(|(time, key, what, reactions)| {
         time.after()?;
-        Some((format!("{time} {what}: {}.", words_of(&reactions.0)), vec![key]))
+        Some((format!("{time} {what}: {}.", words_of(&reactions.0, Headers::Behind)), vec![key]))
     });
     let mut statements: Statements = cuts.collect();
     if conduct.body_timeout.after().is_some() {
         let what = "without a byte either way, while the client may still send, cut the stream";
         statements.push((
-            format!("{} {what}: {}.", conduct.body_timeout, words_of(&conduct.body_timeout_after_headers.0)),
+            format!(
+                "{} {what}: {}.",
+                conduct.body_timeout,
+                words_of(&conduct.body_timeout_after_headers.0, Headers::Behind)
+            ),
             vec!["body-timeout"],
         ));
     }
@@ -275,10 +284,10 @@ fn node_ends(profile: &Profile) -> Statements {
     if conduct.layer == ProxyLayer::Tcp {
         return Statements::new();
     }
-    let before = |BeforeHeaders(reactions): &BeforeHeaders| words_of(reactions);
+    let before = |BeforeHeaders(reactions): &BeforeHeaders| words_of(reactions, Headers::Ahead);
     let mut statements = vec![
         (
-            format!("A node that dies: {}.", words_of(&conduct.node_lost_after_headers.0)),
+            format!("A node that dies: {}.", words_of(&conduct.node_lost_after_headers.0, Headers::Behind)),
             vec!["node-lost-after-headers"],
         ),
         (
@@ -290,16 +299,16 @@ fn node_ends(profile: &Profile) -> Statements {
             vec!["node-unreachable"],
         ),
         (
-            format!("A reset by the node: {}.", words_of(&conduct.node_resets_after_headers.0)),
+            format!("A reset by the node: {}.", words_of(&conduct.node_resets_after_headers.0, Headers::Behind)),
             vec!["node-resets-after-headers"],
         ),
         (
-            format!("Trailers, which are the regular end: {}.", words_of(&conduct.node_trailers.0)),
+            format!("Trailers, which are the regular end: {}.", words_of(&conduct.node_trailers.0, Headers::Behind)),
             vec!["node-trailers"],
         ),
     ];
     if conduct.retries > 0 {
-        let causes: Vec<&str> = conduct.retry_on.0.iter().map(|cause| cause.word()).collect();
+        let causes: Vec<&str> = conduct.retry_on.0.iter().map(|cause| told_cause(*cause)).collect();
         let again = count(u64::from(conduct.retries), "time");
         let twice = match conduct.retry_on.0.iter().all(|cause| *cause == RetryCause::ConnectFailure) {
             true => "",
@@ -309,6 +318,11 @@ fn node_ends(profile: &Profile) -> Statements {
         statements.push((told, vec!["retries", "retry-on"]));
     }
     statements
+}
+
+/// A reason to try again, and whether it is carried out.
+fn told_cause(cause: RetryCause) -> &'static str {
+    if cause == RetryCause::Timeout { "timeout (which pulseless does not carry out)" } else { cause.word() }
 }
 
 fn client_ends(profile: &Profile) -> Statements {
@@ -406,7 +420,10 @@ fn limits(profile: &Profile) -> Statements {
         statements.push((told, vec!["request-headers-reaction"]));
     }
     if let Some(bytes) = conduct.response_headers.most() {
-        let told = format!("Response headers over {bytes}: {}.", words_of(&conduct.response_headers_reaction.0));
+        let told = format!(
+            "Response headers over {bytes}: {}.",
+            words_of(&conduct.response_headers_reaction.0, Headers::Ahead)
+        );
         statements.push((told, vec!["response-headers-reaction"]));
     }
     for (most, what, key, reaction) in [
@@ -421,12 +438,19 @@ fn limits(profile: &Profile) -> Statements {
 }
 
 fn on_connection(OnConnection(reactions): &OnConnection) -> String {
-    words_of(reactions)
+    words_of(reactions, Headers::Ahead)
+}
+
+/// Whether the client has response headers by then: what a gRPC library makes of an end depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    Ahead,
+    Behind,
 }
 
 /// What is done, in words, and what a gRPC library makes of it.
-fn words_of(reactions: &[Reaction]) -> String {
-    let status = reactions.iter().find_map(|reaction| grpc_status(reaction));
+fn words_of(reactions: &[Reaction], headers: Headers) -> String {
+    let status = reactions.iter().find_map(|reaction| grpc_status(reaction, headers));
     let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
     format!("{}{status}", frames_of(reactions))
 }
@@ -470,43 +494,68 @@ fn reaction_in_words(reaction: &Reaction) -> String {
     }
 }
 
-/// What a gRPC library reports, by the mappings of grpc's PROTOCOL-HTTP2.md and http-grpc-status-mapping.md; of an end
-/// without trailers and of NO_ERROR libraries differ.
-fn grpc_status(reaction: &Reaction) -> Option<&'static str> {
-    match reaction {
-        Reaction::Reset { with: ResetWith::Code(code), .. } => match code {
-            ResetCode::RefusedStream => Some("UNAVAILABLE, and may be sent again unasked"),
-            ResetCode::Cancel => Some("CANCELLED"),
-            ResetCode::EnhanceYourCalm => Some("RESOURCE_EXHAUSTED"),
-            ResetCode::InadequateSecurity => Some("PERMISSION_DENIED"),
-            ResetCode::NoError => None,
-            ResetCode::ProtocolError
-            | ResetCode::InternalError
-            | ResetCode::FlowControlError
-            | ResetCode::SettingsTimeout
-            | ResetCode::StreamClosed
-            | ResetCode::FrameSizeError
-            | ResetCode::CompressionError
-            | ResetCode::ConnectError
-            | ResetCode::Http11Required => Some("INTERNAL"),
-        },
-        Reaction::Status { status: 502..=504 | 429, .. } => Some("UNAVAILABLE"),
+/// What a gRPC library reports, by the mappings of grpc's PROTOCOL-HTTP2.md and http-grpc-status-mapping.md; and tonic 0.14
+/// (`tests/edge/told.rs`), where that is something else.
+fn grpc_status(reaction: &Reaction, headers: Headers) -> Option<String> {
+    let told = match reaction {
+        Reaction::Reset { with: ResetWith::Code(code), .. } => status_of_reset(*code, headers),
+        Reaction::Status { status, body } => return Some(status_of_page(*status, *body)),
         Reaction::EndStream => {
-            Some("UNKNOWN or INTERNAL, CANCELLED if a reset follows; tonic before 0.14.6: a clean end")
+            "UNKNOWN or INTERNAL, CANCELLED if a reset follows; tonic: UNKNOWN, and before 0.14.6 a clean end"
         }
-        Reaction::HtmlEndStream => Some("INTERNAL"),
+        Reaction::HtmlEndStream => "INTERNAL",
         Reaction::Nothing
         | Reaction::AwaitClientEnd
         | Reaction::Trailers
         | Reaction::Reset { with: ResetWith::Same, .. }
-        | Reaction::Status { .. }
         | Reaction::GrpcStatus { .. }
         | Reaction::Goaway(_)
         | Reaction::Drain
         | Reaction::Close
         | Reaction::TcpReset
-        | Reaction::Forget => None,
+        | Reaction::Forget => return None,
+    };
+    Some(told.into())
+}
+
+fn status_of_reset(code: ResetCode, headers: Headers) -> &'static str {
+    match (code, headers) {
+        (ResetCode::RefusedStream, _) => "UNAVAILABLE, and may be sent again unasked",
+        (ResetCode::Cancel, _) => "CANCELLED",
+        // hyper takes it for the end of the body.
+        (ResetCode::NoError, Headers::Behind) => "INTERNAL; tonic: UNKNOWN",
+        (ResetCode::EnhanceYourCalm, _) => "RESOURCE_EXHAUSTED",
+        (ResetCode::InadequateSecurity, _) => "PERMISSION_DENIED",
+        (ResetCode::StreamClosed | ResetCode::Http11Required, _) => "INTERNAL; tonic: UNKNOWN",
+        (
+            ResetCode::NoError
+            | ResetCode::ProtocolError
+            | ResetCode::InternalError
+            | ResetCode::FlowControlError
+            | ResetCode::SettingsTimeout
+            | ResetCode::FrameSizeError
+            | ResetCode::CompressionError
+            | ResetCode::ConnectError,
+            _,
+        ) => "INTERNAL",
     }
+}
+
+fn status_of_page(status: u16, body: PageBody) -> String {
+    let by_status = match status {
+        400 => "INTERNAL",
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "UNIMPLEMENTED",
+        429 | 502..=504 => "UNAVAILABLE",
+        _ => "UNKNOWN",
+    };
+    // It reads a page as a message, whatever its type is, and finds no message.
+    let by_tonic = match body {
+        PageBody::Html | PageBody::Text => "INTERNAL",
+        PageBody::Empty | PageBody::EmptyData => by_status,
+    };
+    if by_tonic == by_status { by_status.into() } else { format!("{by_status}; tonic: {by_tonic}") }
 }
 
 /// A sentence begins with a capital letter.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use pulseless::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet};
+use pulseless::admin::{AdminServer, BadAdmin, EnvOfHost, ProxyFleet, UsualProfile};
 use pulseless::env::{Address, Env, Surroundings};
 use pulseless::os::Os;
 use pulseless::profile::Profile;
@@ -69,11 +69,14 @@ impl Api {
 
 async fn bind(address: &str, is_open: bool) -> Result<AdminServer, BadAdmin> {
     let ground: EnvOfHost = Arc::new(|host: &str| -> Env { Arc::new(Os::default().listening_on(host)) });
-    let plain = Profile::named("plain").expect("a profile").clone();
+    let plain = UsualProfile { profile: Profile::named("plain").expect("a profile").clone(), settings: Vec::new() };
     let fleet = Arc::new(Mutex::new(ProxyFleet::new(ground.clone(), plain, 0).expect("randomness")));
     let address = Address::listening(address).expect("an address");
     AdminServer::bind(&ground, &address, is_open, fleet).await
 }
+
+/// A PEM text of what is no certificate.
+const OF_NOTHING: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
 async fn is_listening(proxy: &Value) -> bool {
     let address = proxy["listen"].as_str().expect("a text").parse().expect("an address");
@@ -136,6 +139,30 @@ async fn refusals_have_toxiproxys_status_and_name_what_is_wrong() {
         ("/proxies/b", json!({"enabled": false}), 404, ["proxy not found", "the proxies are a"]),
         ("/proxies/a/toxics", json!({"type": "slow"}), 400, ["invalid toxic type", "latency"]),
         ("/proxies/a/toxics/b", json!({}), 404, ["toxic not found", "it has none"]),
+        (
+            "/proxies",
+            json!({"name": "b", "upstream": "b:1", "upstream_tls": {"ca": OF_NOTHING}}),
+            400,
+            ["bad request body: `upstream_tls.ca`: certificate 1 in it is no X.509", ""],
+        ),
+        (
+            "/populate",
+            json!([{"name": "a", "upstream": "b:1"}, {"name": "b", "upstream": "me:secret@b:1"}]),
+            400,
+            ["bad request body: proxy 2 `b`: `upstream`: a user or a password has no place", ""],
+        ),
+        (
+            "/proxies",
+            json!({"name": "b", "upstream": "b:1", "tls": {"alpn": ["h2", "h2"]}}),
+            400,
+            ["`tls.alpn`", "once"],
+        ),
+        (
+            "/proxies",
+            json!({"name": "b", "upstream": "b:1", "profile": "aws-nlb", "set": {"read-timeout": "1m"}}),
+            400,
+            ["`set`: `read-timeout` is about HTTP/2, of which `aws-nlb` knows nothing", "connection-idle"],
+        ),
         ("/populate", json!([{"name": "b"}]), 400, ["missing required field: upstream at proxy 1", ""]),
         ("/nothing", json!({}), 404, ["no such path", "/proxies"]),
         ("/version", json!({}), 405, ["method not allowed", "POST /version"]),

@@ -22,7 +22,7 @@ fn each_proxy_tells_its_client_something_else_of_the_same_silence() {
     let plain = words("plain 0.1");
     assert_eq!((&*plain[3], &*plain[4]), ("nothing", "1m28s"), "{said}");
     assert!(plain[5].parse::<u64>().is_ok_and(|times| times > 0), "only the watchdog knew: {said}");
-    assert_eq!(words("nginx 1.22.1")[3..8], ["RST_STREAM", "PROTOCOL_ERROR", "58s", "-", "kept"], "{said}");
+    assert_eq!(words("nginx 1.22.1")[3..8], ["RST_STREAM", "INTERNAL_ERROR", "58s", "-", "kept"], "{said}");
     assert!(said.line("haproxy-2.6 2.6.12").contains("END_STREAM, no trailers"), "{said}");
     let page = scratch.read("page.html");
     for part in
@@ -47,6 +47,7 @@ fn what_makes_no_sense_across_profiles_is_refused() {
     let scratch = Scratch::new();
     for (more, parts) in [
         (&["--across-profiles=ngnix"][..], &["no profile `ngnix`", "did you mean `nginx`"][..]),
+        (&["--across-profiles=alb"], &["no profile `alb`", "did you mean `aws-alb`"]),
         (&["--across-profiles=nginx,nginx"], &["names nginx twice"]),
         (&["--across-profiles", "--set", "cast.proxy.profile=nginx"], &["names one profile", "drop one"]),
         (&["--across-profiles", "--format", "jsonl"], &["text or json"]),

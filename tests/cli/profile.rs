@@ -27,9 +27,13 @@ fn every_profile_is_listed_shown_and_explained() {
 fn a_value_that_is_set_is_shown_and_told() {
     let scratch = Scratch::new();
     let shown = scratch.pulseless(&["profile", "show", "nginx", "--set", "read-timeout=10m"]).exits(0);
-    shown.says(&["read-timeout = { is = \"10m\", source = \"`read-timeout` in a flag\", evidence = \"configured\" }"]);
+    shown.says(&[
+        "title = \"as nginx 1.22.1 comes, but for read-timeout = 10m\"",
+        "read-timeout = { is = \"10m\", source = \"`read-timeout` in a flag\", evidence = \"configured\" }",
+    ]);
     let told = scratch.pulseless(&["profile", "explain", "plain", "--set", "idle-timeout=90s"]).exits(0);
     told.says(&[
+        "plain: as pulseless 0.1 comes, but for idle-timeout = 90s",
         "A client that may still send (a bidirectional stream) is told after 1m30s",
         "idle-timeout [configured]",
     ]);
@@ -41,6 +45,15 @@ fn what_is_no_profile_is_refused() {
     scratch.pulseless(&["profile"]).exits(64).refuses(&["Usage: pulseless profile <COMMAND>", "Examples:"]);
     let said = scratch.pulseless(&["profile", "show", "ngnix"]).exits(64);
     said.refuses(&["there is no profile `ngnix`; did you mean `nginx`?", "aws-alb", "a path that ends in .toml"]);
+    scratch.pulseless(&["profile", "show", "alb"]).exits(64).refuses(&["no profile `alb`; did you mean `aws-alb`?"]);
+    let said = scratch.pulseless(&["profile", "show", "plain", "--set", "drain=1s"]).exits(64);
+    said.refuses(&["`drain` is no key of a profile; did you mean one of drain-begins, drain-goaway,"]);
+    let said = scratch.pulseless(&["profile", "show", "aws-nlb", "--set", "read-timeout=1s"]).exits(64);
+    said.refuses(&["`read-timeout` is about HTTP/2, of which `aws-nlb` knows nothing", "connection-idle"]);
+    let said =
+        scratch.pulseless(&["profile", "show", "nginx", "--set", "layer=tcp", "--set", "stream-age=1s"]).exits(64);
+    said.refuses(&["`stream-age` is about HTTP/2", "`layer` tcp"]);
+    scratch.pulseless(&["profile", "show", "aws-nlb", "--set", "connection-idle=1h"]).exits(0);
     let said = scratch.pulseless(&["profile", "show", "nginx", "--set", "read-timeuot=1s"]).exits(64);
     said.refuses(&["`read-timeuot` is no key of a profile; did you mean `read-timeout`?"]);
     let said = scratch.pulseless(&["profile", "explain", "nginx", "--set", "read-timeout=soon"]).exits(64);
@@ -87,6 +100,20 @@ fn a_configuration_becomes_a_profile_and_says_what_it_took() {
     based.line("inherits = { from = \"ingress-nginx\"");
     let other = scratch.pulseless(&["profile", "from", "nginx.conf", "--base", "./mine.toml"]).exits(64);
     other.refuses(&["--base names a profile that comes with pulseless"]);
+}
+
+/// Nobody is to think that what was taken is carried out.
+#[test]
+fn what_is_taken_and_not_carried_out_is_told() {
+    let scratch = Scratch::new();
+    let conf = NGINX.replace("grpc_pass x", "grpc_next_upstream error timeout;\n      grpc_pass x");
+    scratch.write("nginx.conf", conf.replace("http {", "http {\n  upstream x { server a:1; server b:1; }"));
+    let said = scratch.pulseless(&["profile", "from", "nginx.conf"]).exits(0);
+    let told = said.err.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("retry-on is not carried out in all: a time that runs out is no reason"), "{said}");
+    scratch.write("mine.toml", &said.out);
+    let told = scratch.pulseless(&["profile", "explain", "mine.toml"]).exits(0);
+    told.says(&["timeout (which pulseless does not carry out)"]);
 }
 
 /// A file, what is in it, and a part of why nothing can be made of it.

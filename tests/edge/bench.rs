@@ -28,11 +28,15 @@ pub(crate) struct Certified {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         // No two have one name: a client would take one for the other, and its signature for a wrong one.
-        params.distinguished_name.push(DnType::CommonName, format!("CA {:02x?}", key.public_key_raw()));
+        Authority::named(format!("CA {:02x?}", key.public_key_raw()), key)
+    }
+
+    fn named(name: String, key: KeyPair) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
         Authority(CertifiedIssuer::self_signed(params, key).expect("a CA"))
     }
 
@@ -49,6 +53,29 @@ impl Authority {
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2020, 2, 1);
         self.issue(params)
+    }
+
+    /// A certificate with whatever makes it another.
+    pub(crate) fn certify_as(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Certified {
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        change(&mut params);
+        self.issue(params)
+    }
+
+    /// Another one of the same name.
+    pub(crate) fn made_anew(&self) -> Authority {
+        let name = format!("CA {:02x?}", self.0.key().public_key_raw());
+        Authority::named(name, KeyPair::generate().expect("a key"))
+    }
+
+    /// A certificate that is signed by one who may certify nobody; both are shown.
+    pub(crate) fn certify_by_no_ca(&self, name: &str) -> Certified {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "no CA");
+        let between = CertifiedIssuer::signed_by(params, KeyPair::generate().expect("a key"), &self.0).expect("signed");
+        let shown = between.pem();
+        let Certified { certificate, key } = Authority(between).certify(name);
+        Certified { certificate: certificate + &shown, key }
     }
 
     fn issue(&self, params: CertificateParams) -> Certified {
@@ -176,7 +203,7 @@ pub(crate) async fn serve_bytes(bytes: &'static [u8]) -> String {
 }
 
 /// Hears nothing.
-struct Deaf;
+pub(crate) struct Deaf;
 
 impl ProxyObserver for Deaf {
     fn notice(&self, _: ProxyNotice) {}

@@ -4,6 +4,8 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use pulseless::env::Surroundings;
+use pulseless::os::Os;
 use pulseless::proxy::{Alpn, Control, ProxyEdge, SessionCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError};
@@ -100,11 +102,14 @@ async fn a_certificate_of_ones_own_is_shown_and_a_wrong_one_is_refused_with_its_
         ("own.key", &own.key),
         ("other.key", &other.key),
         ("empty.pem", ""),
+        ("of-nothing.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         ("ca.pem", &authority.pem()),
     ];
     let server = serve(None).await;
     let flags = ["--listen", "127.0.0.1:0", "--upstream", &server, "--tls-cert", "own.pem", "--tls-key", "own.key"];
-    let stage = Stage::start_in(folder(&files), &flags, &[]).await;
+    let folder = folder(&files);
+    std::fs::write(folder.path().join("own.der"), [0x30, 0x82, 0xff]).expect("the scratch folder takes files");
+    let stage = Stage::start_in(folder, &flags, &[]).await;
     assert_eq!(stage.told("proxy speaks TLS "), "(ALPN: h2), with the certificate that was given");
     let stream = shake(trusting(&authority.pem(), &["h2"]), "api.example", dial(&stage.listens()).await).await;
     answered(call(stream.expect("it is the right one")).await);
@@ -113,9 +118,17 @@ async fn a_certificate_of_ones_own_is_shown_and_a_wrong_one_is_refused_with_its_
         (&["--tls-cert", "none.pem", "--tls-key", "own.key"], ["--tls-cert: failed to read none.pem", ""]),
         (&["--tls-cert", "empty.pem", "--tls-key", "own.key"], ["--tls-cert empty.pem", "BEGIN CERTIFICATE"]),
         (&["--tls-cert", "own.pem", "--tls-key", "own.pem"], ["--tls-key own.pem", "BEGIN PRIVATE KEY"]),
+        (&["--tls-cert", "of-nothing.pem", "--tls-key", "own.key"], ["--tls-cert of-nothing.pem", "is no X.509"]),
+        (&["--tls-cert", "own.der", "--tls-key", "own.key"], ["--tls-cert", "openssl x509 -inform der -in own.der"]),
+        (&["--tls-cert", "own.pem", "--tls-key", "own.der"], ["--tls-key", "openssl pkey -inform der -in own.der"]),
+        (&["--upstream-tls", "--upstream-ca", "of-nothing.pem"], ["--upstream-ca of-nothing.pem", "is no X.509"]),
         (&["--tls-cert", "own.pem", "--tls-key", "other.key"], ["--tls-key other.key", "first certificate"]),
         (&["--tls-alpn", "h2"], ["--tls-alpn", "--tls or --tls-cert"]),
         (&["--tls", "--tls-alpn", "h2,,h3"], ["--tls-alpn", "h2,,h3"]),
+        (&["--tls", "--tls-alpn", "h2,h2"], ["--tls-alpn", "each once"]),
+        (&["--tls", "--tls-alpn", "none,h2"], ["--tls-alpn", "none alone"]),
+        (&["--set", "drain=1s"], ["`drain` is no key of a profile", "drain-goaway-gap, drain-accepts"]),
+        (&["--profile", "aws-nlb", "--set", "read-timeout=1s"], ["`read-timeout` is about HTTP/2", "connection-idle"]),
         (&["--tls", "--tls-write", "no/such/folder.pem"], ["--tls-write", "no/such/folder.pem"]),
         (&["--tls-write", "ca.pem"], ["--tls-write", "--tls with it"]),
         (&["--profile", "aws-nlb", "--tls"], ["passes bytes", "speaks no TLS"]),
@@ -128,6 +141,15 @@ async fn a_certificate_of_ones_own_is_shown_and_a_wrong_one_is_refused_with_its_
     ] {
         let told = refusal(stage.folder.path(), &[&["proxy", "--listen", "127.0.0.1:0"], flags].concat());
         assert!(parts.iter().all(|part| told.contains(part)), "{flags:?}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_alone_starts_no_proxy_and_takes_no_flag_about_one() {
+    let folder = folder(&[]);
+    for flag in [&["--tls"][..], &["--upstream-tls"], &["--proxy-protocol"], &["--silence-after", "1s"]] {
+        let told = refusal(folder.path(), &[&["proxy", "--admin", "127.0.0.1:0"], flag].concat());
+        assert!(told.starts_with(flag[0]) && told.contains("write --listen or --upstream"), "{flag:?}: {told}");
     }
 }
 
@@ -184,6 +206,43 @@ async fn at_sigterm_a_client_behind_tls_is_sent_away_and_the_connection_ended_in
 }
 
 /// Where they are installed: curl speaks HTTP/2 by ALPN, and OpenSSL says what it sees.
+/// A server that takes requests and answers none.
+async fn serve_nothing() -> String {
+    let mut listener = Os::default().listen(0).await.expect("a free port");
+    let address = listener.local().to_string();
+    tokio::spawn(async move {
+        let socket = listener.accept().await.expect("a connection");
+        let mut connection = h2::server::handshake(socket).await.expect("HTTP/2");
+        let mut asked = Vec::new();
+        while let Some(Ok(request)) = connection.accept().await {
+            asked.push(request);
+        }
+    });
+    address
+}
+
+/// RFC 8446 section 6.1: without close_notify the client could not tell it from an attack.
+#[tokio::test]
+async fn a_stream_that_outlasts_the_grace_is_cut_and_tls_is_ended_in_order() {
+    let server = serve_nothing().await;
+    let flags =
+        ["--listen", "127.0.0.1:0", "--upstream", &server, "--tls", "--tls-write", "ca.pem", "--grace", "300ms"];
+    let mut stage = Stage::start(&flags).await;
+    let ca = stage.read("ca.pem");
+    let mut stream =
+        shake(trusting(&ca, &["h2"]), "localhost", dial(&stage.listens()).await).await.expect("it is trusted");
+    // SETTINGS, and HEADERS of POST https://a/ that leave the stream open.
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("written");
+    stream.write_all(b"\0\0\x06\x01\x04\0\0\0\x01\x83\x87\x84\x41\x01a").await.expect("written");
+    stage.proxy.says("connection opened").await;
+    stage.proxy.signal("TERM");
+    let mut said = Vec::new();
+    stream.read_to_end(&mut said).await.expect("close_notify before the end");
+    let goaway = [0x07, 0, 0, 0, 0, 0];
+    assert!(said.windows(goaway.len()).any(|frame| frame == goaway), "no GOAWAY: {said:?}");
+    stage.proxy.exits(0).await;
+}
+
 #[tokio::test]
 async fn curl_and_openssl_agree() {
     let (stage, _) = stage(&[]).await;

@@ -61,7 +61,7 @@ async fn a_wrong_value_in_a_file_is_refused_with_its_key_and_what_is_right() {
         (json!({"tls": {"alpn": [""]}}), ["`tls.alpn`", "1 to 255 bytes"]),
         (json!({"tls": {"certificate": "x"}}), ["`tls.key`", "missing"]),
         (json!({"tls": {"key": "x"}}), ["`tls.certificate`", "missing"]),
-        (json!({"tls": {"certificate": "x", "key": "y"}}), ["`tls`", "BEGIN CERTIFICATE"]),
+        (json!({"tls": {"certificate": "x", "key": "y"}}), ["proxy 1 `a`: `tls.certificate`", "BEGIN CERTIFICATE"]),
         (json!({"tls": {"certificate_file": "none.pem", "key": "y"}}), ["`tls.certificate_file`", "none.pem"]),
         (json!({"tls": {"key_file": "proxies.json", "key": "y"}}), ["`tls.key_file`", "write one of them"]),
         (json!({"upstream_tls": {"ca": "x"}}), ["`upstream_tls.ca`", "BEGIN CERTIFICATE"]),
@@ -76,6 +76,7 @@ async fn a_wrong_value_in_a_file_is_refused_with_its_key_and_what_is_right() {
     ] {
         let told = refused(proxy.clone());
         assert!(told.contains("proxies.json") && parts.iter().all(|part| told.contains(part)), "{proxy}: {told}");
+        assert!(!told.contains("request body"), "a file is no request: {told}");
     }
 }
 
@@ -132,6 +133,56 @@ async fn the_api_takes_the_same_keys_and_reads_no_file() {
     let stream =
         shake(trusting(&ca, &["h2"]), "localhost", dial(shown["listen"].as_str().expect("a text")).await).await;
     assert_eq!(answered(call(stream.expect("one CA for all")).await)["x-scheme"], "https");
+}
+
+/// What `GET` shows may be sent back, though the key of a certificate is shown to nobody.
+#[tokio::test]
+async fn a_certificate_of_ones_own_may_be_sent_back_without_its_key() {
+    let (authority, server) = (Authority::new(), serve(None).await);
+    let own = authority.certify("api.example");
+    let stage = Stage::start(&[]).await;
+    let admin = stage.told("admin API listens on ");
+    let proxy = json!({"name": "a", "upstream": server, "tls": {"certificate": own.certificate, "key": own.key}});
+    let (status, made) = ask(&admin, "POST", "/proxies", &proxy.to_string()).await;
+    assert_eq!(status, 201, "{made}");
+    let (_, shown) = ask(&admin, "GET", "/proxies/a", "").await;
+    let mut moved = shown.clone();
+    moved["tls"]["alpn"] = json!(["h2", "http/1.1"]);
+    for (path, body, part) in [
+        ("/proxies/a", shown.clone(), shown.clone()),
+        ("/populate", json!([shown]), json!({"proxies": [shown]})),
+        ("/proxies/a", moved.clone(), moved),
+    ] {
+        let (status, answer) = ask(&admin, "POST", path, &body.to_string()).await;
+        assert!(status < 300 && answer == part, "{path}: {answer}");
+    }
+    let listens = shown["listen"].as_str().expect("a text");
+    let stream = shake(trusting(&authority.pem(), &["h2"]), "api.example", dial(listens).await).await;
+    answered(call(stream.expect("it has the same certificate")).await);
+    // Another certificate needs a key of its own.
+    let other = json!({"tls": {"certificate": authority.certify("api.example").certificate}});
+    let (status, told) = ask(&admin, "POST", "/proxies/a", &other.to_string()).await;
+    assert!(status == 400 && told.to_string().contains("`tls.key`"), "{told}");
+}
+
+#[tokio::test]
+async fn the_profile_that_all_have_is_shown_and_may_be_sent_back() {
+    let mine = "title = \"mine\"\nproxy = \"nginx\"\nversion = \"1\"\n\
+                inherits = { from = \"nginx\", source = \"us\", evidence = \"unverified\" }\n";
+    for profile in ["nginx", "mine.toml"] {
+        let folder = folder(&[("mine.toml", mine)]);
+        let stage = Stage::start_in(folder, &["--profile", profile, "--set", "read-timeout=20s"], &[]).await;
+        let admin = stage.told("admin API listens on ");
+        stage.done(&["add", "a", "--upstream", "127.0.0.1:9", "--set", "max-streams=7"]);
+        let (_, shown) = ask(&admin, "GET", "/proxies/a", "").await;
+        assert_eq!(shown["profile"], profile.trim_end_matches(".toml"));
+        assert_eq!(shown["set"], json!({"read-timeout": "20s", "max-streams": "7"}));
+        let (status, again) = ask(&admin, "POST", "/proxies/a", &shown.to_string()).await;
+        assert_eq!((status, &again), (200, &shown));
+        stage.done(&["add", "b", "--upstream", "127.0.0.1:9", "--profile", "envoy"]);
+        let (_, other) = ask(&admin, "GET", "/proxies/b", "").await;
+        assert!(other["profile"] == "envoy" && other.get("set").is_none(), "{other}");
+    }
 }
 
 /// One request to the API.

@@ -10,5 +10,6 @@ mod files;
 mod headers;
 mod ours;
 mod places;
+mod told;
 mod upstreams;
 mod windows;

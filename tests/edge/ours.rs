@@ -26,6 +26,12 @@ async fn publish_and_tail_dial_a_proxy_by_tls_and_say_why_where_they_do_not() {
     let refused = run(place, &[&publish[..], &["--ca", "other.pem"]].concat());
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && why.contains("its certificate is of nobody who is trusted"), "{why}");
+    // The proxy's alert is read, whether or not the connection has gone already.
+    for _ in 0..8 {
+        let clear = run(place, &["publish", "--to", &stage.listens(), "--topic", "news", "hello"]);
+        let why = String::from_utf8_lossy(&clear.stderr).into_owned();
+        assert!(!clear.status.success() && why.contains(&format!("it answers in TLS; write {at}")), "{why}");
+    }
     for (arguments, parts) in [
         (
             &["publish", "--to", "127.0.0.1:1", "--ca", "ca.pem", "--topic", "a", "b"][..],
@@ -33,9 +39,14 @@ async fn publish_and_tail_dial_a_proxy_by_tls_and_say_why_where_they_do_not() {
         ),
         (&["publish", "--to", &at, "--ca", "none.pem", "--topic", "a", "b"], ["--ca", "none.pem"]),
         (&["publish", "--to", "http://127.0.0.1:1", "--topic", "a", "b"], ["--to", "is a URI"]),
+        (
+            &["publish", "--to", "https://me:secret@127.0.0.1:1", "--topic", "a", "b"],
+            ["--to", "a user or a password has no place"],
+        ),
         (&["tail", "--from", "https://127.0.0.1", "--topic", "a", "--inbox", "b"], ["--from", "has no port"]),
     ] {
         let told = refusal(place, arguments);
         assert!(parts.iter().all(|part| told.contains(part)), "{arguments:?}: {told}");
+        assert!(!told.contains("secret"), "{told}");
     }
 }

@@ -3,6 +3,7 @@
 use pulseless::env::Surroundings;
 use pulseless::os::Os;
 use pulseless::proxy::{Control, NodeTls, NodeTrust, ProxyEdge};
+use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::bench::{Authority, Stage, answered, call, dial, folder, host, serve, serve_bytes, unavailable};
@@ -46,6 +47,47 @@ async fn what_is_wrong_with_the_server_is_told_to_the_client_and_the_log_with_si
         (server(other.certify("127.0.0.1").server(&["h2"])).await, "its certificate is of nobody who is trusted"),
         (server(authority.certify_expired("127.0.0.1").server(&["h2"])).await, "its certificate has expired"),
         (server(authority.certify("localhost").server(&["h2"])).await, "its certificate has another name"),
+        (
+            server(authority.certify("localhost").server(&["h2"])).await,
+            "its certificate has another name: it is for localhost, and 127.0.0.1 is asked for",
+        ),
+        (
+            server(
+                authority
+                    .certify_as("127.0.0.1", |params| params.not_before = date_time_ymd(2200, 1, 1))
+                    .server(&["h2"]),
+            )
+            .await,
+            "its certificate is not valid yet, but in ",
+        ),
+        (
+            server(
+                authority
+                    .certify_as("127.0.0.1", |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained))
+                    .server(&["h2"]),
+            )
+            .await,
+            "its certificate is that of a CA, which no server may show",
+        ),
+        (
+            server(
+                authority
+                    .certify_as("127.0.0.1", |params| {
+                        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth]
+                    })
+                    .server(&["h2"]),
+            )
+            .await,
+            "its certificate is for another purpose; have it made with extendedKeyUsage serverAuth",
+        ),
+        (
+            server(authority.made_anew().certify("127.0.0.1").server(&["h2"])).await,
+            "its certificate is not signed by the CA that is trusted",
+        ),
+        (
+            server(authority.certify_by_no_ca("127.0.0.1").server(&["h2"])).await,
+            "its certificate is signed by one who is no CA",
+        ),
         (server(authority.certify("127.0.0.1").server(&[])).await, "no h2 in ALPN: it chose none"),
         (
             server(authority.certify("127.0.0.1").server(&["http/1.1"])).await,

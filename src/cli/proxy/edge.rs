@@ -7,8 +7,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::cli::arguments::EdgeArguments;
-use crate::cli::proxy::read_text;
-use crate::proxy::{Alpn, ClientTls, read_certificates};
+use crate::cli::texts::read_pem;
+use crate::proxy::{Alpn, BadCertificate, ClientTls, read_certificates};
 
 /// The keys of a proxy; none without a flag.
 ///
@@ -49,9 +49,13 @@ fn client_tls(edge: &EdgeArguments) -> Result<Option<Value>, String> {
 }
 
 fn check(chain: &str, secret: &str, certificate: &Path, key: &Path) -> Result<(), String> {
-    read_certificates(chain.as_bytes()).map_err(|why| format!("--tls-cert {}: {why}", certificate.display()))?;
     let made = ClientTls::new(chain.as_bytes(), secret.as_bytes(), Alpn::default());
-    made.map(drop).map_err(|why| format!("--tls-key {}: {why}", key.display()))
+    made.map(drop).map_err(|why| match why {
+        BadCertificate::Key(why) => format!("--tls-key {}: {why}", key.display()),
+        BadCertificate::Absent | BadCertificate::Pem(_) | BadCertificate::Faulty { .. } => {
+            format!("--tls-cert {}: {why}", certificate.display())
+        }
+    })
 }
 
 fn upstream_tls(edge: &EdgeArguments) -> Result<Value, String> {
@@ -70,5 +74,5 @@ fn upstream_tls(edge: &EdgeArguments) -> Result<Value, String> {
 
 /// The text of the file that a flag names.
 fn read(flag: &str, file: &Path) -> Result<String, String> {
-    read_text(file).map_err(|why| format!("{flag}: {why}"))
+    read_pem(file).map_err(|why| format!("{flag}: {why}"))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::admin::{ConnectionJson, ProxyExtras, ProxyJson, WindowJson};
+use crate::admin::{ConnectionJson, ProxyExtras, ProxyJson, WindowJson, lies_both_ways};
 use crate::grammar::{Readable, count, spell_size};
 
 /// The values of an object, or of an array.
@@ -71,8 +71,12 @@ fn told_edge(proxy: &ProxyJson) -> (String, String) {
 fn told_lie(toxic: &Value) -> String {
     let text = |key: &str| toxic[key].as_str().unwrap_or_default();
     let mut told = text("name").to_owned();
-    if toxic["name"] != format!("{}_{}", text("type"), text("stream")).as_str() {
-        write!(told, " ({}, {})", text("type"), text("stream")).expect("a string takes everything");
+    let (kind, stream) = (text("type"), text("stream"));
+    let is_named_so = toxic["name"] == format!("{kind}_{stream}").as_str();
+    match lies_both_ways(kind, stream, &toxic["attributes"]) {
+        true => write!(told, " ({kind}, both ways)").expect("a string takes everything"),
+        false if is_named_so => {}
+        false => write!(told, " ({kind}, {stream})").expect("a string takes everything"),
     }
     if let Some(toxicity) = toxic["toxicity"].as_f64().filter(|toxicity| *toxicity < 1.0) {
         write!(told, " toxicity={toxicity}").expect("a string takes everything");
@@ -175,6 +179,8 @@ mod tests {
     fn proxies_are_rows_with_their_lies() {
         let toxics = json!([
             {"name": "latency_downstream", "type": "latency", "stream": "downstream", "toxicity": 0.5, "attributes": {"latency": 9}},
+            {"name": "silence_downstream", "type": "silence", "stream": "downstream", "toxicity": 1.0, "attributes": {}},
+            {"name": "half", "type": "silence", "stream": "downstream", "toxicity": 1.0, "attributes": {"direction": "to-client"}},
             {"name": "cut", "type": "end-streams", "stream": "downstream", "toxicity": 1.0, "attributes": {"with": "reset"}}
         ]);
         let proxy = json!({"name": "a", "listen": "127.0.0.1:1", "upstream": "b:2", "enabled": true, "toxics": toxics});
@@ -183,6 +189,8 @@ mod tests {
             [
                 "PROXY  LISTENS ON   LEADS TO  STATE    LIES",
                 "a      127.0.0.1:1  b:2       enabled  latency_downstream toxicity=0.5 latency=9",
+                "                                       silence_downstream (silence, both ways)",
+                "                                       half (silence, downstream) direction=to-client",
                 "                                       cut (end-streams, downstream) with=reset",
             ]
         );
