@@ -1,14 +1,17 @@
 //! What a node costs as it grows, on real TCP: `cargo bench --bench node`.
 //!
 //! The node is a process of its own, so its CPU time and its peak memory are its own; the clients are raw streams of
-//! this process. CPU time, not wall time: it survives a noisy machine.
+//! this process. CPU time, where the disk is not what is measured: it survives a noisy machine. `PULSELESS_BENCH_BINARY` measures
+//! another build.
 
 #![expect(clippy::print_stdout, reason = "the product of a bench is its table")]
 
 mod peer;
 mod process;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 use crate::peer::{Client, Stream};
 use crate::process::NodeProcess;
@@ -24,6 +27,9 @@ struct Amount {
     subscriptions: &'static [usize],
     live_messages: usize,
     history: usize,
+    publishers: &'static [usize],
+    publishes: usize,
+    opened: usize,
 }
 
 const WHOLE: Amount = Amount {
@@ -31,10 +37,21 @@ const WHOLE: Amount = Amount {
     subscriptions: &[10, 100, 1_000, 10_000],
     live_messages: 1_000,
     history: 1_000_000,
+    publishers: &[1, 8, 64],
+    publishes: 4_096,
+    opened: 10_000_000,
 };
 
 /// `cargo test --benches` asks for a quick look, not for figures.
-const GLANCE: Amount = Amount { streams: &[10], subscriptions: &[10], live_messages: 10, history: 10_000 };
+const GLANCE: Amount = Amount {
+    streams: &[10],
+    subscriptions: &[10],
+    live_messages: 10,
+    history: 10_000,
+    publishers: &[2],
+    publishes: 16,
+    opened: 10_000,
+};
 
 fn main() {
     let measured = std::env::args().any(|argument| argument == "--bench");
@@ -43,7 +60,9 @@ fn main() {
     runtime.block_on(async {
         idle_streams(&amount).await;
         subscriptions(&amount).await;
+        publishers(&amount).await;
         catch_up(&amount).await;
+        opening(&amount).await;
     });
 }
 
@@ -97,19 +116,66 @@ async fn cost_of_live(node: &NodeProcess, messages: usize, topics: &[String]) ->
     (node.cpu_time() - before) / u32::try_from(messages).expect("a small number")
 }
 
-async fn catch_up(amount: &Amount) {
-    let node = NodeProcess::start().await;
+/// Each publisher has a connection of its own, and waits for one message to be durable before it sends the next.
+async fn publishers(amount: &Amount) {
+    println!("messages that are durable, by the number of publishers; each request has one");
+    println!("  {:>10} {:>12} {:>18}", "publishers", "a second", "CPU µs a message");
+    for &count in amount.publishers {
+        let node = NodeProcess::start().await;
+        let mut clients = Vec::with_capacity(count);
+        for _ in 0..count {
+            clients.push(Client::connect(&node.address).await);
+        }
+        let (before, begun) = (node.cpu_time(), Instant::now());
+        let each = amount.publishes / count;
+        let publishing: JoinSet<()> = clients
+            .into_iter()
+            .map(|mut client| async move {
+                for _ in 0..each {
+                    client.publish("durable", 1).await;
+                }
+            })
+            .collect();
+        publishing.join_all().await;
+        let (wall, cpu) = (begun.elapsed(), node.cpu_time() - before);
+        let rate = amount.publishes as f64 / wall.as_secs_f64();
+        println!("  {count:>10} {rate:>12.0} {:>18.1}", micros(cpu) / amount.publishes as f64);
+    }
+    println!();
+}
+
+/// A log that is long, and a node that begins with it.
+async fn opening(amount: &Amount) {
+    let mut node = NodeProcess::start().await;
+    let before = node.cpu_time();
+    fill(&node, amount.opened).await;
+    let filled = micros(node.cpu_time() - before) / amount.opened as f64;
+    let begun = Instant::now();
+    node = node.restart().await;
+    println!("a log of {} messages of 100 bytes, stored {FILL} at a time", amount.opened);
+    println!("  stored at {filled:.2} CPU µs a message");
+    println!("  opened in {:.1} s, {:.1} CPU s", begun.elapsed().as_secs_f64(), node.cpu_time().as_secs_f64());
+    println!("  peak memory {:.1} MiB", node.end());
+}
+
+async fn fill(node: &NodeProcess, messages: usize) {
     let mut client = Client::connect(&node.address).await;
-    for _ in 0..amount.history / FILL {
+    for _ in 0..messages / FILL {
         client.publish("history", FILL).await;
     }
+}
+
+async fn catch_up(amount: &Amount) {
+    let node = NodeProcess::start().await;
+    fill(&node, amount.history).await;
+    let mut client = Client::connect(&node.address).await;
     let stored = node.peak_memory();
     let before = node.cpu_time();
     client.open(&["history".to_owned()]).await.hear(amount.history).await;
     let taken = (node.cpu_time() - before).as_secs_f64();
     println!("a catch-up of {} messages of 100 bytes", amount.history);
     println!("  {:.0} messages per CPU-second of the node", amount.history as f64 / taken);
-    println!("  peak memory {:.1} MiB, and {stored:.1} MiB before it", node.end());
+    println!("  peak memory {:.1} MiB, and {stored:.1} MiB before it\n", node.end());
 }
 
 fn micros(time: Duration) -> f64 {

@@ -8,27 +8,39 @@ use pulseless::os::Os;
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A long log takes a while to be opened.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `pulseless node` with an empty log; it ends with the handle.
 pub(crate) struct NodeProcess {
     /// Where it listens, as `http://HOST:PORT`.
     pub(crate) address: String,
     child: Child,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl NodeProcess {
     /// Starts one, and waits until it listens.
     pub(crate) async fn start() -> Self {
-        let data = tempfile::tempdir().expect("a scratch folder");
+        NodeProcess::start_on(tempfile::tempdir().expect("a scratch folder")).await
+    }
+
+    /// Kills it, and starts another with its log.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.kill();
+        let none = tempfile::tempdir().expect("a scratch folder");
+        NodeProcess::start_on(std::mem::replace(&mut self.data, none)).await
+    }
+
+    async fn start_on(data: TempDir) -> Self {
         let free = Os::default().listen(0).await.expect("a free port").local().port();
         let listen = format!("127.0.0.1:{free}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pulseless"));
+        let mut command =
+            Command::new(std::env::var_os("PULSELESS_BENCH_BINARY").unwrap_or(env!("CARGO_BIN_EXE_pulseless").into()));
         // No Ping falls into a measurement.
         command.args(["node", "--keepalive", "10m", "--listen", &listen, "--data"]).arg(data.path());
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
-        let node = NodeProcess { address: format!("http://{listen}"), child, _data: data };
+        let node = NodeProcess { address: format!("http://{listen}"), child, data };
         let endpoint = Endpoint::from_shared(node.address.clone()).expect("an address");
         let up = async {
             while endpoint.connect().await.is_err() {
@@ -37,6 +49,11 @@ impl NodeProcess {
         };
         tokio::time::timeout(PATIENCE, up).await.expect("the node listens");
         node
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("it was not waited for, or has ended");
+        self.child.wait().expect("it ends");
     }
 
     fn pid(&self) -> libc::pid_t {
@@ -72,7 +89,6 @@ impl NodeProcess {
 
 impl Drop for NodeProcess {
     fn drop(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
+        self.kill();
     }
 }
