@@ -152,7 +152,7 @@ impl Rules {
 /// What of a connection decides whether a rule is about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionFace {
-    /// The serial number of a client's connection; that to the node has 0.
+    /// Its serial number, of the clients' or of those to the node.
     pub(crate) serial: u64,
     pub(crate) peer: IpAddr,
     pub(crate) side: ConnectionSide,
