@@ -375,7 +375,7 @@ mod tests {
             (json!({"type": "slicer"}), vec!["`average_size` is missing"]),
             (
                 json!({"type": "latency", "attributes": {"connection": "upstream"}}),
-                vec!["`upstream` is not a connection", "client", "server"],
+                vec!["there is no connection `upstream`", "client, server"],
             ),
             (json!({"type": "end-streams", "attributes": {"with": "rest"}}), vec!["did you mean `reset`?"]),
             (

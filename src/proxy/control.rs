@@ -58,6 +58,12 @@ impl Control {
         self.sender.borrow().0.marks.get(&id).is_some_and(Mark::is_felt)
     }
 
+    /// The rules, where they are no longer those.
+    pub(crate) fn changed_from(&self, known: &Rules) -> Option<Rules> {
+        let rules = self.sender.borrow();
+        (!Arc::ptr_eq(&rules.0, &known.0)).then(|| rules.clone())
+    }
+
     /// The rules now and at every change.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Rules> {
         self.sender.subscribe()

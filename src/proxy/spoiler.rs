@@ -23,11 +23,36 @@ use crate::proxy::byte_lane::{ByteEnd, ByteLane, ByteNext, ByteOrder};
 use crate::proxy::config::READ_STEP;
 use crate::proxy::control::{ConnectionFace, Control, Rules};
 
+/// How it hears that the rules have changed.
+enum RuleNews {
+    /// It is told.
+    Told(WatchStream<Rules>),
+    /// It looks when it is used: whoever uses it is told, in the same task, and then reads and writes.
+    Looked { control: Control, known: Rules },
+}
+
+impl RuleNews {
+    /// The newest rules, if they are news.
+    fn next(&mut self, context: &mut Context<'_>) -> Option<Rules> {
+        match self {
+            RuleNews::Told(changes) => match Pin::new(changes).poll_next(context) {
+                Poll::Ready(rules) => rules,
+                Poll::Pending => None,
+            },
+            RuleNews::Looked { control, known } => {
+                let rules = control.changed_from(known)?;
+                *known = rules.clone();
+                Some(rules)
+            }
+        }
+    }
+}
+
 /// A socket on which the rules about bytes are followed.
 pub(crate) struct Spoiler {
     socket: Socket,
     face: ConnectionFace,
-    changes: WatchStream<Rules>,
+    news: RuleNews,
     orders: Vec<ByteOrder>,
     /// What is read.
     arriving: ByteLane,
@@ -43,14 +68,19 @@ impl Spoiler {
     pub(crate) fn new(socket: Socket, face: ConnectionFace, control: &Control) -> Self {
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
-        let [arriving, leaving] = match face.side {
-            ConnectionSide::Clients => [Direction::ToNode, Direction::ToClient],
-            ConnectionSide::Node => [Direction::ToClient, Direction::ToNode],
+        let ([arriving, leaving], news) = match face.side {
+            ConnectionSide::Clients => {
+                ([Direction::ToNode, Direction::ToClient], RuleNews::Told(WatchStream::from_changes(receiver)))
+            }
+            ConnectionSide::Node => {
+                let (control, known) = (control.clone(), rules.clone());
+                ([Direction::ToClient, Direction::ToNode], RuleNews::Looked { control, known })
+            }
         };
         let mut spoiler = Spoiler {
             socket,
             face,
-            changes: WatchStream::from_changes(receiver),
+            news,
             orders: Vec::new(),
             arriving: ByteLane::new(arriving),
             leaving: ByteLane::new(leaving),
@@ -84,8 +114,8 @@ impl Spoiler {
     /// # Errors
     /// The socket's, or a lie has ended the connection.
     fn follow(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        // Ends: a watch holds one value, and each turn takes the newest.
-        while let Poll::Ready(Some(rules)) = Pin::new(&mut self.changes).poll_next(context) {
+        // Ends: each turn takes the newest.
+        while let Some(rules) = self.news.next(context) {
             self.apply(&rules);
         }
         if self.orders.is_empty() && self.leaving.front().is_empty() {
