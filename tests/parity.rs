@@ -97,6 +97,7 @@ const SCENES: &[Scene] = &[
     Scene { name: "peer paused", is_harmed: true, serve: drain, play: wait_for_paused },
     Scene { name: "connect to a paused peer", is_harmed: true, serve: echo, play: dial_paused },
     Scene { name: "slow reader", is_harmed: false, serve: drain_slowly, play: send_large },
+    Scene { name: "last words before a reset", is_harmed: false, serve: answer_unread, play: hear_last_words },
     Scene { name: "large transfer", is_harmed: false, serve: echo, play: transfer },
     Scene { name: "many connections", is_harmed: false, serve: echo, play: connect_often },
     Scene { name: "write after shutdown", is_harmed: false, serve: drain, play: write_after_shutdown },
@@ -127,6 +128,16 @@ fn close_unread(mut socket: Socket) -> Run {
         greet(&mut socket).await?;
         // The first byte of more: the rest is here and unread when the socket is closed.
         be_greeted(&mut socket).await
+    })
+}
+
+fn answer_unread(mut socket: Socket) -> Run {
+    Box::pin(async move {
+        greet(&mut socket).await?;
+        be_greeted(&mut socket).await?;
+        // In one breath: the words, the end, and the reset over what was not read.
+        socket.write_all(b"last words").await?;
+        socket.shutdown().await
     })
 }
 
@@ -199,6 +210,20 @@ fn be_reset(stage: Stage) -> Run {
         }
         let outcome = socket.write(b"more").await;
         stage.see_outcome("write", &outcome);
+        Ok(())
+    })
+}
+
+fn hear_last_words(stage: Stage) -> Run {
+    Box::pin(async move {
+        let mut socket = stage.dial().await?;
+        be_greeted(&mut socket).await?;
+        socket.write_all(b"hardly read").await?;
+        let mut words = [0; 10];
+        socket.read_exact(&mut words).await?;
+        stage.see(String::from_utf8_lossy(&words));
+        let outcome = socket.read(&mut [0; 8]).await;
+        stage.see_outcome("read", &outcome);
         Ok(())
     })
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::admin::bounds::MILLIS_MAX;
 use crate::grammar::Section;
-use crate::lie::ByteHarm;
+use crate::lie::{ByteHarm, ConnectionSide};
 
 /// A kind of toxic.
 pub(crate) struct TcpToxic {
@@ -27,15 +27,22 @@ pub(crate) const TCP_TOXICS: &[TcpToxic] = &[
     TcpToxic { name: "limit_data", read: limit_data },
 ];
 
+/// The attribute that names a connection, and what it may say; as with Toxiproxy unless it is there.
+const CONNECTION: &str = "connection";
+const SERVER: &str = "server";
+const SIDES: &[(&str, ConnectionSide)] = &[("client", ConnectionSide::Clients), (SERVER, ConnectionSide::Node)];
+
 /// More microseconds between two pieces are no slicing any more: an hour.
 const PAUSE_MICROS_MAX: u32 = 3_600_000_000;
 /// More than a gigabyte in one piece is no slicing.
 const PIECE_MAX: u32 = 1 << 30;
 
 impl TcpToxic {
-    /// Reads its attributes; what is not given is 0, as with Toxiproxy.
-    pub(crate) fn read(&self, section: &mut Section<'_>) -> Option<ByteHarm> {
-        (self.read)(section)
+    /// Reads its attributes; what is not given is 0, as with Toxiproxy. Ours beside them: on which connection it acts.
+    pub(crate) fn read(&self, section: &mut Section<'_>) -> Option<(ByteHarm, ConnectionSide)> {
+        let harm = (self.read)(section);
+        let side = section.optional(CONNECTION, ConnectionSide::Clients, |entry| entry.choice("connection", SIDES));
+        Some((harm?, side?.value))
     }
 }
 
@@ -84,8 +91,8 @@ fn limit_data(section: &mut Section<'_>) -> Option<ByteHarm> {
     Some(ByteHarm::Limit { bytes: number(section, "bytes", 0, u32::MAX)?.into() })
 }
 
-/// The attributes of such a toxic, all of them, as Toxiproxy shows them.
-pub(crate) fn attributes(harm: &ByteHarm) -> Map<String, Value> {
+/// The attributes of such a toxic, all of them, as Toxiproxy shows them; ours where it is not as with Toxiproxy.
+pub(crate) fn attributes(harm: &ByteHarm, side: ConnectionSide) -> Map<String, Value> {
     let millis = |time: &Duration| Value::from(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     let pairs = match harm {
         ByteHarm::Latency { latency, jitter } => vec![("latency", millis(latency)), ("jitter", millis(jitter))],
@@ -100,5 +107,6 @@ pub(crate) fn attributes(harm: &ByteHarm) -> Map<String, Value> {
         ],
         ByteHarm::Limit { bytes } => vec![("bytes", (*bytes).into())],
     };
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    let ours = (side == ConnectionSide::Node).then(|| (CONNECTION, SERVER.into()));
+    pairs.into_iter().chain(ours).map(|(key, value)| (key.to_owned(), value)).collect()
 }

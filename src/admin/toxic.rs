@@ -16,7 +16,7 @@ use crate::env::Address;
 use crate::fault::{LIES, LieWay, LieWord};
 use crate::grammar::refusal::{Notes, did_you_mean, listed};
 use crate::grammar::{Problem, Section};
-use crate::lie::{ByteLie, ConnectionSide, Direction, Lie, LieShare, Rule, StreamLie};
+use crate::lie::{Aim, ByteLie, ConnectionSide, Direction, Lie, LieShare, Rule, StreamLie};
 
 /// What a request says of a toxic, new or changed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -110,9 +110,10 @@ impl Toxic {
         let share = share(self.toxicity)?;
         let mut rule = match (tcp_toxic(&self.kind), lie_word(&self.kind)) {
             (Some(kind), _) => {
-                let what = read_attributes(&self.attributes, |section| kind.read(section))?;
-                self.attributes = attributes(&what);
-                Rule::new(ByteLie { direction: self.stream.direction(), what })
+                let (what, side) = read_attributes(&self.attributes, |section| kind.read(section))?;
+                self.attributes = attributes(&what, side);
+                let lie = ByteLie { direction: self.stream.direction(), what };
+                Rule::new(lie).aimed(Aim { side, ..Aim::default() })
             }
             (None, Some(word)) => self.told(word)?,
             (None, None) => return Err(unknown_kind(&self.kind)),
@@ -309,6 +310,23 @@ mod tests {
     }
 
     #[test]
+    fn a_toxic_may_be_on_the_connection_to_the_server() {
+        let of = |connection: &str| json!({"latency": 5, "jitter": 0, "connection": connection});
+        for (stream, direction) in [("upstream", Direction::ToNode), ("downstream", Direction::ToClient)] {
+            let body = json!({"type": "latency", "stream": stream, "attributes": of("server")});
+            let (toxic, rule) = make(body).expect("right");
+            assert_eq!(Value::Object(toxic.attributes), of("server"));
+            assert_eq!(rule.aim.side, ConnectionSide::Node);
+            assert!(matches!(rule.lie, Lie::Bytes(ByteLie { direction: way, .. }) if way == direction));
+        }
+        let (toxic, rule) = make(json!({"type": "latency", "attributes": of("client")})).expect("right");
+        assert_eq!(
+            (Value::Object(toxic.attributes), rule.aim.side),
+            (json!({"latency": 5, "jitter": 0}), ConnectionSide::Clients)
+        );
+    }
+
+    #[test]
     fn our_lies_have_the_keys_of_sims() {
         let attributes = json!({"with": "reset", "code": "NO_ERROR", "when": "60s", "path": "*/Subscribe"});
         let (toxic, rule) = make(json!({"type": "end-streams", "toxicity": 0.5, "attributes": attributes}))
@@ -362,6 +380,10 @@ mod tests {
             (json!({"type": "latency", "attributes": {"delay": 1}}), vec!["unknown key `delay`", "latency, jitter"]),
             (json!({"type": "latency", "attributes": {"latency": null}}), vec!["`attributes.latency` is null"]),
             (json!({"type": "slicer"}), vec!["`average_size` is missing"]),
+            (
+                json!({"type": "latency", "attributes": {"connection": "upstream"}}),
+                vec!["there is no connection `upstream`", "client, server"],
+            ),
             (json!({"type": "end-streams", "attributes": {"with": "rest"}}), vec!["did you mean `reset`?"]),
             (
                 json!({"type": "end-streams", "stream": "upstream", "attributes": {"with": "reset"}}),

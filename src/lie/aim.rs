@@ -50,7 +50,7 @@ pub struct Aim {
     pub streams: Option<BTreeSet<StreamKey>>,
     /// Of a lie about connections that names no peer: which of them it is about.
     pub side: ConnectionSide,
-    /// A part of the clients' connections, with their streams; `None` means all of them.
+    /// A part of the connections, with their streams; `None` means all of them.
     pub share: Option<LieShare>,
 }
 

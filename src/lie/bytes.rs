@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::lie::{Direction, Lie};
 
-/// What is done to the bytes of a client's connection that travel one way.
+/// What is done to the bytes of a connection that travel one way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByteLie {
     /// Which way they travel.

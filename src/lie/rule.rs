@@ -60,7 +60,7 @@ pub enum Lie {
     Stream(StreamLie),
     /// To a connection, among its frames.
     Connection(ConnectionLie),
-    /// To a connection of a client, below its frames.
+    /// To a connection, below its frames.
     Bytes(ByteLie),
 }
 

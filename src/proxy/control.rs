@@ -58,6 +58,12 @@ impl Control {
         self.sender.borrow().0.marks.get(&id).is_some_and(Mark::is_felt)
     }
 
+    /// The rules, where they are no longer those.
+    pub(crate) fn changed_from(&self, known: &Rules) -> Option<Rules> {
+        let rules = self.sender.borrow();
+        (!Arc::ptr_eq(&rules.0, &known.0)).then(|| rules.clone())
+    }
+
     /// The rules now and at every change.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Rules> {
         self.sender.subscribe()
@@ -152,7 +158,7 @@ impl Rules {
 /// What of a connection decides whether a rule is about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionFace {
-    /// The serial number of a client's connection; that to the node has 0.
+    /// Its serial number, of the clients' or of those to the node.
     pub(crate) serial: u64,
     pub(crate) peer: IpAddr,
     pub(crate) side: ConnectionSide,

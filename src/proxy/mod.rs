@@ -6,7 +6,7 @@
 //! This module refuses to know the payload: to it, gRPC is headers, bytes and trailers.
 //!
 //! ```text
-//! client == spoiler == tls == cork == guard == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == tls == node
+//! client == spoiler == tls == cork == guard == ping counter == forger == server ==> relay (one per stream) ==> upstream == forger == tls == spoiler == node
 //!              ^                                                 ^                  |  \__ pump ToNode,  \             ^
 //!              |                                                 |                gate \_ pump ToClient  one shared connection, and one
 //!              |                                                 |                  ^                    of its own for who takes too much

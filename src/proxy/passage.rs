@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, ReadBuf, copy_bidirectional};
 use tokio::time::{Instant, timeout};
 
 use crate::env::{Address, ByteStream, Env, ResetSwitch, Socket, StreamTap, Tapped, TcpOptions};
+use crate::lie::ConnectionSide;
 use crate::proxy::alarm::still_for;
 use crate::proxy::control::{ConnectionFace, Control};
 use crate::proxy::drain::Drain;
@@ -52,15 +53,21 @@ impl BytePassage {
         let reset = client.reset_switch();
         let socket = Tapped::over(Spoiler::new(client, face, &self.control), last.clone());
         let mut client = PassageSide { socket, reset };
-        let reset = node.reset_switch();
-        let mut node = PassageSide { socket: Tapped::over(node, last.clone()), reset };
+        let (reset, at) = (node.reset_switch(), node.peer().ip());
+        let face = ConnectionFace { peer: at, side: ConnectionSide::Node, ..face };
+        let socket = Tapped::over(Spoiler::new(node, face, &self.control), last.clone());
+        let mut node = PassageSide { socket, reset };
         let end = tokio::select! {
             biased;
             passed = copy_bidirectional(&mut client.socket, &mut node.socket) => {
                 if let Err(error) = passed {
                     tracing::debug!(%error, connection = face.serial, "a connection is lost");
                 }
-                return;
+                // A lie has reset one of them, and with Toxiproxy both are.
+                match client.reset.is_thrown() || node.reset.is_thrown() {
+                    true => ErrandEnd::Reset,
+                    false => ErrandEnd::Close,
+                }
             }
             end = self.idle(&last) => end,
             () = self.drained(drain) => ErrandEnd::Close,

@@ -125,7 +125,8 @@ impl ProxyServer {
             habits: habits.clone(),
         });
         let ways = UpstreamHabits::from(&*habits);
-        let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways, tls };
+        let dialed = Arc::default();
+        let place = UpstreamPlace { env, address: upstream, tcp, control: control.clone(), habits: ways, tls, dialed };
         let routes = Arc::new(ProxyRoutes::new(place));
         let entrance = Arc::new(ClientEntrance { takes_proxy_header, passage, door });
         Ok(ProxyServer { listener, port, control, observer, routes, habits, standing, entrance })

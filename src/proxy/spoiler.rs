@@ -1,4 +1,4 @@
-//! Tells lies about the bytes of a client's connection: late, slow, in small pieces, not at all, or cut off.
+//! Tells lies about the bytes of a connection, of a client or to the node: late, slow, in small pieces, not at all, or cut off.
 //!
 //! Refuses to know HTTP/2: it lies below it, where Toxiproxy does. Without a lie bytes go by as they come.
 //!
@@ -17,37 +17,73 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::WatchStream;
 
 use crate::env::Socket;
-use crate::lie::Direction;
+use crate::lie::{ConnectionSide, Direction};
 use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::byte_lane::{ByteEnd, ByteLane, ByteNext, ByteOrder};
 use crate::proxy::config::READ_STEP;
 use crate::proxy::control::{ConnectionFace, Control, Rules};
 
-/// The socket of a client, on which the rules about bytes are followed.
+/// How it hears that the rules have changed.
+enum RuleNews {
+    /// It is told.
+    Told(WatchStream<Rules>),
+    /// It looks when it is used: whoever uses it is told, in the same task, and then reads and writes.
+    Looked { control: Control, known: Rules },
+}
+
+impl RuleNews {
+    /// The newest rules, if they are news.
+    fn next(&mut self, context: &mut Context<'_>) -> Option<Rules> {
+        match self {
+            RuleNews::Told(changes) => match Pin::new(changes).poll_next(context) {
+                Poll::Ready(rules) => rules,
+                Poll::Pending => None,
+            },
+            RuleNews::Looked { control, known } => {
+                let rules = control.changed_from(known)?;
+                *known = rules.clone();
+                Some(rules)
+            }
+        }
+    }
+}
+
+/// A socket on which the rules about bytes are followed.
 pub(crate) struct Spoiler {
     socket: Socket,
     face: ConnectionFace,
-    changes: WatchStream<Rules>,
+    news: RuleNews,
     orders: Vec<ByteOrder>,
-    to_node: ByteLane,
-    to_client: ByteLane,
+    /// What is read.
+    arriving: ByteLane,
+    /// What is written.
+    leaving: ByteLane,
     /// A lie that left a hole was taken back.
     is_broken: bool,
     alarm: ProxyTimer,
 }
 
 impl Spoiler {
-    /// Over the socket of that client.
+    /// Over the socket with that face.
     pub(crate) fn new(socket: Socket, face: ConnectionFace, control: &Control) -> Self {
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
+        let ([arriving, leaving], news) = match face.side {
+            ConnectionSide::Clients => {
+                ([Direction::ToNode, Direction::ToClient], RuleNews::Told(WatchStream::from_changes(receiver)))
+            }
+            ConnectionSide::Node => {
+                let (control, known) = (control.clone(), rules.clone());
+                ([Direction::ToClient, Direction::ToNode], RuleNews::Looked { control, known })
+            }
+        };
         let mut spoiler = Spoiler {
             socket,
             face,
-            changes: WatchStream::from_changes(receiver),
+            news,
             orders: Vec::new(),
-            to_node: ByteLane::new(Direction::ToNode),
-            to_client: ByteLane::new(Direction::ToClient),
+            arriving: ByteLane::new(arriving),
+            leaving: ByteLane::new(leaving),
             is_broken: false,
             alarm: ProxyTimer::default(),
         };
@@ -68,8 +104,8 @@ impl Spoiler {
             self.orders.push(order);
         }
         self.is_broken |= before.iter().any(ByteOrder::leaves_a_hole);
-        self.to_node.release(&self.orders, now);
-        self.to_client.release(&self.orders, now);
+        self.arriving.release(&self.orders, now);
+        self.leaving.release(&self.orders, now);
     }
 
     /// Takes up the changes of the rules and what time brings, and writes what is due; the task of `context` is woken
@@ -78,11 +114,11 @@ impl Spoiler {
     /// # Errors
     /// The socket's, or a lie has ended the connection.
     fn follow(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        // Ends: a watch holds one value, and each turn takes the newest.
-        while let Poll::Ready(Some(rules)) = Pin::new(&mut self.changes).poll_next(context) {
+        // Ends: each turn takes the newest.
+        while let Some(rules) = self.news.next(context) {
             self.apply(&rules);
         }
-        if self.orders.is_empty() && self.to_client.front().is_empty() {
+        if self.orders.is_empty() && self.leaving.front().is_empty() {
             return self.end_if_over(context);
         }
         // Ends: each turn does what is due, and what is due next lies ahead.
@@ -100,10 +136,10 @@ impl Spoiler {
 
     /// When something is due next that lies ahead.
     fn next_time(&mut self, now: Instant) -> Option<Instant> {
-        let Spoiler { orders, to_node, to_client, .. } = self;
+        let Spoiler { orders, arriving, leaving, .. } = self;
         let ends = orders.iter().filter_map(ByteOrder::end).map(|(at, _)| at).min();
-        let closes = [&*to_node, &*to_client].map(|lane| lane.end_due(orders));
-        let lanes = [to_node, to_client].map(|lane| match lane.next(orders, now) {
+        let closes = [&*arriving, &*leaving].map(|lane| lane.end_due(orders));
+        let lanes = [arriving, leaving].map(|lane| match lane.next(orders, now) {
             ByteNext::NotBefore(at) => Some(at),
             ByteNext::Empty | ByteNext::Pass(_) | ByteNext::Never => None,
         });
@@ -117,7 +153,7 @@ impl Spoiler {
         let now = Instant::now();
         let due = self.orders.iter().filter_map(ByteOrder::end).filter(|(at, _)| *at <= now);
         let end = due.map(|(_, end)| end).max();
-        let is_closed = self.is_broken || self.to_node.is_over() || self.to_client.is_over();
+        let is_closed = self.is_broken || self.arriving.is_over() || self.leaving.is_over();
         let Some(end) = end.or(is_closed.then_some(ByteEnd::Closed)) else { return Ok(()) };
         // Found while something is written, which h2 may not see: it is to read, and to find it then.
         context.waker().wake_by_ref();
@@ -130,14 +166,14 @@ impl Spoiler {
         }
     }
 
-    /// Writes what may pass to the client now, as far as the socket has room.
+    /// Writes what may leave now, as far as the socket has room.
     fn write_due(&mut self, context: &mut Context<'_>, now: Instant) -> io::Result<()> {
-        let Spoiler { socket, orders, to_client, .. } = self;
+        let Spoiler { socket, orders, leaving, .. } = self;
         // Ends: each turn takes something out of the lane, whose room is bounded.
-        while let ByteNext::Pass(unit) = to_client.next(orders, now) {
-            match Pin::new(&mut *socket).poll_write(context, &to_client.front()[..unit]) {
+        while let ByteNext::Pass(unit) = leaving.next(orders, now) {
+            match Pin::new(&mut *socket).poll_write(context, &leaving.front()[..unit]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(written)) => to_client.pass(written, orders, now),
+                Poll::Ready(Ok(written)) => leaving.pass(written, orders, now),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
@@ -145,41 +181,41 @@ impl Spoiler {
         Ok(())
     }
 
-    /// Takes in what the client has sent; ready when nothing more is to be had now.
+    /// Takes in what has arrived; ready when nothing more is to be had now.
     fn poll_take_in(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Ends: the lane's room does, or what the socket has.
-        while self.to_node.room() > 0 && !self.to_node.has_ended() {
+        while self.arriving.room() > 0 && !self.arriving.has_ended() {
             let mut raw = [0; READ_STEP];
-            let room = READ_STEP.min(self.to_node.room());
+            let room = READ_STEP.min(self.arriving.room());
             let mut raw = ReadBuf::new(&mut raw[..room]);
             ready!(Pin::new(&mut self.socket).poll_read(context, &mut raw))?;
             let now = Instant::now();
             if raw.filled().is_empty() {
-                self.to_node.end(&self.orders, now);
+                self.arriving.end(&self.orders, now);
             } else {
-                self.to_node.take(Bytes::copy_from_slice(raw.filled()), &mut self.orders, now);
+                self.arriving.take(Bytes::copy_from_slice(raw.filled()), &mut self.orders, now);
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Hands on what may pass to the node now.
+    /// Hands on what may be read now.
     fn poll_hand_on(&mut self, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let now = Instant::now();
         let before = buffer.filled().len();
-        while let ByteNext::Pass(unit) = self.to_node.next(&mut self.orders, now) {
+        while let ByteNext::Pass(unit) = self.arriving.next(&mut self.orders, now) {
             let count = unit.min(buffer.remaining());
             if count == 0 {
                 break;
             }
-            buffer.put_slice(&self.to_node.front()[..count]);
-            self.to_node.pass(count, &mut self.orders, now);
+            buffer.put_slice(&self.arriving.front()[..count]);
+            self.arriving.pass(count, &mut self.orders, now);
         }
         if buffer.filled().len() > before || buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        let has_ended = self.to_node.end_due(&self.orders).is_some_and(|at| at <= now);
-        match has_ended && self.to_node.front().is_empty() {
+        let has_ended = self.arriving.end_due(&self.orders).is_some_and(|at| at <= now);
+        match has_ended && self.arriving.front().is_empty() {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
@@ -190,7 +226,7 @@ impl AsyncRead for Spoiler {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let spoiler = self.get_mut();
         spoiler.follow(context)?;
-        if spoiler.to_node.is_plain(&spoiler.orders) && !spoiler.to_node.has_ended() {
+        if spoiler.arriving.is_plain(&spoiler.orders) && !spoiler.arriving.has_ended() {
             return Pin::new(&mut spoiler.socket).poll_read(context, buffer);
         }
         if let Poll::Ready(taken) = spoiler.poll_take_in(context) {
@@ -206,14 +242,14 @@ impl AsyncWrite for Spoiler {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let spoiler = self.get_mut();
         spoiler.follow(context)?;
-        if spoiler.to_client.is_plain(&spoiler.orders) {
+        if spoiler.leaving.is_plain(&spoiler.orders) {
             return Pin::new(&mut spoiler.socket).poll_write(context, bytes);
         }
-        let taken = bytes.len().min(spoiler.to_client.room());
+        let taken = bytes.len().min(spoiler.leaving.room());
         if taken == 0 && !bytes.is_empty() {
             return Poll::Pending;
         }
-        spoiler.to_client.take(Bytes::copy_from_slice(&bytes[..taken]), &mut spoiler.orders, Instant::now());
+        spoiler.leaving.take(Bytes::copy_from_slice(&bytes[..taken]), &mut spoiler.orders, Instant::now());
         spoiler.follow(context)?;
         Poll::Ready(Ok(taken))
     }
@@ -228,10 +264,10 @@ impl AsyncWrite for Spoiler {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let spoiler = self.get_mut();
         let now = Instant::now();
-        spoiler.to_client.end(&spoiler.orders, now);
+        spoiler.leaving.end(&spoiler.orders, now);
         spoiler.follow(context)?;
-        let is_due = spoiler.to_client.end_due(&spoiler.orders).is_none_or(|at| at <= now);
-        if !is_due || !spoiler.to_client.front().is_empty() {
+        let is_due = spoiler.leaving.end_due(&spoiler.orders).is_none_or(|at| at <= now);
+        if !is_due || !spoiler.leaving.front().is_empty() {
             return Poll::Pending;
         }
         Pin::new(&mut spoiler.socket).poll_shutdown(context)
@@ -242,7 +278,7 @@ impl AsyncWrite for Spoiler {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if !self.to_client.is_plain(&self.orders) {
+        if !self.leaving.is_plain(&self.orders) {
             let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
             return self.poll_write(context, first);
         }

@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::env::{Address, Env, ResetSwitch, Socket, TcpOptions};
+use crate::env::{Address, Env, ResetSwitch, TcpOptions};
 use crate::lie::ConnectionSide;
 use crate::profile::NodePool;
 use crate::proxy::config::{
@@ -39,6 +39,7 @@ use crate::proxy::forger::{Forger, FrameHabits};
 use crate::proxy::habits::{PingHabits, PoolHabits, ProxyHabits};
 use crate::proxy::node_pinger::NodePinger;
 use crate::proxy::node_tls::NodeConnector;
+use crate::proxy::spoiler::Spoiler;
 use crate::proxy::wire::ProxyWire;
 
 /// Why there is no slot for a stream at the node.
@@ -113,6 +114,8 @@ pub(crate) struct UpstreamPlace {
     pub(crate) control: Control,
     pub(crate) habits: UpstreamHabits,
     pub(crate) tls: Option<Arc<NodeConnector>>,
+    /// So many connections were made to all places of the proxy.
+    pub(crate) dialed: Arc<AtomicU64>,
 }
 
 impl UpstreamPlace {
@@ -123,7 +126,7 @@ impl UpstreamPlace {
 }
 
 /// The bytes of a connection to a node.
-type NodeSocket = ProxyWire<Socket>;
+type NodeSocket = ProxyWire<Spoiler>;
 
 /// HTTP/2 with a node.
 type NodeHttp = Connection<Forger<Corked<NodeSocket>>>;
@@ -386,14 +389,16 @@ impl UpstreamConnection {
     }
 
     async fn dial(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
-        let UpstreamPlace { env, address, tcp, control, habits, tls } = &self.place;
+        let UpstreamPlace { env, address, tcp, control, habits, tls, dialed } = &self.place;
         let is_connected = AtomicBool::new(false);
         let connect = async {
             let socket = env.dial_with(address, *tcp).await;
             let socket = socket.map_err(|error| UpstreamError::Dial(address.clone(), Arc::new(error)))?;
             let truth = TrueSettings { max_concurrent_streams: None, initial_window: habits.window };
             let (errands, reset) = (Errands::default(), socket.reset_switch().clone());
-            let face = ConnectionFace { serial: 0, peer: socket.peer().ip(), side: ConnectionSide::Node };
+            let serial = dialed.fetch_add(1, Ordering::Relaxed) + 1;
+            let face = ConnectionFace { serial, peer: socket.peer().ip(), side: ConnectionSide::Node };
+            let socket = Spoiler::new(socket, face, control);
             let wire = match tls {
                 None => ProxyWire::Clear(socket),
                 Some(tls) => {

@@ -140,6 +140,7 @@ async fn toxiproxys_client_commands_our_proxy_and_calls_feel_it() {
         "latency is felt on an open connection, and gone with the toxic",
         "timeout swallows data, closes the connection in time, and is gone with the toxic",
         "reset_peer resets connections, and is gone with the toxic",
+        "a toxic may be on the connection to the server, and the client's goes on",
         "a proxy that is disabled closes its connections and its port, and comes back on the same one",
         "a lie in HTTP/2's words is a toxic like the others",
         "reset, populate and destroy are as with Toxiproxy",

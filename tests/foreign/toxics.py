@@ -140,6 +140,24 @@ def reset_peer(proxy):
     kept("reset_peer resets connections, and is gone with the toxic")
 
 
+def beyond(proxy):
+    ours = {"connection": "server"}
+    with channel_to(proxy.listen) as channel:
+        assert call(channel) < PATIENCE
+        for stream in "upstream", "downstream":
+            proxy.add_toxic(name="late", type="latency", stream=stream, attributes={"latency": 700, **ours})
+            assert proxy.get_toxic("late").attributes == {"latency": 700, "jitter": 0, **ours}
+            assert call(channel) >= 0.7
+            assert proxy.destroy_toxic("late")
+            assert call(channel) < 0.7
+        # The client's connection goes on: its next call needs none.
+        proxy.add_toxic(name="gone", type="reset_peer", attributes=ours)
+        assert call(channel, 5) in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
+        assert proxy.destroy_toxic("gone")
+        assert call(channel) < 0.7
+    kept("a toxic may be on the connection to the server, and the client's goes on")
+
+
 def down(proxy):
     with channel_to(proxy.listen) as channel:
         assert call(channel) < PATIENCE
@@ -180,6 +198,7 @@ def main():
     latency(proxy)
     timeout(proxy)
     reset_peer(proxy)
+    beyond(proxy)
     down(proxy)
     our_own(proxy)
     reset(toxiproxy, proxy)

@@ -25,8 +25,8 @@ ATTACK_MAX = 5
 class Bystander:
     """Another client: one long stream, and requests one after the other on a connection of their own."""
 
-    def __init__(self, address):
-        self.ticking, self.asking = Connection(address), Connection(address)
+    def __init__(self, proxy):
+        self.ticking, self.asking = Connection(proxy), Connection(proxy)
         self.ticking.send(get(1, "/tick") + window(0, 1 << 30) + window(1, 1 << 30))
         assert self.ticking.until(lambda: self.ticking.stream(1).body)
         self.is_over, self.gaps, self.times, self.wrong = threading.Event(), [0], [0], []
@@ -174,8 +174,8 @@ def header_bomb_of_the_server(scene):
 def half_spoken(scene):
     """800 connections that never say a whole preface end within 10 s; 200 that sit in half a frame have a minute."""
     halves = [b"", PREFACE[:12], PREFACE, PREFACE + settings()[:5]]
-    clients = [Connection(scene.proxy.address, half) for half in halves * 200]
-    scene.clients += [Connection(scene.proxy.address, PREFACE + settings() + get()[:20]) for _ in range(200)]
+    clients = [Connection(scene.proxy, half) for half in halves * 200]
+    scene.clients += [Connection(scene.proxy, PREFACE + settings() + get()[:20]) for _ in range(200)]
     scene.note("descriptors", scene.proxy.descriptors())
     deadline = time.monotonic() + 15
     ended = sum(client.until(lambda: client.closed, max(deadline - time.monotonic(), 0.01)) for client in clients)
@@ -227,7 +227,7 @@ def many_streams(scene):
             client.streams.clear()
         client.close()
         for _ in range(1000):
-            client = Connection(scene.proxy.address)
+            client = Connection(scene.proxy)
             client.send(get(1, "/never") + post(3, "/hang"))
             client.until(lambda: client.stream(3).headers)
             client.close()
@@ -250,7 +250,7 @@ class Scene:
         self.proxy, self.backend, self.notes, self.wrong, self.clients = proxy, backend, [], [], []
 
     def client(self, greeting=PREFACE + settings()):
-        self.clients.append(Connection(self.proxy.address, greeting))
+        self.clients.append(Connection(self.proxy, greeting))
         return self.clients[-1]
 
     def note(self, *words):
@@ -288,7 +288,7 @@ def play(binary, case, behind, logged):
     backend = Backend(**behind)
     with Proxy(binary, backend.address) as proxy:
         scene = Scene(proxy, backend)
-        bystander = Bystander(proxy.address)
+        bystander = Bystander(proxy)
         memory, seconds, began = proxy.memory(), proxy.seconds(), time.monotonic()
         case(scene)
         growth = proxy.memory() - memory

@@ -1,4 +1,5 @@
-"""Plays every case of RFC 9113 and RFC 7541 against `pulseless proxy`, each on a connection of its own.
+"""Plays every case of RFC 9113 and RFC 7541 against `pulseless proxy`, each on a connection of its own: on real TCP, or in a
+trial if `trial` stands where the binary would.
 
 Refuses to know the cases. Prints those that go wrong, and how many there were; ends with 1 if any did, or if one goes right
 that is known to be wrong.
@@ -13,6 +14,7 @@ import cases_http
 import cases_streams
 from backend import Backend
 from proxy import Proxy
+from trial import Trial
 from wire import PREFACE, Connection, settings
 
 # Where the h2 crate (0.4.20) does otherwise. The connection ends, but with PROTOCOL_ERROR in the place of the code that RFC 9113 asks
@@ -39,8 +41,8 @@ KNOWN = {
 CASES = cases_connection.CASES + cases_streams.CASES + cases_frames.CASES + cases_http.CASES
 
 
-def play(address, section, what, steps, judge, greeting=PREFACE + settings()):
-    connection = Connection(address, greeting)
+def play(place, section, what, steps, judge, greeting=PREFACE + settings()):
+    connection = Connection(place, greeting)
     for step in steps:
         connection.send(step) if isinstance(step, bytes) else step(connection)
     wanted, name = judge(connection), f"{section} {what}"
@@ -52,12 +54,17 @@ def play(address, section, what, steps, judge, greeting=PREFACE + settings()):
 
 
 def main():
-    binary, *only = sys.argv[1:]
-    with Proxy(binary, Backend().address) as proxy, futures.ThreadPoolExecutor(8) as pool:
-        chosen = [case for case in CASES if not only or f"{case[0]} {case[1]}" in only]
-        wrong = list(filter(None, pool.map(lambda case: play(proxy.address, *case), chosen)))
-        known = sum(f"{case[0]} {case[1]}" in KNOWN for case in chosen)
-        print(*wrong, f"{len(chosen) - len(wrong)} of {len(chosen)} cases are as they should be or ({known}) as h2 has them", sep="\n")
+    where, *only = sys.argv[1:]
+    chosen = [case for case in CASES if not only or f"{case[0]} {case[1]}" in only]
+    if where == "trial":
+        with Trial() as trial:
+            wrong = [play(trial, *case) for case in chosen]
+    else:
+        with Proxy(where, Backend().address) as proxy, futures.ThreadPoolExecutor(8) as pool:
+            wrong = list(pool.map(lambda case: play(proxy, *case), chosen))
+    wrong = list(filter(None, wrong))
+    known = sum(f"{case[0]} {case[1]}" in KNOWN for case in chosen)
+    print(*wrong, f"{len(chosen) - len(wrong)} of {len(chosen)} cases are as they should be or ({known}) as h2 has them", sep="\n")
     sys.exit(bool(wrong))
 
 

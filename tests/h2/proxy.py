@@ -5,12 +5,20 @@ Refuses to know what is done to it.
 
 import os
 import re
+import socket
 import subprocess
 import tempfile
+import time
+
+
+# A connection is accepted by then.
+PATIENCE = 10
 
 
 class Proxy:
     """`pulseless proxy` on a free port of 127.0.0.1, with its warnings; killed at the end."""
+
+    now = staticmethod(time.monotonic)
 
     def __init__(self, binary, upstream, log="warn"):
         self.log = tempfile.TemporaryFile()
@@ -26,6 +34,11 @@ class Proxy:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+    def dial(self):
+        dialed = socket.create_connection(self.address, PATIENCE)
+        dialed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return dialed
 
     def said(self):
         """Its log so far."""

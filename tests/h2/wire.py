@@ -3,9 +3,7 @@
 Refuses to know what is right. RFC 9113 for frames, RFC 7541 for header blocks.
 """
 
-import socket
 import struct
-import time
 
 import hpack
 
@@ -93,9 +91,9 @@ class Stream:
 class Connection:
     """A raw client. It acknowledges SETTINGS and PING, and opens windows only when told."""
 
-    def __init__(self, address, greeting=PREFACE + settings()):
-        self.socket = socket.create_connection(address, PATIENCE)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self, place, greeting=PREFACE + settings()):
+        """Dials a place, which has its own time."""
+        self.socket, self.now = place.dial(), place.now
         self.decoder, self.unread = hpack.Decoder(max_header_list_size=1 << 20), b""
         self.streams, self.settings, self.pongs = {}, {}, []
         self.goaway, self.said, self.closed, self.acknowledged, self.last = None, b"", False, 0, None
@@ -113,9 +111,9 @@ class Connection:
 
     def until(self, wanted, patience=PATIENCE):
         """Reads until that is so, or the connection is over, or patience is."""
-        deadline = time.monotonic() + patience
+        deadline = self.now() + patience
         while not wanted() and not self.closed:
-            self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            self.socket.settimeout(max(deadline - self.now(), 0.001))
             try:
                 octets = self.socket.recv(1 << 18)
             except TimeoutError:

@@ -1,12 +1,15 @@
-//! Lies about the bytes of a client's connection, below HTTP/2.
+//! Lies about the bytes of a connection, below HTTP/2.
 
 use std::time::Duration;
 
-use pulseless::lie::{Aim, ByteHarm, ByteLie, Direction, LieShare, Rule};
+use bytes::Bytes;
+use h2::Reason;
+use pulseless::lie::{Aim, ByteHarm, ByteLie, ConnectionSide, Direction, LieShare, Rule};
 use pulseless::proxy::Control;
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use crate::world::{ACK, PING, RawClient, RawFrame, SETTINGS, World, settle};
+use crate::world::{ACK, PING, RawClient, RawFrame, SETTINGS, World, read_reset, settle, soon};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -207,6 +210,72 @@ async fn a_share_of_the_connections_is_met_and_the_same_ones_by_the_same_seed() 
     assert!((10..=30).contains(&count), "{count} of 40");
     assert_eq!(met[0], met[1]);
     assert_ne!(met[0], met[2]);
+}
+
+/// On the connection to the node.
+fn beyond(direction: Direction, what: ByteHarm) -> Rule {
+    lie(direction, what).aimed(Aim { side: ConnectionSide::Node, ..Aim::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_connection_to_the_node_is_late_one_way_and_a_clients_ping_is_not() {
+    for late in [Direction::ToNode, Direction::ToClient] {
+        let mut world = World::start().await;
+        let mut client = world.client().await;
+        let (mut near, mut far) = world.open(&mut client).await;
+        let latency = ByteHarm::Latency { latency: 2 * SECOND, jitter: Duration::ZERO };
+        world.control.add(1, beyond(late, latency));
+        settle().await;
+        let asked = Instant::now();
+        assert!(client.ping().await && asked.elapsed() < 10 * MILLI);
+        for way in [Direction::ToNode, Direction::ToClient] {
+            let (from, to) = match way {
+                Direction::ToNode => (&mut near.to_node, &mut far.from_client),
+                Direction::ToClient => (&mut far.to_client, &mut near.from_node),
+            };
+            let sent = Instant::now();
+            from.send_data(Bytes::from_static(b"piece"), false).expect("the stream is open");
+            let came = soon(to.data()).await.expect("a piece").expect("a piece");
+            assert_eq!(
+                (&came[..], sent.elapsed().as_secs()),
+                (&b"piece"[..], if way == late { 2 } else { 0 }),
+                "{late:?} {way:?}"
+            );
+        }
+        assert!(world.control.is_felt(1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_to_the_node_that_is_reset_is_a_lost_one_and_another_is_dialed() {
+    let mut world = World::start().await;
+    let mut client = world.client().await;
+    let (mut near, mut far) = world.open(&mut client).await;
+    world.control.add(1, beyond(Direction::ToClient, ByteHarm::Reset { after: Duration::ZERO }));
+    far.to_client.send_data(Bytes::from_static(b"never"), false).expect("the stream is open");
+    assert_eq!(read_reset(&mut near.from_node).await, Some(Reason::INTERNAL_ERROR));
+    assert_eq!(world.resets(), 1);
+    assert!(client.ping().await, "the client's own goes on");
+    world.control.remove(1);
+    let (mut near, mut far) = world.open(&mut client).await;
+    far.to_client.send_data(Bytes::from_static(b"again"), false).expect("the stream is open");
+    assert_eq!(crate::world::read(&mut near.from_node).await, b"again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_gets_slices_where_its_own_connection_is_sliced() {
+    let world = World::start().await;
+    let mut arrivals = world.net.open(crate::world::NODE_PORT);
+    world.control.add(1, beyond(Direction::ToNode, ByteHarm::Slice { average: 5, variation: 0, pause: SECOND }));
+    let mut client = world.client().await;
+    let _asked = client.send("/a", true);
+    let mut socket = soon(arrivals.0.recv()).await.expect("the proxy dials");
+    let mut piece = [0; 100];
+    let began = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(soon(socket.read(&mut piece)).await.expect("a piece"), 5);
+    }
+    assert_eq!(began.elapsed().as_secs(), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use http::Response;
-use pulseless::lie::{Reaction, ResetCode, ResetWith};
+use pulseless::lie::{Aim, ByteHarm, ByteLie, ConnectionSide, Direction, Reaction, ResetCode, ResetWith, Rule};
 use pulseless::profile::{
     AfterHeaders, BeforeHeaders, Ceiling, Conduct, GoawayForm, GoawayMoment, LaterStreams, NodePool, OnConnection,
     Profile, ProxyLayer, RetryCause, RetryCauses, Timeout, TowardNode,
@@ -466,6 +466,23 @@ async fn a_proxy_of_bytes_asks_the_node_itself_and_forgets_what_is_idle() {
     idle.write_all(b"PRI").await.expect("a pipe");
     settle().await;
     assert!(world.has_been_reset());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_of_bytes_resets_both_connections_of_a_client_by_either() {
+    for side in [ConnectionSide::Clients, ConnectionSide::Node] {
+        let mut world = world(|conduct| conduct.layer = ProxyLayer::Tcp).await;
+        let [mut met, mut spared] = [world.client().await, world.client().await];
+        let (mut near, _far) = world.open(&mut met).await;
+        let what = ByteHarm::Reset { after: Duration::ZERO };
+        let rule = Rule::new(ByteLie { direction: Direction::ToNode, what });
+        world.control.add(1, rule.aimed(Aim { side, ..Aim::default() }));
+        near.to_node.send_data(Bytes::from_static(b"the last"), false).expect("the stream is open");
+        assert!(soon(near.from_node.data()).await.is_none_or(|data| data.is_err()));
+        assert_eq!(world.resets(), 2, "{side:?}");
+        world.control.remove(1);
+        assert!(spared.ping().await, "{side:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

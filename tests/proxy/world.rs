@@ -33,7 +33,7 @@ const PIPE: usize = 16_384;
 #[derive(Default)]
 pub struct Net {
     ports: Mutex<BTreeMap<u16, mpsc::UnboundedSender<Socket>>>,
-    /// Of every connection.
+    /// Of both ends of every connection.
     resets: Mutex<Vec<ResetSwitch>>,
     /// Dials get no answer at all.
     pub is_black_hole: AtomicBool,
@@ -54,12 +54,11 @@ impl Net {
         let (local, peer) = (SocketAddr::new(from, 40_000), SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port));
         let ports = self.ports.lock().expect("no test panicked with the lock");
         let listener = ports.get(&port).ok_or(io::ErrorKind::ConnectionRefused)?;
-        let switch = ResetSwitch::default();
-        self.resets.lock().expect("no test panicked with the lock").push(switch.clone());
-        listener
-            .send(Socket::new(peer, local, far).with_reset(switch))
-            .map_err(|_| io::ErrorKind::ConnectionRefused)?;
-        Ok(Socket::new(local, peer, near))
+        let switches = [ResetSwitch::default(), ResetSwitch::default()];
+        self.resets.lock().expect("no test panicked with the lock").extend(switches.clone());
+        let [here, there] = switches;
+        listener.send(Socket::new(peer, local, far).with_reset(there)).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        Ok(Socket::new(local, peer, near).with_reset(here))
     }
 
     pub fn open(&self, port: u16) -> Arrivals {
@@ -221,8 +220,13 @@ impl World {
 
     /// Whether a lie has reset a connection.
     pub fn has_been_reset(&self) -> bool {
+        self.resets() > 0
+    }
+
+    /// How many connections lies have reset.
+    pub fn resets(&self) -> usize {
         let resets = self.net.resets.lock().expect("no test panicked with the lock");
-        resets.iter().any(ResetSwitch::is_thrown)
+        resets.iter().filter(|switch| switch.is_thrown()).count()
     }
 
     /// Whether the proxy holds a client's connection for closed.

@@ -339,6 +339,12 @@ impl End {
         self.unread > 0
     }
 
+    /// Whether its process holds what was written and not sent, and its close will be a reset.
+    pub(crate) fn has_last_words(&self) -> bool {
+        let is_unsent = !self.outbox.is_empty() || (self.finishing && !self.finished);
+        self.holder != Holder::Nobody && self.has_unread() && is_unsent
+    }
+
     /// Whether it is alive and nothing out of the ordinary is in play.
     pub(crate) fn is_plain(&self) -> bool {
         !self.is_dead && !self.is_update_lost && self.retransmission.is_none() && self.keepalive.is_none()

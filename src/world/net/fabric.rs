@@ -303,6 +303,10 @@ impl Fabric {
     }
 
     pub(crate) fn close(&mut self, id: ConnectionId, side: TcpSide) {
+        if self.end_of(id, side).is_some_and(End::has_last_words) {
+            // write(2) sends at once: what was written before a reset is ahead of it.
+            self.release_unsent(Unsent(vec![(id, side)]));
+        }
         let Some(end) = self.end_mut(id, side) else { return };
         match end.close() {
             Closing::Done => {}
