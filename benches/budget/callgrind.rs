@@ -3,7 +3,7 @@
 //! The format is of Valgrind's manual, "Callgrind Format Specification": names are written once and then by number, a `calls=`
 //! line is followed by what the call cost with all that it called.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::layers::{LAYERS, layer_of};
 
@@ -27,7 +27,7 @@ struct Function {
     object: String,
     own: u64,
     /// By the callee's number, with all that it called.
-    calls: HashMap<usize, u64>,
+    calls: BTreeMap<usize, u64>,
 }
 
 /// Sums the file up.
@@ -46,9 +46,9 @@ pub(crate) fn sum_up(text: &str) -> Counted {
     Counted { layers, total }
 }
 
-fn read(text: &str) -> HashMap<usize, Function> {
-    let mut functions: HashMap<usize, Function> = HashMap::new();
-    let (mut objects, mut names) = (HashMap::new(), HashMap::new());
+fn read(text: &str) -> BTreeMap<usize, Function> {
+    let mut functions: BTreeMap<usize, Function> = BTreeMap::new();
+    let (mut objects, mut names) = (BTreeMap::new(), BTreeMap::new());
     let (mut object, mut caller, mut callee, mut is_call) = (String::new(), 0, 0, false);
     for line in text.lines() {
         if let Some(said) = line.strip_prefix("ob=") {
@@ -78,7 +78,7 @@ fn read(text: &str) -> HashMap<usize, Function> {
 }
 
 /// `(number) name`, or the number alone of one that was named before.
-fn named(said: &str, known: &mut HashMap<usize, String>) -> (usize, String) {
+fn named(said: &str, known: &mut BTreeMap<usize, String>) -> (usize, String) {
     let (number, name) = said.trim_start_matches('(').split_once(')').unwrap_or((said, ""));
     let number = number.parse().unwrap_or(usize::MAX);
     if !name.is_empty() {

@@ -95,7 +95,7 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
 /// the client finds out by itself.
 fn foreign_topic(env: &Env, dialect: Dialect) -> Option<Topic> {
     let inbox = Inbox::open(env, None).ok()?;
-    inbox.cursors().keys().cloned().find(|topic| topic.originator().is_some() != dialect.counts_by_originator())
+    inbox.cursors().keys().find(|topic| topic.originator().is_some() != dialect.counts_by_originator()).cloned()
 }
 
 async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, arguments: &TailArguments) -> Exit {

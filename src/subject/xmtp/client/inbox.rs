@@ -38,9 +38,10 @@ pub enum InboxError {
 
 impl From<io::Error> for InboxError {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::InvalidData => InboxError::Corrupt(error.to_string()),
-            _ => InboxError::Store(error),
+        if error.kind() == io::ErrorKind::InvalidData {
+            InboxError::Corrupt(error.to_string())
+        } else {
+            InboxError::Store(error)
         }
     }
 }
