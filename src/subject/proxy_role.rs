@@ -11,7 +11,7 @@ use crate::cast::HostName;
 use crate::env::{Address, Env, TcpOptions};
 use crate::history::Recorder;
 use crate::proxy::{self, Control, ProxyConfig, ProxyEdge, ProxyHabits};
-use crate::subject::{Entrance, Role, Seat, program};
+use crate::subject::{Entrance, Role, Seat, TrialTls, program};
 use crate::world::Program;
 
 /// The hosts by their addresses, known once all of them stand.
@@ -40,6 +40,8 @@ pub struct ProxyRole {
     pub tcp: TcpOptions,
     /// What each does of its own accord.
     pub habits: ProxyHabits,
+    /// TLS with clients; those who dial must be [`TrialTls::secure`].
+    pub tls: Option<TrialTls>,
     /// Who reads what passes.
     pub tap: TapMaker,
     /// Counted over all proxies, so that no two of their processes have one number.
@@ -57,14 +59,15 @@ impl Role for ProxyRole {
 
     fn program(&self, number: u32, seat: &mut Seat) -> Program {
         let control = seat.control.insert(Control::default()).clone();
-        let (_, upstream) = self.upstreams[number as usize - 1].clone();
+        let (name, upstream) = self.upstreams[number as usize - 1].clone();
+        let client_tls = self.tls.as_ref().map(|tls| tls.of(&name));
         let config = ProxyConfig {
             port: self.port,
             upstream,
             tcp: self.tcp,
             control,
             habits: self.habits.clone(),
-            edge: ProxyEdge::default(),
+            edge: ProxyEdge { client_tls, ..ProxyEdge::default() },
         };
         let (names, recorder) = (seat.names.clone(), seat.recorder.clone());
         let (tap, incarnations) = (self.tap.clone(), self.incarnations.clone());

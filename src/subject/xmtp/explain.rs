@@ -43,6 +43,11 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     told.extend(tcp("the clients'", client.tcp));
     told.extend(tcp("the proxies'", settings.proxy_tcp));
     told.extend(profile(&settings.proxy_profile));
+    told.extend(settings.proxy_tls.as_ref().map(|alpn| {
+        let names =
+            if alpn.names().is_empty() { "no ALPN".into() } else { format!("{} in ALPN", alpn.names().join(", ")) };
+        format!("whoever dials a proxy speaks TLS with it, which offers {names}")
+    }));
     if !client.consume.is_zero() {
         told.push(format!("their application takes {} for each batch", spell(client.consume)));
     }

@@ -28,7 +28,7 @@ use crate::subject::xmtp::wire::{Add, Dialect, Topic};
 use crate::subject::xmtp::workload::{
     self, Consumer, Habits, Identity, KeptState, Pace, Payloads, Repertoire, Schedule,
 };
-use crate::subject::{Entrance, ProxyRole, Role, Seat, StopRequest, TrialTimes, program};
+use crate::subject::{Entrance, ProxyRole, Role, Seat, StopRequest, TrialTimes, TrialTls, program};
 use crate::world::Program;
 
 /// The nodes' and the proxies' ports: gRPC examples' usual ones.
@@ -38,16 +38,20 @@ const PROXY_PORT: u16 = 5555;
 /// The roles, in the order in which they enter: a node listens before a proxy dials it, a proxy before anybody dials
 /// the proxy, and the clients come when the history is stored.
 pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<dyn Role>> {
-    let publishers = PublisherRole { settings: settings.clone(), times };
-    vec![
-        Box::new(NodeRole(settings.clone())),
-        Box::new(proxies(settings)),
-        Box::new(publishers),
+    let mut dialers: Vec<Box<dyn Role>> = vec![
+        Box::new(PublisherRole { settings: settings.clone(), times }),
         Box::new(ClientRole(settings.clone())),
         Box::new(VisitorRole { settings: settings.clone(), times }),
         Box::new(ExaminerRole(settings.clone())),
         Box::new(GatewayRole { settings: settings.clone(), times }),
-    ]
+    ];
+    let tls = settings.proxy_tls.clone().map(TrialTls::new);
+    if let Some(tls) = &tls {
+        dialers = dialers.into_iter().map(|role| tls.secure(role)).collect();
+    }
+    let mut roles: Vec<Box<dyn Role>> = vec![Box::new(NodeRole(settings.clone())), Box::new(proxies(settings, tls))];
+    roles.append(&mut dialers);
+    roles
 }
 
 /// Every topic that a client behind that proxy follows, from its beginning.
@@ -91,7 +95,7 @@ impl Role for NodeRole {
     }
 }
 
-fn proxies(settings: &XmtpSettings) -> ProxyRole {
+fn proxies(settings: &XmtpSettings, tls: Option<TrialTls>) -> ProxyRole {
     let (fleet, originators) = (settings.fleet, settings.originators());
     let upstream = |number| Address::new(&*fleet.node(fleet.node_behind(number)), NODE_PORT);
     ProxyRole {
@@ -99,6 +103,7 @@ fn proxies(settings: &XmtpSettings) -> ProxyRole {
         port: PROXY_PORT,
         tcp: settings.proxy_tcp,
         habits: ProxyHabits::of(settings.proxy_profile.conduct()),
+        tls,
         tap: Arc::new(move |seat| Arc::new(Tap::new(seat, originators))),
         incarnations: Arc::new(AtomicU32::new(0)),
     }

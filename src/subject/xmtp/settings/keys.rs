@@ -2,7 +2,7 @@
 
 use crate::grammar::{KeyTable, key};
 use crate::subject::xmtp::settings::limit_keys::LIMIT_KEYS;
-use crate::subject::xmtp::settings::proxy_keys::PROXY_KEYS;
+use crate::subject::xmtp::settings::proxy_keys::{PROXY_KEYS, TLS_KEYS};
 
 /// The tables that a sim of this subject has besides those of every sim.
 pub(crate) const TABLES: &[KeyTable] = &[
@@ -25,6 +25,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
         ],
     },
     KeyTable { name: "cast.proxy", keys: &PROXY_KEYS },
+    KeyTable { name: "cast.proxy.tls", keys: TLS_KEYS },
     KeyTable {
         name: "node",
         keys: &[
