@@ -135,7 +135,12 @@ impl Toxic {
                 let told = format!("`{}` is about whole streams; leave `stream` out", word.name);
                 return Err(AdminError::Stream(told));
             }
-            (LieWay::Optional | LieWay::Streams, ToxicStream::Downstream) | (LieWay::Connections, _) => {}
+            (LieWay::Clients, ToxicStream::Upstream) => {
+                let told = format!("`{}` is about connections of clients; leave `stream` out", word.name);
+                return Err(AdminError::Stream(told));
+            }
+            (LieWay::Optional | LieWay::Streams | LieWay::Clients, ToxicStream::Downstream)
+            | (LieWay::Connections, _) => {}
         }
         let is_way = matches!(word.way, LieWay::Optional | LieWay::Required);
         if is_way && self.stream == ToxicStream::Upstream && keys.get("direction") != Some(&"to-node".into()) {

@@ -11,6 +11,7 @@ use crate::channel::{Channel, Position};
 use crate::checker::judge::terms;
 use crate::fault::{Clause, Fault};
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, Terms};
+use crate::proxy::NO_H2;
 
 /// The role of proxies, in any subject.
 const PROXY: &str = "proxy";
@@ -94,6 +95,12 @@ pub const STALE_STREAM_REPLACED: Milestone = Milestone {
     sentence: "A client that had stood still was not answered on its stream, and had another later.",
     happened: |history| reconnected(history, |event| matches!(event, Event::Ended { cause: EndCause::Stale, .. })),
 };
+/// A client was told that its edge offers no HTTP/2, and had a stream again later.
+pub const TURNED_AWAY_WITHOUT_H2: Milestone = Milestone {
+    name: "turned-away-without-h2",
+    sentence: "A client was told that h2 was not agreed on by ALPN, and had a stream again later.",
+    happened: |history| reconnected(history, was_turned_away_without_h2),
+};
 /// A server closed a stream because its consumer was too slow.
 pub const SLOW_CONSUMER: Milestone = Milestone {
     name: "slow-consumer",
@@ -135,6 +142,13 @@ impl fmt::Display for Milestone {
 /// Whether any event is like that.
 pub(crate) fn any(history: &History, is: impl Fn(&Event) -> bool) -> bool {
     history.records().iter().any(|record| is(&record.event))
+}
+
+fn was_turned_away_without_h2(event: &Event) -> bool {
+    match event {
+        Event::Ended { cause: EndCause::DialFailed, words, .. } => words.to_string().contains(NO_H2),
+        _ => false,
+    }
 }
 
 fn closed(history: &History, why: &CloseReason) -> bool {

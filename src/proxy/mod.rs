@@ -64,4 +64,5 @@ pub use profiled::left_out;
 pub use secured::secured;
 pub use server::{ProxyError, ProxyServer, serve};
 pub use session_ca::{NoCertificate, SessionCa};
+pub use tls_words::NO_H2;
 pub use windows::{StreamWindows, WayWindow};

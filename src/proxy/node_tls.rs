@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::env::{Address, ByteStream, Env};
-use crate::proxy::tls_words::{H2, TlsClock, listed_protocols, provider, told_failure};
+use crate::proxy::tls_words::{H2, NO_H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
 /// How a proxy speaks TLS with its node.
@@ -112,7 +112,7 @@ impl NodeConnector {
         let stream = self.connector.connect(name, stream).await.map_err(|error| told(&error))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(chosen) if chosen == H2.as_bytes() => Ok(ProxyWire::Tls(Box::new(TlsStream::Client(stream)))),
-            chosen => Err(format!("no h2 in ALPN: it chose {}", listed_protocols(chosen))),
+            chosen => Err(format!("{NO_H2}: it chose {}", listed_protocols(chosen))),
         }
     }
 }
@@ -121,7 +121,7 @@ fn told(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let words = told_failure(error);
     match inner {
-        Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => format!("no h2 in ALPN: {words}"),
+        Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => format!("{NO_H2}: {words}"),
         _ => words,
     }
 }

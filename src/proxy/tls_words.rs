@@ -16,6 +16,9 @@ use crate::env::Env;
 /// HTTP/2's name in ALPN (RFC 9113 section 3.2).
 pub(crate) const H2: &str = "h2";
 
+/// How it is told that HTTP/2 was not agreed on.
+pub const NO_H2: &str = "no h2 in ALPN";
+
 /// Whose ciphers and keys are used.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
