@@ -61,7 +61,7 @@ pub use habits::ProxyHabits;
 pub use node_tls::{NodeName, NodeTls, NodeTrust};
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
 pub use profiled::left_out;
-pub use secured::secured;
+pub use secured::{NO_TLS, secured};
 pub use server::{ProxyError, ProxyServer, serve};
 pub use session_ca::{NoCertificate, SessionCa};
 pub use tls_words::NO_H2;

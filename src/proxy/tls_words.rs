@@ -56,6 +56,18 @@ pub(crate) fn told_failure(error: &io::Error) -> String {
     }
 }
 
+/// The same error in words, where TLS has a reason of its own for it, after the handshake.
+pub(crate) fn in_words(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let told = match inner {
+        Some(error) => told_error(error),
+        // RFC 8446 section 6.1: whoever ends in order says close_notify before.
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "it closed the connection without close_notify".into(),
+        None => return error,
+    };
+    io::Error::new(error.kind(), format!("TLS: {told}"))
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the crate says that it may grow, and each of the others names itself"

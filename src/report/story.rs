@@ -9,6 +9,7 @@ use crate::fault::{Clause, Fault};
 use crate::grammar::quantity::count;
 use crate::grammar::{Naming, Readable};
 use crate::history::{Beat, CloseReason, EndCause, Event, HostName, Record, Words, positions};
+use crate::proxy::NO_TLS;
 use crate::subject::SubjectTeller;
 use crate::trial::Outcome;
 
@@ -74,6 +75,8 @@ struct Recovery {
     finished: bool,
     /// From where the newest attempt resumes.
     resumes: String,
+    /// Why it got no TLS, as it was told last since the link broke.
+    no_tls: Option<String>,
 }
 
 impl Recovery {
@@ -254,9 +257,23 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn end_attempt(&mut self, record: &Record, attempt: u64, words: &Words) {
-        if self.recovery(record).lose(attempt) && self.follows(&record.host) {
-            let how = self.how_lost(record.at, words.to_string());
-            self.say(record.at, format!("{}: loses its link{how}", record.host));
+        let (follows, words) = (self.follows(&record.host), words.to_string());
+        let recovery = self.recovery(record);
+        let is_loss = recovery.lose(attempt);
+        let no_tls = words.contains(NO_TLS).then(|| words.clone());
+        // Of attempts that fail, only those are told one by one that TLS has a reason for, and each reason once.
+        let is_news = no_tls.is_some() && recovery.no_tls != no_tls;
+        if is_news {
+            recovery.no_tls = no_tls;
+        }
+        let told = match (is_loss, is_news) {
+            (true, _) => "loses its link",
+            (false, true) => "is turned away",
+            (false, false) => return,
+        };
+        if follows {
+            let how = self.how_lost(record.at, words);
+            self.say(record.at, format!("{}: {told}{how}", record.host));
         }
     }
 
@@ -274,6 +291,7 @@ impl<'a> StoryTeller<'a> {
         if std::mem::take(&mut recovery.finished) && !recovery.broken {
             return;
         }
+        recovery.no_tls = None;
         let failed = std::mem::take(&mut recovery.failed);
         let verb = if std::mem::take(&mut recovery.broken) { "resumes" } else { "subscribes" };
         let tries = match failed {
