@@ -365,6 +365,8 @@ mod tests {
                 json!({"type": "end-streams", "stream": "upstream", "attributes": {"with": "reset"}}),
                 vec!["whole streams"],
             ),
+            (json!({"type": "alpn", "stream": "upstream"}), vec!["connections of clients"]),
+            (json!({"type": "alpn", "attributes": {"offers": ["h2"]}}), vec!["`attributes.offers` has h2", "http/1.1"]),
             (json!({"type": "misroute", "attributes": {"to": "other"}}), vec!["`attributes.to`", "host:port"]),
             (json!({"type": "silence", "name": "a/b"}), vec!["bad name", "a/b"]),
             (

@@ -10,11 +10,11 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, Error, KeyLog, RootCertStore, SignatureScheme,
 };
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use crate::env::{Address, ByteStream, Env};
+use crate::env::{Address, ByteStream, Env, SecretSink};
 use crate::proxy::tls_words::{H2, NO_H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
@@ -80,7 +80,26 @@ impl NodeTls {
         };
         let mut config = builder.with_no_client_auth();
         config.alpn_protocols = vec![H2.into()];
+        if let Some(sink) = env.tls_secrets() {
+            config.key_log = Arc::new(SecretLog(sink));
+        }
         Ok(NodeConnector { connector: TlsConnector::from(Arc::new(config)), name: self.name.clone() })
+    }
+}
+
+/// Hands secrets to whoever looks at the bytes.
+struct SecretLog(SecretSink);
+
+impl fmt::Debug for SecretLog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretLog")
+    }
+}
+
+impl KeyLog for SecretLog {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        (self.0)(format!("{label} {} {}", hex(client_random), hex(secret)));
     }
 }
 

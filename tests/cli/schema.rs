@@ -321,6 +321,8 @@ fn every_sim_fits_and_so_does_every_value_that_its_reader_takes() {
         "client.http2-keepalive={ interval = \"3s\" }",
         "client.tcp-keepalive={ idle = \"5s\", count = 2 }",
         "client.backoff=1s..1m",
+        "cast.proxy.tls=true",
+        "cast.proxy.tls={ alpn = [\"http/1.1\"] }",
         "client.stream-window=1B",
         "client.connection-window=65535B",
         "client.connect-timeout=1h",
