@@ -55,6 +55,7 @@ mod syn_loss;
 mod sync_fails;
 mod ways;
 
+pub(crate) use proxy_alpn::read_alpn;
 pub use proxy_ends::StreamEnding;
 
 /// Makes the type of any fault, and the table.

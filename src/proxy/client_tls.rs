@@ -156,13 +156,18 @@ impl ClientTls {
 
     /// Whoever takes up TLS with clients, in these surroundings.
     pub(crate) fn door(&self, env: &Env) -> ClientDoor {
+        ClientDoor { config: self.config(env) }
+    }
+
+    /// What is served, in these surroundings.
+    pub(crate) fn config(&self, env: &Env) -> Arc<ServerConfig> {
         let resolver = SingleCertAndKey::from(CertifiedKey::clone(&self.key));
         let builder = ServerConfig::builder_with_details(provider(), Arc::new(TlsClock(env.clone())))
             .with_safe_default_protocol_versions()
             .expect("ring has the ciphers of TLS 1.2 and 1.3");
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = as_protocols(&self.alpn.0);
-        ClientDoor { config: Arc::new(config) }
+        Arc::new(config)
     }
 }
 

@@ -322,6 +322,7 @@ fn every_sim_fits_and_so_does_every_value_that_its_reader_takes() {
         "client.tcp-keepalive={ idle = \"5s\", count = 2 }",
         "client.backoff=1s..1m",
         "cast.proxy.tls=true",
+        "node.tls={ alpn = \"none\" }",
         "cast.proxy.tls={ alpn = [\"http/1.1\"] }",
         "client.stream-window=1B",
         "client.connection-window=65535B",

@@ -165,7 +165,7 @@ async fn a_lie_about_alpn_turns_those_away_who_dial_anew() {
     assert_eq!(tls_error(&refused), &alert);
     answered(call(before).await);
     stage.done(&["tell-truth"]);
-    stage.done(&["lie", "proxy", "alpn", "offers=[]"]);
+    stage.done(&["lie", "proxy", "alpn", "offers=none"]);
     let unanswered = shake(config(), "localhost", dial(&stage.listens()).await).await.expect("TLS is well");
     assert_eq!(unanswered.get_ref().1.alpn_protocol(), None);
     stage.done(&["tell-truth"]);

@@ -24,8 +24,8 @@ const PREFIX: usize = 5;
 struct Capture {
     tshark: PathBuf,
     file: PathBuf,
-    /// What is spoken on the ports of proxies.
-    front: &'static str,
+    /// What is spoken on the ports of proxies and nodes.
+    spoken: &'static str,
     /// Where the capture is, and what our .proto imports.
     scratch: Scratch,
 }
@@ -40,12 +40,12 @@ impl Capture {
         assert_eq!((said.text().as_str(), said.err.as_str()), ("one.pcapng\n", ""));
         fs::create_dir_all(scratch.path("include/google/protobuf")).expect("the scratch folder takes folders");
         scratch.write("include/google/protobuf/empty.proto", EMPTY);
-        Some(Capture { tshark, file: scratch.path("one.pcapng"), front: "http2", scratch })
+        Some(Capture { tshark, file: scratch.path("one.pcapng"), spoken: "http2", scratch })
     }
 
-    /// The same, of a trial whose proxies speak TLS: ALPN says what is in it.
+    /// The same, of a trial whose proxies and nodes speak TLS: ALPN says what is in it.
     fn behind_tls(self) -> Self {
-        Capture { front: "tls", ..self }
+        Capture { spoken: "tls", ..self }
     }
 
     /// The fields of the packets that a filter lets through, a row each; a field with several values has them with `|`.
@@ -56,7 +56,9 @@ impl Capture {
             command.arg("-o").arg(format!("uat:protobuf_search_paths:\"{}\",\"TRUE\"", folder.display()));
         }
         // The ports that proxies and nodes listen on in a trial.
-        command.args(["-d", &format!("tcp.port==5555,{}", self.front), "-d", "tcp.port==5556,http2"]);
+        for port in [5555, 5556] {
+            command.args(["-d", &format!("tcp.port=={port},{}", self.spoken)]);
+        }
         command.args(["-T", "fields", "-E", "aggregator=|"]);
         fields.iter().for_each(|field| _ = command.args(["-e", field]));
         let said = Said::of(command.output().expect("tshark runs"));
@@ -191,8 +193,11 @@ fn tls_of_a_trial_is_decrypted() {
         let Some(capture) = Capture::of(sim, more) else { return };
         let capture = capture.behind_tls();
         assert_eq!(capture.count("_ws.malformed"), 0);
-        assert!(capture.data_frames("tcp.port == 5555") > least);
-        assert_eq!(capture.count("tcp.port == 5555 && http2 && !tls"), 0, "nothing of it is in the clear");
+        for port in [5555, 5556] {
+            let (frames, clear) = (format!("tcp.port == {port}"), format!("tcp.port == {port} && http2 && !tls"));
+            assert!(more.contains(&"client-1") && port == 5556 || capture.data_frames(&frames) > least, "{port}");
+            assert_eq!(capture.count(&clear), 0, "nothing of it is in the clear");
+        }
     }
 }
 

@@ -14,7 +14,9 @@ const H2: &str = "h2";
 const NAMES_MAX: usize = 16;
 /// RFC 7301 section 3.1.
 const NAME_BYTES_MAX: usize = 255;
-const FORM: &str = "an array of names without h2, such as [\"http/1.1\"], or [] for no answer";
+const FORM: &str = "an array of names such as [\"http/1.1\"], or \"none\" for no answer";
+/// ALPN is not answered, as flags have it.
+const NONE: &str = "none";
 
 /// Whoever dials anew gets no HTTP/2; who has a connection keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +35,10 @@ impl Kind for ProxyAlpn {
             let offers = section.optional("offers", vec!["http/1.1".to_owned()], read_offers);
             Some(ProxyAlpn { offers: offers?.value })
         },
-        keys: |alpn| vec![("offers", Value::Array(Array::from_iter(alpn.offers.iter().map(String::as_str))))],
+        keys: |alpn| {
+            let names = Array::from_iter(alpn.offers.iter().map(String::as_str));
+            vec![("offers", if names.is_empty() { NONE.into() } else { Value::Array(names) })]
+        },
         told: |alpn, hosts| {
             let offers = match alpn.offers.is_empty() {
                 true => "answers no ALPN".to_owned(),
@@ -54,18 +59,30 @@ impl Kind for ProxyAlpn {
 }
 
 fn read_offers(entry: &Entry<'_>) -> Result<Vec<String>, Problem> {
-    let form = format!("write {FORM}");
+    let names = read_alpn(entry)?;
+    if names.iter().any(|name| name == H2) {
+        let problem = entry.problem(format!("`{}` has {H2}, with which HTTP/2 is agreed on", entry.key()));
+        return Err(problem.label("nobody is turned away").advice("write names without h2, such as [\"http/1.1\"]"));
+    }
+    Ok(names)
+}
+
+/// Reads what is offered in ALPN: an array of names, or "none".
+///
+/// # Errors
+/// It is neither, or more than ALPN takes.
+pub(crate) fn read_alpn(entry: &Entry<'_>) -> Result<Vec<String>, Problem> {
+    if entry.is(NONE) {
+        return Ok(Vec::new());
+    }
     let names: Result<Vec<&str>, _> =
         entry.elements(FORM)?.iter().map(|name| name.text("a name such as \"http/1.1\"")).collect();
     let names = names?;
-    if names.contains(&H2) {
-        let problem = entry.problem(format!("`{}` has {H2}, with which HTTP/2 is agreed on", entry.key()));
-        return Err(problem.label("nobody is turned away").advice(form));
-    }
-    if names.len() > NAMES_MAX || names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
-        let told =
-            format!("`{}` has more than {NAMES_MAX} names, or one of more than {NAME_BYTES_MAX} bytes", entry.key());
-        return Err(entry.problem(told).label("too much for ALPN").advice(form));
+    let bytes = names.iter().map(|name| name.len()).max().unwrap_or_default();
+    if names.is_empty() || names.len() > NAMES_MAX || bytes > NAME_BYTES_MAX {
+        let told = format!("`{}` has {} names, the longest of {bytes} bytes", entry.key(), names.len());
+        let advice = format!("write {FORM}; from 1 to {NAMES_MAX} names, of at most {NAME_BYTES_MAX} bytes");
+        return Err(entry.problem(told).label("not for ALPN").advice(advice));
     }
     Ok(names.into_iter().map(str::to_owned).collect())
 }

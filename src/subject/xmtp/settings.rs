@@ -237,6 +237,8 @@ pub struct NodeSettings {
     pub upgraded_at: Option<Duration>,
     /// Patterns over the names of topics that it denies to everybody (S7).
     pub denies: Vec<String>,
+    /// What it offers in ALPN, where it speaks TLS with proxies.
+    pub tls: Option<Alpn>,
     /// Its bounds (S8).
     pub limits: NodeLimits,
     /// The planted bug, if any.

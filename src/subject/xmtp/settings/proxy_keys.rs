@@ -3,10 +3,11 @@
 //! Refuses to know what a value of a profile means.
 
 use crate::env::TcpOptions;
-use crate::grammar::{Entry, Found, KeyHelp, Problem, Section, key};
+use crate::grammar::{KeyHelp, Problem, Section, key};
 use crate::profile::{Conduct, Profile, ProxyLayer};
 use crate::proxy::{Alpn, ProxyHabits};
 use crate::subject::tcp_keys::read_tcp;
+use crate::subject::tls_keys::read_tls;
 
 /// How each proxy behaves.
 pub(crate) struct ProxyKeys {
@@ -46,13 +47,6 @@ const OWN_KEYS: [KeyHelp; 4] = [
         "it speaks TLS with all who dial it, by a certificate of a CA of the trial",
     ),
 ];
-/// The keys of its TLS.
-pub(crate) const TLS_KEYS: &[KeyHelp] = &[key(
-    "alpn",
-    "an array of names, at most 16",
-    "`[\"h2\"]`",
-    "what it offers in ALPN, the dearest first; `[]` is no answer. Without `h2` nobody gets through",
-)];
 
 /// Reads whose habits the proxies have, with the values that are to be others, and their TCP.
 pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxyKeys> {
@@ -61,37 +55,17 @@ pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxyKeys> {
     let named = section.optional("profile", plain, |entry| entry.choice("profile", &names));
     let says_tcp = section.entry("tcp-keepalive").is_some() || section.entry("tcp-user-timeout").is_some();
     let tcp = read_tcp(&mut section);
-    let tls = section.optional("tls", None, |entry| read_tls(entry));
+    let tls_place = section.entry("tls").map(|entry| entry.span());
+    let tls = read_tls(&mut section);
     let profile = named.and_then(|named| named.value.overridden(&mut section, "a sim"));
-    if let (Some(Found { value: Some(_), span: Some(span) }), Some(profile)) = (&tls, &profile)
+    if let (Some(span), Some(Some(_)), Some(profile)) = (tls_place, &tls, &profile)
         && profile.conduct().layer == ProxyLayer::Tcp
     {
-        let problem = Problem::new("cast.proxy.tls", span.clone(), "`cast.proxy.tls`: a proxy of bytes speaks no TLS");
+        let problem = Problem::new("cast.proxy.tls", span, "`cast.proxy.tls`: a proxy of bytes speaks no TLS");
         section.note(problem.label("it only passes bytes").advice("leave it out, or write layer = \"http2\""));
     }
     section.finish();
-    let (profile, tls) = (profile?, tls?.value);
+    let (profile, tls) = (profile?, tls?);
     let tcp = if says_tcp { tcp? } else { ProxyHabits::of(profile.conduct()).tcp };
     Some(ProxyKeys { tcp, profile: Box::new(profile), tls })
-}
-
-/// Reads true, false, or a table of its keys.
-fn read_tls(entry: &Entry<'_>) -> Result<Option<Alpn>, Problem> {
-    if let Ok(is_on) = entry.boolean() {
-        return Ok(is_on.then(Alpn::default));
-    }
-    let form = "write true, false, or { alpn = [\"h2\", \"http/1.1\"] }";
-    let mut section = entry.section().map_err(|problem| problem.advice(form))?;
-    let alpn = section.optional("alpn", Alpn::default(), read_alpn);
-    section.finish();
-    Ok(Some(alpn.map(|alpn| alpn.value).unwrap_or_default()))
-}
-
-fn read_alpn(entry: &Entry<'_>) -> Result<Alpn, Problem> {
-    let form = "an array of names such as [\"h2\", \"http/1.1\"]";
-    let names: Result<_, _> = entry.elements(form)?.iter().map(|name| name.text("a name such as \"h2\"")).collect();
-    let names: Vec<&str> = names?;
-    Alpn::new(names.iter().map(|name| (*name).to_owned()).collect()).map_err(|why| {
-        entry.problem(format!("`{}`: {why}", entry.key())).label("not for ALPN").advice(format!("write {form}"))
-    })
 }
