@@ -145,10 +145,8 @@ pub(crate) fn any(history: &History, is: impl Fn(&Event) -> bool) -> bool {
 }
 
 fn was_turned_away_without_h2(event: &Event) -> bool {
-    match event {
-        Event::Ended { cause: EndCause::DialFailed, words, .. } => words.to_string().contains(NO_H2),
-        _ => false,
-    }
+    let Event::Ended { cause: EndCause::DialFailed, words, .. } = event else { return false };
+    words.to_string().contains(NO_H2)
 }
 
 fn closed(history: &History, why: &CloseReason) -> bool {

@@ -209,7 +209,7 @@ impl ClientDoor {
 impl ClientDoor {
     /// What is served where these rules are in force: the last lie about ALPN is told.
     fn config_under(&self, rules: &[ConnectionRule]) -> Arc<ServerConfig> {
-        let lies = rules.iter().filter_map(|rule| match rule.lie() {
+        let mut lies = rules.iter().filter_map(|rule| match rule.lie() {
             ConnectionLie::Alpn(names) => Some((rule, names)),
             ConnectionLie::GoAway { .. }
             | ConnectionLie::PingAnswers(_)
@@ -217,7 +217,7 @@ impl ClientDoor {
             | ConnectionLie::Settings { .. }
             | ConnectionLie::WindowUpdatesWithheld(_) => None,
         });
-        let Some((rule, names)) = lies.last() else { return self.config.clone() };
+        let Some((rule, names)) = lies.next_back() else { return self.config.clone() };
         rule.feel();
         let mut config = ServerConfig::clone(&self.config);
         config.alpn_protocols = as_protocols(names);

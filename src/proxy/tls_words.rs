@@ -142,6 +142,18 @@ mod tests {
     }
 
     #[test]
+    fn a_break_of_tls_is_told_in_its_words_and_any_other_as_it_is() {
+        let told = |error: io::Error| in_words(error).to_string();
+        let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "peer closed connection: see https://docs.rs");
+        assert_eq!(in_words(cut).kind(), io::ErrorKind::UnexpectedEof);
+        let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "peer closed connection: see https://docs.rs");
+        assert_eq!(told(cut), "TLS: it closed the connection without close_notify");
+        let alert = Error::AlertReceived(AlertDescription::BadRecordMac);
+        assert_eq!(told(io::Error::new(io::ErrorKind::InvalidData, alert)), "TLS: it sent the alert bad_record_mac");
+        assert_eq!(told(io::ErrorKind::ConnectionReset.into()), "connection reset");
+    }
+
+    #[test]
     fn protocols_are_listed_whatever_their_bytes() {
         assert_eq!(listed_protocols([&b"h2"[..], b"http/1.1"]), "h2, http/1.1");
         assert_eq!(listed_protocols([&b"\x00"[..]]), "\\0");

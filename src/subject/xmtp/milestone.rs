@@ -173,6 +173,18 @@ mod tests {
     }
 
     #[test]
+    fn who_was_told_that_there_is_no_h2_had_a_stream_again_later() {
+        let ended = |words: &str| {
+            let words = format!("dial failed: dial proxy:5555: {words}").into();
+            Script::new().event(CLIENT, Event::Ended { attempt: 1, cause: EndCause::DialFailed, words })
+        };
+        let turned_away = || ended("TLS with the server: no h2 in ALPN: it chose none");
+        assert_eq!(happened(turned_away()), [""; 0]);
+        assert_eq!(happened(turned_away().started(2)), [TURNED_AWAY_WITHOUT_H2.name]);
+        assert_eq!(happened(ended("connection refused").started(2)), [""; 0]);
+    }
+
+    #[test]
     fn a_wave_after_the_silence_replays_only_what_was_stored_in_it() {
         let both = [REPLAY_ACROSS_DEAD_WINDOW.name, WAVE_DELIVERY.name];
         assert_eq!(happened(dead_window().at(310.0).silence_ends().wave(1, &[(alpha(), 1)])), both);
