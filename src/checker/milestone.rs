@@ -11,10 +11,12 @@ use crate::channel::{Channel, Position};
 use crate::checker::judge::terms;
 use crate::fault::{Clause, Fault};
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, Terms};
-use crate::proxy::NO_H2;
 
 /// The role of proxies, in any subject.
 const PROXY: &str = "proxy";
+
+/// Whoever dials says so of a server with which HTTP/2 was not agreed on.
+const NO_H2: &str = "no h2 in ALPN";
 
 /// Something that may happen in a trial.
 #[derive(Debug)]

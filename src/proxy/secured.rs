@@ -9,9 +9,6 @@ use std::time::Duration;
 use crate::env::{Address, Asked, Dice, Disk, Env, Listener, SecretSink, Socket, Surroundings, TcpOptions};
 use crate::proxy::node_tls::{NodeConnector, NodeTls};
 
-/// How it is told that a dial got no TLS.
-pub const NO_TLS: &str = "TLS with the server";
-
 struct SecuredEnv {
     env: Env,
     connector: Arc<NodeConnector>,
@@ -34,7 +31,7 @@ impl Surroundings for SecuredEnv {
             let socket = dialed.await?;
             let (local, peer, switch) = (socket.local(), socket.peer(), socket.reset_switch());
             let shaken = connector.connect(socket, &address).await;
-            let wire = shaken.map_err(|why| io::Error::other(format!("{NO_TLS}: {why}")))?;
+            let wire = shaken.map_err(|why| io::Error::other(format!("TLS with the server: {why}")))?;
             Ok(Socket::new(local, peer, wire).with_reset(switch))
         })
     }

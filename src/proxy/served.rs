@@ -77,7 +77,7 @@ impl Accept for TlsListener {
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
         let socket = ready!(self.listener.poll_accept(context))?;
         let (local, peer, switch) = (socket.local(), socket.peer(), socket.reset_switch());
-        let stream = ServedStream::Shaking(Box::new(self.acceptor.accept(socket)));
+        let stream = ShakingStream::Shaking(Box::new(self.acceptor.accept(socket)));
         Poll::Ready(Ok(Socket::new(local, peer, stream).with_reset(switch)))
     }
 }
@@ -86,37 +86,37 @@ impl Accept for TlsListener {
 /// Shaking --the handshake is done--> Open
 ///    '--it fails--> Failed
 /// ```
-enum ServedStream {
+enum ShakingStream {
     Shaking(Box<Handshake<Socket>>),
     Open(ProxyWire<Socket>),
     Failed,
 }
 
-impl ServedStream {
+impl ShakingStream {
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut ProxyWire<Socket>>>> {
-        if let ServedStream::Shaking(handshake) = self {
+        if let ShakingStream::Shaking(handshake) = self {
             *self = match ready!(Pin::new(handshake).poll(context)) {
-                Ok(stream) => ServedStream::Open(ProxyWire::Tls(Box::new(TlsStream::Server(stream)))),
+                Ok(stream) => ShakingStream::Open(ProxyWire::Tls(Box::new(TlsStream::Server(stream)))),
                 Err(error) => {
-                    *self = ServedStream::Failed;
+                    *self = ShakingStream::Failed;
                     return Poll::Ready(Err(error));
                 }
             };
         }
         match self {
-            ServedStream::Open(stream) => Poll::Ready(Ok(Pin::new(stream))),
-            ServedStream::Shaking(_) | ServedStream::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            ShakingStream::Open(stream) => Poll::Ready(Ok(Pin::new(stream))),
+            ShakingStream::Shaking(_) | ShakingStream::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 }
 
-impl AsyncRead for ServedStream {
+impl AsyncRead for ShakingStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         ready!(self.get_mut().poll_open(context))?.poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for ServedStream {
+impl AsyncWrite for ShakingStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.get_mut().poll_open(context))?.poll_write(context, bytes)
     }

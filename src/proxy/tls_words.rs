@@ -17,7 +17,7 @@ use crate::env::Env;
 pub(crate) const H2: &str = "h2";
 
 /// How it is told that HTTP/2 was not agreed on.
-pub const NO_H2: &str = "no h2 in ALPN";
+pub(crate) const NO_H2: &str = "no h2 in ALPN";
 
 /// Whose ciphers and keys are used.
 pub(crate) fn provider() -> Arc<CryptoProvider> {

@@ -9,7 +9,6 @@ use crate::fault::{Clause, Fault};
 use crate::grammar::quantity::count;
 use crate::grammar::{Naming, Readable};
 use crate::history::{Beat, CloseReason, EndCause, Event, HostName, Record, Words, positions};
-use crate::proxy::NO_TLS;
 use crate::subject::SubjectTeller;
 use crate::trial::Outcome;
 
@@ -21,6 +20,9 @@ const TOGETHER: Duration = Duration::from_secs(1);
 
 /// More lines at one instant are cut: only a program that loops has more to tell, and it tells the same.
 const LINES_OF_AN_INSTANT: usize = 40;
+
+/// Whoever dials says so of a server with which TLS did not come about.
+const NO_TLS: &str = "TLS with the server";
 
 /// One line of a story.
 #[derive(Clone)]
