@@ -213,13 +213,13 @@ mod tests {
         let drawn = |seed, probes| {
             on_trial_thread(seed, move || {
                 let mut bytes = [0_u8; 9];
-                // SAFETY: the buffer has as many bytes as are asked for.
-                unsafe {
-                    for _ in 0..probes {
-                        assert_eq!(libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), 0, 0), 0);
-                    }
-                    assert_eq!(libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0), 9);
+                let buffer = bytes.as_mut_ptr() as c_long;
+                for _ in 0..probes {
+                    // SAFETY: nothing is written to no bytes.
+                    assert_eq!(unsafe { syscall(libc::SYS_getrandom, buffer, 0, 0, 0, 0, 0) }, 0);
                 }
+                // SAFETY: the buffer has as many bytes as are asked for.
+                assert_eq!(unsafe { syscall(libc::SYS_getrandom, buffer, 9, 0, 0, 0, 0) }, 9);
                 bytes
             })
             .expect("no panic")
