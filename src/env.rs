@@ -9,7 +9,6 @@ mod disk;
 #[cfg(test)]
 pub(crate) mod fake_disk;
 mod reset;
-mod seal;
 mod tapped;
 
 use std::fmt;
@@ -25,7 +24,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use die::{Dice, Die};
-pub use disk::{Disk, begin_write};
+pub use disk::{Disk, MemoryStorage, Storage};
 pub use reset::ResetSwitch;
 pub use tapped::{StreamTap, Tapped};
 

@@ -8,6 +8,7 @@ compile_error!(
 );
 
 pub mod admin;
+pub mod append_log;
 pub mod campaign;
 pub mod cast;
 pub mod channel;

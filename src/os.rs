@@ -13,18 +13,19 @@ use std::fmt::Display;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redb::backends::FileBackend;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::env::{
-    Accept, Address, Asked, Dice, Die, Disk, Listener, ResetSwitch, Socket, Surroundings, TcpKeepalive, TcpOptions,
+    Accept, Address, Asked, Dice, Die, Disk, Listener, ResetSwitch, Socket, Storage, Surroundings, TcpKeepalive,
+    TcpOptions,
 };
 
 /// Where an actor listens unless it is told otherwise: reachable from this machine alone.
@@ -224,11 +225,48 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn open_store(folder: &Path, store: &str) -> io::Result<Disk> {
     make_folder(folder).map_err(|error| name(folder.display(), &error))?;
     let path = folder.join(store);
+    refuse_older(&path)?;
     let file = open_locked(&path).map_err(|error| name(path.display(), &error))?;
     // A file that was made just now is there after a power loss only if its folder is on the disk, too.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| name(folder.display(), &error))?;
-    let backend = FileBackend::new(file).map_err(|error| name(path.display(), &io::Error::other(error)))?;
-    Ok(Disk::new(backend))
+    Ok(Disk::new(StoreFile(file)))
+}
+
+/// A store of pulseless 0.1.0, which this version neither reads nor leaves aside: its messages would seem to be gone.
+fn refuse_older(path: &Path) -> io::Result<()> {
+    let older = path.with_extension("redb");
+    if !older.exists() {
+        return Ok(());
+    }
+    let what = "it is a store of pulseless before the version 0.2.0, and only such a one reads it; move it elsewhere, or \
+                choose another folder";
+    Err(name(older.display(), &io::Error::new(io::ErrorKind::Unsupported, what)))
+}
+
+/// A store in a file, which ends with its lock.
+#[derive(Debug)]
+struct StoreFile(File);
+
+impl Storage for StoreFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {
@@ -241,8 +279,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// The lock is ours and not redb's: redb asks a backend for range locks, which a [`Disk`] does not know, and goes on
-/// without. It ends with the file, so also with the death of the process.
+/// The lock ends with the file, so also with the death of the process.
 fn open_locked(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
@@ -258,7 +295,6 @@ fn open_locked(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
     use rand::RngExt;
-    use redb::StorageBackend;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn scratch() -> (tempfile::TempDir, Os) {
@@ -361,10 +397,10 @@ mod tests {
     #[test]
     fn what_a_store_holds_outlives_it() {
         let (_folder, os) = scratch();
-        let disk = os.disk("a.redb").expect("a new store");
-        disk.set_len(4).and_then(|()| disk.write(0, b"kept")).and_then(|()| disk.sync_data()).expect("written");
+        let disk = os.disk("a.journal").expect("a new store");
+        disk.set_len(4).and_then(|()| disk.write(0, b"kept")).and_then(|()| disk.sync()).expect("written");
         drop(disk);
-        let disk = os.disk("a.redb").expect("the same store");
+        let disk = os.disk("a.journal").expect("the same store");
         let mut read = [0; 4];
         disk.read(0, &mut read).expect("read");
         assert_eq!((disk.len().expect("a length"), &read), (4, b"kept"));
@@ -373,12 +409,24 @@ mod tests {
     #[test]
     fn a_store_has_one_opener_and_a_second_is_told_which_store() {
         let (_folder, os) = scratch();
-        let held = os.disk("a.redb").expect("a new store");
-        let error = os.disk("a.redb").expect_err("it is held").to_string();
-        assert!(error.contains("data/a.redb: it is open already"), "{error}");
-        os.disk("b.redb").expect("another store is free");
+        let held = os.disk("a.journal").expect("a new store");
+        let error = os.disk("a.journal").expect_err("it is held").to_string();
+        assert!(error.contains("data/a.journal: it is open already"), "{error}");
+        os.disk("b.journal").expect("another store is free");
         drop(held);
-        os.disk("a.redb").expect("the store is free again");
+        os.disk("a.journal").expect("the store is free again");
+    }
+
+    #[test]
+    fn a_store_of_an_older_version_is_refused_and_left_as_it_is() {
+        let (_folder, os) = scratch();
+        let folder = os.folder.clone().expect("given");
+        fs::create_dir(&folder).expect("a scratch folder");
+        fs::write(folder.join("node.redb"), b"older").expect("written");
+        let error = os.disk("node.journal").expect_err("older").to_string();
+        assert!(error.contains("node.redb: it is a store of pulseless before the version 0.2.0"), "{error}");
+        assert!(!folder.join("node.journal").exists());
+        os.disk("inbox.journal").expect("another store is free");
     }
 
     #[test]
@@ -386,9 +434,9 @@ mod tests {
         let (folder, _) = scratch();
         let file = folder.path().join("file");
         fs::write(&file, "not a folder").expect("written");
-        let error = Os::default().with_folder(&file).disk("a.redb").expect_err("no folder").to_string();
+        let error = Os::default().with_folder(&file).disk("a.journal").expect_err("no folder").to_string();
         assert_eq!(error, format!("{}: it is not a folder", file.display()));
-        let error = Os::default().disk("a.redb").expect_err("no folder").to_string();
+        let error = Os::default().disk("a.journal").expect_err("no folder").to_string();
         assert_eq!(error, "no data folder was given");
     }
 

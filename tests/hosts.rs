@@ -11,7 +11,6 @@ use pulseless::env::{Address, Env};
 use pulseless::fault::{ClockHarm, Death, DiskHarm, Harm, Landmark, Moment, Point, ProcessHarm, Unsynced};
 use pulseless::grammar::Latency;
 use pulseless::world::{Engine, HostId, Leap, on_trial_thread};
-use redb::StorageBackend;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
@@ -256,7 +255,7 @@ fn write_records(env: Env, seen: Seen) -> Run {
             sleep(SECOND).await;
             disk.set_len(records + 1)?;
             disk.write(records, &[1])?;
-            disk.sync_data()?;
+            disk.sync()?;
             records += 1;
             seen.add(format!("synced {records}"));
         }
@@ -319,7 +318,7 @@ fn a_dead_process_that_opens_its_store_for_ever_does_not_hold_the_trial_up() {
                 loop {
                     sleep(SECOND).await;
                     disk.set_len(1)?;
-                    if disk.sync_data().is_err() {
+                    if disk.sync().is_err() {
                         while env.disk("another").is_err() {}
                     }
                 }
@@ -476,7 +475,7 @@ fn a_slow_sync_holds_the_process_and_what_it_sends() {
                 let mut socket = env.listen(PORT).await?.accept().await?;
                 socket.read_exact(&mut [0; 1]).await?;
                 disk.set_len(1)?;
-                disk.sync_data()?;
+                disk.sync()?;
                 socket.write_all(b"!").await?;
                 let start = Instant::now();
                 sleep(SECOND).await;

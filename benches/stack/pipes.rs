@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::env::{
+    Accept, Address, Asked, Dice, Die, Disk, Env, Listener, MemoryStorage, Socket, Surroundings, TcpOptions,
+};
 use pulseless::history::Recorder;
 use pulseless::proxy::{self, Control, ProxyConfig, ProxyEdge, ProxyHabits};
 use pulseless::sim::SimFile;
@@ -20,7 +22,6 @@ use pulseless::subject::xmtp::client::{self, ClientConfig, Publisher, PublisherC
 use pulseless::subject::xmtp::node::{self, NodeConfig};
 use pulseless::subject::xmtp::wire::{Add, Cursor};
 use pulseless::subject::xmtp::workload::{Consumer, Pace, Payloads, Schedule, publish};
-use redb::backends::InMemoryBackend;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -72,7 +73,7 @@ impl Surroundings for Pipes {
     }
 
     fn disk(&self, _name: &str) -> io::Result<Disk> {
-        Ok(Disk::new(InMemoryBackend::new()))
+        Ok(Disk::new(MemoryStorage::default()))
     }
 
     fn wall_clock(&self) -> Duration {

@@ -94,8 +94,8 @@ pub(crate) fn tail(arguments: &TailArguments) -> Exit {
 /// A topic of the inbox that was counted in another way than the dialect's; none also where the inbox does not open, which
 /// the client finds out by itself.
 fn foreign_topic(env: &Env, dialect: Dialect) -> Option<Topic> {
-    let cursors = Inbox::open(env, None).and_then(|inbox| inbox.read_cursors()).ok()?;
-    cursors.into_keys().find(|topic| topic.originator().is_some() != dialect.counts_by_originator())
+    let inbox = Inbox::open(env, None).ok()?;
+    inbox.cursors().keys().cloned().find(|topic| topic.originator().is_some() != dialect.counts_by_originator())
 }
 
 async fn follow(env: Env, config: ClientConfig, printer: Arc<TailPrinter>, arguments: &TailArguments) -> Exit {

@@ -27,9 +27,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redb::StorageBackend;
-
-use crate::env::{Dice, Die, Disk};
+use crate::env::{Dice, Die, Disk, Storage};
 use crate::fault::{DiskHarm, Landmark, Moment, Unsynced};
 use crate::world::disk::harms::Harms;
 use crate::world::disk::store::Store;
@@ -133,7 +131,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl StorageBackend for DiskHandle {
+impl Storage for DiskHandle {
     fn len(&self) -> io::Result<u64> {
         Ok(self.store()?.bytes().len() as u64)
     }
@@ -153,7 +151,7 @@ impl StorageBackend for DiskHandle {
         Ok(())
     }
 
-    fn sync_data(&self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.process.passes(Landmark::DurableWrite, Moment::Before);
         // It may have died there.
         drop(self.store()?);
@@ -175,6 +173,7 @@ impl StorageBackend for DiskHandle {
         if store.needs_space(offset, data.len()) {
             lock(&self.harms).take_space()?;
         }
+        store.grow(offset, data.len())?;
         store.write(offset, data)
     }
 

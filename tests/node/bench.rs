@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
-use pulseless::env::{Accept, Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
+use pulseless::env::{
+    Accept, Address, Asked, Dice, Die, Disk, Listener, MemoryStorage, Socket, Storage, Surroundings, TcpOptions,
+};
 use pulseless::subject::xmtp::node::{
     NodeCloseReason, NodeConfig, NodeHooks, NodeLimits, NodeNotice, NodeObserver, serve_with,
 };
 use pulseless::subject::xmtp::wire::{
     Add, Cursor, MessageKind, Mutate, MutateId, Request, Response, Tag, Topic, application_message, proto,
 };
-use redb::StorageBackend;
-use redb::backends::InMemoryBackend;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -36,7 +36,7 @@ pub const MOMENT: Duration = Duration::from_millis(1);
 /// A disk that outlives the node, and whose syncs may fail from some point on.
 #[derive(Clone, Debug, Default)]
 pub struct KeptDisk {
-    bytes: Arc<InMemoryBackend>,
+    bytes: MemoryStorage,
     syncs_left: Arc<Mutex<Option<u32>>>,
 }
 
@@ -52,7 +52,7 @@ impl KeptDisk {
     }
 }
 
-impl StorageBackend for KeptDisk {
+impl Storage for KeptDisk {
     fn len(&self) -> io::Result<u64> {
         self.bytes.len()
     }
@@ -65,7 +65,7 @@ impl StorageBackend for KeptDisk {
         self.bytes.set_len(len)
     }
 
-    fn sync_data(&self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         match &mut *self.syncs_left.lock().expect("not poisoned") {
             None => Ok(()),
             Some(0) => Err(io::Error::other("the disk does not sync")),

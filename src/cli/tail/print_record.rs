@@ -12,17 +12,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
-use bytes::Bytes;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use prost::Message as _;
 
-use crate::env::{Env, begin_write};
+use crate::append_log::AppendLog;
+use crate::env::Env;
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
 
 /// The store's name in the surroundings.
-const STORE: &str = "printed.redb";
-/// A row for each topic is all that it holds.
-const CACHE_BYTES: usize = 1 << 20;
-const PRINTED: TableDefinition<'static, &'static [u8], u64> = TableDefinition::new("printed");
+const STORE: &str = "printed.journal";
 
 /// Why the record failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,18 +29,23 @@ pub(crate) enum RecordError {
     Disk(io::Error),
     /// The store cannot be read or written.
     #[error("use the store {STORE}: {0}")]
-    Store(Box<redb::Error>),
+    Store(#[from] io::Error),
 }
 
-fn refine(error: impl Into<redb::Error>) -> RecordError {
-    RecordError::Store(Box::new(error.into()))
+/// How far a topic has been printed: a record of the store. Of one topic the last one counts.
+#[derive(Clone, PartialEq, prost::Message)]
+struct PrintedTopic {
+    #[prost(bytes = "bytes", tag = "1")]
+    topic: bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    cursor: u64,
 }
 
 /// How far each topic has been printed.
 pub(crate) struct PrintRecord {
     env: Env,
-    /// None after it has failed: redb answers nothing until it is opened anew (redb 4.5, `StorageError::PreviousIo`).
-    database: Option<Database>,
+    /// None after it has failed: what it holds is known only when it is opened anew.
+    store: Option<AppendLog>,
     printed: BTreeMap<Topic, Cursor>,
 }
 
@@ -53,9 +55,11 @@ impl PrintRecord {
     /// # Errors
     /// The store cannot be opened or read.
     pub(crate) fn open(env: Env) -> Result<Self, RecordError> {
-        let database = open(&env)?;
-        let printed = read(&database)?;
-        Ok(PrintRecord { env, database: Some(database), printed })
+        let mut printed = BTreeMap::new();
+        let store = open(&env, |topic, cursor| {
+            printed.insert(topic, cursor);
+        })?;
+        Ok(PrintRecord { env, store: Some(store), printed })
     }
 
     /// Notes durably that what was printed, or is printed next, goes up to these ids.
@@ -63,13 +67,23 @@ impl PrintRecord {
     /// # Errors
     /// The store failed. The next note opens it again.
     pub(crate) fn note<'a>(&mut self, printed: impl Iterator<Item = (&'a Topic, Cursor)>) -> Result<(), RecordError> {
+        let mut changed = Vec::new();
         for (topic, to) in printed {
             let cursor = self.printed.entry(topic.clone()).or_default();
             *cursor = to.max(*cursor);
+            changed.push(PrintedTopic { topic: topic.key(), cursor: cursor.0 }.encode_to_vec());
         }
-        let database = self.database.take().map_or_else(|| open(&self.env), Ok)?;
-        write(&database, &self.printed)?;
-        self.database = Some(database);
+        let mut store = match self.store.take() {
+            Some(store) => store,
+            None => {
+                // What was to be noted before it failed is not there.
+                let all = self.printed.iter().map(|(topic, to)| PrintedTopic { topic: topic.key(), cursor: to.0 });
+                changed = all.map(|printed| printed.encode_to_vec()).collect();
+                open(&self.env, |_, _| ())?
+            }
+        };
+        store.append(&changed)?;
+        self.store = Some(store);
         Ok(())
     }
 
@@ -130,37 +144,25 @@ impl fmt::Display for Doubt {
     }
 }
 
-fn open(env: &Env) -> Result<Database, RecordError> {
+fn open(env: &Env, mut each: impl FnMut(Topic, Cursor)) -> Result<AppendLog, RecordError> {
+    let corrupt = |why: String| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the store `{STORE}` is corrupt: a record is not one of its own: {why}"),
+        )
+    };
+    let read = |record| -> io::Result<(Topic, Cursor)> {
+        let PrintedTopic { topic, cursor } =
+            PrintedTopic::decode(record).map_err(|error| corrupt(error.to_string()))?;
+        let topic = Topic::parse_key(topic).map_err(|malformed| corrupt(malformed.to_string()))?;
+        Ok((topic, Cursor(cursor)))
+    };
     let disk = env.disk(STORE).map_err(RecordError::Disk)?;
-    let database = disk.database(STORE, Database::builder().set_cache_size(CACHE_BYTES)).map_err(refine)?;
-    let transaction = begin_write(&database).map_err(refine)?;
-    transaction.open_table(PRINTED).map_err(refine)?;
-    transaction.commit().map_err(refine)?;
-    Ok(database)
-}
-
-fn read(database: &Database) -> Result<BTreeMap<Topic, Cursor>, RecordError> {
-    let transaction = database.begin_read().map_err(refine)?;
-    let table = transaction.open_table(PRINTED).map_err(refine)?;
-    let mut printed = BTreeMap::new();
-    for row in table.iter().map_err(refine)? {
-        let (topic, cursor) = row.map_err(refine)?;
-        let topic = Topic::parse_key(Bytes::copy_from_slice(topic.value()))
-            .map_err(|malformed| refine(redb::Error::Corrupted(malformed.to_string())))?;
-        printed.insert(topic, Cursor(cursor.value()));
-    }
-    Ok(printed)
-}
-
-fn write(database: &Database, printed: &BTreeMap<Topic, Cursor>) -> Result<(), RecordError> {
-    let transaction = begin_write(database).map_err(refine)?;
-    {
-        let mut table = transaction.open_table(PRINTED).map_err(refine)?;
-        for (topic, cursor) in printed {
-            table.insert(topic.key().as_ref(), cursor.0).map_err(refine)?;
-        }
-    }
-    transaction.commit().map_err(refine)
+    AppendLog::open(STORE, disk, |_, record| {
+        let (topic, cursor) = read(record)?;
+        each(topic, cursor);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

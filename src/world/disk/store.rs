@@ -120,6 +120,16 @@ impl Store {
         Ok(())
     }
 
+    /// Makes room for a write that goes beyond the end.
+    pub(crate) fn grow(&mut self, offset: u64, len: usize) -> io::Result<()> {
+        let end = usize::try_from(offset).ok().and_then(|start| start.checked_add(len));
+        let end = end.filter(|end| isize::try_from(*end).is_ok()).ok_or(io::ErrorKind::FileTooLarge)?;
+        if end > self.bytes.len() {
+            self.set_len(end);
+        }
+        Ok(())
+    }
+
     pub(crate) fn set_len(&mut self, len: usize) {
         let from = self.bytes.len();
         let cut = from.saturating_sub(len);

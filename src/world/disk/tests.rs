@@ -1,7 +1,5 @@
 //! Promises of the disks.
 
-use redb::StorageBackend;
-
 use super::*;
 
 const BLOCK: usize = 4096;
@@ -40,7 +38,7 @@ fn synced(bench: &mut DiskBench) -> Disk {
     let disk = bench.open();
     disk.set_len(2 * BLOCK as u64).expect("alive");
     disk.write(0, &[b'a'; 2 * BLOCK]).expect("alive");
-    disk.sync_data().expect("synced");
+    disk.sync().expect("synced");
     disk
 }
 
@@ -142,11 +140,11 @@ fn what_a_failing_sync_should_have_kept_is_readable_until_the_power_goes_and_nev
     bench.disks.begin(1, DiskHarm::SyncFails { every: 1 });
     disk.write(0, b"lost").expect("alive");
     disk.write(BLOCK as u64, b"lost").expect("alive");
-    let error = disk.sync_data().expect_err("the fault");
+    let error = disk.sync().expect_err("the fault");
     assert_eq!(error.raw_os_error(), Some(EIO));
     assert!(bench.disks.end(1), "felt");
     disk.write(BLOCK as u64 + 2, b"ok").expect("alive");
-    disk.sync_data().expect("the fault is over");
+    disk.sync().expect("the fault is over");
     assert_eq!(read(&disk, 0, 4), b"lost");
     let disk = bench.after(|disks| disks.power_off(Unsynced::Lost));
     assert_eq!((read(&disk, 0, 4), read(&disk, BLOCK as u64, 4)), (b"aaaa".to_vec(), b"look".to_vec()));
@@ -157,7 +155,7 @@ fn of_several_syncs_only_the_last_may_fail() {
     let mut bench = DiskBench::new();
     let disk = synced(&mut bench);
     bench.disks.begin(1, DiskHarm::SyncFails { every: 2 });
-    let outcomes = [(); 4].map(|()| disk.sync_data().is_ok());
+    let outcomes = [(); 4].map(|()| disk.sync().is_ok());
     assert_eq!(outcomes, [true, false, true, false]);
     assert!(bench.disks.end(1), "felt");
 }
@@ -185,7 +183,7 @@ fn a_slow_sync_is_waited_for() {
     let disk = synced(&mut bench);
     bench.disks.begin(1, DiskHarm::SlowSync { takes: Duration::from_millis(5) });
     assert_eq!(bench.process.take_wait(), Duration::ZERO);
-    disk.sync_data().expect("slow, and good");
+    disk.sync().expect("slow, and good");
     assert_eq!(bench.process.take_wait(), Duration::from_millis(5));
     assert!(bench.disks.end(1));
 }
@@ -211,7 +209,7 @@ fn disks_can_be_lost_and_restored_to_any_time_of_which_there_is_a_copy() {
     let then = Duration::from_secs(3);
     bench.disks.back_up(then);
     disk.write(0, b"later").expect("alive");
-    disk.sync_data().expect("synced");
+    disk.sync().expect("synced");
     let disk = bench.after(|disks| disks.restore(then));
     assert_eq!(read(&disk, 0, 5), b"aaaaa");
     assert!(bench.disks.copies.is_empty(), "a copy that was used takes no more memory");

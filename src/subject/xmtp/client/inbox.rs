@@ -3,31 +3,24 @@
 //! Refuses to know where messages come from and whether they are new: it appends what it is given.
 //!
 //! ```text
-//!   commit(messages):  journal + cursors --one transaction--> both durable, or neither
+//!   commit(messages):  journal + cursors --one append--> both durable, or neither
 //! ```
-//! After an error it is of no more use: redb answers nothing until it is opened anew (redb 4.5,
-//! `StorageError::PreviousIo`), and what an interrupted commit has kept is known only then.
+//! Each record is a message, which moves its topic's cursor. After an error the inbox is of no more use: what an interrupted
+//! commit has kept is known only when it is opened anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use prost::Message as _;
 
-use crate::env::{Disk, Env, begin_write};
+use crate::append_log::{AppendLog, Ascending, RecordPlace};
+use crate::env::{Disk, Env};
 use crate::subject::xmtp::client::ClientQuirk;
 use crate::subject::xmtp::wire::{Cursor, Message, MessageId, Topic};
 
 /// The store's name in the surroundings.
-pub(crate) const INBOX: &str = "inbox.redb";
-/// Pages in memory: the journal is only appended to, and its last leaf and the cursors are all that is read
-/// again. A machine plays thousands of clients, so each must be small.
-const CACHE_BYTES: usize = 1 << 20;
-
-/// Topic, id, when the node stored it, data.
-type JournalRow<'a> = (&'a [u8], u64, u64, &'a [u8]);
-const JOURNAL: TableDefinition<'static, u64, JournalRow<'static>> = TableDefinition::new("journal");
-const CURSORS: TableDefinition<'static, &'static [u8], u64> = TableDefinition::new("cursors");
+pub(crate) const INBOX: &str = "inbox.journal";
 
 /// Why the inbox failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,19 +33,15 @@ pub enum InboxError {
     Corrupt(String),
     /// The store cannot be read or written.
     #[error("use the store {INBOX}: {0}")]
-    Store(Box<redb::Error>),
+    Store(#[source] io::Error),
 }
 
-/// redb has an error type per operation, and each becomes the general one.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours, and may grow")]
-fn refine(error: impl Into<redb::Error>) -> InboxError {
-    match error.into() {
-        redb::Error::Corrupted(why) => InboxError::Corrupt(format!("it is corrupt: {why}")),
-        error @ (redb::Error::TableTypeMismatch { .. }
-        | redb::Error::TypeDefinitionChanged { .. }
-        | redb::Error::TableIsMultimap(_)) => InboxError::Corrupt(format!("it is corrupt: {error}")),
-        redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => InboxError::Corrupt(error.to_string()),
-        error => InboxError::Store(Box::new(error)),
+impl From<io::Error> for InboxError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => InboxError::Corrupt(error.to_string()),
+            _ => InboxError::Store(error),
+        }
     }
 }
 
@@ -71,11 +60,42 @@ pub struct InboxEntry {
     pub data: Bytes,
 }
 
+/// A record of the inbox. A correct client writes both parts at once.
+#[derive(Clone, PartialEq, prost::Message)]
+struct InboxRecord {
+    #[prost(bytes = "bytes", tag = "1")]
+    topic: Bytes,
+    #[prost(uint64, tag = "2")]
+    id: u64,
+    #[prost(uint64, tag = "3")]
+    created_ns: u64,
+    #[prost(bytes = "bytes", tag = "4")]
+    data: Bytes,
+    /// It is no message, but says how far the topic is: the quirk `cursor-first`.
+    #[prost(bool, tag = "5")]
+    cursor_alone: bool,
+    /// It does not say how far the topic is: the quirk `cursor-in-memory-only`, and the second half of `cursor-first`.
+    #[prost(bool, tag = "6")]
+    message_alone: bool,
+}
+
 /// The store of one client.
 #[derive(Debug)]
 pub struct Inbox {
-    database: Database,
+    records: AppendLog,
+    index: InboxIndex,
     quirk: Option<ClientQuirk>,
+}
+
+/// What is looked up, as the records have it.
+#[derive(Debug, Default)]
+struct InboxIndex {
+    /// Where each message lies.
+    journal: Ascending,
+    /// How far each topic is.
+    cursors: BTreeMap<Topic, Cursor>,
+    /// The last message of each topic.
+    held: BTreeMap<Topic, Cursor>,
 }
 
 impl Inbox {
@@ -92,72 +112,43 @@ impl Inbox {
     /// # Errors
     /// The store cannot be opened, or is corrupt.
     pub fn on(disk: Disk, quirk: Option<ClientQuirk>) -> Result<Self, InboxError> {
-        let database = disk.database(INBOX, Database::builder().set_cache_size(CACHE_BYTES)).map_err(refine)?;
-        let transaction = begin_write(&database).map_err(refine)?;
-        transaction.open_table(JOURNAL).map_err(refine)?;
-        transaction.open_table(CURSORS).map_err(refine)?;
-        transaction.commit().map_err(refine)?;
-        Ok(Inbox { database, quirk })
+        let mut index = InboxIndex::default();
+        let records = AppendLog::open(INBOX, disk, |place, record| index.add(place, &InboxRecord::read(record)?))?;
+        Ok(Inbox { records, index, quirk })
     }
 
-    /// Stores the messages and their topics' cursors in one transaction. When this has returned, both are
-    /// durable.
+    /// Stores the messages and their topics' cursors in one append. When this has returned, both are durable.
     ///
     /// # Errors
     /// The store failed: when it is opened again it holds all of this, or nothing.
     pub fn commit(&mut self, messages: &[Message]) -> Result<(), InboxError> {
-        let mut transaction = begin_write(&self.database).map_err(refine)?;
-        if self.quirk == Some(ClientQuirk::CommitsUnsynced) {
-            transaction.set_durability(Durability::None).map_err(refine)?;
-        }
-        if self.quirk != Some(ClientQuirk::CursorInMemoryOnly) {
-            write_cursors(&transaction, messages)?;
-        }
+        let record = |cursor_alone: bool, message_alone: bool| {
+            messages.iter().map(move |message| InboxRecord::of(message, cursor_alone, message_alone))
+        };
         if self.quirk == Some(ClientQuirk::CursorFirst) {
-            transaction.commit().map_err(refine)?;
-            transaction = begin_write(&self.database).map_err(refine)?;
+            self.append(record(true, false).collect())?;
+            return self.append(record(false, true).collect());
         }
-        write_journal(&transaction, messages)?;
-        transaction.commit().map_err(refine)
+        self.append(record(false, self.quirk == Some(ClientQuirk::CursorInMemoryOnly)).collect())
     }
 
-    /// How far each topic is by the messages that are here; one without any is left out. Reads the journal
-    /// backwards until every topic was met that has a cursor or is among `topics`.
-    ///
-    /// # Errors
-    /// The store failed, or holds a topic that is none.
-    pub fn read_held(&self, topics: impl IntoIterator<Item = Topic>) -> Result<BTreeMap<Topic, Cursor>, InboxError> {
-        let mut wanted: BTreeSet<Topic> = self.read_cursors()?.into_keys().chain(topics).collect();
-        let transaction = self.database.begin_read().map_err(refine)?;
-        let journal = transaction.open_table(JOURNAL).map_err(refine)?;
-        let mut held = BTreeMap::new();
-        for entry in journal.iter().map_err(refine)?.rev() {
-            if wanted.is_empty() {
-                break;
-            }
-            let (_, row) = entry.map_err(refine)?;
-            let (topic, id, ..) = row.value();
-            let topic = parse(topic)?;
-            if wanted.remove(&topic) {
-                held.insert(topic, Cursor(id));
-            }
-        }
-        Ok(held)
+    fn append(&mut self, records: Vec<InboxRecord>) -> Result<(), InboxError> {
+        let encoded: Vec<_> = records.iter().map(InboxRecord::encode_to_vec).collect();
+        let places = match self.quirk {
+            Some(ClientQuirk::CommitsUnsynced) => self.records.append_unsynced(&encoded)?,
+            _ => self.records.append(&encoded)?,
+        };
+        places.into_iter().zip(&records).try_for_each(|(place, record)| self.index.add(place, record))
+    }
+
+    /// How far each topic is by the messages that are here; one without any is left out.
+    pub fn held(&self) -> &BTreeMap<Topic, Cursor> {
+        &self.index.held
     }
 
     /// How far each topic is.
-    ///
-    /// # Errors
-    /// The store failed, or holds a topic that is none.
-    pub fn read_cursors(&self) -> Result<BTreeMap<Topic, Cursor>, InboxError> {
-        let transaction = self.database.begin_read().map_err(refine)?;
-        let cursors = transaction.open_table(CURSORS).map_err(refine)?;
-        let mut read = BTreeMap::new();
-        for entry in cursors.iter().map_err(refine)? {
-            let (topic, cursor) = entry.map_err(refine)?;
-            read.insert(parse(topic.value())?, Cursor(cursor.value()));
-        }
-        Ok(read)
+    pub fn cursors(&self) -> &BTreeMap<Topic, Cursor> {
+        &self.index.cursors
     }
 
     /// What was processed, in order, from the place `seq`, at most `limit` entries.
@@ -165,50 +156,48 @@ impl Inbox {
     /// # Errors
     /// The store failed, or holds a topic that is none.
     pub fn journal_from(&self, seq: u64, limit: usize) -> Result<Vec<InboxEntry>, InboxError> {
-        let transaction = self.database.begin_read().map_err(refine)?;
-        let journal = transaction.open_table(JOURNAL).map_err(refine)?;
-        let mut read = Vec::new();
-        for entry in journal.range(seq..).map_err(refine)?.take(limit) {
-            let (seq, row) = entry.map_err(refine)?;
-            let (topic, id, created_ns, data) = row.value();
-            read.push(InboxEntry {
-                seq: seq.value(),
-                topic: parse(topic)?,
-                id: MessageId(id),
-                created_ns,
-                data: Bytes::copy_from_slice(data),
-            });
+        let first = usize::try_from(seq).unwrap_or(usize::MAX);
+        let places = (first..self.index.journal.len()).map_while(|index| self.index.journal.get(index)).take(limit);
+        places
+            .zip(seq..)
+            .map(|(place, seq)| {
+                let record = InboxRecord::read(self.records.read(RecordPlace(place))?.into())?;
+                let InboxRecord { topic, id, created_ns, data, .. } = record;
+                Ok(InboxEntry { seq, topic: parse(topic)?, id: MessageId(id), created_ns, data })
+            })
+            .collect()
+    }
+}
+
+impl InboxIndex {
+    fn add(&mut self, place: RecordPlace, record: &InboxRecord) -> Result<(), InboxError> {
+        let cursor = Cursor(record.id);
+        let topic = parse(Bytes::copy_from_slice(&record.topic))?;
+        if !record.message_alone {
+            self.cursors.insert(topic.clone(), cursor);
         }
-        Ok(read)
+        if !record.cursor_alone {
+            self.journal.push(place.0);
+            self.held.insert(topic, cursor);
+        }
+        Ok(())
     }
 }
 
-fn write_cursors(transaction: &WriteTransaction, messages: &[Message]) -> Result<(), InboxError> {
-    let last: BTreeMap<&Topic, MessageId> = messages.iter().map(|message| (message.topic(), message.id)).collect();
-    let mut cursors = transaction.open_table(CURSORS).map_err(refine)?;
-    for (topic, id) in last {
-        cursors.insert(topic.key().as_ref(), id.0).map_err(refine)?;
+impl InboxRecord {
+    fn of(message: &Message, cursor_alone: bool, message_alone: bool) -> Self {
+        let data = if cursor_alone { Bytes::new() } else { message.draft.data.clone() };
+        let (topic, id, created_ns) = (message.topic().key(), message.id.0, message.created_ns);
+        InboxRecord { topic, id, created_ns, data, cursor_alone, message_alone }
     }
-    Ok(())
+
+    fn read(record: Bytes) -> Result<Self, InboxError> {
+        InboxRecord::decode(record).map_err(|error| InboxError::Corrupt(format!("it is corrupt: {error}")))
+    }
 }
 
-fn write_journal(transaction: &WriteTransaction, messages: &[Message]) -> Result<(), InboxError> {
-    let mut journal = transaction.open_table(JOURNAL).map_err(refine)?;
-    let first = match journal.last().map_err(refine)? {
-        Some((last, _)) => last.value() + 1,
-        None => 0,
-    };
-    for (seq, message) in (first..).zip(messages) {
-        let topic = message.topic().key();
-        let row = (topic.as_ref(), message.id.0, message.created_ns, message.draft.data.as_ref());
-        journal.insert(seq, row).map_err(refine)?;
-    }
-    Ok(())
-}
-
-fn parse(topic: &[u8]) -> Result<Topic, InboxError> {
-    Topic::parse_key(Bytes::copy_from_slice(topic))
-        .map_err(|malformed| InboxError::Corrupt(format!("it is corrupt: {malformed}")))
+fn parse(topic: Bytes) -> Result<Topic, InboxError> {
+    Topic::parse_key(topic).map_err(|malformed| InboxError::Corrupt(format!("it is corrupt: {malformed}")))
 }
 
 #[cfg(test)]
@@ -233,7 +222,7 @@ mod tests {
         drop(inbox);
         let mut inbox = open(&disk, None);
         let cursors = BTreeMap::from([(topic("a"), Cursor(4)), (topic("b"), Cursor(2))]);
-        assert_eq!(inbox.read_cursors().expect("readable"), cursors);
+        assert_eq!(inbox.cursors(), &cursors);
         inbox.commit(&[message("a", 5)]).expect("stored");
         assert_eq!(ids(&inbox), [1, 2, 4, 5]);
         let entry = inbox.journal_from(3, 1).expect("readable").remove(0);
@@ -259,7 +248,7 @@ mod tests {
             drop(inbox);
             disk.heal();
             let inbox = open(&disk, None);
-            let cursors: Vec<u64> = inbox.read_cursors().expect("readable").into_values().map(|at| at.0).collect();
+            let cursors: Vec<u64> = inbox.cursors().values().map(|at| at.0).collect();
             match ids(&inbox).as_slice() {
                 [1] => assert!(outcome.is_err() && cursors == [1], "{cursors:?} after {budget} writes"),
                 [1, 2, 3] => assert_eq!(cursors, [2, 3], "after {budget} writes"),
@@ -275,7 +264,7 @@ mod tests {
         inbox.commit(&[message("a", 1)]).expect("stored");
         drop(inbox);
         let inbox = open(&disk, Some(ClientQuirk::CursorInMemoryOnly));
-        assert_eq!((inbox.read_cursors().expect("readable"), ids(&inbox)), (BTreeMap::new(), vec![1]));
+        assert_eq!((inbox.cursors(), ids(&inbox)), (&BTreeMap::new(), vec![1]));
     }
 
     #[test]
@@ -283,18 +272,16 @@ mod tests {
         let disk = FakeDisk::default();
         let mut inbox = open(&disk, Some(ClientQuirk::CursorInMemoryOnly));
         inbox.commit(&[message("a", 1), message("b", 2), message("a", 3)]).expect("stored");
-        let held = inbox.read_held([topic("a"), topic("c")]).expect("readable");
-        assert_eq!(held, BTreeMap::from([(topic("a"), Cursor(3))]), "b has no cursor and is not asked for");
+        assert_eq!(inbox.held(), &BTreeMap::from([(topic("a"), Cursor(3)), (topic("b"), Cursor(2))]));
     }
 
     #[test]
-    fn commits_that_are_not_synced_are_gone_after_a_crash() {
+    fn commits_that_are_not_synced_are_gone_with_the_power() {
         let disk = FakeDisk::default();
         let mut inbox = open(&disk, Some(ClientQuirk::CommitsUnsynced));
         inbox.commit(&[message("a", 1)]).expect("in memory");
-        disk.fail_after(0);
         drop(inbox);
-        disk.heal();
+        disk.power_off();
         assert_eq!(ids(&open(&disk, None)), Vec::<u64>::new());
     }
 
@@ -309,15 +296,14 @@ mod tests {
             drop(inbox);
             disk.heal();
             let inbox = open(&disk, None);
-            let (cursors, held) = (inbox.read_cursors().expect("readable"), inbox.read_held([]).expect("readable"));
-            torn += u32::from(!cursors.is_empty() && held.is_empty());
+            torn += u32::from(!inbox.cursors().is_empty() && inbox.held().is_empty());
         }
         assert!(torn > 0, "the two transactions are never torn apart");
     }
 
     #[test]
     fn a_corrupt_store_is_an_error_that_names_it() {
-        for written in [b"payload of message 1".as_slice(), b"redb"] {
+        for written in [b"payload of message 1".as_slice(), b"PLS1"] {
             let disk = FakeDisk::default();
             let mut inbox = open(&disk, None);
             inbox.commit(&[message("a", 1)]).expect("stored");

@@ -22,7 +22,6 @@ pub(crate) struct Intake<A> {
     env: Env,
     topics: Vec<Add>,
     application: A,
-    by_originator: bool,
     quirk: Option<ClientQuirk>,
     observer: Arc<dyn ClientObserver>,
     /// None until it is opened, and after it has failed.
@@ -41,11 +40,10 @@ impl<A: Application> Intake<A> {
         env: Env,
         topics: Vec<Add>,
         application: A,
-        by_originator: bool,
         quirk: Option<ClientQuirk>,
         observer: Arc<dyn ClientObserver>,
     ) -> Self {
-        Intake { env, topics, application, by_originator, quirk, observer, kept: None }
+        Intake { env, topics, application, quirk, observer, kept: None }
     }
 
     /// Whether the inbox is open.
@@ -68,11 +66,9 @@ impl<A: Application> Intake<A> {
 
     fn open(&self) -> Result<OpenInbox, InboxError> {
         let inbox = Inbox::open(&self.env, self.quirk)?;
-        let ledger = ClientLedger::new(&self.topics, &inbox.read_cursors()?, self.quirk);
-        // Where originators count, nothing is held of a topic but its parts, and those have cursors.
-        let wholes = self.topics.iter().filter(|_| !self.by_originator).map(|add| add.topic.clone());
-        let held = inbox.read_held(wholes)?;
-        let cursors = held.into_iter().map(|(topic, cursor)| Add { topic, cursor }).collect();
+        let ledger = ClientLedger::new(&self.topics, inbox.cursors(), self.quirk);
+        let cursors =
+            inbox.held().iter().map(|(topic, cursor)| Add { topic: topic.clone(), cursor: *cursor }).collect();
         self.observer.notice(ClientNotice::InboxOpened { cursors });
         Ok(OpenInbox { inbox, ledger })
     }

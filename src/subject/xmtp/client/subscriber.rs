@@ -140,7 +140,7 @@ impl<A: Application> Subscriber<A> {
         let resume_probe = probe_within.map(|within| ResumeProbe { env: Arc::clone(&env), within });
         Ok(Subscriber {
             dialer,
-            intake: Intake::new(env, topics, application, dialect.counts_by_originator(), quirk, Arc::clone(&observer)),
+            intake: Intake::new(env, topics, application, quirk, Arc::clone(&observer)),
             narrowing: Narrowing::new(topics_per_mutate),
             ids: MutateIds::default(),
             backoff: ClientBackoff::new(backoff, quirk),

@@ -62,8 +62,8 @@ impl ListedLog {
 }
 
 impl WaveSource for ListedLog {
-    fn ids(&self, topic: &Topic, after: Cursor) -> Result<TopicIds<'_>, StoreError> {
-        Ok(Box::new(self.listed(topic, after, MessageId(u64::MAX)).into_iter().map(Ok)))
+    fn ids(&self, topic: &Topic, after: Cursor) -> TopicIds<'_> {
+        Box::new(self.listed(topic, after, MessageId(u64::MAX)).into_iter())
     }
 
     fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {

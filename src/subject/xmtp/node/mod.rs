@@ -6,7 +6,7 @@
 //! Pure hearts: `session` (what one stream is registered for and what it sends next), `wave` (one catch-up), `liveness`
 //! (S6), `rate_limiter`, `budget` (sizes), `kept_floors`. Shells: `service` (tonic), `stream` (one task for each Subscribe stream),
 //! `older_calls` (one for each of the two calls before it), `registrations` (a session and what is behind it), `response`
-//! (how a stream ends), `authorization` (the hook of S7), `log` (redb), `reopening_log` (the log again after a failure),
+//! (how a stream ends), `authorization` (the hook of S7), `log`, `reopening_log` (the log again after a failure),
 //! `originators` (whose sequence a message stands in, beside the log's own),
 //! `binding` (the dialects), `hub` (fresh messages to interested streams), `connection` (sockets that end with the server).
 
@@ -17,6 +17,7 @@ mod by_kind;
 mod config;
 #[cfg(test)]
 mod fuzz;
+mod group_commit;
 mod hub;
 mod kept_floors;
 mod liveness;

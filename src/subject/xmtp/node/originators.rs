@@ -1,16 +1,12 @@
-//! Who numbered what: beside its own ids, a log that counts by originator keeps each message's place in the sequence of its
+//! Who numbered what: beside its own ids, a log that counts by originator knows each message's place in the sequence of its
 //! originator (protocol.md section 7).
 //!
 //! Refuses to know messages. What one originator has numbered arrives in its order, so that its sequence ascends with the
 //! log's ids, and a vector of places becomes one place of the log.
-//!
-//! Two tables: `origins` holds (originator, sequence) by (kind, id); `sequences` holds the id by (originator, sequence).
 
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
-
-use crate::subject::xmtp::node::StoreError;
+use crate::append_log::Ascending;
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::wire::{Cursor, MessageId, MessageKind, Originator, OriginatorPlace, VectorCursor};
 
@@ -21,191 +17,77 @@ pub(crate) const ORIGINATORS_MAX: usize = 256;
 /// How often the cursors of one Mutate may name an originator: each costs a look into the log.
 pub(crate) const CURSOR_ENTRIES_MAX: usize = 32_768;
 
-const ORIGINS: TableDefinition<(u8, u64), (u32, u64)> = TableDefinition::new("origins");
-const SEQUENCES: TableDefinition<(u32, u64), u64> = TableDefinition::new("sequences");
-
-/// The tables within a transaction that writes.
-pub(crate) struct Numbering<'t> {
-    origins: Table<'t, (u8, u64), (u32, u64)>,
-    sequences: Table<'t, (u32, u64), u64>,
-}
-
-impl<'t> Numbering<'t> {
-    /// Opens both, or begins them.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub(crate) fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
-        Ok(Numbering { origins: transaction.open_table(ORIGINS)?, sequences: transaction.open_table(SEQUENCES)? })
-    }
-
-    /// Gives the message of that id the next place of its originator; who names none gets the node itself.
-    ///
-    /// # Errors
-    /// The disk fails, or the sequence has no number left.
-    pub(crate) fn number(
-        &mut self,
-        kind: MessageKind,
-        id: MessageId,
-        target: Option<Originator>,
-    ) -> Result<OriginatorPlace, StoreError> {
-        let originator = target.unwrap_or(Originator::of(kind, 0));
-        let exhausted = || StoreError::Corrupt { kind, id, why: format!("{originator} has used its last number") };
-        let last = last_of(&self.sequences, originator)?.unwrap_or_default();
-        let sequence = MessageId(last.0.checked_add(1).ok_or_else(exhausted)?);
-        self.origins.insert((kind.prefix(), id.0), (originator.0, sequence.0))?;
-        self.sequences.insert((originator.0, sequence.0), id.0)?;
-        Ok(OriginatorPlace { originator, sequence })
-    }
-
-    /// Numbers what was stored while nobody counted by originator, as the node's own.
-    ///
-    /// # Errors
-    /// As [`Numbering::number`].
-    pub(crate) fn number_up_to(&mut self, heads: Heads) -> Result<(), StoreError> {
-        for kind in MessageKind::ALL {
-            let of_kind = (kind.prefix(), 0)..=(kind.prefix(), u64::MAX);
-            let last = self.origins.range(of_kind)?.next_back().transpose()?.map_or(0, |(key, _)| key.value().1);
-            for id in last + 1..=heads.of(kind).0 {
-                self.number(kind, MessageId(id), None)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The tables at one moment.
-pub(crate) struct Origins {
-    origins: ReadOnlyTable<(u8, u64), (u32, u64)>,
-    sequences: ReadOnlyTable<(u32, u64), u64>,
-}
+/// Of each originator the log's ids of what it has numbered: the first is its number 1.
+#[derive(Debug, Default)]
+pub(crate) struct Origins(BTreeMap<Originator, Ascending>);
 
 impl Origins {
-    /// As they stand in that transaction.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub(crate) fn open(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        Ok(Origins { origins: transaction.open_table(ORIGINS)?, sequences: transaction.open_table(SEQUENCES)? })
+    /// Gives the message of that id the next place of its originator.
+    pub(crate) fn number(&mut self, id: MessageId, originator: Originator) -> OriginatorPlace {
+        let ids = self.0.entry(originator).or_default();
+        ids.push(id.0);
+        OriginatorPlace { originator, sequence: MessageId(ids.len() as u64) }
     }
 
-    /// The place of a message by originator.
-    ///
-    /// # Errors
-    /// The disk fails, or the message has none.
-    pub(crate) fn of(&self, kind: MessageKind, id: MessageId) -> Result<OriginatorPlace, StoreError> {
-        let missing = || StoreError::Corrupt { kind, id, why: "no originator has numbered it".into() };
-        let (originator, sequence) = self.origins.get((kind.prefix(), id.0))?.ok_or_else(missing)?.value();
-        Ok(OriginatorPlace { originator: Originator(originator), sequence: MessageId(sequence) })
+    /// The place of a message that the originator has numbered.
+    pub(crate) fn of(&self, id: MessageId, originator: Originator) -> OriginatorPlace {
+        let rank = self.0.get(&originator).map_or(0, |ids| ids.rank(id.0));
+        OriginatorPlace { originator, sequence: MessageId(rank as u64) }
     }
 
-    /// Whether the originator is known, or one more may be (S8).
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub(crate) fn has_room_for(&self, originator: Originator) -> Result<bool, StoreError> {
+    /// Whether the originator is known, or one more may be beside those that are `joining` (S8).
+    pub(crate) fn has_room_for(&self, originator: Originator, joining: &BTreeSet<Originator>) -> bool {
         // The node itself has room, whenever it numbers its first.
-        let is_own = |originator: Originator| originator == Originator::of(originator.kind(), 0);
-        if is_own(originator) || last_of(&self.sequences, originator)?.is_some() {
-            return Ok(true);
-        }
-        let others = self.heads()?.into_iter().filter(|(originator, _)| !is_own(*originator)).count();
-        Ok(others < ORIGINATORS_MAX - MessageKind::ALL.len())
+        let is_own = |originator: &Originator| *originator == Originator::of(originator.kind(), 0);
+        let is_known = |originator: &Originator| is_own(originator) || self.0.contains_key(originator);
+        let others = self.0.keys().filter(|known| !is_own(known)).count();
+        let others = others + joining.iter().filter(|joining| !is_known(joining)).count();
+        is_known(&originator) || joining.contains(&originator) || others < ORIGINATORS_MAX - MessageKind::ALL.len()
     }
 
     /// The last number of each originator that has used one.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub(crate) fn heads(&self) -> Result<Vec<(Originator, MessageId)>, StoreError> {
-        let mut heads = Vec::new();
-        let mut below = Bound::Unbounded;
-        // From the last to the first, with one look at each.
-        while let Some(entry) = self.sequences.range((Bound::Unbounded, below))?.next_back().transpose()? {
-            let (originator, sequence) = entry.0.value();
-            heads.push((Originator(originator), MessageId(sequence)));
-            below = Bound::Excluded((originator, 0));
-        }
-        heads.reverse();
-        Ok(heads)
+    pub(crate) fn heads(&self) -> impl Iterator<Item = (Originator, MessageId)> + '_ {
+        self.0.iter().map(|(originator, ids)| (*originator, MessageId(ids.len() as u64)))
     }
 
     /// For each cursor the place of the log behind which is all of its kind that lies beyond it; the head where nothing
     /// does. `furthest` is the quirk that looks at the furthest originator alone.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub(crate) fn beyond(
-        &self,
-        known: &[(MessageKind, &VectorCursor)],
-        heads: Heads,
-        furthest: bool,
-    ) -> Result<Vec<Cursor>, StoreError> {
+    pub(crate) fn beyond(&self, known: &[(MessageKind, &VectorCursor)], heads: Heads, furthest: bool) -> Vec<Cursor> {
         // Of an originator that is not known at all this is the place; it is looked up once for all cursors.
-        let mut beginnings = Vec::new();
-        for (originator, _) in self.heads()? {
-            beginnings.push((originator, self.behind(originator, Cursor(0), heads)?));
-        }
-        let mut places = Vec::with_capacity(known.len());
-        for (kind, known) in known {
-            let mut place = None;
-            for (originator, beginning) in beginnings.iter().filter(|(originator, _)| originator.kind() == *kind) {
-                let behind = match known.get(originator) {
-                    None => *beginning,
-                    Some(known) => self.behind(*originator, *known, heads)?,
-                };
-                let pick = if furthest { Cursor::max } else { Cursor::min };
-                place = Some(place.map_or(behind, |place| pick(place, behind)));
-            }
-            places.push(place.unwrap_or(Cursor::from(*heads.of(*kind))));
-        }
-        Ok(places)
+        let beginnings: Vec<_> =
+            self.0.keys().map(|originator| (*originator, self.behind(*originator, Cursor(0), heads))).collect();
+        let place = |(kind, known): &(MessageKind, &VectorCursor)| {
+            let of_kind = beginnings.iter().filter(|(originator, _)| originator.kind() == *kind);
+            let places = of_kind.map(|(originator, beginning)| match known.get(originator) {
+                None => *beginning,
+                Some(known) => self.behind(*originator, *known, heads),
+            });
+            let place = if furthest { places.max() } else { places.min() };
+            place.unwrap_or(Cursor::from(*heads.of(*kind)))
+        };
+        known.iter().map(place).collect()
     }
 
     /// The place of the log behind which is all that the originator has numbered beyond that.
-    fn behind(&self, originator: Originator, known: Cursor, heads: Heads) -> Result<Cursor, StoreError> {
-        let behind = (Bound::Excluded((originator.0, known.0)), Bound::Included((originator.0, u64::MAX)));
-        let first = self.sequences.range(behind)?.next().transpose()?.map(|(_, id)| id.value());
-        Ok(first.map_or(Cursor::from(*heads.of(originator.kind())), |id| Cursor(id.saturating_sub(1))))
+    fn behind(&self, originator: Originator, known: Cursor, heads: Heads) -> Cursor {
+        let next = usize::try_from(known.0).ok().and_then(|known| self.0.get(&originator)?.get(known));
+        next.map_or(Cursor::from(*heads.of(originator.kind())), |id| Cursor(id.saturating_sub(1)))
     }
-}
-
-fn last_of(
-    sequences: &impl ReadableTable<(u32, u64), u64>,
-    originator: Originator,
-) -> Result<Option<MessageId>, StoreError> {
-    let of_originator = (originator.0, 0)..=(originator.0, u64::MAX);
-    let last = sequences.range(of_originator)?.next_back().transpose()?;
-    Ok(last.map(|(key, _)| MessageId(key.value().1)))
 }
 
 #[cfg(test)]
 mod tests {
-    use redb::{Database, ReadableDatabase};
-
     use super::*;
-    use crate::env::fake_disk::FakeDisk;
-    use crate::subject::xmtp::node::STORE;
 
     const KIND: MessageKind = MessageKind::Group;
 
-    /// A store in which these originators have numbered the messages 1, 2 and so on.
-    fn numbered(by: &[Option<u32>]) -> Database {
-        let disk = FakeDisk::default();
-        let database = disk.open().database(STORE, &mut Database::builder()).expect("a good disk");
-        let transaction = database.begin_write().expect("begun");
-        let mut numbering = Numbering::open(&transaction).expect("open");
+    /// These originators have numbered the messages 1, 2 and so on; none is the node itself.
+    fn numbered(by: &[u32]) -> Origins {
+        let mut origins = Origins::default();
         for (id, number) in (1..).zip(by) {
-            let target = number.map(|number| Originator::of(KIND, number));
-            numbering.number(KIND, MessageId(id), target).expect("numbered");
+            origins.number(MessageId(id), Originator::of(KIND, *number));
         }
-        drop(numbering);
-        transaction.commit().expect("committed");
-        database
-    }
-
-    fn origins(database: &Database) -> Origins {
-        Origins::open(&database.begin_read().expect("begun")).expect("open")
+        origins
     }
 
     fn vector(known: &[(u32, u64)]) -> VectorCursor {
@@ -213,24 +95,31 @@ mod tests {
     }
 
     #[test]
-    fn each_originator_has_a_sequence_and_who_names_none_is_the_nodes_own() {
-        let database = numbered(&[Some(1), Some(2), Some(1), None]);
-        let origins = origins(&database);
-        let places = (1..=4).map(|id| origins.of(KIND, MessageId(id)).expect("numbered"));
-        let places: Vec<_> = places.map(|origin| (origin.originator.0, origin.sequence.0)).collect();
-        assert_eq!(places, [(2, 1), (4, 1), (2, 2), (0, 1)]);
-        let heads: Vec<_> = origins.heads().expect("readable").into_iter().map(|(of, id)| (of.0, id.0)).collect();
+    fn each_originator_has_a_sequence() {
+        let origins = numbered(&[1, 2, 1, 0]);
+        let places =
+            [(1, 1), (2, 2), (3, 1), (4, 0)].map(|(id, by)| origins.of(MessageId(id), Originator::of(KIND, by)));
+        assert_eq!(places.map(|origin| (origin.originator.0, origin.sequence.0)), [(2, 1), (4, 1), (2, 2), (0, 1)]);
+        let heads: Vec<_> = origins.heads().map(|(of, id)| (of.0, id.0)).collect();
         assert_eq!(heads, [(0, 1), (2, 2), (4, 1)]);
-        assert!(origins.of(KIND, MessageId(5)).is_err());
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_originators_and_those_that_join_at_once_count() {
+        let last = u32::try_from(ORIGINATORS_MAX - MessageKind::ALL.len()).expect("a few");
+        let origins = numbered(&(0..last).collect::<Vec<_>>());
+        let [known, one, another] = [1, last, last + 1].map(|number| Originator::of(KIND, number));
+        let joining = |joining: &[Originator]| joining.iter().copied().collect::<BTreeSet<_>>();
+        assert!(origins.has_room_for(one, &joining(&[])) && origins.has_room_for(one, &joining(&[one, known])));
+        assert!(!origins.has_room_for(another, &joining(&[one])) && origins.has_room_for(known, &joining(&[one])));
+        assert!(origins.has_room_for(Originator::of(MessageKind::Welcome, 0), &joining(&[one])), "the node's own");
     }
 
     #[test]
     fn a_vector_is_the_place_before_the_first_that_is_not_known() {
-        let database = numbered(&[Some(1), Some(2), Some(1), Some(3), Some(2)]);
-        let origins = origins(&database);
+        let origins = numbered(&[1, 2, 1, 3, 2]);
         let place = |kind, known: &[(u32, u64)], furthest| {
-            let places = origins.beyond(&[(kind, &vector(known))], Heads::new(MessageId(5), MessageId(0)), furthest);
-            places.expect("readable")[0].0
+            origins.beyond(&[(kind, &vector(known))], Heads::new(MessageId(5), MessageId(0)), furthest)[0].0
         };
         let beyond = |known: &[(u32, u64)]| place(KIND, known, false);
         assert_eq!(beyond(&[]), 0);
@@ -240,20 +129,5 @@ mod tests {
         assert_eq!(beyond(&[(1, 9), (2, 9), (3, 9)]), 5, "nothing lies beyond");
         assert_eq!(place(MessageKind::Welcome, &[], false), 0, "nobody has numbered a welcome");
         assert_eq!(place(KIND, &[(1, 2), (2, 1)], true), 5, "the quirk loses what the others have");
-    }
-
-    #[test]
-    fn what_was_stored_before_is_the_nodes_own() {
-        let database = numbered(&[Some(1)]);
-        let transaction = database.begin_write().expect("begun");
-        let mut numbering = Numbering::open(&transaction).expect("open");
-        numbering.number_up_to(Heads::new(MessageId(3), MessageId(1))).expect("numbered");
-        drop(numbering);
-        transaction.commit().expect("committed");
-        let origins = origins(&database);
-        let place = |kind, id| origins.of(kind, MessageId(id)).map(|origin| (origin.originator.0, origin.sequence.0));
-        assert_eq!(place(KIND, 1).expect("numbered"), (2, 1));
-        assert_eq!(place(KIND, 3).expect("numbered"), (0, 2));
-        assert_eq!(place(MessageKind::Welcome, 1).expect("numbered"), (1, 1));
     }
 }

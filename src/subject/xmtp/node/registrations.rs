@@ -12,7 +12,6 @@ use crate::subject::xmtp::node::binding::Places;
 use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::Heads;
 use crate::subject::xmtp::node::hub::{Interest, QueueState};
-use crate::subject::xmtp::node::log::Log;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::response::NodeEnding;
 use crate::subject::xmtp::node::session::Session;
@@ -31,11 +30,11 @@ pub(crate) struct Registrar {
 
 impl Places for Registrations {
     fn heads(&self) -> Result<Heads, StoreError> {
-        self.registrar.log.with(Log::heads)
+        self.registrar.log.with(|log| Ok(log.heads()))
     }
 
     fn beyond(&self, known: &[(MessageKind, &VectorCursor)]) -> Result<Vec<Cursor>, StoreError> {
-        self.registrar.log.with(|log| log.beyond(known))
+        self.registrar.log.with(|log| Ok(log.beyond(known)))
     }
 
     fn adds_max(&self) -> usize {
@@ -81,7 +80,7 @@ impl Registrations {
         change.joins().for_each(|topic| self.registrar.interest.join(topic));
         // After the joins: a message stored from here on reaches the queue, and all before is below the
         // heads (S4).
-        let heads = self.registrar.log.with(Log::heads)?;
+        let heads = self.registrar.log.with(|log| Ok(log.heads()))?;
         self.session.apply(change, heads);
         Ok(())
     }
@@ -125,6 +124,6 @@ impl Registrations {
         if !self.session.has_output() {
             return Ok(None);
         }
-        Ok(self.registrar.log.with(|log| self.session.replay(&log.snapshot()?))?)
+        Ok(self.registrar.log.with(|log| self.session.replay(log))?)
     }
 }

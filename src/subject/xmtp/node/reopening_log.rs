@@ -1,7 +1,6 @@
 //! Keeps the log: opens it when it is needed, and puts it away when it has failed.
 //!
-//! Refuses to know what is done with the log. redb answers nothing more after an I/O error until it is opened anew
-//! (redb 4.5, `StorageError::PreviousIo`), and what an interrupted commit has kept is known only then.
+//! Refuses to know what is done with the log. What an interrupted append has kept is known only when the log is opened anew.
 //!
 //! ```text
 //!   closed --needed--> open --an error--> resting --rested, needed--> open
@@ -19,7 +18,7 @@ use crate::env::Env;
 use crate::subject::xmtp::node::log::Log;
 use crate::subject::xmtp::node::{NodeNotice, NodeObserver, NodeQuirk, STORE, StoreError};
 
-/// So long a log rests after a failure: to open it costs a look at every page (redb's repair), which must not
+/// So long a log rests after a failure: to open it costs a look at every record, which must not
 /// happen for each call of many clients; and a second is little beside what a disk needs to recover.
 const REST: Duration = Duration::from_secs(1);
 
@@ -59,8 +58,8 @@ impl ReopeningLog {
     ///
     /// # Errors
     /// The log does not open, has failed a moment ago, or fails now.
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&Log) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        // A panic under the lock leaves the log as it is; redb checks its own state.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Log) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        // A panic under the lock leaves no log, and the next call opens it again.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((until, why)) = &state.rest
             && Instant::now() < *until
@@ -71,7 +70,7 @@ impl ReopeningLog {
             Some(log) => Ok(log),
             None => self.open(),
         };
-        match log.and_then(|log| act(&log).map(|done| (log, done))) {
+        match log.and_then(|mut log| act(&mut log).map(|done| (log, done))) {
             Ok((log, done)) => {
                 state.log = Some(log);
                 state.rest = None;
@@ -90,7 +89,7 @@ impl ReopeningLog {
 
     fn open(&self) -> Result<Log, StoreError> {
         let log = Log::open(self.env.disk(STORE).map_err(StoreError::Disk)?, self.by_originator, self.quirk)?;
-        self.observer.notice(NodeNotice::LogOpened { heads: log.sequences()? });
+        self.observer.notice(NodeNotice::LogOpened { heads: log.sequences() });
         Ok(log)
     }
 }
@@ -100,7 +99,6 @@ mod tests {
     use std::io;
 
     use bytes::Bytes;
-    use redb::StorageBackend;
     use tokio::time::sleep;
 
     use super::*;
@@ -188,25 +186,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_log_that_does_not_open_is_tried_again_and_told_once() {
         let (disk, notices, log) = bench(None);
-        disk.fail_after(0);
+        disk.bytes().extend_from_slice(b"foreign");
         for _ in 0..5 {
             append(&log).expect_err("a bad disk");
             sleep(REST).await;
         }
-        disk.heal();
+        disk.bytes().clear();
         append(&log).expect("a good disk");
         let (heads, reasons) = told(&notices);
         assert_eq!((heads, reasons.len()), (vec![0], 1), "{reasons:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_corrupt_log_stays_unavailable_and_names_the_store_and_the_block() {
+    async fn a_corrupt_log_stays_unavailable_and_names_the_store_and_the_sector() {
         let (disk, notices, log) = bench(None);
         append(&log).expect("a good disk");
         drop(log);
-        // A byte of every page that is in use, but of the header.
-        let len = usize::try_from(disk.len().expect("in memory")).expect("a small disk");
-        (8192..len).step_by(4096).for_each(|page| disk.flip(page));
+        assert_eq!(disk.scribble(b"data"), 1);
         let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), false, None);
         for _ in 0..3 {
             append(&log).expect_err("corrupt");
@@ -214,7 +210,7 @@ mod tests {
         }
         let (heads, reasons) = told(&notices);
         assert_eq!((heads, reasons.len()), (vec![0], 1), "{reasons:?}");
-        assert!(reasons[0].contains("the store `node.redb` is corrupt: its block "), "{reasons:?}");
+        assert!(reasons[0].contains("the store `node.journal` is corrupt: its sector 0 does not match"), "{reasons:?}");
     }
 
     /// What the next process finds, and the id that it gives to the next message.
@@ -222,10 +218,8 @@ mod tests {
         let (disk, notices, log) = bench(Some(quirk));
         append(&log).expect("a good disk");
         append(&log).expect("a good disk");
-        // A process that is killed says nothing more to its disk.
-        disk.fail_after(0);
         drop(log);
-        disk.heal();
+        disk.power_off();
         let log = ReopeningLog::new(Arc::new(FailingHost(disk)), notices.clone(), false, Some(quirk));
         let id = append(&log).expect("a good disk");
         (told(&notices).0[1], id)

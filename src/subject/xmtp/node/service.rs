@@ -4,8 +4,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::select;
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Server;
+use tonic::transport::server::Router;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::env::Env;
@@ -20,6 +21,7 @@ use crate::grpc::Incoming;
 use crate::subject::xmtp::node::authorization::CallerGate;
 use crate::subject::xmtp::node::binding::{NodeBinding, NodeDecentralized, NodeDraft, NodeV1};
 use crate::subject::xmtp::node::budget::{Budget, weight};
+use crate::subject::xmtp::node::group_commit::{GroupCommit, PublishQueue};
 use crate::subject::xmtp::node::hub::Hub;
 use crate::subject::xmtp::node::older_calls::open_older;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
@@ -27,19 +29,17 @@ use crate::subject::xmtp::node::registrations::Registrar;
 use crate::subject::xmtp::node::reopening_log::ReopeningLog;
 use crate::subject::xmtp::node::response::{Opened, ResponseFrames, stopping, unavailable};
 use crate::subject::xmtp::node::stream::{Lent, open};
-use crate::subject::xmtp::node::{
-    AllowAll, Authorizer, NodeConfig, NodeNotice, NodeObserver, NodeQuirk, Serves, StoreError,
-};
+use crate::subject::xmtp::node::{AllowAll, Authorizer, NodeConfig, NodeObserver, NodeQuirk, Serves};
 use crate::subject::xmtp::wire::draft_proto::mls_api_server as draft;
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::query_proto::query_api_server::{QueryApi, QueryApiServer};
 use crate::subject::xmtp::wire::{
-    Add, Cursor, Dialect, Draft, Malformed, Message, MessageKind, Originator, OriginatorPlace, Page, Paging,
-    TARGET_HEADER, Topic, draft_proto, proto, query_proto,
+    Add, Cursor, Dialect, Draft, Malformed, Message, MessageKind, Originator, Page, Paging, TARGET_HEADER, Topic,
+    draft_proto, proto, query_proto,
 };
 
 /// The store's name on a node's disk.
-pub(crate) const STORE: &str = "node.redb";
+pub(crate) const STORE: &str = "node.journal";
 
 /// libxmtp's limit of one gRPC message, in both directions: 25 MiB.
 const GRPC_MESSAGE_MAX: usize = 25 << 20;
@@ -123,14 +123,22 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
     let ignores_stop = config.quirk == Some(NodeQuirk::IgnoresStop);
     let streams = u32::try_from(config.limits.streams).unwrap_or(u32::MAX);
     let hub = Arc::new(Hub::new(config.limits.pending_messages, config.limits.pending_bytes));
+    let log = Arc::new(log);
+    let (publishing, groups) = PublishQueue::new();
+    let commit = GroupCommit {
+        env: Arc::clone(&env),
+        log: Arc::clone(&log),
+        hub: Arc::clone(&hub),
+        observer: Arc::clone(&observer),
+    };
     let node = Node {
         env,
         config,
         observer,
         authorizer,
-        log: Arc::new(log),
+        log,
         hub: Arc::clone(&hub),
-        publishing: Mutex::new(()),
+        publishing,
         streams: AtomicU64::new(0),
         sends: AtomicU64::new(0),
     };
@@ -149,34 +157,51 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
         .add_service(service)
         .add_service(draft)
         .add_service(decentralized);
-    let incoming = Incoming::new(listener);
-    let Some(shutdown) = shutdown else {
-        return server.serve_with_incoming(incoming).await.map_err(|error| NodeError::Serve { port, error });
-    };
-    let _lifeline = incoming.lifeline();
-    let (ended, flushing) = oneshot::channel();
-    let ending = async move {
-        shutdown.await;
-        let deadline = Instant::now() + WAVES_END_WITHIN;
-        if !ignores_stop {
-            hub.end_by(deadline);
-        }
-        // Every stream ends by then; one that has just been told may need its turn.
-        timeout_at(deadline, hub.emptied()).await.ok();
-        ended.send(()).ok();
-    };
-    let flushed = async {
-        // An error means that the server has ended by itself, and then nobody asks here.
-        flushing.await.ok();
-        sleep(FLUSH_WITHIN).await;
-    };
+    let ends = NodeEnd { hub, ignores_stop, shutdown };
     select! {
         biased;
-        // First, so that its error is told. It ends when every connection is at rest.
-        served = server.serve_with_incoming_shutdown(incoming, ending) => {
+        served = ends.serve(server, Incoming::new(listener)) => {
             served.map_err(|error| NodeError::Serve { port, error })
         }
-        () = flushed => Ok(()),
+        // It goes on for as long as there are calls.
+        () = commit.run(groups) => Ok(()),
+    }
+}
+
+/// How a node comes to its end.
+struct NodeEnd {
+    hub: Arc<Hub>,
+    ignores_stop: bool,
+    shutdown: Option<Shutdown>,
+}
+
+impl NodeEnd {
+    async fn serve(self, server: Router, incoming: Incoming) -> Result<(), tonic::transport::Error> {
+        let NodeEnd { hub, ignores_stop, shutdown } = self;
+        let Some(shutdown) = shutdown else { return server.serve_with_incoming(incoming).await };
+        let _lifeline = incoming.lifeline();
+        let (ended, flushing) = oneshot::channel();
+        let ending = async move {
+            shutdown.await;
+            let deadline = Instant::now() + WAVES_END_WITHIN;
+            if !ignores_stop {
+                hub.end_by(deadline);
+            }
+            // Every stream ends by then; one that has just been told may need its turn.
+            timeout_at(deadline, hub.emptied()).await.ok();
+            ended.send(()).ok();
+        };
+        let flushed = async {
+            // An error means that the server has ended by itself, and then nobody asks here.
+            flushing.await.ok();
+            sleep(FLUSH_WITHIN).await;
+        };
+        select! {
+            biased;
+            // First, so that its error is told. It ends when every connection is at rest.
+            served = server.serve_with_incoming_shutdown(incoming, ending) => served,
+            () = flushed => Ok(()),
+        }
     }
 }
 
@@ -187,8 +212,7 @@ struct Node {
     authorizer: Arc<dyn Authorizer>,
     log: Arc<ReopeningLog>,
     hub: Arc<Hub>,
-    /// Held from the commit to the hub, so that the hub sees ids in their order.
-    publishing: Mutex<()>,
+    publishing: PublishQueue,
     streams: AtomicU64,
     sends: AtomicU64,
 }
@@ -208,9 +232,9 @@ impl Node {
         if self.hub.ends_by().is_some() { Err(stopping()) } else { Ok(()) }
     }
 
-    /// The drafts for the originator that the call targets, if it does.
-    fn target(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Vec<Draft>, Status> {
-        let Some(said) = target else { return Ok(drafts) };
+    /// The originator that the call targets, if it does.
+    fn target(&self, target: Option<&MetadataValue<Ascii>>, drafts: &[Draft]) -> Result<Option<Originator>, Status> {
+        let Some(said) = target else { return Ok(None) };
         let refuse = |why| Status::from(&NodeRefusal::Target { said: format!("{said:?}"), why });
         let number = said.to_str().ok().and_then(|text| Some((text, text.parse::<u32>().ok()?)));
         let number = number.filter(|(text, number)| *text == number.to_string()).map(|(_, number)| number);
@@ -221,43 +245,27 @@ impl Node {
         if drafts.iter().any(|draft| draft.topic.kind() != originator.kind()) {
             return Err(refuse("even originators number group messages, and odd ones welcomes"));
         }
-        if !self.log.with(|log| log.has_room_for(originator)).map_err(|error| unavailable(&error))? {
-            return Err(Status::from(&NodeRefusal::TooManyOriginators(originator)));
-        }
-        let aim = |draft: Draft| Draft { topic: draft.topic.part(originator), ..draft };
-        Ok(drafts.into_iter().map(aim).collect())
+        Ok(Some(originator))
     }
 
     /// Stores all drafts or none, and routes them to the streams.
-    fn publish(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Response<()>, Status> {
+    async fn publish(&self, target: Option<&MetadataValue<Ascii>>, drafts: Vec<Draft>) -> Result<Response<()>, Status> {
         self.check_serving()?;
-        let drafts = self.target(target, drafts)?;
+        let target = self.target(target, &drafts)?;
         self.check(&drafts).map_err(|refusal| Status::from(&refusal))?;
-        if drafts.is_empty() {
-            return Ok(Response::new(()));
-        }
-        let created_ns = u64::try_from(self.env.wall_clock().as_nanos()).unwrap_or(u64::MAX);
-        let _order = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let drafts = match target {
+            Some(target) => {
+                drafts.into_iter().map(|draft| Draft { topic: draft.topic.part(target), ..draft }).collect()
+            }
+            None => drafts,
+        };
         let drafts = match self.config.quirk {
             Some(NodeQuirk::StoresTwice) => [drafts.clone(), drafts].concat(),
             _ => drafts,
         };
-        let appended = self.log.with(|log| log.append(drafts, created_ns));
-        let stored = appended.map_err(|error| {
-            if !matches!(error, StoreError::Resting(_)) {
-                // S4: a message that got an id all the same would be a gap in every stream that goes on.
-                self.hub.interrupt();
-            }
-            unavailable(&error)
-        })?;
-        for message in &stored {
-            let (topic, id) = match message.origin {
-                Some(OriginatorPlace { originator, sequence }) => (message.topic().part(originator), sequence),
-                None => (message.topic().clone(), message.id),
-            };
-            self.observer.notice(NodeNotice::Stored { topic, id, data: message.draft.data.clone() });
+        if !drafts.is_empty() {
+            self.publishing.store(target, drafts).await?;
         }
-        stored.iter().for_each(|message| self.hub.publish(message));
         Ok(Response::new(()))
     }
 
@@ -334,7 +342,7 @@ impl MlsApi for Node {
         if self.forgets() {
             return Ok(Response::new(()));
         }
-        self.publish(metadata.get(TARGET_HEADER), drafts)
+        self.publish(metadata.get(TARGET_HEADER), drafts).await
     }
 
     async fn send_welcome_messages(
@@ -344,7 +352,7 @@ impl MlsApi for Node {
         let (metadata, _, request) = request.into_parts();
         let inputs = request.messages.into_iter();
         let drafts = inputs.map(Draft::from_welcome_input).collect::<Result<_, _>>().map_err(refused)?;
-        self.publish(metadata.get(TARGET_HEADER), drafts)
+        self.publish(metadata.get(TARGET_HEADER), drafts).await
     }
 
     async fn query_group_messages(

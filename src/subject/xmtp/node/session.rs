@@ -285,10 +285,8 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use redb::backends::InMemoryBackend;
-
     use super::*;
-    use crate::env::Disk;
+    use crate::env::{Disk, MemoryStorage};
     use crate::subject::xmtp::node::log::Log;
     use crate::subject::xmtp::wire::{Add, Draft, Envelope, MessageKind};
 
@@ -300,7 +298,7 @@ mod tests {
     }
 
     fn bench_with(limits: NodeLimits, quirk: Option<NodeQuirk>) -> SessionBench {
-        let log = Log::open(Disk::new(InMemoryBackend::new()), false, None).expect("an empty disk");
+        let log = Log::open(Disk::new(MemoryStorage::default()), false, None).expect("an empty disk");
         SessionBench { log, session: Session::new(limits, quirk), queue: Vec::new() }
     }
 
@@ -355,7 +353,7 @@ mod tests {
 
         fn mutate(&mut self, mutate: Mutate) -> Result<(), NodeRefusal> {
             let change = self.session.plan(mutate)?;
-            self.session.apply(change, self.log.heads().expect("readable"));
+            self.session.apply(change, self.log.heads());
             Ok(())
         }
 
@@ -371,8 +369,7 @@ mod tests {
         /// One page of a wave, or a marker.
         fn step(&mut self) -> Option<String> {
             let marker = self.session.control();
-            let snapshot = self.log.snapshot().expect("readable");
-            let frame = marker.or_else(|| self.session.replay(&snapshot).expect("readable"));
+            let frame = marker.or_else(|| self.session.replay(&self.log).expect("readable"));
             frame.as_ref().map(show)
         }
 

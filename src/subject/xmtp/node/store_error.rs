@@ -2,8 +2,6 @@
 //!
 //! Refuses to know what becomes of a node whose log fails.
 
-use redb::{CommitError, DatabaseError, SetDurabilityError, StorageError, TableError, TransactionError};
-
 use crate::subject::xmtp::wire::{MessageId, MessageKind};
 
 /// Why the log cannot be used. Each fits after "failed to".
@@ -20,22 +18,21 @@ pub(crate) enum StoreError {
     Interrupted,
     /// The store does not open.
     #[error("open the message log: {0}")]
-    Open(#[from] DatabaseError),
-    /// No transaction.
-    #[error("begin a transaction on the message log: {0}")]
-    Begin(#[from] TransactionError),
-    /// A table does not open.
-    #[error("open a table of the message log: {0}")]
-    Table(#[from] TableError),
-    /// Bytes cannot be read or written.
-    #[error("read or write the message log: {0}")]
-    Storage(#[from] StorageError),
-    /// A transaction cannot be as durable as asked.
-    #[error("set the durability of a transaction on the message log: {0}")]
-    Durability(#[from] SetDurabilityError),
-    /// The transaction is not durable.
-    #[error("commit to the message log: {0}")]
-    Commit(#[from] CommitError),
+    Open(#[source] std::io::Error),
+    /// Messages are not durable.
+    #[error("append to the message log: {0}")]
+    Append(#[source] std::io::Error),
+    /// Bytes cannot be read.
+    #[error("read {kind} message {id} of the message log: {error}")]
+    Read {
+        /// The message's kind.
+        kind: MessageKind,
+        /// Its id.
+        id: MessageId,
+        /// What the disk says.
+        #[source]
+        error: std::io::Error,
+    },
     /// Stored bytes are not what was stored.
     #[error("read {kind} message {id} of the message log: {why}")]
     Corrupt {

@@ -23,16 +23,13 @@ use crate::subject::xmtp::node::budget::Budget;
 use crate::subject::xmtp::node::by_kind::{ByKind, Heads};
 use crate::subject::xmtp::wire::{Cursor, Message, MessageId, MessageKind, MutateId, Topic};
 
-/// TopicIds of one topic, one after the other; each is read when it is asked for.
-pub(crate) type TopicIds<'s> = Box<dyn Iterator<Item = Result<MessageId, StoreError>> + 's>;
+/// TopicIds of one topic, one after the other.
+pub(crate) type TopicIds<'s> = Box<dyn Iterator<Item = MessageId> + 's>;
 
 /// Where a wave reads.
 pub(crate) trait WaveSource {
     /// Looks up the ids of the topic after that place, ascending.
-    ///
-    /// # Errors
-    /// The store fails.
-    fn ids(&self, topic: &Topic, after: Cursor) -> Result<TopicIds<'_>, StoreError>;
+    fn ids(&self, topic: &Topic, after: Cursor) -> TopicIds<'_>;
 
     /// The message of that id.
     ///
@@ -159,7 +156,7 @@ impl Wave {
     pub(crate) fn page(&mut self, source: &impl WaveSource, mut budget: Budget) -> Result<Vec<Message>, StoreError> {
         while let Some(topic) = self.unsought.pop_first() {
             let Some(floor) = self.floor(&topic) else { continue };
-            let first = source.ids(&topic, floor)?.next().transpose()?;
+            let first = source.ids(&topic, floor).next();
             self.look_ahead(&topic, first);
         }
         let (mut page, mut walks) = (Vec::new(), BTreeMap::new());
@@ -179,9 +176,9 @@ impl Wave {
                 }
                 let ids = match walks.entry(topic.clone()) {
                     Entry::Occupied(begun) => begun.into_mut(),
-                    Entry::Vacant(absent) => absent.insert(source.ids(&topic, Cursor::from(id))?),
+                    Entry::Vacant(absent) => absent.insert(source.ids(&topic, Cursor::from(id))),
                 };
-                let next = ids.next().transpose()?;
+                let next = ids.next();
                 self.look_ahead(&topic, next);
             }
         }
@@ -246,14 +243,14 @@ mod tests {
     }
 
     impl WaveSource for FakeSource {
-        fn ids(&self, topic: &Topic, after: Cursor) -> Result<TopicIds<'_>, StoreError> {
+        fn ids(&self, topic: &Topic, after: Cursor) -> TopicIds<'_> {
             count(&self.1[0]);
             let topic = topic.clone();
             let follows = move |message: &&Message| *message.topic() == topic && after.is_before(message.id);
-            Ok(Box::new(self.0.iter().filter(follows).map(|message| {
+            Box::new(self.0.iter().filter(follows).map(|message| {
                 count(&self.1[1]);
-                Ok(message.id)
-            })))
+                message.id
+            }))
         }
 
         fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
@@ -370,8 +367,8 @@ mod tests {
     fn a_hole_in_the_shelf_is_an_error() {
         struct Holed;
         impl WaveSource for Holed {
-            fn ids(&self, _: &Topic, _: Cursor) -> Result<TopicIds<'_>, StoreError> {
-                Ok(Box::new(std::iter::once(Ok(MessageId(1)))))
+            fn ids(&self, _: &Topic, _: Cursor) -> TopicIds<'_> {
+                Box::new(std::iter::once(MessageId(1)))
             }
             fn message(&self, kind: MessageKind, id: MessageId) -> Result<Message, StoreError> {
                 Err(StoreError::Corrupt { kind, id, why: "it is missing".into() })

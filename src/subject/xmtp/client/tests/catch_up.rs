@@ -141,7 +141,7 @@ async fn a_catch_up_says_why_it_is_not_complete() {
     script.world.refuses.store(true, std::sync::atomic::Ordering::SeqCst);
     let error = end(start(&script, config(None), Duration::ZERO)).await.expect_err("refused").to_string();
     assert!(error.starts_with("catch up: dial failed: dial node:5556: "), "{error}");
-    script.world.disk.fail_after(0);
+    script.world.disk.bytes().push(b'?');
     let error = end(start(&script, config(None), Duration::ZERO)).await.expect_err("no inbox").to_string();
     assert!(error.starts_with("catch up: inbox: failed to "), "{error}");
 }

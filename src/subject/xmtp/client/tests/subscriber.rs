@@ -266,7 +266,7 @@ async fn an_inbox_that_fails_ends_the_attempt_and_is_opened_again_with_what_is_d
     sleep(SECOND).await;
     assert_eq!(committed(&script), [1, 2]);
     assert!(failures(&script).len() > 2, "it was told once for each attempt");
-    assert!(causes(&script).iter().all(|cause| matches!(cause, Cause::Inbox(why) if why.contains("inbox.redb"))));
+    assert!(causes(&script).iter().all(|cause| matches!(cause, Cause::Inbox(why) if why.contains("inbox.journal"))));
     let opened = script.witness.notices().into_iter().filter_map(|(_, notice)| match notice {
         ClientNotice::InboxOpened { cursors } => Some(cursors.into_iter().map(|add| add.cursor.0).collect()),
         _ => None,
@@ -285,7 +285,10 @@ async fn a_corrupt_inbox_is_told_and_never_replaced_by_an_empty_one() {
     sleep(100 * SECOND).await;
     let failures = failures(&script);
     assert!((4..=20).contains(&failures.len()), "{} attempts, with backoff", failures.len());
-    assert!(failures.iter().all(|why| why.contains("the store `inbox.redb` is corrupt: its block ")), "{failures:?}");
+    assert!(
+        failures.iter().all(|why| why.contains("the store `inbox.journal` is corrupt: its sector ")),
+        "{failures:?}"
+    );
     assert_eq!(script.world.dials.load(Ordering::SeqCst), 0, "nobody is asked for what cannot be kept");
 }
 

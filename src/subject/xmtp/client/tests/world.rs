@@ -20,7 +20,7 @@ const PIPE_BYTES: usize = 64 << 10;
 /// Surroundings whose every dial is a new pipe to the scripted node.
 pub(crate) struct World {
     pipes: mpsc::UnboundedSender<DuplexStream>,
-    /// What `inbox.redb` is.
+    /// What `inbox.journal` is.
     pub(crate) disk: FakeDisk,
     /// How often somebody dialed.
     pub(crate) dials: AtomicU64,
