@@ -34,6 +34,9 @@ pub type Env = Arc<dyn Surroundings>;
 /// A future that the surroundings hand out.
 pub type Asked<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
+/// Takes a secret of TLS, as a line of an `SSLKEYLOGFILE` without its end (RFC 9850 section 2).
+pub type SecretSink = Arc<dyn Fn(String) + Send + Sync>;
+
 /// What an actor may ask for.
 pub trait Surroundings: Send + Sync + 'static {
     /// Connects a byte stream to `address`, with the system's defaults.
@@ -74,6 +77,11 @@ pub trait Surroundings: Send + Sync + 'static {
     /// There are none, or they cannot be read.
     fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
         Err(io::Error::new(io::ErrorKind::NotFound, "this machine trusts no certificate"))
+    }
+
+    /// Where the secrets of TLS go, for whoever looks at the bytes that were sent; none where nobody does.
+    fn tls_secrets(&self) -> Option<SecretSink> {
+        None
     }
 
     /// A clock that runs on while the machine is suspended (CLOCK_BOOTTIME), from an instant of its own. tokio's stands

@@ -10,7 +10,8 @@ use pulseless::runner::{
 };
 use pulseless::sim::SimFile;
 use pulseless::subject::xmtp::SUBJECTS;
-use pulseless::trial::{EngineKind, play, record};
+use pulseless::trial::{EngineKind, play, play_captured, record};
+use pulseless::world::{Captured, CapturedSegment};
 
 const PROCESSES: usize = 20;
 const THREADS: usize = 8;
@@ -64,6 +65,43 @@ fn what_was_played_before_leaves_no_trace() {
     let alone = digest(&sim, SEED);
     digest(&unrelated, 99);
     assert_eq!(digest(&sim, SEED), alone);
+}
+
+/// Every byte that went over the links, and when: of TLS all of it is drawn, from keys to tickets.
+fn bytes_of(sim: &SimFile, seed: u64) -> (Digest, Vec<CapturedSegment>, String) {
+    let (outcome, kept) = play_captured(sim, seed).expect("played");
+    (outcome.digest(), kept.segments, kept.secrets)
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "trials in parallel are what this test is about")]
+fn tls_of_a_trial_is_its_seeds_to_the_last_byte() {
+    for name in ["proxy-goes-silent-behind-tls.toml", "edge-without-h2.toml"] {
+        let sim = sim(name);
+        let binary = env!("CARGO_BIN_EXE_pulseless");
+        // The first process asks the system whether it has getrandom at all, and every other that follows, too.
+        let processes: Vec<Digest> = (0..3).map(|_| digest_of_process(binary, &format!("sims/{name}"))).collect();
+        let first = bytes_of(&sim, SEED);
+        assert_eq!(processes, [first.0; 3], "{name}");
+        let is_tls = |segment: &CapturedSegment| match &segment.what {
+            Captured::Burst { bytes, .. } => bytes.first() == Some(&22),
+            Captured::Syn
+            | Captured::SynAck
+            | Captured::Acknowledgment { .. }
+            | Captured::WindowUpdate { .. }
+            | Captured::Probe
+            | Captured::Reset
+            | Captured::Renewed => false,
+        };
+        assert!(first.1.iter().filter(|segment| is_tls(segment)).count() > 8, "{name}: handshakes");
+        assert!(first.2.contains("CLIENT_TRAFFIC_SECRET_0"), "{name}");
+        assert_ne!(bytes_of(&sim, SEED + 1).2, first.2, "{name}: another seed has other keys");
+        let others = std::thread::scope(|scope| {
+            let trials: Vec<_> = (0..4).map(|_| scope.spawn(|| bytes_of(&sim, SEED))).collect();
+            trials.into_iter().map(|trial| trial.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        assert!(others.iter().all(|other| *other == first), "{name}");
+    }
 }
 
 #[test]

@@ -54,12 +54,6 @@ fn read_atomic_time() {
     clock(libc::CLOCK_TAI);
 }
 
-fn system_call() {
-    let mut bytes = [0u8; 8];
-    // SAFETY: getrandom(2) writes the 8 bytes that it is given.
-    unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), 0) };
-}
-
 /// Waits for what nobody tells, until real time has passed.
 fn wait_for_nobody() {
     let mutex = Mutex::new(());
@@ -84,7 +78,6 @@ fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_t
             "use tokio::spawn",
         ),
         (|| drop(std::fs::File::open("/dev/urandom")), "raw entropy (open", "ask the surroundings for dice"),
-        (system_call, "raw entropy (syscall(SYS_getrandom))", "ask the surroundings for dice"),
         (read_atomic_time, "read clock 11", "ask tokio for the time"),
         (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a real socket", "ask the surroundings"),
         (|| drop(std::net::TcpListener::bind("[::1]:0")), "a real socket", "ask the surroundings"),

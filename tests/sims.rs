@@ -56,6 +56,29 @@ fn every_planted_bug_is_caught_by_the_checker_that_its_sim_names() {
     keep_promises(true);
 }
 
+/// TLS at proxies and nodes changes what a dial takes and how its end is told, and nothing of what is promised.
+#[test]
+fn promises_are_kept_behind_tls_as_in_the_clear() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("sims");
+    for name in [
+        "storm.toml",
+        "storm-of-lies.toml",
+        "lossy-links.toml",
+        "mtu-black-hole.toml",
+        "sleepy-phone.toml",
+        "gateway.toml",
+        "examined-node.toml",
+        "rapid-reset.toml",
+        "negative/watchdog-off.toml",
+        "negative/keeps-half-read-frame.toml",
+    ] {
+        let tls = ["cast.proxy.tls=true", "node.tls=true"].map(|setting| setting.parse().expect("a setting"));
+        let sim = read_sim(SUBJECTS, &root.join(name), &tls).unwrap_or_else(|refusal| panic!("{refusal}"));
+        assert!(settings(&sim).proxy_tls.is_some());
+        assert_eq!(play(&sim, 7).expect("played").conclusion, Conclusion::Pass, "{name}");
+    }
+}
+
 #[test]
 fn negative_sims_promise_failures_and_the_others_do_not() {
     for (path, sim) in sims() {

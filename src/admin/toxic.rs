@@ -136,7 +136,12 @@ impl Toxic {
                 let told = format!("`{}` is about whole streams; leave `stream` out", word.name);
                 return Err(AdminError::Stream(told));
             }
-            (LieWay::Optional | LieWay::Streams, ToxicStream::Downstream) | (LieWay::Connections, _) => {}
+            (LieWay::Clients, ToxicStream::Upstream) => {
+                let told = format!("`{}` is about connections of clients; leave `stream` out", word.name);
+                return Err(AdminError::Stream(told));
+            }
+            (LieWay::Optional | LieWay::Streams | LieWay::Clients, ToxicStream::Downstream)
+            | (LieWay::Connections, _) => {}
         }
         let is_way = matches!(word.way, LieWay::Optional | LieWay::Required);
         if is_way && self.stream == ToxicStream::Upstream && keys.get("direction") != Some(&"to-node".into()) {
@@ -389,6 +394,8 @@ mod tests {
                 json!({"type": "end-streams", "stream": "upstream", "attributes": {"with": "reset"}}),
                 vec!["whole streams"],
             ),
+            (json!({"type": "alpn", "stream": "upstream"}), vec!["connections of clients"]),
+            (json!({"type": "alpn", "attributes": {"offers": ["h2"]}}), vec!["`attributes.offers` has h2", "http/1.1"]),
             (json!({"type": "misroute", "attributes": {"to": "other"}}), vec!["`attributes.to`", "host:port"]),
             (json!({"type": "silence", "name": "a/b"}), vec!["bad name", "a/b"]),
             (

@@ -15,6 +15,9 @@ use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, 
 /// The role of proxies, in any subject.
 const PROXY: &str = "proxy";
 
+/// Whoever dials says so of a server with which HTTP/2 was not agreed on.
+const NO_H2: &str = "no h2 in ALPN";
+
 /// Something that may happen in a trial.
 #[derive(Debug)]
 pub struct Milestone {
@@ -94,6 +97,12 @@ pub const STALE_STREAM_REPLACED: Milestone = Milestone {
     sentence: "A client that had stood still was not answered on its stream, and had another later.",
     happened: |history| reconnected(history, |event| matches!(event, Event::Ended { cause: EndCause::Stale, .. })),
 };
+/// A client was told that its edge offers no HTTP/2, and had a stream again later.
+pub const TURNED_AWAY_WITHOUT_H2: Milestone = Milestone {
+    name: "turned-away-without-h2",
+    sentence: "A client was told that h2 was not agreed on by ALPN, and had a stream again later.",
+    happened: |history| reconnected(history, was_turned_away_without_h2),
+};
 /// A server closed a stream because its consumer was too slow.
 pub const SLOW_CONSUMER: Milestone = Milestone {
     name: "slow-consumer",
@@ -135,6 +144,11 @@ impl fmt::Display for Milestone {
 /// Whether any event is like that.
 pub(crate) fn any(history: &History, is: impl Fn(&Event) -> bool) -> bool {
     history.records().iter().any(|record| is(&record.event))
+}
+
+fn was_turned_away_without_h2(event: &Event) -> bool {
+    let Event::Ended { cause: EndCause::DialFailed, words, .. } = event else { return false };
+    words.to_string().contains(NO_H2)
 }
 
 fn closed(history: &History, why: &CloseReason) -> bool {

@@ -50,11 +50,12 @@ pub(crate) fn grace(text: &str) -> Result<Duration, String> {
     Ok(grace)
 }
 
-/// Reads an attribute of a lie: numbers, true and false as JSON has them, and everything else as text.
+/// Reads an attribute of a lie: numbers, true, false and lists as JSON has them, and everything else as text.
 pub(crate) fn attribute(text: &str) -> Result<(String, Value), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or_else(|| format!("`{text}` is no attribute; write KEY=VALUE, such as latency=100"))?;
-    let plain = serde_json::from_str(value).ok().filter(|read: &Value| read.is_number() || read.is_boolean());
+    let is_plain = |read: &Value| read.is_number() || read.is_boolean() || read.is_array();
+    let plain = serde_json::from_str(value).ok().filter(is_plain);
     Ok((key.to_owned(), plain.unwrap_or_else(|| value.into())))
 }
 

@@ -34,6 +34,7 @@ mod pause;
 mod power_off;
 mod process_kill;
 mod process_stop;
+mod proxy_alpn;
 mod proxy_ends;
 mod proxy_goaway;
 mod proxy_holds;
@@ -54,6 +55,7 @@ mod syn_loss;
 mod sync_fails;
 mod ways;
 
+pub(crate) use proxy_alpn::read_alpn;
 pub use proxy_ends::StreamEnding;
 
 /// Makes the type of any fault, and the table.
@@ -115,6 +117,7 @@ kinds! {
     "proxy-ping-answers" => proxy_ping_answers::ProxyPingAnswers,
     "proxy-settings" => proxy_settings::ProxySettings,
     "proxy-withholds-windows" => proxy_windows::ProxyWithholdsWindows,
+    "proxy-alpn" => proxy_alpn::ProxyAlpn,
     "process-kill" => process_kill::ProcessKill,
     "process-stop" => process_stop::ProcessStop,
     "restart-loop" => restart_loop::RestartLoop,

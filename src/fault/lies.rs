@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::fault::kind::{Hosts, Kind};
 use crate::fault::kinds::{
-    ProxyAltersStatus, ProxyBuffers, ProxyDropsMessages, ProxyEndsStreams, ProxyGoAway, ProxyMisroutes,
+    ProxyAlpn, ProxyAltersStatus, ProxyBuffers, ProxyDropsMessages, ProxyEndsStreams, ProxyGoAway, ProxyMisroutes,
     ProxyPingAnswers, ProxyRepeatsRequests, ProxySettings, ProxySilence, ProxySlowsStreams, ProxyWithholds,
     ProxyWithholdsWindows,
 };
@@ -28,6 +28,8 @@ pub(crate) enum LieWay {
     Streams,
     /// It is about connections: those of clients, or that to the node.
     Connections,
+    /// It is about connections of clients.
+    Clients,
 }
 
 /// A kind of lie, by the name that a proxy on real TCP has for it.
@@ -54,6 +56,7 @@ pub(crate) const LIES: &[LieWord] = &[
     LieWord { name: "ping-answers", way: LieWay::Connections, read: read::<ProxyPingAnswers> },
     LieWord { name: "settings", way: LieWay::Connections, read: read::<ProxySettings> },
     LieWord { name: "withhold-windows", way: LieWay::Connections, read: read::<ProxyWithholdsWindows> },
+    LieWord { name: "alpn", way: LieWay::Clients, read: read::<ProxyAlpn> },
 ];
 
 fn read<K: Kind<Place = Hosts>>(section: &mut Section<'_>, scene: &Scene<'_>) -> Option<Harm> {

@@ -29,6 +29,7 @@ pub use harm::{
     ProcessHarm, ProxyHarm, Unsynced,
 };
 pub use kind::{At, Excuse, Hosts, Kind, Place, Step, Target};
+pub(crate) use kinds::read_alpn;
 pub use kinds::{Fault, KINDS, Row};
 pub(crate) use lies::{LIES, LieWay, LieWord};
 pub use plan::{Clause, Origin, Plan};

@@ -1,4 +1,4 @@
-//! Lies about one connection: told among its frames, below HTTP/2.
+//! Lies about one connection: told among its frames, below HTTP/2, or as its TLS begins.
 //!
 //! Refuses to know how frames are forged.
 
@@ -33,6 +33,9 @@ pub enum ConnectionLie {
     },
     /// WINDOW_UPDATE (section 6.9) is never sent.
     WindowUpdatesWithheld(WindowKind),
+    /// What is offered in ALPN (RFC 7301) instead of the truth, the dearest first; empty: it is not answered. Only where a
+    /// client begins TLS.
+    Alpn(Vec<String>),
 }
 
 /// The last stream that a GOAWAY tells.

@@ -27,7 +27,10 @@ impl Lie {
                 | StreamLie::Misroute { .. },
             )
             | Lie::Connection(
-                ConnectionLie::GoAway { .. } | ConnectionLie::PingAnswers(_) | ConnectionLie::SettingsUnanswered,
+                ConnectionLie::GoAway { .. }
+                | ConnectionLie::PingAnswers(_)
+                | ConnectionLie::SettingsUnanswered
+                | ConnectionLie::Alpn(_),
             )
             | Lie::Bytes(ByteLie {
                 what:

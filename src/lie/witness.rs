@@ -78,7 +78,7 @@ fn of_stream(lie: &StreamLie) -> Witness {
 
 fn of_connection(lie: &ConnectionLie) -> Witness {
     match lie {
-        ConnectionLie::GoAway { .. } => Witness::Told,
+        ConnectionLie::GoAway { .. } | ConnectionLie::Alpn(_) => Witness::Told,
         ConnectionLie::PingAnswers(PingAnswer::Missing | PingAnswer::Late(_) | PingAnswer::Wrong) => Witness::Keepalive,
         ConnectionLie::PingAnswers(PingAnswer::Doubled) | ConnectionLie::SettingsUnanswered => Witness::Nobody,
         // Who may not send says nothing of it.

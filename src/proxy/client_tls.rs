@@ -21,9 +21,11 @@ use tokio_rustls::rustls::{Error, ServerConfig};
 use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use crate::env::{ByteStream, Env};
+use crate::lie::ConnectionLie;
 use crate::proxy::certificate::{BadCertificate, read_certified};
 use crate::proxy::config::{ALPN_MAX, READ_STEP};
-use crate::proxy::tls_words::{H2, TlsClock, listed_protocols, provider, told_failure};
+use crate::proxy::control::ConnectionRule;
+use crate::proxy::tls_words::{H2, NO_H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
 /// What a client is told with whom HTTP/2 was not agreed on.
@@ -101,7 +103,7 @@ impl fmt::Debug for ClientTls {
 pub(crate) enum ClientTlsError {
     #[error("TLS with the client failed: {0}")]
     Failed(String),
-    #[error("no h2 in ALPN: the client offers {offered}, and this proxy {served}")]
+    #[error("{NO_H2}: the client offers {offered}, and this proxy {served}")]
     NoH2 { offered: String, served: String },
 }
 
@@ -116,13 +118,18 @@ impl ClientTls {
 
     /// Whoever takes up TLS with clients, in these surroundings.
     pub(crate) fn door(&self, env: &Env) -> ClientDoor {
+        ClientDoor { config: self.config(env) }
+    }
+
+    /// What is served, in these surroundings.
+    pub(crate) fn config(&self, env: &Env) -> Arc<ServerConfig> {
         let resolver = SingleCertAndKey::from(CertifiedKey::clone(&self.key));
         let builder = ServerConfig::builder_with_details(provider(), Arc::new(TlsClock(env.clone())))
             .with_safe_default_protocol_versions()
             .expect("ring has the ciphers of TLS 1.2 and 1.3");
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = self.alpn.0.iter().map(|name| name.clone().into_bytes()).collect();
-        ClientDoor { config: Arc::new(config) }
+        config.alpn_protocols = as_protocols(&self.alpn.0);
+        Arc::new(config)
     }
 }
 
@@ -132,17 +139,22 @@ pub(crate) struct ClientDoor {
 }
 
 impl ClientDoor {
-    /// Shakes hands.
+    /// Shakes hands, under the rules about that connection.
     ///
     /// # Errors
     /// It failed, or HTTP/2 was not agreed on; the client was told.
-    pub(crate) async fn open<S: ByteStream>(&self, stream: S) -> Result<ProxyWire<S>, ClientTlsError> {
+    pub(crate) async fn open<S: ByteStream>(
+        &self,
+        stream: S,
+        rules: &[ConnectionRule],
+    ) -> Result<ProxyWire<S>, ClientTlsError> {
         let failed = |error: io::Error| ClientTlsError::Failed(told_failure(&error));
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(failed)?;
         let offered = listed_protocols(start.client_hello().alpn().into_iter().flatten());
-        let served = listed_protocols(&self.config.alpn_protocols);
+        let config = self.config_under(rules);
+        let served = listed_protocols(&config.alpn_protocols);
         let no_h2 = ClientTlsError::NoH2 { offered, served };
-        let stream = match start.into_stream(self.config.clone()).await {
+        let stream = match start.into_stream(config).await {
             Ok(stream) => stream,
             // rustls has sent the alert of that name (RFC 7301 section 3.2).
             Err(error) if is_no_protocol(&error) => return Err(no_h2),
@@ -154,6 +166,30 @@ impl ClientDoor {
         decline(stream).await;
         Err(no_h2)
     }
+}
+
+impl ClientDoor {
+    /// What is served where these rules are in force: the last lie about ALPN is told.
+    fn config_under(&self, rules: &[ConnectionRule]) -> Arc<ServerConfig> {
+        let mut lies = rules.iter().filter_map(|rule| match rule.lie() {
+            ConnectionLie::Alpn(names) => Some((rule, names)),
+            ConnectionLie::GoAway { .. }
+            | ConnectionLie::PingAnswers(_)
+            | ConnectionLie::SettingsUnanswered
+            | ConnectionLie::Settings { .. }
+            | ConnectionLie::WindowUpdatesWithheld(_) => None,
+        });
+        let Some((rule, names)) = lies.next_back() else { return self.config.clone() };
+        rule.feel();
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = as_protocols(names);
+        Arc::new(config)
+    }
+}
+
+/// Names as TLS takes them.
+fn as_protocols(names: &[String]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.clone().into_bytes()).collect()
 }
 
 fn is_no_protocol(error: &io::Error) -> bool {

@@ -215,7 +215,8 @@ impl<S: ByteStream> Forger<S> {
             ConnectionLie::GoAway { .. } | ConnectionLie::Settings { .. } => Some(begins),
             ConnectionLie::PingAnswers(_)
             | ConnectionLie::SettingsUnanswered
-            | ConnectionLie::WindowUpdatesWithheld(_) => None,
+            | ConnectionLie::WindowUpdatesWithheld(_)
+            | ConnectionLie::Alpn(_) => None,
         }
     }
 
@@ -280,7 +281,8 @@ impl<S: ByteStream> Forger<S> {
             }
             ConnectionLie::PingAnswers(_)
             | ConnectionLie::SettingsUnanswered
-            | ConnectionLie::WindowUpdatesWithheld(_) => self.orders[index].next = None,
+            | ConnectionLie::WindowUpdatesWithheld(_)
+            | ConnectionLie::Alpn(_) => self.orders[index].next = None,
         }
     }
 
@@ -510,7 +512,7 @@ fn judge(
                 };
                 header.kind == FrameKind::WindowUpdate && is_meant
             }
-            ConnectionLie::GoAway { .. } | ConnectionLie::Settings { .. } => false,
+            ConnectionLie::GoAway { .. } | ConnectionLie::Settings { .. } | ConnectionLie::Alpn(_) => false,
         };
         if !is_met {
             continue;
@@ -530,7 +532,8 @@ fn judge(
             ConnectionLie::PingAnswers(PingAnswer::Missing)
             | ConnectionLie::SettingsUnanswered
             | ConnectionLie::GoAway { .. }
-            | ConnectionLie::Settings { .. } => {}
+            | ConnectionLie::Settings { .. }
+            | ConnectionLie::Alpn(_) => {}
         }
         return;
     }

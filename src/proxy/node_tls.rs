@@ -10,12 +10,12 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, Error, KeyLog, RootCertStore, SignatureScheme,
 };
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use crate::env::{Address, ByteStream, Env};
-use crate::proxy::tls_words::{H2, TlsClock, listed_protocols, provider, told_failure};
+use crate::env::{Address, ByteStream, Env, SecretSink};
+use crate::proxy::tls_words::{H2, NO_H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
 /// How a proxy speaks TLS with its node.
@@ -80,7 +80,26 @@ impl NodeTls {
         };
         let mut config = builder.with_no_client_auth();
         config.alpn_protocols = vec![H2.into()];
+        if let Some(sink) = env.tls_secrets() {
+            config.key_log = Arc::new(SecretLog(sink));
+        }
         Ok(NodeConnector { connector: TlsConnector::from(Arc::new(config)), name: self.name.clone() })
+    }
+}
+
+/// Hands secrets to whoever looks at the bytes.
+struct SecretLog(SecretSink);
+
+impl fmt::Debug for SecretLog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretLog")
+    }
+}
+
+impl KeyLog for SecretLog {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        (self.0)(format!("{label} {} {}", hex(client_random), hex(secret)));
     }
 }
 
@@ -112,7 +131,7 @@ impl NodeConnector {
         let stream = self.connector.connect(name, stream).await.map_err(|error| told(&error))?;
         match stream.get_ref().1.alpn_protocol() {
             Some(chosen) if chosen == H2.as_bytes() => Ok(ProxyWire::Tls(Box::new(TlsStream::Client(stream)))),
-            chosen => Err(format!("no h2 in ALPN: it chose {}", listed_protocols(chosen))),
+            chosen => Err(format!("{NO_H2}: it chose {}", listed_protocols(chosen))),
         }
     }
 }
@@ -121,7 +140,7 @@ fn told(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let words = told_failure(error);
     match inner {
-        Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => format!("no h2 in ALPN: {words}"),
+        Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => format!("{NO_H2}: {words}"),
         _ => words,
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::env::{Address, Asked, Dice, Disk, Env, Listener, Socket, Surroundings, TcpOptions};
+use crate::env::{Address, Asked, Dice, Disk, Env, Listener, SecretSink, Socket, Surroundings, TcpOptions};
 use crate::proxy::node_tls::{NodeConnector, NodeTls};
 
 struct SecuredEnv {
@@ -54,6 +54,10 @@ impl Surroundings for SecuredEnv {
 
     fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
         self.env.trusted_certificates()
+    }
+
+    fn tls_secrets(&self) -> Option<SecretSink> {
+        self.env.tls_secrets()
     }
 
     fn boot_clock(&self) -> Duration {

@@ -271,7 +271,10 @@ impl ProxyClient {
         let spoiler = Spoiler::new(socket, self.face, &self.control);
         let wire = match &entrance.door {
             None => ProxyWire::Clear(spoiler),
-            Some(door) => door.open(spoiler).await?,
+            Some(door) => {
+                let rules = self.control.subscribe().borrow().about_connection(self.face);
+                door.open(spoiler, &rules).await?
+            }
         };
         let (guard, watch) = Guard::new(self.habits.ping_flood.most);
         let counter = PingCounter::new(self.face.serial, self.observer.clone());

@@ -46,6 +46,12 @@ impl SessionCa {
         self.issuer.pem()
     }
 
+    /// The same, as DER.
+    #[must_use]
+    pub fn der(&self) -> Vec<u8> {
+        self.issuer.der().to_vec()
+    }
+
     /// A certificate for whoever listens on that host, and is called by any name of this machine's loopback.
     ///
     /// # Errors

@@ -16,6 +16,9 @@ use crate::env::Env;
 /// HTTP/2's name in ALPN (RFC 9113 section 3.2).
 pub(crate) const H2: &str = "h2";
 
+/// How it is told that HTTP/2 was not agreed on.
+pub(crate) const NO_H2: &str = "no h2 in ALPN";
+
 /// Whose ciphers and keys are used.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -51,6 +54,18 @@ pub(crate) fn told_failure(error: &io::Error) -> String {
         None if error.kind() == io::ErrorKind::UnexpectedEof => "it closed the connection in the handshake".into(),
         None => error.to_string(),
     }
+}
+
+/// The same error in words, where TLS has a reason of its own for it, after the handshake.
+pub(crate) fn in_words(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let told = match inner {
+        Some(error) => told_error(error),
+        // RFC 8446 section 6.1: whoever ends in order says close_notify before.
+        None if error.kind() == io::ErrorKind::UnexpectedEof => "it closed the connection without close_notify".into(),
+        None => return error,
+    };
+    io::Error::new(error.kind(), format!("TLS: {told}"))
 }
 
 #[expect(
@@ -194,6 +209,18 @@ mod tests {
         ] {
             assert_eq!(alert_name(alert), name);
         }
+    }
+
+    #[test]
+    fn a_break_of_tls_is_told_in_its_words_and_any_other_as_it_is() {
+        let told = |error: io::Error| in_words(error).to_string();
+        let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "peer closed connection: see https://docs.rs");
+        assert_eq!(in_words(cut).kind(), io::ErrorKind::UnexpectedEof);
+        let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "peer closed connection: see https://docs.rs");
+        assert_eq!(told(cut), "TLS: it closed the connection without close_notify");
+        let alert = Error::AlertReceived(AlertDescription::BadRecordMac);
+        assert_eq!(told(io::Error::new(io::ErrorKind::InvalidData, alert)), "TLS: it sent the alert bad_record_mac");
+        assert_eq!(told(io::ErrorKind::ConnectionReset.into()), "connection reset");
     }
 
     #[test]

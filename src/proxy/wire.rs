@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::env::ByteStream;
+use crate::proxy::tls_words::in_words;
 
 /// The connection. What TLS keeps is far larger than a socket.
 pub(crate) enum ProxyWire<S> {
@@ -21,7 +22,7 @@ impl<S: ByteStream> AsyncRead for ProxyWire<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ProxyWire::Clear(stream) => Pin::new(stream).poll_read(context, buffer),
-            ProxyWire::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            ProxyWire::Tls(stream) => Pin::new(stream).poll_read(context, buffer).map_err(in_words),
         }
     }
 }
@@ -30,21 +31,21 @@ impl<S: ByteStream> AsyncWrite for ProxyWire<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             ProxyWire::Clear(stream) => Pin::new(stream).poll_write(context, bytes),
-            ProxyWire::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            ProxyWire::Tls(stream) => Pin::new(stream).poll_write(context, bytes).map_err(in_words),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ProxyWire::Clear(stream) => Pin::new(stream).poll_flush(context),
-            ProxyWire::Tls(stream) => Pin::new(stream).poll_flush(context),
+            ProxyWire::Tls(stream) => Pin::new(stream).poll_flush(context).map_err(in_words),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             ProxyWire::Clear(stream) => Pin::new(stream).poll_shutdown(context),
-            ProxyWire::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            ProxyWire::Tls(stream) => Pin::new(stream).poll_shutdown(context).map_err(in_words),
         }
     }
 
@@ -55,7 +56,7 @@ impl<S: ByteStream> AsyncWrite for ProxyWire<S> {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             ProxyWire::Clear(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            ProxyWire::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            ProxyWire::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices).map_err(in_words),
         }
     }
 

@@ -21,6 +21,9 @@ const TOGETHER: Duration = Duration::from_secs(1);
 /// More lines at one instant are cut: only a program that loops has more to tell, and it tells the same.
 const LINES_OF_AN_INSTANT: usize = 40;
 
+/// Whoever dials says so of a server with which TLS did not come about.
+const NO_TLS: &str = "TLS with the server";
+
 /// One line of a story.
 #[derive(Clone)]
 pub(crate) struct Line {
@@ -74,6 +77,8 @@ struct Recovery {
     finished: bool,
     /// From where the newest attempt resumes.
     resumes: String,
+    /// Why it got no TLS, as it was told last since the link broke.
+    no_tls: Option<String>,
 }
 
 impl Recovery {
@@ -254,9 +259,23 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn end_attempt(&mut self, record: &Record, attempt: u64, words: &Words) {
-        if self.recovery(record).lose(attempt) && self.follows(&record.host) {
-            let how = self.how_lost(record.at, words.to_string());
-            self.say(record.at, format!("{}: loses its link{how}", record.host));
+        let (follows, words) = (self.follows(&record.host), words.to_string());
+        let recovery = self.recovery(record);
+        let is_loss = recovery.lose(attempt);
+        let no_tls = words.contains(NO_TLS).then(|| words.clone());
+        // Of attempts that fail, only those are told one by one that TLS has a reason for, and each reason once.
+        let is_news = no_tls.is_some() && recovery.no_tls != no_tls;
+        if is_news {
+            recovery.no_tls = no_tls;
+        }
+        let told = match (is_loss, is_news) {
+            (true, _) => "loses its link",
+            (false, true) => "is turned away",
+            (false, false) => return,
+        };
+        if follows {
+            let how = self.how_lost(record.at, words);
+            self.say(record.at, format!("{}: {told}{how}", record.host));
         }
     }
 
@@ -274,6 +293,7 @@ impl<'a> StoryTeller<'a> {
         if std::mem::take(&mut recovery.finished) && !recovery.broken {
             return;
         }
+        recovery.no_tls = None;
         let failed = std::mem::take(&mut recovery.failed);
         let verb = if std::mem::take(&mut recovery.broken) { "resumes" } else { "subscribes" };
         let tries = match failed {

@@ -8,9 +8,12 @@ mod list;
 mod proxy_role;
 mod role;
 mod tcp_keys;
+mod tls_keys;
+mod trial_tls;
 pub mod xmtp;
 
 pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
-pub use proxy_role::{HostNames, ProxyRole, TapMaker, TapSeat};
+pub use proxy_role::{HostNames, ProxyPlace, ProxyRole, TapMaker, TapSeat};
 pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Role, Seat, StopRequest, TrialTimes, program};
+pub use trial_tls::TrialCa;

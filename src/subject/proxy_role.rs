@@ -30,10 +30,21 @@ pub struct TapSeat {
 /// Makes the observer of one process of a proxy.
 pub type TapMaker = Arc<dyn Fn(TapSeat) -> Arc<dyn proxy::ProxyObserver>>;
 
+/// A proxy of the cast.
+#[derive(Clone)]
+pub struct ProxyPlace {
+    /// Its host.
+    pub name: HostName,
+    /// Where it leads.
+    pub upstream: Address,
+    /// Its TLS on both sides; [`TrialCa`](crate::subject::TrialCa) makes it for a trial.
+    pub edge: ProxyEdge,
+}
+
 /// Proxies, each of which leads to one host.
 pub struct ProxyRole {
-    /// The proxies, and where each leads.
-    pub upstreams: Vec<(HostName, Address)>,
+    /// The proxies.
+    pub places: Vec<ProxyPlace>,
     /// The port on which each listens.
     pub port: u16,
     /// The TCP of their connections upstream.
@@ -48,7 +59,7 @@ pub struct ProxyRole {
 
 impl Role for ProxyRole {
     fn hosts(&self) -> Vec<HostName> {
-        self.upstreams.iter().map(|(name, _)| name.clone()).collect()
+        self.places.iter().map(|place| place.name.clone()).collect()
     }
 
     fn entrance(&self) -> Entrance {
@@ -57,15 +68,9 @@ impl Role for ProxyRole {
 
     fn program(&self, number: u32, seat: &mut Seat) -> Program {
         let control = seat.control.insert(Control::default()).clone();
-        let (_, upstream) = self.upstreams[number as usize - 1].clone();
-        let config = ProxyConfig {
-            port: self.port,
-            upstream,
-            tcp: self.tcp,
-            control,
-            habits: self.habits.clone(),
-            edge: ProxyEdge::default(),
-        };
+        let ProxyPlace { upstream, edge, .. } = self.places[number as usize - 1].clone();
+        let config =
+            ProxyConfig { port: self.port, upstream, tcp: self.tcp, control, habits: self.habits.clone(), edge };
         let (names, recorder) = (seat.names.clone(), seat.recorder.clone());
         let (tap, incarnations) = (self.tap.clone(), self.incarnations.clone());
         program(move |env: Env| {

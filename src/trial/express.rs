@@ -132,6 +132,7 @@ mod tests {
             ("proxy-silence-upstream", "on = \"client-1\""),
             ("proxy-ends-streams", "on = \"client-1\"\nwith = \"end-stream\"\nwhen = \"1m\""),
             ("proxy-goaway", "on = \"node\""),
+            ("proxy-alpn", "on = \"client-1\""),
             ("process-kill", "on = \"node\""),
             ("disk-lost", "on = \"node\""),
             ("disk-restored", "on = \"node\"\nfrom = \"1s\""),

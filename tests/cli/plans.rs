@@ -84,6 +84,7 @@ const GOOD: &[(&str, &str)] = &[
     ("proxy-ping-answers", "on = \"client-1\"\nanswer = \"late\"\nby = \"1s\""),
     ("proxy-settings", "on = \"node\"\nmax-concurrent-streams = 0\ninitial-window = \"1B\""),
     ("proxy-withholds-windows", "on = \"node\"\nof = \"both\""),
+    ("proxy-alpn", "on = \"client-1\"\noffers = [\"http/1.1\"]"),
     ("process-kill", "on = \"node\"\npoint = \"before durable-write 3\""),
     ("power-off", "on = \"node\"\nunsynced = \"torn\""),
     ("restart-loop", "on = \"node\"\nup = \"10s\"\ndown = \"1s\""),

@@ -55,6 +55,20 @@ fn a_silent_proxy_makes_a_story() {
 }
 
 #[test]
+fn who_is_turned_away_by_tls_is_told_once_with_the_reason() {
+    let said = run_shipped("edge-without-h2.toml", &[]).exits(0);
+    let said =
+        said.says(&["the proxy offers http/1.1 in ALPN, and no h2, when client-1, client-2, client-3 begin TLS"]);
+    let told = "is turned away: dial failed: dial proxy:5555: TLS with the server: no h2 in ALPN: it sent the alert \
+                no_application_protocol";
+    for client in ["client-1", "client-2", "client-3"] {
+        let line = said.line(&format!("{client}: is turned away"));
+        assert!(line.ends_with(told) || line.ends_with("in the same way"), "{line}");
+    }
+    assert!(said.line("loses its link").ends_with("TLS: it closed the connection without close_notify"), "{said}");
+}
+
+#[test]
 fn without_a_watchdog_the_verdict_names_who_lost_what() {
     let said = run_shipped("proxy-goes-silent.toml", &["--set", "client.watchdog=off"]).exits(1);
     let liveness = said.line("liveness  fail");

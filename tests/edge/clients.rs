@@ -175,6 +175,25 @@ async fn toxics_about_bytes_lie_below_tls_and_the_others_above_it() {
     answered(call(stream).await);
 }
 
+/// An edge whose ALPN changes while it runs: who has a connection keeps it, and whoever dials anew is told.
+#[tokio::test]
+async fn a_lie_about_alpn_turns_those_away_who_dial_anew() {
+    let (stage, ca) = stage(&[]).await;
+    let config = || trusting(&ca, &["h2"]);
+    let before = shake(config(), "localhost", dial(&stage.listens()).await).await.expect("h2 is agreed on");
+    stage.done(&["lie", "proxy", "alpn", "offers=[\"http/1.1\"]"]);
+    let refused = shake(config(), "localhost", dial(&stage.listens()).await).await.expect_err("there is no h2");
+    let alert = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+    assert_eq!(tls_error(&refused), &alert);
+    answered(call(before).await);
+    stage.done(&["tell-truth"]);
+    stage.done(&["lie", "proxy", "alpn", "offers=none"]);
+    let unanswered = shake(config(), "localhost", dial(&stage.listens()).await).await.expect("TLS is well");
+    assert_eq!(unanswered.get_ref().1.alpn_protocol(), None);
+    stage.done(&["tell-truth"]);
+    answered(call(shake(config(), "localhost", dial(&stage.listens()).await).await.expect("h2 is back")).await);
+}
+
 /// The one limit of time is for all that comes before HTTP/2.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_shake_hands_is_let_go_in_time() {

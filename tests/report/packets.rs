@@ -24,6 +24,8 @@ const PREFIX: usize = 5;
 struct Capture {
     tshark: PathBuf,
     file: PathBuf,
+    /// What is spoken on the ports of proxies and nodes.
+    spoken: &'static str,
     /// Where the capture is, and what our .proto imports.
     scratch: Scratch,
 }
@@ -38,7 +40,12 @@ impl Capture {
         assert_eq!((said.text().as_str(), said.err.as_str()), ("one.pcapng\n", ""));
         fs::create_dir_all(scratch.path("include/google/protobuf")).expect("the scratch folder takes folders");
         scratch.write("include/google/protobuf/empty.proto", EMPTY);
-        Some(Capture { tshark, file: scratch.path("one.pcapng"), scratch })
+        Some(Capture { tshark, file: scratch.path("one.pcapng"), spoken: "http2", scratch })
+    }
+
+    /// The same, of a trial whose proxies and nodes speak TLS: ALPN says what is in it.
+    fn behind_tls(self) -> Self {
+        Capture { spoken: "tls", ..self }
     }
 
     /// The fields of the packets that a filter lets through, a row each; a field with several values has them with `|`.
@@ -49,7 +56,9 @@ impl Capture {
             command.arg("-o").arg(format!("uat:protobuf_search_paths:\"{}\",\"TRUE\"", folder.display()));
         }
         // The ports that proxies and nodes listen on in a trial.
-        command.args(["-d", "tcp.port==5555,http2", "-d", "tcp.port==5556,http2"]);
+        for port in [5555, 5556] {
+            command.args(["-d", &format!("tcp.port=={port},{}", self.spoken)]);
+        }
         command.args(["-T", "fields", "-E", "aggregator=|"]);
         fields.iter().for_each(|field| _ = command.args(["-e", field]));
         let said = Said::of(command.output().expect("tshark runs"));
@@ -174,6 +183,22 @@ fn a_stretch_of_one_host_decodes_as_the_whole_does() {
     }
     assert!(capture.data_frames("tcp") > 10);
     assert!(capture.count("frame.comment contains \"an HTTP/2 PING is answered inside fault 1\"") > 5);
+}
+
+/// The file has the secrets of the trial's TLS: nothing else is needed to read it, nor to read a part of it.
+#[test]
+fn tls_of_a_trial_is_decrypted() {
+    let sim = "proxy-goes-silent-behind-tls.toml";
+    for (more, least) in [(&[][..], 500), (&["--from", "1m", "--until", "4m", "--host", "client-1"], 10)] {
+        let Some(capture) = Capture::of(sim, more) else { return };
+        let capture = capture.behind_tls();
+        assert_eq!(capture.count("_ws.malformed"), 0);
+        for port in [5555, 5556] {
+            let (frames, clear) = (format!("tcp.port == {port}"), format!("tcp.port == {port} && http2 && !tls"));
+            assert!(more.contains(&"client-1") && port == 5556 || capture.data_frames(&frames) > least, "{port}");
+            assert_eq!(capture.count(&clear), 0, "nothing of it is in the clear");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,10 @@
-//! Of what an end of an HTTP/2 connection sent before a stretch, the frames without which the rest cannot be decoded.
+//! Of what an end of an HTTP/2 connection sent before a stretch, the frames without which the rest cannot be decoded. Of TLS
+//! that is all of it: each record is told by how many came before (RFC 8446 section 5.3).
 //!
 //! Refuses to know what they say: the preface, SETTINGS, and whatever carries or continues a block of headers, because
 //! HPACK's table is made of all of them (RFC 7541 section 2.3.2).
+
+use std::ops::RangeInclusive;
 
 use crate::http2::{FrameHeader, FrameKind, PREFACE};
 
@@ -11,16 +14,25 @@ pub(super) struct FrameCutter {
     rest: Vec<u8>,
     /// The preface is still to come.
     preface: bool,
+    /// The first byte has come, and it was TLS's.
+    is_tls: Option<bool>,
 }
+
+/// The content types of TLS (RFC 8446 section 5.1). HTTP/2 begins with a letter, or with the length of SETTINGS.
+const TLS_TYPES: RangeInclusive<u8> = 20..=23;
 
 impl FrameCutter {
     /// Of the end that connected, which begins with the preface, or of the one that accepted.
     pub(super) fn new(by_dialer: bool) -> Self {
-        FrameCutter { rest: Vec::new(), preface: by_dialer }
+        FrameCutter { rest: Vec::new(), preface: by_dialer, is_tls: None }
     }
 
     /// The bytes of those frames that end here and are needed.
     pub(super) fn cut(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.is_tls = self.is_tls.or(bytes.first().map(|first| TLS_TYPES.contains(first)));
+        if self.is_tls == Some(true) {
+            return bytes.to_vec();
+        }
         self.rest.extend_from_slice(bytes);
         let mut needed = Vec::new();
         while let Some((length, keeps)) = self.next().filter(|(length, _)| *length <= self.rest.len()) {
@@ -78,6 +90,16 @@ mod tests {
             let kept: Vec<u8> = sent.chunks(step).flat_map(|bytes| cutter.cut(bytes)).collect();
             assert_eq!(kept, needed, "in steps of {step}");
             assert_eq!(cutter.take_rest(), data[..20]);
+        }
+    }
+
+    #[test]
+    fn of_tls_everything_is_kept() {
+        let record = [&[22, 3, 3, 0, 4][..], &[1, 0, 0, 0], &[23, 3, 3, 0, 2, 7, 7]].concat();
+        for (by_dialer, step) in [(true, 1), (false, 3), (true, 100)] {
+            let mut cutter = FrameCutter::new(by_dialer);
+            let kept: Vec<u8> = record.chunks(step).flat_map(|bytes| cutter.cut(bytes)).collect();
+            assert_eq!((kept, cutter.take_rest()), (record.clone(), Vec::new()));
         }
     }
 }

@@ -13,6 +13,7 @@ use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPa
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::blocks::name_resolution::{Ipv4Record, NameResolutionBlock, Record};
 use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
+use pcap_file::pcapng::blocks::unknown::UnknownBlock;
 use pcap_file::{DataLink, Endianness};
 
 use crate::checker::Verdict;
@@ -32,6 +33,12 @@ const TIME_TO_LIVE: u8 = 64;
 const SEGMENT_SIZE: u16 = 1_460;
 /// Times are in nanoseconds: ten to the power of minus this.
 const NANOSECONDS: u8 = 9;
+/// The type of a Decryption Secrets Block (section 4.7).
+const DECRYPTION_SECRETS: u32 = 0x0a;
+/// What a key log of TLS is called in it.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
+/// Type and length of a block, and its length again.
+const BLOCK_FRAME: u32 = 12;
 /// A vector takes all bytes, and the one interface is declared.
 const INFALLIBLE: &str = "a vector takes all";
 
@@ -94,6 +101,11 @@ fn write_file(
         Record::Ipv4(Ipv4Record { ip_addr: v4(*ip).octets().to_vec().into(), names })
     });
     writer.write_pcapng_block(NameResolutionBlock { records: named.collect(), options: Vec::new() })?;
+    if !kept.secrets.is_empty() {
+        let secrets = decryption_secrets(&kept.secrets);
+        let length = u32::try_from(secrets.len()).expect("secrets are short").saturating_add(BLOCK_FRAME);
+        writer.write_pcapng_block(UnknownBlock::new(DECRYPTION_SECRETS, length, &secrets))?;
+    }
     for (nth, packet) in packets.iter().enumerate() {
         let data = bytes(packet);
         writer.write_pcapng_block(EnhancedPacketBlock {
@@ -105,6 +117,15 @@ fn write_file(
         })?;
     }
     Ok(writer.into_inner())
+}
+
+/// The body of a block with the secrets of TLS.
+fn decryption_secrets(log: &str) -> Vec<u8> {
+    let length = u32::try_from(log.len()).expect("secrets are short");
+    let mut body = [TLS_KEY_LOG.to_le_bytes(), length.to_le_bytes()].concat();
+    body.extend_from_slice(log.as_bytes());
+    body.resize(body.len().next_multiple_of(4), 0);
+    body
 }
 
 /// What the whole file is.

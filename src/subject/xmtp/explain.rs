@@ -3,6 +3,7 @@
 use crate::env::{Address, TcpOptions};
 use crate::grammar::quantity::{count, spell, spell_size};
 use crate::profile::Profile;
+use crate::proxy::Alpn;
 use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::client::{BackoffConfig, ClientConfig};
 use crate::subject::xmtp::node::Serves;
@@ -43,6 +44,8 @@ fn cast(settings: &XmtpSettings) -> Vec<String> {
     told.extend(tcp("the clients'", client.tcp));
     told.extend(tcp("the proxies'", settings.proxy_tcp));
     told.extend(profile(&settings.proxy_profile));
+    told.extend(tls("whoever dials a proxy speaks TLS with it", settings.proxy_tls.as_ref()));
+    told.extend(tls("a proxy speaks TLS with its node", node.tls.as_ref()));
     if !client.consume.is_zero() {
         told.push(format!("their application takes {} for each batch", spell(client.consume)));
     }
@@ -131,6 +134,12 @@ fn tcp(whose: &str, tcp: TcpOptions) -> impl Iterator<Item = String> {
     });
     let timeout = tcp.user_timeout.map(|timeout| format!("{whose} TCP waits {} for an acknowledgment", spell(timeout)));
     keepalive.into_iter().chain(timeout)
+}
+
+fn tls(who: &str, alpn: Option<&Alpn>) -> Option<String> {
+    let names = alpn?.names();
+    let offers = if names.is_empty() { "no ALPN".into() } else { format!("{} in ALPN", names.join(", ")) };
+    Some(format!("{who}, which offers {offers}"))
 }
 
 fn workload(settings: &XmtpSettings, times: TrialTimes) -> Vec<String> {

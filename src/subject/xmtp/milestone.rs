@@ -8,7 +8,7 @@ use crate::checker::Milestone;
 use crate::checker::milestone::{
     BACKED_OFF, CLIENT_RESTARTED, CONSUMER_BEHIND, DeadWindows, KEEPALIVE_ANSWERED_WHILE_DEAD, NODE_REAPED_A_STREAM,
     NODE_RESTARTED, PROXY_RESTARTED, PUBLISHED_INTO_DEAD_WINDOW, RECONNECT_BY_WATCHDOG, SLOW_CONSUMER,
-    STALE_STREAM_REPLACED, STREAM_OUTLIVED_SUSPENSION, STREAM_REFUSED, TOPIC_DENIED, any,
+    STALE_STREAM_REPLACED, STREAM_OUTLIVED_SUSPENSION, STREAM_REFUSED, TOPIC_DENIED, TURNED_AWAY_WITHOUT_H2, any,
 };
 use crate::fault::Direction;
 use crate::history::{Event, Fate, History};
@@ -35,6 +35,7 @@ pub(crate) const MILESTONES: &[&Milestone] = &[
     &SLOW_CONSUMER,
     &STREAM_REFUSED,
     &TOPIC_DENIED,
+    &TURNED_AWAY_WITHOUT_H2,
     &CONSUMER_BEHIND,
     &STREAM_OUTLIVED_SUSPENSION,
     &STALE_STREAM_REPLACED,
@@ -169,6 +170,18 @@ mod tests {
             || asked().event(CLIENT, Event::Ended { attempt: 1, cause: EndCause::Stale, words: "stale".into() });
         assert_eq!(happened(stale()), [""; 0]);
         assert_eq!(happened(stale().started(2)), [STALE_STREAM_REPLACED.name]);
+    }
+
+    #[test]
+    fn who_was_told_that_there_is_no_h2_had_a_stream_again_later() {
+        let ended = |words: &str| {
+            let words = format!("dial failed: dial proxy:5555: {words}").into();
+            Script::new().event(CLIENT, Event::Ended { attempt: 1, cause: EndCause::DialFailed, words })
+        };
+        let turned_away = || ended("TLS with the server: no h2 in ALPN: it chose none");
+        assert_eq!(happened(turned_away()), [""; 0]);
+        assert_eq!(happened(turned_away().started(2)), [TURNED_AWAY_WITHOUT_H2.name]);
+        assert_eq!(happened(ended("connection refused").started(2)), [""; 0]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::cast::HostName;
 use crate::env::{Address, Env};
 use crate::history::{Event, Examined};
-use crate::proxy::ProxyHabits;
+use crate::proxy::{ProxyEdge, ProxyHabits};
 use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::client::{
     self, CATCH_UP_PATIENCE, ClientConfig, ClientError, Dialer, Publisher, PublisherConfig,
@@ -28,7 +28,7 @@ use crate::subject::xmtp::wire::{Add, Dialect, Topic};
 use crate::subject::xmtp::workload::{
     self, Consumer, Habits, Identity, KeptState, Pace, Payloads, Repertoire, Schedule,
 };
-use crate::subject::{Entrance, ProxyRole, Role, Seat, StopRequest, TrialTimes, program};
+use crate::subject::{Entrance, ProxyPlace, ProxyRole, Role, Seat, StopRequest, TrialCa, TrialTimes, program};
 use crate::world::Program;
 
 /// The nodes' and the proxies' ports: gRPC examples' usual ones.
@@ -38,16 +38,25 @@ const PROXY_PORT: u16 = 5555;
 /// The roles, in the order in which they enter: a node listens before a proxy dials it, a proxy before anybody dials
 /// the proxy, and the clients come when the history is stored.
 pub(crate) fn roles(settings: &Arc<XmtpSettings>, times: TrialTimes) -> Vec<Box<dyn Role>> {
-    let publishers = PublisherRole { settings: settings.clone(), times };
-    vec![
-        Box::new(NodeRole(settings.clone())),
-        Box::new(proxies(settings)),
-        Box::new(publishers),
+    let ca = (settings.proxy_tls.is_some() || settings.node.tls.is_some()).then(TrialCa::new);
+    let nodes: Box<dyn Role> = Box::new(NodeRole(settings.clone()));
+    let nodes = match ca.as_ref().zip(settings.node.tls.as_ref()) {
+        Some((ca, alpn)) => ca.listening(nodes, alpn.clone()),
+        None => nodes,
+    };
+    let mut dialers: Vec<Box<dyn Role>> = vec![
+        Box::new(PublisherRole { settings: settings.clone(), times }),
         Box::new(ClientRole(settings.clone())),
         Box::new(VisitorRole { settings: settings.clone(), times }),
         Box::new(ExaminerRole(settings.clone())),
         Box::new(GatewayRole { settings: settings.clone(), times }),
-    ]
+    ];
+    if let Some(ca) = ca.as_ref().filter(|_| settings.proxy_tls.is_some()) {
+        dialers = dialers.into_iter().map(|role| ca.dialing(role)).collect();
+    }
+    let mut roles = vec![nodes, Box::new(proxies(settings, ca.as_ref()))];
+    roles.append(&mut dialers);
+    roles
 }
 
 /// Every topic that a client behind that proxy follows, from its beginning.
@@ -91,11 +100,21 @@ impl Role for NodeRole {
     }
 }
 
-fn proxies(settings: &XmtpSettings) -> ProxyRole {
+fn proxies(settings: &XmtpSettings, ca: Option<&TrialCa>) -> ProxyRole {
     let (fleet, originators) = (settings.fleet, settings.originators());
     let upstream = |number| Address::new(&*fleet.node(fleet.node_behind(number)), NODE_PORT);
+    let place = |number| {
+        let name = fleet.proxy(number);
+        let client_tls = ca.zip(settings.proxy_tls.clone()).map(|(ca, alpn)| ca.certify(&name, alpn));
+        let node_tls = ca.filter(|_| settings.node.tls.is_some()).map(TrialCa::trusted);
+        ProxyPlace {
+            name,
+            upstream: upstream(number),
+            edge: ProxyEdge { client_tls, node_tls, ..ProxyEdge::default() },
+        }
+    };
     ProxyRole {
-        upstreams: (1..=fleet.proxies).map(|number| (fleet.proxy(number), upstream(number))).collect(),
+        places: (1..=fleet.proxies).map(place).collect(),
         port: PROXY_PORT,
         tcp: settings.proxy_tcp,
         habits: ProxyHabits::of(settings.proxy_profile.conduct()),

@@ -20,6 +20,7 @@ use crate::env::TcpOptions;
 use crate::grammar::Rate;
 use crate::history::Bounds;
 use crate::profile::Profile;
+use crate::proxy::Alpn;
 use crate::subject::xmtp::channels::Originators;
 use crate::subject::xmtp::checker::{EXAMINER, GATEWAY};
 use crate::subject::xmtp::client::{self, BackoffConfig, Http2Keepalive, Http2Windows};
@@ -51,6 +52,8 @@ pub struct XmtpSettings {
     pub proxy_tcp: TcpOptions,
     /// Whose habits the proxies have.
     pub proxy_profile: Box<Profile>,
+    /// What the proxies offer in ALPN, where they speak TLS with those who dial them.
+    pub proxy_tls: Option<Alpn>,
     /// How each node behaves.
     pub node: NodeSettings,
     /// How each client behaves.
@@ -234,6 +237,8 @@ pub struct NodeSettings {
     pub upgraded_at: Option<Duration>,
     /// Patterns over the names of topics that it denies to everybody (S7).
     pub denies: Vec<String>,
+    /// What it offers in ALPN, where it speaks TLS with proxies.
+    pub tls: Option<Alpn>,
     /// Its bounds (S8).
     pub limits: NodeLimits,
     /// The planted bug, if any.

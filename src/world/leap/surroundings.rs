@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::env::{Address, Asked, Dice, Die, Disk, Listener, Socket, Surroundings, TcpOptions};
+use crate::env::{Address, Asked, Dice, Die, Disk, Listener, SecretSink, Socket, Surroundings, TcpOptions};
 use crate::world::disk::Disks;
 use crate::world::engine::HostId;
 use crate::world::net::{self, Net};
@@ -77,6 +77,11 @@ impl Surroundings for LeapEnv {
 
     fn wall_clock(&self) -> Duration {
         interpose::read_wall_clock()
+    }
+
+    fn tls_secrets(&self) -> Option<SecretSink> {
+        let capture = self.net.fabric().captures()?;
+        Some(Arc::new(move |secret| capture.keep_secret(&secret)))
     }
 
     fn boot_clock(&self) -> Duration {

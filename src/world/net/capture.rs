@@ -79,6 +79,8 @@ pub struct Kept {
     pub segments: Vec<CapturedSegment>,
     /// The hosts' names and addresses.
     pub hosts: Vec<(String, std::net::IpAddr)>,
+    /// The secrets by which TLS among the segments is read, as lines of an `SSLKEYLOGFILE`.
+    pub secrets: String,
     /// It was too much, and nothing is kept from here on.
     pub full_at: Option<Duration>,
     bytes: usize,
@@ -96,6 +98,12 @@ impl Capture {
 
     pub(crate) fn name(&self, host: &str, ip: std::net::IpAddr) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).hosts.push((host.to_owned(), ip));
+    }
+
+    pub(crate) fn keep_secret(&self, line: &str) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.secrets.push_str(line);
+        kept.secrets.push('\n');
     }
 
     /// Keeps a segment of `from`, the end at `side`, to `to`.

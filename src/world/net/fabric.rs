@@ -85,6 +85,11 @@ impl Fabric {
     }
 
     /// From here on what is sent is kept there as well.
+    /// Where what goes over the links is kept, if it is.
+    pub(crate) fn captures(&self) -> Option<Capture> {
+        self.capture.clone()
+    }
+
     pub(crate) fn capture(&mut self, capture: Capture) {
         self.capture = Some(capture);
     }

@@ -1,6 +1,7 @@
 //! The keys of this subject in words.
 
 use crate::grammar::{KeyTable, key};
+use crate::subject::tls_keys::TLS_KEYS;
 use crate::subject::xmtp::settings::limit_keys::LIMIT_KEYS;
 use crate::subject::xmtp::settings::proxy_keys::PROXY_KEYS;
 
@@ -25,6 +26,7 @@ pub(crate) const TABLES: &[KeyTable] = &[
         ],
     },
     KeyTable { name: "cast.proxy", keys: &PROXY_KEYS },
+    KeyTable { name: "cast.proxy.tls", keys: TLS_KEYS },
     KeyTable {
         name: "node",
         keys: &[
@@ -59,10 +61,17 @@ pub(crate) const TABLES: &[KeyTable] = &[
                 "none",
                 "topics that nobody may follow: whoever adds one loses the stream (S7)",
             ),
+            key(
+                "tls",
+                "true, false or a table",
+                "false",
+                "it speaks TLS with proxies, by a certificate of a CA of the trial",
+            ),
             key("limits", "table", "", "what it grants to one stream or one call"),
             key("quirk", "a quirk of a node", "none", "a planted bug"),
         ],
     },
+    KeyTable { name: "node.tls", keys: TLS_KEYS },
     KeyTable { name: "node.limits", keys: LIMIT_KEYS },
     KeyTable {
         name: "client",

@@ -8,6 +8,7 @@ use crate::grammar::quantity::spell;
 use crate::grammar::section::{Entry, Found, Section, excluded};
 use crate::grammar::{Problem, pattern};
 use crate::subject::tcp_keys::{INTERVAL_MIN, OFF};
+use crate::subject::tls_keys::read_tls;
 use crate::subject::xmtp::node::{self, Serves};
 use crate::subject::xmtp::settings::limit_keys::read_limits;
 use crate::subject::xmtp::settings::read::INTERVAL_MAX;
@@ -50,6 +51,7 @@ pub(crate) fn read_node(
         section.note(problem.advice("leave it out, or let the node speak v1 as well"));
     }
     let denies = read_denies(&mut section, workload);
+    let tls = read_tls(&mut section);
     let limits = read_limits(section.section("limits"));
     let (serves, upgraded_at) = read_serves(&mut section);
     if let (Some(serves), Some(dialects)) = (&serves, dialects) {
@@ -66,6 +68,7 @@ pub(crate) fn read_node(
         upgraded_at: upgraded_at?.value,
         dialects: dialects?.value.clone(),
         denies: denies?,
+        tls: tls?,
         limits: limits?,
         quirk: quirk?.value,
     })

@@ -1,23 +1,26 @@
-//! The keys of `[cast.proxy]`: whose habits the proxies have, which of its values are to be others, and their TCP.
+//! The keys of `[cast.proxy]`: whose habits the proxies have, which of its values are to be others, their TCP and their TLS.
 //!
 //! Refuses to know what a value of a profile means.
 
 use crate::env::TcpOptions;
-use crate::grammar::{KeyHelp, Section, key};
-use crate::profile::{Conduct, Profile};
-use crate::proxy::ProxyHabits;
+use crate::grammar::{KeyHelp, Problem, Section, key};
+use crate::profile::{Conduct, Profile, ProxyLayer};
+use crate::proxy::{Alpn, ProxyHabits};
 use crate::subject::tcp_keys::read_tcp;
+use crate::subject::tls_keys::read_tls;
 
 /// How each proxy behaves.
 pub(crate) struct ProxyKeys {
     pub(crate) tcp: TcpOptions,
     pub(crate) profile: Box<Profile>,
+    /// What is offered in ALPN, where they speak TLS with clients.
+    pub(crate) tls: Option<Alpn>,
 }
 
 /// Today's proxy without a time of its own.
 const PLAIN: &str = "plain";
 
-/// The keys of a proxy: its profile, its TCP, and each value of the profile that is to be another.
+/// The keys of a proxy: its profile, its TCP, its TLS, and each value of the profile that is to be another.
 pub(crate) const PROXY_KEYS: [KeyHelp; OWN_KEYS.len() + Conduct::HELP.len()] = {
     let mut keys = [OWN_KEYS[0]; OWN_KEYS.len() + Conduct::HELP.len()];
     let mut at = 0;
@@ -28,7 +31,7 @@ pub(crate) const PROXY_KEYS: [KeyHelp; OWN_KEYS.len() + Conduct::HELP.len()] = {
     }
     keys
 };
-const OWN_KEYS: [KeyHelp; 3] = [
+const OWN_KEYS: [KeyHelp; 4] = [
     key("profile", "the name of a [profile](profiles.md)", "`plain`", "whose habits it has"),
     key("tcp-keepalive", "table, or `\"off\"`", "as in its profile", "TCP keepalive on its connections to the node"),
     key(
@@ -36,6 +39,12 @@ const OWN_KEYS: [KeyHelp; 3] = [
         "1s to 1h, or `\"off\"`",
         "as in its profile",
         "how long sent data may stay unacknowledged",
+    ),
+    key(
+        "tls",
+        "true, false or a table",
+        "false",
+        "it speaks TLS with all who dial it, by a certificate of a CA of the trial",
     ),
 ];
 
@@ -46,9 +55,17 @@ pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxyKeys> {
     let named = section.optional("profile", plain, |entry| entry.choice("profile", &names));
     let says_tcp = section.entry("tcp-keepalive").is_some() || section.entry("tcp-user-timeout").is_some();
     let tcp = read_tcp(&mut section);
+    let tls_place = section.entry("tls").map(|entry| entry.span());
+    let tls = read_tls(&mut section);
     let profile = named.and_then(|named| named.value.overridden(&mut section, "a sim"));
+    if let (Some(span), Some(Some(_)), Some(profile)) = (tls_place, &tls, &profile)
+        && profile.conduct().layer == ProxyLayer::Tcp
+    {
+        let problem = Problem::new("cast.proxy.tls", span, "`cast.proxy.tls`: a proxy of bytes speaks no TLS");
+        section.note(problem.label("it only passes bytes").advice("leave it out, or write layer = \"http2\""));
+    }
     section.finish();
-    let profile = profile?;
+    let (profile, tls) = (profile?, tls?);
     let tcp = if says_tcp { tcp? } else { ProxyHabits::of(profile.conduct()).tcp };
-    Some(ProxyKeys { tcp, profile: Box::new(profile) })
+    Some(ProxyKeys { tcp, profile: Box::new(profile), tls })
 }

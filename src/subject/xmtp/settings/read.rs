@@ -73,7 +73,6 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
     let node = read_node(node, workload.as_ref(), spoken.as_ref());
     let client = read_client(client, asked.as_ref());
     let (fleet, proxy, sharers) = cast;
-    let (proxy_tcp, proxy_profile) = proxy.map(|proxy| (proxy.tcp, proxy.profile)).unzip();
     if let (Some(spoken), Some(asked)) = (&spoken, &asked) {
         note_strangers(file, fleet, spoken, asked);
     }
@@ -83,12 +82,13 @@ pub(crate) fn read_settings(file: &mut Section<'_>) -> (Option<Fleet>, Option<Xm
         note_shares(file, sharers, workload);
     }
     let settings = || {
-        let fleet = fleet?;
+        let (fleet, proxy) = (fleet?, proxy?);
         Some(XmtpSettings {
             fleet,
             cast: fleet.cast(),
-            proxy_tcp: proxy_tcp?,
-            proxy_profile: proxy_profile?,
+            proxy_tcp: proxy.tcp,
+            proxy_profile: proxy.profile,
+            proxy_tls: proxy.tls,
             node: node?,
             client: client?,
             visitor: visitor?,

@@ -138,6 +138,7 @@ fn every_key_is_read() {
         upgraded_at: None,
         dialects: vec![Dialect::V1],
         denies: vec!["welcome:*".to_owned()],
+        tls: None,
         limits: node::NodeLimits::default(),
         quirk: Some(node::NodeQuirk::MixedTags),
     };
@@ -224,6 +225,7 @@ fn what_a_sim_leaves_out_has_its_default() {
             upgraded_at: None,
             dialects: vec![Dialect::V1],
             denies: Vec::new(),
+            tls: None,
             limits: node::NodeLimits::default(),
             quirk: None
         }

@@ -57,6 +57,30 @@ fn clients_and_proxies_have_their_tcp() {
 }
 
 #[test]
+fn proxies_speak_tls_where_they_are_told_to() {
+    let alpn = |lines: &str| settings(&with(lines)).proxy_tls.clone().map(|alpn| alpn.names().to_vec());
+    assert_eq!(alpn(""), None);
+    assert_eq!(alpn("[cast.proxy]\ntls = false\n"), None);
+    assert!(settings(&with("[node]\ntls = true\n")).node.tls.is_some() && settings(&with("")).node.tls.is_none());
+    assert_eq!(alpn("[cast.proxy]\ntls = true\n"), Some(vec!["h2".to_owned()]));
+    assert_eq!(alpn("[cast.proxy]\ntls = {}\n"), Some(vec!["h2".to_owned()]));
+    assert_eq!(alpn("[cast.proxy.tls]\nalpn = \"none\"\n"), Some(Vec::new()));
+    assert_eq!(alpn("[cast.proxy.tls]\nalpn = [\"http/1.1\"]\n"), Some(vec!["http/1.1".to_owned()]));
+}
+
+#[test]
+fn tls_that_cannot_be_is_refused() {
+    wrong("[cast.proxy]\ntls = \"on\"\n", &["`cast.proxy.tls` is a string", "write true, false, or { alpn = "]);
+    wrong("[cast.proxy]\ntls = { cert = 1 }\n", &["unknown key `cert` in `cast.proxy.tls`", "alpn"]);
+    wrong("[cast.proxy]\ntls = { alpn = \"h2\" }\n", &["`cast.proxy.tls.alpn` is a string", "an array of names"]);
+    wrong("[cast.proxy]\ntls = { alpn = [2] }\n", &["`cast.proxy.tls.alpn.1` is an integer"]);
+    wrong("[cast.proxy]\ntls = { alpn = [] }\n", &["`cast.proxy.tls.alpn` has 0 names", "or \"none\" for no answer"]);
+    let long = format!("[cast.proxy]\ntls = {{ alpn = [\"{}\"] }}\n", "x".repeat(256));
+    wrong(&long, &["the longest of 256 bytes", "at most 255 bytes"]);
+    wrong("[cast.proxy]\nprofile = \"aws-nlb\"\ntls = true\n", &["a proxy of bytes speaks no TLS", "leave it out"]);
+}
+
+#[test]
 fn tcp_options_that_linux_does_not_take_are_refused() {
     let keepalive = |value: &str| format!("[client]\ntcp-keepalive = {value}\n");
     wrong(&keepalive("\"on\""), &["`client.tcp-keepalive` is a string", "write { idle = \"5s\"", "or \"off\""]);

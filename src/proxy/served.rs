@@ -1,0 +1,143 @@
+//! Surroundings in which every connection that is accepted goes on by TLS, for whoever serves HTTP/2 and knows nothing of
+//! TLS.
+//!
+//! Refuses to know who serves. A connection is handed on at once, and shakes hands when it is read or written: whoever dials and
+//! says nothing keeps nobody else waiting.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::{Accept as Handshake, TlsAcceptor, TlsStream};
+
+use crate::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, SecretSink, Socket, Surroundings, TcpOptions};
+use crate::proxy::client_tls::ClientTls;
+use crate::proxy::wire::ProxyWire;
+
+struct ServedEnv {
+    env: Env,
+    config: Arc<ServerConfig>,
+}
+
+/// The same surroundings, whose listeners speak TLS.
+#[must_use]
+pub fn served(env: Env, tls: &ClientTls) -> Env {
+    let config = tls.config(&env);
+    Arc::new(ServedEnv { env, config })
+}
+
+impl Surroundings for ServedEnv {
+    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
+        self.env.dial_with(address, options)
+    }
+
+    fn listen(&self, port: u16) -> Asked<Listener> {
+        let (listening, acceptor) = (self.env.listen(port), TlsAcceptor::from(self.config.clone()));
+        Box::pin(async move {
+            let listener = listening.await?;
+            Ok(Listener::new(listener.local(), TlsListener { listener, acceptor }))
+        })
+    }
+
+    fn dice(&self) -> Dice {
+        self.env.dice()
+    }
+
+    fn disk(&self, name: &str) -> io::Result<Disk> {
+        self.env.disk(name)
+    }
+
+    fn wall_clock(&self) -> Duration {
+        self.env.wall_clock()
+    }
+
+    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
+        self.env.trusted_certificates()
+    }
+
+    fn tls_secrets(&self) -> Option<SecretSink> {
+        self.env.tls_secrets()
+    }
+
+    fn boot_clock(&self) -> Duration {
+        self.env.boot_clock()
+    }
+}
+
+struct TlsListener {
+    listener: Listener,
+    acceptor: TlsAcceptor,
+}
+
+impl Accept for TlsListener {
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Socket>> {
+        let socket = ready!(self.listener.poll_accept(context))?;
+        let (local, peer, switch) = (socket.local(), socket.peer(), socket.reset_switch());
+        let stream = ShakingStream::Shaking(Box::new(self.acceptor.accept(socket)));
+        Poll::Ready(Ok(Socket::new(local, peer, stream).with_reset(switch)))
+    }
+}
+
+/// ```text
+/// Shaking --the handshake is done--> Open
+///    '--it fails--> Failed
+/// ```
+enum ShakingStream {
+    Shaking(Box<Handshake<Socket>>),
+    Open(ProxyWire<Socket>),
+    Failed,
+}
+
+impl ShakingStream {
+    fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut ProxyWire<Socket>>>> {
+        if let ShakingStream::Shaking(handshake) = self {
+            *self = match ready!(Pin::new(handshake).poll(context)) {
+                Ok(stream) => ShakingStream::Open(ProxyWire::Tls(Box::new(TlsStream::Server(stream)))),
+                Err(error) => {
+                    *self = ShakingStream::Failed;
+                    return Poll::Ready(Err(error));
+                }
+            };
+        }
+        match self {
+            ShakingStream::Open(stream) => Poll::Ready(Ok(Pin::new(stream))),
+            ShakingStream::Shaking(_) | ShakingStream::Failed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncRead for ShakingStream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_open(context))?.poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for ShakingStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.get_mut().poll_open(context))?.poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_open(context))?.poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.get_mut().poll_open(context))?.poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.get_mut().poll_open(context))?.poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
