@@ -65,7 +65,7 @@ pub(crate) fn across(arguments: &RunArguments, names: &[String], sim: &SimFile, 
 /// The profiles that are meant, each once.
 fn named(names: &[String]) -> Result<Vec<&'static Profile>, String> {
     if names == [EVERY_PROFILE] {
-        return Ok(Profile::all().iter().collect());
+        return Ok(Profile::all());
     }
     let mut profiles: Vec<&Profile> = Vec::new();
     for name in names {

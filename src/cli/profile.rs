@@ -22,8 +22,8 @@ pub(crate) fn profile(arguments: &ProfileArguments) -> Exit {
 
 fn list(arguments: &ListProfilesArguments) -> Exit {
     print(&match arguments.format {
-        Format::Text => report::profiles(Profile::all()),
-        Format::Json => report::profiles_json(Profile::all()),
+        Format::Text => report::profiles(&Profile::all()),
+        Format::Json => report::profiles_json(&Profile::all()),
     });
     Exit::Pass
 }

@@ -125,7 +125,7 @@ impl Profile {
     ///
     /// # Errors
     /// The text is no profile: every independent problem, with its line and what would be right.
-    pub(crate) fn read_with(name: &str, text: &str, known: &[Profile]) -> Result<Profile, Refusal> {
+    pub(crate) fn read_with(name: &str, text: &str, known: Lender) -> Result<Profile, Refusal> {
         let refuse = |first, rest| Refusal::new(name, text, first, rest).of_profile();
         let table = DeTable::parse(text).map_err(|error| refuse(syntax(&error), Vec::new()))?;
         let notes = Notes::default();
@@ -235,13 +235,21 @@ fn syntax(error: &toml::de::Error) -> Problem {
     problem.advice("a profile is a TOML file with a line such as read-timeout = { is = \"60s\", source = \"…\", evidence = \"measured\" } for each key")
 }
 
+/// The profiles that may be built on.
+#[derive(Clone, Copy)]
+pub(crate) struct Lender {
+    pub(crate) names: &'static [&'static str],
+    /// The one of that row.
+    pub(crate) lend: fn(usize) -> &'static Profile,
+}
+
 /// What is taken from another profile.
-struct Inherited<'k> {
-    from: &'k Profile,
+struct Inherited {
+    from: &'static Profile,
     ground: Ground,
 }
 
-fn read_profile(name: &str, mut root: Section<'_>, known: &[Profile]) -> Option<Profile> {
+fn read_profile(name: &str, mut root: Section<'_>, known: Lender) -> Option<Profile> {
     const TITLE: &str = "what is to be known of it, in a line";
     let title = root.required("title", "title = \"what is to be known of it, in a line\"", |entry| entry.text(TITLE));
     let proxy = root.required("proxy", "proxy = \"nginx\"", |entry| entry.text("the name of the real proxy"));
@@ -267,15 +275,14 @@ fn read_profile(name: &str, mut root: Section<'_>, known: &[Profile]) -> Option<
     Some(Profile { name: name.to_owned(), title, proxy, version, conduct, grounds })
 }
 
-fn read_inherited<'k>(root: &Section<'_>, entry: &Entry<'_>, known: &'k [Profile]) -> Option<Inherited<'k>> {
+fn read_inherited(root: &Section<'_>, entry: &Entry<'_>, known: Lender) -> Option<Inherited> {
     let mut section = root.keep(entry.section())?;
-    let names: Vec<&str> = known.iter().map(Profile::name).collect();
-    let from = section.required("from", "from = \"nginx\"", |entry| entry.word("profile", &names));
+    let from = section.required("from", "from = \"nginx\"", |entry| entry.word("profile", known.names));
     let ground = read_ground(&mut section);
     section.finish_as("a profile");
     let from = from?.value;
-    let from = known.iter().find(|profile| profile.name == from).expect("the word is one of their names");
-    Some(Inherited { from, ground: ground? })
+    let row = known.names.iter().position(|name| *name == from).expect("the word is one of their names");
+    Some(Inherited { from: (known.lend)(row), ground: ground? })
 }
 
 /// Reads where something is from, and what kind of evidence that is.
@@ -292,7 +299,7 @@ fn read_ground(section: &mut Section<'_>) -> Option<Ground> {
 #[derive(Clone, Copy)]
 enum ValueSource<'a> {
     /// Each with its source: a profile. What it does not say is inherited, if anything is.
-    Grounded { inherited: Option<&'a Inherited<'a>> },
+    Grounded { inherited: Option<&'a Inherited> },
     /// By themselves: what somebody says otherwise.
     Plain { told: &'a str },
 }

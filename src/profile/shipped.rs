@@ -2,17 +2,19 @@
 //!
 //! Refuses to know what they say.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use crate::grammar::Refusal;
 use crate::grammar::refusal::{likely, listed, meant};
 use crate::profile::Profile;
+use crate::profile::read::Lender;
 
 /// The table, in the order in which they are told. One may inherit from those above it.
 macro_rules! profiles {
     ($($name:literal,)+) => {
-        pub(crate) const TEXTS: &[(&str, &str)] =
-            &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/", $name, ".toml"))),)+];
+        const NAMES: &[&str] = &[$($name,)+];
+        pub(crate) const TEXTS: &[&str] =
+            &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/", $name, ".toml")),)+];
     };
 }
 
@@ -35,14 +37,17 @@ profiles! {
     "cloudflare",
 }
 
-static SHIPPED: LazyLock<Vec<Profile>> = LazyLock::new(|| {
-    let mut profiles: Vec<Profile> = Vec::with_capacity(TEXTS.len());
-    for (name, text) in TEXTS {
-        let read = Profile::read_with(name, text, &profiles);
-        profiles.push(read.unwrap_or_else(|refusal| panic!("profiles/{name}.toml: {refusal}")));
-    }
-    profiles
-});
+/// Each is read when it is first asked for: most trials know one.
+static SHIPPED: [OnceLock<Profile>; NAMES.len()] = [const { OnceLock::new() }; NAMES.len()];
+
+/// The profile of that row.
+fn shipped(row: usize) -> &'static Profile {
+    SHIPPED[row].get_or_init(|| {
+        let name = NAMES[row];
+        let read = Profile::read_with(name, TEXTS[row], Lender { names: &NAMES[..row], lend: shipped });
+        read.unwrap_or_else(|refusal| panic!("profiles/{name}.toml: {refusal}"))
+    })
+}
 
 /// There is no such profile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,8 +61,14 @@ pub struct UnknownProfile {
 impl Profile {
     /// Every profile that comes with the program.
     #[must_use]
-    pub fn all() -> &'static [Profile] {
-        &SHIPPED
+    pub fn all() -> Vec<&'static Profile> {
+        (0..NAMES.len()).map(shipped).collect()
+    }
+
+    /// Their names.
+    #[must_use]
+    pub fn names() -> &'static [&'static str] {
+        NAMES
     }
 
     /// The profile of that name.
@@ -65,11 +76,9 @@ impl Profile {
     /// # Errors
     /// There is none: the error names the nearest one, and all.
     pub fn named(name: &str) -> Result<&'static Profile, UnknownProfile> {
-        let found = Profile::all().iter().find(|profile| profile.name() == name);
-        found.ok_or_else(|| {
-            let names: Vec<&'static str> = TEXTS.iter().map(|(name, _)| *name).collect();
-            UnknownProfile { name: name.to_owned(), near: likely(name, &names), all: listed(&names) }
-        })
+        let row = NAMES.iter().position(|known| *known == name);
+        let unknown = || UnknownProfile { name: name.to_owned(), near: likely(name, NAMES), all: listed(NAMES) };
+        row.map(shipped).ok_or_else(unknown)
     }
 
     /// Reads a profile from its text; it may inherit from any that comes with the program.
@@ -77,6 +86,6 @@ impl Profile {
     /// # Errors
     /// The text is no profile: every independent problem, with its line and what would be right.
     pub fn read(name: &str, text: &str) -> Result<Profile, Refusal> {
-        Profile::read_with(name, text, Profile::all())
+        Profile::read_with(name, text, Lender { names: NAMES, lend: shipped })
     }
 }

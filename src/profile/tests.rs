@@ -54,13 +54,13 @@ fn every_key_says_what_it_means_and_takes_its_example() {
 fn what_is_written_reads_back_as_the_same() {
     for profile in Profile::all() {
         let again = Profile::read(profile.name(), &profile.toml());
-        assert_eq!(&again.unwrap_or_else(|refusal| panic!("{}: {refusal}", profile.name())), profile);
+        assert_eq!(again.unwrap_or_else(|refusal| panic!("{}: {refusal}", profile.name())), *profile);
     }
 }
 
 #[test]
 fn the_files_have_one_form() {
-    for (name, text) in TEXTS {
+    for (name, text) in Profile::names().iter().zip(TEXTS) {
         assert!(text.lines().any(|line| line.starts_with("title = ")), "{name}");
         let keys: Vec<usize> = text
             .lines()
@@ -75,7 +75,8 @@ fn the_files_have_one_form() {
 
 #[test]
 fn silence_ends_when_the_experiments_say() {
-    let told = |half| Profile::all().iter().map(|profile| (profile.name(), profile.learning(half))).collect::<Vec<_>>();
+    let told =
+        |half| Profile::all().into_iter().map(|profile| (profile.name(), profile.learning(half))).collect::<Vec<_>>();
     let after = |half, name: &str| {
         let found = told(half).into_iter().find(|(known, _)| *known == name).expect("a profile");
         (found.1.after.to_string(), found.1.sees.iter().map(Reaction::to_string).collect::<Vec<_>>().join(", "))

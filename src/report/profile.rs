@@ -63,9 +63,9 @@ fn listed(profile: &Profile) -> ListedProfile<'_> {
 
 /// The profiles as a table: a row for each, and below it what is to be known of it.
 #[must_use]
-pub fn profiles(profiles: &[Profile]) -> String {
+pub fn profiles(profiles: &[&Profile]) -> String {
     let mut text = String::from("profile        version  open    ended   evidence    unverified\n");
-    for row in profiles.iter().map(listed) {
+    for row in profiles.iter().copied().map(listed) {
         let ListedProfile { name, version, evidence, unverified, open, ended, title, .. } = row;
         let head = format!("{name:<14} {version:<8} {open:<7} {ended:<7} {evidence:<12}{unverified:>10}");
         writeln!(text, "{head}\n{}", hang("  ", title, 2)).expect(INFALLIBLE);
@@ -82,8 +82,8 @@ const LEGEND: &str = "open, ended: how long a node that stands still goes unnoti
 
 /// The profiles for machines.
 #[must_use]
-pub fn profiles_json(profiles: &[Profile]) -> String {
-    let list = ProfileList(profiles.iter().map(listed).collect());
+pub fn profiles_json(profiles: &[&Profile]) -> String {
+    let list = ProfileList(profiles.iter().copied().map(listed).collect());
     serde_json::to_string_pretty(&list).expect("plain data") + "\n"
 }
 

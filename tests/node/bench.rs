@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -38,9 +39,15 @@ pub const MOMENT: Duration = Duration::from_millis(1);
 pub struct KeptDisk {
     bytes: MemoryStorage,
     syncs_left: Arc<Mutex<Option<u32>>>,
+    syncs: Arc<AtomicU32>,
 }
 
 impl KeptDisk {
+    /// How often it was synced.
+    pub fn syncs(&self) -> u32 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
     /// So many syncs succeed, and then none.
     pub fn fail_after(&self, syncs: u32) {
         *self.syncs_left.lock().expect("not poisoned") = Some(syncs);
@@ -66,6 +73,7 @@ impl Storage for KeptDisk {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
         match &mut *self.syncs_left.lock().expect("not poisoned") {
             None => Ok(()),
             Some(0) => Err(io::Error::other("the disk does not sync")),
@@ -145,6 +153,16 @@ impl NodeObserver for Notices {
     }
 }
 
+/// Publishes group messages with one request.
+pub async fn send(client: &mut Client, data: &[Bytes]) -> Result<(), Status> {
+    let input = |data: &Bytes| {
+        let v1 = proto::group_message_input::V1 { data: data.clone(), ..Default::default() };
+        proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) }
+    };
+    let request = proto::SendGroupMessagesRequest { messages: data.iter().map(input).collect() };
+    client.send_group_messages(request).await.map(|_| ())
+}
+
 /// A running node and a client of it.
 pub struct Bench {
     /// The node's task.
@@ -198,12 +216,7 @@ impl Bench {
     }
 
     async fn send(&self, data: &[Bytes]) -> Result<(), Status> {
-        let input = |data: &Bytes| {
-            let v1 = proto::group_message_input::V1 { data: data.clone(), ..Default::default() };
-            proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) }
-        };
-        let request = proto::SendGroupMessagesRequest { messages: data.iter().map(input).collect() };
-        self.client.clone().send_group_messages(request).await.map(|_| ())
+        send(&mut self.client.clone(), data).await
     }
 
     pub async fn publish_sized(&self, name: &str, bytes: usize) {

@@ -17,6 +17,7 @@ use pulseless::append_log::AppendLog;
 use pulseless::env::Disk;
 use pulseless::subject::xmtp::node::{NodeCloseReason, NodeConfig, NodeLimits, NodeNotice, NodeQuirk, RateLimit};
 use pulseless::subject::xmtp::wire::{Mutate, Nonce, Request, Response, Tag, application_message, proto};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tonic::{Code, Status};
 
@@ -433,6 +434,33 @@ async fn a_store_that_fails_costs_the_call_and_ends_the_streams_that_might_miss_
     let failed = notices.iter().filter(|notice| matches!(notice, NodeNotice::StoreFailed { .. })).count();
     let stored = notices.iter().filter(|notice| matches!(notice, NodeNotice::Stored { .. })).count();
     assert_eq!((opened, failed, stored), (2, 1, 1), "{notices:?}");
+}
+
+/// Group commit: what waits while the log is synced goes into the next append, all of it or nothing.
+#[tokio::test(start_paused = true)]
+async fn publishers_that_wait_share_a_sync_and_its_failure() {
+    const PUBLISHERS: usize = 64;
+    let disk = KeptDisk::default();
+    let bench = Bench::start_on(disk.clone(), NodeConfig::default()).await;
+    let publish_at_once = async || {
+        let publishing: JoinSet<Result<(), Status>> = (0..PUBLISHERS)
+            .map(|number| {
+                let (mut client, name) = (bench.client.clone(), format!("topic-{number}"));
+                async move { bench::send(&mut client, &[application_message(name.as_bytes(), b"payload")]).await }
+            })
+            .collect();
+        publishing.join_all().await
+    };
+    let before = disk.syncs();
+    assert!(publish_at_once().await.iter().all(Result::is_ok));
+    let syncs = disk.syncs() - before;
+    assert!(syncs <= 8, "{syncs} syncs for {PUBLISHERS} messages");
+    let is_stored = |notice: &&NodeNotice| matches!(notice, NodeNotice::Stored { .. });
+    assert_eq!(bench.notices.0.lock().expect("not poisoned").iter().filter(is_stored).count(), PUBLISHERS);
+    disk.fail_after(0);
+    let failed = publish_at_once().await;
+    assert!(failed.iter().all(|outcome| outcome.as_ref().is_err_and(|status| status.code() == Code::Unavailable)));
+    assert_eq!(bench.notices.0.lock().expect("not poisoned").iter().filter(is_stored).count(), PUBLISHERS);
 }
 
 /// What is stored is no message: that is a failure of the store (protocol, section 3, status codes), whoever asks.

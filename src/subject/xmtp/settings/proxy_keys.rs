@@ -50,14 +50,12 @@ const OWN_KEYS: [KeyHelp; 4] = [
 
 /// Reads whose habits the proxies have, with the values that are to be others, and their TCP.
 pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxyKeys> {
-    let names: Vec<(&str, &Profile)> = Profile::all().iter().map(|profile| (profile.name(), profile)).collect();
-    let plain = names.iter().find(|(name, _)| *name == PLAIN).map(|(_, profile)| *profile)?;
-    let named = section.optional("profile", plain, |entry| entry.choice("profile", &names));
+    let named = section.optional("profile", PLAIN, |entry| entry.word("profile", Profile::names()));
     let says_tcp = section.entry("tcp-keepalive").is_some() || section.entry("tcp-user-timeout").is_some();
     let tcp = read_tcp(&mut section);
     let tls_place = section.entry("tls").map(|entry| entry.span());
     let tls = read_tls(&mut section);
-    let profile = named.and_then(|named| named.value.overridden(&mut section, "a sim"));
+    let profile = named.and_then(|named| Profile::named(named.value).ok()?.overridden(&mut section, "a sim"));
     if let (Some(span), Some(Some(_)), Some(profile)) = (tls_place, &tls, &profile)
         && profile.conduct().layer == ProxyLayer::Tcp
     {
