@@ -2,6 +2,7 @@
 //!
 //! Counted by callgrind (Valgrind), because wall time is not to be trusted and instructions are. With `--check` the counts are
 //! compared with the committed ones of `instructions.txt`, and more than 5 % off is a failure; `--bless` writes them.
+//! `PULSELESS_BENCH_BINARY` measures another build: a release build, where the bench itself is of another profile.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the product of a bench is its table")]
 
@@ -65,7 +66,8 @@ fn count(name: &str, arguments: &[&str]) -> Counted {
     let run = Command::new("valgrind")
         .args(["--tool=callgrind", "--quiet"])
         .arg(file)
-        .args([env!("CARGO_BIN_EXE_pulseless"), "run"])
+        .arg(std::env::var_os("PULSELESS_BENCH_BINARY").unwrap_or(env!("CARGO_BIN_EXE_pulseless").into()))
+        .arg("run")
         .args(arguments)
         .args(["--seed", "7"])
         .current_dir(root())

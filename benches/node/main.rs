@@ -9,9 +9,10 @@
 mod peer;
 mod process;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::peer::{Client, Stream};
 use crate::process::NodeProcess;

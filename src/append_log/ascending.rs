@@ -2,12 +2,12 @@
 //!
 //! Refuses to know what they number.
 //!
-//! Each block of 32 begins with a number; the others are steps from one to the next, as varints of one to ten bytes.
+//! Each block of 16 begins with a number; the others are steps from one to the next, as varints of one to ten bytes.
 
 use prost::encoding::{decode_varint, encode_varint};
 
 /// How many numbers a block has: to find one of them takes a look at half of them.
-const BLOCK: usize = 32;
+const BLOCK: usize = 16;
 
 /// The numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

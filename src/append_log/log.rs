@@ -43,6 +43,8 @@ pub struct AppendLog {
 struct ReadWindow {
     first: u64,
     content: Vec<u8>,
+    /// As they were read; its room is used again.
+    sealed: Vec<u8>,
 }
 
 /// The head of a frame.
@@ -183,15 +185,16 @@ impl AppendLog {
         if count == 0 {
             return Err(corrupt(&self.store, format_args!("it ends before its sector {first}")));
         }
-        let mut sealed = vec![0; usize::try_from(count).map_err(|_| io::ErrorKind::FileTooLarge)? * SECTOR];
-        self.disk.read(first * SECTOR as u64, &mut sealed)?;
-        window.content.clear();
-        window.first = first;
+        let ReadWindow { first: held, content: read, sealed } = window;
+        read.clear();
+        *held = first;
+        sealed.resize(usize::try_from(count).map_err(|_| io::ErrorKind::FileTooLarge)? * SECTOR, 0);
+        self.disk.read(first * SECTOR as u64, sealed)?;
         for (sector, number) in sealed.chunks_exact(SECTOR).zip(first..) {
             match unseal(sector, number) {
-                Some((SectorKind::First | SectorKind::Following, content)) => window.content.extend_from_slice(content),
+                Some((SectorKind::First | SectorKind::Following, content)) => read.extend_from_slice(content),
                 Some((SectorKind::Unwritten, _)) | None => {
-                    window.content.clear();
+                    read.clear();
                     return Err(altered(&self.store, number));
                 }
             }

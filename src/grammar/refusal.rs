@@ -246,9 +246,9 @@ impl Notes {
     }
 
     /// Notes a question, where somebody listens.
-    pub(crate) fn ask(&self, key: &str, question: impl FnOnce() -> KeyQuestion) {
+    pub(crate) fn ask(&self, key: impl FnOnce() -> String, question: impl FnOnce() -> KeyQuestion) {
         if let Some(asked) = &self.asked {
-            asked.borrow_mut().push(AskedKey { key: key.to_owned(), question: question() });
+            asked.borrow_mut().push(AskedKey { key: key(), question: question() });
         }
     }
 

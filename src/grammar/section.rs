@@ -139,7 +139,7 @@ impl<'t> Section<'t> {
 
     /// Tells who listens what is asked of a key.
     fn ask(&self, name: &str, question: impl FnOnce() -> KeyQuestion) {
-        self.notes.ask(&self.path(name), question);
+        self.notes.ask(|| self.path(name), question);
     }
 
     /// The full name of a key in this table.
@@ -194,7 +194,7 @@ impl<'t> Entry<'t> {
 
     /// Tells who listens which form the value may have.
     fn ask(&self, form: impl FnOnce() -> ValueForm) {
-        self.notes.ask(&self.key, || KeyQuestion::Form(form()));
+        self.notes.ask(|| self.key.clone(), || KeyQuestion::Form(form()));
     }
 
     /// Whether the value is a string.
@@ -308,14 +308,14 @@ impl<'t> Entry<'t> {
     /// The value as one of some words; `what` names their kind, such as "checker".
     pub fn word<'w>(&self, what: &str, words: &[&'w str]) -> Result<&'w str, Problem> {
         self.ask(|| ValueForm::Word(words.iter().map(|word| (*word).to_owned()).collect()));
-        let right = match words.is_empty() {
+        let right = || match words.is_empty() {
             true => format!("there is no {what} to name here"),
             false => format!("write one of {}", listed(words)),
         };
-        let Some(text) = self.value.get_ref().as_str() else { return Err(self.mistyped("").advice(right)) };
+        let Some(text) = self.value.get_ref().as_str() else { return Err(self.mistyped("").advice(right())) };
         words.iter().find(|word| **word == text).copied().ok_or_else(|| {
             let problem = self.problem(format!("`{}`: there is no {what} `{text}`", self.key));
-            problem.label(format!("unknown {what}")).advice(format!("{}{right}", did_you_mean(text, words)))
+            problem.label(format!("unknown {what}")).advice(format!("{}{}", did_you_mean(text, words), right()))
         })
     }
 

@@ -173,13 +173,13 @@ impl Inbox {
 impl InboxIndex {
     fn add(&mut self, place: RecordPlace, record: &InboxRecord) -> Result<(), InboxError> {
         let cursor = Cursor(record.id);
-        let topic = parse(Bytes::copy_from_slice(&record.topic))?;
+        let topic = parse(record.topic.clone())?;
         if !record.message_alone {
-            self.cursors.insert(topic.clone(), cursor);
+            note(&mut self.cursors, &topic, cursor)?;
         }
         if !record.cursor_alone {
             self.journal.push(place.0);
-            self.held.insert(topic, cursor);
+            note(&mut self.held, &topic, cursor)?;
         }
         Ok(())
     }
@@ -195,6 +195,17 @@ impl InboxRecord {
     fn read(record: Bytes) -> Result<Self, InboxError> {
         InboxRecord::decode(record).map_err(|error| InboxError::Corrupt(format!("it is corrupt: {error}")))
     }
+}
+
+/// Notes how far a topic is. A new one gets bytes of its own: a record's are a part of all that was read with it.
+fn note(known: &mut BTreeMap<Topic, Cursor>, topic: &Topic, cursor: Cursor) -> Result<(), InboxError> {
+    match known.get_mut(topic) {
+        Some(known) => *known = cursor,
+        None => {
+            known.insert(parse(Bytes::copy_from_slice(&topic.key()))?, cursor);
+        }
+    }
+    Ok(())
 }
 
 fn parse(topic: Bytes) -> Result<Topic, InboxError> {
