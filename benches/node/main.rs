@@ -57,13 +57,26 @@ const GLANCE: Amount = Amount {
 fn main() {
     let measured = std::env::args().any(|argument| argument == "--bench");
     let amount = if measured { WHOLE } else { GLANCE };
+    // Those that are named, or all: `cargo bench --bench node -- publishers opening`.
+    let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wants = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        idle_streams(&amount).await;
-        subscriptions(&amount).await;
-        publishers(&amount).await;
-        catch_up(&amount).await;
-        opening(&amount).await;
+        if wants("idle-streams") {
+            idle_streams(&amount).await;
+        }
+        if wants("subscriptions") {
+            subscriptions(&amount).await;
+        }
+        if wants("publishers") {
+            publishers(&amount).await;
+        }
+        if wants("catch-up") {
+            catch_up(&amount).await;
+        }
+        if wants("opening") {
+            opening(&amount).await;
+        }
     });
 }
 
