@@ -20,7 +20,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests/h2"))
 from backend import Backend
-from wire import PREFACE, Connection, get, settings
+from wire import PREFACE, Connection, Port, get, settings
 
 ROUNDS = 3
 # Name, and what h2load is asked for: short answers; answers of 4 MiB in frames of up to 8 KiB; the same in frames of 1 KiB.
@@ -178,12 +178,12 @@ def load(served, arguments):
 
 def idle(served):
     """Bytes of resident memory per stream that has begun and is silent."""
-    first = Connection(("127.0.0.1", served.port))
+    first = Connection(Port(("127.0.0.1", served.port)))
     first.send(get(1, "/hang"))
     assert first.until(lambda: first.stream(1).headers)
     before, clients = served.memory(), []
     for _ in range(IDLE_STREAMS // 100):
-        clients.append(Connection(("127.0.0.1", served.port), PREFACE + settings()))
+        clients.append(Connection(Port(("127.0.0.1", served.port)), PREFACE + settings()))
         clients[-1].send(b"".join(get(2 * at + 1, "/hang") for at in range(100)))
         numbers = [2 * at + 1 for at in range(100)]
         clients[-1].until(lambda: all(clients[-1].stream(number).headers for number in numbers))

@@ -5,20 +5,14 @@ Refuses to know what is done to it.
 
 import os
 import re
-import socket
 import subprocess
 import tempfile
-import time
+
+from wire import Port
 
 
-# A connection is accepted by then.
-PATIENCE = 10
-
-
-class Proxy:
+class Proxy(Port):
     """`pulseless proxy` on a free port of 127.0.0.1, with its warnings; killed at the end."""
-
-    now = staticmethod(time.monotonic)
 
     def __init__(self, binary, upstream, log="warn"):
         self.log = tempfile.TemporaryFile()
@@ -26,7 +20,7 @@ class Proxy:
         environment = {**os.environ, "PULSELESS_LOG": log, "NO_COLOR": "1"}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=environment, text=True)
         host, port = re.search(r"listens on (.*):(\d+)", self.process.stdout.readline()).groups()
-        self.address = host, int(port)
+        super().__init__((host, int(port)))
 
     def __enter__(self):
         return self
@@ -34,11 +28,6 @@ class Proxy:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
-
-    def dial(self):
-        dialed = socket.create_connection(self.address, PATIENCE)
-        dialed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return dialed
 
     def said(self):
         """Its log so far."""

@@ -3,7 +3,9 @@
 Refuses to know what is right. RFC 9113 for frames, RFC 7541 for header blocks.
 """
 
+import socket
 import struct
+import time
 
 import hpack
 
@@ -86,6 +88,20 @@ class Stream:
     def __init__(self):
         self.headers, self.body, self.ended, self.code = [], b"", False, None
         self.sizes, self.ends = [], False
+
+
+class Port:
+    """A port on TCP, with this machine's clock."""
+
+    now = staticmethod(time.monotonic)
+
+    def __init__(self, address):
+        self.address = address
+
+    def dial(self):
+        dialed = socket.create_connection(self.address, PATIENCE)
+        dialed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return dialed
 
 
 class Connection:
