@@ -223,19 +223,23 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 fn open_store(folder: &Path, store: &str) -> io::Result<Disk> {
+    let made: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     make_folder(folder).map_err(|error| name(folder.display(), &error))?;
     let path = folder.join(store);
     refuse_older(&path)?;
     let file = open_locked(&path).map_err(|error| name(path.display(), &error))?;
-    // A file that was made just now is there after a power loss only if its folder is on the disk, too.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| name(folder.display(), &error))?;
+    // A file that was made just now is there after a power loss only if its folder is on the disk, too, and that one's.
+    for folder in std::iter::once(folder).chain(made.iter().filter_map(|made| made.parent())) {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| name(folder.display(), &error))?;
+    }
     Ok(Disk::new(StoreFile(file)))
 }
 
 /// A store of an earlier build is neither read nor passed over: its messages would seem to be gone.
 fn refuse_older(path: &Path) -> io::Result<()> {
     let older = path.with_extension("redb");
-    if !older.exists() {
+    if older.symlink_metadata().is_err() {
         return Ok(());
     }
     let what = "it is a store in redb's format, which pulseless wrote until 2026-11-29, and a build of then reads it; \
@@ -282,6 +286,10 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 /// The lock ends with the file, so also with the death of the process.
 fn open_locked(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    if !file.metadata()?.is_file() {
+        // A device has no length, and would be taken for empty.
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -415,6 +423,16 @@ mod tests {
         os.disk("b.journal").expect("another store is free");
         drop(held);
         os.disk("a.journal").expect("the store is free again");
+    }
+
+    #[test]
+    fn a_device_is_no_store() {
+        let (_folder, os) = scratch();
+        let folder = os.folder.clone().expect("given");
+        fs::create_dir(&folder).expect("a scratch folder");
+        std::os::unix::fs::symlink("/dev/null", folder.join("node.journal")).expect("a link");
+        let error = os.disk("node.journal").expect_err("a device").to_string();
+        assert!(error.ends_with("node.journal: it is not a regular file"), "{error}");
     }
 
     #[test]

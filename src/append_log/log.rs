@@ -13,8 +13,8 @@ use crate::env::Disk;
 
 /// How a frame's first sector begins: this format, and its version.
 const MAGIC: &[u8; 4] = b"PLS1";
-/// The magic, the frame's number, how many bytes of records follow, and their checksum.
-const HEAD: usize = 4 + 3 * 8;
+/// The magic, which store it is (its name's hash), the frame's number, how many bytes of records follow, and their checksum.
+const HEAD: usize = 4 + 4 * 8;
 /// Before each record is its length.
 const LENGTH: usize = 4;
 /// How many sectors are read at once for a record: 8 KiB, so that neighbors come along.
@@ -47,7 +47,8 @@ struct ReadWindow {
     sealed: Vec<u8>,
 }
 
-/// The head of a frame.
+/// The head of a frame of this store.
+#[derive(Clone, Copy)]
 struct FrameHead {
     number: u64,
     len: u64,
@@ -56,7 +57,7 @@ struct FrameHead {
 
 /// How the reading of a frame ended.
 enum FrameFound {
-    Whole(Bytes),
+    Whole(FrameHead, Bytes),
     CutShort,
 }
 
@@ -71,27 +72,49 @@ impl AppendLog {
         mut each: impl FnMut(RecordPlace, Bytes) -> Result<(), E>,
     ) -> Result<Self, E> {
         let len = disk.len()?;
-        if !len.is_multiple_of(SECTOR as u64) {
-            return Err(corrupt(store, format_args!("its length of {len} bytes is not of whole sectors")).into());
-        }
-        let (mut sectors, mut frames, mut last) = (0, 0, 0);
+        check_beginning(store, &disk, len)?;
+        let (mut sectors, mut frames, mut last) = (0, 0, None);
         let mut reader = SectorReader::new(store, &disk, len / SECTOR as u64);
         while sectors < reader.count {
             match read_frame(&mut reader, sectors, frames)? {
-                FrameFound::Whole(records) => {
-                    last = sectors;
+                FrameFound::Whole(head, records) => {
                     show(store, sectors, &records, &mut each)?;
+                    let begin = sectors;
                     sectors += sectors_of(records.len());
                     frames += 1;
+                    last = Some((begin, head, records));
                 }
                 FrameFound::CutShort => break,
             }
         }
         check_rest(&mut reader, sectors, frames)?;
+        let mut log =
+            AppendLog { store: store.to_owned(), disk, sectors, frames, failed: false, window: Mutex::default() };
         if len > 0 {
-            settle(&disk, last..sectors, len)?;
+            log.settle(last, len)?;
         }
-        Ok(AppendLog { store: store.to_owned(), disk, sectors, frames, failed: false, window: Mutex::default() })
+        Ok(log)
+    }
+
+    /// Cuts off what was cut short, and makes sure of the last frame.
+    fn settle(&mut self, last: Option<(u64, FrameHead, Bytes)>, len: u64) -> io::Result<()> {
+        let end = self.sectors * SECTOR as u64;
+        if end < len {
+            tracing::warn!(
+                store = self.store,
+                bytes = len - end,
+                "the end of a store was never written to its end, and is cut off: nobody was told that it is stored"
+            );
+            self.disk.set_len(end)?;
+        }
+        if let Some((begin, head, records)) = last {
+            // What was read and checked, and not what a disk would give a second time.
+            let mut content = vec![0; HEAD];
+            head.write(&self.store, &mut content);
+            content.extend_from_slice(&records);
+            self.disk.write(begin * SECTOR as u64, &seal_all(&content, begin))?;
+        }
+        self.disk.sync()
     }
 
     /// Stores the records, all or none, and tells where each lies. When it returns, they are durable.
@@ -118,7 +141,11 @@ impl AppendLog {
         let (content, places) = self.lay_out(records)?;
         let sealed = seal_all(&content, self.sectors);
         self.failed = true;
-        self.disk.write(self.sectors * SECTOR as u64, &sealed)?;
+        let end = self.sectors * SECTOR as u64;
+        self.disk.write(end, &sealed).inspect_err(|_| {
+            // Any part of it may be there, and goes at the next opening, if not now.
+            self.disk.set_len(end).ok();
+        })?;
         sync(&self.disk)?;
         self.failed = false;
         self.sectors += (sealed.len() / SECTOR) as u64;
@@ -137,11 +164,9 @@ impl AppendLog {
             content.put_u32_le(u32::try_from(record.len()).map_err(|_| io::ErrorKind::FileTooLarge)?);
             content.put_slice(record);
         }
-        let (mut head, records) = content.split_at_mut(HEAD);
-        head.put_slice(MAGIC);
-        head.put_u64_le(self.frames);
-        head.put_u64_le(records.len() as u64);
-        head.put_u64_le(xxh3_64(records));
+        let (place, records) = content.split_at_mut(HEAD);
+        let head = FrameHead { number: self.frames, len: records.len() as u64, check: xxh3_64(records) };
+        head.write(&self.store, place);
         Ok((content, places))
     }
 
@@ -209,28 +234,51 @@ fn sectors_of(records: usize) -> u64 {
 }
 
 impl FrameHead {
-    /// None, where it is of another format.
-    fn read(mut content: &[u8]) -> Option<Self> {
-        (content.split_off(..MAGIC.len())? == MAGIC).then(|| FrameHead {
+    /// None, where it is of another format, or of another store.
+    fn read(store: &str, mut content: &[u8]) -> Option<Self> {
+        let is_ours = content.split_off(..MAGIC.len())? == MAGIC && content.get_u64_le() == xxh3_64(store.as_bytes());
+        is_ours.then(|| FrameHead {
             number: content.get_u64_le(),
             len: content.get_u64_le(),
             check: content.get_u64_le(),
         })
     }
+
+    fn write(self, store: &str, mut place: &mut [u8]) {
+        place.put_slice(MAGIC);
+        place.put_u64_le(xxh3_64(store.as_bytes()));
+        place.put_u64_le(self.number);
+        place.put_u64_le(self.len);
+        place.put_u64_le(self.check);
+    }
+
+    /// How many sectors its frame fills; none, where no store could be so long.
+    fn sectors(self) -> Option<u64> {
+        Some(self.len.checked_add(HEAD as u64)?.div_ceil(ROOM as u64))
+    }
+}
+
+/// Refuses what does not begin as a log does, and leaves it as it is; zeros are a log whose first frame was never written.
+fn check_beginning(store: &str, disk: &Disk, len: u64) -> io::Result<()> {
+    let mut begins = vec![0; usize::try_from(len).map_or(MAGIC.len(), |len| len.min(MAGIC.len()))];
+    disk.read(0, &mut begins)?;
+    if MAGIC.starts_with(&begins) || begins.iter().all(|byte| *byte == 0) {
+        return Ok(());
+    }
+    let what = format!("the store `{store}` is of another format, or corrupt: it does not begin with PLS1");
+    Err(io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
 /// The records of the frame of that number, which begins there.
 fn read_frame(reader: &mut SectorReader<'_>, first: u64, number: u64) -> io::Result<FrameFound> {
-    let count = reader.count;
+    let (store, count) = (reader.store, reader.count);
     let (kind, content) = reader.sector(first)?;
     if kind != SectorKind::First {
         return Ok(FrameFound::CutShort);
     }
-    let head = FrameHead::read(content).filter(|head| head.number == number);
-    let Some(FrameHead { len, check, .. }) = head else { return Ok(FrameFound::CutShort) };
-    let Some(end) =
-        len.checked_add(HEAD as u64).map(|len| first + len.div_ceil(ROOM as u64)).filter(|end| *end <= count)
-    else {
+    let head = FrameHead::read(store, content).filter(|head| head.number == number);
+    let Some(head) = head else { return Ok(FrameFound::CutShort) };
+    let Some(end) = head.sectors().and_then(|sectors| first.checked_add(sectors)).filter(|end| *end <= count) else {
         return Ok(FrameFound::CutShort);
     };
     let mut records = Vec::with_capacity(usize::try_from((end - first) * ROOM as u64).unwrap_or_default());
@@ -242,12 +290,12 @@ fn read_frame(reader: &mut SectorReader<'_>, first: u64, number: u64) -> io::Res
         }
         records.extend_from_slice(content);
     }
-    records.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+    records.truncate(usize::try_from(head.len).unwrap_or(usize::MAX));
     // Whole sectors of two frames: one was cut off, and what took its place was cut short, too.
-    if xxh3_64(&records) != check {
+    if xxh3_64(&records) != head.check {
         return Ok(FrameFound::CutShort);
     }
-    Ok(FrameFound::Whole(records.into()))
+    Ok(FrameFound::Whole(head, records.into()))
 }
 
 /// Shows the records of a frame that begins at that sector.
@@ -278,7 +326,7 @@ fn check_rest(reader: &mut SectorReader<'_>, end: u64, frames: u64) -> io::Resul
     for number in end..reader.count {
         let (kind, content) = reader.sector(number)?;
         let head = match kind {
-            SectorKind::First => FrameHead::read(content),
+            SectorKind::First => FrameHead::read(store, content),
             SectorKind::Unwritten | SectorKind::Following => continue,
         };
         match head {
@@ -290,20 +338,13 @@ fn check_rest(reader: &mut SectorReader<'_>, end: u64, frames: u64) -> io::Resul
                 );
                 return Err(corrupt(store, what));
             }
-            None => return Err(corrupt(store, format_args!("its sector {number} is of another format"))),
+            None => {
+                return Err(corrupt(
+                    store,
+                    format_args!("its sector {number} is of another format, or another store's"),
+                ));
+            }
         }
     }
     Ok(())
-}
-
-/// Cuts off what was cut short, and makes sure of the last frame.
-fn settle(disk: &Disk, last: std::ops::Range<u64>, len: u64) -> io::Result<()> {
-    let end = last.end * SECTOR as u64;
-    if end < len {
-        disk.set_len(end)?;
-    }
-    let mut sealed = vec![0; usize::try_from(last.end - last.start).map_err(|_| io::ErrorKind::FileTooLarge)? * SECTOR];
-    disk.read(last.start * SECTOR as u64, &mut sealed)?;
-    disk.write(last.start * SECTOR as u64, &sealed)?;
-    disk.sync()
 }

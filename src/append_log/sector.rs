@@ -51,6 +51,9 @@ pub(super) fn seal_all(content: &[u8], first: u64) -> Vec<u8> {
 /// What a sector is and holds; none, if it is not what was written there.
 pub(super) fn unseal(sector: &[u8], number: u64) -> Option<(SectorKind, &[u8])> {
     let (content, sealed) = sector.split_at(ROOM);
+    if sector == [0; SECTOR] {
+        return Some((SectorKind::Unwritten, content));
+    }
     let sealed = u64::from_le_bytes(sealed.try_into().ok()?);
     let is = |kind| sealed == seal(content, number, kind);
     if is(SectorKind::Following) {
@@ -58,8 +61,7 @@ pub(super) fn unseal(sector: &[u8], number: u64) -> Option<(SectorKind, &[u8])> 
     } else if is(SectorKind::First) {
         Some((SectorKind::First, content))
     } else {
-        let is_unwritten = sector.iter().all(|byte| *byte == 0);
-        is_unwritten.then_some((SectorKind::Unwritten, content))
+        None
     }
 }
 

@@ -87,7 +87,11 @@ fn a_wrong_bit_anywhere_is_an_error_that_names_the_store_and_the_sector() {
             error.to_string()
         };
         let expected = format!("the store `log` is corrupt: its sector {} does not match its checksum", at / SECTOR);
-        assert_eq!(told(records(&disk).expect_err("a wrong bit")), expected);
+        let at_opening = match at {
+            0..4 => "the store `log` is of another format, or corrupt: it does not begin with PLS1",
+            _ => expected.as_str(),
+        };
+        assert_eq!(told(records(&disk).expect_err("a wrong bit")), at_opening);
         // What rots under an open log is not served either.
         for (place, record) in shown {
             match log.read(place) {
@@ -98,20 +102,21 @@ fn a_wrong_bit_anywhere_is_an_error_that_names_the_store_and_the_sector() {
     }
 }
 
-/// Every set of sectors of the last frame, and every length that is of whole sectors.
+/// Every set of sectors of the last frame, and every length, also one that is not of whole sectors.
 #[test]
 fn a_last_frame_that_was_cut_short_is_as_if_it_had_never_been_and_the_next_takes_its_place() {
     let [first, second, third] = frames();
     let before = disk_with(std::slice::from_ref(&first)).bytes().clone();
     let after = disk_with(&[first.clone(), second.clone()]).bytes().clone();
     let sectors = (after.len() - before.len()) / SECTOR;
-    for (written, len) in (0..1_u32 << sectors).flat_map(|written| (0..=sectors).map(move |len| (written, len))) {
+    let cuts = (0..1_u32 << sectors).flat_map(|written| (0..=sectors).map(move |len| (written, len)));
+    for ((written, len), part) in cuts.flat_map(|cut| [(cut, 0), (cut, 77)]) {
         let disk = FakeDisk::default();
         let mut bytes = after.clone();
         for sector in (0..sectors).filter(|sector| written & 1 << sector == 0) {
             bytes[before.len() + sector * SECTOR..][..SECTOR].fill(0);
         }
-        bytes.truncate(before.len() + len * SECTOR);
+        bytes.truncate(before.len() + len * SECTOR + part);
         disk.bytes().clone_from(&bytes);
         let is_whole = len == sectors && written + 1 == 1 << sectors;
         let kept = if is_whole { [first.clone(), second.clone()].concat() } else { first.clone() };
@@ -153,6 +158,25 @@ fn a_frame_that_is_missing_before_another_or_lies_elsewhere_is_an_error() {
         disk.bytes().clone_from(&lies_elsewhere);
         assert!(records(&disk).is_err());
     }
+}
+
+#[test]
+fn a_first_frame_of_which_a_part_of_a_sector_was_written_is_as_if_it_had_never_been() {
+    let whole = disk_with(&frames()[..1]).bytes().clone();
+    for len in [0, 1, 3, 4, 77, 511] {
+        let disk = FakeDisk::default();
+        disk.bytes().extend_from_slice(&whole[..len]);
+        assert_eq!(records(&disk).expect("cut short"), Records::new(), "{len} bytes");
+        assert_eq!(disk.bytes().len(), 0);
+    }
+}
+
+#[test]
+fn another_store_is_refused() {
+    let disk = disk_with(&frames());
+    let error = AppendLog::open::<io::Error>("inbox", disk.open(), |_, _| Ok(())).map(drop);
+    let error = error.expect_err("it is the log").to_string();
+    assert_eq!(error, "the store `inbox` is corrupt: its sector 0 is of another format, or another store's");
 }
 
 #[test]
