@@ -103,7 +103,7 @@ impl AppendLog {
             tracing::warn!(
                 store = self.store,
                 bytes = len - end,
-                "the end of a store was never written to its end, and is cut off: nobody was told that it is stored"
+                "the end of a store is not whole, and is cut off: nobody was told that it is stored, unless it was altered since"
             );
             self.disk.set_len(end)?;
         }

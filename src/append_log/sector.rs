@@ -30,9 +30,14 @@ pub(super) enum SectorKind {
 /// A seal is 64 bits of XXH3: a wrong bit is always seen, wild bytes pass once in 2^63. It holds for one place and one
 /// kind, so that what lies elsewhere, or begins what it does not, is wrong, too.
 fn seal(content: &[u8], number: u64, kind: SectorKind) -> u64 {
+    xxh3_64(content) ^ mark(number, kind)
+}
+
+/// What a seal has of a place and a kind.
+fn mark(number: u64, kind: SectorKind) -> u64 {
     /// An odd number (2^64 by the golden ratio) spreads consecutive ones over all bits.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-    xxh3_64(content) ^ (number * 2 + u64::from(kind == SectorKind::First) + 1).wrapping_mul(SPREAD)
+    (number * 2 + u64::from(kind == SectorKind::First) + 1).wrapping_mul(SPREAD)
 }
 
 /// Seals `content` into the sectors from `first` on, the last one filled up with zeros.
@@ -55,14 +60,9 @@ pub(super) fn unseal(sector: &[u8], number: u64) -> Option<(SectorKind, &[u8])> 
         return Some((SectorKind::Unwritten, content));
     }
     let sealed = u64::from_le_bytes(sealed.try_into().ok()?);
-    let is = |kind| sealed == seal(content, number, kind);
-    if is(SectorKind::Following) {
-        Some((SectorKind::Following, content))
-    } else if is(SectorKind::First) {
-        Some((SectorKind::First, content))
-    } else {
-        None
-    }
+    let marked = sealed ^ xxh3_64(content);
+    let kind = [SectorKind::First, SectorKind::Following].into_iter().find(|kind| marked == mark(number, *kind))?;
+    Some((kind, content))
 }
 
 /// An error that names the store.
