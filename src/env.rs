@@ -8,6 +8,7 @@ mod die;
 mod disk;
 #[cfg(test)]
 pub(crate) mod fake_disk;
+mod rerouted;
 mod reset;
 mod tapped;
 
@@ -25,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use die::{Dice, Die};
 pub use disk::{Disk, MemoryStorage, Storage};
+pub(crate) use rerouted::{Rerouted, Wrapped};
 pub use reset::ResetSwitch;
 pub use tapped::{StreamTap, Tapped};
 

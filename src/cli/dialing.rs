@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::cli::in_the_clear::InTheClear;
 use crate::cli::texts::read_pem;
-use crate::env::{Address, BadAddress, Env};
+use crate::env::{Address, BadAddress, Env, Wrapped};
 use crate::os::Os;
 use crate::proxy::{NodeTls, NodeTrust, read_certificates, secured};
 
@@ -44,7 +44,7 @@ impl DialTarget {
     pub(crate) fn ground(&self, os: Os, ca: Option<&Path>) -> Result<Env, String> {
         if !self.is_secure {
             return match ca {
-                None => Ok(Arc::new(InTheClear(os))),
+                None => Ok(Arc::new(Wrapped(InTheClear(os)))),
                 Some(_) => Err(format!("--ca is about TLS: write https://{} with it, or leave it out", self.address)),
             };
         }

@@ -7,7 +7,6 @@ use std::env::VarError;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
@@ -15,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::Exit;
 use crate::cli::output::{colors_errors, complain, print};
-use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
+use crate::env::{Asked, Listener, Rerouted, Surroundings};
 use crate::os::Os;
 
 /// The environment's word for what is logged, such as `debug` or `pulseless::subject::xmtp::node=trace`.
@@ -90,37 +89,17 @@ pub(crate) struct Announced {
     pub(crate) os: Os,
 }
 
-impl Surroundings for Announced {
-    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
-        self.os.dial_with(address, options)
+impl Rerouted for Announced {
+    fn inner(&self) -> &dyn Surroundings {
+        &self.os
     }
 
-    fn listen(&self, port: u16) -> Asked<Listener> {
+    fn reroute_listen(&self, port: u16) -> Asked<Listener> {
         let (listening, who) = (self.os.listen(port), self.who);
         Box::pin(async move {
             let listener = listening.await?;
             print(&format!("{who} listens on {}\n", listener.local()));
             Ok(listener)
         })
-    }
-
-    fn dice(&self) -> Dice {
-        self.os.dice()
-    }
-
-    fn disk(&self, name: &str) -> io::Result<Disk> {
-        self.os.disk(name)
-    }
-
-    fn wall_clock(&self) -> Duration {
-        self.os.wall_clock()
-    }
-
-    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
-        self.os.trusted_certificates()
-    }
-
-    fn boot_clock(&self) -> Duration {
-        self.os.boot_clock()
     }
 }

@@ -5,11 +5,10 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::env::{Address, Asked, Dice, Disk, Listener, Socket, Surroundings, TcpOptions};
+use crate::env::{Address, Asked, Rerouted, Socket, Surroundings, TcpOptions};
 use crate::os::Os;
 
 /// The first byte of an alert of TLS (RFC 8446 section 5.1). HTTP/2 begins with a length below 2^20 (RFC 9113 section 3.4).
@@ -18,8 +17,12 @@ const ALERT: u8 = 0x15;
 /// The real surroundings.
 pub(crate) struct InTheClear(pub(crate) Os);
 
-impl Surroundings for InTheClear {
-    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
+impl Rerouted for InTheClear {
+    fn inner(&self) -> &dyn Surroundings {
+        &self.0
+    }
+
+    fn reroute_dial(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
         let (dialed, address) = (self.0.dial_with(address, options), address.clone());
         Box::pin(async move {
             let socket = dialed.await?;
@@ -27,30 +30,6 @@ impl Surroundings for InTheClear {
             Ok(Socket::new(local, peer, ClearStream { socket, address, has_answered: false, failure: None })
                 .with_reset(switch))
         })
-    }
-
-    fn listen(&self, port: u16) -> Asked<Listener> {
-        self.0.listen(port)
-    }
-
-    fn dice(&self) -> Dice {
-        self.0.dice()
-    }
-
-    fn disk(&self, name: &str) -> io::Result<Disk> {
-        self.0.disk(name)
-    }
-
-    fn wall_clock(&self) -> Duration {
-        self.0.wall_clock()
-    }
-
-    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
-        self.0.trusted_certificates()
-    }
-
-    fn boot_clock(&self) -> Duration {
-        self.0.boot_clock()
     }
 }
 

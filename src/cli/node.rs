@@ -7,14 +7,14 @@ use crate::cli::Exit;
 use crate::cli::arguments::NodeArguments;
 use crate::cli::foreground::{Announced, run_to_end};
 use crate::cli::output::complain;
-use crate::env::Surroundings;
+use crate::env::{Surroundings, Wrapped};
 use crate::os::Os;
 use crate::subject::xmtp::node::{self, DeniedTopics, NodeConfig, NodeError, NodeHooks, NodeNotice, NodeObserver};
 
 pub(crate) fn node(arguments: &NodeArguments) -> Exit {
     let NodeArguments { listen, data, keepalive, serves, dialects, denies } = arguments;
     let os = Os::default().with_folder(data).listening_on(&listen.host);
-    let env = Arc::new(Announced { who: "node", os });
+    let env = Arc::new(Wrapped(Announced { who: "node", os }));
     let (port, keepalive, serves) = (listen.port, *keepalive, *serves);
     let dialects = dialects.clone();
     let config = NodeConfig { port, keepalive, pong_deadline: keepalive, serves, dialects, ..NodeConfig::default() };

@@ -4,9 +4,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::env::{Address, Asked, Dice, Disk, Env, Listener, SecretSink, Socket, Surroundings, TcpOptions};
+use crate::env::{Address, Asked, Env, Rerouted, Socket, Surroundings, TcpOptions, Wrapped};
 use crate::proxy::node_tls::{NodeConnector, NodeTls};
 
 struct SecuredEnv {
@@ -20,11 +19,15 @@ struct SecuredEnv {
 /// Nobody is to be trusted.
 pub fn secured(env: Env, tls: &NodeTls) -> io::Result<Env> {
     let connector = Arc::new(tls.connector(&env)?);
-    Ok(Arc::new(SecuredEnv { env, connector }))
+    Ok(Arc::new(Wrapped(SecuredEnv { env, connector })))
 }
 
-impl Surroundings for SecuredEnv {
-    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
+impl Rerouted for SecuredEnv {
+    fn inner(&self) -> &dyn Surroundings {
+        &*self.env
+    }
+
+    fn reroute_dial(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
         let (dialed, connector) = (self.env.dial_with(address, options), self.connector.clone());
         let address = address.clone();
         Box::pin(async move {
@@ -34,33 +37,5 @@ impl Surroundings for SecuredEnv {
             let wire = shaken.map_err(|why| io::Error::other(format!("TLS with the server: {why}")))?;
             Ok(Socket::new(local, peer, wire).with_reset(switch))
         })
-    }
-
-    fn listen(&self, port: u16) -> Asked<Listener> {
-        self.env.listen(port)
-    }
-
-    fn dice(&self) -> Dice {
-        self.env.dice()
-    }
-
-    fn disk(&self, name: &str) -> io::Result<Disk> {
-        self.env.disk(name)
-    }
-
-    fn wall_clock(&self) -> Duration {
-        self.env.wall_clock()
-    }
-
-    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
-        self.env.trusted_certificates()
-    }
-
-    fn tls_secrets(&self) -> Option<SecretSink> {
-        self.env.tls_secrets()
-    }
-
-    fn boot_clock(&self) -> Duration {
-        self.env.boot_clock()
     }
 }

@@ -8,13 +8,12 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::{Accept as Handshake, TlsAcceptor, TlsStream};
 
-use crate::env::{Accept, Address, Asked, Dice, Disk, Env, Listener, SecretSink, Socket, Surroundings, TcpOptions};
+use crate::env::{Accept, Asked, Env, Listener, Rerouted, Socket, Surroundings, Wrapped};
 use crate::proxy::client_tls::ClientTls;
 use crate::proxy::wire::ProxyWire;
 
@@ -27,44 +26,20 @@ struct ServedEnv {
 #[must_use]
 pub fn served(env: Env, tls: &ClientTls) -> Env {
     let config = tls.config(&env);
-    Arc::new(ServedEnv { env, config })
+    Arc::new(Wrapped(ServedEnv { env, config }))
 }
 
-impl Surroundings for ServedEnv {
-    fn dial_with(&self, address: &Address, options: TcpOptions) -> Asked<Socket> {
-        self.env.dial_with(address, options)
+impl Rerouted for ServedEnv {
+    fn inner(&self) -> &dyn Surroundings {
+        &*self.env
     }
 
-    fn listen(&self, port: u16) -> Asked<Listener> {
+    fn reroute_listen(&self, port: u16) -> Asked<Listener> {
         let (listening, acceptor) = (self.env.listen(port), TlsAcceptor::from(self.config.clone()));
         Box::pin(async move {
             let listener = listening.await?;
             Ok(Listener::new(listener.local(), TlsListener { listener, acceptor }))
         })
-    }
-
-    fn dice(&self) -> Dice {
-        self.env.dice()
-    }
-
-    fn disk(&self, name: &str) -> io::Result<Disk> {
-        self.env.disk(name)
-    }
-
-    fn wall_clock(&self) -> Duration {
-        self.env.wall_clock()
-    }
-
-    fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
-        self.env.trusted_certificates()
-    }
-
-    fn tls_secrets(&self) -> Option<SecretSink> {
-        self.env.tls_secrets()
-    }
-
-    fn boot_clock(&self) -> Duration {
-        self.env.boot_clock()
     }
 }
 
