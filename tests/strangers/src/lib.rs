@@ -6,6 +6,7 @@ pub mod nats;
 pub mod orders;
 pub mod redis_like;
 pub mod sse;
+pub mod world;
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T = ()> = std::result::Result<T, Error>;

@@ -9,7 +9,7 @@ tokio::task_local! {
 }
 
 thread_local! {
-    static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static SEEN: RefCell<Vec<(Duration, String)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Between two orders.
@@ -37,16 +37,16 @@ pub fn seen(what: impl std::fmt::Display) {
     if std::env::var_os("STRANGERS_TELL").is_some() {
         eprintln!("{} {line}", newest());
     }
-    SEEN.with_borrow_mut(|seen| seen.push(line));
+    SEEN.with_borrow_mut(|seen| seen.push((since_epoch(), line)));
 }
 
-/// What clients saw on this thread so far.
-pub fn all_seen() -> Vec<String> {
+/// What clients saw on this thread so far, and when by the wall clock.
+pub fn all_seen() -> Vec<(Duration, String)> {
     SEEN.with_borrow(Clone::clone)
 }
 
 /// The orders that this client saw on this thread, as it saw them.
 pub fn orders_of(client: &str) -> Vec<u64> {
-    let order = |line: &String| line.strip_prefix(client)?.strip_prefix(": order ")?.parse().ok();
+    let order = |(_, line): &(Duration, String)| line.strip_prefix(client)?.strip_prefix(": order ")?.parse().ok();
     all_seen().iter().filter_map(order).collect()
 }
