@@ -7,7 +7,7 @@ use crate::cli::arguments::ExplainArguments;
 use crate::cli::output::{misused, print};
 use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::refuse;
-use crate::cli::seed::Seed;
+use crate::grammar::Seed;
 use crate::report;
 use crate::runner::read_sim;
 use crate::sim::Setting;
