@@ -79,8 +79,9 @@ fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_t
         ),
         (|| drop(std::fs::File::open("/dev/urandom")), "raw entropy (open", "ask the surroundings for dice"),
         (read_atomic_time, "read clock 11", "ask tokio for the time"),
-        (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a real socket", "ask the surroundings"),
-        (|| drop(std::net::TcpListener::bind("[::1]:0")), "a real socket", "ask the surroundings"),
+        (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a socket that is not of TCP", "a host has TCP"),
+        (|| drop(std::os::unix::net::UnixStream::connect("/run/x")), "neither of IPv4", "a host has TCP"),
+        (|| drop(std::net::TcpStream::connect("10.0.0.1:80")), "waited for a socket (connect)", "use tokio's sockets"),
     ];
     for (offend, call, instead) in offences {
         let error = break_down(*offend);

@@ -37,10 +37,10 @@ use crate::world::sandbox::descriptors;
 use crate::world::sandbox::interpose::{self, HostTurn, Readings};
 use crate::world::sandbox::offence::{self, Offence};
 use crate::world::sandbox::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
+use crate::world::system::{self, Machine, Place};
 
-/// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each): none ever comes, the wait for
-/// them is simulated.
-const REAL_EVENTS: usize = 1;
+/// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each, for each host).
+const EVENTS_AT_ONCE: usize = 64;
 
 /// Why a host could not go on: each is a bug of the program or of ours, or a machine too small, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub(crate) struct LeapHost {
 }
 
 struct LeapProcess {
+    machine: Arc<Machine>,
     runtime: Runtime,
     /// The program, until it has ended.
     main: Option<JoinHandle<Result<(), String>>>,
@@ -163,6 +164,9 @@ impl LeapHost {
         process.dies_at(self.points.clone(), Box::new(crash));
         let scope = format!("{}/{}", self.name, self.incarnation);
         interpose::set_readings(self.readings(now));
+        let place = Place { host: self.id, net: self.net.clone(), process: process.clone() };
+        let machine = Arc::new(Machine::new(place));
+        let _entered = system::enter(&machine);
         let runtime = build_runtime(&format!("{}/{scope}", self.seed))?;
         let env: Env = Arc::new(LeapEnv {
             host: self.id,
@@ -178,7 +182,8 @@ impl LeapHost {
         if interpose::take_wall_clock_read() {
             self.wall_clock.note_read();
         }
-        self.running = Some(LeapProcess { runtime, main: Some(main), process, crash_handler, timer: None, held: None });
+        let main = Some(main);
+        self.running = Some(LeapProcess { machine, runtime, main, process, crash_handler, timer: None, held: None });
         Ok(())
     }
 
@@ -224,8 +229,12 @@ impl LeapHost {
     fn reap(&mut self, death: Death) {
         self.is_off |= matches!(death, Death::PoweredOff(_));
         self.standstill.begin_process();
-        let running = self.running.take();
-        drop(catch_unwind(AssertUnwindSafe(|| drop(running))));
+        if let Some(running) = self.running.take() {
+            let machine = running.machine.clone();
+            let _entered = system::enter(&machine);
+            drop(catch_unwind(AssertUnwindSafe(|| drop(running))));
+            drop(catch_unwind(AssertUnwindSafe(|| machine.close_all())));
+        }
         // What a destructor says or does after the process's death is of no interest: no real one runs then.
         forget_panics();
         offence::take();
@@ -246,8 +255,10 @@ impl LeapHost {
             fabric.take_wakers(self.id)
         };
         interpose::set_readings(readings);
+        let entered = system::enter(&running.machine);
         let steps = if self.steps_left.0 == now { self.steps_left.1 } else { STEPS_AT_ONE_INSTANT_MAX };
         let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, steps, order))));
+        drop(entered);
         self.steps_left = (now, interpose::steps_left());
         interpose::set_now(now);
         if interpose::take_wall_clock_read() {
@@ -288,7 +299,7 @@ fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
     Builder::new_current_thread()
         .enable_all()
         .rng_seed(RngSeed::from_bytes(seed.as_bytes()))
-        .max_io_events_per_tick(REAL_EVENTS)
+        .max_io_events_per_tick(EVENTS_AT_ONCE)
         .on_before_task_poll(|_| begin_poll())
         .on_task_terminate(|_| end_task())
         .build()

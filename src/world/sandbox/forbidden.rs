@@ -25,8 +25,6 @@ type ThreadMain = extern "C" fn(*mut c_void) -> *mut c_void;
 /// The signature of pthread_create(3).
 type ThreadCreate =
     unsafe extern "C" fn(*mut libc::pthread_t, *const libc::pthread_attr_t, ThreadMain, *mut c_void) -> c_int;
-/// The signature of socket(2).
-type OpenSocket = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
 /// The signature of open(2).
 type OpenFile = unsafe extern "C" fn(*const c_char, c_int, libc::mode_t) -> c_int;
 /// The signature of openat(2).
@@ -74,16 +72,6 @@ unsafe extern "C" fn pthread_create(
         return libc::EAGAIN;
     }
     libc_call!(c"pthread_create" as ThreadCreate, thread, attributes, main, argument)
-}
-
-/// socket(2): real networks are not a trial's; sockets within the machine are nobody's harm.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    if on_trial() && (domain == libc::AF_INET || domain == libc::AF_INET6) {
-        note(Offence::Socket);
-        return fail(libc::EACCES);
-    }
-    libc_call!(c"socket" as OpenSocket, domain, kind, protocol)
 }
 
 /// Whether a trial opens a source of entropy, which is noted.

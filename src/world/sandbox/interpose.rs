@@ -1,13 +1,10 @@
-//! Interposed C symbols: clocks, entropy and the wait for events, simulated on trial threads only.
+//! Interposed C symbols: clocks and entropy, simulated on trial threads only; and how a host's turn stands.
 //!
 //! The definitions here take the place of libc's for the whole program; a thread that did not enter a
 //! trial falls through to libc at once. Everything is a plain thread-local cell: no allocation, no lock, no
 //! destructor, so the symbols work at any time of a thread's life, also inside allocator and loader.
 //!
-//! What a trial must not call at all is in `forbidden`.
-//!
-//! `epoll_wait` with a non-zero timeout means that a host's runtime has nothing left to run before
-//! now + timeout. The engine learns each host's next timer from it, without patching tokio.
+//! What a trial must not call at all is in `forbidden`; sockets and the wait for events are in `system`.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
@@ -158,13 +155,6 @@ pub(crate) fn end_turn(turn: HostTurn) {
     }
 }
 
-fn simulated_wait(timeout_ms: c_int) -> c_int {
-    if timeout_ms != 0 {
-        end_turn(HostTurn::Idle(u64::try_from(timeout_ms).ok().map(Duration::from_millis)));
-    }
-    0
-}
-
 /// What a clock shows; `None`: it is real on a trial, too.
 fn simulated_clock(id: libc::clockid_t) -> Option<Result<Duration, Offence>> {
     match id {
@@ -198,8 +188,6 @@ fn seconds_of(time: Duration) -> libc::time_t {
     libc::time_t::try_from(time.as_secs()).expect("a trial ends before the year 292 billion")
 }
 
-/// The signature of epoll_wait(2).
-type EpollWait = unsafe extern "C" fn(c_int, *mut libc::epoll_event, c_int, c_int) -> c_int;
 /// The signature of getrandom(2).
 type GetRandom = unsafe extern "C" fn(*mut c_void, libc::size_t, libc::c_uint) -> libc::ssize_t;
 /// The signature of getentropy(3).
@@ -210,15 +198,6 @@ type ClockGetTime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -
 type GetTimeOfDay = unsafe extern "C" fn(*mut libc::timeval, *mut libc::timezone) -> c_int;
 /// The signature of time(2).
 type Time = unsafe extern "C" fn(*mut libc::time_t) -> libc::time_t;
-
-/// epoll_wait(2): on a trial thread, the end of a host's turn.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn epoll_wait(fd: c_int, events: *mut libc::epoll_event, most: c_int, timeout_ms: c_int) -> c_int {
-    if on_trial() {
-        return simulated_wait(timeout_ms);
-    }
-    libc_call!(c"epoll_wait" as EpollWait, fd, events, most, timeout_ms)
-}
 
 /// getrandom(2): on a trial thread, the trial's dice.
 #[unsafe(no_mangle)]

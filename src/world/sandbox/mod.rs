@@ -12,7 +12,7 @@ compile_error!(
 pub(crate) mod descriptors;
 mod forbidden;
 pub(crate) mod interpose;
-mod libc_call;
+pub(crate) mod libc_call;
 pub(crate) mod offence;
 pub(crate) mod trial_thread;
 

@@ -7,6 +7,7 @@
 //! made by an instruction of the program's own.
 
 use std::cell::Cell;
+use std::ffi::c_int;
 use std::fmt;
 
 thread_local! {
@@ -35,8 +36,28 @@ pub(crate) enum Offence {
         /// Its number, as clock_gettime(2) has it.
         id: libc::clockid_t,
     },
-    /// Opens a real socket.
-    Socket,
+    /// Opens a socket that there is none of in this world.
+    Socket {
+        /// Which.
+        what: &'static str,
+    },
+    /// Waits for a file that does not say at once.
+    Blocking {
+        /// The C function.
+        function: &'static str,
+    },
+    /// Asks for an option of a socket that is not simulated.
+    SocketOption {
+        /// Its level, as getsockopt(2) has it.
+        level: c_int,
+        /// Its number there.
+        name: c_int,
+    },
+    /// Asks a simulated file for something that is not simulated.
+    Call {
+        /// The C function.
+        function: &'static str,
+    },
 }
 
 /// Notes an offence on this thread; the first one counts.
@@ -71,9 +92,22 @@ impl fmt::Display for Offence {
                 "read clock {id} (clock_gettime), which is not simulated; ask tokio for the time, or the surroundings \
                  for the wall clock"
             ),
-            Offence::Socket => formatter.write_str(
-                "opened a real socket (socket), which leads out of the trial; ask the surroundings to dial or listen",
+            Offence::Socket { what } => write!(
+                formatter,
+                "opened {what} (socket), which leads out of the trial; a host has TCP over IPv4 and IPv6"
             ),
+            Offence::Blocking { function } => write!(
+                formatter,
+                "waited for a socket ({function}), which stops every host of the trial; use tokio's sockets, or set it \
+                 to non-blocking"
+            ),
+            Offence::SocketOption { level, name } => write!(
+                formatter,
+                "asked a socket for option {name} of level {level} (getsockopt, setsockopt), which is not simulated"
+            ),
+            Offence::Call { function } => {
+                write!(formatter, "called {function} on a simulated socket, in a way that is not simulated")
+            }
         }
     }
 }
@@ -84,9 +118,9 @@ mod tests {
 
     #[test]
     fn the_first_offence_is_told_once() {
-        note(Offence::Socket);
+        note(Offence::TimedWait);
         note(Offence::Thread);
-        assert_eq!(take(), Some(Offence::Socket));
+        assert_eq!(take(), Some(Offence::TimedWait));
         assert_eq!(take(), None);
     }
 }

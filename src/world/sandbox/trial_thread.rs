@@ -34,6 +34,7 @@ pub struct TrialPanic(pub String);
 #[expect(clippy::disallowed_methods, reason = "the one thread that plays the whole trial, joined at once")]
 pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> Result<T, TrialPanic> {
     keep_panics_of_trials();
+    make_what_runtimes_share();
     thread::scope(|scope| {
         let played = thread::Builder::new().name(format!("trial {seed}")).spawn_scoped(scope, move || {
             let _guard = TrialGuard::enter(Dice::named(seed, &Die::Entropy));
@@ -102,6 +103,13 @@ fn keep_panics_of_trials() {
             PANIC.with_borrow_mut(|last| *last = last.take().or(Some(text)));
         }));
     });
+}
+
+/// tokio's feature `signal` makes a pair of sockets for all runtimes of a program, with the first of them (tokio 1.54): it
+/// may not be one of a trial. Where that runtime cannot be made, none of a trial's can, and each says why.
+fn make_what_runtimes_share() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(tokio::runtime::Builder::new_current_thread().enable_all().build()));
 }
 
 #[cfg(test)]
