@@ -109,11 +109,6 @@ impl Strangers {
         self
     }
 
-    /// The kinds of hosts, in the order in which they were brought.
-    pub(crate) fn kinds(&self) -> &[HostKind] {
-        &self.kinds
-    }
-
     /// The subject that casts them, and no other. It lives as long as the program: a sim knows its subject for as long as it
     /// likes, and a program has few.
     #[must_use]
