@@ -169,11 +169,9 @@ impl<'a> StoryTeller<'a> {
             Event::FaultBegan(clause) => self.begin_fault(record, clause),
             Event::FaultEnded { clause, felt } => self.end_fault(record, *clause, *felt),
             Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. } => {
-                for fault in &mut self.faults {
-                    if fault.clause.fault.falls_on(&record.host) {
-                        fault.keepalives += record.count;
-                    }
-                }
+                let cast = self.outcome.sim.cast();
+                let meets = |fault: &&mut Ongoing| fault.clause.fault.meets(&record.host, cast);
+                self.faults.iter_mut().filter(meets).for_each(|fault| fault.keepalives += record.count);
             }
             Event::Produced { .. } => self.faults.iter_mut().for_each(|fault| fault.published += 1),
             Event::Stored { .. } => self.faults.iter_mut().for_each(|fault| fault.stored += 1),
@@ -231,6 +229,8 @@ impl<'a> StoryTeller<'a> {
             Some((interval, timeout)) => {
                 format!("HTTP/2 keepalive ({} / {}) never noticed", Readable(interval), Readable(timeout))
             }
+            // A stranger does not say whether it has one, and its PINGs do.
+            None if silence.keepalives > 0 => "HTTP/2 keepalive never noticed".to_owned(),
             None => "HTTP/2 keepalive is off".to_owned(),
         };
         let answered = count(silence.keepalives, "HTTP/2 PING");

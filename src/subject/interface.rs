@@ -54,6 +54,11 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     /// Who takes part, in the order in which hosts are listed.
     fn cast(&self) -> &Cast;
 
+    /// Who judges this sim, of all the judges of its subject: all of them, unless the sim says otherwise.
+    fn judges(&self, all: &'static [&'static dyn Checker]) -> Vec<&'static dyn Checker> {
+        all.to_vec()
+    }
+
     /// The roles, in the order in which they enter.
     fn roles(&self, times: TrialTimes) -> Vec<Box<dyn Role>>;
 

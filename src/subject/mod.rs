@@ -5,8 +5,10 @@
 
 mod interface;
 mod list;
+mod proxy_keys;
 mod proxy_role;
 mod role;
+pub mod stranger;
 mod tcp_keys;
 mod tls_keys;
 mod trial_tls;

@@ -224,9 +224,9 @@ fn take_step(stage: &mut Stage, step: Step, clause: &Clause, felt: &mut BTreeSet
 fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
     match clause.fault.harm() {
         Harm::Proxy { on, harm } => {
-            let rule = rule(stage, &on, &harm);
             for (proxy, control) in &stage.controls {
-                let (control, rule, number) = (control.clone(), rule.clone(), clause.number);
+                let Some(rule) = rule(stage, proxy, &on, &harm) else { continue };
+                let (control, number) = (control.clone(), clause.number);
                 stage.world.order(stage.hosts[proxy], Box::new(move || control.add(number, rule)))?;
             }
             Ok(false)
@@ -250,9 +250,15 @@ fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
     }
 }
 
-/// What a proxy is told to do wrong.
-fn rule(stage: &Stage, on: &BTreeSet<HostName>, harm: &ProxyHarm) -> Rule {
-    harm.rule(Some(on.iter().map(|host| stage.ip(host)).collect()))
+/// What a proxy is told to do wrong, to the hosts that the fault names, or to everybody where it names the proxy itself; none
+/// where it names other proxies alone.
+fn rule(stage: &Stage, proxy: &HostName, on: &BTreeSet<HostName>, harm: &ProxyHarm) -> Option<Rule> {
+    if on.contains(proxy) {
+        return Some(harm.rule(None));
+    }
+    let peers: BTreeSet<_> =
+        on.iter().filter(|host| !stage.controls.contains_key(*host)).map(|host| stage.ip(host)).collect();
+    (!peers.is_empty()).then(|| harm.rule(Some(peers)))
 }
 
 /// Ends a clause; whether it was felt in its time.
