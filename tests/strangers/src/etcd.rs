@@ -1,28 +1,34 @@
-//! etcd-client, and a small etcd: puts and watches. What it has stored outlives it, as a disk would.
+//! etcd-client, and a small etcd: puts and watches. What it has stored outlives it (see `orders`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use etcd_client::proto::{self as pb, PbWatchRequestUnion as Asked};
-use etcd_client::{Client, ConnectOptions, WatchOptions, WatchStream};
+use etcd_client::Client;
+use pulseless::stranger::produced;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::Result;
-use crate::orders::{EVERY, due, newest, seen};
+use crate::orders;
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
 
 /// All that was ever put: the revision of the first is 2, as with etcd.
 #[derive(Clone)]
-pub struct Etcd(Arc<watch::Sender<Vec<pb::PbKeyValue>>>);
+struct Etcd(Arc<watch::Sender<Vec<pb::PbKeyValue>>>);
 
-impl Default for Etcd {
-    fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Vec::new())))
-    }
+thread_local! {
+    static STORED: Etcd = Etcd(Arc::new(watch::Sender::new(Vec::new())));
+}
+
+/// Serves there.
+pub async fn serve(at: &str) -> Result {
+    let etcd = STORED.with(Etcd::clone);
+    let server = tonic::transport::Server::builder()
+        .add_service(pb::PbKvServer::new(etcd.clone()))
+        .add_service(pb::PbWatchServer::new(etcd));
+    Ok(server.serve(at.parse()?).await?)
 }
 
 impl Etcd {
@@ -32,13 +38,6 @@ impl Etcd {
 
     fn header(&self) -> Option<pb::PbResponseHeader> {
         Some(pb::PbResponseHeader { revision: self.revision(), ..Default::default() })
-    }
-
-    pub async fn serve(self, at: &str) -> Result {
-        let server = tonic::transport::Server::builder()
-            .add_service(pb::PbKvServer::new(self.clone()))
-            .add_service(pb::PbWatchServer::new(self));
-        Ok(server.serve(at.parse()?).await?)
     }
 
     /// What was put with these keys from this revision on.
@@ -55,10 +54,13 @@ impl Etcd {
 impl pb::PbKvService for Etcd {
     async fn put(&self, put: Request<pb::PbPutRequest>) -> Answer<pb::PbPutResponse> {
         let pb::PbPutRequest { key, value, .. } = put.into_inner();
+        let order = std::str::from_utf8(&key).ok().and_then(|key| key.strip_prefix("orders/")?.parse().ok());
+        let order = order.ok_or_else(|| Status::invalid_argument("orders alone"))?;
         self.0.send_modify(|puts| {
             let mod_revision = 2 + i64::try_from(puts.len()).expect("fits");
             puts.push(pb::PbKeyValue { key, value, mod_revision, version: 1, ..Default::default() });
         });
+        produced("orders", order, order);
         Ok(Response::new(pb::PbPutResponse { header: self.header(), prev_kv: None }))
     }
 
@@ -136,62 +138,12 @@ impl Etcd {
 }
 
 /// Puts each new order.
-pub async fn put(url: String) -> Result {
+pub async fn put(url: &str) -> Result {
     let mut client = Client::connect([url], None).await?;
     loop {
-        let order = due(newest() + 1).await;
+        let order = orders::next().await;
         if let Err(error) = client.put(format!("orders/{order}"), "", None).await {
-            seen(format_args!("put failed: {error}"));
+            tracing::debug!(%error, "the order is lost");
         }
     }
-}
-
-/// How a watch is watched itself.
-#[derive(Clone, Copy)]
-pub struct Watchdog {
-    pub ask: Duration,
-    pub patience: Duration,
-}
-
-/// Watches all orders, and watches again from where it was when the watch ends.
-pub async fn watch_orders(url: String, watchdog: Option<Watchdog>) -> Result {
-    let mut from = 0;
-    loop {
-        let watch = watch_once(&url, &mut from, watchdog);
-        if let Err(error) = watch.await {
-            seen(format_args!("error {error}"));
-        }
-        tokio::time::sleep(EVERY).await;
-    }
-}
-
-async fn watch_once(url: &str, from: &mut i64, watchdog: Option<Watchdog>) -> Result {
-    let never = Duration::from_secs(1 << 30);
-    let Watchdog { ask, patience } = watchdog.unwrap_or(Watchdog { ask: never, patience: never });
-    // HTTP/2's own keepalive, which only ever asks the next hop.
-    let connect = ConnectOptions::new().with_keep_alive(Duration::from_secs(1), Duration::from_secs(1));
-    let mut watch = tokio::time::timeout(patience, async {
-        let options = WatchOptions::new().with_prefix().with_start_revision(*from);
-        Client::connect([url], Some(connect)).await?.watch("orders/", Some(options)).await
-    })
-    .await??;
-    let mut ask = tokio::time::interval(ask);
-    // From the last answer on: whoever waits anew after each question waits for ever.
-    let mut until = Instant::now() + patience;
-    loop {
-        tokio::select! {
-            _ = ask.tick() => watch.request_progress().await?,
-            goes_on = timeout_at(until, take(&mut watch, from)) => if !goes_on?? { return Ok(()) } else { until = Instant::now() + patience },
-        }
-    }
-}
-
-/// Whether the watch goes on.
-async fn take(watch: &mut WatchStream, from: &mut i64) -> Result<bool> {
-    let Some(answer) = watch.message().await? else { return Ok(false) };
-    for kv in answer.events().iter().filter_map(|event| event.kv()) {
-        seen(format_args!("order {}", kv.key_str()?.trim_start_matches("orders/")));
-        *from = kv.mod_revision() + 1;
-    }
-    Ok(!answer.canceled())
 }

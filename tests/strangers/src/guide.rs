@@ -8,7 +8,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::Result;
-use crate::orders::{due, newest, seen};
+use crate::orders::{self, EVERY};
 
 #[allow(missing_docs)]
 mod pb {
@@ -32,7 +32,7 @@ impl Guide for Book {
         tokio::spawn(async move {
             let mut number = after.into_inner().number;
             loop {
-                number = due(number + 1).await;
+                number = orders::after(number).await;
                 if notes.send(Ok(Note { number, words: String::new() })).await.is_err() {
                     return;
                 }
@@ -54,38 +54,30 @@ impl Guide for Book {
     }
 }
 
+/// Serves there.
 pub async fn serve(at: &str) -> Result {
+    tokio::spawn(orders::take());
     let book = Book { chat: broadcast::channel(16).0 };
     Ok(tonic::transport::Server::builder().add_service(GuideServer::new(book)).serve(at.parse()?).await?)
 }
 
-/// Follows, and begins again where it was when the stream ends.
-pub async fn follow(url: String) -> Result {
-    let mut after = newest();
+/// Says something in the chat now and then, and waits until it is heard; begins again when the chat ends.
+pub async fn chat(url: &str) -> Result {
     loop {
-        if let Err(error) = follow_once(&url, &mut after).await {
-            seen(format_args!("error {error}"));
+        if let Err(error) = chat_once(url).await {
+            tracing::debug!(%error, "the chat ended");
         }
-        tokio::time::sleep(crate::orders::EVERY).await;
+        tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn follow_once(url: &str, after: &mut u64) -> Result {
-    let mut notes = GuideClient::connect(url.to_owned()).await?.follow(After { number: *after }).await?.into_inner();
-    while let Some(note) = notes.message().await? {
-        *after = note.number;
-        seen(format_args!("order {after}"));
+async fn chat_once(url: &str) -> Result {
+    let (say, said) = mpsc::channel(16);
+    let mut heard = GuideClient::connect(url.to_owned()).await?.chat(ReceiverStream::new(said)).await?.into_inner();
+    for number in 1.. {
+        say.send(Note { number, words: "said".to_owned() }).await?;
+        heard.message().await?.ok_or("the chat is over")?;
+        tokio::time::sleep(EVERY).await;
     }
     Ok(())
-}
-
-/// Says each new order in the chat and hears it.
-pub async fn chat(url: String) -> Result {
-    let (say, said) = mpsc::channel(16);
-    let mut heard = GuideClient::connect(url).await?.chat(ReceiverStream::new(said)).await?.into_inner();
-    loop {
-        say.send(Note { number: due(newest() + 1).await, words: "said".to_owned() }).await?;
-        let Some(note) = heard.message().await? else { return Ok(()) };
-        seen(format_args!("heard {}", note.number));
-    }
 }

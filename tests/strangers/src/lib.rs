@@ -1,4 +1,4 @@
-//! Clients of strangers, as their documentation shows them, and small servers of ours for them.
+//! Small servers for the clients of other people, and what publishes to them.
 
 pub mod etcd;
 pub mod guide;
@@ -6,7 +6,8 @@ pub mod nats;
 pub mod orders;
 pub mod redis_like;
 pub mod sse;
-pub mod world;
 
+/// Whatever goes wrong.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// What a host comes to.
 pub type Result<T = ()> = std::result::Result<T, Error>;

@@ -1,17 +1,18 @@
 //! async-nats, and a small server of its protocol.
 
-use async_nats::{Client, ConnectOptions};
+use async_nats::ConnectOptions;
+use pulseless::stranger::produced;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
-use tokio_stream::StreamExt as _;
 
 use crate::Result;
-use crate::orders::{due, newest, seen};
+use crate::orders;
 
 const INFO: &str = r#"INFO {"server_id":"small","server_name":"small","version":"2.10.0","go":"","host":"0.0.0.0","port":4222,"headers":true,"max_payload":1048576,"proto":1}"#;
 
+/// Serves there.
 pub async fn serve(at: &str) -> Result {
     let listener = TcpListener::bind(at).await?;
     let published = broadcast::Sender::new(64);
@@ -46,6 +47,8 @@ async fn converse(stream: TcpStream, published: broadcast::Sender<Published>) ->
                     ["SUB", subject, .., sid] => subscriptions.push([(*subject).to_owned(), (*sid).to_owned()]),
                     ["UNSUB", sid, ..] => subscriptions.retain(|[_, of]| of != sid),
                     ["PUB", subject, .., _] => {
+                        let order = std::str::from_utf8(&payload)?.parse()?;
+                        produced(subject, order, order);
                         let _ = published.send(((*subject).to_owned(), payload));
                     }
                     ["CONNECT", ..] | ["PONG"] => {}
@@ -80,27 +83,11 @@ async fn command(reader: &mut BufReader<OwnedReadHalf>) -> Result<(String, Vec<u
     Ok((line, payload))
 }
 
-async fn connect(url: String) -> Result<Client> {
-    let options = ConnectOptions::new().retry_on_initial_connect().event_callback(|event| async move {
-        seen(format_args!("{event}"));
-    });
-    Ok(options.connect(url).await?)
-}
-
 /// Publishes each new order.
-pub async fn publish(url: String) -> Result {
-    let client = connect(url).await?;
+pub async fn publish(url: &str) -> Result {
+    let client = ConnectOptions::new().retry_on_initial_connect().connect(url).await?;
     loop {
-        let order = due(newest() + 1).await;
+        let order = orders::next().await;
         client.publish("orders", order.to_string().into()).await?;
     }
-}
-
-/// Subscribes once: the client itself subscribes again.
-pub async fn subscribe(url: String) -> Result {
-    let mut subscription = connect(url).await?.subscribe("orders").await?;
-    while let Some(message) = subscription.next().await {
-        seen(format_args!("order {}", std::str::from_utf8(&message.payload)?));
-    }
-    Ok(())
 }

@@ -1,52 +1,45 @@
-//! The orders that all servers tell of: one more for each tick of the wall clock, so that a server that restarts goes on.
+//! The orders that all servers tell of: number 1, 2, 3 and so on.
+//!
+//! A trial has a thread of its own, and what is kept for a thread outlives the processes of that trial's hosts, as a disk would. What a
+//! host's closure captured would be shared with the trials of all other seeds.
 
-use std::cell::RefCell;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-tokio::task_local! {
-    /// Who sees.
-    pub static CLIENT: &'static str;
-}
+use pulseless::stranger::produced;
+use tokio::sync::watch;
 
 thread_local! {
-    static SEEN: RefCell<Vec<(Duration, String)>> = const { RefCell::new(Vec::new()) };
+    static NEWEST: watch::Sender<u64> = watch::Sender::new(0);
 }
 
 /// Between two orders.
-pub const EVERY: Duration = Duration::from_secs(1);
+pub const EVERY: Duration = Duration::from_secs(5);
 
-fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970")
+/// Waits for the next order; it has been taken nowhere yet.
+pub async fn next() -> u64 {
+    tokio::time::sleep(EVERY).await;
+    NEWEST.with(|newest| {
+        newest.send_modify(|newest| *newest += 1);
+        *newest.borrow()
+    })
+}
+
+/// A server takes orders by itself.
+pub async fn take() {
+    loop {
+        let order = next().await;
+        produced("orders", order, order);
+    }
 }
 
 /// The newest order.
 pub fn newest() -> u64 {
-    u64::try_from(since_epoch().as_millis() / EVERY.as_millis()).expect("fits")
+    NEWEST.with(|newest| *newest.borrow())
 }
 
-/// Waits until this order is there.
-pub async fn due(order: u64) -> u64 {
-    let at = EVERY * u32::try_from(order).expect("before 2106");
-    tokio::time::sleep(at.saturating_sub(since_epoch())).await;
-    order
-}
-
-/// A client saw this.
-pub fn seen(what: impl std::fmt::Display) {
-    let line = format!("{}: {what}", CLIENT.try_with(|name| *name).unwrap_or("client"));
-    if std::env::var_os("STRANGERS_TELL").is_some() {
-        eprintln!("{} {line}", newest());
-    }
-    SEEN.with_borrow_mut(|seen| seen.push((since_epoch(), line)));
-}
-
-/// What clients saw on this thread so far, and when by the wall clock.
-pub fn all_seen() -> Vec<(Duration, String)> {
-    SEEN.with_borrow(Clone::clone)
-}
-
-/// The orders that this client saw on this thread, as it saw them.
-pub fn orders_of(client: &str) -> Vec<u64> {
-    let order = |(_, line): &(Duration, String)| line.strip_prefix(client)?.strip_prefix(": order ")?.parse().ok();
-    all_seen().iter().filter_map(order).collect()
+/// Waits until there is an order after this one.
+pub async fn after(order: u64) -> u64 {
+    let mut newest = NEWEST.with(watch::Sender::subscribe);
+    newest.wait_for(|newest| *newest > order).await.expect("a thread keeps its sender");
+    order + 1
 }

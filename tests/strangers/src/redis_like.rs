@@ -1,14 +1,15 @@
-//! The redis client's pub/sub, and a small server of RESP2: HELLO is refused as an old Redis refuses it.
+//! The pub/sub of the redis client, and a small server of RESP2: HELLO is refused as an old Redis refuses it.
 
+use pulseless::stranger::produced;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
-use tokio_stream::StreamExt as _;
 
 use crate::Result;
-use crate::orders::{EVERY, due, newest, seen};
+use crate::orders;
 
+/// Serves there.
 pub async fn serve(at: &str) -> Result {
     let listener = TcpListener::bind(at).await?;
     let published = broadcast::Sender::new(64);
@@ -49,6 +50,8 @@ async fn converse(stream: TcpStream, published: broadcast::Sender<[String; 2]>) 
                         format!("*3\r\n{}{}:{}\r\n", bulk("subscribe"), bulk(channel), channels.len())
                     }
                     ("PUBLISH", [channel, words]) => {
+                        let order = words.parse()?;
+                        produced(channel, order, order);
                         let listeners = published.send([(*channel).to_owned(), (*words).to_owned()]).unwrap_or(0);
                         format!(":{listeners}\r\n")
                     }
@@ -85,35 +88,14 @@ async fn number(reader: &mut BufReader<OwnedReadHalf>, sigil: char) -> Result<us
 }
 
 /// Publishes each new order.
-pub async fn publish(url: String) -> Result {
+pub async fn publish(url: &str) -> Result {
     let client = redis::Client::open(url)?;
     let mut connection = client.get_connection_manager().await?;
     loop {
-        let order = due(newest() + 1).await;
-        let published: redis::RedisResult<u64> =
-            redis::cmd("PUBLISH").arg("orders").arg(order).query_async(&mut connection).await;
+        let order = orders::next().await;
+        let published = redis::cmd("PUBLISH").arg("orders").arg(order).query_async::<()>(&mut connection).await;
         if let Err(error) = published {
-            seen(format_args!("publish failed: {error}"));
+            tracing::debug!(%error, "the order is lost");
         }
     }
-}
-
-/// Subscribes, and again when the subscription ends.
-pub async fn subscribe(url: String) -> Result {
-    loop {
-        if let Err(error) = subscribe_once(&url).await {
-            seen(format_args!("error {error}"));
-        }
-        tokio::time::sleep(EVERY).await;
-    }
-}
-
-async fn subscribe_once(url: &str) -> Result {
-    let mut subscription = redis::Client::open(url)?.get_async_pubsub().await?;
-    subscription.subscribe("orders").await?;
-    let mut messages = subscription.on_message();
-    while let Some(message) = messages.next().await {
-        seen(format_args!("order {}", message.get_payload::<String>()?));
-    }
-    Ok(())
 }

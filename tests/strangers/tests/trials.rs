@@ -1,89 +1,94 @@
-//! Strangers in a trial.
+//! Clients of other people in our world, unmodified: what becomes of each where the network lies to it, the same for the same seed.
 
+#[path = "../examples/etcd_watch.rs"]
+#[expect(dead_code, reason = "an example has a main")]
+mod etcd_watch;
+#[path = "../examples/nats_heartbeats.rs"]
+#[expect(dead_code, reason = "an example has a main")]
+mod nats_heartbeats;
+#[path = "../examples/redis_pubsub.rs"]
+#[expect(dead_code, reason = "an example has a main")]
+mod redis_pubsub;
+#[path = "../examples/route_guide.rs"]
+#[expect(dead_code, reason = "an example has a main")]
+mod route_guide;
+#[path = "../examples/server_sent_events.rs"]
+#[expect(dead_code, reason = "an example has a main")]
+mod server_sent_events;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::thread;
 use std::time::Duration;
 
-use strangers::etcd::{self, Etcd, Watchdog};
-use strangers::world::{Mischief, World};
-use strangers::{guide, nats, redis_like, sse};
+use pulseless::checker::Verdict;
+use pulseless::{Durations, Trial, TrialOutcome, Trouble};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const GUARD: Watchdog = Watchdog { ask: Duration::from_secs(10), patience: Duration::from_secs(30) };
-
-fn guide() -> World {
-    World::default()
-        .host("server", || guide::serve("0.0.0.0:80"))
-        .proxy("proxy", "10.0.0.1", 80)
-        .host("client", || guide::follow("http://10.0.0.2:80".to_owned()))
-        .host("chatter", || guide::chat("http://10.0.0.2:80".to_owned()))
+/// One stranger.
+struct Stranger {
+    name: &'static str,
+    trial: fn(u64, Duration) -> Trial,
+    /// How long it waits for a sign of life when it is told to; none: it waits for ever, or as long as it does by itself.
+    guarded: Duration,
+    plain: Duration,
+    /// Whom its client dials.
+    entrance: &'static str,
 }
 
-fn etcd() -> World {
-    let etcd = Etcd::default();
-    World::default()
-        .host("server", move || { let etcd = etcd.clone(); async move { etcd.serve("0.0.0.0:80").await } })
-        .proxy("proxy", "10.0.0.1", 80)
-        .host("publisher", || etcd::put("http://10.0.0.1:80".to_owned()))
-        .host("client", || etcd::watch_orders("http://10.0.0.2:80".to_owned(), None))
-        .host("guarded", || etcd::watch_orders("http://10.0.0.2:80".to_owned(), Some(GUARD)))
+/// Longer than any trial.
+const FOR_EVER: Duration = Duration::from_secs(1 << 31);
+
+const STRANGERS: [Stranger; 5] = [
+    Stranger { name: "route guide", trial: route_guide::trial, guarded: seconds(30), plain: FOR_EVER, entrance: "edge" },
+    Stranger { name: "etcd watch", trial: etcd_watch::trial, guarded: seconds(30), plain: FOR_EVER, entrance: "edge" },
+    Stranger { name: "redis pub/sub", trial: redis_pubsub::trial, guarded: seconds(15), plain: FOR_EVER, entrance: "server" },
+    Stranger { name: "server-sent events", trial: server_sent_events::trial, guarded: seconds(45), plain: FOR_EVER, entrance: "edge" },
+    Stranger { name: "nats", trial: nats_heartbeats::trial, guarded: seconds(20), plain: seconds(60), entrance: "server" },
+];
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
-fn redis() -> World {
-    World::default()
-        .host("server", || redis_like::serve("0.0.0.0:80"))
-        .host("publisher", || redis_like::publish("redis://10.0.0.1:80".to_owned()))
-        .host("client", || redis_like::subscribe("redis://10.0.0.1:80".to_owned()))
-}
-
-fn sse() -> World {
-    World::default()
-        .host("server", || sse::serve("0.0.0.0:80"))
-        .proxy("proxy", "10.0.0.1", 80)
-        .host("client", || sse::listen("http://10.0.0.2:80".to_owned(), None))
-        .host("guarded", || sse::listen("http://10.0.0.2:80".to_owned(), Some(MINUTE)))
-}
-
-fn nats() -> World {
-    World::default()
-        .host("server", || nats::serve("0.0.0.0:80"))
-        .host("publisher", || nats::publish("nats://10.0.0.1:80".to_owned()))
-        .host("client", || nats::subscribe("nats://10.0.0.1:80".to_owned()))
-}
-
-fn told(name: &str, world: World) {
-    match world.play(7, 12 * MINUTE) {
-        Err(error) => println!("== {name}: BROKE {error}"),
-        Ok(seen) => {
-            println!("== {name}: {} lines", seen.len());
-            let mut last: std::collections::BTreeMap<String, (f64, u64)> = std::collections::BTreeMap::new();
-            let mut errors: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
-            for line in &seen {
-                let (at, rest) = line.split_once(' ').unwrap();
-                let at: f64 = at.parse().unwrap();
-                let (who, what) = rest.split_once(": ").unwrap();
-                if let Some(n) = what.strip_prefix("order ").or(what.strip_prefix("heard ")) {
-                    let n: u64 = n.parse::<u64>().unwrap() - 1_767_225_600;
-                    if let Some((before, m)) = last.get(who) {
-                        if *m + 1 != n || at - before > 3.0 { println!("   {at} {who}: {n} after {m} at {before}"); }
-                    } else { println!("   {at} {who}: first {n}"); }
-                    last.insert(who.to_owned(), (at, n));
-                } else { let key = format!("{who} {}", &what[..what.len().min(60)]); let n = errors.entry(key).or_insert(0); *n += 1; if *n <= 3 { println!("   {line}"); } }
-            }
-            for (what, n) in errors { if n > 3 { println!("   {n} times {what}"); } }
-            println!("   last {last:?}");
-        }
+impl Stranger {
+    /// What may befall it, by name.
+    fn troubles(&self) -> Vec<(&'static str, Trouble)> {
+        let during = |trouble: Trouble| trouble.at(2.minutes()).lasting(5.minutes());
+        let silence = (self.entrance == "edge").then(|| ("silence", during(Trouble::silence("edge"))));
+        let others = [
+            ("half-open", during(Trouble::power_off(self.entrance))),
+            ("partition", during(Trouble::partition("client", self.entrance))),
+            ("restart", during(Trouble::kill("server"))),
+        ];
+        silence.into_iter().chain(others).collect()
     }
+
+    fn play(&self, seed: u64, patience: Duration, trouble: &Trouble) -> TrialOutcome {
+        (self.trial)(seed, patience).title(self.name).fault(trouble.clone()).run(15.minutes())
+    }
+}
+
+/// Which judges of a trial are not content.
+fn complaints(outcome: &TrialOutcome) -> String {
+    let failed = outcome.judgements().iter().filter(|one| matches!(one.verdict, Verdict::Fail(_)));
+    let names: Vec<&str> = failed.map(|one| one.checker.as_str()).collect();
+    if names.is_empty() { "content".to_owned() } else { names.join(", ") }
 }
 
 #[test]
 fn look() {
-    for (name, world) in [("guide", guide as fn() -> World), ("etcd", etcd), ("redis", redis), ("sse", sse), ("nats", nats)] {
-        told(name, world());
-        let silent = |world: World| world.befalls(Mischief::Silence, 2 * MINUTE, 3 * MINUTE);
-        let through = matches!(name, "guide" | "etcd" | "sse");
-        if through { told(&format!("{name} silence"), silent(world())); }
-        let end = if through { "proxy" } else { "server" };
-        told(&format!("{name} one way"), world().befalls(Mischief::OneWay(end, "client"), 2 * MINUTE, 3 * MINUTE));
-        told(&format!("{name} cut"), world().befalls(Mischief::Cut(end, "client"), 2 * MINUTE, 3 * MINUTE));
-        told(&format!("{name} down"), world().befalls(Mischief::Down("server"), 2 * MINUTE, MINUTE));
+    for stranger in &STRANGERS {
+        for (what, trouble) in stranger.troubles() {
+            for (how, patience) in [("plain", stranger.plain), ("guarded", stranger.guarded)] {
+                let start = std::time::Instant::now();
+                let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+                for seed in 1..=5 {
+                    let outcome = stranger.play(seed, patience, &trouble);
+                    *counts.entry(complaints(&outcome)).or_default() += 1;
+                    if seed == 1 { std::fs::write(format!("/tmp/stories/{}-{what}-{how}.txt", stranger.name.replace('/', "")), outcome.story()).unwrap(); }
+                }
+                println!("{} {what} {how}: {counts:?} {:?}", stranger.name, start.elapsed());
+            }
+        }
     }
 }

@@ -1,0 +1,44 @@
+//! The pub/sub of the redis client: no HTTP/2, no keepalive, and what is published while nobody hears is gone.
+
+use std::time::Duration;
+
+use pulseless::stranger::delivered;
+use pulseless::{Durations, Trial, Trouble};
+use strangers::redis_like::{publish, serve};
+use tokio::time::{interval, sleep, timeout};
+use tokio_stream::StreamExt as _;
+
+/// Subscribes, and again where the subscription ends, or a PING is not answered in time.
+async fn subscribe(url: &str, patience: Duration) -> strangers::Result {
+    loop {
+        let hearing = async {
+            let (mut sink, mut messages) = redis::Client::open(url)?.get_async_pubsub().await?.split();
+            sink.subscribe("orders").await?;
+            let mut ask = interval(patience);
+            loop {
+                tokio::select! {
+                    message = messages.next() => {
+                        let order = message.ok_or("the subscription is over")?.get_payload::<u64>()?;
+                        delivered("orders", order, order);
+                    }
+                    _ = ask.tick() => timeout(patience, sink.ping::<()>()).await??,
+                };
+            }
+        };
+        let ended: strangers::Result = hearing.await;
+        tracing::debug!(?ended, "subscribes again");
+        sleep(1.seconds()).await;
+    }
+}
+
+pub fn trial(seed: u64, patience: Duration) -> Trial {
+    Trial::new(seed)
+        .host("server", || serve("0.0.0.0:6379"))
+        .host("publisher", || publish("redis://10.0.0.1:6379"))
+        .host("client", move || subscribe("redis://10.0.0.1:6379", patience))
+}
+
+fn main() {
+    let gone = Trouble::partition("client", "server").at(2.minutes()).lasting(5.minutes());
+    trial(7, 15.seconds()).fault(gone).fails("gaps").run(15.minutes()).assert_passed();
+}
