@@ -43,8 +43,8 @@ pub fn trial(seed: u64, patience: Duration) -> Trial {
     Trial::new(seed)
         .host("server", || serve("0.0.0.0:2379"))
         .proxy("edge", Proxy::to("server:2379"))
-        .host("publisher", || put("http://10.0.0.1:2379"))
-        .host("client", move || watch("http://10.0.0.2:2379", patience, |order| delivered("orders", order, order)))
+        .host("publisher", || put("http://server:2379"))
+        .host("client", move || watch("http://edge:2379", patience, |order| delivered("orders", order, order)))
 }
 
 fn main() {

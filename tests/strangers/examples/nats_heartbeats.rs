@@ -22,8 +22,8 @@ async fn subscribe(url: &str, heartbeat: Duration) -> strangers::Result {
 pub fn trial(seed: u64, heartbeat: Duration) -> Trial {
     Trial::new(seed)
         .host("server", || serve("0.0.0.0:4222"))
-        .host("publisher", || publish("nats://10.0.0.1:4222"))
-        .host("client", move || subscribe("nats://10.0.0.1:4222", heartbeat))
+        .host("publisher", || publish("nats://server:4222"))
+        .host("client", move || subscribe("nats://server:4222", heartbeat))
 }
 
 fn main() {

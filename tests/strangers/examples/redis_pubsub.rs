@@ -34,8 +34,8 @@ async fn subscribe(url: &str, patience: Duration) -> strangers::Result {
 pub fn trial(seed: u64, patience: Duration) -> Trial {
     Trial::new(seed)
         .host("server", || serve("0.0.0.0:6379"))
-        .host("publisher", || publish("redis://10.0.0.1:6379"))
-        .host("client", move || subscribe("redis://10.0.0.1:6379", patience))
+        .host("publisher", || publish("redis://server:6379"))
+        .host("client", move || subscribe("redis://server:6379", patience))
 }
 
 fn main() {

@@ -30,8 +30,8 @@ pub fn trial(seed: u64, patience: Duration) -> Trial {
     Trial::new(seed)
         .host("server", || serve("0.0.0.0:50051"))
         .proxy("edge", Proxy::to("server:50051"))
-        .host("client", move || follow("http://10.0.0.2:50051", patience))
-        .host("chatter", || chat("http://10.0.0.2:50051"))
+        .host("client", move || follow("http://edge:50051", patience))
+        .host("chatter", || chat("http://edge:50051"))
 }
 
 fn main() {

@@ -38,7 +38,7 @@ pub fn trial(seed: u64, patience: Duration) -> Trial {
     Trial::new(seed)
         .host("server", || serve("0.0.0.0:8080"))
         .proxy("edge", Proxy::to("server:8080"))
-        .host("client", move || listen("http://10.0.0.2:8080/orders", patience))
+        .host("client", move || listen("http://edge:8080/orders", patience))
 }
 
 fn main() {

@@ -17,7 +17,7 @@ mod route_guide;
 mod server_sent_events;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl Stranger {
         let others = [
             ("half-open", during(Trouble::power_off(self.entrance))),
             ("partition", during(Trouble::partition("client", self.entrance))),
-            ("restart", during(Trouble::kill("server"))),
+            ("restart", Trouble::kill("server").at(2.minutes()).lasting(1.minutes())),
         ];
         silence.into_iter().chain(others).collect()
     }
@@ -73,6 +73,38 @@ fn complaints(outcome: &TrialOutcome) -> String {
     let failed = outcome.judgements().iter().filter(|one| matches!(one.verdict, Verdict::Fail(_)));
     let names: Vec<&str> = failed.map(|one| one.checker.as_str()).collect();
     if names.is_empty() { "content".to_owned() } else { names.join(", ") }
+}
+
+/// The digests of these seeds, each from a thread of this many.
+fn digests(stranger: &'static Stranger, seeds: impl Iterator<Item = u64>, threads: usize) -> BTreeMap<u64, String> {
+    let seeds = Mutex::new(seeds.collect::<Vec<_>>().into_iter());
+    let troubles = stranger.troubles();
+    let (_, trouble) = troubles.last().expect("some");
+    let all = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let Some(seed) = seeds.lock().expect("no panic").next() else { return };
+                    let digest = stranger.play(seed, stranger.guarded, trouble).digest().to_string();
+                    all.lock().expect("no panic").insert(seed, digest);
+                }
+            });
+        }
+    });
+    all.into_inner().expect("no panic")
+}
+
+#[test]
+fn a_seed_has_one_digest_in_any_order_and_on_any_thread() {
+    for stranger in &STRANGERS {
+        let start = std::time::Instant::now();
+        let (one, other) = (digests(stranger, 1..=10, 1), digests(stranger, (1..=10).rev(), 4));
+        let differ: Vec<_> = one.iter().filter(|(seed, digest)| other[*seed] != **digest).collect();
+        println!("{}: {} differ {:?}", stranger.name, differ.len(), start.elapsed());
+        let different: std::collections::BTreeSet<_> = one.values().collect();
+        assert_eq!(different.len(), 10);
+    }
 }
 
 #[test]
