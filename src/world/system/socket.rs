@@ -187,7 +187,7 @@ impl SystemSocket {
         }
         match Pin::new(stream).poll_read(&mut Context::from_waker(waker), &mut buffer) {
             Poll::Pending if is_deaf => Ok(Some(0)),
-            polled => Ok(answer(polled)?.map(|()| buffer.filled().len())),
+            polled @ (Poll::Ready(_) | Poll::Pending) => Ok(answer(polled)?.map(|()| buffer.filled().len())),
         }
     }
 
