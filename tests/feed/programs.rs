@@ -32,8 +32,8 @@ pub async fn serve(every: Duration) -> io::Result<()> {
         let mut messages = messages.clone();
         tokio::spawn(async move {
             let (read, mut write) = socket.split();
-            let mut line = String::new();
-            BufReader::new(read).read_line(&mut line).await?;
+            let (mut read, mut line) = (BufReader::new(read), String::new());
+            read.read_line(&mut line).await?;
             let mut next = line.trim().parse().unwrap_or(1);
             loop {
                 let newest = *messages.borrow_and_update();
@@ -41,8 +41,11 @@ pub async fn serve(every: Duration) -> io::Result<()> {
                     write.write_all(format!("order {next}\n").as_bytes()).await?;
                     next += 1;
                 }
-                if messages.changed().await.is_err() {
-                    return io::Result::Ok(());
+                tokio::select! {
+                    biased;
+                    changed = messages.changed() => changed.map_err(io::Error::other)?,
+                    // Nothing more is to come from a client: it has gone.
+                    _ = read.read_u8() => return io::Result::Ok(()),
                 }
             }
         });
