@@ -34,8 +34,8 @@ use crate::world::leap::surroundings::LeapEnv;
 use crate::world::net::{Net, Unsent};
 use crate::world::process::{Points, Process};
 use crate::world::sandbox::descriptors;
-use crate::world::sandbox::interpose::{self, HostTurn, Readings};
-use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state::{self, HostTurn, Readings};
 use crate::world::sandbox::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
 use crate::world::system::{self, Machine, Place};
 
@@ -159,11 +159,11 @@ impl LeapHost {
         let handler = crash_handler.clone();
         let crash = move |process: &Process, death| {
             handler.crash(process, death);
-            interpose::end_turn(HostTurn::Dead);
+            state::end_turn(HostTurn::Dead);
         };
         process.dies_at(self.points.clone(), Box::new(crash));
         let scope = format!("{}/{}", self.name, self.incarnation);
-        interpose::set_readings(self.readings(now));
+        state::set_readings(self.readings(now));
         let place = Place { host: self.id, net: self.net.clone(), process: process.clone() };
         let machine = Arc::new(Machine::new(place));
         let _entered = system::enter(&machine);
@@ -178,8 +178,8 @@ impl LeapHost {
             dice_drawn: AtomicU64::new(0),
         });
         let main = runtime.spawn((self.program)(env));
-        interpose::set_now(now);
-        if interpose::take_wall_clock_read() {
+        state::set_now(now);
+        if state::take_wall_clock_read() {
             self.wall_clock.note_read();
         }
         let main = Some(main);
@@ -236,16 +236,18 @@ impl LeapHost {
     fn reap(&mut self, death: Death) {
         self.is_off |= matches!(death, Death::PoweredOff(_));
         self.standstill.begin_process();
-        if let Some(running) = self.running.take() {
-            let machine = running.machine.clone();
+        if let Some(LeapProcess { machine, runtime, main, .. }) = self.running.take() {
             let _entered = system::enter(&machine);
-            drop(catch_unwind(AssertUnwindSafe(|| drop(running))));
+            // Its threads are told to end, and not waited for.
+            drop(catch_unwind(AssertUnwindSafe(|| runtime.shutdown_background())));
+            drop(catch_unwind(AssertUnwindSafe(|| drop(main))));
+            machine.run_threads();
             drop(catch_unwind(AssertUnwindSafe(|| machine.close_all())));
         }
         // What a destructor says or does after the process's death is of no interest: no real one runs then.
         forget_panics();
-        offence::take();
-        interpose::take_wall_clock_read();
+        state::take_offence();
+        state::take_wall_clock_read();
     }
 
     /// Runs everything that can run at `now`, until the host waits for its next timer or for another host.
@@ -261,21 +263,21 @@ impl LeapHost {
             }
             fabric.take_wakers(self.id)
         };
-        interpose::set_readings(readings);
+        state::set_readings(readings);
         let entered = system::enter(&running.machine);
         let steps = if self.steps_left.0 == now { self.steps_left.1 } else { STEPS_AT_ONE_INSTANT_MAX };
         let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, steps, order))));
         drop(entered);
-        self.steps_left = (now, interpose::steps_left());
-        interpose::set_now(now);
-        if interpose::take_wall_clock_read() {
+        self.steps_left = (now, state::steps_left());
+        state::set_now(now);
+        if state::take_wall_clock_read() {
             self.wall_clock.note_read();
         }
         if let Some(death) = running.process.doom().filter(|_| !running.process.is_alive()) {
             self.reap(death);
             return Ok(());
         }
-        if let Some(offence) = offence::take() {
+        if let Some(offence) = state::take_offence() {
             return Err(Breakdown::Offended(offence));
         }
         running.timer = idle_until(turn)?.map(|rest| now + rest);
@@ -350,10 +352,10 @@ async fn until_idle(wakers: Vec<Waker>, steps: u32, order: impl FnOnce()) -> Hos
     poll_fn(|context| {
         if !begun {
             begun = true;
-            interpose::begin_turn(context.waker().clone(), steps);
+            state::begin_turn(context.waker().clone(), steps);
             return Poll::Pending;
         }
-        match interpose::turn() {
+        match state::turn() {
             HostTurn::Running => Poll::Pending,
             turn @ (HostTurn::Idle(_) | HostTurn::Stuck | HostTurn::Panicked | HostTurn::Dead) => Poll::Ready(turn),
         }

@@ -249,6 +249,18 @@ impl Fabric {
         Ok(self.connect(from, destination, [dialer, SocketAddr::new(destination.ip(), port)], options))
     }
 
+    /// What the resolver of a host says of a name.
+    pub(crate) fn resolve(&mut self, from: HostId, name: &str, is_v6: bool) -> io::Result<IpAddr> {
+        match self.names.resolve(from, name)? {
+            Destination::Host(host) if is_v6 => Ok(names::ipv6(host)),
+            destination @ (Destination::Host(_) | Destination::Nowhere) => Ok(destination.ip()),
+        }
+    }
+
+    pub(crate) fn name(&self, host: HostId) -> &str {
+        &self.kernel(host).name
+    }
+
     /// connect(2) to an address, from `port` of the host, or any.
     pub(crate) fn dial_to(
         &mut self,

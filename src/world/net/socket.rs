@@ -19,7 +19,7 @@ use crate::world::net::frames::DataFrames;
 use crate::world::net::segment::TcpSide;
 use crate::world::net::traffic::ConnectionId;
 use crate::world::process::Process;
-use crate::world::sandbox::interpose;
+use crate::world::sandbox::state;
 
 /// connect(2), from a host to an address of the same world.
 pub(crate) async fn dial(
@@ -174,7 +174,7 @@ impl AsyncRead for TcpSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !interpose::take_steps(1) {
+        if !state::take_steps(1) {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
@@ -218,7 +218,7 @@ impl AsyncWrite for TcpSocket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if !interpose::take_steps(1) {
+        if !state::take_steps(1) {
             return Poll::Pending;
         }
         let mut fabric = self.alive()?;

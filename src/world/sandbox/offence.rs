@@ -6,13 +6,8 @@
 //! Not caught, because no call is made: the processor's own clock (`rdtsc`) and entropy (`rdrand`), and system calls
 //! made by an instruction of the program's own.
 
-use std::cell::Cell;
 use std::ffi::c_int;
 use std::fmt;
-
-thread_local! {
-    static NOTED: Cell<Option<Offence>> = const { Cell::new(None) };
-}
 
 /// A call that no trial may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +19,13 @@ pub(crate) enum Offence {
     },
     /// Waits on a lock, with a limit of real time.
     TimedWait,
-    /// Begins a thread.
+    /// Begins a thread outside of every process.
     Thread,
+    /// Writes to a real file.
+    File {
+        /// The C function.
+        function: &'static str,
+    },
     /// Draws entropy that no seed replays.
     Entropy {
         /// The C function.
@@ -60,16 +60,6 @@ pub(crate) enum Offence {
     },
 }
 
-/// Notes an offence on this thread; the first one counts.
-pub(crate) fn note(offence: Offence) {
-    NOTED.set(NOTED.get().or(Some(offence)));
-}
-
-/// The first offence on this thread since the last call.
-pub(crate) fn take() -> Option<Offence> {
-    NOTED.take()
-}
-
 impl fmt::Display for Offence {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,6 +73,10 @@ impl fmt::Display for Offence {
             Offence::Thread => formatter.write_str(
                 "called thread::spawn or spawn_blocking (pthread_create), which leaves the trial's thread, where clocks \
                  and dice are real; use tokio::spawn",
+            ),
+            Offence::File { function } => write!(
+                formatter,
+                "opened a real file to write to it ({function}), which outlives the trial; ask the surroundings for a disk"
             ),
             Offence::Entropy { function } => {
                 write!(formatter, "drew raw entropy ({function}), which no seed replays; ask the surroundings for dice")
@@ -109,18 +103,5 @@ impl fmt::Display for Offence {
                 write!(formatter, "called {function} on a simulated socket, in a way that is not simulated")
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_offence_is_told_once() {
-        note(Offence::TimedWait);
-        note(Offence::Thread);
-        assert_eq!(take(), Some(Offence::TimedWait));
-        assert_eq!(take(), None);
     }
 }

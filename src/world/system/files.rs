@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -46,17 +47,30 @@ pub(crate) struct OpenFile {
     holders: u32,
 }
 
-/// The files to which something has happened since anybody looked.
-type Stirred = Arc<Mutex<Vec<FileId>>>;
+/// To which files something has happened.
+#[derive(Default)]
+struct Stirred {
+    /// How often, to any.
+    count: AtomicU64,
+    /// To which, since anybody looked.
+    files: Mutex<Vec<FileId>>,
+}
+
+impl Stirred {
+    fn take(&self) -> Vec<FileId> {
+        std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 struct FileWaker {
     file: FileId,
-    stirred: Stirred,
+    stirred: Arc<Stirred>,
 }
 
 impl Wake for FileWaker {
     fn wake(self: Arc<Self>) {
-        self.stirred.lock().unwrap_or_else(PoisonError::into_inner).push(self.file);
+        self.stirred.count.fetch_add(1, Ordering::Relaxed);
+        self.stirred.files.lock().unwrap_or_else(PoisonError::into_inner).push(self.file);
     }
 }
 
@@ -66,7 +80,7 @@ pub(crate) struct Files {
     numbers: BTreeMap<Number, FileId>,
     open: BTreeMap<FileId, OpenFile>,
     epolls: BTreeSet<FileId>,
-    stirred: Stirred,
+    stirred: Arc<Stirred>,
 }
 
 impl Files {
@@ -80,6 +94,11 @@ impl Files {
         self.open.insert(file, OpenFile { kind, is_nonblocking, waker, holders: 1 });
         self.numbers.insert(number, file);
         number
+    }
+
+    /// How often something has happened to any file.
+    pub(crate) fn stirs(&self) -> u64 {
+        self.stirred.count.load(Ordering::Relaxed)
     }
 
     fn id(&self, number: Number) -> Result<FileId, Errno> {
@@ -146,7 +165,7 @@ impl Files {
     /// epoll_wait(2), without the wait.
     pub(crate) fn ready(&mut self, epoll: Number, most: usize) -> Result<Vec<Ready>, Errno> {
         let id = self.id(epoll)?;
-        let stirred = std::mem::take(&mut *self.stirred.lock().unwrap_or_else(PoisonError::into_inner));
+        let stirred = self.stirred.take();
         if !stirred.is_empty() {
             self.for_each_epoll(|epoll| stirred.iter().for_each(|file| epoll.wake(*file)));
         }

@@ -3,64 +3,97 @@
 //! Refuses to know C: `symbols` reads arguments and gives answers.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
-use std::io::IoSlice;
+use std::io::{self, IoSlice, Write};
+use std::net::IpAddr;
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state::{self, HostTurn};
 use crate::world::system::address::Family;
 use crate::world::system::epoll::{Epoll, Ready};
 use crate::world::system::error::Errno;
 use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, OpenFile};
 use crate::world::system::pair::PairEnd;
 use crate::world::system::socket::{Answer, Place, SystemSocket};
+use crate::world::system::threads::{Coroutine, Rest, Threads, Woken, read_futex};
+
+/// A deadlock of the code under test (docs/command-line.md): our bug or the guest's, and no verdict.
+const DEADLOCK_EXIT: c_int = 70;
+
+/// Threads that are run so often, one after the other at one instant, wake each other without end.
+const RUNS_AT_ONE_INSTANT_MAX: u32 = 1_000_000;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Machine>>> = const { RefCell::new(None) };
+    /// No destructor: the symbols work at any time of a thread's life.
+    static CURRENT: Cell<*const Machine> = const { Cell::new(ptr::null()) };
 }
 
 /// See the module.
 pub(crate) struct Machine {
     pub(crate) place: Place,
     files: Mutex<Files>,
+    threads: Mutex<Threads>,
     kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
 /// Until it is dropped, system calls of this thread are of a machine.
-pub(crate) struct Entered(Option<Arc<Machine>>);
+pub(crate) struct Entered {
+    before: *const Machine,
+    /// Keeps it.
+    _machine: Arc<Machine>,
+}
 
 /// From here on system calls of this thread are of that machine.
 pub(crate) fn enter(machine: &Arc<Machine>) -> Entered {
-    Entered(CURRENT.replace(Some(Arc::clone(machine))))
+    Entered { before: CURRENT.replace(Arc::as_ptr(machine)), _machine: Arc::clone(machine) }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.set(self.0.take());
+        CURRENT.set(self.before);
     }
+}
+
+/// Asks the machine whose turn it is on this thread, if it is one's.
+pub(crate) fn with_current<T>(ask: impl FnOnce(&Machine) -> T) -> Option<T> {
+    // SAFETY: whoever set it keeps it until it is set to another.
+    unsafe { CURRENT.get().as_ref() }.map(ask)
 }
 
 /// The machine whose turn it is on this thread.
 pub(crate) fn current() -> Option<Arc<Machine>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+    with_current(|machine| {
+        // SAFETY: it is of an `Arc`, which somebody holds; one more holder is counted for the one that is made.
+        unsafe {
+            Arc::increment_strong_count(ptr::from_ref(machine));
+            Arc::from_raw(ptr::from_ref(machine))
+        }
+    })
+}
+
+/// The thread of a coroutine ends: it is of no machine any more.
+pub(crate) fn leave_thread() {
+    CURRENT.set(ptr::null());
 }
 
 /// Keeps a value for whoever asks for it in the process whose turn it is, until that dies; one of each type.
 pub fn keep_in_process<T: Any + Send + Sync>(value: Arc<T>) {
-    if let Some(machine) = current() {
+    with_current(|machine| {
         let mut kept = lock(&machine.kept);
         kept.retain(|other| !other.is::<T>());
         kept.push(value);
-    }
+    });
 }
 
 /// What was kept for the process whose turn it is; none outside of a trial.
 #[must_use]
 pub fn kept_in_process<T: Any + Send + Sync>() -> Option<Arc<T>> {
-    let machine = current()?;
-    let kept = lock(&machine.kept);
-    kept.iter().find_map(|value| Arc::clone(value).downcast::<T>().ok())
+    with_current(|machine| lock(&machine.kept).iter().find_map(|value| Arc::clone(value).downcast::<T>().ok()))
+        .flatten()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -69,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Machine {
     pub(crate) fn new(place: Place) -> Self {
-        Machine { place, files: Mutex::default(), kept: Mutex::default() }
+        Machine { place, files: Mutex::default(), threads: Mutex::default(), kept: Mutex::default() }
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -136,13 +169,20 @@ impl Machine {
         is_patient: bool,
         ask: impl Fn(&mut Files) -> Answer<T>,
     ) -> Result<T, Errno> {
-        if let Some(answer) = ask(&mut self.files())? {
-            return Ok(answer);
+        loop {
+            let stirs = self.files().stirs();
+            if let Some(answer) = ask(&mut self.files())? {
+                return Ok(answer);
+            }
+            if !is_patient || self.is_nonblocking(number)? {
+                return Err(Errno(libc::EAGAIN));
+            }
+            let Some(coroutine) = Coroutine::current().filter(|_| self.place.process.is_alive()) else {
+                state::note_offence(Offence::Blocking { function });
+                return Err(Errno(libc::EAGAIN));
+            };
+            coroutine.rest(Rest::Files { stirs, until: None });
         }
-        if is_patient && !self.is_nonblocking(number)? {
-            offence::note(Offence::Blocking { function });
-        }
-        Err(Errno(libc::EAGAIN))
     }
 
     /// read(2), recv(2).
@@ -258,5 +298,108 @@ impl Machine {
     /// epoll_wait(2), without the wait.
     pub(crate) fn ready(&self, epoll: Number, most: usize) -> Result<Vec<Ready>, Errno> {
         self.files().ready(epoll, most)
+    }
+}
+
+/// Threads.
+impl Machine {
+    fn threads(&self) -> MutexGuard<'_, Threads> {
+        lock(&self.threads)
+    }
+
+    pub(crate) fn add_thread(&self, coroutine: Arc<Coroutine>, handle: libc::pthread_t) {
+        self.threads().add(coroutine, handle);
+    }
+
+    /// A coroutine of this process has its first turn, on its own thread.
+    pub(crate) fn begin_thread(&self) {
+        CURRENT.set(self);
+    }
+
+    /// Lets every thread run that can, but for the trial's own, until none can; whether any did.
+    pub(crate) fn run_threads(&self) -> bool {
+        for ran in 0..RUNS_AT_ONE_INSTANT_MAX {
+            let called = {
+                let stirs = self.files().stirs();
+                let mut threads = self.threads();
+                threads.call_due(state::read_monotonic_clock(), stirs);
+                threads.next().or_else(|| {
+                    threads.call_changed();
+                    threads.next()
+                })
+            };
+            let Some(called) = called else { return ran > 0 };
+            let rest = called.run();
+            self.threads().has_run(called.number, rest);
+        }
+        state::end_turn(HostTurn::Stuck);
+        true
+    }
+
+    /// Wakes at most so many that wait for a futex; how many.
+    pub(crate) fn wake(&self, address: usize, most: usize) -> usize {
+        self.threads().wake(address, most)
+    }
+
+    /// The trial's own thread waits for a futex while others run; whether it may go on.
+    pub(crate) fn await_others(&self, address: usize, expected: u32) -> bool {
+        loop {
+            self.threads().await_on_main(address);
+            let ran = self.run_threads();
+            let is_woken = !self.threads().end_wait_of_main();
+            if is_woken || read_futex(address) != expected {
+                return true;
+            }
+            if !ran {
+                return false;
+            }
+        }
+    }
+
+    /// Waits until a thread of this process has ended; one of another is none of its business.
+    pub(crate) fn join(&self, handle: libc::pthread_t) {
+        loop {
+            let Some((number, false)) = self.threads().find(handle) else { return };
+            match Coroutine::current() {
+                Some(coroutine) => drop(coroutine.rest(Rest::Joining(number))),
+                None if self.run_threads() => {}
+                None => self.end_in_a_deadlock(),
+            }
+        }
+    }
+
+    /// When a thread goes on by itself, from now on.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        let due = self.threads().next_due()?;
+        Some(due.saturating_sub(state::read_monotonic_clock()))
+    }
+
+    /// A thread waits for something to happen to a file, or for so long; whether it was for nothing.
+    pub(crate) fn rest_for_files(&self, coroutine: &Coroutine, patience: Option<Duration>) -> Woken {
+        let until = patience.map(|patience| state::read_monotonic_clock() + patience);
+        let stirs = self.files().stirs();
+        coroutine.rest(Rest::Files { stirs, until })
+    }
+
+    /// The trial's own thread waits for a thread that waits for it, or for time that cannot pass meanwhile: nothing will ever
+    /// happen again, and no call can be left without an answer.
+    pub(crate) fn end_in_a_deadlock(&self) -> ! {
+        let name = self.place.net.fabric().name(self.place.host).to_owned();
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        let said = format!(
+            "host {name} is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
+             of the process can go on before it does\n{backtrace}\n"
+        );
+        // Where nobody hears it, the exit code tells.
+        drop(io::stderr().write_all(said.as_bytes()));
+        std::process::exit(DEADLOCK_EXIT);
+    }
+}
+
+/// Names.
+impl Machine {
+    /// What the world's resolver says of a name.
+    pub(crate) fn resolve(&self, name: &str, family: Option<Family>) -> io::Result<IpAddr> {
+        self.place.net.fabric().resolve(self.place.host, name, family == Some(Family::V6))
     }
 }

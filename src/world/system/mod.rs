@@ -13,6 +13,7 @@ mod options;
 mod pair;
 mod socket;
 mod symbols;
+mod threads;
 
 pub(crate) use machine::{Machine, enter};
 pub use machine::{keep_in_process, kept_in_process};

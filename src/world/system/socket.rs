@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::world::engine::HostId;
 use crate::world::net::{Net, TcpPhase, TcpSocket};
 use crate::world::process::Process;
-use crate::world::sandbox::interpose;
+use crate::world::sandbox::state;
 use crate::world::system::address::Family;
 use crate::world::system::error::Errno;
 use crate::world::system::options::SocketOptions;
@@ -117,7 +117,7 @@ impl SystemSocket {
     /// accept(2): the next connection, as a socket of its own.
     pub(crate) fn accept(&self, waker: &Waker) -> Answer<SystemSocket> {
         let State::Listening { at } = self.state else { return Err(Errno(libc::EINVAL)) };
-        if !interpose::take_steps(SOCKET_STEPS) {
+        if !state::take_steps(SOCKET_STEPS) {
             return Ok(None);
         }
         let Place { net, host, process } = &self.place;
@@ -140,7 +140,7 @@ impl SystemSocket {
                 return Err(Errno(if is_open { libc::EISCONN } else { libc::EALREADY }));
             }
         };
-        if !interpose::take_steps(SOCKET_STEPS) {
+        if !state::take_steps(SOCKET_STEPS) {
             return Err(Errno(libc::EAGAIN));
         }
         let Place { net, host, process } = &self.place;

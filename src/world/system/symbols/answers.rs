@@ -2,8 +2,8 @@
 
 use std::ffi::c_int;
 
-use crate::world::sandbox::interpose::on_trial;
 use crate::world::sandbox::libc_call::fail;
+use crate::world::sandbox::state::on_trial;
 use crate::world::system::error::Errno;
 use crate::world::system::files::{Number, is_simulated};
 use crate::world::system::machine::{Machine, current};

@@ -5,7 +5,8 @@
 use std::ffi::{c_int, c_long, c_ulong};
 
 use crate::world::sandbox::libc_call::libc_call;
-use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state;
 use crate::world::system::error::Errno;
 use crate::world::system::files::is_simulated;
 use crate::world::system::machine::Machine;
@@ -50,7 +51,7 @@ fn control(machine: &Machine, file: c_int, command: c_int, argument: c_long) -> 
         libc::F_SETFD => Ok(0),
         libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => machine.duplicate(file),
         _ => {
-            offence::note(Offence::Call { function: "fcntl" });
+            state::note_offence(Offence::Call { function: "fcntl" });
             Err(Errno(libc::EINVAL))
         }
     }
@@ -96,7 +97,7 @@ unsafe extern "C" fn ioctl(file: c_int, request: c_ulong, argument: *mut c_int) 
                 Ok(())
             }
             _ => {
-                offence::note(Offence::Call { function: "ioctl" });
+                state::note_offence(Offence::Call { function: "ioctl" });
                 Err(Errno(libc::ENOTTY))
             }
         }

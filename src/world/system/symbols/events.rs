@@ -6,14 +6,16 @@
 use std::ffi::{c_int, c_uint};
 use std::time::Duration;
 
-use crate::world::sandbox::interpose::{self, HostTurn, on_trial};
 use crate::world::sandbox::libc_call::{fail, libc_call};
-use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state::{self, HostTurn, on_trial};
+use crate::world::system::epoll::Ready;
 use crate::world::system::error::Errno;
 use crate::world::system::files::{FileKind, is_simulated};
 use crate::world::system::machine::Machine;
 use crate::world::system::pair::EventCounter;
 use crate::world::system::symbols::answers::{done, number, of_file, of_machine};
+use crate::world::system::threads::{Coroutine, Woken};
 
 /// The signature of epoll_create(2) and epoll_create1(2).
 type EpollCreate = unsafe extern "C" fn(c_int) -> c_int;
@@ -93,10 +95,7 @@ unsafe fn wait(
     if events.is_null() {
         return Err(Errno(libc::EFAULT));
     }
-    let told = if interpose::take_steps(1) { machine.ready(epoll, most)? } else { Vec::new() };
-    if told.is_empty() {
-        end_turn(timeout_ms);
-    }
+    let told = await_ready(machine, epoll, most, timeout_ms)?;
     for (at, ready) in told.iter().enumerate() {
         // SAFETY: there is room for as many as were taken, which are at most `most`.
         unsafe { events.add(at).write_unaligned(libc::epoll_event { events: ready.events, u64: ready.data }) };
@@ -104,11 +103,30 @@ unsafe fn wait(
     Ok(c_int::try_from(told.len()).expect("at most as many as the caller asked for"))
 }
 
-/// Nothing is left to run before a timer, which is so far away.
-fn end_turn(timeout_ms: c_int) {
-    if timeout_ms != 0 {
-        interpose::end_turn(HostTurn::Idle(u64::try_from(timeout_ms).ok().map(Duration::from_millis)));
+/// What is ready, when every other thread of the process has run as far as it can.
+fn await_ready(machine: &Machine, epoll: c_int, most: usize, timeout_ms: c_int) -> Result<Vec<Ready>, Errno> {
+    let patience = patience(timeout_ms);
+    loop {
+        let told = if state::take_steps(1) { machine.ready(epoll, most)? } else { Vec::new() };
+        if !told.is_empty() || timeout_ms == 0 {
+            return Ok(told);
+        }
+        match Coroutine::current() {
+            Some(coroutine) if machine.rest_for_files(coroutine, patience) == Woken::TimedOut => return Ok(told),
+            Some(_) => {}
+            None if machine.run_threads() => {}
+            None => {
+                let rest = [patience, machine.next_due()].into_iter().flatten().min();
+                state::end_turn(HostTurn::Idle(rest));
+                return Ok(told);
+            }
+        }
     }
+}
+
+/// How long a wait may take; none: for ever.
+fn patience(timeout_ms: c_int) -> Option<Duration> {
+    u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
 
 /// epoll_wait(2): where nothing is ready, the end of a host's turn.
@@ -119,7 +137,9 @@ unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, mo
         Some(answer) => number(answer),
         None if on_trial() => {
             // A runtime of nobody's: it has timers and no files.
-            end_turn(timeout_ms);
+            if timeout_ms != 0 {
+                state::end_turn(HostTurn::Idle(patience(timeout_ms)));
+            }
             0
         }
         None => libc_call!(c"epoll_wait" as EpollWait, epoll, events, most, timeout_ms),
@@ -163,7 +183,7 @@ unsafe extern "C" fn poll(files: *mut libc::pollfd, count: libc::nfds_t, timeout
         // SAFETY: poll's caller hands over so many.
         let is_ours = (0..count).any(|at| is_simulated(unsafe { (*files.add(at)).fd }));
         if is_ours {
-            offence::note(Offence::Call { function: "poll" });
+            state::note_offence(Offence::Call { function: "poll" });
             return fail(libc::ENOSYS);
         }
     }

@@ -7,5 +7,7 @@
 mod answers;
 mod descriptors;
 mod events;
+mod names;
 mod sockets;
 mod streams;
+mod threads;

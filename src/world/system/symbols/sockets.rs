@@ -3,9 +3,9 @@
 use std::ffi::{c_int, c_void};
 use std::net::SocketAddr;
 
-use crate::world::sandbox::interpose::on_trial;
 use crate::world::sandbox::libc_call::{fail, libc_call};
-use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state::{self, on_trial};
 use crate::world::system::address::{self, Family};
 use crate::world::system::error::Errno;
 use crate::world::system::machine::Machine;
@@ -42,12 +42,12 @@ fn open(machine: &Machine, domain: c_int, kind: c_int) -> Result<c_int, Errno> {
         libc::AF_INET => Family::V4,
         libc::AF_INET6 => Family::V6,
         _ => {
-            offence::note(Offence::Socket { what: "a socket that is neither of IPv4 nor of IPv6" });
+            state::note_offence(Offence::Socket { what: "a socket that is neither of IPv4 nor of IPv6" });
             return Err(Errno(libc::EAFNOSUPPORT));
         }
     };
     if !is_stream(kind) {
-        offence::note(Offence::Socket { what: "a socket that is not of TCP" });
+        state::note_offence(Offence::Socket { what: "a socket that is not of TCP" });
         return Err(Errno(libc::EPROTONOSUPPORT));
     }
     Ok(machine.open_socket(family, is_nonblocking(kind)))
@@ -60,7 +60,7 @@ unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_in
     match of_machine(|machine| open(machine, domain, kind)) {
         Some(answer) => number(answer),
         None if on_trial() && (domain == libc::AF_INET || domain == libc::AF_INET6) => {
-            offence::note(Offence::Socket { what: "a real socket" });
+            state::note_offence(Offence::Socket { what: "a real socket" });
             fail(libc::EACCES)
         }
         None => libc_call!(c"socket" as OpenSocket, domain, kind, protocol),
@@ -75,7 +75,7 @@ unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pai
             return Err(Errno(libc::EFAULT));
         }
         if !is_stream(kind) {
-            offence::note(Offence::Socket { what: "a pair of sockets that are no streams" });
+            state::note_offence(Offence::Socket { what: "a pair of sockets that are no streams" });
             return Err(Errno(libc::EPROTONOSUPPORT));
         }
         let numbers = machine.open_pair(is_nonblocking(kind));
@@ -236,7 +236,7 @@ fn option_bytes(machine: &Machine, file: c_int, level: c_int, name: c_int) -> Re
 }
 
 fn unknown_option(level: c_int, name: c_int) -> Errno {
-    offence::note(Offence::SocketOption { level, name });
+    state::note_offence(Offence::SocketOption { level, name });
     Errno(libc::ENOPROTOOPT)
 }
 
