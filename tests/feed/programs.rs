@@ -7,8 +7,8 @@ use std::time::Duration;
 use pulseless::env::Address;
 use pulseless::stranger::{HostSeat, delivered, produced};
 use serde::Deserialize;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -91,12 +91,26 @@ pub enum Bug {
     GivesUp,
 }
 
-/// Follows the feed for ever.
+/// Follows the feed for ever, with tokio's own streams.
 pub async fn follow(seat: HostSeat<FeedSettings>) -> io::Result<()> {
-    let (mut next, mut kept, settings) = (1, Vec::new(), seat.settings.clone());
+    let server = seat.settings.server.clone();
+    follow_by(seat.settings, || TcpStream::connect((server.as_str(), PORT))).await
+}
+
+/// The same by the door without magic.
+pub async fn follow_by_surroundings(seat: HostSeat<FeedSettings>) -> io::Result<()> {
+    let server = Address::new(&*seat.settings.server, PORT);
+    follow_by(seat.settings, || seat.env.dial(&server)).await
+}
+
+async fn follow_by<S, Dialing>(settings: FeedSettings, dial: impl Fn() -> Dialing) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    Dialing: Future<Output = io::Result<S>>,
+{
+    let (mut next, mut kept) = (1, Vec::new());
     loop {
-        let dialed = seat.env.dial(&Address::new(&*settings.server, PORT)).await;
-        match dialed {
+        match dial().await {
             Ok(socket) => {
                 let (read, write) = tokio::io::split(socket);
                 let mut read = BufReader::new(read);
