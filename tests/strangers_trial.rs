@@ -6,7 +6,7 @@ mod programs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use programs::{FeedSettings, PORT, follow, serve};
+use programs::{FeedSettings, PORT, follow, follow_by_surroundings, serve};
 use pulseless::checker::Verdict;
 use pulseless::stranger::HostSeat;
 use pulseless::trial::Conclusion;
@@ -105,4 +105,11 @@ fn a_host_may_be_cast_many_times_and_follow_what_it_never_gets() {
     let outcome = idle(feed().count("client", 3)).run(20.minutes());
     assert_eq!(failures(&outcome), ["convergence"]);
     assert!(matches!(outcome.conclusion(), Conclusion::Fail(why) if why.contains("idle had not got #1")));
+}
+
+#[test]
+fn the_door_without_magic_leads_to_the_same_world() {
+    let by_surroundings = |seat: HostSeat<FeedSettings>| follow_by_surroundings(seat);
+    let outcome = feed().host_with("client", by_surroundings).run(20.minutes());
+    outcome.assert_delivered("orders");
 }

@@ -225,12 +225,14 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn end_silence(&mut self, record: &Record, silence: &Ongoing) {
+        if let Some(told) = self.subject.end_silence(silence.keepalives, silence.stored) {
+            self.say(record.at, told);
+            return;
+        }
         let noticed = match self.outcome.sim.setup.http2_keepalive() {
             Some((interval, timeout)) => {
                 format!("HTTP/2 keepalive ({} / {}) never noticed", Readable(interval), Readable(timeout))
             }
-            // A stranger does not say whether it has one, and its PINGs do.
-            None if silence.keepalives > 0 => "HTTP/2 keepalive never noticed".to_owned(),
             None => "HTTP/2 keepalive is off".to_owned(),
         };
         let answered = count(silence.keepalives, "HTTP/2 PING");

@@ -112,6 +112,12 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
 pub trait SubjectTeller {
     /// Hears a record, after the story has told what it means in any subject; a line about the record's host, if any.
     fn hear(&mut self, record: &Record) -> Option<String>;
+
+    /// A proxy speaks again, which has answered so many HTTP/2 PINGs while it was silent, and so many messages were stored
+    /// meanwhile: what is to be said of that, where the story is not to say it as it does of our own subject.
+    fn end_silence(&self, _pings: u64, _stored: u64) -> Option<String> {
+        None
+    }
 }
 
 /// Adds nothing.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use pulseless::env::Address;
 use pulseless::stranger::{HostSeat, delivered, produced};
 use serde::Deserialize;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -32,8 +32,8 @@ pub async fn serve(every: Duration) -> io::Result<()> {
         let mut messages = messages.clone();
         tokio::spawn(async move {
             let (read, mut write) = socket.split();
-            let mut line = String::new();
-            BufReader::new(read).read_line(&mut line).await?;
+            let (mut read, mut line) = (BufReader::new(read), String::new());
+            read.read_line(&mut line).await?;
             let mut next = line.trim().parse().unwrap_or(1);
             loop {
                 let newest = *messages.borrow_and_update();
@@ -41,8 +41,11 @@ pub async fn serve(every: Duration) -> io::Result<()> {
                     write.write_all(format!("order {next}\n").as_bytes()).await?;
                     next += 1;
                 }
-                if messages.changed().await.is_err() {
-                    return io::Result::Ok(());
+                tokio::select! {
+                    biased;
+                    changed = messages.changed() => changed.map_err(io::Error::other)?,
+                    // Nothing more is to come from a client: it has gone.
+                    _ = read.read_u8() => return io::Result::Ok(()),
                 }
             }
         });
@@ -88,12 +91,26 @@ pub enum Bug {
     GivesUp,
 }
 
-/// Follows the feed for ever.
+/// Follows the feed for ever, with tokio's own streams.
 pub async fn follow(seat: HostSeat<FeedSettings>) -> io::Result<()> {
-    let (mut next, mut kept, settings) = (1, Vec::new(), seat.settings.clone());
+    let server = seat.settings.server.clone();
+    follow_by(seat.settings, || TcpStream::connect((server.as_str(), PORT))).await
+}
+
+/// The same by the door without magic.
+pub async fn follow_by_surroundings(seat: HostSeat<FeedSettings>) -> io::Result<()> {
+    let server = Address::new(&*seat.settings.server, PORT);
+    follow_by(seat.settings, || seat.env.dial(&server)).await
+}
+
+async fn follow_by<S, Dialing>(settings: FeedSettings, dial: impl Fn() -> Dialing) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+    Dialing: Future<Output = io::Result<S>>,
+{
+    let (mut next, mut kept) = (1, Vec::new());
     loop {
-        let dialed = seat.env.dial(&Address::new(&*settings.server, PORT)).await;
-        match dialed {
+        match dial().await {
             Ok(socket) => {
                 let (read, write) = tokio::io::split(socket);
                 let mut read = BufReader::new(read);

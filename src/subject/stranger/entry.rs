@@ -9,7 +9,7 @@ use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
 use crate::history::{BackoffSteps, Bounds};
 use crate::subject::stranger::pen::channel;
-use crate::subject::stranger::read::{CastEntry, StrangerCast, read_cast};
+use crate::subject::stranger::read::{CastEntry, StrangerCast, TABLES, read_cast};
 use crate::subject::stranger::registry::HostKind;
 use crate::subject::stranger::roles::roles;
 use crate::subject::stranger::story::GapTeller;
@@ -40,7 +40,7 @@ impl Subject for StrangerSubject {
     }
 
     fn tables(&self) -> &'static [KeyTable] {
-        super::read::TABLES
+        TABLES
     }
 
     fn read(&self, file: &mut Section<'_>) -> Reading {

@@ -18,7 +18,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 
-pub use checker::{Got, Sent, StreamBook};
+pub use checker::{StreamBook, StreamGot, StreamSent};
 pub use pen::{StreamLayer, channel, delivered, produced};
 pub use registry::Strangers;
 pub use seat::{HostEnding, HostSeat};

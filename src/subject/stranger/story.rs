@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::channel::{Channel, MessageId};
-use crate::grammar::Readable;
+use crate::grammar::{Readable, count};
 use crate::history::{Event, HostName, Record};
 use crate::subject::SubjectTeller;
 
@@ -33,6 +33,20 @@ impl SubjectTeller for GapTeller {
             }
             _ => None,
         }
+    }
+
+    fn end_silence(&self, pings: u64, stored: u64) -> Option<String> {
+        let produced = count(stored, "message");
+        let produced = format!("{produced} {} produced into the dead window", if stored == 1 { "was" } else { "were" });
+        Some(match pings {
+            0 => format!("the proxy passes bytes again; {produced}"),
+            _ => {
+                let answered = count(pings, "HTTP/2 PING");
+                format!(
+                    "the proxy speaks again; while silent it answered {answered}, so that no keepalive noticed; {produced}"
+                )
+            }
+        })
     }
 }
 

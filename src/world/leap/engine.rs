@@ -232,8 +232,7 @@ impl Engine for Leap {
         if self.hosts[host.index()].may_run(self.clock.now()) {
             return self.take_turn(host, order);
         }
-        // Whom it wakes runs when the host is released.
-        order();
+        self.hosts[host.index()].disturb(order);
         Ok(())
     }
 

@@ -217,6 +217,13 @@ impl LeapHost {
         }
     }
 
+    /// Runs `order` while something holds the host: whom it wakes runs when the host is released.
+    pub(crate) fn disturb(&self, order: impl FnOnce()) {
+        // What wakes a task of another runtime makes a system call.
+        let _entered = self.running.as_ref().map(|running| system::enter(&running.machine));
+        order();
+    }
+
     /// Kills the process without a word: the world ends.
     pub(crate) fn abandon(&mut self) {
         let Some(running) = &self.running else { return };

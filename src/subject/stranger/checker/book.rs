@@ -10,7 +10,7 @@ use crate::history::{Event, History};
 
 /// A message that was produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent<'h> {
+pub struct StreamSent<'h> {
     /// When, since the trial's start.
     pub at: Duration,
     /// Its record's index in the history.
@@ -23,7 +23,7 @@ pub struct Sent<'h> {
 
 /// A message that was delivered, in the order of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Got<'h> {
+pub struct StreamGot<'h> {
     /// When, since the trial's start.
     pub at: Duration,
     /// Its record's index in the history.
@@ -44,9 +44,9 @@ pub struct Got<'h> {
 #[derive(Clone, Debug, Default)]
 pub struct StreamBook<'h> {
     /// What was produced, by its stream and its place there; more than one where producers gave a place twice.
-    pub sent: BTreeMap<(&'h Channel, MessageId), Vec<Sent<'h>>>,
+    pub sent: BTreeMap<(&'h Channel, MessageId), Vec<StreamSent<'h>>>,
     /// What was delivered, in the order of time.
-    pub got: Vec<Got<'h>>,
+    pub got: Vec<StreamGot<'h>>,
 }
 
 impl<'h> StreamBook<'h> {
@@ -61,11 +61,11 @@ impl<'h> StreamBook<'h> {
             match &record.event {
                 Event::ProcessBegan { .. } => *lives.entry(host).or_default() += 1,
                 Event::Stored { channel, id, key } => {
-                    book.sent.entry((channel, *id)).or_default().push(Sent { at, index, host, key: *key });
+                    book.sent.entry((channel, *id)).or_default().push(StreamSent { at, index, host, key: *key });
                 }
                 Event::Delivered { messages, .. } => {
                     let life = lives.get(host).copied().unwrap_or_default();
-                    book.got.extend(messages.iter().map(|(stream, order, key)| Got {
+                    book.got.extend(messages.iter().map(|(stream, order, key)| StreamGot {
                         at,
                         index,
                         host,
@@ -82,14 +82,14 @@ impl<'h> StreamBook<'h> {
     }
 
     /// What was produced of a stream, in the order of its places.
-    pub fn sent_of(&self, stream: &'h Channel) -> impl Iterator<Item = (MessageId, &Sent<'h>)> {
+    pub fn sent_of(&self, stream: &'h Channel) -> impl Iterator<Item = (MessageId, &StreamSent<'h>)> {
         let range = (stream, MessageId(0))..=(stream, MessageId(u64::MAX));
         self.sent.range(range).flat_map(|((_, order), sent)| sent.iter().map(|sent| (*order, sent)))
     }
 
     /// What each host got of each stream, in the order of time.
     #[must_use]
-    pub fn by_follower(&self) -> BTreeMap<(&'h str, &'h Channel), Vec<&Got<'h>>> {
+    pub fn by_follower(&self) -> BTreeMap<(&'h str, &'h Channel), Vec<&StreamGot<'h>>> {
         let mut followers: BTreeMap<_, Vec<_>> = BTreeMap::new();
         self.got.iter().for_each(|got| followers.entry((got.host, got.stream)).or_default().push(got));
         followers

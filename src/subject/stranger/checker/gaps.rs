@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
 use crate::history::History;
-use crate::subject::stranger::checker::{Got, StreamBook};
+use crate::subject::stranger::checker::{StreamBook, StreamGot};
 use crate::subject::stranger::spec::G1;
 
 /// Over all processes of a host: what one process did not get, the next one may.
@@ -40,7 +40,7 @@ impl Checker for Gaps {
 }
 
 /// The first message that one host never got of one stream, though it got one beyond it.
-fn gap(history: &History, book: &StreamBook<'_>, got: &[&Got<'_>]) -> Option<Evidence> {
+fn gap(history: &History, book: &StreamBook<'_>, got: &[&StreamGot<'_>]) -> Option<Evidence> {
     let had: BTreeSet<_> = got.iter().map(|got| got.order).collect();
     let (least, most) = (had.first()?, had.last()?);
     let between = |order| order > *least && order < *most && !had.contains(&order);

@@ -9,7 +9,7 @@ use crate::checker::judge::{NO_TERMS, terms};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
 use crate::history::{Event, History, Terms};
-use crate::subject::stranger::checker::{Got, Sent, StreamBook};
+use crate::subject::stranger::checker::{StreamBook, StreamGot, StreamSent};
 use crate::subject::stranger::spec::{G5, G6};
 
 /// What was produced before the calm is there by the bound.
@@ -75,7 +75,7 @@ impl<'h> Debts<'h> {
     fn add_up<'b>(
         &mut self,
         (host, stream): (&'h str, &'h Channel),
-        sent: impl Iterator<Item = (MessageId, &'b Sent<'h>)>,
+        sent: impl Iterator<Item = (MessageId, &'b StreamSent<'h>)>,
         had: &BTreeSet<MessageId>,
     ) where
         'h: 'b,
@@ -122,7 +122,7 @@ impl Checker for GetsOn {
         if let Some(why) = book.is_silent() {
             return Verdict::unknown(why);
         }
-        let watch = Watched { terms, excuses: Excuses::read(history), lives: lives(history), book: &book };
+        let watch = HealthyWatch { terms, excuses: Excuses::read(history), lives: lives(history), book: &book };
         let mut judged = 0;
         let mut first: Option<Evidence> = None;
         for (_, got) in book.by_follower() {
@@ -150,16 +150,16 @@ fn lives(history: &History) -> BTreeMap<&str, Vec<Duration>> {
     lives
 }
 
-struct Watched<'h, 'b> {
+struct HealthyWatch<'h, 'b> {
     terms: &'h Terms,
     excuses: Excuses<'h>,
     lives: BTreeMap<&'h str, Vec<Duration>>,
     book: &'b StreamBook<'h>,
 }
 
-impl<'h> Watched<'h, '_> {
+impl<'h> HealthyWatch<'h, '_> {
     /// The first message that a follower was owed while nothing was wrong, and after which nothing came.
-    fn first_hang(&self, got: &[&Got<'h>], judged: &mut u64) -> Option<Evidence> {
+    fn first_hang(&self, got: &[&StreamGot<'h>], judged: &mut u64) -> Option<Evidence> {
         let (host, stream) = (got[0].host, got[0].stream);
         let mut sent: Vec<_> = self.book.sent_of(stream).collect();
         sent.sort_by_key(|(_, sent)| sent.index);

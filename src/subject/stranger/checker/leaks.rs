@@ -75,9 +75,9 @@ impl Checker for Leaks {
 }
 
 /// Whose it is, what, and its records.
-type Leftover = (String, String, Vec<usize>);
+type Surplus = (String, String, Vec<usize>);
 
-fn grown(host: &str, first: Holding, last: Holding) -> Option<Leftover> {
+fn grown(host: &str, first: Holding, last: Holding) -> Option<Surplus> {
     let told = |what: &str, now: usize, before: usize| {
         let words = format!("{host} has {now} {what} at the end and had {before} at {}", Readable(first.at));
         Some((host.to_owned(), words, vec![first.index, last.index]))
@@ -91,7 +91,7 @@ fn grown(host: &str, first: Holding, last: Holding) -> Option<Leftover> {
 }
 
 /// Accepted connections whose other ends nobody holds any more.
-fn lone(holdings: &BTreeMap<&str, Vec<Holding>>, end: Duration) -> Option<Leftover> {
+fn lone(holdings: &BTreeMap<&str, Vec<Holding>>, end: Duration) -> Option<Surplus> {
     let last = || holdings.iter().filter_map(|(host, held)| Some((*host, *held.last().filter(|last| last.at == end)?)));
     let (dialed, accepted) =
         last().fold((0, 0), |(dialed, accepted), (_, held)| (dialed + held.dialed, accepted + held.accepted));

@@ -11,7 +11,7 @@ mod script;
 
 use crate::checker::Checker;
 
-pub use book::{Got, Sent, StreamBook};
+pub use book::{StreamBook, StreamGot, StreamSent};
 
 /// Every judge of a stranger, in the order in which they are told.
 pub(crate) const ALL: &[&dyn Checker] = &[

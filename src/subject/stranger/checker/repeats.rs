@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::channel::{Channel, MessageId};
 use crate::checker::{Checker, Evidence, Requirement, Verdict};
 use crate::history::History;
-use crate::subject::stranger::checker::{Got, StreamBook};
+use crate::subject::stranger::checker::{StreamBook, StreamGot};
 use crate::subject::stranger::spec::{G2, G3};
 
 /// Nothing comes twice.
@@ -30,7 +30,7 @@ impl Checker for Duplicates {
     }
 
     fn judge(&self, history: &History) -> Verdict {
-        let mut had: BTreeMap<(Reader<'_>, MessageId), usize> = BTreeMap::new();
+        let mut had: BTreeMap<(StreamReader<'_>, MessageId), usize> = BTreeMap::new();
         walk(history, |got| {
             let first = had.insert((reader(got), got.order), got.index)?;
             let what = format!("{} got {} of {} twice", got.host, got.order, got.stream);
@@ -53,7 +53,7 @@ impl Checker for InOrder {
     }
 
     fn judge(&self, history: &History) -> Verdict {
-        let mut last: BTreeMap<Reader<'_>, (MessageId, usize)> = BTreeMap::new();
+        let mut last: BTreeMap<StreamReader<'_>, (MessageId, usize)> = BTreeMap::new();
         walk(history, |got| {
             let (before, index) = *last.entry(reader(got)).or_insert((got.order, got.index));
             // The same again is a duplicate, and no disorder.
@@ -68,18 +68,18 @@ impl Checker for InOrder {
 }
 
 /// One process that reads one stream.
-type Reader<'h> = (&'h str, u32, &'h Channel);
+type StreamReader<'h> = (&'h str, u32, &'h Channel);
 
-fn reader<'h>(got: &Got<'h>) -> Reader<'h> {
+fn reader<'h>(got: &StreamGot<'h>) -> StreamReader<'h> {
     (got.host, got.life, got.stream)
 }
 
-fn evidence(history: &History, got: &Got<'_>, requirement: Requirement, what: String) -> Evidence {
+fn evidence(history: &History, got: &StreamGot<'_>, requirement: Requirement, what: String) -> Evidence {
     Evidence::new(got.index, &history.records()[got.index], requirement, what).about(got.stream, Some(got.order))
 }
 
 /// Looks at all that was got, in the order of time, until something is wrong with it.
-fn walk<'h>(history: &'h History, wrong: impl FnMut(&Got<'h>) -> Option<Evidence>) -> Verdict {
+fn walk<'h>(history: &'h History, wrong: impl FnMut(&StreamGot<'h>) -> Option<Evidence>) -> Verdict {
     let book = StreamBook::read(history);
     if let Some(why) = book.is_silent() {
         return Verdict::unknown(why);

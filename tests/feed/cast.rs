@@ -1,6 +1,5 @@
-//! A feed of one's own with the whole command line: `cargo run --example feed_cast -- run examples/feed.toml --seed 7`.
+//! A feed of one's own with the whole command line: `cargo run --example feed_cast -- run tests/feed/feed.toml --seed 7`.
 
-#[path = "../tests/feed/programs.rs"]
 mod programs;
 
 use std::process::ExitCode;
