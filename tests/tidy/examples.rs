@@ -11,7 +11,8 @@ fn an_example_is_short() {
     let law = |source: &Source| {
         let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
         let lines = source.text.lines().filter(is_code).count();
-        let is_long = source.is_in("examples/") && lines > EXAMPLE_LINES_MAX;
+        let is_example = source.is_in("examples/") || source.is_in("tests/strangers/examples/");
+        let is_long = is_example && lines > EXAMPLE_LINES_MAX;
         let what = || format!("{} lines with code; an example has {EXAMPLE_LINES_MAX} at most", lines);
         if is_long { vec![source.breach(1, what())] } else { Vec::new() }
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 use pulseless::stranger::delivered;
-use pulseless::{Durations, Trial, Trouble};
+use pulseless::{Durations, Proxy, Trial, Trouble};
 use strangers::nats::{publish, serve};
 use tokio_stream::StreamExt as _;
 
@@ -22,11 +22,12 @@ async fn subscribe(url: &str, heartbeat: Duration) -> strangers::Result {
 pub fn trial(seed: u64, heartbeat: Duration) -> Trial {
     Trial::new(seed)
         .host("server", || serve("0.0.0.0:4222"))
+        .proxy("edge", Proxy::to("server:4222").set("layer", "tcp"))
         .host("publisher", || publish("nats://server:4222"))
-        .host("client", move || subscribe("nats://server:4222", heartbeat))
+        .host("client", move || subscribe("nats://edge:4222", heartbeat))
 }
 
 fn main() {
-    let gone = Trouble::partition("client", "server").at(2.minutes()).lasting(5.minutes());
+    let gone = Trouble::partition("client", "edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 20.seconds()).fault(gone).fails("gaps").run(15.minutes()).assert_passed();
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pulseless::stranger::delivered;
-use pulseless::{Durations, Trial, Trouble};
+use pulseless::{Durations, Proxy, Trial, Trouble};
 use strangers::redis_like::{publish, serve};
 use tokio::time::{interval, sleep, timeout};
 use tokio_stream::StreamExt as _;
@@ -12,8 +12,10 @@ use tokio_stream::StreamExt as _;
 async fn subscribe(url: &str, patience: Duration) -> strangers::Result {
     loop {
         let hearing = async {
-            let (mut sink, mut messages) = redis::Client::open(url)?.get_async_pubsub().await?.split();
-            sink.subscribe("orders").await?;
+            let client = redis::Client::open(url)?;
+            // The client has no timeout for it of its own.
+            let (mut sink, mut messages) = timeout(patience, client.get_async_pubsub()).await??.split();
+            timeout(patience, sink.subscribe("orders")).await??;
             let mut ask = interval(patience);
             loop {
                 tokio::select! {
@@ -34,11 +36,12 @@ async fn subscribe(url: &str, patience: Duration) -> strangers::Result {
 pub fn trial(seed: u64, patience: Duration) -> Trial {
     Trial::new(seed)
         .host("server", || serve("0.0.0.0:6379"))
+        .proxy("edge", Proxy::to("server:6379").set("layer", "tcp"))
         .host("publisher", || publish("redis://server:6379"))
-        .host("client", move || subscribe("redis://server:6379", patience))
+        .host("client", move || subscribe("redis://edge:6379", patience))
 }
 
 fn main() {
-    let gone = Trouble::partition("client", "server").at(2.minutes()).lasting(5.minutes());
+    let gone = Trouble::partition("client", "edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 15.seconds()).fault(gone).fails("gaps").run(15.minutes()).assert_passed();
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use etcd_client::proto::{self as pb, PbWatchRequestUnion as Asked};
 use etcd_client::Client;
+use etcd_client::proto::{self as pb, PbWatchRequestUnion as Asked};
 use pulseless::stranger::produced;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;

@@ -13,7 +13,7 @@ thread_local! {
 }
 
 /// Between two orders.
-pub const EVERY: Duration = Duration::from_secs(5);
+pub const EVERY: Duration = Duration::from_secs(10);
 
 /// Waits for the next order; it has been taken nowhere yet.
 pub async fn next() -> u64 {

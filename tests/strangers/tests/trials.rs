@@ -16,78 +16,136 @@ mod route_guide;
 #[expect(dead_code, reason = "an example has a main")]
 mod server_sent_events;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::Mutex;
-use std::thread;
 use std::time::Duration;
+use std::{env, fs, thread};
 
-use pulseless::checker::Verdict;
+use pulseless::grammar::spell;
+use pulseless::stranger::StreamBook;
 use pulseless::{Durations, Trial, TrialOutcome, Trouble};
 
 /// One stranger.
 struct Stranger {
     name: &'static str,
     trial: fn(u64, Duration) -> Trial,
-    /// How long it waits for a sign of life when it is told to; none: it waits for ever, or as long as it does by itself.
-    guarded: Duration,
+    /// How long it waits for a sign of life where nobody tells it to.
     plain: Duration,
-    /// Whom its client dials.
-    entrance: &'static str,
+    /// And where somebody does.
+    guarded: Duration,
 }
 
 /// Longer than any trial.
 const FOR_EVER: Duration = Duration::from_secs(1 << 31);
+/// How long a trial lasts.
+const TRIAL: Duration = Duration::from_secs(15 * 60);
+/// Seeds of a row of the table.
+const ROW: u64 = 10;
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../reports/findings/strangers.md");
+
+const fn stranger(name: &'static str, trial: fn(u64, Duration) -> Trial, plain: Duration, guarded: u64) -> Stranger {
+    Stranger { name, trial, plain, guarded: Duration::from_secs(guarded) }
+}
 
 const STRANGERS: [Stranger; 5] = [
-    Stranger { name: "route guide", trial: route_guide::trial, guarded: seconds(30), plain: FOR_EVER, entrance: "edge" },
-    Stranger { name: "etcd watch", trial: etcd_watch::trial, guarded: seconds(30), plain: FOR_EVER, entrance: "edge" },
-    Stranger { name: "redis pub/sub", trial: redis_pubsub::trial, guarded: seconds(15), plain: FOR_EVER, entrance: "server" },
-    Stranger { name: "server-sent events", trial: server_sent_events::trial, guarded: seconds(45), plain: FOR_EVER, entrance: "edge" },
-    Stranger { name: "nats", trial: nats_heartbeats::trial, guarded: seconds(20), plain: seconds(60), entrance: "server" },
+    stranger("tonic", route_guide::trial, FOR_EVER, 30),
+    stranger("etcd-client", etcd_watch::trial, FOR_EVER, 30),
+    stranger("redis", redis_pubsub::trial, FOR_EVER, 15),
+    stranger("reqwest", server_sent_events::trial, FOR_EVER, 45),
+    // Its own default.
+    stranger("async-nats", nats_heartbeats::trial, Duration::from_secs(60), 20),
 ];
 
-const fn seconds(count: u64) -> Duration {
-    Duration::from_secs(count)
+/// What befalls them, by name.
+fn troubles() -> [(&'static str, Trouble); 4] {
+    let during = |trouble: Trouble| trouble.at(2.minutes()).lasting(5.minutes());
+    [
+        ("silence", during(Trouble::silence("edge"))),
+        ("half-open", during(Trouble::power_off("edge"))),
+        ("partition", during(Trouble::partition("client", "edge"))),
+        ("restart", Trouble::kill("server").at(2.minutes()).lasting(1.minutes())),
+    ]
 }
 
 impl Stranger {
-    /// What may befall it, by name.
-    fn troubles(&self) -> Vec<(&'static str, Trouble)> {
-        let during = |trouble: Trouble| trouble.at(2.minutes()).lasting(5.minutes());
-        let silence = (self.entrance == "edge").then(|| ("silence", during(Trouble::silence("edge"))));
-        let others = [
-            ("half-open", during(Trouble::power_off(self.entrance))),
-            ("partition", during(Trouble::partition("client", self.entrance))),
-            ("restart", Trouble::kill("server").at(2.minutes()).lasting(1.minutes())),
-        ];
-        silence.into_iter().chain(others).collect()
-    }
-
     fn play(&self, seed: u64, patience: Duration, trouble: &Trouble) -> TrialOutcome {
-        (self.trial)(seed, patience).title(self.name).fault(trouble.clone()).run(15.minutes())
+        (self.trial)(seed, patience).title(self.name).fault(trouble.clone()).run(TRIAL)
     }
 }
 
-/// Which judges of a trial are not content.
-fn complaints(outcome: &TrialOutcome) -> String {
-    let failed = outcome.judgements().iter().filter(|one| matches!(one.verdict, Verdict::Fail(_)));
-    let names: Vec<&str> = failed.map(|one| one.checker.as_str()).collect();
-    if names.is_empty() { "content".to_owned() } else { names.join(", ") }
+/// What became of a client: its longest time without an order (none: it got no more), and how many it never got.
+fn fate(outcome: &TrialOutcome) -> (Option<Duration>, usize) {
+    let book = StreamBook::read(outcome.history());
+    let times: Vec<Duration> = book.got.iter().map(|got| got.at).collect();
+    let got: BTreeSet<_> = book.got.iter().map(|got| (got.stream, got.order)).collect();
+    // What is produced at the very end is under way.
+    let is_due = |at: Duration| at + 1.minutes() < TRIAL;
+    let due = book.sent.iter().filter(|(_, sent)| sent.iter().any(|sent| is_due(sent.at)));
+    let lost = due.filter(|(order, _)| !got.contains(order)).count();
+    let last = times.last().copied().unwrap_or_default();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    (if is_due(last) { None } else { longest }, lost)
 }
 
-/// The digests of these seeds, each from a thread of this many.
-fn digests(stranger: &'static Stranger, seeds: impl Iterator<Item = u64>, threads: usize) -> BTreeMap<u64, String> {
-    let seeds = Mutex::new(seeds.collect::<Vec<_>>().into_iter());
-    let troubles = stranger.troubles();
-    let (_, trouble) = troubles.last().expect("some");
-    let all = Mutex::new(BTreeMap::new());
+/// The same of many seeds, as a cell of the table: the median and the range.
+fn cell(fates: &mut [(Option<Duration>, usize)]) -> String {
+    fates.sort_by_key(|(deaf, _)| deaf.unwrap_or(Duration::MAX));
+    let (deaf, _) = fates[fates.len() / 2];
+    let (least, most) = (fates.iter().map(|(_, lost)| lost).min(), fates.iter().map(|(_, lost)| lost).max());
+    let lost = match (least, most) {
+        (Some(0), Some(0)) => String::new(),
+        (Some(least), Some(most)) if least == most => format!(", {least} lost"),
+        (Some(least), Some(most)) => format!(", {least} to {most} lost"),
+        _ => unreachable!("there are seeds"),
+    };
+    match deaf {
+        None => "for ever".to_owned(),
+        Some(deaf) => format!("{}{lost}", spell(Duration::from_secs(deaf.as_secs()))),
+    }
+}
+
+/// The table of fates.
+fn table() -> String {
+    let mut table = "| client | what befalls it | as it comes | told to look |\n|---|---|---|---|\n".to_owned();
+    for stranger in &STRANGERS {
+        for (what, trouble) in &troubles() {
+            let cell_of = |patience| {
+                let fates = (1..=ROW).map(|seed| fate(&stranger.play(seed, patience, trouble)));
+                cell(&mut fates.collect::<Vec<_>>())
+            };
+            let (plain, guarded) = (cell_of(stranger.plain), cell_of(stranger.guarded));
+            table += &format!("| {} | {what} | {plain} | {guarded} |\n", stranger.name);
+        }
+    }
+    table
+}
+
+#[test]
+fn what_becomes_of_each_is_as_the_page_says() {
+    let (begin, end) = ("<!-- fates -->\n", "<!-- end of fates -->\n");
+    let page = fs::read_to_string(PAGE).expect("the page of findings");
+    let (head, rest) = page.split_once(begin).expect("a table");
+    let (said, tail) = rest.split_once(end).expect("a table that ends");
+    let played = table();
+    if env::var_os("PULSELESS_BLESS").is_some() {
+        fs::write(PAGE, format!("{head}{begin}{played}{end}{tail}")).expect("the page can be written");
+    } else {
+        assert_eq!(said, played, "PULSELESS_BLESS=1 writes it");
+    }
+}
+
+/// The digests of those seeds, played by so many threads.
+fn digests(stranger: &Stranger, seeds: impl Iterator<Item = u64>, threads: usize) -> BTreeMap<u64, String> {
+    let (seeds, all) = (Mutex::new(seeds.collect::<Vec<_>>()), Mutex::new(BTreeMap::new()));
+    let [(_, silence), ..] = troubles();
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let Some(seed) = seeds.lock().expect("no panic").next() else { return };
-                    let digest = stranger.play(seed, stranger.guarded, trouble).digest().to_string();
-                    all.lock().expect("no panic").insert(seed, digest);
+                    let Some(seed) = seeds.lock().expect("no panic").pop() else { return };
+                    let outcome = stranger.play(seed, stranger.guarded, &silence);
+                    all.lock().expect("no panic").insert(seed, outcome.digest().to_string());
                 }
             });
         }
@@ -98,29 +156,32 @@ fn digests(stranger: &'static Stranger, seeds: impl Iterator<Item = u64>, thread
 #[test]
 fn a_seed_has_one_digest_in_any_order_and_on_any_thread() {
     for stranger in &STRANGERS {
-        let start = std::time::Instant::now();
-        let (one, other) = (digests(stranger, 1..=10, 1), digests(stranger, (1..=10).rev(), 4));
-        let differ: Vec<_> = one.iter().filter(|(seed, digest)| other[*seed] != **digest).collect();
-        println!("{}: {} differ {:?}", stranger.name, differ.len(), start.elapsed());
-        let different: std::collections::BTreeSet<_> = one.values().collect();
-        assert_eq!(different.len(), 10);
+        let (one, other) = (digests(stranger, 1..=100, 1), digests(stranger, (1..=100).rev(), 3));
+        assert_eq!(one, other, "{}", stranger.name);
+        assert_eq!(one.values().collect::<BTreeSet<_>>().len(), 100, "{}", stranger.name);
     }
 }
 
+/// Set for a process that only tells its digests.
+const TELL: &str = "STRANGERS_TELL";
+
 #[test]
-fn look() {
-    for stranger in &STRANGERS {
-        for (what, trouble) in stranger.troubles() {
-            for (how, patience) in [("plain", stranger.plain), ("guarded", stranger.guarded)] {
-                let start = std::time::Instant::now();
-                let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-                for seed in 1..=5 {
-                    let outcome = stranger.play(seed, patience, &trouble);
-                    *counts.entry(complaints(&outcome)).or_default() += 1;
-                    if seed == 1 { std::fs::write(format!("/tmp/stories/{}-{what}-{how}.txt", stranger.name.replace('/', "")), outcome.story()).unwrap(); }
-                }
-                println!("{} {what} {how}: {counts:?} {:?}", stranger.name, start.elapsed());
-            }
+fn a_seed_has_one_digest_in_every_process() {
+    let [(_, silence), ..] = troubles();
+    if env::var_os(TELL).is_some() {
+        for stranger in &STRANGERS {
+            println!("{TELL} {} {}", stranger.name, stranger.play(7, stranger.guarded, &silence).digest());
         }
+        return;
     }
+    let processes = if env::var_os("PULSELESS_LONG").is_some() { 20 } else { 2 };
+    let told = || {
+        let mut process = Command::new(env::current_exe().expect("a path"));
+        process.args(["--exact", "a_seed_has_one_digest_in_every_process", "--nocapture"]).env(TELL, "1");
+        let out = String::from_utf8(process.output().expect("it runs").stdout).expect("text");
+        out.lines().filter(|line| line.starts_with(TELL)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = told();
+    assert_eq!(first.len(), STRANGERS.len(), "{first:?}");
+    assert!((1..processes).all(|_| told() == first), "{first:?}");
 }
