@@ -1,5 +1,7 @@
 //! What tokio's own sockets see in the simulated world, as if nobody had told them of it.
 
+#![expect(clippy::disallowed_types, reason = "a program that was never told of a trial is what is tested")]
+
 #[path = "seen/program.rs"]
 mod seen;
 

@@ -1,5 +1,11 @@
 //! Threads of a program in a trial: blocking tasks, threads of std, sleeps, locks, channels, and the resolver behind them.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a program that was never told of a trial is what is tested"
+)]
+
 #[path = "seen/program.rs"]
 mod seen;
 
@@ -19,8 +25,11 @@ use crate::seen::{Run, Seen, program};
 const LATENCY: Latency = Latency::uniform(Duration::from_millis(10), Duration::from_millis(20));
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Plays hosts of these names, each of which runs what belongs to it, for ten simulated minutes.
-fn play(hosts: &[(&str, fn(Seen) -> Run)]) -> (Vec<String>, Result<(), EngineError>) {
+/// A host, and what it runs.
+type Host<'n> = (&'n str, fn(Seen) -> Run);
+
+/// Plays these hosts for ten simulated minutes.
+fn play(hosts: &[Host<'_>]) -> (Vec<String>, Result<(), EngineError>) {
     on_trial_thread(7, || {
         let seen = Seen::default();
         let mut leap = Leap::new(7, LATENCY);

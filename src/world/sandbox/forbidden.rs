@@ -94,7 +94,7 @@ unsafe extern "C" fn openat64(folder: c_int, path: *const c_char, flags: c_int, 
 mod tests {
     use super::*;
     use crate::world::on_trial_thread;
-    use crate::world::sandbox::offence::take;
+    use crate::world::sandbox::state::take_offence;
 
     #[test]
     fn null_is_answered_as_libc_does() {
@@ -103,40 +103,16 @@ mod tests {
             // SAFETY: null is what is tested: the kernel says EFAULT of it, and nothing is written.
             let answers = unsafe {
                 [
-                    syscall(libc::SYS_getrandom, 0, 8, 0, 0, 0, 0),
-                    syscall(libc::SYS_getrandom, 1, -1, 0, 0, 0, 0),
-                    open(null, libc::O_RDONLY, 0).into(),
-                    open64(null, libc::O_RDONLY, 0).into(),
-                    openat(libc::AT_FDCWD, null, libc::O_RDONLY, 0).into(),
-                    openat64(libc::AT_FDCWD, null, libc::O_RDONLY, 0).into(),
+                    open(null, libc::O_RDONLY, 0),
+                    open64(null, libc::O_RDONLY, 0),
+                    openat(libc::AT_FDCWD, null, libc::O_RDONLY, 0),
+                    openat64(libc::AT_FDCWD, null, libc::O_RDONLY, 0),
                 ]
             };
             let error = std::io::Error::last_os_error();
-            assert_eq!((answers, error.raw_os_error()), ([-1; 6], Some(libc::EFAULT)));
-            assert_eq!(take(), None);
+            assert_eq!((answers, error.raw_os_error()), ([-1; 4], Some(libc::EFAULT)));
+            assert_eq!(take_offence(), None);
         })
         .expect("no panic");
-    }
-
-    /// getrandom 0.2 asks for no bytes at all, once in a process, to learn whether the call exists: trials that come later
-    /// must not differ.
-    #[test]
-    fn asking_for_no_entropy_draws_none_and_what_is_asked_for_is_the_seeds() {
-        let drawn = |seed, probes| {
-            on_trial_thread(seed, move || {
-                let mut bytes = [0_u8; 9];
-                let buffer = bytes.as_mut_ptr() as c_long;
-                for _ in 0..probes {
-                    // SAFETY: nothing is written to no bytes.
-                    assert_eq!(unsafe { syscall(libc::SYS_getrandom, buffer, 0, 0, 0, 0, 0) }, 0);
-                }
-                // SAFETY: the buffer has as many bytes as are asked for.
-                assert_eq!(unsafe { syscall(libc::SYS_getrandom, buffer, 9, 0, 0, 0, 0) }, 9);
-                bytes
-            })
-            .expect("no panic")
-        };
-        assert_eq!(drawn(7, 0), drawn(7, 3));
-        assert_ne!(drawn(7, 0), drawn(8, 0));
     }
 }

@@ -82,9 +82,8 @@ impl Question {
         match node.trim_end_matches('.') {
             _ if self.is_numeric => Err(libc::EAI_NONAME),
             "localhost" => Ok(loopback),
-            name => machine.resolve(name, self.family).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => libc::EAI_NONAME,
-                _ => libc::EAI_FAIL,
+            name => machine.resolve(name, self.family).map_err(|error| {
+                if error.kind() == io::ErrorKind::NotFound { libc::EAI_NONAME } else { libc::EAI_FAIL }
             }),
         }
     }
