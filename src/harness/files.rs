@@ -22,15 +22,21 @@ const PLAYS_MAX: u32 = 500;
 /// Writes them; a line for each, or for why it could not be written.
 pub(crate) fn write(outcome: &TrialOutcome) -> String {
     let case = Case::of(outcome.outcome());
-    let mut lines = vec![("case", in_folder(&place::folder(), &format!("{}.case.json", outcome.stem()), |path| {
-        case.write(path).map_err(|error| error.to_string())
-    }))];
+    let mut lines = vec![(
+        "case",
+        in_folder(&place::folder(), &format!("{}.case.json", outcome.stem()), |path| {
+            case.write(path).map_err(|error| error.to_string())
+        }),
+    )];
     if let Some(folder) = std::env::var_os(REPORT) {
         let head = ReportHead { again: outcome.again(), caveat: None };
         let page = report::html(outcome.outcome(), &head);
-        lines.push(("page", in_folder(Path::new(&folder), &format!("{}.html", outcome.stem()), |path| {
-            write_whole(path, page.as_bytes()).map_err(|error| error.to_string())
-        })));
+        lines.push((
+            "page",
+            in_folder(Path::new(&folder), &format!("{}.html", outcome.stem()), |path| {
+                write_whole(path, page.as_bytes()).map_err(|error| error.to_string())
+            }),
+        ));
     }
     if std::env::var_os(SHRINK).is_some_and(|value| value != "0") {
         lines.push(("small", shrink(outcome, &case)));
@@ -42,11 +48,7 @@ pub(crate) fn write(outcome: &TrialOutcome) -> String {
 }
 
 /// Writes a file into a folder, which it makes; where that is.
-fn in_folder(
-    folder: &Path,
-    name: &str,
-    write: impl FnOnce(&Path) -> Result<(), String>,
-) -> Result<String, String> {
+fn in_folder(folder: &Path, name: &str, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<String, String> {
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let path = folder.join(name);
     write(&path)?;
