@@ -5,6 +5,7 @@
 
 mod again;
 mod durations;
+mod files;
 mod outcome;
 mod place;
 mod proxy;

@@ -1,16 +1,16 @@
 //! What came of one trial of a test, and what is asserted of it.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use crate::checker::{Judgement, Verdict};
 use crate::grammar::{Naming, Seed};
 use crate::harness::again::TestName;
-use crate::harness::place;
+use crate::harness::files;
 use crate::harness::trial::ReadTrial;
 use crate::history::{Digest, History};
 use crate::report::{self, Paint, Reproduction};
 use crate::runner::Case;
+use crate::subject::Subjects;
 use crate::subject::stranger::{self, StreamBook};
 use crate::trial::{self, Conclusion, Outcome};
 
@@ -22,28 +22,42 @@ const ABOUT_NO_STREAM: &str = "leaks";
 /// One trial that was played. It was judged; whether that matters the test says, by an assertion.
 pub struct TrialOutcome {
     outcome: Outcome,
+    subjects: Subjects,
     test: TestName,
-    /// Where the seed is from, where it is not the test's own.
-    chooser: &'static str,
+    /// Where the seed is from.
+    chooser: String,
 }
 
-/// Plays a trial with the environment's seed, or with its own.
+/// Plays a trial with the environment's seed, or with its own; or the case that the environment names, if it is one of this test.
 pub(crate) fn play(read: ReadTrial, test: TestName) -> Result<TrialOutcome, String> {
+    if let Some(path) = files::case_to_replay() {
+        let case = Case::read(&path).map_err(|error| error.to_string())?;
+        // A case that was made small is called after the seed as well.
+        let name = case.sim.strip_prefix(read.sim.name.as_str());
+        if name.is_some_and(|rest| rest.is_empty() || rest.starts_with("-seed-")) {
+            return replay(read, test, &case, &path.display().to_string());
+        }
+    }
     let (seed, chooser) = choose(read.seed)?;
-    play_seed(&read, test, seed, chooser)
+    play_seed(&read, test, seed, chooser.to_owned())
+}
+
+/// Plays a case of this test again.
+fn replay(read: ReadTrial, test: TestName, case: &Case, path: &str) -> Result<TrialOutcome, String> {
+    let sim = case.sim(read.subjects).map_err(|error| error.to_string())?;
+    let read = ReadTrial { sim, ..read };
+    let outcome = play_seed(&read, test, case.seed, String::new())?;
+    let same =
+        if outcome.digest() == case.digest { "reproduced bit for bit" } else { "which went otherwise this time" };
+    Ok(TrialOutcome { chooser: format!("from {path}, {same}"), ..outcome })
 }
 
 /// Plays a trial with that seed.
-pub(crate) fn play_seed(
-    read: &ReadTrial,
-    test: TestName,
-    seed: u64,
-    chooser: &'static str,
-) -> Result<TrialOutcome, String> {
+pub(crate) fn play_seed(read: &ReadTrial, test: TestName, seed: u64, chooser: String) -> Result<TrialOutcome, String> {
     let played = trial::play(&read.sim, seed);
     let outcome = played
         .map_err(|error| format!("failed to play {}: {error}\nagain    {}", read.sim.name, test.again(seed, "")))?;
-    Ok(TrialOutcome { outcome, test, chooser })
+    Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser })
 }
 
 /// The seed, and where it is from.
@@ -73,7 +87,7 @@ impl TrialOutcome {
     /// What happened, for people: the story, who knew when, the verdicts, the digest, and the line that plays it again.
     #[must_use]
     pub fn story(&self) -> String {
-        let again = Reproduction::Again(self.test.again(self.seed(), ""));
+        let again = Reproduction::Again(self.again());
         report::outcome(&self.outcome, &again, Naming::Few, Paint::Plain)
     }
 
@@ -153,22 +167,24 @@ impl TrialOutcome {
         panic!("{}", self.complaint(why));
     }
 
-    /// The verdict, the case file, and the story; the last line plays the seed again.
+    /// The verdict, the files that were written, and the story; the last line plays the seed again.
     pub(crate) fn complaint(&self, why: &str) -> String {
-        let case = match self.write_case() {
-            Ok(path) => format!("case     {}", path.display()),
-            Err(why) => format!("case     not written: {why}"),
-        };
-        let (seed, chooser) = (self.seed(), self.chooser);
-        format!("verdict  {why}\nseed     {seed} ({chooser})\n{case}\n\n{}", self.story().trim_end())
+        let (seed, chooser, files) = (self.seed(), &self.chooser, files::write(self));
+        format!("verdict  {why}\nseed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
     }
 
-    fn write_case(&self) -> Result<PathBuf, String> {
-        let folder = place::folder();
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let path = folder.join(format!("{}-seed-{}.case.json", self.outcome.sim.name, self.seed()));
-        Case::of(&self.outcome).write(&path).map_err(|error| error.to_string())?;
-        Ok(path)
+    /// The line that plays it again.
+    pub(crate) fn again(&self) -> String {
+        self.test.again(self.seed(), "")
+    }
+
+    /// How its files are called.
+    pub(crate) fn stem(&self) -> String {
+        format!("{}-seed-{}", self.outcome.sim.name, self.seed())
+    }
+
+    pub(crate) fn subjects(&self) -> Subjects {
+        self.subjects
     }
 }
 

@@ -87,7 +87,7 @@ impl SweptTrials {
         }
         text += &format!("report   {}\n\n", self.folder.display());
         let seed = first.sims.values().map(|seeds| seeds.first).next().unwrap_or_default();
-        let again = play_seed(&self.read, self.test.clone(), seed, "from the sweep");
+        let again = play_seed(&self.read, self.test.clone(), seed, "from the sweep".to_owned());
         text + &again.map_or_else(|why| why, |outcome| outcome.complaint(&outcome.conclusion().to_string()))
     }
 }

@@ -136,6 +136,14 @@ impl Trial {
         }
     }
 
+    /// The program of that host is begun again so long after a failure, by a supervisor; otherwise a failure ends the trial.
+    /// `.set("cast.HOST.restart", "always")` begins it again after any end.
+    #[must_use]
+    pub fn restart(self, host: &str, after: Duration) -> Self {
+        let restarting = self.set(&format!("cast.{host}.restart"), "on-failure");
+        restarting.set(&format!("cast.{host}.restart-after"), spell(after))
+    }
+
     /// Something goes wrong.
     #[must_use]
     pub fn fault(mut self, trouble: Trouble) -> Self {

@@ -185,6 +185,7 @@ impl<'a> StoryTeller<'a> {
             Event::ProcessBegan { incarnation } if *incarnation > 1 => {
                 self.say(record.at, format!("{}: begins again", record.host));
             }
+            Event::ProgramEnded { words } => self.say(record.at, format!("{}: {words}", record.host)),
             Event::WatchdogTripped { attempt, silent_for } => self.trip(record, *attempt, *silent_for),
             Event::LetGo { cause: EndCause::ConsumerBehind, .. } if self.follows(&record.host) => {
                 self.say(record.at, format!("{}: gives its stream up, its application is behind", record.host));

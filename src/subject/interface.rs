@@ -14,7 +14,7 @@ use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
 use crate::history::{BackoffSteps, Bounds, Record};
 use crate::ladder::Layers;
-use crate::subject::{Role, TrialTimes};
+use crate::subject::{Restart, Role, TrialTimes};
 
 /// A protocol with its programs, its workload and its judges.
 pub trait Subject: Sync {
@@ -61,6 +61,16 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
 
     /// The roles, in the order in which they enter.
     fn roles(&self, times: TrialTimes) -> Vec<Box<dyn Role>>;
+
+    /// What is done when the program of that host ends by itself.
+    fn restart(&self, _host: &str) -> Restart {
+        Restart::No
+    }
+
+    /// Why only the leap engine can play it; none where others may.
+    fn needs_leap(&self) -> Option<&'static str> {
+        None
+    }
 
     /// How many parts must be ready before the hosts of [`Entrance::Prepared`](crate::subject::Entrance) enter.
     fn preparations(&self) -> u32 {

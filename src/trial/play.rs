@@ -13,6 +13,7 @@ use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
 use crate::world::{
     Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, Turmoil, on_trial_thread,
+    take_backtrace,
 };
 
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
@@ -173,6 +174,7 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
                 ProgramError::NeverIdle | ProgramError::Livelock => ProgramFailure::Looped,
             };
             let words = error.to_string().into();
+            stage.recorder.trace_failure(take_backtrace());
             stage.recorder.on(&host.as_str().into()).record(Event::ProgramFailed { how, words });
         }
         ended => ended?,
@@ -184,13 +186,13 @@ fn play_plan(stage: &mut Stage, sim: &SimFile, plan: &Plan) -> Result<(), Engine
     stage.enter()?;
     let mut felt = BTreeSet::new();
     for (at, act) in timeline(sim, plan) {
-        stage.world.run_until(at)?;
+        stage.run_until(at)?;
         match act {
             Act::TakeStock => stage.record_holdings(),
             Act::Step(step, clause) => take_step(stage, step, clause, &mut felt)?,
         }
     }
-    stage.world.run_until(sim.duration)?;
+    stage.run_until(sim.duration)?;
     stage.record_holdings();
     Ok(())
 }

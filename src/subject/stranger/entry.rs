@@ -9,11 +9,11 @@ use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
 use crate::history::{BackoffSteps, Bounds};
 use crate::subject::stranger::pen::channel;
-use crate::subject::stranger::read::{CastEntry, StrangerCast, TABLES, read_cast};
+use crate::subject::stranger::read::{CastEntry, CastHosts, StrangerCast, TABLES, read_cast};
 use crate::subject::stranger::registry::HostKind;
 use crate::subject::stranger::roles::roles;
 use crate::subject::stranger::story::GapTeller;
-use crate::subject::{Expectations, Explanation, Reading, Role, Setup, Subject, SubjectTeller, TrialTimes};
+use crate::subject::{Expectations, Explanation, Reading, Restart, Role, Setup, Subject, SubjectTeller, TrialTimes};
 
 /// Strangers never say after how long they take a stream for dead; what a history must name is named.
 const UNKNOWN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
@@ -84,6 +84,19 @@ impl Setup for StrangerSetup {
 
     fn judges(&self, _all: &'static [&'static dyn Checker]) -> Vec<&'static dyn Checker> {
         self.judges.clone()
+    }
+
+    fn restart(&self, host: &str) -> Restart {
+        let of_hosts = self.entries().iter().filter_map(|entry| match entry {
+            CastEntry::Hosts(hosts) => Some(hosts),
+            CastEntry::Proxy(_) => None,
+        });
+        let mine = |hosts: &&CastHosts| hosts.names().iter().any(|name| **name == *host);
+        of_hosts.into_iter().find(mine).map_or(Restart::No, |hosts| hosts.restart)
+    }
+
+    fn needs_leap(&self) -> Option<&'static str> {
+        Some("cast: turmoil 0.7 has no sockets for hosts that do not know of it")
     }
 
     fn roles(&self, _times: TrialTimes) -> Vec<Box<dyn Role>> {

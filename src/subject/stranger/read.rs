@@ -3,12 +3,15 @@
 //! Refuses to know what a host runs.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::cast::{Abilities, Cast, HostName, Member};
 use crate::env::{Address, TcpOptions};
 use crate::grammar::refusal::{Problem, did_you_mean, listed};
 use crate::grammar::{Entry, KeyHelp, KeyTable, Section, key};
 use crate::profile::Profile;
+use crate::subject::Restart;
 use crate::subject::proxy_keys::{PROXY_KEYS, ProxyKeys, read_proxy};
 use crate::subject::stranger::entry::names_of;
 use crate::subject::stranger::registry::HostKind;
@@ -16,6 +19,10 @@ use crate::subject::stranger::settings::AnySettings;
 
 /// A trial is played by one thread, host after host; with more than these it takes too long to be of use.
 const HOSTS_OF_TABLE_MAX: u32 = 1_000;
+/// systemd's, unless it is told.
+const RESTART_AFTER: Duration = Duration::from_millis(100);
+/// At once would be at the same instant, again and again.
+const RESTART_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3_600);
 /// The longest label of a name (RFC 1035 section 2.3.4).
 const LABEL_MAX: usize = 63;
 
@@ -38,6 +45,13 @@ const HOST_KEYS: &[KeyHelp] = &[
         "whom it dials, the first one first: for faults of names, and for reports",
     ),
     key("follows", "array of streams", "none", "what it is owed from the beginning, even if it never gets any of it"),
+    key(
+        "restart",
+        "`no`, `on-failure` or `always`",
+        "`no`",
+        "when its program is begun again that has ended by itself; otherwise its failure ends the trial",
+    ),
+    key("restart-after", "1ms to 1h", "100ms", "how long after that"),
     key("settings", "table", "none", "what its kind is set by"),
 ];
 const TOLD_PROXY_KEYS: &[KeyHelp] = &[
@@ -71,6 +85,8 @@ pub(crate) struct CastHosts {
     pub(crate) follows: Vec<String>,
     /// Whom each dials, where the sim says.
     dials: Option<Vec<HostName>>,
+    /// What is done when its program ends by itself.
+    pub(crate) restart: Restart,
 }
 
 impl CastHosts {
@@ -198,10 +214,26 @@ fn read_hosts_table(table: &mut Section<'_>, title: &str, kinds: &[HostKind]) ->
     let count = table.optional("count", 1, |entry| entry.number(1..=HOSTS_OF_TABLE_MAX));
     let dials = table.optional("dials", None, |entry| read_names(entry, "an array of the names of hosts").map(Some));
     let follows = table.optional("follows", Vec::new(), |entry| read_names(entry, "an array of the names of streams"));
+    let restart = read_restart(table);
     let settings = kind.read(table);
     let dials = dials?.value.map(|dials| dials.iter().map(|name| HostName::from(name.as_str())).collect());
     let (count, follows) = (count?.value, follows?.value);
-    Some(CastHosts { title: title.to_owned(), count, kind, settings: settings?, follows, dials })
+    Some(CastHosts { title: title.to_owned(), count, kind, settings: settings?, follows, dials, restart: restart? })
+}
+
+/// Reads `restart` and `restart-after`; the words and the default are systemd's (systemd.service(5), `Restart`, `RestartSec`).
+fn read_restart(table: &mut Section<'_>) -> Option<Restart> {
+    let restarts: [(&str, fn(Duration) -> Restart); 3] =
+        [("no", |_| Restart::No), ("on-failure", Restart::OnFailure), ("always", Restart::Always)];
+    let restart = table.optional("restart", restarts[0].1, |entry| entry.choice("restart", &restarts));
+    let after = table.optional("restart-after", RESTART_AFTER, |entry| entry.duration(RESTART_RANGE));
+    let (restart, after) = ((restart?.value)(after.as_ref()?.value), after?);
+    if let (Restart::No, Some(span)) = (restart, after.span) {
+        let key = format!("{}.restart-after", table.key());
+        let problem = Problem::new(key.as_str(), span, format!("`{key}` is given, and nothing begins it again"));
+        table.note(problem.label("without effect").advice("leave it out, or write restart = \"on-failure\""));
+    }
+    Some(restart)
 }
 
 fn read_names(entry: &Entry<'_>, form: &str) -> Result<Vec<String>, Problem> {

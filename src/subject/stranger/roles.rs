@@ -12,7 +12,7 @@ use crate::subject::stranger::entry::StrangerSetup;
 use crate::subject::stranger::pen::Pen;
 use crate::subject::stranger::read::{CastEntry, CastHosts, CastProxy};
 use crate::subject::stranger::tap::StrangerTap;
-use crate::subject::{Entrance, PlainRole, ProxyPlace, ProxyRole, Role, program};
+use crate::subject::{Entrance, PlainRole, ProxyPlace, ProxyRole, Restart, Role, program};
 
 /// The roles, in the order of the sim: each is at work before the next one enters.
 pub(crate) fn roles(setup: &StrangerSetup) -> Vec<Box<dyn Role>> {
@@ -26,7 +26,7 @@ pub(crate) fn roles(setup: &StrangerSetup) -> Vec<Box<dyn Role>> {
 
 fn hosts_of(hosts: &CastHosts) -> Box<dyn Role> {
     let (names, numbers) = (hosts.names(), Arc::new(AtomicU32::new(0)));
-    let (kind, settings) = (hosts.kind.clone(), Arc::clone(&hosts.settings));
+    let (kind, settings, restart) = (hosts.kind.clone(), Arc::clone(&hosts.settings), hosts.restart);
     PlainRole::new(names, Entrance::Listening, move |name: &HostName, seat| {
         let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let (kind, settings) = (kind.clone(), Arc::clone(&settings));
@@ -36,7 +36,11 @@ fn hosts_of(hosts: &CastHosts) -> Box<dyn Role> {
             let run = kind.run(name.clone(), number, &settings, env);
             async move {
                 Pen::keep(recorder);
-                run.await
+                match (run.await, restart) {
+                    // Its supervisor is to hear of it, and of no error.
+                    (Ok(()), Restart::Always(_)) => Err(String::new()),
+                    (ended, _) => ended,
+                }
             }
         })
     })

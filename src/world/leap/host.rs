@@ -280,8 +280,15 @@ impl LeapHost {
         if let Some(offence) = state::take_offence() {
             return Err(Breakdown::Offended(offence));
         }
-        running.timer = idle_until(turn)?.map(|rest| now + rest);
-        running.check_main()?;
+        let idle = idle_until(turn).and_then(|rest| running.check_main().map(|()| rest));
+        match idle {
+            Ok(rest) => running.timer = rest.map(|rest| now + rest),
+            Err(failed) => {
+                // What it wrote before leaves, as its kernel sends it after a process is gone.
+                self.net.fabric().send_unsent();
+                return Err(failed);
+            }
+        }
         self.end_turn(now);
         Ok(())
     }
