@@ -11,6 +11,7 @@ mod seen;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
+use std::thread::{sleep as sleep_blocking, spawn as spawn_thread};
 use std::time::Duration;
 
 use pulseless::fault::Death;
@@ -57,7 +58,7 @@ fn a_blocking_task_runs_beside_its_runtime_and_simulated_time_passes_for_it() {
         Box::pin(async move {
             let start = Instant::now();
             let task = spawn_blocking(|| {
-                std::thread::sleep(30 * SECOND);
+                sleep_blocking(30 * SECOND);
                 "slept"
             });
             sleep(10 * SECOND).await;
@@ -79,7 +80,7 @@ fn many_blocking_tasks_give_one_order() {
                 for number in 0..40u64 {
                     let seen = seen.clone();
                     tasks.spawn_blocking(move || {
-                        std::thread::sleep(Duration::from_millis(number * 7 % 13));
+                        sleep_blocking(Duration::from_millis(number * 7 % 13));
                         seen.add(number.to_string());
                     });
                 }
@@ -105,8 +106,8 @@ fn threads_of_std_talk_by_channels_locks_and_barriers() {
             let threads: Vec<_> = (1..=3u64)
                 .map(|number| {
                     let (send, barrier, total) = (send.clone(), barrier.clone(), total.clone());
-                    std::thread::spawn(move || {
-                        std::thread::sleep(Duration::from_secs(number));
+                    spawn_thread(move || {
+                        sleep_blocking(Duration::from_secs(number));
                         barrier.wait();
                         *total.0.lock().expect("not poisoned") += number;
                         total.1.notify_all();
@@ -114,7 +115,7 @@ fn threads_of_std_talk_by_channels_locks_and_barriers() {
                     })
                 })
                 .collect();
-            let watcher = std::thread::spawn(move || {
+            let watcher = spawn_thread(move || {
                 let mut sum = total.0.lock().expect("not poisoned");
                 while *sum < 6 {
                     sum = total.1.wait_timeout(sum, 60 * SECOND).expect("not poisoned").0;
@@ -201,7 +202,7 @@ fn a_thread_may_wait_for_a_blocking_socket() {
         ("client", |seen| {
             Box::pin(async move {
                 let heard = spawn_blocking(|| -> std::io::Result<String> {
-                    std::thread::sleep(SECOND);
+                    sleep_blocking(SECOND);
                     let mut socket = std::net::TcpStream::connect("server:80")?;
                     socket.write_all(b"hello")?;
                     let mut heard = String::new();
@@ -225,14 +226,14 @@ fn a_process_that_is_killed_leaves_its_threads_standing_and_its_next_one_begins_
             Box::pin(async move {
                 for number in 0..3 {
                     let seen = seen.clone();
-                    std::thread::spawn(move || {
+                    spawn_thread(move || {
                         loop {
-                            std::thread::sleep(10 * SECOND);
+                            sleep_blocking(10 * SECOND);
                             seen.add(format!("thread {number}"));
                         }
                     });
                 }
-                spawn_blocking(|| std::thread::sleep(3_600 * SECOND)).await.map_err(std::io::Error::other)
+                spawn_blocking(|| sleep_blocking(3_600 * SECOND)).await.map_err(std::io::Error::other)
             })
         };
         let host = leap.add_host("host", program(&seen, run));

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::state::{self, HostTurn};
-use crate::world::system::address::Family;
+use crate::world::system::address::AddressFamily;
 use crate::world::system::epoll::{Epoll, Ready};
 use crate::world::system::error::Errno;
-use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, OpenFile};
+use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, SystemFile};
 use crate::world::system::pair::PairEnd;
-use crate::world::system::socket::{Answer, Place, SystemSocket};
+use crate::world::system::socket::{CallAnswer, MachinePlace, SystemSocket};
 use crate::world::system::threads::{Coroutine, Rest, Threads, Woken, read_futex};
 
 /// A deadlock of the code under test (docs/command-line.md): our bug or the guest's, and no verdict.
@@ -34,7 +34,7 @@ thread_local! {
 
 /// See the module.
 pub(crate) struct Machine {
-    pub(crate) place: Place,
+    pub(crate) place: MachinePlace,
     files: Mutex<Files>,
     threads: Mutex<Threads>,
     kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
@@ -101,7 +101,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Machine {
-    pub(crate) fn new(place: Place) -> Self {
+    pub(crate) fn new(place: MachinePlace) -> Self {
         Machine { place, files: Mutex::default(), threads: Mutex::default(), kept: Mutex::default() }
     }
 
@@ -126,7 +126,7 @@ impl Machine {
         self.files().open(number, kind, is_nonblocking)
     }
 
-    pub(crate) fn open_socket(&self, family: Family, is_nonblocking: bool) -> Number {
+    pub(crate) fn open_socket(&self, family: AddressFamily, is_nonblocking: bool) -> Number {
         let socket = SystemSocket::new(self.place.clone(), family);
         self.open(FileKind::Socket(socket), is_nonblocking)
     }
@@ -167,7 +167,7 @@ impl Machine {
         function: &'static str,
         number: Number,
         is_patient: bool,
-        ask: impl Fn(&mut Files) -> Answer<T>,
+        ask: impl Fn(&mut Files) -> CallAnswer<T>,
     ) -> Result<T, Errno> {
         loop {
             let stirs = self.files().stirs();
@@ -197,7 +197,7 @@ impl Machine {
         let buffer = RefCell::new(buffer);
         self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
             let mut buffer = buffer.borrow_mut();
-            let OpenFile { kind, waker, .. } = files.file(number)?;
+            let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
                 FileKind::Socket(socket) => socket.read(&mut buffer, is_peek, waker),
                 FileKind::Pair(pair) => Ok(pair.read(&mut buffer)),
@@ -222,7 +222,7 @@ impl Machine {
         flags: c_int,
     ) -> Result<usize, Errno> {
         self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
-            let OpenFile { kind, waker, .. } = files.file(number)?;
+            let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
                 FileKind::Socket(socket) => socket.write(parts, waker),
                 FileKind::Pair(pair) => pair.write(parts),
@@ -399,7 +399,7 @@ impl Machine {
 /// Names.
 impl Machine {
     /// What the world's resolver says of a name.
-    pub(crate) fn resolve(&self, name: &str, family: Option<Family>) -> io::Result<IpAddr> {
-        self.place.net.fabric().resolve(self.place.host, name, family == Some(Family::V6))
+    pub(crate) fn resolve(&self, name: &str, family: Option<AddressFamily>) -> io::Result<IpAddr> {
+        self.place.net.fabric().resolve(self.place.host, name, family == Some(AddressFamily::V6))
     }
 }

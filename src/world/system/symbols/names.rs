@@ -9,7 +9,7 @@ use std::{io, ptr};
 
 use crate::world::sandbox::libc_call::libc_call;
 use crate::world::sandbox::state::on_trial;
-use crate::world::system::address::{self, Family};
+use crate::world::system::address::{self, AddressFamily};
 use crate::world::system::machine::{Machine, current};
 
 /// The signature of getaddrinfo(3).
@@ -23,16 +23,16 @@ const OURS: c_int = 1 << 30;
 
 /// One answer, with its address behind it.
 #[repr(C)]
-struct Entry {
+struct AddressEntry {
     info: libc::addrinfo,
     address: [u8; size_of::<libc::sockaddr_in6>()],
 }
 
 /// What somebody asks for.
-struct Question {
+struct NameQuestion {
     node: Option<String>,
     port: u16,
-    family: Option<Family>,
+    family: Option<AddressFamily>,
     is_passive: bool,
     is_numeric: bool,
     kind: c_int,
@@ -45,7 +45,7 @@ unsafe fn text(text: *const c_char) -> Option<String> {
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }
 
-impl Question {
+impl NameQuestion {
     /// # Safety
     /// As getaddrinfo(3) asks for.
     unsafe fn read(node: *const c_char, service: *const c_char, hints: *const libc::addrinfo) -> Result<Self, c_int> {
@@ -59,24 +59,24 @@ impl Question {
         let flags = hints.map_or(0, |hints| hints.ai_flags);
         let family = match hints.map_or(libc::AF_UNSPEC, |hints| hints.ai_family) {
             libc::AF_UNSPEC => None,
-            libc::AF_INET => Some(Family::V4),
-            libc::AF_INET6 => Some(Family::V6),
+            libc::AF_INET => Some(AddressFamily::V4),
+            libc::AF_INET6 => Some(AddressFamily::V6),
             _ => return Err(libc::EAI_FAMILY),
         };
         let kind = hints.map_or(0, |hints| hints.ai_socktype);
         let (is_passive, is_numeric) = (flags & libc::AI_PASSIVE != 0, flags & libc::AI_NUMERICHOST != 0);
-        Ok(Question { node, port, family, is_passive, is_numeric, kind })
+        Ok(NameQuestion { node, port, family, is_passive, is_numeric, kind })
     }
 
     fn answer(&self, machine: &Machine) -> Result<IpAddr, c_int> {
-        let is_v6 = self.family == Some(Family::V6);
+        let is_v6 = self.family == Some(AddressFamily::V6);
         let loopback = if is_v6 { IpAddr::V6(Ipv6Addr::LOCALHOST) } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
         let Some(node) = self.node.as_deref() else {
-            let all = self.family.unwrap_or(Family::V4).unspecified();
+            let all = self.family.unwrap_or(AddressFamily::V4).unspecified();
             return Ok(if self.is_passive { all } else { loopback });
         };
         if let Ok(ip) = node.parse::<IpAddr>() {
-            let is_of_family = self.family.is_none_or(|family| (family == Family::V6) == ip.is_ipv6());
+            let is_of_family = self.family.is_none_or(|family| (family == AddressFamily::V6) == ip.is_ipv6());
             return if is_of_family { Ok(ip) } else { Err(libc::EAI_NONAME) };
         }
         match node.trim_end_matches('.') {
@@ -90,10 +90,10 @@ impl Question {
 }
 
 /// The list that a caller gets, of one answer.
-fn list(question: &Question, ip: IpAddr) -> *mut libc::addrinfo {
-    let family = if ip.is_ipv6() { Family::V6 } else { Family::V4 };
+fn list(question: &NameQuestion, ip: IpAddr) -> *mut libc::addrinfo {
+    let family = if ip.is_ipv6() { AddressFamily::V6 } else { AddressFamily::V4 };
     let bytes = address::bytes(family, SocketAddr::new(ip, question.port));
-    let mut entry = Box::new(Entry {
+    let mut entry = Box::new(AddressEntry {
         info: libc::addrinfo {
             ai_flags: OURS,
             ai_family: family.number(),
@@ -125,7 +125,7 @@ unsafe extern "C" fn getaddrinfo(
         return libc_call!(c"getaddrinfo" as GetAddresses, node, service, hints, answers);
     };
     // SAFETY: the caller's promise.
-    let answered = unsafe { Question::read(node, service, hints) }.and_then(|question| {
+    let answered = unsafe { NameQuestion::read(node, service, hints) }.and_then(|question| {
         let ip = question.answer(&machine)?;
         Ok(list(&question, ip))
     });
@@ -147,7 +147,7 @@ unsafe extern "C" fn freeaddrinfo(answers: *mut libc::addrinfo) {
     let is_ours = unsafe { answers.as_ref() }.is_some_and(|info| info.ai_flags & OURS != 0);
     if is_ours {
         // SAFETY: `list` made it of a box.
-        return drop(unsafe { Box::from_raw(answers.cast::<Entry>()) });
+        return drop(unsafe { Box::from_raw(answers.cast::<AddressEntry>()) });
     }
     libc_call!(c"freeaddrinfo" as FreeAddresses, answers)
 }
