@@ -218,6 +218,55 @@ fn a_thread_may_wait_for_a_blocking_socket() {
 }
 
 #[test]
+fn a_host_has_a_name_and_a_process_a_number_of_its_own() {
+    let run = || {
+        play_one(|seen| {
+            Box::pin(async move {
+                let mut name = [0_u8; 64];
+                // SAFETY: the buffer has as many bytes as are said.
+                let answer = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) };
+                seen.add(String::from_utf8_lossy(&name).trim_end_matches('\0'));
+                seen.add(format!("{answer} {}", std::process::id()));
+                Ok(())
+            })
+        })
+    };
+    let seen = run();
+    assert_eq!((seen[0].as_str(), &seen), ("host", &run()));
+    assert_ne!(seen[1], format!("0 {}", std::process::id()));
+}
+
+#[test]
+fn a_thread_of_a_dead_process_does_not_try_again_for_ever() {
+    on_trial_thread(7, || {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        let run = |_, _: Seen| -> Run {
+            Box::pin(async move {
+                spawn_thread(|| {
+                    let listener = std::net::TcpListener::bind("0.0.0.0:80").expect("free");
+                    // An error of accept is one connection's, and the next one is waited for.
+                    listener.incoming().filter_map(Result::ok).for_each(drop);
+                });
+                spawn_thread(|| {
+                    while std::net::TcpStream::connect("192.0.2.1:80").is_err() {
+                        sleep_blocking(SECOND);
+                    }
+                });
+                std::future::pending().await
+            })
+        };
+        let host = leap.add_host("host", program(&seen, run));
+        leap.start(host);
+        leap.run_until(15 * SECOND).expect("nothing breaks down");
+        leap.halt(host, Death::Killed);
+        leap.start(host);
+        leap.run_until(30 * SECOND).expect("the port is free again");
+    })
+    .expect("no panic");
+}
+
+#[test]
 fn a_process_that_is_killed_leaves_its_threads_standing_and_its_next_one_begins_anew() {
     let seen = on_trial_thread(7, || {
         let seen = Seen::default();
@@ -259,4 +308,35 @@ fn a_panic_of_a_blocking_task_is_told_with_its_host() {
     })]);
     let error = ended.expect_err("it breaks down").to_string();
     assert!(error.contains("host culprit panicked: a planted panic at tests/threads.rs:"), "{error}");
+}
+
+/// Tells a child process of this test that it is the one that deadlocks.
+const DEADLOCK: &str = "PULSELESS_TEST_DEADLOCK";
+
+#[test]
+fn a_deadlock_ends_the_program_with_the_hosts_name() {
+    if std::env::var_os(DEADLOCK).is_some() {
+        let (_, ended) = play(&[("culprit", |_| {
+            Box::pin(async move {
+                let lock = Arc::new(Mutex::new(()));
+                let theirs = lock.clone();
+                spawn_thread(move || {
+                    let held = theirs.lock();
+                    sleep_blocking(SECOND);
+                    drop(held);
+                });
+                sleep(Duration::from_millis(10)).await;
+                // Its holder sleeps, and time cannot pass before this thread goes on.
+                drop(lock.lock());
+                Ok(())
+            })
+        })]);
+        panic!("it went on: {ended:?}");
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this binary"));
+    child.args(["--exact", "a_deadlock_ends_the_program_with_the_hosts_name", "--nocapture"]).env(DEADLOCK, "1");
+    let output = child.output().expect("this binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    assert!(said.contains("host culprit is in a deadlock") && said.contains("threads::a_deadlock_ends"), "{said}");
 }

@@ -37,6 +37,7 @@ pub(crate) struct Machine {
     pub(crate) place: MachinePlace,
     files: Mutex<Files>,
     threads: Mutex<Threads>,
+    number: libc::pid_t,
     kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -102,7 +103,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Machine {
     pub(crate) fn new(place: MachinePlace) -> Self {
-        Machine { place, files: Mutex::default(), threads: Mutex::default(), kept: Mutex::default() }
+        // As high as descriptors, which are counted with it: a small number looks like one that means something.
+        let number = FIRST_NUMBER + place.net.fabric().fresh_number();
+        Machine { place, files: Mutex::default(), threads: Mutex::default(), number, kept: Mutex::default() }
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -126,9 +129,10 @@ impl Machine {
         self.files().open(number, kind, is_nonblocking)
     }
 
-    pub(crate) fn open_socket(&self, family: AddressFamily, is_nonblocking: bool) -> Number {
+    pub(crate) fn open_socket(&self, family: AddressFamily, is_nonblocking: bool) -> Result<Number, Errno> {
+        self.check_alive()?;
         let socket = SystemSocket::new(self.place.clone(), family);
-        self.open(FileKind::Socket(socket), is_nonblocking)
+        Ok(self.open(FileKind::Socket(socket), is_nonblocking))
     }
 
     pub(crate) fn open_pair(&self, is_nonblocking: bool) -> [Number; 2] {
@@ -161,6 +165,18 @@ impl Machine {
         Ok(())
     }
 
+    /// A process that is dead asks for nothing any more: a thread of it that goes on is stopped here, or it might try again
+    /// for ever; what else still runs is a destructor.
+    fn check_alive(&self) -> Result<(), Errno> {
+        match Coroutine::current() {
+            _ if self.place.process.is_alive() => Ok(()),
+            Some(coroutine) => loop {
+                coroutine.rest(Rest::Forever);
+            },
+            None => Err(Errno(libc::ENOTCONN)),
+        }
+    }
+
     /// Asks a file, which may not be able to answer yet: EAGAIN, where the call need not wait.
     fn ask<T>(
         &self,
@@ -169,6 +185,7 @@ impl Machine {
         is_patient: bool,
         ask: impl Fn(&mut Files) -> CallAnswer<T>,
     ) -> Result<T, Errno> {
+        self.check_alive()?;
         loop {
             let stirs = self.files().stirs();
             if let Some(answer) = ask(&mut self.files())? {
@@ -177,11 +194,12 @@ impl Machine {
             if !is_patient || self.is_nonblocking(number)? {
                 return Err(Errno(libc::EAGAIN));
             }
-            let Some(coroutine) = Coroutine::current().filter(|_| self.place.process.is_alive()) else {
+            let Some(coroutine) = Coroutine::current() else {
                 state::note_offence(Offence::Blocking { function });
                 return Err(Errno(libc::EAGAIN));
             };
             coroutine.rest(Rest::Files { stirs, until: None });
+            self.check_alive()?;
         }
     }
 
@@ -257,6 +275,7 @@ impl Machine {
 
     /// connect(2).
     pub(crate) fn connect(&self, number: Number, to: std::net::SocketAddr) -> Result<(), Errno> {
+        self.check_alive()?;
         let begun = {
             let mut files = self.files();
             let (socket, waker) = files.socket(number)?;
@@ -384,7 +403,7 @@ impl Machine {
     /// The trial's own thread waits for a thread that waits for it, or for time that cannot pass meanwhile: nothing will ever
     /// happen again, and no call can be left without an answer.
     pub(crate) fn end_in_a_deadlock(&self) -> ! {
-        let name = self.place.net.fabric().name(self.place.host).to_owned();
+        let name = self.host_name();
         let backtrace = std::backtrace::Backtrace::force_capture();
         let said = format!(
             "host {name} is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
@@ -398,6 +417,15 @@ impl Machine {
 
 /// Names.
 impl Machine {
+    pub(crate) fn host_name(&self) -> String {
+        self.place.net.fabric().name(self.place.host).to_owned()
+    }
+
+    /// What getpid(2) says: every process of the world has a number of its own.
+    pub(crate) fn process_number(&self) -> libc::pid_t {
+        self.number
+    }
+
     /// What the world's resolver says of a name.
     pub(crate) fn resolve(&self, name: &str, family: Option<AddressFamily>) -> io::Result<IpAddr> {
         self.place.net.fabric().resolve(self.place.host, name, family == Some(AddressFamily::V6))

@@ -38,6 +38,8 @@ pub(crate) enum Rest {
     Joining(ThreadNumber),
     /// Something happens to any file, or a time comes. So often it had happened before.
     Files { stirs: u64, until: Option<Duration> },
+    /// Nothing: its process is dead.
+    Forever,
     /// Nothing more: it has ended.
     Ended,
 }
@@ -199,7 +201,7 @@ impl Threads {
             }
             Rest::Files { stirs: before, .. } if before != stirs => Some(Woken::Called),
             Rest::Files { until, .. } => due(until),
-            Rest::Ended => None,
+            Rest::Forever | Rest::Ended => None,
         });
     }
 
@@ -208,7 +210,9 @@ impl Threads {
     pub(crate) fn call_changed(&mut self) {
         self.call_where(|_, rest| match rest {
             Rest::Futex { address, expected, .. } => (read_futex(address) != expected).then_some(Woken::Called),
-            Rest::Yielding | Rest::Until(_) | Rest::Joining(_) | Rest::Files { .. } | Rest::Ended => None,
+            Rest::Yielding | Rest::Until(_) | Rest::Joining(_) | Rest::Files { .. } | Rest::Forever | Rest::Ended => {
+                None
+            }
         });
     }
 
@@ -244,7 +248,7 @@ impl Threads {
         let until = |thread: &Thread| match thread.rest {
             Rest::Futex { until, .. } | Rest::Files { until, .. } => until,
             Rest::Until(until) => Some(until),
-            Rest::Yielding | Rest::Joining(_) | Rest::Ended => None,
+            Rest::Yielding | Rest::Joining(_) | Rest::Forever | Rest::Ended => None,
         };
         self.threads.values().filter_map(until).min()
     }

@@ -1,22 +1,29 @@
-//! getaddrinfo(3): the world's resolver.
+//! getaddrinfo(3): the world's resolver; and who a process is.
 //!
 //! A host has one address of each family, and a name leads to it. `localhost` leads to IPv4's loopback, so that nobody has to
 //! try two.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::{io, ptr};
 
 use crate::world::sandbox::libc_call::libc_call;
 use crate::world::sandbox::state::on_trial;
 use crate::world::system::address::{self, AddressFamily};
+use crate::world::system::error::Errno;
 use crate::world::system::machine::{Machine, current};
+use crate::world::system::symbols::answers::{done, number, of_machine};
 
 /// The signature of getaddrinfo(3).
 type GetAddresses =
     unsafe extern "C" fn(*const c_char, *const c_char, *const libc::addrinfo, *mut *mut libc::addrinfo) -> c_int;
 /// The signature of freeaddrinfo(3).
 type FreeAddresses = unsafe extern "C" fn(*mut libc::addrinfo);
+
+/// The signature of gethostname(2).
+type GetHostName = unsafe extern "C" fn(*mut c_char, libc::size_t) -> c_int;
+/// The signature of getpid(2).
+type GetProcess = unsafe extern "C" fn() -> libc::pid_t;
 
 /// Marks an answer as one of the world's: no flag of getaddrinfo(3) has this number.
 const OURS: c_int = 1 << 30;
@@ -137,6 +144,37 @@ unsafe extern "C" fn getaddrinfo(
             0
         }
         Err(error) => error,
+    }
+}
+
+/// gethostname(2): a host's name in the world.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gethostname(place: *mut c_char, room: libc::size_t) -> c_int {
+    let answer = of_machine(|machine| {
+        let name = CString::new(machine.host_name()).map_err(|_| Errno(libc::EINVAL))?;
+        let bytes = name.as_bytes_with_nul();
+        match (place.is_null(), bytes.len() <= room) {
+            (true, _) => Err(Errno(libc::EFAULT)),
+            (false, false) => Err(Errno(libc::ENAMETOOLONG)),
+            (false, true) => {
+                // SAFETY: gethostname's caller hands over so much room.
+                unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place.cast::<u8>(), bytes.len()) };
+                Ok(())
+            }
+        }
+    });
+    match answer {
+        Some(answer) => done(answer),
+        None => libc_call!(c"gethostname" as GetHostName, place, room),
+    }
+}
+
+/// getpid(2): the number of a process, which is the same in every play.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getpid() -> libc::pid_t {
+    match of_machine(|machine| Ok(machine.process_number())) {
+        Some(answer) => number(answer),
+        None => libc_call!(c"getpid" as GetProcess,),
     }
 }
 

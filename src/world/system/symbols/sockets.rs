@@ -50,7 +50,7 @@ fn open(machine: &Machine, domain: c_int, kind: c_int) -> Result<c_int, Errno> {
         state::note_offence(Offence::Socket { what: "a socket that is not of TCP" });
         return Err(Errno(libc::EPROTONOSUPPORT));
     }
-    Ok(machine.open_socket(family, is_nonblocking(kind)))
+    machine.open_socket(family, is_nonblocking(kind))
 }
 
 /// socket(2): simulated for a host. Outside of every host a trial has no network; sockets within the real machine are
