@@ -102,7 +102,7 @@ fn many_seeds_are_swept_and_grouped_by_cause() {
 
 #[test]
 fn a_host_may_be_cast_many_times_and_follow_what_it_never_gets() {
-    let idle = |trial: Trial| trial.host("idle", || std::future::pending::<()>()).follows("idle", "orders");
+    let idle = |trial: Trial| trial.host("idle", std::future::pending::<()>).follows("idle", "orders");
     let outcome = idle(feed().count("client", 3)).run(20.minutes());
     assert_eq!(failures(&outcome), ["convergence"]);
     assert!(matches!(outcome.conclusion(), Conclusion::Fail(why) if why.contains("idle had not got #1")));
