@@ -165,15 +165,19 @@ impl Machine {
         Ok(())
     }
 
-    /// A process that is dead asks for nothing any more: a thread of it that goes on is stopped here, or it might try again
-    /// for ever; what else still runs is a destructor.
+    /// A process that is dead asks for nothing new: what still runs is a destructor.
     fn check_alive(&self) -> Result<(), Errno> {
-        match Coroutine::current() {
-            _ if self.place.process.is_alive() => Ok(()),
-            Some(coroutine) => loop {
+        self.stop_dead_thread();
+        if self.place.process.is_alive() { Ok(()) } else { Err(Errno(libc::ENOTCONN)) }
+    }
+
+    /// A thread of a dead process that goes on is stopped here, or it might try again for ever. Destructors may still ask files
+    /// that are open: a runtime that shuts down wakes itself by its eventfd, and panics where it cannot.
+    fn stop_dead_thread(&self) {
+        if let Some(coroutine) = Coroutine::current() {
+            while !self.place.process.is_alive() {
                 coroutine.rest(Rest::Forever);
-            },
-            None => Err(Errno(libc::ENOTCONN)),
+            }
         }
     }
 
@@ -185,7 +189,7 @@ impl Machine {
         is_patient: bool,
         ask: impl Fn(&mut Files) -> CallAnswer<T>,
     ) -> Result<T, Errno> {
-        self.check_alive()?;
+        self.stop_dead_thread();
         loop {
             let stirs = self.files().stirs();
             if let Some(answer) = ask(&mut self.files())? {
@@ -199,7 +203,7 @@ impl Machine {
                 return Err(Errno(libc::EAGAIN));
             };
             coroutine.rest(Rest::Files { stirs, until: None });
-            self.check_alive()?;
+            self.stop_dead_thread();
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 /// Watches all orders, and again from the revision after the last where the watch ends, or answers nothing for too long.
 pub async fn watch(url: &str, patience: std::time::Duration, got: impl Fn(u64)) -> strangers::Result {
-    let mut from = 0;
+    let mut from = 1;
     loop {
         let watching = async {
             let keepalive = ConnectOptions::new().with_keep_alive(10.seconds(), 5.seconds());
@@ -40,7 +40,7 @@ pub fn trial(seed: u64, patience: std::time::Duration) -> Trial {
         .host("client", move || watch("http://edge:2379", patience, |order| delivered("orders", order, order)))
 }
 
-fn main() {
+pub fn main() {
     let silence = Trouble::silence("edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 30.seconds()).fault(silence).run(15.minutes()).assert_delivered("orders");
 }

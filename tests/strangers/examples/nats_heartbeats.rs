@@ -27,7 +27,7 @@ pub fn trial(seed: u64, heartbeat: Duration) -> Trial {
         .host("client", move || subscribe("nats://edge:4222", heartbeat))
 }
 
-fn main() {
+pub fn main() {
     let gone = Trouble::partition("client", "edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 20.seconds()).fault(gone).fails("gaps").run(15.minutes()).assert_passed();
 }

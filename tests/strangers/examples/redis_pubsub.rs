@@ -41,7 +41,7 @@ pub fn trial(seed: u64, patience: Duration) -> Trial {
         .host("client", move || subscribe("redis://edge:6379", patience))
 }
 
-fn main() {
+pub fn main() {
     let gone = Trouble::partition("client", "edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 15.seconds()).fault(gone).fails("gaps").run(15.minutes()).assert_passed();
 }

@@ -34,7 +34,7 @@ pub fn trial(seed: u64, patience: Duration) -> Trial {
         .host("chatter", || chat("http://edge:50051"))
 }
 
-fn main() {
+pub fn main() {
     let silence = Trouble::silence("edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 30.seconds()).fault(silence).run(15.minutes()).assert_delivered("orders");
 }

@@ -41,7 +41,7 @@ pub fn trial(seed: u64, patience: Duration) -> Trial {
         .host("client", move || listen("http://edge:8080/orders", patience))
 }
 
-fn main() {
+pub fn main() {
     let silence = Trouble::silence("edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 45.seconds()).fault(silence).run(15.minutes()).assert_delivered("orders");
 }

@@ -1,19 +1,14 @@
 //! Clients of other people in our world, unmodified: what becomes of each where the network lies to it, the same for the same seed.
 
 #[path = "../examples/etcd_watch.rs"]
-#[expect(dead_code, reason = "an example has a main")]
 mod etcd_watch;
 #[path = "../examples/nats_heartbeats.rs"]
-#[expect(dead_code, reason = "an example has a main")]
 mod nats_heartbeats;
 #[path = "../examples/redis_pubsub.rs"]
-#[expect(dead_code, reason = "an example has a main")]
 mod redis_pubsub;
 #[path = "../examples/route_guide.rs"]
-#[expect(dead_code, reason = "an example has a main")]
 mod route_guide;
 #[path = "../examples/server_sent_events.rs"]
-#[expect(dead_code, reason = "an example has a main")]
 mod server_sent_events;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,6 +154,21 @@ fn a_seed_has_one_digest_in_any_order_and_on_any_thread() {
         let (one, other) = (digests(stranger, 1..=100, 1), digests(stranger, (1..=100).rev(), 3));
         assert_eq!(one, other, "{}", stranger.name);
         assert_eq!(one.values().collect::<BTreeSet<_>>().len(), 100, "{}", stranger.name);
+    }
+}
+
+#[test]
+fn every_example_keeps_its_promise() {
+    let mains =
+        [etcd_watch::main, nats_heartbeats::main, redis_pubsub::main, route_guide::main, server_sent_events::main];
+    mains.into_iter().for_each(|main| main());
+}
+
+#[test]
+fn who_goes_on_where_it_was_has_everything_after_a_storm() {
+    for stranger in STRANGERS.iter().filter(|stranger| ["tonic", "etcd-client", "reqwest"].contains(&stranger.name)) {
+        let trial = (stranger.trial)(1, stranger.guarded).title(stranger.name);
+        trial.storm(&["all"]).sweep(20.minutes(), 1..21).assert_passed();
     }
 }
 
