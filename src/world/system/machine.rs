@@ -171,8 +171,7 @@ impl Machine {
         if self.place.process.is_alive() { Ok(()) } else { Err(Errno(libc::ENOTCONN)) }
     }
 
-    /// A thread of a dead process that goes on is stopped here, or it might try again for ever. Destructors may still ask files
-    /// that are open: a runtime that shuts down wakes itself by its eventfd, and panics where it cannot.
+    /// A thread of a dead process that goes on is stopped here, or it might try again for ever.
     fn stop_dead_thread(&self) {
         if let Some(coroutine) = Coroutine::current() {
             while !self.place.process.is_alive() {
@@ -189,11 +188,18 @@ impl Machine {
         is_patient: bool,
         ask: impl Fn(&mut Files) -> CallAnswer<T>,
     ) -> Result<T, Errno> {
-        self.stop_dead_thread();
         loop {
             let stirs = self.files().stirs();
-            if let Some(answer) = ask(&mut self.files())? {
-                return Ok(answer);
+            // Destructors of a dead process may ask what is open still: a runtime that shuts down wakes itself by its eventfd,
+            // and panics where it cannot.
+            let answer = ask(&mut self.files());
+            match answer {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(error) => {
+                    self.stop_dead_thread();
+                    return Err(error);
+                }
             }
             if !is_patient || self.is_nonblocking(number)? {
                 return Err(Errno(libc::EAGAIN));
@@ -430,8 +436,15 @@ impl Machine {
         self.number
     }
 
-    /// What the world's resolver says of a name.
+    /// What the world's resolver says of a name. A late answer is waited for: on the thread of a runtime, the process does
+    /// nothing else meanwhile.
     pub(crate) fn resolve(&self, name: &str, family: Option<AddressFamily>) -> io::Result<IpAddr> {
-        self.place.net.fabric().resolve(self.place.host, name, family == Some(AddressFamily::V6))
+        let (destination, takes) = self.place.net.fabric().resolve(self.place.host, name)?;
+        match Coroutine::current() {
+            _ if takes.is_zero() => {}
+            Some(coroutine) => coroutine.sleep_until(state::read_monotonic_clock() + takes),
+            None => self.place.process.wait(takes),
+        }
+        Ok(if family == Some(AddressFamily::V6) { destination.ipv6() } else { destination.ip() })
     }
 }
