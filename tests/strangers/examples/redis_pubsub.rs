@@ -19,6 +19,7 @@ async fn subscribe(url: &str, patience: Duration) -> strangers::Result {
             let mut ask = interval(patience);
             loop {
                 tokio::select! {
+                    biased;
                     message = messages.next() => {
                         let order = message.ok_or("the subscription is over")?.get_payload::<u64>()?;
                         delivered("orders", order, order);

@@ -108,6 +108,7 @@ impl Etcd {
         loop {
             let mut answer = pb::PbWatchResponse::default();
             tokio::select! {
+                biased;
                 request = asked.message() => match request.ok().flatten().and_then(|request| request.request_union) {
                     Some(Asked::CreateRequest(create)) => {
                         let from = if create.start_revision == 0 { self.revision() + 1 } else { create.start_revision };

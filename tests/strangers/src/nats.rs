@@ -39,6 +39,7 @@ async fn converse(stream: TcpStream, published: broadcast::Sender<Published>) ->
     writer.write_all(format!("{INFO}\r\n").as_bytes()).await?;
     loop {
         tokio::select! {
+            biased;
             command = asked.recv() => {
                 let Some((line, payload)) = command else { return Ok(()) };
                 let words: Vec<&str> = line.split_ascii_whitespace().collect();

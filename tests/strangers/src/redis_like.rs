@@ -38,6 +38,7 @@ async fn converse(stream: TcpStream, published: broadcast::Sender<[String; 2]>) 
     });
     loop {
         let answer = tokio::select! {
+            biased;
             command = asked.recv() => {
                 let Some(command) = command else { return Ok(()) };
                 let words: Vec<&str> = command.iter().map(String::as_str).collect();
