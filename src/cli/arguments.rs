@@ -28,10 +28,10 @@ pub(crate) use proxy::{
 };
 
 use crate::cli::dialing::DialTarget;
-use crate::cli::seed::Seed;
 use crate::cli::values::{self, Patience};
 use crate::env::Address;
 use crate::grammar::Rate;
+use crate::grammar::Seed;
 use crate::sim::Setting;
 use crate::subject::xmtp::client::BackoffConfig;
 use crate::subject::xmtp::conformance::Bound;

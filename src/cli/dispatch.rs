@@ -9,9 +9,32 @@ use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, profile, proxy, publish, replay,
-    report, run, schema, shrink, sweep, tail, worker,
+    Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, profile, program, proxy, publish,
+    replay, report, run, schema, shrink, sweep, tail, worker,
 };
+use crate::report::name_program;
+use crate::subject::stranger::Strangers;
+
+/// Runs the command line of this process for sims of these strangers: a guest's own program with all of its commands. A sim
+/// casts their kinds of hosts by name; everything that is printed to be played again names this program.
+///
+/// ```no_run
+/// use pulseless::stranger::Strangers;
+///
+/// # async fn my_server() {}
+/// # async fn my_client() {}
+/// fn main() -> std::process::ExitCode {
+///     pulseless::cli::main_with(Strangers::new().host("my-server", my_server).host("my-client", my_client))
+/// }
+/// ```
+#[must_use]
+pub fn main_with(strangers: Strangers) -> ExitCode {
+    program::play_only(strangers.into_subjects());
+    if let Some(name) = std::env::args().next() {
+        name_program(&name);
+    }
+    main()
+}
 
 /// Runs the command line of this process.
 #[must_use]

@@ -20,6 +20,7 @@ mod merge;
 mod node;
 mod output;
 mod profile;
+mod program;
 mod proxy;
 mod publish;
 mod replay;
@@ -36,5 +37,5 @@ mod timelines;
 mod values;
 mod worker;
 
-pub use dispatch::main;
+pub use dispatch::{main, main_with};
 pub(crate) use exit::Exit;

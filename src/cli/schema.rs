@@ -11,6 +11,7 @@ use crate::campaign::{Coverage, Encounter, GridPoint, Nights, Summary, Times};
 use crate::cli::Exit;
 use crate::cli::arguments::SchemaArguments;
 use crate::cli::output::print;
+use crate::cli::program::subjects;
 use crate::cli::replay::CaseLine;
 use crate::cli::tail::JsonLine;
 use crate::profile::ProfileJson;
@@ -19,7 +20,6 @@ use crate::report::{
     schema_of_written, schema_text,
 };
 use crate::runner::{Case, Replayed};
-use crate::subject::xmtp::SUBJECTS;
 use crate::subject::xmtp::conformance::{ClientConformance, Conformance};
 
 /// What has a published schema.
@@ -154,7 +154,7 @@ impl Published {
     /// The schema, as the text of a file.
     fn schema(self) -> String {
         let schema = match self {
-            Published::Sim => schema_of_sim(SUBJECTS),
+            Published::Sim => schema_of_sim(subjects()),
             Published::Case => schema_of_read::<Case>(),
             Published::Summary => schema_of_read::<Summary>(),
             Published::Coverage => schema_of_read::<Coverage>(),

@@ -197,6 +197,12 @@ impl Problem {
         &self.message
     }
 
+    /// What would be right; empty where nobody can say.
+    #[must_use]
+    pub fn advised(&self) -> &str {
+        &self.help
+    }
+
     fn start(&self) -> usize {
         self.labels.first().map_or(0, LabeledSpan::offset)
     }

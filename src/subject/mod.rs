@@ -5,8 +5,10 @@
 
 mod interface;
 mod list;
+mod proxy_keys;
 mod proxy_role;
 mod role;
+pub mod stranger;
 mod tcp_keys;
 mod tls_keys;
 mod trial_tls;
@@ -15,5 +17,5 @@ pub mod xmtp;
 pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
 pub use proxy_role::{HostNames, ProxyPlace, ProxyRole, TapMaker, TapSeat};
-pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Role, Seat, StopRequest, TrialTimes, program};
+pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Restart, Role, Seat, StopRequest, TrialTimes, program};
 pub use trial_tls::TrialCa;
