@@ -10,7 +10,6 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::Result;
 use crate::orders::{self, EVERY};
 
-#[allow(missing_docs)]
 mod pb {
     tonic::include_proto!("guide");
 }
