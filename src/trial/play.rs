@@ -36,10 +36,11 @@ pub enum PlayError {
 }
 
 impl PlayError {
-    /// Whether the machine has no room for the trial, such as descriptors: nobody's bug.
+    /// Whether the machine has no room for the trial, such as descriptors, or the build has not the flag that seeds tokio:
+    /// nobody's bug.
     #[must_use]
     pub fn lacks_room(&self) -> bool {
-        matches!(self, PlayError::Engine(EngineError::NoRoom { .. }))
+        matches!(self, PlayError::Engine(EngineError::NoRoom { .. } | EngineError::Unseeded))
     }
 }
 
