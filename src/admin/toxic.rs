@@ -3,7 +3,6 @@
 //! Refuses to know which proxy has it. The attributes of our own kinds are the keys of a sim's faults, read by the same
 //! readers, so that words and refusals are the same.
 
-use miette::Diagnostic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -15,10 +15,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{Error, ServerConfig};
-use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use crate::env::{ByteStream, Env};
 use crate::lie::ConnectionLie;
@@ -143,7 +143,7 @@ impl ClientDoor {
     ///
     /// # Errors
     /// It failed, or HTTP/2 was not agreed on; the client was told.
-    pub(crate) async fn open<S: ByteStream>(
+    pub(crate) async fn open<S: ByteStream + 'static>(
         &self,
         stream: S,
         rules: &[ConnectionRule],
@@ -161,7 +161,7 @@ impl ClientDoor {
             Err(error) => return Err(failed(error)),
         };
         if stream.get_ref().1.alpn_protocol() == Some(H2.as_bytes()) {
-            return Ok(ProxyWire::Tls(Box::new(TlsStream::Server(stream))));
+            return Ok(ProxyWire::Tls(Box::new(stream)));
         }
         decline(stream).await;
         Err(no_h2)

@@ -8,12 +8,16 @@ mod list;
 mod proxy_role;
 mod role;
 mod tcp_keys;
+#[cfg(feature = "tls")]
 mod tls_keys;
+#[cfg(feature = "tls")]
 mod trial_tls;
+#[cfg(feature = "xmtp")]
 pub mod xmtp;
 
 pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
 pub use proxy_role::{HostNames, ProxyPlace, ProxyRole, TapMaker, TapSeat};
 pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Role, Seat, StopRequest, TrialTimes, program};
+#[cfg(feature = "tls")]
 pub use trial_tls::TrialCa;

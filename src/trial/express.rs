@@ -52,7 +52,8 @@ impl EngineKind {
     pub(crate) fn cannot_play(self, sim: &SimFile, plan: &Plan) -> Vec<String> {
         match self {
             EngineKind::Leap => Vec::new(),
-            EngineKind::Turmoil => inexpressible(sim, plan),
+            EngineKind::Turmoil if cfg!(feature = "turmoil") => inexpressible(sim, plan),
+            EngineKind::Turmoil => vec!["pulseless was built without its feature `turmoil`".to_owned()],
         }
     }
 }

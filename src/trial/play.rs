@@ -11,9 +11,9 @@ use crate::lie::Rule;
 use crate::sim::SimFile;
 use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
-use crate::world::{
-    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, Turmoil, on_trial_thread,
-};
+#[cfg(feature = "turmoil")]
+use crate::world::Turmoil;
+use crate::world::{Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread};
 
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
 /// fails is a finding: its trial ends there, and is judged.)
@@ -115,7 +115,10 @@ fn record_in(
 fn world(sim: &SimFile, seed: u64, engine: EngineKind) -> Box<dyn Engine> {
     match engine {
         EngineKind::Leap => Box::new(Leap::new(seed, links(sim))),
+        #[cfg(feature = "turmoil")]
         EngineKind::Turmoil => Box::new(Turmoil::new(seed, sim.link.latency, Turmoil::TICK)),
+        #[cfg(not(feature = "turmoil"))]
+        EngineKind::Turmoil => unreachable!("an engine that is not there is refused before"),
     }
 }
 

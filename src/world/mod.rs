@@ -11,8 +11,10 @@ mod leap;
 mod net;
 mod process;
 mod sandbox;
+#[cfg(feature = "turmoil")]
 mod turmoil;
 
+#[cfg(feature = "turmoil")]
 pub use self::turmoil::Turmoil;
 pub use clock::Clock;
 pub(crate) use clock::WALL_CLOCK_START;
