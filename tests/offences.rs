@@ -67,20 +67,16 @@ fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_t
         (|| sleep_for_real(600 * SECOND), "called thread::sleep", "use tokio::time::sleep"),
         (|| park_timeout(600 * SECOND), "futex", "use tokio::time::timeout"),
         (wait_for_nobody, "futex", "use tokio::time::timeout"),
-        (|| drop(std::thread::Builder::new().spawn(|| ())), "pthread_create", "use tokio::spawn"),
-        (|| drop(std::thread::spawn(|| ())), "pthread_create", "use tokio::spawn"),
-        (|| drop(tokio::task::spawn_blocking(|| ())), "spawn_blocking", "use tokio::spawn"),
         (
-            || {
-                tokio::spawn(tokio::net::lookup_host("localhost:80"));
-            },
-            "spawn_blocking",
-            "use tokio::spawn",
+            || drop(std::fs::File::create("/tmp/pulseless")),
+            "to write to it (open64)",
+            "ask the surroundings for a disk",
         ),
         (|| drop(std::fs::File::open("/dev/urandom")), "raw entropy (open", "ask the surroundings for dice"),
         (read_atomic_time, "read clock 11", "ask tokio for the time"),
-        (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a real socket", "ask the surroundings"),
-        (|| drop(std::net::TcpListener::bind("[::1]:0")), "a real socket", "ask the surroundings"),
+        (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a socket that is not of TCP", "a host has TCP"),
+        (|| drop(std::os::unix::net::UnixStream::connect("/run/x")), "neither of IPv4", "a host has TCP"),
+        (|| drop(std::net::TcpStream::connect("10.0.0.1:80")), "waited for a socket (connect)", "use tokio's sockets"),
     ];
     for (offend, call, instead) in offences {
         let error = break_down(*offend);

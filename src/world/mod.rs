@@ -11,6 +11,7 @@ mod leap;
 mod net;
 mod process;
 mod sandbox;
+mod system;
 #[cfg(feature = "turmoil")]
 mod turmoil;
 
@@ -22,3 +23,4 @@ pub use engine::{Engine, EngineError, Holdings, HostId, Program, ProgramError};
 pub use leap::Leap;
 pub use net::{Capture, Captured, CapturedSegment, Kept, LinkBase};
 pub use sandbox::{TrialPanic, on_trial_thread};
+pub use system::{keep_in_process, kept_in_process};

@@ -13,7 +13,7 @@ use crate::world::engine::{
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
 use crate::world::net::{Capture, LinkBase, Net};
-use crate::world::sandbox::interpose;
+use crate::world::sandbox::state;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
 const TIMERS_PER_HOST_MAX: usize = 16;
@@ -43,7 +43,7 @@ impl Leap {
     /// On any other thread, where its hosts would see the real clock.
     #[must_use]
     pub fn new(seed: u64, links: impl Into<LinkBase>) -> Self {
-        assert!(interpose::on_trial(), "the leap engine plays on a trial thread only");
+        assert!(state::on_trial(), "the leap engine plays on a trial thread only");
         Leap {
             seed,
             clock: Clock::default(),
@@ -155,7 +155,7 @@ impl Leap {
 
     fn set_now(&mut self, now: Duration) {
         self.clock.set(now);
-        interpose::set_now(now);
+        state::set_now(now);
     }
 }
 

@@ -34,13 +34,13 @@ use crate::world::leap::surroundings::LeapEnv;
 use crate::world::net::{Net, Unsent};
 use crate::world::process::{Points, Process};
 use crate::world::sandbox::descriptors;
-use crate::world::sandbox::interpose::{self, HostTurn, Readings};
-use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state::{self, HostTurn, Readings};
 use crate::world::sandbox::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
+use crate::world::system::{self, Machine, Place};
 
-/// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each): none ever comes, the wait for
-/// them is simulated.
-const REAL_EVENTS: usize = 1;
+/// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each, for each host).
+const EVENTS_AT_ONCE: usize = 64;
 
 /// Why a host could not go on: each is a bug of the program or of ours, or a machine too small, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub(crate) struct LeapHost {
 }
 
 struct LeapProcess {
+    machine: Arc<Machine>,
     runtime: Runtime,
     /// The program, until it has ended.
     main: Option<JoinHandle<Result<(), String>>>,
@@ -158,11 +159,14 @@ impl LeapHost {
         let handler = crash_handler.clone();
         let crash = move |process: &Process, death| {
             handler.crash(process, death);
-            interpose::end_turn(HostTurn::Dead);
+            state::end_turn(HostTurn::Dead);
         };
         process.dies_at(self.points.clone(), Box::new(crash));
         let scope = format!("{}/{}", self.name, self.incarnation);
-        interpose::set_readings(self.readings(now));
+        state::set_readings(self.readings(now));
+        let place = Place { host: self.id, net: self.net.clone(), process: process.clone() };
+        let machine = Arc::new(Machine::new(place));
+        let _entered = system::enter(&machine);
         let runtime = build_runtime(&format!("{}/{scope}", self.seed))?;
         let env: Env = Arc::new(LeapEnv {
             host: self.id,
@@ -174,11 +178,12 @@ impl LeapHost {
             dice_drawn: AtomicU64::new(0),
         });
         let main = runtime.spawn((self.program)(env));
-        interpose::set_now(now);
-        if interpose::take_wall_clock_read() {
+        state::set_now(now);
+        if state::take_wall_clock_read() {
             self.wall_clock.note_read();
         }
-        self.running = Some(LeapProcess { runtime, main: Some(main), process, crash_handler, timer: None, held: None });
+        let main = Some(main);
+        self.running = Some(LeapProcess { machine, runtime, main, process, crash_handler, timer: None, held: None });
         Ok(())
     }
 
@@ -224,12 +229,18 @@ impl LeapHost {
     fn reap(&mut self, death: Death) {
         self.is_off |= matches!(death, Death::PoweredOff(_));
         self.standstill.begin_process();
-        let running = self.running.take();
-        drop(catch_unwind(AssertUnwindSafe(|| drop(running))));
+        if let Some(LeapProcess { machine, runtime, main, .. }) = self.running.take() {
+            let _entered = system::enter(&machine);
+            // Its threads are told to end, and not waited for.
+            drop(catch_unwind(AssertUnwindSafe(|| runtime.shutdown_background())));
+            drop(catch_unwind(AssertUnwindSafe(|| drop(main))));
+            machine.run_threads();
+            drop(catch_unwind(AssertUnwindSafe(|| machine.close_all())));
+        }
         // What a destructor says or does after the process's death is of no interest: no real one runs then.
         forget_panics();
-        offence::take();
-        interpose::take_wall_clock_read();
+        state::take_offence();
+        state::take_wall_clock_read();
     }
 
     /// Runs everything that can run at `now`, until the host waits for its next timer or for another host.
@@ -245,19 +256,21 @@ impl LeapHost {
             }
             fabric.take_wakers(self.id)
         };
-        interpose::set_readings(readings);
+        state::set_readings(readings);
+        let entered = system::enter(&running.machine);
         let steps = if self.steps_left.0 == now { self.steps_left.1 } else { STEPS_AT_ONE_INSTANT_MAX };
         let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, steps, order))));
-        self.steps_left = (now, interpose::steps_left());
-        interpose::set_now(now);
-        if interpose::take_wall_clock_read() {
+        drop(entered);
+        self.steps_left = (now, state::steps_left());
+        state::set_now(now);
+        if state::take_wall_clock_read() {
             self.wall_clock.note_read();
         }
         if let Some(death) = running.process.doom().filter(|_| !running.process.is_alive()) {
             self.reap(death);
             return Ok(());
         }
-        if let Some(offence) = offence::take() {
+        if let Some(offence) = state::take_offence() {
             return Err(Breakdown::Offended(offence));
         }
         running.timer = idle_until(turn)?.map(|rest| now + rest);
@@ -286,7 +299,7 @@ impl LeapHost {
 fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
     descriptors::raise_limit();
     let mut builder = Builder::new_current_thread();
-    builder.enable_all().max_io_events_per_tick(REAL_EVENTS);
+    builder.enable_all().max_io_events_per_tick(EVENTS_AT_ONCE);
     seed_choices(&mut builder, seed, [begin_poll, end_task]);
     builder.build().map_err(|error| {
         let (each, most) = (descriptors::PER_HOST_MAX, descriptors::most());
@@ -341,10 +354,10 @@ async fn until_idle(wakers: Vec<Waker>, steps: u32, order: impl FnOnce()) -> Hos
     poll_fn(|context| {
         if !begun {
             begun = true;
-            interpose::begin_turn(context.waker().clone(), steps);
+            state::begin_turn(context.waker().clone(), steps);
             return Poll::Pending;
         }
-        match interpose::turn() {
+        match state::turn() {
             HostTurn::Running => Poll::Pending,
             turn @ (HostTurn::Idle(_) | HostTurn::Stuck | HostTurn::Panicked | HostTurn::Dead) => Poll::Ready(turn),
         }

@@ -12,7 +12,7 @@ use crate::world::disk::Disks;
 use crate::world::engine::HostId;
 use crate::world::net::{self, Net};
 use crate::world::process::Process;
-use crate::world::sandbox::interpose;
+use crate::world::sandbox::state;
 
 pub(crate) struct LeapEnv {
     pub(crate) host: HostId,
@@ -32,7 +32,7 @@ const DISK_STEPS: u32 = 1_000;
 
 /// Ready at once, unless the process loops: then it waits for ever, and so loops no more.
 async fn take_steps(steps: u32) {
-    if !interpose::take_steps(steps) {
+    if !state::take_steps(steps) {
         std::future::pending::<()>().await;
     }
 }
@@ -68,7 +68,7 @@ impl Surroundings for LeapEnv {
     fn disk(&self, name: &str) -> io::Result<Disk> {
         // Nothing can wait here, so only unwinding ends the loop, of a dead process as of a live one. Its destructors may
         // open stores, too.
-        if !interpose::take_steps(DISK_STEPS) && !std::thread::panicking() {
+        if !state::take_steps(DISK_STEPS) && !std::thread::panicking() {
             std::panic::resume_unwind(Box::new("the process opens its store again and again"));
         }
         check_alive(&self.process)?;
@@ -76,7 +76,7 @@ impl Surroundings for LeapEnv {
     }
 
     fn wall_clock(&self) -> Duration {
-        interpose::read_wall_clock()
+        state::read_wall_clock()
     }
 
     fn tls_secrets(&self) -> Option<SecretSink> {
@@ -85,6 +85,6 @@ impl Surroundings for LeapEnv {
     }
 
     fn boot_clock(&self) -> Duration {
-        interpose::read_boot_clock()
+        state::read_boot_clock()
     }
 }

@@ -119,6 +119,9 @@ pub(crate) struct End {
     peer_finished: bool,
     /// What went wrong, until a call reports it (Linux reports a socket's error once).
     error: Option<io::ErrorKind>,
+    /// A failure of connect(2) was reported.
+    is_failure_told: bool,
+    is_reset_at_close: bool,
     /// The kernel knows the connection no more.
     is_dead: bool,
     /// Written and not yet sent.
@@ -177,6 +180,8 @@ impl End {
             expected: 0,
             peer_finished: false,
             error: None,
+            is_failure_told: false,
+            is_reset_at_close: false,
             is_dead: false,
             outbox: BytesMut::new(),
             next_sequence: 0,
@@ -257,6 +262,36 @@ impl End {
         Some(Ok(self.outbox.len() - before))
     }
 
+    /// Shows what [`End::read`] would give, and leaves it there.
+    pub(crate) fn peek(&self, space: usize, mut show: impl FnMut(&[u8])) {
+        let mut room = space;
+        for part in &self.inbox {
+            show(&part[..part.len().min(room)]);
+            room = room.saturating_sub(part.len());
+        }
+    }
+
+    /// What went wrong and was not reported yet (SO_ERROR, socket(7)).
+    pub(crate) fn take_error(&mut self) -> Option<io::ErrorKind> {
+        match self.phase {
+            TcpPhase::Failed(kind) if !std::mem::replace(&mut self.is_failure_told, true) => Some(kind),
+            TcpPhase::Failed(_) | TcpPhase::Listening | TcpPhase::Connecting | TcpPhase::Open => self.error.take(),
+        }
+    }
+
+    /// What TCP does about a peer that has fallen silent, from now on.
+    pub(crate) fn set_options(&mut self, clock: Duration, options: TcpOptions) {
+        if self.phase == TcpPhase::Open && !self.is_dead && self.options.keepalive != options.keepalive {
+            self.keepalive = options.keepalive.map(|options| Keepalive::begin(clock, options));
+        }
+        self.options = options;
+    }
+
+    /// From here on its close is a reset (SO_LINGER of no time, socket(7)).
+    pub(crate) fn reset_at_close(&mut self) {
+        self.is_reset_at_close = true;
+    }
+
     /// shutdown(2) for writing: FIN follows the outbox.
     pub(crate) fn finish(&mut self) {
         self.finishing = true;
@@ -273,7 +308,7 @@ impl End {
             return Closing::Done;
         }
         (self.reader, self.writer) = (None, None);
-        if self.has_unread() || self.phase == TcpPhase::Connecting {
+        if self.has_unread() || self.phase == TcpPhase::Connecting || self.is_reset_at_close {
             self.abort();
             return Closing::Reset;
         }
@@ -337,6 +372,39 @@ impl End {
 
     pub(crate) fn has_unread(&self) -> bool {
         self.unread > 0
+    }
+
+    /// What epoll(7) says of it (Linux, tcp_poll).
+    pub(crate) fn readiness(&self) -> u32 {
+        let (is_ended, is_shut) = (self.peer_finished || self.is_dead, self.finishing || self.is_dead);
+        if matches!(self.phase, TcpPhase::Listening | TcpPhase::Connecting) {
+            return 0;
+        }
+        let mut mask = 0;
+        if self.unread > 0 || is_ended || self.error.is_some() {
+            mask |= libc::EPOLLIN;
+        }
+        if is_ended {
+            mask |= libc::EPOLLRDHUP;
+        }
+        if is_shut || self.outbox.len() < SEND_BUFFER_MAX {
+            mask |= libc::EPOLLOUT;
+        }
+        if is_ended && is_shut {
+            mask |= libc::EPOLLHUP;
+        }
+        if self.error.is_some() || (matches!(self.phase, TcpPhase::Failed(_)) && !self.is_failure_told) {
+            mask |= libc::EPOLLERR;
+        }
+        mask.cast_unsigned()
+    }
+
+    /// Tells that waker when anything arrives, or there is room again.
+    pub(crate) fn watch(&mut self, waker: &Waker) {
+        self.reader = Some(waker.clone());
+        if self.is_full() || self.phase == TcpPhase::Connecting {
+            self.writer = Some(waker.clone());
+        }
     }
 
     /// Whether its process holds what was written and not sent, and its close will be a reset.

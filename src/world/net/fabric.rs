@@ -4,8 +4,9 @@
 //! after each host's turn, links decide when it arrives, and arrivals wake the tasks that wait for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::c_int;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -37,6 +38,7 @@ impl Net {
             names: Names::default(),
             connections: BTreeMap::new(),
             next_connection: 0,
+            next_number: 0,
             links: Links::new(seed, base.into()),
             traffic: Traffic::default(),
             unsent: Vec::new(),
@@ -60,6 +62,8 @@ pub(crate) struct Fabric {
     names: Names,
     connections: BTreeMap<ConnectionId, TcpConnection>,
     next_connection: u64,
+    /// How many descriptors were given to processes: no two of the world have one number.
+    next_number: c_int,
     links: Links,
     traffic: Traffic,
     /// Ends that may have something to send, in the order of their writes.
@@ -241,13 +245,72 @@ impl Fabric {
         options: TcpOptions,
     ) -> io::Result<ConnectionId> {
         let destination = self.names.resolve(from, host)?;
+        let dialer = SocketAddr::new(names::ip(from), self.kernel_mut(from).take_port()?);
+        Ok(self.connect(from, destination, [dialer, SocketAddr::new(destination.ip(), port)], options))
+    }
+
+    /// What the resolver of a host says of a name.
+    pub(crate) fn resolve(&mut self, from: HostId, name: &str, is_v6: bool) -> io::Result<IpAddr> {
+        match self.names.resolve(from, name)? {
+            Destination::Host(host) if is_v6 => Ok(names::ipv6(host)),
+            destination @ (Destination::Host(_) | Destination::Nowhere) => Ok(destination.ip()),
+        }
+    }
+
+    pub(crate) fn name(&self, host: HostId) -> &str {
+        &self.kernel(host).name
+    }
+
+    /// connect(2) to an address, from `port` of the host, or any.
+    pub(crate) fn dial_to(
+        &mut self,
+        from: HostId,
+        to: SocketAddr,
+        port: Option<u16>,
+        options: TcpOptions,
+    ) -> io::Result<ConnectionId> {
+        let is_own = to.ip().is_loopback() || to.ip().is_unspecified();
+        let (destination, source) = match to.ip() {
+            IpAddr::V4(_) if is_own => (Some(Destination::Host(from)), Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(_) if is_own => (Some(Destination::Host(from)), Ipv6Addr::LOCALHOST.into()),
+            ip @ IpAddr::V4(_) => (self.names.at(ip), names::ip(from)),
+            ip @ IpAddr::V6(_) => (self.names.at(ip), names::ipv6(from)),
+        };
+        let destination = destination.ok_or(io::ErrorKind::NetworkUnreachable)?;
+        let port = port.map_or_else(|| self.kernel_mut(from).take_port(), Ok)?;
+        let acceptor = SocketAddr::new(if to.ip().is_unspecified() { source } else { to.ip() }, to.port());
+        Ok(self.connect(from, destination, [SocketAddr::new(source, port), acceptor], options))
+    }
+
+    /// The number of a descriptor that nobody had, from 0.
+    pub(crate) fn fresh_number(&mut self) -> c_int {
+        let number = self.next_number;
+        self.next_number = number.checked_add(1).expect("no trial opens two thousand million files");
+        number
+    }
+
+    /// A port of the host that nobody has.
+    pub(crate) fn take_port(&mut self, host: HostId) -> io::Result<u16> {
+        self.kernel_mut(host).take_port()
+    }
+
+    /// A port that was taken is given back.
+    pub(crate) fn free_port(&mut self, host: HostId, port: u16) {
+        self.kernel_mut(host).free_port(port);
+    }
+
+    fn connect(
+        &mut self,
+        from: HostId,
+        destination: Destination,
+        [dialer, acceptor]: [SocketAddr; 2],
+        options: TcpOptions,
+    ) -> ConnectionId {
         let (to, is_astray) = match destination {
             Destination::Host(to) => (to, false),
             // Somebody has to stand for nobody; no packet ever gets there.
             Destination::Nowhere => (from, true),
         };
-        let dialer = SocketAddr::new(names::ip(from), self.kernel_mut(from).take_port()?);
-        let acceptor = SocketAddr::new(destination.ip(), port);
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
         let dialer = End::dialer(from, dialer, options, self.kernel(from).clock(self.now));
@@ -259,16 +322,35 @@ impl Fabric {
             self.kernel_mut(to).ends.insert((id, TcpSide::Acceptor));
         }
         self.with(id, |exchange| exchange.dispatch(TcpSide::Dialer));
-        Ok(id)
+        id
     }
 
-    pub(crate) fn listen(&mut self, host: HostId, port: u16) -> io::Result<SocketAddr> {
+    /// Listens at an address of the host, which may be all of them.
+    pub(crate) fn listen(&mut self, host: HostId, port: u16, bound: IpAddr) -> io::Result<SocketAddr> {
         let kernel = self.kernel_mut(host);
         if kernel.listeners.contains_key(&port) {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("port {port} is already listened on")));
         }
-        kernel.listeners.insert(port, TcpBacklog::default());
+        kernel.listeners.insert(port, TcpBacklog::new(bound));
         Ok(SocketAddr::new(names::ip(host), port))
+    }
+
+    /// Whether somebody of the host listens on that port.
+    pub(crate) fn is_listened_on(&self, host: HostId, port: u16) -> bool {
+        self.kernel(host).listeners.contains_key(&port)
+    }
+
+    /// Whether an address is of the host.
+    #[expect(clippy::unused_self, reason = "where hosts live is the fabric's to say")]
+    pub(crate) fn is_address_of(&self, host: HostId, ip: IpAddr) -> bool {
+        ip.is_unspecified() || ip.is_loopback() || ip == names::ip(host) || ip == names::ipv6(host)
+    }
+
+    /// Whether a connection waits for accept(2); `waker` is kept until there is one.
+    pub(crate) fn has_waiting(&mut self, host: HostId, port: u16, waker: &Waker) -> bool {
+        let Some(backlog) = self.kernel_mut(host).listeners.get_mut(&port) else { return false };
+        backlog.acceptor = Some(waker.clone());
+        !backlog.waiting.is_empty()
     }
 
     pub(crate) fn unlisten(&mut self, host: HostId, port: u16) {
@@ -305,6 +387,17 @@ impl Fabric {
     /// Something was read: the peer learns that there is room again.
     pub(crate) fn has_read(&mut self, id: ConnectionId, side: TcpSide) {
         self.with(id, |exchange| exchange.dispatch(side));
+    }
+
+    /// What TCP does from here on about a peer of that end that has fallen silent.
+    pub(crate) fn set_options(&mut self, id: ConnectionId, side: TcpSide, options: TcpOptions) {
+        let now = self.now;
+        let Some(host) = self.end_of(id, side).map(|end| end.host) else { return };
+        let clock = self.kernel(host).clock(now);
+        self.with(id, |exchange| {
+            exchange.connection.end_mut(side).set_options(clock, options);
+            exchange.arm(side);
+        });
     }
 
     pub(crate) fn close(&mut self, id: ConnectionId, side: TcpSide) {
@@ -365,13 +458,15 @@ impl Fabric {
             }
         }
         let acceptor = connection.end(TcpSide::Acceptor);
-        let (host, port, is_first) = (acceptor.host, acceptor.address.port(), acceptor.phase() == TcpPhase::Listening);
+        let (host, is_first) = (acceptor.host, acceptor.phase() == TcpPhase::Listening);
+        let (address, port) = (acceptor.address.ip(), acceptor.address.port());
         if !self.kernel(host).is_awake() || self.is_jammed(host) {
             return;
         }
         if is_first {
             match self.kernel(host).listeners.get(&port) {
                 None => return self.refuse(id),
+                Some(backlog) if !backlog.listens_at(address) => return self.refuse(id),
                 Some(backlog) if backlog.waiting.len() >= BACKLOG_MAX => return,
                 Some(_) => {}
             }

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -29,10 +30,25 @@ enum Power {
 }
 
 /// Connections that wait for accept(2), and who waits for them.
-#[derive(Default)]
 pub(crate) struct TcpBacklog {
+    /// Where it listens.
+    bound: IpAddr,
     pub(crate) waiting: VecDeque<ConnectionId>,
     pub(crate) acceptor: Option<Waker>,
+}
+
+impl TcpBacklog {
+    pub(crate) fn new(bound: IpAddr) -> Self {
+        TcpBacklog { bound, waiting: VecDeque::new(), acceptor: None }
+    }
+
+    /// Whether a SYN to that address is meant for it: `[::]` takes IPv4 as well (ipv6(7)).
+    pub(crate) fn listens_at(&self, address: IpAddr) -> bool {
+        match self.bound {
+            bound if bound.is_unspecified() => bound.is_ipv6() || address.is_ipv4(),
+            bound => bound == address,
+        }
+    }
 }
 
 /// See the module.

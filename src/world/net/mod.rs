@@ -20,6 +20,7 @@ mod socket;
 mod traffic;
 
 pub use capture::{Capture, Captured, CapturedSegment, Kept};
+pub(crate) use end::TcpPhase;
 pub(crate) use fabric::{Net, Unsent};
 pub use link::LinkBase;
-pub(crate) use socket::{dial, listen};
+pub(crate) use socket::{TcpSocket, dial, listen};

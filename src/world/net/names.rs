@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::cast::HostName;
 use crate::fault::Answer;
@@ -31,11 +31,23 @@ impl Destination {
     }
 }
 
+/// The first words of every IPv6 address of this world: a unique local one (RFC 4193).
+const V6_PREFIX: u16 = 0xfd00;
+
 /// The address of a host.
 pub(crate) fn ip(host: HostId) -> IpAddr {
-    let number = u16::try_from(host.index() + 1).expect("a world has at most 65,535 hosts");
-    let [high, low] = number.to_be_bytes();
+    let [high, low] = place(host).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+}
+
+/// The IPv6 address of a host.
+pub(crate) fn ipv6(host: HostId) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(V6_PREFIX, 0, 0, 0, 0, 0, 0, place(host)))
+}
+
+/// Hosts are counted from 1.
+fn place(host: HostId) -> u16 {
+    u16::try_from(host.index() + 1).expect("a world has at most 65,535 hosts")
 }
 
 /// What some hosts are told about a name.
@@ -99,13 +111,22 @@ impl Names {
         by_name.or_else(|| self.at(name.parse().ok()?))
     }
 
-    fn at(&self, address: IpAddr) -> Option<Destination> {
+    /// Who is at an address.
+    pub(crate) fn at(&self, address: IpAddr) -> Option<Destination> {
         if address == NOWHERE {
             return Some(Destination::Nowhere);
         }
-        let IpAddr::V4(address) = address else { return None };
-        let [10, 0, high, low] = address.octets() else { return None };
-        let number = u16::from_be_bytes([high, low]).checked_sub(1)?;
+        let place = match address {
+            IpAddr::V4(address) => {
+                let [10, 0, high, low] = address.octets() else { return None };
+                u16::from_be_bytes([high, low])
+            }
+            IpAddr::V6(address) => {
+                let [V6_PREFIX, 0, 0, 0, 0, 0, 0, place] = address.segments() else { return None };
+                place
+            }
+        };
+        let number = place.checked_sub(1)?;
         (usize::from(number) < self.hosts.len()).then(|| Destination::Host(HostId::numbered(number)))
     }
 }
@@ -128,7 +149,9 @@ mod tests {
     fn a_host_is_found_by_its_name_and_by_its_address() {
         let (mut names, a, b) = world();
         assert_eq!(names.resolve(a, "b").expect("a host"), Destination::Host(b));
-        assert_eq!(names.resolve(a, &ip(b).to_string()).expect("a host"), Destination::Host(b));
+        for address in [ip(b), ipv6(b)] {
+            assert_eq!(names.resolve(a, &address.to_string()).expect("a host"), Destination::Host(b));
+        }
         for nobody in ["c", "10.0.0.3", "10.0.0.0", "::1"] {
             assert_eq!(names.resolve(a, nobody).expect_err("nobody").kind(), io::ErrorKind::NotFound);
         }

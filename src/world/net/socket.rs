@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::MutexGuard;
 use std::task::{Context, Poll};
@@ -13,13 +13,13 @@ use crate::env::{Accept, Address, Listener, Socket, TcpOptions};
 use crate::fault::{Landmark, Moment};
 use crate::world::engine::HostId;
 use crate::world::net::connection::TcpConnection;
-use crate::world::net::end::TcpPhase;
+use crate::world::net::end::{End, TcpPhase};
 use crate::world::net::fabric::{Fabric, Net};
 use crate::world::net::frames::DataFrames;
 use crate::world::net::segment::TcpSide;
 use crate::world::net::traffic::ConnectionId;
 use crate::world::process::Process;
-use crate::world::sandbox::interpose;
+use crate::world::sandbox::state;
 
 /// connect(2), from a host to an address of the same world.
 pub(crate) async fn dial(
@@ -31,7 +31,7 @@ pub(crate) async fn dial(
 ) -> io::Result<Socket> {
     let id = net.fabric().dial(from, &address.host, address.port, options)?;
     // From here on a cancelled dial closes the socket.
-    let stream = TcpSocket { net, id, side: TcpSide::Dialer, frames: DataFrames::of_dialer(), process };
+    let stream = TcpSocket::dialed(net, id, process);
     poll_fn(|context| stream.poll_connected(context)).await?;
     let (local, peer) = stream.addresses();
     Ok(Socket::new(local, peer, stream))
@@ -39,7 +39,7 @@ pub(crate) async fn dial(
 
 /// bind(2) and listen(2).
 pub(crate) fn listen(net: Net, host: HostId, port: u16, process: Process) -> io::Result<Listener> {
-    let local = net.fabric().listen(host, port)?;
+    let local = net.fabric().listen(host, port, Ipv6Addr::UNSPECIFIED.into())?;
     Ok(Listener::new(local, ListeningPort { net, host, port, process }))
 }
 
@@ -55,7 +55,7 @@ impl Accept for ListeningPort {
         let accepted = self.net.fabric().accept(self.host, self.port, context.waker())?;
         let Some(id) = accepted else { return Poll::Pending };
         let (net, process) = (self.net.clone(), self.process.clone());
-        let stream = TcpSocket { net, id, side: TcpSide::Acceptor, frames: DataFrames::of_acceptor(), process };
+        let stream = TcpSocket::accepted(net, id, process);
         let (local, peer) = stream.addresses();
         Poll::Ready(Ok(Socket::new(local, peer, stream)))
     }
@@ -67,7 +67,8 @@ impl Drop for ListeningPort {
     }
 }
 
-struct TcpSocket {
+/// A socket of TCP that is connected, or about to be.
+pub(crate) struct TcpSocket {
     net: Net,
     id: ConnectionId,
     side: TcpSide,
@@ -82,18 +83,39 @@ fn dead_process() -> io::Error {
 }
 
 impl TcpSocket {
+    pub(crate) fn dialed(net: Net, id: ConnectionId, process: Process) -> Self {
+        TcpSocket { net, id, side: TcpSide::Dialer, frames: DataFrames::of_dialer(), process }
+    }
+
+    pub(crate) fn accepted(net: Net, id: ConnectionId, process: Process) -> Self {
+        TcpSocket { net, id, side: TcpSide::Acceptor, frames: DataFrames::of_acceptor(), process }
+    }
+
+    /// What its end says, and is told.
+    pub(crate) fn with_end<T>(&self, ask: impl FnOnce(&mut End) -> T) -> io::Result<T> {
+        let mut fabric = self.alive()?;
+        Ok(ask(fabric.connection(self.id).ok_or_else(dead_process)?.end_mut(self.side)))
+    }
+
+    /// From here on it is watched with these options.
+    pub(crate) fn set_options(&self, options: TcpOptions) -> io::Result<()> {
+        self.alive()?.set_options(self.id, self.side, options);
+        Ok(())
+    }
+
     /// The fabric, for a process that lives: it may have died in the middle of what it does.
     fn alive(&self) -> io::Result<MutexGuard<'_, Fabric>> {
         if self.process.is_alive() { Ok(self.net.fabric()) } else { Err(dead_process()) }
     }
 
-    fn addresses(&self) -> (SocketAddr, SocketAddr) {
+    /// Its own address, and its peer's.
+    pub(crate) fn addresses(&self) -> (SocketAddr, SocketAddr) {
         let mut fabric = self.net.fabric();
         let connection = fabric.connection(self.id).expect("a held connection is not forgotten");
         (connection.end(self.side).address, connection.end(self.side.other()).address)
     }
 
-    fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_connected(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut fabric = self.alive()?;
         let connection = fabric.connection(self.id).ok_or_else(dead_process)?;
         let end = connection.end_mut(self.side);
@@ -152,7 +174,7 @@ impl AsyncRead for TcpSocket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !interpose::take_steps(1) {
+        if !state::take_steps(1) {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
@@ -196,7 +218,7 @@ impl AsyncWrite for TcpSocket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if !interpose::take_steps(1) {
+        if !state::take_steps(1) {
             return Poll::Pending;
         }
         let mut fabric = self.alive()?;

@@ -1,176 +1,28 @@
-//! Interposed C symbols: clocks, entropy and the wait for events, simulated on trial threads only.
+//! Interposed C symbols: clocks and entropy, simulated on trial threads only.
 //!
-//! The definitions here take the place of libc's for the whole program; a thread that did not enter a
-//! trial falls through to libc at once. Everything is a plain thread-local cell: no allocation, no lock, no
-//! destructor, so the symbols work at any time of a thread's life, also inside allocator and loader.
+//! The definitions here take the place of libc's for the whole program; a thread that did not enter a trial falls through
+//! to libc at once (see `state`).
 //!
-//! What a trial must not call at all is in `forbidden`.
-//!
-//! `epoll_wait` with a non-zero timeout means that a host's runtime has nothing left to run before
-//! now + timeout. The engine learns each host's next timer from it, without patching tokio.
+//! What a trial must not call at all is in `forbidden`; sockets and the wait for events are in `system`.
 
-use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
-use std::task::Waker;
 use std::time::Duration;
 
-use rand::Rng;
-
-use crate::env::Dice;
-use crate::world::clock::WALL_CLOCK_START;
 use crate::world::sandbox::libc_call::{fail, libc_call};
-use crate::world::sandbox::offence::{self, Offence};
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state::{
+    fill_with_entropy, note_offence, on_trial, read_boot_clock, read_monotonic_clock, read_wall_clock,
+};
 
-/// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
-const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
 /// What getentropy(3) gives at one time.
 const ENTROPY_MAX: usize = 256;
-
-thread_local! {
-    static ON_TRIAL: Cell<bool> = const { Cell::new(false) };
-    static READINGS: Cell<Readings> = const { Cell::new(Readings::of_trial(Duration::ZERO)) };
-    static WALL_CLOCK_READ: Cell<bool> = const { Cell::new(false) };
-    static ENTROPY: RefCell<Option<Dice>> = const { RefCell::new(None) };
-    static TURN: Cell<HostTurn> = const { Cell::new(HostTurn::Running) };
-    static STEPS_LEFT: Cell<u32> = const { Cell::new(0) };
-    static ROOT: RefCell<Option<Waker>> = const { RefCell::new(None) };
-}
-
-/// What the clocks of this thread show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Readings {
-    /// Since the trial's start, without the time that the host slept.
-    pub(crate) monotonic: Duration,
-    /// Since the trial's start.
-    pub(crate) boottime: Duration,
-    /// Since the Unix epoch.
-    pub(crate) wall: Duration,
-}
-
-impl Readings {
-    /// The right clocks, of a host that never slept.
-    const fn of_trial(now: Duration) -> Self {
-        Readings { monotonic: now, boottime: now, wall: WALL_CLOCK_START.saturating_add(now) }
-    }
-}
-
-/// How a host's turn stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HostTurn {
-    /// Tasks are being polled.
-    Running,
-    /// Nothing is left to run before the next timer, which is so far away; none: there is no timer.
-    Idle(Option<Duration>),
-    /// The host does not go idle.
-    Stuck,
-    /// A task panicked.
-    Panicked,
-    /// The process has died at a named point.
-    Dead,
-}
-
-/// Puts this thread into a trial until the guard is dropped.
-pub(crate) struct TrialGuard(());
-
-impl TrialGuard {
-    pub(crate) fn enter(entropy: Dice) -> Self {
-        ENTROPY.set(Some(entropy));
-        set_now(Duration::ZERO);
-        ON_TRIAL.set(true);
-        TrialGuard(())
-    }
-}
-
-impl Drop for TrialGuard {
-    fn drop(&mut self) {
-        ON_TRIAL.set(false);
-        ROOT.set(None);
-        ENTROPY.set(None);
-    }
-}
-
-/// Whether this thread plays a trial.
-pub(crate) fn on_trial() -> bool {
-    ON_TRIAL.get()
-}
-
-/// Outside of a host's turn the clocks are the trial's.
-pub(crate) fn set_now(now: Duration) {
-    READINGS.set(Readings::of_trial(now));
-}
-
-/// In a host's turn the clocks are the host's.
-pub(crate) fn set_readings(readings: Readings) {
-    READINGS.set(readings);
-}
-
-/// The wall clock of whoever has its turn.
-pub(crate) fn read_wall_clock() -> Duration {
-    WALL_CLOCK_READ.set(true);
-    READINGS.get().wall
-}
-
-/// The boot clock of whoever has its turn.
-pub(crate) fn read_boot_clock() -> Duration {
-    MONOTONIC_START + READINGS.get().boottime
-}
-
-/// Whether anybody has looked at a wall clock since the last call.
-pub(crate) fn take_wall_clock_read() -> bool {
-    WALL_CLOCK_READ.replace(false)
-}
-
-/// Begins a host's turn of at most so many steps; `root` is woken when the host goes idle.
-pub(crate) fn begin_turn(root: Waker, steps: u32) {
-    TURN.set(HostTurn::Running);
-    STEPS_LEFT.set(steps);
-    ROOT.set(Some(root));
-}
-
-/// The host takes so many steps; whether they are left to it. Where they are not, it is stuck: its turn ends as soon as
-/// a task waits for something.
-pub(crate) fn take_steps(steps: u32) -> bool {
-    let left = STEPS_LEFT.get().checked_sub(steps);
-    STEPS_LEFT.set(left.unwrap_or(0));
-    if left.is_none() {
-        end_turn(HostTurn::Stuck);
-    }
-    left.is_some()
-}
-
-/// How many steps are left to the host.
-pub(crate) fn steps_left() -> u32 {
-    STEPS_LEFT.get()
-}
-
-pub(crate) fn turn() -> HostTurn {
-    TURN.get()
-}
-
-/// Ends the turn, soon: tokio looks at its root every 61 polls at the latest. The first reason counts.
-pub(crate) fn end_turn(turn: HostTurn) {
-    if TURN.get() != HostTurn::Running {
-        return;
-    }
-    TURN.set(turn);
-    if let Some(root) = ROOT.take() {
-        root.wake();
-    }
-}
-
-fn simulated_wait(timeout_ms: c_int) -> c_int {
-    if timeout_ms != 0 {
-        end_turn(HostTurn::Idle(u64::try_from(timeout_ms).ok().map(Duration::from_millis)));
-    }
-    0
-}
 
 /// What a clock shows; `None`: it is real on a trial, too.
 fn simulated_clock(id: libc::clockid_t) -> Option<Result<Duration, Offence>> {
     match id {
         libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_REALTIME_ALARM => Some(Ok(read_wall_clock())),
         libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_MONOTONIC_RAW => {
-            Some(Ok(MONOTONIC_START + READINGS.get().monotonic))
+            Some(Ok(read_monotonic_clock()))
         }
         libc::CLOCK_BOOTTIME | libc::CLOCK_BOOTTIME_ALARM => Some(Ok(read_boot_clock())),
         // The CPU time of this process, of this thread, and of others, whose numbers are negative: it measures work.
@@ -179,27 +31,10 @@ fn simulated_clock(id: libc::clockid_t) -> Option<Result<Duration, Offence>> {
     }
 }
 
-/// Fills what a C caller hands over from the trial's dice; whether there was anything to fill it into.
-///
-/// # Safety
-/// `buffer` is null, or `len` bytes that may be written.
-pub(crate) unsafe fn fill_with_entropy(buffer: *mut u8, len: usize) -> bool {
-    // No slice may begin at null, not even an empty one.
-    if buffer.is_null() {
-        return len == 0;
-    }
-    // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(buffer, len) };
-    ENTROPY.with_borrow_mut(|entropy| entropy.as_mut().expect("a thread on trial has entropy").fill_bytes(bytes));
-    true
-}
-
 fn seconds_of(time: Duration) -> libc::time_t {
     libc::time_t::try_from(time.as_secs()).expect("a trial ends before the year 292 billion")
 }
 
-/// The signature of epoll_wait(2).
-type EpollWait = unsafe extern "C" fn(c_int, *mut libc::epoll_event, c_int, c_int) -> c_int;
 /// The signature of getrandom(2).
 type GetRandom = unsafe extern "C" fn(*mut c_void, libc::size_t, libc::c_uint) -> libc::ssize_t;
 /// The signature of getentropy(3).
@@ -210,15 +45,6 @@ type ClockGetTime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -
 type GetTimeOfDay = unsafe extern "C" fn(*mut libc::timeval, *mut libc::timezone) -> c_int;
 /// The signature of time(2).
 type Time = unsafe extern "C" fn(*mut libc::time_t) -> libc::time_t;
-
-/// epoll_wait(2): on a trial thread, the end of a host's turn.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn epoll_wait(fd: c_int, events: *mut libc::epoll_event, most: c_int, timeout_ms: c_int) -> c_int {
-    if on_trial() {
-        return simulated_wait(timeout_ms);
-    }
-    libc_call!(c"epoll_wait" as EpollWait, fd, events, most, timeout_ms)
-}
 
 /// getrandom(2): on a trial thread, the trial's dice.
 #[unsafe(no_mangle)]
@@ -261,7 +87,7 @@ unsafe extern "C" fn clock_gettime(id: libc::clockid_t, time: *mut libc::timespe
                 0
             }
             Err(offence) => {
-                offence::note(offence);
+                note_offence(offence);
                 fail(libc::EINVAL)
             }
         };
@@ -309,7 +135,9 @@ mod tests {
     use std::time::{Instant, SystemTime};
 
     use super::*;
+    use crate::world::clock::WALL_CLOCK_START;
     use crate::world::on_trial_thread;
+    use crate::world::sandbox::state::set_now;
 
     #[test]
     fn clocks_and_hash_keys_of_a_trial_come_from_its_seed() {

@@ -11,9 +11,10 @@ compile_error!(
 
 pub(crate) mod descriptors;
 mod forbidden;
-pub(crate) mod interpose;
-mod libc_call;
+mod interpose;
+pub(crate) mod libc_call;
 pub(crate) mod offence;
+pub(crate) mod state;
 pub(crate) mod trial_thread;
 
 pub use trial_thread::{TrialPanic, on_trial_thread};

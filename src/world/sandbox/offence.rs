@@ -6,12 +6,8 @@
 //! Not caught, because no call is made: the processor's own clock (`rdtsc`) and entropy (`rdrand`), and system calls
 //! made by an instruction of the program's own.
 
-use std::cell::Cell;
+use std::ffi::c_int;
 use std::fmt;
-
-thread_local! {
-    static NOTED: Cell<Option<Offence>> = const { Cell::new(None) };
-}
 
 /// A call that no trial may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +19,13 @@ pub(crate) enum Offence {
     },
     /// Waits on a lock, with a limit of real time.
     TimedWait,
-    /// Begins a thread.
+    /// Begins a thread outside of every process.
     Thread,
+    /// Writes to a real file.
+    File {
+        /// The C function.
+        function: &'static str,
+    },
     /// Draws entropy that no seed replays.
     Entropy {
         /// The C function.
@@ -35,18 +36,28 @@ pub(crate) enum Offence {
         /// Its number, as clock_gettime(2) has it.
         id: libc::clockid_t,
     },
-    /// Opens a real socket.
-    Socket,
-}
-
-/// Notes an offence on this thread; the first one counts.
-pub(crate) fn note(offence: Offence) {
-    NOTED.set(NOTED.get().or(Some(offence)));
-}
-
-/// The first offence on this thread since the last call.
-pub(crate) fn take() -> Option<Offence> {
-    NOTED.take()
+    /// Opens a socket that there is none of in this world.
+    Socket {
+        /// Which.
+        what: &'static str,
+    },
+    /// Waits for a file that does not say at once.
+    Blocking {
+        /// The C function.
+        function: &'static str,
+    },
+    /// Asks for an option of a socket that is not simulated.
+    SocketOption {
+        /// Its level, as getsockopt(2) has it.
+        level: c_int,
+        /// Its number there.
+        name: c_int,
+    },
+    /// Asks a simulated file for something that is not simulated.
+    Call {
+        /// The C function.
+        function: &'static str,
+    },
 }
 
 impl fmt::Display for Offence {
@@ -63,6 +74,10 @@ impl fmt::Display for Offence {
                 "called thread::spawn or spawn_blocking (pthread_create), which leaves the trial's thread, where clocks \
                  and dice are real; use tokio::spawn",
             ),
+            Offence::File { function } => write!(
+                formatter,
+                "opened a real file to write to it ({function}), which outlives the trial; ask the surroundings for a disk"
+            ),
             Offence::Entropy { function } => {
                 write!(formatter, "drew raw entropy ({function}), which no seed replays; ask the surroundings for dice")
             }
@@ -71,22 +86,22 @@ impl fmt::Display for Offence {
                 "read clock {id} (clock_gettime), which is not simulated; ask tokio for the time, or the surroundings \
                  for the wall clock"
             ),
-            Offence::Socket => formatter.write_str(
-                "opened a real socket (socket), which leads out of the trial; ask the surroundings to dial or listen",
+            Offence::Socket { what } => write!(
+                formatter,
+                "opened {what} (socket), which leads out of the trial; a host has TCP over IPv4 and IPv6"
             ),
+            Offence::Blocking { function } => write!(
+                formatter,
+                "waited for a socket ({function}), which stops every host of the trial; use tokio's sockets, or set it \
+                 to non-blocking"
+            ),
+            Offence::SocketOption { level, name } => write!(
+                formatter,
+                "asked a socket for option {name} of level {level} (getsockopt, setsockopt), which is not simulated"
+            ),
+            Offence::Call { function } => {
+                write!(formatter, "called {function} on a simulated socket, in a way that is not simulated")
+            }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_offence_is_told_once() {
-        note(Offence::Socket);
-        note(Offence::Thread);
-        assert_eq!(take(), Some(Offence::Socket));
-        assert_eq!(take(), None);
     }
 }

@@ -3,21 +3,12 @@
 //! Fresh, because std's hash keys and other thread-locals would otherwise carry over from trial to trial.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 use std::sync::Once;
 use std::thread;
 
 use crate::env::{Dice, Die};
-use crate::world::sandbox::interpose::{self, HostTurn, TrialGuard};
-use crate::world::sandbox::offence;
-
-thread_local! {
-    /// What the first panic since the task began to be polled said.
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// What the panic said that ended a task.
-    static TASK_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
+use crate::world::sandbox::state::{self, HostTurn, TrialGuard};
 
 /// Code that plays a trial panicked: our bug.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +25,15 @@ pub struct TrialPanic(pub String);
 #[expect(clippy::disallowed_methods, reason = "the one thread that plays the whole trial, joined at once")]
 pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> Result<T, TrialPanic> {
     keep_panics_of_trials();
+    make_what_runtimes_share();
     thread::scope(|scope| {
         let played = thread::Builder::new().name(format!("trial {seed}")).spawn_scoped(scope, move || {
             let _guard = TrialGuard::enter(Dice::named(seed, &Die::Entropy));
+            // The generator of many crates begins with the number of its thread, which a process counts on from trial to
+            // trial (fastrand 2).
+            fastrand::seed(seed);
             let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(trial));
-            match offence::take() {
+            match state::take_offence() {
                 Some(offence) => Err(offence.to_string()),
                 None => played.map_err(|panic| describe_panic(&*panic)),
             }
@@ -50,13 +45,13 @@ pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> 
 
 /// What a panic said, with its place if it happened on this trial thread.
 pub(crate) fn describe_panic(panic: &(dyn Any + Send)) -> String {
-    PANIC.take().unwrap_or_else(|| payload_text(panic))
+    state::with_panics(|panics| panics.last.take()).flatten().unwrap_or_else(|| payload_text(panic))
 }
 
 /// A task is about to be polled: a panic that was caught before is nobody's any more.
 pub(crate) fn begin_poll() {
-    PANIC.set(None);
-    interpose::take_steps(1);
+    state::with_panics(|panics| panics.last = None);
+    state::take_steps(1);
 }
 
 /// A task has ended. If it was by a panic, nothing else of its host shall run.
@@ -65,21 +60,27 @@ pub(crate) fn begin_poll() {
 /// borrowed (tokio 1.54): a destructor that wakes another task panics, and the second such destructor of one task
 /// aborts every trial of this process.
 pub(crate) fn end_task() {
-    if let Some(panic) = PANIC.take() {
-        TASK_PANIC.with_borrow_mut(|first| *first = first.take().or(Some(panic)));
-        interpose::end_turn(HostTurn::Panicked);
+    let panicked = state::with_panics(|panics| match panics.last.take() {
+        Some(panic) => {
+            panics.of_task.get_or_insert(panic);
+            true
+        }
+        None => false,
+    });
+    if panicked == Some(true) {
+        state::end_turn(HostTurn::Panicked);
     }
 }
 
 /// What the panic said that ended a task.
 pub(crate) fn take_task_panic() -> String {
-    TASK_PANIC.take().unwrap_or_else(|| "a panic without a message".to_owned())
+    let said = state::with_panics(|panics| panics.of_task.take()).flatten();
+    said.unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// What the destructors of a dead process said is of no interest.
 pub(crate) fn forget_panics() {
-    PANIC.set(None);
-    TASK_PANIC.set(None);
+    state::with_panics(|panics| *panics = state::Panics::default());
 }
 
 fn payload_text(panic: &(dyn Any + Send)) -> String {
@@ -93,15 +94,22 @@ fn keep_panics_of_trials() {
     ONCE.call_once(|| {
         let print = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            if !interpose::on_trial() {
+            if !state::on_trial() {
                 return print(info);
             }
             let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
             let text = payload_text(info.payload()) + &place.unwrap_or_default();
             // The first panic is the cause; those of its destructors are not.
-            PANIC.with_borrow_mut(|last| *last = last.take().or(Some(text)));
+            state::with_panics(|panics| panics.last.get_or_insert(text).len());
         }));
     });
+}
+
+/// tokio's feature `signal` makes a pair of sockets for all runtimes of a program, with the first of them (tokio 1.54): it
+/// may not be one of a trial. Where that runtime cannot be made, none of a trial's can, and each says why.
+fn make_what_runtimes_share() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(tokio::runtime::Builder::new_current_thread().enable_all().build()));
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::grammar::Latency;
 use crate::world::clock::{Clock, WALL_CLOCK_START};
 use crate::world::disk::Disks;
 use crate::world::engine::{CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError, seeded};
-use crate::world::sandbox::interpose;
+use crate::world::sandbox::state;
 use crate::world::turmoil::host::{Exited, TurmoilHost};
 
 /// Segments in a socket's buffers, and SYNs at a listener: turmoil panics at one SYN more, and a FIN that finds a
@@ -52,7 +52,7 @@ impl Turmoil {
     /// tokio's timers cannot tell apart.
     #[must_use]
     pub fn new(seed: u64, latency: Latency, tick: Duration) -> Self {
-        assert!(interpose::on_trial(), "the turmoil engine plays on a trial thread only");
+        assert!(state::on_trial(), "the turmoil engine plays on a trial thread only");
         assert!(tick >= Duration::from_millis(1), "a tick of {tick:?} is shorter than tokio's shortest");
         // Its limit on the length of a simulation counts for clients only; every host here is a server to turmoil.
         let sim = Builder::new()
@@ -108,7 +108,7 @@ impl Turmoil {
     fn set_now(&mut self) {
         let now = self.sim.elapsed();
         self.clock.set(now);
-        interpose::set_now(now);
+        state::set_now(now);
     }
 
     fn breakdown(&self, error: &(dyn Error + 'static)) -> EngineError {

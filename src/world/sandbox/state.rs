@@ -1,0 +1,248 @@
+//! How a trial stands, as the C symbols of its threads see it: clocks, dice, and the turn of a host.
+//!
+//! One thread of a trial runs at a time. It reaches the state through a plain thread-local pointer, which has no destructor: the
+//! symbols work at any time of a thread's life, also inside allocator and loader. Refuses to know which symbols there are.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::task::Waker;
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::env::Dice;
+use crate::world::clock::WALL_CLOCK_START;
+use crate::world::sandbox::offence::Offence;
+
+/// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
+const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
+thread_local! {
+    static STATE: Cell<*const TrialState> = const { Cell::new(ptr::null()) };
+}
+
+/// What the clocks of a trial show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Readings {
+    /// Since the trial's start, without the time that the host slept.
+    pub(crate) monotonic: Duration,
+    /// Since the trial's start.
+    pub(crate) boottime: Duration,
+    /// Since the Unix epoch.
+    pub(crate) wall: Duration,
+}
+
+impl Readings {
+    /// The right clocks, of a host that never slept.
+    const fn of_trial(now: Duration) -> Self {
+        Readings { monotonic: now, boottime: now, wall: WALL_CLOCK_START.saturating_add(now) }
+    }
+}
+
+/// How a host's turn stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostTurn {
+    /// Tasks are being polled.
+    Running,
+    /// Nothing is left to run before the next timer, which is so far away; none: there is no timer.
+    Idle(Option<Duration>),
+    /// The host does not go idle.
+    Stuck,
+    /// A task panicked.
+    Panicked,
+    /// The process has died at a named point.
+    Dead,
+}
+
+/// See the module.
+pub(crate) struct TrialState {
+    readings: Cell<Readings>,
+    wall_clock_read: Cell<bool>,
+    entropy: RefCell<Dice>,
+    turn: Cell<HostTurn>,
+    steps_left: Cell<u32>,
+    root: RefCell<Option<Waker>>,
+    offence: Cell<Option<Offence>>,
+    panics: RefCell<Panics>,
+}
+
+/// What panics said.
+#[derive(Default)]
+pub(crate) struct Panics {
+    /// The first one since the task began to be polled.
+    pub(crate) last: Option<String>,
+    /// The one that ended a task.
+    pub(crate) of_task: Option<String>,
+}
+
+/// Puts this thread into a trial until the guard is dropped.
+pub(crate) struct TrialGuard {
+    state: *mut TrialState,
+}
+
+impl TrialGuard {
+    pub(crate) fn enter(entropy: Dice) -> Self {
+        let state = Box::into_raw(Box::new(TrialState {
+            readings: Cell::new(Readings::of_trial(Duration::ZERO)),
+            wall_clock_read: Cell::new(false),
+            entropy: RefCell::new(entropy),
+            turn: Cell::new(HostTurn::Running),
+            steps_left: Cell::new(0),
+            root: RefCell::new(None),
+            offence: Cell::new(None),
+            panics: RefCell::default(),
+        }));
+        STATE.set(state);
+        TrialGuard { state }
+    }
+}
+
+impl Drop for TrialGuard {
+    fn drop(&mut self) {
+        STATE.set(ptr::null());
+        // SAFETY: it was made by `enter`; no thread has the pointer any more: this one gave it back, and another of the
+        // trial has it only while this one waits for it.
+        drop(unsafe { Box::from_raw(self.state) });
+    }
+}
+
+/// A trial, as one of its threads hands it to another.
+#[derive(Clone, Copy)]
+pub(crate) struct Baton(*const TrialState);
+
+// SAFETY: who hands it over does not touch the state until it is back.
+unsafe impl Send for Baton {}
+
+/// This thread leaves its trial, and hands it over.
+pub(crate) fn hand_over() -> Baton {
+    Baton(STATE.replace(ptr::null()))
+}
+
+/// This thread goes on with a trial that was handed to it.
+pub(crate) fn take_over(Baton(state): Baton) {
+    STATE.set(state);
+}
+
+/// Whether this thread plays a trial.
+pub(crate) fn on_trial() -> bool {
+    !STATE.get().is_null()
+}
+
+/// The state of this thread's trial; none: it plays none.
+fn look<T>(look: impl FnOnce(&TrialState) -> T) -> Option<T> {
+    // SAFETY: the pointer is there as long as the guard is, and one thread has it at a time.
+    unsafe { STATE.get().as_ref() }.map(look)
+}
+
+/// The state of this thread's trial.
+fn state<T>(ask: impl FnOnce(&TrialState) -> T) -> T {
+    look(ask).expect("asked on a trial's thread")
+}
+
+/// Outside of a host's turn the clocks are the trial's.
+pub(crate) fn set_now(now: Duration) {
+    set_readings(Readings::of_trial(now));
+}
+
+/// In a host's turn the clocks are the host's.
+pub(crate) fn set_readings(readings: Readings) {
+    state(|state| state.readings.set(readings));
+}
+
+/// The wall clock of whoever has its turn.
+pub(crate) fn read_wall_clock() -> Duration {
+    state(|state| {
+        state.wall_clock_read.set(true);
+        state.readings.get().wall
+    })
+}
+
+/// The monotonic clock of whoever has its turn.
+pub(crate) fn read_monotonic_clock() -> Duration {
+    MONOTONIC_START + state(|state| state.readings.get().monotonic)
+}
+
+/// The boot clock of whoever has its turn.
+pub(crate) fn read_boot_clock() -> Duration {
+    MONOTONIC_START + state(|state| state.readings.get().boottime)
+}
+
+/// Whether anybody has looked at a wall clock since the last call.
+pub(crate) fn take_wall_clock_read() -> bool {
+    state(|state| state.wall_clock_read.replace(false))
+}
+
+/// Begins a host's turn of at most so many steps; `root` is woken when the host goes idle.
+pub(crate) fn begin_turn(root: Waker, steps: u32) {
+    state(|state| {
+        state.turn.set(HostTurn::Running);
+        state.steps_left.set(steps);
+        state.root.replace(Some(root));
+    });
+}
+
+/// The host takes so many steps; whether they are left to it. Where they are not, it is stuck: its turn ends as soon as
+/// a task waits for something.
+pub(crate) fn take_steps(steps: u32) -> bool {
+    let left = state(|state| {
+        let left = state.steps_left.get().checked_sub(steps);
+        state.steps_left.set(left.unwrap_or(0));
+        left
+    });
+    if left.is_none() {
+        end_turn(HostTurn::Stuck);
+    }
+    left.is_some()
+}
+
+/// How many steps are left to the host.
+pub(crate) fn steps_left() -> u32 {
+    state(|state| state.steps_left.get())
+}
+
+pub(crate) fn turn() -> HostTurn {
+    state(|state| state.turn.get())
+}
+
+/// Ends the turn, soon: tokio looks at its root every 61 polls at the latest. The first reason counts.
+pub(crate) fn end_turn(turn: HostTurn) {
+    let root = state(|state| match state.turn.get() {
+        HostTurn::Running => {
+            state.turn.set(turn);
+            state.root.take()
+        }
+        HostTurn::Idle(_) | HostTurn::Stuck | HostTurn::Panicked | HostTurn::Dead => None,
+    });
+    if let Some(root) = root {
+        root.wake();
+    }
+}
+
+/// Fills what a C caller hands over from the trial's dice; whether there was anything to fill it into.
+///
+/// # Safety
+/// `buffer` is null, or `len` bytes that may be written.
+pub(crate) unsafe fn fill_with_entropy(buffer: *mut u8, len: usize) -> bool {
+    // No slice may begin at null, not even an empty one.
+    if buffer.is_null() {
+        return len == 0;
+    }
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(buffer, len) };
+    state(|state| state.entropy.borrow_mut().fill_bytes(bytes));
+    true
+}
+
+/// Notes an offence; the first one counts.
+pub(crate) fn note_offence(offence: Offence) {
+    look(|state| state.offence.set(state.offence.get().or(Some(offence))));
+}
+
+/// The first offence since the last call.
+pub(crate) fn take_offence() -> Option<Offence> {
+    look(|state| state.offence.take()).flatten()
+}
+
+/// What panics of the trial said; none: this thread plays none.
+pub(crate) fn with_panics<T>(with: impl FnOnce(&mut Panics) -> T) -> Option<T> {
+    look(|state| with(&mut state.panics.borrow_mut()))
+}

@@ -1,0 +1,405 @@
+//! The machine that a process runs on, as its system calls see it; a trial's thread knows whose turn it is.
+//!
+//! Refuses to know C: `symbols` reads arguments and gives answers.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
+use std::io::{self, IoSlice, Write};
+use std::net::IpAddr;
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::state::{self, HostTurn};
+use crate::world::system::address::Family;
+use crate::world::system::epoll::{Epoll, Ready};
+use crate::world::system::error::Errno;
+use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, OpenFile};
+use crate::world::system::pair::PairEnd;
+use crate::world::system::socket::{Answer, Place, SystemSocket};
+use crate::world::system::threads::{Coroutine, Rest, Threads, Woken, read_futex};
+
+/// A deadlock of the code under test (docs/command-line.md): our bug or the guest's, and no verdict.
+const DEADLOCK_EXIT: c_int = 70;
+
+/// Threads that are run so often, one after the other at one instant, wake each other without end.
+const RUNS_AT_ONE_INSTANT_MAX: u32 = 1_000_000;
+
+thread_local! {
+    /// No destructor: the symbols work at any time of a thread's life.
+    static CURRENT: Cell<*const Machine> = const { Cell::new(ptr::null()) };
+}
+
+/// See the module.
+pub(crate) struct Machine {
+    pub(crate) place: Place,
+    files: Mutex<Files>,
+    threads: Mutex<Threads>,
+    kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
+}
+
+/// Until it is dropped, system calls of this thread are of a machine.
+pub(crate) struct Entered {
+    before: *const Machine,
+    /// Keeps it.
+    _machine: Arc<Machine>,
+}
+
+/// From here on system calls of this thread are of that machine.
+pub(crate) fn enter(machine: &Arc<Machine>) -> Entered {
+    Entered { before: CURRENT.replace(Arc::as_ptr(machine)), _machine: Arc::clone(machine) }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+/// Asks the machine whose turn it is on this thread, if it is one's.
+pub(crate) fn with_current<T>(ask: impl FnOnce(&Machine) -> T) -> Option<T> {
+    // SAFETY: whoever set it keeps it until it is set to another.
+    unsafe { CURRENT.get().as_ref() }.map(ask)
+}
+
+/// The machine whose turn it is on this thread.
+pub(crate) fn current() -> Option<Arc<Machine>> {
+    with_current(|machine| {
+        // SAFETY: it is of an `Arc`, which somebody holds; one more holder is counted for the one that is made.
+        unsafe {
+            Arc::increment_strong_count(ptr::from_ref(machine));
+            Arc::from_raw(ptr::from_ref(machine))
+        }
+    })
+}
+
+/// The thread of a coroutine ends: it is of no machine any more.
+pub(crate) fn leave_thread() {
+    CURRENT.set(ptr::null());
+}
+
+/// Keeps a value for whoever asks for it in the process whose turn it is, until that dies; one of each type.
+pub fn keep_in_process<T: Any + Send + Sync>(value: Arc<T>) {
+    with_current(|machine| {
+        let mut kept = lock(&machine.kept);
+        kept.retain(|other| !other.is::<T>());
+        kept.push(value);
+    });
+}
+
+/// What was kept for the process whose turn it is; none outside of a trial.
+#[must_use]
+pub fn kept_in_process<T: Any + Send + Sync>() -> Option<Arc<T>> {
+    with_current(|machine| lock(&machine.kept).iter().find_map(|value| Arc::clone(value).downcast::<T>().ok()))
+        .flatten()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Machine {
+    pub(crate) fn new(place: Place) -> Self {
+        Machine { place, files: Mutex::default(), threads: Mutex::default(), kept: Mutex::default() }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        lock(&self.files)
+    }
+
+    fn fresh_number(&self) -> Number {
+        FIRST_NUMBER + self.place.net.fabric().fresh_number()
+    }
+
+    /// The process is dead, and what it left to destructors is done: its files are closed.
+    pub(crate) fn close_all(&self) {
+        let files = std::mem::take(&mut *self.files());
+        drop(files);
+        let kept = std::mem::take(&mut *lock(&self.kept));
+        drop(kept);
+    }
+
+    pub(crate) fn open(&self, kind: FileKind, is_nonblocking: bool) -> Number {
+        let number = self.fresh_number();
+        self.files().open(number, kind, is_nonblocking)
+    }
+
+    pub(crate) fn open_socket(&self, family: Family, is_nonblocking: bool) -> Number {
+        let socket = SystemSocket::new(self.place.clone(), family);
+        self.open(FileKind::Socket(socket), is_nonblocking)
+    }
+
+    pub(crate) fn open_pair(&self, is_nonblocking: bool) -> [Number; 2] {
+        PairEnd::new_pair().map(|end| self.open(FileKind::Pair(end), is_nonblocking))
+    }
+
+    pub(crate) fn open_epoll(&self) -> Number {
+        self.open(FileKind::Epoll(Epoll::default()), false)
+    }
+
+    pub(crate) fn duplicate(&self, number: Number) -> Result<Number, Errno> {
+        let fresh = self.fresh_number();
+        self.files().duplicate(number, fresh)
+    }
+
+    pub(crate) fn close(&self, number: Number) -> Result<(), Errno> {
+        let closed = self.files().close(number)?;
+        // What closing it does happens with nothing locked.
+        drop(closed);
+        Ok(())
+    }
+
+    /// Whether its calls wait for nothing.
+    pub(crate) fn is_nonblocking(&self, number: Number) -> Result<bool, Errno> {
+        Ok(self.files().file(number)?.is_nonblocking)
+    }
+
+    pub(crate) fn set_nonblocking(&self, number: Number, is_nonblocking: bool) -> Result<(), Errno> {
+        self.files().file(number)?.is_nonblocking = is_nonblocking;
+        Ok(())
+    }
+
+    /// Asks a file, which may not be able to answer yet: EAGAIN, where the call need not wait.
+    fn ask<T>(
+        &self,
+        function: &'static str,
+        number: Number,
+        is_patient: bool,
+        ask: impl Fn(&mut Files) -> Answer<T>,
+    ) -> Result<T, Errno> {
+        loop {
+            let stirs = self.files().stirs();
+            if let Some(answer) = ask(&mut self.files())? {
+                return Ok(answer);
+            }
+            if !is_patient || self.is_nonblocking(number)? {
+                return Err(Errno(libc::EAGAIN));
+            }
+            let Some(coroutine) = Coroutine::current().filter(|_| self.place.process.is_alive()) else {
+                state::note_offence(Offence::Blocking { function });
+                return Err(Errno(libc::EAGAIN));
+            };
+            coroutine.rest(Rest::Files { stirs, until: None });
+        }
+    }
+
+    /// read(2), recv(2).
+    pub(crate) fn read(
+        &self,
+        function: &'static str,
+        number: Number,
+        buffer: &mut [u8],
+        flags: c_int,
+    ) -> Result<usize, Errno> {
+        let is_peek = flags & libc::MSG_PEEK != 0;
+        let buffer = RefCell::new(buffer);
+        self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
+            let mut buffer = buffer.borrow_mut();
+            let OpenFile { kind, waker, .. } = files.file(number)?;
+            match kind {
+                FileKind::Socket(socket) => socket.read(&mut buffer, is_peek, waker),
+                FileKind::Pair(pair) => Ok(pair.read(&mut buffer)),
+                FileKind::Counter(counter) => {
+                    let Some(place) = buffer.first_chunk_mut::<8>() else { return Err(Errno(libc::EINVAL)) };
+                    Ok(counter.read().map(|count| {
+                        *place = count.to_ne_bytes();
+                        place.len()
+                    }))
+                }
+                FileKind::Epoll(_) => Err(Errno(libc::EINVAL)),
+            }
+        })
+    }
+
+    /// write(2), send(2).
+    pub(crate) fn write(
+        &self,
+        function: &'static str,
+        number: Number,
+        parts: &[IoSlice<'_>],
+        flags: c_int,
+    ) -> Result<usize, Errno> {
+        self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
+            let OpenFile { kind, waker, .. } = files.file(number)?;
+            match kind {
+                FileKind::Socket(socket) => socket.write(parts, waker),
+                FileKind::Pair(pair) => pair.write(parts),
+                FileKind::Counter(counter) => {
+                    let bytes = parts.first().and_then(|part| part.first_chunk::<8>()).ok_or(Errno(libc::EINVAL))?;
+                    let added = counter.add(u64::from_ne_bytes(*bytes));
+                    waker.wake_by_ref();
+                    Ok(added.map(|()| bytes.len()))
+                }
+                FileKind::Epoll(_) => Err(Errno(libc::EINVAL)),
+            }
+        })
+    }
+
+    /// Asks a socket.
+    pub(crate) fn socket<T>(
+        &self,
+        number: Number,
+        ask: impl FnOnce(&mut SystemSocket) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        ask(self.files().socket(number)?.0)
+    }
+
+    /// accept4(2): the number of the next connection.
+    pub(crate) fn accept(&self, number: Number, is_nonblocking: bool) -> Result<Number, Errno> {
+        let accepted = self.ask("accept", number, true, |files| {
+            let (socket, waker) = files.socket(number)?;
+            socket.accept(waker)
+        })?;
+        Ok(self.open(FileKind::Socket(accepted), is_nonblocking))
+    }
+
+    /// connect(2).
+    pub(crate) fn connect(&self, number: Number, to: std::net::SocketAddr) -> Result<(), Errno> {
+        let begun = {
+            let mut files = self.files();
+            let (socket, waker) = files.socket(number)?;
+            socket.connect(to, waker)?
+        };
+        match begun {
+            Some(()) => Ok(()),
+            None if self.is_nonblocking(number)? => Err(Errno(libc::EINPROGRESS)),
+            None => self.ask("connect", number, true, |files| {
+                let (socket, waker) = files.socket(number)?;
+                socket.connected(waker)
+            }),
+        }
+    }
+
+    pub(crate) fn shutdown(&self, number: Number, how: c_int) -> Result<(), Errno> {
+        let mut files = self.files();
+        let file = files.file(number)?;
+        match &mut file.kind {
+            FileKind::Socket(socket) => socket.shutdown(how)?,
+            FileKind::Pair(pair) if how != libc::SHUT_RD => pair.finish(),
+            FileKind::Pair(_) => {}
+            FileKind::Counter(_) | FileKind::Epoll(_) => return Err(Errno(libc::ENOTSOCK)),
+        }
+        file.waker.wake_by_ref();
+        Ok(())
+    }
+
+    /// epoll_ctl(2). Who watches a real file waits for ever: nothing of the real world happens in a trial.
+    pub(crate) fn watch(
+        &self,
+        epoll: Number,
+        number: Number,
+        change: impl FnOnce(&mut Epoll, FileId) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        self.files().watch(epoll, number, change)
+    }
+
+    /// epoll_wait(2), without the wait.
+    pub(crate) fn ready(&self, epoll: Number, most: usize) -> Result<Vec<Ready>, Errno> {
+        self.files().ready(epoll, most)
+    }
+}
+
+/// Threads.
+impl Machine {
+    fn threads(&self) -> MutexGuard<'_, Threads> {
+        lock(&self.threads)
+    }
+
+    pub(crate) fn add_thread(&self, coroutine: Arc<Coroutine>, handle: libc::pthread_t) {
+        self.threads().add(coroutine, handle);
+    }
+
+    /// A coroutine of this process has its first turn, on its own thread.
+    pub(crate) fn begin_thread(&self) {
+        CURRENT.set(self);
+    }
+
+    /// Lets every thread run that can, but for the trial's own, until none can; whether any did.
+    pub(crate) fn run_threads(&self) -> bool {
+        for ran in 0..RUNS_AT_ONE_INSTANT_MAX {
+            let called = {
+                let stirs = self.files().stirs();
+                let mut threads = self.threads();
+                threads.call_due(state::read_monotonic_clock(), stirs);
+                threads.next().or_else(|| {
+                    threads.call_changed();
+                    threads.next()
+                })
+            };
+            let Some(called) = called else { return ran > 0 };
+            let rest = called.run();
+            self.threads().has_run(called.number, rest);
+        }
+        state::end_turn(HostTurn::Stuck);
+        true
+    }
+
+    /// Wakes at most so many that wait for a futex; how many.
+    pub(crate) fn wake(&self, address: usize, most: usize) -> usize {
+        self.threads().wake(address, most)
+    }
+
+    /// The trial's own thread waits for a futex while others run; whether it may go on.
+    pub(crate) fn await_others(&self, address: usize, expected: u32) -> bool {
+        loop {
+            self.threads().await_on_main(address);
+            let ran = self.run_threads();
+            let is_woken = !self.threads().end_wait_of_main();
+            if is_woken || read_futex(address) != expected {
+                return true;
+            }
+            if !ran {
+                return false;
+            }
+        }
+    }
+
+    /// Waits until a thread of this process has ended; one of another is none of its business.
+    pub(crate) fn join(&self, handle: libc::pthread_t) {
+        loop {
+            let Some((number, false)) = self.threads().find(handle) else { return };
+            match Coroutine::current() {
+                Some(coroutine) => drop(coroutine.rest(Rest::Joining(number))),
+                None if self.run_threads() => {}
+                None => self.end_in_a_deadlock(),
+            }
+        }
+    }
+
+    /// When a thread goes on by itself, from now on.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        let due = self.threads().next_due()?;
+        Some(due.saturating_sub(state::read_monotonic_clock()))
+    }
+
+    /// A thread waits for something to happen to a file, or for so long; whether it was for nothing.
+    pub(crate) fn rest_for_files(&self, coroutine: &Coroutine, patience: Option<Duration>) -> Woken {
+        let until = patience.map(|patience| state::read_monotonic_clock() + patience);
+        let stirs = self.files().stirs();
+        coroutine.rest(Rest::Files { stirs, until })
+    }
+
+    /// The trial's own thread waits for a thread that waits for it, or for time that cannot pass meanwhile: nothing will ever
+    /// happen again, and no call can be left without an answer.
+    pub(crate) fn end_in_a_deadlock(&self) -> ! {
+        let name = self.place.net.fabric().name(self.place.host).to_owned();
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        let said = format!(
+            "host {name} is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
+             of the process can go on before it does\n{backtrace}\n"
+        );
+        // Where nobody hears it, the exit code tells.
+        drop(io::stderr().write_all(said.as_bytes()));
+        std::process::exit(DEADLOCK_EXIT);
+    }
+}
+
+/// Names.
+impl Machine {
+    /// What the world's resolver says of a name.
+    pub(crate) fn resolve(&self, name: &str, family: Option<Family>) -> io::Result<IpAddr> {
+        self.place.net.fabric().resolve(self.place.host, name, family == Some(Family::V6))
+    }
+}

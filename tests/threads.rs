@@ -1,0 +1,261 @@
+//! Threads of a program in a trial: blocking tasks, threads of std, sleeps, locks, channels, and the resolver behind them.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a program that was never told of a trial is what is tested"
+)]
+
+#[path = "seen/program.rs"]
+mod seen;
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
+use std::time::Duration;
+
+use pulseless::fault::Death;
+use pulseless::grammar::Latency;
+use pulseless::world::{Engine, EngineError, Leap, on_trial_thread};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep};
+
+use crate::seen::{Run, Seen, program};
+
+const LATENCY: Latency = Latency::uniform(Duration::from_millis(10), Duration::from_millis(20));
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A host, and what it runs.
+type Host<'n> = (&'n str, fn(Seen) -> Run);
+
+/// Plays these hosts for ten simulated minutes.
+fn play(hosts: &[Host<'_>]) -> (Vec<String>, Result<(), EngineError>) {
+    on_trial_thread(7, || {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        for (name, run) in hosts {
+            let run = *run;
+            let host = leap.add_host(name, program(&seen, move |_, seen| run(seen)));
+            leap.start(host);
+        }
+        let ended = leap.run_until(600 * SECOND);
+        drop(leap);
+        (seen.list(), ended)
+    })
+    .expect("no panic")
+}
+
+fn play_one(run: fn(Seen) -> Run) -> Vec<String> {
+    let (seen, ended) = play(&[("host", run)]);
+    assert_eq!(ended, Ok(()));
+    seen
+}
+
+#[test]
+fn a_blocking_task_runs_beside_its_runtime_and_simulated_time_passes_for_it() {
+    let seen = play_one(|seen| {
+        Box::pin(async move {
+            let start = Instant::now();
+            let task = spawn_blocking(|| {
+                std::thread::sleep(30 * SECOND);
+                "slept"
+            });
+            sleep(10 * SECOND).await;
+            seen.add(format!("awake after {:?}", start.elapsed()));
+            let said = task.await.expect("no panic");
+            seen.add(format!("{said} {:?}", start.elapsed().as_secs()));
+            Ok(())
+        })
+    });
+    assert_eq!(seen, ["awake after 10s", "slept 30"]);
+}
+
+#[test]
+fn many_blocking_tasks_give_one_order() {
+    let run = || {
+        play_one(|seen| {
+            Box::pin(async move {
+                let mut tasks = JoinSet::new();
+                for number in 0..40u64 {
+                    let seen = seen.clone();
+                    tasks.spawn_blocking(move || {
+                        std::thread::sleep(Duration::from_millis(number * 7 % 13));
+                        seen.add(number.to_string());
+                    });
+                }
+                while tasks.join_next().await.is_some() {}
+                Ok(())
+            })
+        })
+    };
+    let first = run();
+    assert_eq!(first.len(), 40);
+    for _ in 0..5 {
+        assert_eq!(run(), first);
+    }
+}
+
+#[test]
+fn threads_of_std_talk_by_channels_locks_and_barriers() {
+    let seen = play_one(|seen| {
+        Box::pin(async move {
+            let (send, receive) = mpsc::channel();
+            let barrier = Arc::new(Barrier::new(3));
+            let total = Arc::new((Mutex::new(0), Condvar::new()));
+            let threads: Vec<_> = (1..=3u64)
+                .map(|number| {
+                    let (send, barrier, total) = (send.clone(), barrier.clone(), total.clone());
+                    std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_secs(number));
+                        barrier.wait();
+                        *total.0.lock().expect("not poisoned") += number;
+                        total.1.notify_all();
+                        send.send(number).expect("somebody hears");
+                    })
+                })
+                .collect();
+            let watcher = std::thread::spawn(move || {
+                let mut sum = total.0.lock().expect("not poisoned");
+                while *sum < 6 {
+                    sum = total.1.wait_timeout(sum, 60 * SECOND).expect("not poisoned").0;
+                }
+                *sum
+            });
+            drop(send);
+            // The runtime's own thread goes on meanwhile, and joins who has ended.
+            sleep(5 * SECOND).await;
+            let mut heard: Vec<u64> = receive.iter().collect();
+            heard.sort_unstable();
+            seen.add(format!("{heard:?}"));
+            seen.add(format!("{}", watcher.join().expect("no panic")));
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            seen.add(format!("{} processors", std::thread::available_parallelism()?));
+            Ok(())
+        })
+    });
+    assert_eq!(seen, ["[1, 2, 3]", "6", "2 processors"]);
+}
+
+#[test]
+fn scoped_threads_end_before_their_scope_does() {
+    let seen = play_one(|seen| {
+        Box::pin(async move {
+            let mut parts = [0; 4];
+            std::thread::scope(|scope| {
+                for (number, part) in parts.iter_mut().enumerate() {
+                    scope.spawn(move || *part = number * number);
+                }
+            });
+            seen.add(format!("{parts:?}"));
+            Ok(())
+        })
+    });
+    assert_eq!(seen, ["[0, 1, 4, 9]"]);
+}
+
+#[test]
+fn names_lead_to_hosts_and_a_name_that_is_none_to_nobody() {
+    let (seen, ended) = play(&[
+        ("server", |seen| {
+            Box::pin(async move {
+                let listener = TcpListener::bind("0.0.0.0:80").await?;
+                loop {
+                    let (_, peer) = listener.accept().await?;
+                    seen.add(format!("from {}", peer.ip()));
+                }
+            })
+        }),
+        ("client", |seen| {
+            Box::pin(async move {
+                let socket = TcpStream::connect("server:80").await?;
+                seen.add(socket.peer_addr()?.to_string());
+                sleep(SECOND).await;
+                let error = TcpStream::connect("nowhere:80").await.expect_err("nobody");
+                seen.add(error.to_string());
+                let mut addresses = tokio::net::lookup_host("localhost:5").await?;
+                seen.add(format!("{:?}", addresses.next()));
+                Ok(())
+            })
+        }),
+    ]);
+    assert_eq!(ended, Ok(()));
+    let nobody = "failed to lookup address information: Name or service not known";
+    assert_eq!(seen, ["from 10.0.0.2", "10.0.0.1:80", nobody, "Some(127.0.0.1:5)"]);
+}
+
+#[test]
+fn a_thread_may_wait_for_a_blocking_socket() {
+    let (seen, ended) = play(&[
+        ("server", |_| {
+            Box::pin(async move {
+                let served = spawn_blocking(|| -> std::io::Result<()> {
+                    let listener = std::net::TcpListener::bind("0.0.0.0:80")?;
+                    let (mut socket, _) = listener.accept()?;
+                    let mut heard = [0; 5];
+                    socket.read_exact(&mut heard)?;
+                    socket.write_all(&heard)
+                });
+                served.await.expect("no panic")
+            })
+        }),
+        ("client", |seen| {
+            Box::pin(async move {
+                let heard = spawn_blocking(|| -> std::io::Result<String> {
+                    std::thread::sleep(SECOND);
+                    let mut socket = std::net::TcpStream::connect("server:80")?;
+                    socket.write_all(b"hello")?;
+                    let mut heard = String::new();
+                    socket.read_to_string(&mut heard)?;
+                    Ok(heard)
+                });
+                seen.add(heard.await.expect("no panic")?);
+                Ok(())
+            })
+        }),
+    ]);
+    assert_eq!((seen, ended), (vec!["hello".to_owned()], Ok(())));
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_its_threads_standing_and_its_next_one_begins_anew() {
+    let seen = on_trial_thread(7, || {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        let run = |_, seen: Seen| -> Run {
+            Box::pin(async move {
+                for number in 0..3 {
+                    let seen = seen.clone();
+                    std::thread::spawn(move || {
+                        loop {
+                            std::thread::sleep(10 * SECOND);
+                            seen.add(format!("thread {number}"));
+                        }
+                    });
+                }
+                spawn_blocking(|| std::thread::sleep(3_600 * SECOND)).await.map_err(std::io::Error::other)
+            })
+        };
+        let host = leap.add_host("host", program(&seen, run));
+        leap.start(host);
+        leap.run_until(15 * SECOND).expect("nothing breaks down");
+        leap.halt(host, Death::Killed);
+        leap.run_until(100 * SECOND).expect("nothing breaks down");
+        leap.start(host);
+        leap.run_until(115 * SECOND).expect("nothing breaks down");
+        seen.list()
+    })
+    .expect("no panic");
+    assert_eq!(seen, ["thread 0", "thread 1", "thread 2"].repeat(2));
+}
+
+#[test]
+fn a_panic_of_a_blocking_task_is_told_with_its_host() {
+    let (_, ended) = play(&[("culprit", |_| {
+        Box::pin(async move {
+            sleep(SECOND).await;
+            spawn_blocking(|| panic!("a planted panic")).await.map_err(std::io::Error::other)
+        })
+    })]);
+    let error = ended.expect_err("it breaks down").to_string();
+    assert!(error.contains("host culprit panicked: a planted panic at tests/threads.rs:"), "{error}");
+}
