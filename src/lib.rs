@@ -17,7 +17,7 @@ pub mod env;
 pub mod fault;
 pub mod grammar;
 #[cfg(feature = "grpc")]
-mod grpc;
+pub mod grpc;
 pub mod history;
 pub mod http2;
 pub mod ladder;
