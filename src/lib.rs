@@ -18,6 +18,7 @@ pub mod fault;
 pub mod grammar;
 #[cfg(feature = "grpc")]
 pub mod grpc;
+pub mod harness;
 pub mod history;
 pub mod http2;
 pub mod ladder;
@@ -31,3 +32,6 @@ pub mod sim;
 pub mod subject;
 pub mod trial;
 pub mod world;
+
+pub use harness::{Durations, Proxy, SweptTrials, Trial, TrialOutcome, Trouble};
+pub use subject::stranger;

@@ -3,13 +3,17 @@
 //! Refuses to know what the code means: it sees names of files, lines and words. A law is a function from one
 //! file to its breaches, and must catch its bad examples before it may judge the tree.
 
+#[path = "tidy/examples.rs"]
+mod examples;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/requirements.rs"]
+mod requirements;
 #[path = "tidy/source.rs"]
 mod source;
 
 use pulseless::sim;
-use pulseless::subject::xmtp::{SUBJECTS, spec};
+use pulseless::subject::xmtp::SUBJECTS;
 use source::{Breach, Source, Word, close_of, module_of, test_module, tree};
 
 /// Floor, module, and what it may import. The rooms of our own subject are modules of their own, so that client and
@@ -44,7 +48,10 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (
         5,
         "subject",
-        &["cast", "channel", "checker", "env", "fault", "grammar", "history", "ladder", "lie", "proxy", "world"],
+        &[
+            "cast", "channel", "checker", "env", "fault", "grammar", "history", "ladder", "lie", "profile", "proxy",
+            "world",
+        ],
     ),
     (4, "xmtp::spec", &["checker"]),
     (
@@ -87,6 +94,14 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "xmtp::workload",
         ],
     ),
+    (
+        7,
+        "stranger",
+        &[
+            "cast", "channel", "checker", "env", "fault", "grammar", "history", "lie", "profile", "proxy", "subject",
+            "world",
+        ],
+    ),
     (8, "runner", &["checker", "fault", "grammar", "history", "profile", "sim", "subject", "trial"]),
     (
         9,
@@ -103,6 +118,11 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "campaign", "cast", "channel", "checker", "fault", "grammar", "history", "http2", "ladder", "lie",
             "profile", "runner", "sim", "subject", "trial", "world",
         ],
+    ),
+    (
+        11,
+        "harness",
+        &["campaign", "checker", "grammar", "history", "report", "runner", "sim", "stranger", "subject", "trial"],
     ),
     (
         11,
@@ -123,6 +143,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
             "report",
             "runner",
             "sim",
+            "stranger",
             "subject",
             "trial",
             "world",
@@ -550,50 +571,4 @@ fn every_sim_is_a_sim() {
     let refusal = sim::read("sim", "titel = \"A\"", SUBJECTS).expect_err("a mistake").to_string();
     hold(law, &[("sims/a.toml", "titel = \"A\"", &format!("1: {refusal}"))], &[("Cargo.toml", "[package]")]);
     assert!(tree().iter().any(|source| source.is_in("sims/")), "no sim was found");
-}
-
-/// The words in `text` that look like the number of a requirement.
-fn citations(text: &str) -> impl Iterator<Item = &str> {
-    let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    words.filter(|word| {
-        let digits = word.strip_prefix(['S', 'C', 'T']).unwrap_or_default();
-        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
-    })
-}
-
-/// Whether a test's literal has `word` at `line`: tests of wrong numbers need wrong numbers.
-fn is_an_example(source: &Source, line: usize, word: &str) -> bool {
-    let covers = |literal: &Word| (literal.line..=literal.line + literal.text.matches('\n').count()).contains(&line);
-    let mut literals = source.words.iter().filter(|literal| literal.is_literal && literal.in_test);
-    literals.any(|literal| covers(literal) && citations(&literal.text).any(|cited| cited == word))
-}
-
-fn unknown_requirements(source: &Source) -> Vec<Breach> {
-    let mut breaches = Vec::new();
-    let is_ours = ["src/", "sims/", "tests/", "proto/"].iter().any(|folder| source.is_in(folder));
-    for (above, text) in source.text.lines().enumerate().filter(|_| is_ours) {
-        let unknown = citations(text).filter(|word| spec::find(word).is_none());
-        let meant = unknown.filter(|word| !is_an_example(source, above + 1, word));
-        breaches.extend(meant.map(|word| source.breach(above + 1, format!("there is no requirement {word}"))));
-    }
-    breaches
-}
-
-#[test]
-fn every_cited_requirement_exists() {
-    hold(
-        unknown_requirements,
-        &[
-            ("src/a.rs", "//! A.\n// Obeys S5 and S12.", "2: there is no requirement S12"),
-            ("src/a.rs", "const CITED: &str = \"T20\";", "1: there is no requirement T20"),
-            ("tests/a.rs", "fn f() {} // C7", "1: there is no requirement C7"),
-            ("tests/a.rs", "/// C7\nfn f() {}", "1: there is no requirement C7"),
-            ("sims/a.toml", "cites = [\"T0\"]", "1: there is no requirement T0"),
-        ],
-        &[
-            ("src/a.rs", "//! S1, S11; (C6) T19: `T8`; UTC0, C, T_1, S3A."),
-            ("src/a.rs", "#[cfg(test)]\nmod tests { const WRONG: &str = \"one\n  C7\"; }"),
-            ("README.md", "S12"),
-        ],
-    );
 }

@@ -106,6 +106,8 @@ pub(crate) fn attributes(harm: &ByteHarm, side: ConnectionSide) -> Map<String, V
             ("delay", u64::try_from(pause.as_micros()).unwrap_or(u64::MAX).into()),
         ],
         ByteHarm::Limit { bytes } => vec![("bytes", (*bytes).into())],
+        // Toxiproxy has none like it.
+        ByteHarm::Mute => Vec::new(),
     };
     let ours = (side == ConnectionSide::Node).then(|| (CONNECTION, SERVER.into()));
     pairs.into_iter().chain(ours).map(|(key, value)| (key.to_owned(), value)).collect()

@@ -244,9 +244,9 @@ fn read_attributes<T>(
 
 /// What is wrong and what would be right.
 pub(crate) fn told(problem: &Problem) -> String {
-    match problem.help() {
-        Some(help) => format!("{}: {help}", problem.message()),
-        None => problem.message().to_owned(),
+    match problem.advised() {
+        "" => problem.message().to_owned(),
+        help => format!("{}: {help}", problem.message()),
     }
 }
 

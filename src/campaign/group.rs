@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::campaign::player::families_of;
-use crate::campaign::{FailureCause, SmallCase, Trial, TrialEnd, TrialSchedule};
+use crate::campaign::{FailureCause, ScheduledTrial, SmallCase, TrialEnd, TrialSchedule};
 
 /// Of each cause so many failures are asked which families they need.
 const ASKED_OF_A_CAUSE: usize = 12;
@@ -74,7 +74,7 @@ pub struct Seeds {
 /// A trial that did not pass.
 #[derive(Clone)]
 pub(crate) struct Failure {
-    pub(crate) trial: Trial,
+    pub(crate) trial: ScheduledTrial,
     pub(crate) ended: TrialEnd,
 }
 
@@ -83,8 +83,8 @@ pub(crate) struct Failure {
 pub(crate) fn group(
     failures: &[Failure],
     schedule: &TrialSchedule,
-    mut play: impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause>,
-) -> Vec<(FailureGroup, Vec<Trial>)> {
+    mut play: impl FnMut(ScheduledTrial, &BTreeSet<String>) -> Option<FailureCause>,
+) -> Vec<(FailureGroup, Vec<ScheduledTrial>)> {
     let mut causes: BTreeMap<(&'static str, FailureCause), Vec<&Failure>> = BTreeMap::new();
     for failure in failures {
         let cause = failure.ended.cause().unwrap_or_default();
@@ -114,15 +114,15 @@ fn split<'f>(
     failures: &[&'f Failure],
     cause: &FailureCause,
     schedule: &TrialSchedule,
-    play: &mut impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause>,
+    play: &mut impl FnMut(ScheduledTrial, &BTreeSet<String>) -> Option<FailureCause>,
 ) -> Vec<Sketch<'f>> {
     let mut sketches: Vec<Sketch<'f>> = Vec::new();
-    let families = |trial: Trial| families_of(&schedule.sims[trial.sim], trial.seed);
+    let families = |trial: ScheduledTrial| families_of(&schedule.sims[trial.sim], trial.seed);
     for (index, failure) in failures.iter().enumerate() {
         // What could not be played tells nothing of faults, and later ones join the first group that they may be of.
         let is_asked = index < ASKED_OF_A_CAUSE && failure.ended.digest().is_some();
         let there = families(failure.trial);
-        let mut fails_with = |trial: Trial, kept: &BTreeSet<String>| play(trial, kept).as_ref() == Some(cause);
+        let mut fails_with = |trial: ScheduledTrial, kept: &BTreeSet<String>| play(trial, kept).as_ref() == Some(cause);
         let known = sketches.iter().position(|sketch| {
             let mut possible = sketch.needs.iter().filter(|needs| needs.is_subset(&there));
             possible.any(|needs| !is_asked || fails_with(failure.trial, needs))
@@ -153,8 +153,8 @@ impl Sketch<'_> {
     fn may_need(
         &self,
         needs: &BTreeSet<String>,
-        can_tell: impl Fn(Trial) -> bool,
-        mut fails_with: impl FnMut(Trial, &BTreeSet<String>) -> bool,
+        can_tell: impl Fn(ScheduledTrial) -> bool,
+        mut fails_with: impl FnMut(ScheduledTrial, &BTreeSet<String>) -> bool,
     ) -> bool {
         // A fault is needed by all of a cause, or by none.
         let needs_none = |needs: &BTreeSet<String>| needs.is_empty();
@@ -172,7 +172,7 @@ impl Sketch<'_> {
         asked < WITNESSES
     }
 
-    fn trials(&self) -> Vec<Trial> {
+    fn trials(&self) -> Vec<ScheduledTrial> {
         self.members.iter().map(|member| member.trial).collect()
     }
 
@@ -284,13 +284,13 @@ mod tests {
     }
 
     /// Fails as `checker` does where all of `needs` are there.
-    fn needing(checker: &str, needs: &[&str]) -> impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause> {
+    fn needing(checker: &str, needs: &[&str]) -> impl FnMut(ScheduledTrial, &BTreeSet<String>) -> Option<FailureCause> {
         let (cause, needs) = (cause(checker), names(needs));
         move |_, kept| needs.is_subset(kept).then(|| cause.clone())
     }
 
     /// Fails as `delivery` does where any of `enough` is there.
-    fn any_of(enough: &[&str]) -> impl FnMut(Trial, &BTreeSet<String>) -> Option<FailureCause> {
+    fn any_of(enough: &[&str]) -> impl FnMut(ScheduledTrial, &BTreeSet<String>) -> Option<FailureCause> {
         let enough = names(enough);
         move |_, kept| (!kept.is_disjoint(&enough)).then(|| cause("delivery"))
     }
@@ -314,7 +314,7 @@ mod tests {
         let schedule = schedule();
         let failures: Vec<Failure> = (0..10).map(|number| failure(&schedule, number, "delivery")).collect();
         // Some lack the one fault, and some the other.
-        let play = |trial: Trial, kept: &BTreeSet<String>| {
+        let play = |trial: ScheduledTrial, kept: &BTreeSet<String>| {
             let enough = if trial.number.is_multiple_of(3) { &["deaths"][..] } else { &["deaths", "partitions"] };
             any_of(enough)(trial, kept)
         };
@@ -328,7 +328,7 @@ mod tests {
         let mut failures: Vec<Failure> = (0..10).map(|number| failure(&schedule, number, "delivery")).collect();
         failures.push(failure(&schedule, 10, "waves"));
         // The first ones need a death, and what came to the later ones does nothing to them.
-        let play = |trial: Trial, kept: &BTreeSet<String>| match trial.number {
+        let play = |trial: ScheduledTrial, kept: &BTreeSet<String>| match trial.number {
             10 => needing("waves", &["pauses"])(trial, kept),
             0..4 => needing("delivery", &["deaths"])(trial, kept),
             _ => needing("delivery", &["partitions"])(trial, kept),

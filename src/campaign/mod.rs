@@ -37,7 +37,7 @@ pub use merge::{MergeError, merge};
 pub use nights::{Age, NightError, NightReport, Nights, Resolved};
 pub use partition::{BadPartition, TrialPartition};
 pub use player::{InProcess, Player, Task, TaskAnswer};
-pub use schedule::{SEEDS_MAX, Trial, TrialSchedule};
+pub use schedule::{SEEDS_MAX, ScheduledTrial, TrialSchedule};
 pub use shrinks::SmallCase;
 pub use summary::{Stopped, Summary, Tally, Times};
 pub use sweep::{Limit, Progress, SHRINK_PLAYS, Stop, Sweep, SweepError, Swept};

@@ -27,7 +27,7 @@ pub struct TrialSchedule {
 
 /// One trial of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trial {
+pub struct ScheduledTrial {
     /// Its number among the trials of the whole campaign, whoever plays them.
     pub number: u64,
     /// The index of its sim.
@@ -64,16 +64,16 @@ impl TrialSchedule {
     /// # Panics
     /// If there are not so many.
     #[must_use]
-    pub fn trial(&self, number: u64) -> Trial {
+    pub fn trial(&self, number: u64) -> ScheduledTrial {
         let index = |number: u64| usize::try_from(number).expect("an index of sims");
         match number.checked_sub(self.once.len() as u64) {
             None => {
                 let (sim, seed) = self.once[index(number)];
-                Trial { number, sim, seed }
+                ScheduledTrial { number, sim, seed }
             }
             Some(behind) => {
                 let sims = self.often.len() as u64;
-                Trial { number, sim: self.often[index(behind % sims)], seed: self.seeds.start + behind / sims }
+                ScheduledTrial { number, sim: self.often[index(behind % sims)], seed: self.seeds.start + behind / sims }
             }
         }
     }
@@ -99,7 +99,7 @@ impl TrialSchedule {
 
     /// Whether a trial is ours.
     #[must_use]
-    pub fn is_ours(&self, trial: Trial) -> bool {
+    pub fn is_ours(&self, trial: ScheduledTrial) -> bool {
         let name = &self.sims[trial.sim].name;
         self.partition.is_none_or(|partition| partition.has(trial.number, name, trial.seed))
     }

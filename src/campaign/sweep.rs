@@ -17,8 +17,8 @@ use crate::campaign::journal::{Journal, JournalLine, put_in_order, read_journal}
 use crate::campaign::ledger::Ledger;
 use crate::campaign::shrinks::shrink_groups;
 use crate::campaign::{
-    Coverage, FailureCause, FailureGroup, Header, JournalError, Player, Stopped, Summary, Tally, Task, TaskAnswer,
-    Times, Trial, TrialEnd, TrialSchedule,
+    Coverage, FailureCause, FailureGroup, Header, JournalError, Player, ScheduledTrial, Stopped, Summary, Tally, Task,
+    TaskAnswer, Times, TrialEnd, TrialSchedule,
 };
 use crate::runner::{Case, CaseError, Deviation, Digests, write_whole};
 use crate::subject::Subjects;
@@ -324,7 +324,7 @@ impl Sweep {
         state: &mut SweepState,
         stop: &Stop,
         start: &(impl Fn() -> P + Sync),
-    ) -> (Vec<(FailureGroup, Vec<Trial>)>, Summary) {
+    ) -> (Vec<(FailureGroup, Vec<ScheduledTrial>)>, Summary) {
         let player = &mut start();
         state.failures.sort_by_key(|failure| failure.trial.number);
         let mut groups = group(&state.failures, &self.schedule, |trial, families| {
@@ -385,7 +385,12 @@ impl Sweep {
 
     /// The cases of the first trials of a group, the one with the fewest events in front. One that is not there, because another share of
     /// the campaign had enough of its cause, is played again.
-    fn keep_cases(&self, trials: &[Trial], stop: &Stop, player: &mut impl Player) -> Result<Vec<String>, SweepError> {
+    fn keep_cases(
+        &self,
+        trials: &[ScheduledTrial],
+        stop: &Stop,
+        player: &mut impl Player,
+    ) -> Result<Vec<String>, SweepError> {
         let mut kept = Vec::new();
         for trial in trials.iter().take(CASES_KEPT) {
             let name = self.case_name(*trial);
@@ -405,7 +410,7 @@ impl Sweep {
         Ok(kept.into_iter().map(|(_, name)| name).collect())
     }
 
-    fn case_name(&self, trial: Trial) -> String {
+    fn case_name(&self, trial: ScheduledTrial) -> String {
         format!("{}-seed-{}.case.json", self.schedule.sims[trial.sim].name, trial.seed)
     }
 
@@ -414,7 +419,7 @@ impl Sweep {
     fn write(
         &self,
         state: &SweepState,
-        groups: &[(FailureGroup, Vec<Trial>)],
+        groups: &[(FailureGroup, Vec<ScheduledTrial>)],
         summary: &Summary,
         times: &Times,
     ) -> Result<(), SweepError> {
@@ -437,7 +442,7 @@ impl Sweep {
 
 impl SweepState {
     /// Writes down how a trial ended, and keeps its case while its cause has few.
-    fn record(&mut self, sweep: &Sweep, trial: Trial, answer: &TaskAnswer) -> Result<(), SweepError> {
+    fn record(&mut self, sweep: &Sweep, trial: ScheduledTrial, answer: &TaskAnswer) -> Result<(), SweepError> {
         let sim = &sweep.schedule.sims[trial.sim].name;
         let digest = answer.ended.digest();
         let deviation = digest.and_then(|digest| sweep.expected.as_ref()?.deviation(sim, trial.seed, digest));
@@ -456,7 +461,7 @@ impl SweepState {
     }
 
     /// Counts a trial that has ended.
-    fn take(&mut self, schedule: &TrialSchedule, trial: Trial, ended: TrialEnd) {
+    fn take(&mut self, schedule: &TrialSchedule, trial: ScheduledTrial, ended: TrialEnd) {
         let sim = &schedule.sims[trial.sim].name;
         self.tally.add(&ended);
         self.sims.entry(sim.clone()).or_default().add(&ended);

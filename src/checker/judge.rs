@@ -1,5 +1,7 @@
 //! What every judge can do, and what it goes by.
 
+use std::fmt;
+
 use crate::checker::{Requirement, Verdict};
 use crate::history::{Event, History, Terms};
 
@@ -16,6 +18,12 @@ pub trait Checker: Sync {
     fn cites(&self) -> &'static [Requirement];
     /// Judges one history.
     fn judge(&self, history: &History) -> Verdict;
+}
+
+impl fmt::Debug for dyn Checker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Checker({})", self.name())
+    }
 }
 
 /// The terms on which a history is judged: they stand at its head.

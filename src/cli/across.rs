@@ -9,13 +9,13 @@ use crate::cli::Exit;
 use crate::cli::arguments::{EVERY_PROFILE, RunArguments, TrialFormat};
 use crate::cli::campaign::{catch_interrupts, jobs};
 use crate::cli::output::{complain, misused, paint, print};
+use crate::cli::program::subjects;
 use crate::cli::run::{again, refuse};
 use crate::grammar::quantity::count;
 use crate::profile::Profile;
 use crate::report;
 use crate::runner::{read_sim, write_whole};
 use crate::sim::{Setting, SimFile};
-use crate::subject::xmtp::SUBJECTS;
 use crate::trial::Conclusion;
 
 /// The key of a sim that names the profile of its proxies.
@@ -81,7 +81,7 @@ fn named(names: &[String]) -> Result<Vec<&'static Profile>, String> {
 fn behind(arguments: &RunArguments, name: &str) -> Result<SimFile, Exit> {
     let profile: Setting = format!("{PROFILE_KEY}={name}").parse().expect("a key and its value");
     let settings: Vec<Setting> = arguments.settings.iter().cloned().chain([profile]).collect();
-    read_sim(SUBJECTS, &arguments.sim, &settings).map_err(|error| refuse(&error))
+    read_sim(subjects(), &arguments.sim, &settings).map_err(|error| refuse(&error))
 }
 
 fn tell(

@@ -9,9 +9,34 @@ use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, profile, proxy, publish, replay,
-    report, run, schema, shrink, sweep, tail, worker,
+    Exit, explain, generate, grid, keep, list, merge, profile, program, proxy, replay, report, run, schema, shrink,
+    sweep, worker,
 };
+#[cfg(feature = "xmtp")]
+use crate::cli::{conform, conform_client, node, publish, tail};
+use crate::report::name_program;
+use crate::subject::stranger::Strangers;
+
+/// Runs the command line of this process for sims of these strangers: a guest's own program with all of its commands. A sim
+/// casts their kinds of hosts by name; everything that is printed to be played again names this program.
+///
+/// ```no_run
+/// use pulseless::stranger::Strangers;
+///
+/// # async fn my_server() {}
+/// # async fn my_client() {}
+/// fn main() -> std::process::ExitCode {
+///     pulseless::cli::main_with(Strangers::new().host("my-server", my_server).host("my-client", my_client))
+/// }
+/// ```
+#[must_use]
+pub fn main_with(strangers: Strangers) -> ExitCode {
+    program::play_only(strangers.into_subjects());
+    if let Some(name) = std::env::args().next() {
+        name_program(&name);
+    }
+    main()
+}
 
 /// Runs the command line of this process.
 #[must_use]
@@ -35,11 +60,16 @@ pub fn main() -> ExitCode {
         CliCommand::List(arguments) => list::list(&arguments),
         CliCommand::Explain(arguments) => explain::explain(&arguments),
         CliCommand::Profile(arguments) => profile::profile(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Node(arguments) => node::node(&arguments),
         CliCommand::Proxy(arguments) => proxy::proxy(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Conform(arguments) => conform::conform(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::ConformClient(arguments) => conform_client::judge_client(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Publish(arguments) => publish::publish(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Tail(arguments) => tail::tail(&arguments),
     };
     exit.into()

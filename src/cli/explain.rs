@@ -5,17 +5,17 @@ use std::path::Path;
 use crate::cli::Exit;
 use crate::cli::arguments::ExplainArguments;
 use crate::cli::output::{misused, print};
+use crate::cli::program::subjects;
 use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::refuse;
-use crate::cli::seed::Seed;
+use crate::grammar::Seed;
 use crate::report;
 use crate::runner::read_sim;
 use crate::sim::Setting;
-use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn explain(arguments: &ExplainArguments) -> Exit {
     let Some(path) = &arguments.sim else {
-        print(&report::keys_in_words(SUBJECTS.first()));
+        print(&report::keys_in_words(subjects().first()));
         return Exit::Pass;
     };
     // A case file is JSON; everything else is to be a sim.
@@ -31,7 +31,7 @@ pub(crate) fn explain(arguments: &ExplainArguments) -> Exit {
 }
 
 fn explain_sim(path: &Path, settings: &[Setting], seed: Option<Seed>) -> Exit {
-    match read_sim(SUBJECTS, path, settings) {
+    match read_sim(subjects(), path, settings) {
         Ok(sim) => {
             print(&report::explain(&match seed {
                 Some(Seed(seed)) => sim.drawn(seed),

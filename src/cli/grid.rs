@@ -12,13 +12,14 @@ use crate::cli::Exit;
 use crate::cli::arguments::{GridArguments, GridFormat};
 use crate::cli::campaign::{catch_interrupts, jobs};
 use crate::cli::output::{complain, misused, print};
+use crate::cli::program::subjects;
 use crate::cli::run::refuse;
-use crate::cli::seed::{Seed, SeedCount};
+use crate::cli::seed::SeedCount;
+use crate::grammar::Seed;
 use crate::grammar::quantity::count;
 use crate::report;
 use crate::runner::{read_sim, write_whole};
 use crate::sim::{Setting, SimFile};
-use crate::subject::xmtp::SUBJECTS;
 
 /// More points than anybody reads.
 const POINTS_MAX: usize = 1_000;
@@ -84,7 +85,7 @@ fn points(arguments: &GridArguments) -> Result<Vec<(Vec<String>, SimFile)>, Exit
 fn read(path: &Path, texts: &[String]) -> Result<SimFile, Exit> {
     let settings: Result<Vec<Setting>, _> = texts.iter().map(|text| text.parse()).collect();
     let settings = settings.map_err(|error: <Setting as std::str::FromStr>::Err| misused(&error.to_string()))?;
-    read_sim(SUBJECTS, path, &settings).map_err(|error| refuse(&error))
+    read_sim(subjects(), path, &settings).map_err(|error| refuse(&error))
 }
 
 /// The exit code tells whether all was measured: what trials come to is a measure here, and no verdict.

@@ -6,15 +6,15 @@ use crate::campaign::corpus::{self, KeepError, KeptCase};
 use crate::cli::Exit;
 use crate::cli::arguments::KeepArguments;
 use crate::cli::output::{complain, misused, print};
+use crate::cli::program::subjects;
 use crate::cli::replay::refuse_case;
-use crate::report::shell_word;
+use crate::report::{program_name, shell_word};
 use crate::runner::{Case, write_whole};
-use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn keep(arguments: &KeepArguments) -> Exit {
     let kept = Case::read(&arguments.case)
         .map_err(KeepError::from)
-        .and_then(|case| corpus::keep(&case, SUBJECTS, arguments.cause.as_deref(), &today()));
+        .and_then(|case| corpus::keep(&case, subjects(), arguments.cause.as_deref(), &today()));
     let kept = match kept {
         Ok(kept) => kept,
         Err(KeepError::Case(error)) => return refuse_case(&arguments.case, &error),
@@ -26,7 +26,7 @@ pub(crate) fn keep(arguments: &KeepArguments) -> Exit {
     match write(&kept, &path) {
         Ok(()) => {
             let path = path.to_string_lossy();
-            print(&format!("kept     {path}\nagain    pulseless run {}\n", shell_word(&path)));
+            print(&format!("kept     {path}\nagain    {} run {}\n", program_name(), shell_word(&path)));
             Exit::Pass
         }
         Err(exit) => exit,

@@ -7,7 +7,7 @@ use crate::cli::Exit;
 use crate::cli::arguments::MergeArguments;
 use crate::cli::campaign::{self, CampaignFlags, jobs};
 use crate::cli::output::misused;
-use crate::subject::xmtp::SUBJECTS;
+use crate::cli::program::subjects;
 
 pub(crate) fn merge(arguments: &MergeArguments) -> Exit {
     let into = &arguments.into;
@@ -18,7 +18,7 @@ pub(crate) fn merge(arguments: &MergeArguments) -> Exit {
         ));
     }
     let (jobs, _) = jobs(arguments.jobs, None);
-    match merge_folders(&arguments.folders, into, jobs, SUBJECTS) {
+    match merge_folders(&arguments.folders, into, jobs, subjects()) {
         Ok(sweep) => campaign::run(&sweep, &CampaignFlags::merging(arguments)),
         Err(error) => {
             if fs::remove_dir_all(into).is_err() {

@@ -14,15 +14,15 @@ use crate::cli::Exit;
 use crate::cli::arguments::{ReplayArguments, TrialFormat};
 use crate::cli::campaign::THIS_PROGRAM;
 use crate::cli::output::{complain, misused, paint, print, show, try_print};
+use crate::cli::program::subjects;
 pub(crate) use crate::cli::replay::many::CaseLine;
 use crate::cli::replay::many::{find_cases, replay_many, tell_verdicts};
 use crate::cli::replay::variation::{Varied, flags, vary};
 use crate::cli::run::{break_down, tell};
 use crate::grammar::quantity::count;
-use crate::report::{self, Reproduction, shell_word};
+use crate::report::{self, Reproduction, program_name, shell_word};
 use crate::runner::{Case, CaseError, Replay, Stretch, Trace, numbers_to_keep, repeat};
 use crate::sim::SimFile;
-use crate::subject::xmtp::SUBJECTS;
 use crate::trial;
 
 /// Where a worker finds its case: not in a file that could change between two processes.
@@ -83,7 +83,7 @@ fn replay_case(path: &Path, arguments: &ReplayArguments) -> Exit {
 /// A case, and the sim with the plan that it is played with.
 pub(crate) fn open_case(path: &Path) -> Result<(Case, SimFile), CaseError> {
     let case = Case::read(path)?;
-    let sim = case.sim(SUBJECTS)?;
+    let sim = case.sim(subjects())?;
     Ok((case, sim))
 }
 
@@ -195,7 +195,7 @@ fn work(case: &Case, sim: &SimFile, arguments: &ReplayArguments) -> Exit {
 }
 
 fn again(case: &Path) -> String {
-    format!("pulseless replay {}", shell_word(&case.to_string_lossy()))
+    format!("{} replay {}", program_name(), shell_word(&case.to_string_lossy()))
 }
 
 fn progress_bar() -> ProgressBar {

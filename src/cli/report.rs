@@ -14,15 +14,15 @@ use crate::cli::Exit;
 use crate::cli::arguments::{ReportArguments, ReportForm};
 use crate::cli::campaign::NIGHT_PAGE;
 use crate::cli::output::{complain, print, print_bytes};
+use crate::cli::program::subjects;
 use crate::cli::replay::{open_case, refuse_case};
 use crate::cli::run::break_down;
 use crate::cli::timelines::timelines;
 use crate::grammar::spell;
 use crate::history::HostName;
-use crate::report::{self, PacketStretch, ReportHead, describe_stretch, shell_word};
+use crate::report::{self, PacketStretch, ReportHead, describe_stretch, program_name, shell_word};
 use crate::runner::{Case, Stretch, Trace, write_whole};
 use crate::sim::SimFile;
-use crate::subject::xmtp::SUBJECTS;
 use crate::trial::{self, EngineKind, Outcome};
 use crate::world::Kept;
 
@@ -147,7 +147,7 @@ fn report_case(arguments: &ReportArguments, form: CaseForm) -> Exit {
         Ok(read) => read,
         Err(error) => return refuse_case(&arguments.path, &error),
     };
-    let again = format!("pulseless replay {}", shell_word(&arguments.path.to_string_lossy()));
+    let again = format!("{} replay {}", program_name(), shell_word(&arguments.path.to_string_lossy()));
     let stretch = match stretch(arguments, form, &case, &sim) {
         Ok(stretch) => stretch,
         Err(why) => {
@@ -201,7 +201,7 @@ enum Comparison {
 
 /// What the play is to the case, and what a reader must know of it.
 fn compare(case: &Case, outcome: &Outcome) -> (Comparison, Option<String>) {
-    if case.is_edited(SUBJECTS) {
+    if case.is_edited(subjects()) {
         let told = "the plan in the case file was edited: this is what the edited plan plays, compared with nothing";
         return (Comparison::Edited, Some(told.to_owned()));
     }

@@ -2,15 +2,15 @@
 
 use crate::cli::arguments::{RunArguments, TellingArguments, TrialFormat};
 use crate::cli::output::{complain, paint, print, show};
+use crate::cli::program::subjects;
 use crate::cli::{Exit, across, seed};
 use crate::grammar::Naming;
-use crate::report::{self, Reproduction, Selection, SelectionError, shell_word};
+use crate::report::{self, Reproduction, Selection, SelectionError, program_name, shell_word};
 use crate::runner::{LibraryError, read_sim};
-use crate::subject::xmtp::SUBJECTS;
 use crate::trial::{self, EngineKind, Outcome, PlayError};
 
 pub(crate) fn run(arguments: &RunArguments) -> Exit {
-    let sim = match read_sim(SUBJECTS, &arguments.sim, &arguments.settings) {
+    let sim = match read_sim(subjects(), &arguments.sim, &arguments.settings) {
         Ok(sim) => sim,
         Err(error) => return refuse(&error),
     };
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Exit {
 pub(crate) fn again(arguments: &RunArguments, seed: u64) -> String {
     let settings = arguments.settings.iter().map(|setting| format!(" --set {}", shell_word(&setting.to_string())));
     let sim = shell_word(&arguments.sim.to_string_lossy());
-    format!("pulseless run {sim} --seed {seed}{}", settings.collect::<String>())
+    format!("{} run {sim} --seed {seed}{}", program_name(), settings.collect::<String>())
 }
 
 /// The flag that asks for an engine, after a blank; nothing for the one that plays unless asked.

@@ -12,12 +12,12 @@ use crate::campaign::shrink::{ShrinkError, Shrinking, Shrunk};
 use crate::cli::Exit;
 use crate::cli::arguments::{Format, ShrinkArguments};
 use crate::cli::output::{complain, misused, paint, print};
+use crate::cli::program::subjects;
 use crate::cli::replay::refuse_case;
 use crate::cli::run::break_down;
 use crate::grammar::quantity::count;
-use crate::report::{self, shell_word};
+use crate::report::{self, program_name, shell_word};
 use crate::runner::{Case, write_whole};
-use crate::subject::xmtp::SUBJECTS;
 use crate::trial::play_on;
 
 pub(crate) fn shrink(arguments: &ShrinkArguments) -> Exit {
@@ -37,7 +37,7 @@ pub(crate) fn shrink(arguments: &ShrinkArguments) -> Exit {
     let bar = progress_bar(arguments.plays);
     let shrunk = Shrinking {
         case: &case,
-        subjects: SUBJECTS,
+        subjects: subjects(),
         play: |sim: &_| play_on(sim, case.seed, case.engine),
         plays: arguments.plays,
         jobs: arguments.jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from),
@@ -92,7 +92,7 @@ fn write(shrunk: &Shrunk, folder: &Path, arguments: &ShrinkArguments) -> Exit {
 }
 
 fn refuse(error: &ShrinkError, case: &Case, path: &Path) -> Exit {
-    let again = format!("pulseless replay {}", shell_word(&path.to_string_lossy()));
+    let again = format!("{} replay {}", program_name(), shell_word(&path.to_string_lossy()));
     match error {
         ShrinkError::Case(error) => refuse_case(path, error),
         ShrinkError::Play(error) => break_down(&case.sim, error, &again),

@@ -9,12 +9,13 @@ use crate::cli::Exit;
 use crate::cli::arguments::{Format, SweepArguments};
 use crate::cli::campaign::{self, CampaignFlags, jobs};
 use crate::cli::output::{complain, misused, print};
+use crate::cli::program::subjects;
 use crate::cli::run::refuse;
-use crate::cli::seed::{self, Seed, SeedCount};
+use crate::cli::seed::{self, SeedCount};
+use crate::grammar::Seed;
 use crate::grammar::quantity::count;
 use crate::runner::{Digests, DigestsError, find_all_sims, read_sims};
 use crate::sim::SimFile;
-use crate::subject::xmtp::SUBJECTS;
 
 /// A day's sweeps of one name, at most: more than one a minute.
 const FOLDERS_A_DAY_MAX: u32 = 10_000;
@@ -81,7 +82,7 @@ fn write_down(sweep: &Sweep, before: Option<&Path>) {
 fn plan(arguments: &SweepArguments) -> Result<Sweep, Exit> {
     let (jobs, _) = jobs(arguments.jobs, arguments.memory);
     let mut sweep = match &arguments.resume {
-        Some(folder) => Sweep::resumed(folder, jobs, SUBJECTS).map_err(|error| misused(&error.to_string()))?,
+        Some(folder) => Sweep::resumed(folder, jobs, subjects()).map_err(|error| misused(&error.to_string()))?,
         None => begin(arguments, jobs)?,
     };
     sweep.limit = limit(arguments);
@@ -185,7 +186,7 @@ fn find(arguments: &SweepArguments) -> Result<Vec<SimFile>, Exit> {
     for path in &found.foreign {
         complain(&format!("{} is left out: it has neither a title nor a promise, and is no sim", path.display()));
     }
-    let mut sims = read_sims(SUBJECTS, &found.sims, &arguments.settings).map_err(|error| refuse(&error))?;
+    let mut sims = read_sims(subjects(), &found.sims, &arguments.settings).map_err(|error| refuse(&error))?;
     let cites =
         |sim: &SimFile, number: &String| sim.cites.iter().any(|cited| cited.number.eq_ignore_ascii_case(number));
     if let Some(unknown) = arguments.cites.iter().find(|number| !sims.iter().any(|sim| cites(sim, number))) {

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::campaign::{FailureGroup, NightReport};
+use crate::cli::program::subjects;
 use crate::report::{self, ReportHead, reproduce_line};
 use crate::runner::Case;
-use crate::subject::xmtp::SUBJECTS;
 use crate::trial::play_on;
 
 /// So many causes have their timeline in the page.
@@ -34,7 +34,7 @@ pub(crate) fn timelines(night: &NightReport, folder: &Path) -> BTreeMap<String, 
 
 fn timeline(group: &FailureGroup, folder: &Path) -> Option<String> {
     let case = Case::read(&folder.join(group.smallest_case()?)).ok()?;
-    let sim = case.sim(SUBJECTS).ok()?;
+    let sim = case.sim(subjects()).ok()?;
     let outcome = play_on(&sim, case.seed, case.engine).ok()?;
     let again = reproduce_line(group, &folder.display().to_string())?;
     Some(report::html(&outcome, &ReportHead { again, caveat: None }))

@@ -3,15 +3,15 @@
 use crate::campaign;
 use crate::cli::arguments::WorkerArguments;
 use crate::cli::output::{complain, try_print};
+use crate::cli::program::subjects;
 use crate::cli::{Exit, memory};
-use crate::subject::xmtp::SUBJECTS;
 
 pub(crate) fn worker(arguments: &WorkerArguments) -> Exit {
     if let Err(why) = memory::limit(arguments.memory) {
         complain(&why);
         return Exit::OurBug;
     }
-    match campaign::work(SUBJECTS, |line| try_print(line.as_bytes())) {
+    match campaign::work(subjects(), |line| try_print(line.as_bytes())) {
         Ok(()) => Exit::Pass,
         Err(why) => {
             complain(&format!("{why}; `pulseless sweep` starts workers"));

@@ -43,7 +43,8 @@ impl SourceCode for Refusal {
 
 impl Diagnostic for Problem {
     fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
-        Problem::help(self).map(|help| Box::new(help) as _)
+        let advised = self.advised();
+        (!advised.is_empty()).then(|| Box::new(advised) as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

@@ -14,6 +14,7 @@ pub(crate) mod quantity;
 mod readable;
 pub(crate) mod refusal;
 pub(crate) mod section;
+mod seed;
 
 pub use asked::{AskedKey, KeyQuestion, ValueForm};
 pub use json::{BadJson, read_json};
@@ -25,3 +26,4 @@ pub(crate) use quantity::{DURATION_FORM, percent, spell_percent, spell_size, spe
 pub(crate) use readable::Readable;
 pub use refusal::{Problem, Refusal};
 pub use section::{Entry, Found, Section};
+pub use seed::{BadSeed, Seed};

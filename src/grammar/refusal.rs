@@ -192,15 +192,15 @@ impl Problem {
         &self.message
     }
 
-    /// What would be right; none where nobody knows.
-    #[must_use]
-    pub fn help(&self) -> Option<&str> {
-        (!self.help.is_empty()).then_some(&*self.help)
-    }
-
     /// The parts of the text that it is about.
     pub(crate) fn labels(&self) -> &[MarkedPart] {
         &self.labels
+    }
+
+    /// What would be right; empty where nobody can say.
+    #[must_use]
+    pub fn advised(&self) -> &str {
+        &self.help
     }
 
     fn start(&self) -> usize {

@@ -2,11 +2,13 @@
 //!
 //! Refuses to know which keys a sim has; it knows how to ask, and how to say that an answer is wrong.
 
+use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::grammar::asked::{KeyQuestion, ValueForm};
 use crate::grammar::quantity::{self, BadQuantity, QuantityForm};
@@ -27,7 +29,7 @@ pub struct Section<'t> {
     key: String,
     header: Range<usize>,
     table: Option<&'t DeTable<'t>>,
-    known: Vec<&'static str>,
+    known: Vec<&'t str>,
     notes: &'t Notes,
 }
 
@@ -73,6 +75,18 @@ impl<'t> Section<'t> {
         self.ask(name, || KeyQuestion::Presence { required: false });
         let (key, value) = self.table?.get_key_value(name)?;
         Some(Entry { key: self.path(key.get_ref()), value, notes: self.notes })
+    }
+
+    /// Every entry by its name, in the order of the file: names that the file may choose. All are known from here on.
+    pub fn entries(&mut self) -> Vec<(&'t str, Entry<'t>)> {
+        let mut entries: Vec<_> = self.table.into_iter().flatten().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let named = |(key, value): (&'t Spanned<Cow<'t, str>>, &'t Spanned<DeValue<'t>>)| {
+            let name: &'t str = key.get_ref();
+            self.known.push(name);
+            (name, Entry { key: self.path(name), value, notes: self.notes })
+        };
+        entries.into_iter().map(named).collect()
     }
 
     /// What `read` makes of the entry, or the default; none where a problem was noted.
@@ -343,6 +357,18 @@ impl<'t> Entry<'t> {
             notes: self.notes,
         });
         Ok(numbered.collect())
+    }
+
+    /// The value as whatever reads itself from one.
+    ///
+    /// # Errors
+    /// It does not: the problem says why, and stands where it does.
+    pub(crate) fn deserialize<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        T::deserialize(ValueDeserializer::from(self.value.clone())).map_err(|error| {
+            let span = error.span().unwrap_or_else(|| self.span());
+            let what = error.message().lines().next().unwrap_or("not read").to_owned();
+            Problem::new(self.key.as_str(), span, format!("`{}`: {what}", self.key)).label("not as it should be")
+        })
     }
 
     /// The value as a table.

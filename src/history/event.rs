@@ -503,6 +503,11 @@ pub enum Event {
         /// Tasks that it spawned and that have not ended.
         tasks: usize,
     },
+    /// The program on the host has ended or failed, and its supervisor begins it again after a while (host: its own).
+    ProgramEnded {
+        /// In words.
+        words: Words,
+    },
 }
 
 impl Event {

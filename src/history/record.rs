@@ -1,8 +1,10 @@
 //! The records of a history and how they are appended.
 
+use std::backtrace::Backtrace;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -61,6 +63,8 @@ pub struct History {
     /// The records that later beats may still be folded into, found without looking at those of other hosts.
     open_runs: BTreeMap<(HostName, Beat), usize>,
     scratch: Vec<u8>,
+    /// Where the program panicked that ended the trial, if somebody asked for it: of no digest.
+    backtrace: Option<Arc<Backtrace>>,
 }
 
 impl Default for History {
@@ -72,6 +76,7 @@ impl Default for History {
             roll: Roll::new(),
             open_runs: BTreeMap::new(),
             scratch: Vec::new(),
+            backtrace: None,
         }
     }
 }
@@ -132,6 +137,17 @@ impl History {
     #[must_use]
     pub fn failure(&self) -> Option<&Record> {
         self.records.last().filter(|last| matches!(last.event, Event::ProgramFailed { .. }))
+    }
+
+    /// The program that failed has panicked there.
+    pub(crate) fn trace_failure(&mut self, backtrace: Option<Arc<Backtrace>>) {
+        self.backtrace = backtrace;
+    }
+
+    /// Where the program panicked that ended the trial; none where none did, or `RUST_BACKTRACE` did not ask for it.
+    #[must_use]
+    pub fn backtrace(&self) -> Option<&Backtrace> {
+        self.backtrace.as_deref()
     }
 
     /// The fingerprint of everything that was appended, each beat by itself.

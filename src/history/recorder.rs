@@ -1,5 +1,6 @@
 //! The pen of the observers: several of them write one history, each for its host.
 
+use std::backtrace::Backtrace;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,6 +88,11 @@ impl Recorder {
     /// The events of these numbers, counted from 1, are kept raw as well.
     pub fn keep(&self, numbers: Range<u64>) {
         self.lock().history.keep(numbers);
+    }
+
+    /// The program that failed has panicked there.
+    pub(crate) fn trace_failure(&self, backtrace: Option<Arc<Backtrace>>) {
+        self.lock().history.trace_failure(backtrace);
     }
 
     /// The history as far as it is written; what is written afterwards begins a new one.

@@ -24,7 +24,7 @@ fn describe(event: &Event, naming: Naming) -> String {
         Event::FaultEnded { clause, felt: false } => format!("fault {clause} ends; it harmed nothing"),
         Event::ProcessBegan { incarnation: 1 } => "begins".to_owned(),
         Event::ProcessBegan { incarnation } => format!("begins again, process {incarnation}"),
-        Event::ProgramFailed { words, .. } => words.to_string(),
+        Event::ProgramFailed { words, .. } | Event::ProgramEnded { words } => words.to_string(),
         Event::ProcessKilled => "is killed".to_owned(),
         Event::PowerFailed => "loses power".to_owned(),
         Event::DiskReplaced { as_of: Duration::ZERO } => "gets an empty disk".to_owned(),

@@ -40,6 +40,8 @@ pub enum ByteHarm {
         /// The connection is closed so long after the lie met it; `None`: not before the lie ends.
         closes_after: Option<Duration>,
     },
+    /// All of them vanish, and nobody is told: a connection that has lost some stays silent that way for good.
+    Mute,
     /// All of them vanish, and the connection is reset (RST instead of FIN).
     Reset {
         /// So long after the first byte.

@@ -18,7 +18,10 @@ impl Lie {
                 | StreamLie::Withhold(_),
             )
             | Lie::Connection(ConnectionLie::Settings { .. } | ConnectionLie::WindowUpdatesWithheld(_))
-            | Lie::Bytes(ByteLie { what: ByteHarm::Bandwidth { .. } | ByteHarm::BlackHole { .. }, .. }) => true,
+            | Lie::Bytes(ByteLie {
+                what: ByteHarm::Bandwidth { .. } | ByteHarm::BlackHole { .. } | ByteHarm::Mute,
+                ..
+            }) => true,
             Lie::Stream(
                 StreamLie::End(_)
                 | StreamLie::EndRequest
@@ -68,6 +71,14 @@ pub enum Lie {
 }
 
 impl Rule {
+    /// Whether it names no streams among those of a connection, and no moment of their lives.
+    #[must_use]
+    pub(crate) fn is_about_all_of_a_connection(&self) -> bool {
+        let Aim { peers: _, paths, header, every, streams, side: _, share: _ } = &self.aim;
+        let names_all = paths.is_none() && header.is_none() && every.is_none() && streams.is_none();
+        names_all && self.when == Trigger::Opened
+    }
+
     /// The lie on every stream or connection, from its beginning.
     #[must_use]
     pub fn new(lie: impl Into<Lie>) -> Self {

@@ -91,7 +91,7 @@ fn of_bytes(harm: &ByteHarm) -> Witness {
         ByteHarm::Reset { .. } | ByteHarm::Limit { .. } => Witness::Told,
         // The connection is as dead as the stream.
         ByteHarm::BlackHole { .. } => Witness::Keepalive,
-        ByteHarm::Latency { .. } | ByteHarm::Bandwidth { .. } => Witness::Watchdog,
+        ByteHarm::Latency { .. } | ByteHarm::Bandwidth { .. } | ByteHarm::Mute => Witness::Watchdog,
         ByteHarm::SlowClose { .. } | ByteHarm::Slice { .. } => Witness::Nobody,
     }
 }

@@ -58,6 +58,7 @@ impl ByteOrder {
             ByteHarm::Latency { .. }
             | ByteHarm::Bandwidth { .. }
             | ByteHarm::SlowClose { .. }
+            | ByteHarm::Mute
             | ByteHarm::Slice { .. }
             | ByteHarm::Limit { .. } => None,
         }
@@ -68,6 +69,11 @@ impl ByteOrder {
         self.is_hole() && self.begun.is_some() || matches!(self.rule.lie.what, ByteHarm::BlackHole { .. })
     }
 
+    /// Whether the connection stays as it is when the lie is over, because nobody is to find out.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self.rule.lie.what, ByteHarm::Mute) && self.begun.is_some()
+    }
+
     fn is_hole(&self) -> bool {
         matches!(self.rule.lie.what, ByteHarm::BlackHole { .. } | ByteHarm::Reset { .. })
     }
@@ -76,7 +82,7 @@ impl ByteOrder {
     fn room(&self) -> usize {
         match self.rule.lie.what {
             ByteHarm::Limit { bytes } => usize::try_from(bytes.saturating_sub(self.passed)).unwrap_or(usize::MAX),
-            ByteHarm::BlackHole { .. } | ByteHarm::Reset { .. } => 0,
+            ByteHarm::BlackHole { .. } | ByteHarm::Reset { .. } | ByteHarm::Mute => 0,
             ByteHarm::Latency { .. }
             | ByteHarm::Bandwidth { .. }
             | ByteHarm::SlowClose { .. }
@@ -188,6 +194,7 @@ impl ByteLane {
                 }
                 ByteHarm::Latency { .. }
                 | ByteHarm::SlowClose { .. }
+                | ByteHarm::Mute
                 | ByteHarm::BlackHole { .. }
                 | ByteHarm::Reset { .. }
                 | ByteHarm::Limit { .. } => {}
@@ -230,6 +237,7 @@ impl ByteLane {
                 }
                 ByteHarm::Latency { .. }
                 | ByteHarm::SlowClose { .. }
+                | ByteHarm::Mute
                 | ByteHarm::BlackHole { .. }
                 | ByteHarm::Reset { .. }
                 | ByteHarm::Limit { .. } => {}

@@ -12,7 +12,10 @@ use rand::RngExt;
 use tokio::sync::watch;
 
 use crate::env::{Dice, Die};
-use crate::lie::{Aim, ByteLie, ConnectionLie, ConnectionSide, HeaderMatch, Lie, LieShare, Rule, StreamKey, Trigger};
+use crate::lie::{
+    Aim, ByteHarm, ByteLie, ConnectionLie, ConnectionSide, Direction, HeaderMatch, Lie, LieShare, Rule, StreamKey,
+    StreamLie, Trigger,
+};
 
 /// A shared handle on the lies of a proxy; by default the proxy tells the truth.
 ///
@@ -137,6 +140,29 @@ impl Rules {
         self.0.active.values().filter_map(is_meant).collect()
     }
 
+    /// The silences of the streams of a connection, as rules about its bytes: where a proxy knows no streams, they are
+    /// the only lie about them that it can tell, and only one that begins with the stream.
+    pub(crate) fn silences(&self, face: ConnectionFace) -> Vec<ByteRule> {
+        let ways = |direction: Option<Direction>| match direction {
+            Some(direction) => vec![direction],
+            None => vec![Direction::ToNode, Direction::ToClient],
+        };
+        let silence = |active: &Arc<ActiveRule>| match &active.rule.lie {
+            Lie::Stream(StreamLie::Silence { direction }) if active.rule.is_about_all_of_a_connection() => {
+                Some(ways(*direction))
+            }
+            Lie::Stream(_) | Lie::Connection(_) | Lie::Bytes(_) => None,
+        };
+        let named = self.0.active.values().filter(|active| self.names_connection(active, face));
+        let muted = named.filter_map(|active| Some((active, silence(active)?)));
+        let rule = |active: &Arc<ActiveRule>, direction| {
+            let lie = ByteLie { direction, what: ByteHarm::Mute };
+            let dice = Dice::named(self.0.seed, &Die::LieBytes { rule: active.id, connection: face.serial });
+            ByteRule { active: Arc::clone(active), lie, dice }
+        };
+        muted.flat_map(|(active, ways)| ways.into_iter().map(move |way| rule(active, way))).collect()
+    }
+
     fn names_connection(&self, active: &ActiveRule, face: ConnectionFace) -> bool {
         let aim = &active.rule.aim;
         let is_named = match &aim.peers {
@@ -217,7 +243,8 @@ impl ByteRule {
 
     /// Whether both are one rule in force.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.active, &other.active)
+        // One silence is a rule for each way.
+        Arc::ptr_eq(&self.active, &other.active) && self.lie.direction == other.lie.direction
     }
 }
 

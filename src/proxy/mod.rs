@@ -14,6 +14,7 @@
 //! ```
 
 mod alarm;
+mod alpn;
 mod byte_lane;
 mod cancels;
 #[cfg(feature = "tls")]
@@ -64,10 +65,11 @@ mod upstream;
 mod windows;
 mod wire;
 
+pub use alpn::{Alpn, BadAlpn};
 #[cfg(feature = "tls")]
 pub use certificate::{BadCertificate, BadKey, read_certificates};
 #[cfg(feature = "tls")]
-pub use client_tls::{Alpn, BadAlpn, ClientTls};
+pub use client_tls::ClientTls;
 pub use config::{ProxyConfig, ProxyEdge};
 pub use control::Control;
 pub use drain::{Drain, DrainSwitch};

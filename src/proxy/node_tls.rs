@@ -15,7 +15,8 @@ use tokio_rustls::rustls::{
 };
 
 use crate::env::{Address, ByteStream, Env, SecretSink};
-use crate::proxy::tls_words::{H2, NO_H2, TlsClock, listed_protocols, provider, told_failure};
+use crate::proxy::alpn::H2;
+use crate::proxy::tls_words::{NO_H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
 /// How a proxy speaks TLS with its node.

@@ -51,7 +51,7 @@ impl BytePassage {
         };
         let last = LastByte(Arc::new(Mutex::new(Instant::now())));
         let reset = client.reset_switch();
-        let socket = Tapped::over(Spoiler::new(client, face, &self.control), last.clone());
+        let socket = Tapped::over(Spoiler::of_bytes(client, face, &self.control), last.clone());
         let mut client = PassageSide { socket, reset };
         let (reset, at) = (node.reset_switch(), node.peer().ip());
         let face = ConnectionFace { peer: at, side: ConnectionSide::Node, ..face };

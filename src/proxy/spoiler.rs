@@ -60,12 +60,23 @@ pub(crate) struct Spoiler {
     leaving: ByteLane,
     /// A lie that left a hole was taken back.
     is_broken: bool,
+    /// The bytes are all that the proxy knows.
+    has_no_streams: bool,
     alarm: ProxyTimer,
 }
 
 impl Spoiler {
-    /// Over the socket with that face.
+    /// Over the socket with that face, of whose streams others tell the lies about streams.
     pub(crate) fn new(socket: Socket, face: ConnectionFace, control: &Control) -> Self {
+        Spoiler::build(socket, face, control, false)
+    }
+
+    /// Over the socket of a client, where the proxy knows no streams: a silence of them is one of the bytes.
+    pub(crate) fn of_bytes(socket: Socket, face: ConnectionFace, control: &Control) -> Self {
+        Spoiler::build(socket, face, control, true)
+    }
+
+    fn build(socket: Socket, face: ConnectionFace, control: &Control, has_no_streams: bool) -> Self {
         let mut receiver = control.subscribe();
         let rules = receiver.borrow_and_update().clone();
         let ([arriving, leaving], news) = match face.side {
@@ -85,6 +96,7 @@ impl Spoiler {
             arriving: ByteLane::new(arriving),
             leaving: ByteLane::new(leaving),
             is_broken: false,
+            has_no_streams,
             alarm: ProxyTimer::default(),
         };
         spoiler.apply(&rules);
@@ -92,7 +104,10 @@ impl Spoiler {
     }
 
     fn apply(&mut self, rules: &Rules) {
-        let now_in_force = rules.about_bytes(self.face);
+        let mut now_in_force = rules.about_bytes(self.face);
+        if self.has_no_streams {
+            now_in_force.extend(rules.silences(self.face));
+        }
         if now_in_force.is_empty() && self.orders.is_empty() {
             return;
         }
@@ -104,6 +119,7 @@ impl Spoiler {
             self.orders.push(order);
         }
         self.is_broken |= before.iter().any(ByteOrder::leaves_a_hole);
+        self.orders.extend(before.into_iter().filter(ByteOrder::stays));
         self.arriving.release(&self.orders, now);
         self.leaving.release(&self.orders, now);
     }
@@ -153,7 +169,9 @@ impl Spoiler {
         let now = Instant::now();
         let due = self.orders.iter().filter_map(ByteOrder::end).filter(|(at, _)| *at <= now);
         let end = due.map(|(_, end)| end).max();
-        let is_closed = self.is_broken || self.arriving.is_over() || self.leaving.is_over();
+        // To whom nothing passes any more, and who has gone.
+        let is_left = self.arriving.has_ended() && self.orders.iter().any(ByteOrder::stays);
+        let is_closed = self.is_broken || is_left || self.arriving.is_over() || self.leaving.is_over();
         let Some(end) = end.or(is_closed.then_some(ByteEnd::Closed)) else { return Ok(()) };
         // Found while something is written, which h2 may not see: it is to read, and to find it then.
         context.waker().wake_by_ref();

@@ -11,7 +11,7 @@ use crate::grammar::Readable;
 use crate::grammar::quantity::count;
 use crate::report::coverage::write_coverage;
 use crate::report::paint::Paint;
-use crate::report::shell::shell_word;
+use crate::report::shell::{program_name, shell_word};
 use crate::report::shrunk::{left_of, twin};
 use crate::report::wrap::hang;
 use crate::runner::Deviation;
@@ -184,7 +184,7 @@ pub(crate) fn describe_cause(group: &FailureGroup) -> String {
 /// The command that plays a group's smallest case again; none where nothing could be played.
 pub(crate) fn reproduce_line(group: &FailureGroup, folder: &str) -> Option<String> {
     let case = group.smallest_case()?;
-    Some(format!("pulseless replay {}", shell_word(&format!("{folder}/{case}"))))
+    Some(format!("{} replay {}", program_name(), shell_word(&format!("{folder}/{case}"))))
 }
 
 /// Since when a group is known.
@@ -235,7 +235,7 @@ fn write_end(text: &mut String, summary: &Summary, times: &Times, folder: &str) 
     if let Some(stopped) = summary.stopped {
         writeln!(text, "\n{}; {reached}", stopped_in_words(stopped))?;
         if matches!(stopped, Stopped::TimeUp | Stopped::Failed | Stopped::Interrupted) {
-            writeln!(text, "pulseless sweep --resume {}", shell_word(folder))?;
+            writeln!(text, "{} sweep --resume {}", program_name(), shell_word(folder))?;
         }
     }
     let Times { begun: _, seconds, trials: now, trials_per_second } = times;

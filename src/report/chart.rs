@@ -212,6 +212,7 @@ fn kind(event: &Event) -> MarkKind {
         | Event::PowerFailed
         | Event::DiskReplaced { .. }
         | Event::ProgramFailed { .. }
+        | Event::ProgramEnded { .. }
         | Event::StreamOpened { .. }
         | Event::StreamClosed { .. } => MarkKind::Life,
         Event::Began(_)

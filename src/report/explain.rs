@@ -22,7 +22,10 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     let explanation = sim.setup.explain(sim.times());
     write_lines(text, "The cast", &explanation.cast)?;
     write_links(text, &sim.link)?;
-    write_lines(text, "\nThe workload", &explanation.workload)?;
+    // A stranger's hosts do what they do.
+    if !explanation.workload.is_empty() {
+        write_lines(text, "\nThe workload", &explanation.workload)?;
+    }
     writeln!(text, "\nWhat goes wrong")?;
     write_plan(text, &sim.plan)?;
     match &sim.storm {

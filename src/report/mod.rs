@@ -55,7 +55,7 @@ pub use profile::{borrowed, profile_explained, profile_json, profiles, profiles_
 pub use replayed::replayed;
 pub(crate) use replayed::{describe_stretch, replayed_json};
 pub(crate) use schema::{JournalText, schema_of_read, schema_of_sim, schema_of_written, schema_text};
-pub(crate) use shell::shell_word;
+pub(crate) use shell::{name_program, program_name, shell_word};
 pub use shrunk::shrunk;
 pub(crate) use shrunk::{ShrunkJson, shrunk_json};
 pub(crate) use text::{ListedSim, list_json, outcome_json};

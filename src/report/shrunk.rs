@@ -9,7 +9,7 @@ use crate::campaign::shrink::{Extent, Proof, ShrinkEnding, Shrunk, Without};
 use crate::grammar::quantity::count;
 use crate::grammar::spell;
 use crate::report::paint::Paint;
-use crate::report::shell::shell_word;
+use crate::report::shell::{program_name, shell_word};
 use crate::trial::Conclusion;
 
 /// What is left of a case: the plan in words, why each fault is needed, what it cost, the files, and how to play it.
@@ -48,7 +48,7 @@ fn write_shrunk(text: &mut String, shrunk: &Shrunk, sim: &str, case: &str, paint
         ShrinkEnding::Interrupted => ", then interrupted before everything was tried",
     };
     writeln!(text, "\n{}{ended}", count((*plays).into(), "play"))?;
-    writeln!(text, "sim      {sim}\ncase     {case}\nagain    pulseless replay {}", shell_word(case))
+    writeln!(text, "sim      {sim}\ncase     {case}\nagain    {} replay {}", program_name(), shell_word(case))
 }
 
 /// What is left of a trial: `1 fault of 6, 4 hosts, 8m of 1h`.

@@ -169,11 +169,9 @@ impl<'a> StoryTeller<'a> {
             Event::FaultBegan(clause) => self.begin_fault(record, clause),
             Event::FaultEnded { clause, felt } => self.end_fault(record, *clause, *felt),
             Event::Beat { beat: Beat::KeepaliveAnswered { .. }, .. } => {
-                for fault in &mut self.faults {
-                    if fault.clause.fault.falls_on(&record.host) {
-                        fault.keepalives += record.count;
-                    }
-                }
+                let cast = self.outcome.sim.cast();
+                let meets = |fault: &&mut Ongoing| fault.clause.fault.meets(&record.host, cast);
+                self.faults.iter_mut().filter(meets).for_each(|fault| fault.keepalives += record.count);
             }
             Event::Produced { .. } => self.faults.iter_mut().for_each(|fault| fault.published += 1),
             Event::Stored { .. } => self.faults.iter_mut().for_each(|fault| fault.stored += 1),
@@ -187,6 +185,7 @@ impl<'a> StoryTeller<'a> {
             Event::ProcessBegan { incarnation } if *incarnation > 1 => {
                 self.say(record.at, format!("{}: begins again", record.host));
             }
+            Event::ProgramEnded { words } => self.say(record.at, format!("{}: {words}", record.host)),
             Event::WatchdogTripped { attempt, silent_for } => self.trip(record, *attempt, *silent_for),
             Event::LetGo { cause: EndCause::ConsumerBehind, .. } if self.follows(&record.host) => {
                 self.say(record.at, format!("{}: gives its stream up, its application is behind", record.host));
@@ -227,6 +226,10 @@ impl<'a> StoryTeller<'a> {
     }
 
     fn end_silence(&mut self, record: &Record, silence: &Ongoing) {
+        if let Some(told) = self.subject.end_silence(silence.keepalives, silence.stored) {
+            self.say(record.at, told);
+            return;
+        }
         let noticed = match self.outcome.sim.setup.http2_keepalive() {
             Some((interval, timeout)) => {
                 format!("HTTP/2 keepalive ({} / {}) never noticed", Readable(interval), Readable(timeout))

@@ -24,6 +24,9 @@ const STORY_COLUMN: usize = 14;
 const VERDICT_COLUMN: usize = 20;
 /// What begins the line at which a promise broke.
 const BREACH: &str = "!!";
+/// Frames of whoever panics, and of the runtime around a task.
+const PANIC_FRAMES: [&str; 3] = ["core::panicking::", "rust_begin_unwind", "core::result::unwrap_failed"];
+const RUNTIME_FRAME: &str = "tokio::runtime::";
 /// Text takes every line.
 const INFALLIBLE: &str = "a string takes all";
 
@@ -59,8 +62,31 @@ pub fn outcome(outcome: &Outcome, reproduction: &Reproduction, naming: Naming, p
     write_story(&mut text, outcome, naming, paint).expect(INFALLIBLE);
     write_ladder(&mut text, &outcome.ladder(), paint).expect(INFALLIBLE);
     write_verdicts(&mut text, outcome, paint).expect(INFALLIBLE);
+    write_backtrace(&mut text, outcome, paint).expect(INFALLIBLE);
     write_tail(&mut text, outcome, reproduction, paint).expect(INFALLIBLE);
     text
+}
+
+/// Where the program panicked that ended the trial, where `RUST_BACKTRACE` asked for it: its own frames, and none of ours and
+/// of tokio's around them.
+fn write_backtrace(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {
+    let (Some(backtrace), Some(failed)) = (outcome.history.backtrace(), outcome.history.failure()) else {
+        return Ok(());
+    };
+    writeln!(text, "\n{}", paint.heading(&format!("backtrace of {}", failed.host)))?;
+    own_frames(&backtrace.to_string()).iter().try_for_each(|line| writeln!(text, "  {line}"))
+}
+
+/// The lines of a backtrace from behind the panic to where the runtime begins.
+fn own_frames(backtrace: &str) -> Vec<&str> {
+    let lines: Vec<&str> = backtrace.lines().collect();
+    let is_panic = |line: &&str| PANIC_FRAMES.iter().any(|frame| line.contains(frame));
+    let begins = lines.iter().rposition(is_panic).map_or(0, |last| last + 1);
+    let own = &lines[begins..];
+    // A frame is its name, and a line for its place.
+    let begins = own.iter().position(|line| !line.trim_start().starts_with("at ")).unwrap_or(0);
+    let ends = own.iter().position(|line| line.contains(RUNTIME_FRAME)).unwrap_or(own.len());
+    own[begins..ends.max(begins)].to_vec()
 }
 
 fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {

@@ -12,5 +12,6 @@ pub use file::{LinkSettings, Promise, Promised, SimFile};
 pub use keys::tables;
 pub use read::read;
 pub(crate) use read::read_with;
+pub(crate) use setting::apply;
 pub use setting::{BadSetting, Setting};
 pub use shape::{FaultShape, KeyShape, SimShape, ValueShape};

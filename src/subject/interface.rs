@@ -14,7 +14,7 @@ use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
 use crate::history::{BackoffSteps, Bounds, Record};
 use crate::ladder::Layers;
-use crate::subject::{Role, TrialTimes};
+use crate::subject::{Restart, Role, TrialTimes};
 
 /// A protocol with its programs, its workload and its judges.
 pub trait Subject: Sync {
@@ -54,8 +54,23 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     /// Who takes part, in the order in which hosts are listed.
     fn cast(&self) -> &Cast;
 
+    /// Who judges this sim, of all the judges of its subject: all of them, unless the sim says otherwise.
+    fn judges(&self, all: &'static [&'static dyn Checker]) -> Vec<&'static dyn Checker> {
+        all.to_vec()
+    }
+
     /// The roles, in the order in which they enter.
     fn roles(&self, times: TrialTimes) -> Vec<Box<dyn Role>>;
+
+    /// What is done when the program of that host ends by itself.
+    fn restart(&self, _host: &str) -> Restart {
+        Restart::No
+    }
+
+    /// Why only the leap engine can play it; none where others may.
+    fn needs_leap(&self) -> Option<&'static str> {
+        None
+    }
 
     /// How many parts must be ready before the hosts of [`Entrance::Prepared`](crate::subject::Entrance) enter.
     fn preparations(&self) -> u32 {
@@ -107,6 +122,12 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
 pub trait SubjectTeller {
     /// Hears a record, after the story has told what it means in any subject; a line about the record's host, if any.
     fn hear(&mut self, record: &Record) -> Option<String>;
+
+    /// A proxy speaks again, which has answered so many HTTP/2 PINGs while it was silent, and so many messages were stored
+    /// meanwhile: what is to be said of that, where the story is not to say it as it does of our own subject.
+    fn end_silence(&self, _pings: u64, _stored: u64) -> Option<String> {
+        None
+    }
 }
 
 /// Adds nothing.

@@ -5,10 +5,11 @@
 
 mod interface;
 mod list;
+mod proxy_keys;
 mod proxy_role;
 mod role;
+pub mod stranger;
 mod tcp_keys;
-#[cfg(feature = "tls")]
 mod tls_keys;
 #[cfg(feature = "tls")]
 mod trial_tls;
@@ -18,6 +19,6 @@ pub mod xmtp;
 pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
 pub use proxy_role::{HostNames, ProxyPlace, ProxyRole, TapMaker, TapSeat};
-pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Role, Seat, StopRequest, TrialTimes, program};
+pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Restart, Role, Seat, StopRequest, TrialTimes, program};
 #[cfg(feature = "tls")]
 pub use trial_tls::TrialCa;

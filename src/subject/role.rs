@@ -26,6 +26,29 @@ pub enum Entrance {
     Prepared,
 }
 
+/// What a supervisor does when the program of a host ends by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// Nothing: a failure ends the trial.
+    #[default]
+    No,
+    /// It is begun again so long after a failure.
+    OnFailure(Duration),
+    /// It is begun again so long after its end, whatever that was.
+    Always(Duration),
+}
+
+impl Restart {
+    /// How long after a failure it is begun again; none where it is not.
+    #[must_use]
+    pub fn after_failure(self) -> Option<Duration> {
+        match self {
+            Restart::No => None,
+            Restart::OnFailure(after) | Restart::Always(after) => Some(after),
+        }
+    }
+}
+
 /// When what happens in a trial, since its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrialTimes {

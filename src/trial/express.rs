@@ -88,7 +88,8 @@ pub fn inexpressible(sim: &SimFile, plan: &Plan) -> Vec<String> {
         let reason = clause.fault.obstacle(clause.lasts)?;
         Some(format!("fault {}, {}: {reason}", clause.number, clause.fault.name()))
     });
-    crowd.into_iter().chain(loops(sim)).chain(settings(sim)).chain(clauses).collect()
+    let subject = sim.setup.needs_leap().map(str::to_owned);
+    crowd.into_iter().chain(subject).chain(loops(sim)).chain(settings(sim)).chain(clauses).collect()
 }
 
 /// A program that is to loop would loop for ever.

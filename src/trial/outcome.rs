@@ -69,7 +69,7 @@ impl Outcome {
     /// Judges a history by the checkers and by the sim's promise.
     #[must_use]
     pub fn judge(sim: SimFile, seed: u64, engine: EngineKind, plan: Plan, history: History) -> Self {
-        let judgements = checker::judge(&history, sim.subject.checkers());
+        let judgements = checker::judge(&history, &sim.setup.judges(sim.subject.checkers()));
         let conclusion = conclude(&sim, &plan, &history, &judgements);
         Outcome { sim, seed, engine, plan, history, judgements, conclusion }
     }

@@ -13,7 +13,9 @@ use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
 #[cfg(feature = "turmoil")]
 use crate::world::Turmoil;
-use crate::world::{Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread};
+use crate::world::{
+    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread, take_backtrace,
+};
 
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
 /// fails is a finding: its trial ends there, and is judged.)
@@ -177,6 +179,7 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
                 ProgramError::NeverIdle | ProgramError::Livelock => ProgramFailure::Looped,
             };
             let words = error.to_string().into();
+            stage.recorder.trace_failure(take_backtrace());
             stage.recorder.on(&host.as_str().into()).record(Event::ProgramFailed { how, words });
         }
         ended => ended?,
@@ -188,13 +191,13 @@ fn play_plan(stage: &mut Stage, sim: &SimFile, plan: &Plan) -> Result<(), Engine
     stage.enter()?;
     let mut felt = BTreeSet::new();
     for (at, act) in timeline(sim, plan) {
-        stage.world.run_until(at)?;
+        stage.run_until(at)?;
         match act {
             Act::TakeStock => stage.record_holdings(),
             Act::Step(step, clause) => take_step(stage, step, clause, &mut felt)?,
         }
     }
-    stage.world.run_until(sim.duration)?;
+    stage.run_until(sim.duration)?;
     stage.record_holdings();
     Ok(())
 }
@@ -228,9 +231,9 @@ fn take_step(stage: &mut Stage, step: Step, clause: &Clause, felt: &mut BTreeSet
 fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
     match clause.fault.harm() {
         Harm::Proxy { on, harm } => {
-            let rule = rule(stage, &on, &harm);
             for (proxy, control) in &stage.controls {
-                let (control, rule, number) = (control.clone(), rule.clone(), clause.number);
+                let Some(rule) = rule(stage, proxy, &on, &harm) else { continue };
+                let (control, number) = (control.clone(), clause.number);
                 stage.world.order(stage.hosts[proxy], Box::new(move || control.add(number, rule)))?;
             }
             Ok(false)
@@ -254,9 +257,15 @@ fn begin(stage: &mut Stage, clause: &Clause) -> Result<bool, EngineError> {
     }
 }
 
-/// What a proxy is told to do wrong.
-fn rule(stage: &Stage, on: &BTreeSet<HostName>, harm: &ProxyHarm) -> Rule {
-    harm.rule(Some(on.iter().map(|host| stage.ip(host)).collect()))
+/// What a proxy is told to do wrong, to the hosts that the fault names, or to everybody where it names the proxy itself; none
+/// where it names other proxies alone.
+fn rule(stage: &Stage, proxy: &HostName, on: &BTreeSet<HostName>, harm: &ProxyHarm) -> Option<Rule> {
+    if on.contains(proxy) {
+        return Some(harm.rule(None));
+    }
+    let peers: BTreeSet<_> =
+        on.iter().filter(|host| !stage.controls.contains_key(*host)).map(|host| stage.ip(host)).collect();
+    (!peers.is_empty()).then(|| harm.rule(Some(peers)))
 }
 
 /// Ends a clause; whether it was felt in its time.

@@ -12,8 +12,8 @@ use crate::fault::Death;
 use crate::history::{Event, Recorder, Terms};
 use crate::proxy::Control;
 use crate::sim::{LinkSettings, SimFile};
-use crate::subject::{Entrance, HostNames, Preparation, Role, Seat, StopRequest};
-use crate::world::{Engine, EngineError, Holdings, HostId};
+use crate::subject::{Entrance, HostNames, Preparation, Role, Seat, Setup, StopRequest};
+use crate::world::{Engine, EngineError, Holdings, HostId, ProgramError};
 
 /// The last hosts come when everything is prepared, which is looked at so often; and after this time in any case, so
 /// that a host that never is ready cannot hold the trial up.
@@ -29,6 +29,9 @@ pub(crate) struct Stage {
     stops: BTreeMap<HostName, StopRequest>,
     pub(crate) recorder: Recorder,
     preparation: Preparation,
+    setup: Arc<dyn Setup>,
+    /// Hosts whose programs have ended, and when they are begun again.
+    restarts: BTreeMap<HostName, Duration>,
     /// The hosts of each role, in the order in which they enter.
     entrances: Vec<(Entrance, Vec<HostName>)>,
 }
@@ -47,6 +50,8 @@ impl Stage {
             stops: BTreeMap::new(),
             recorder,
             preparation: Preparation::of(sim.setup.preparations()),
+            setup: Arc::clone(&sim.setup),
+            restarts: BTreeMap::new(),
             entrances: Vec::new(),
         };
         let names: HostNames = Arc::new(OnceLock::new());
@@ -81,15 +86,62 @@ impl Stage {
             }
             hosts.iter().for_each(|host| self.start(host));
             if entrance == Entrance::Listening {
-                self.world.run_until(self.world.clock().now())?;
+                self.run_until(self.world.clock().now())?;
             }
         }
         Ok(())
     }
 
+    /// Plays until `end`, and begins programs again that end by themselves, where the sim says so.
+    ///
+    /// # Errors
+    /// A host broke down, and nobody begins it again.
+    pub(crate) fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {
+        loop {
+            let next = self.restarts.values().copied().min().filter(|due| *due <= end);
+            match self.world.run_until(next.unwrap_or(end)) {
+                Ok(()) if next.is_none() => return Ok(()),
+                Ok(()) => self.restart_due(),
+                Err(EngineError::Program { host, error, at }) => self.supervise(host, error, at)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Begins those again whose time has come.
+    fn restart_due(&mut self) {
+        let now = self.world.clock().now();
+        let due: Vec<HostName> = self.restarts.extract_if(.., |_, due| *due <= now).map(|(host, _)| host).collect();
+        due.iter().for_each(|host| self.start(host));
+    }
+
+    /// A program has failed: what its supervisor does.
+    ///
+    /// # Errors
+    /// It has none, or what happened is no program's to survive.
+    fn supervise(&mut self, host: String, error: ProgramError, at: Duration) -> Result<(), EngineError> {
+        let after = match error {
+            ProgramError::Panicked(_) | ProgramError::Exited(_) => self.setup.restart(&host).after_failure(),
+            ProgramError::NeverIdle | ProgramError::Livelock => None,
+        };
+        let Some(after) = after else { return Err(EngineError::Program { host, error, at }) };
+        let name = HostName::from(host);
+        // A program without an error is told apart by having no words for it.
+        let words = match &error {
+            ProgramError::Exited(words) if words.is_empty() => "ended".to_owned(),
+            ProgramError::Exited(_) | ProgramError::Panicked(_) | ProgramError::NeverIdle | ProgramError::Livelock => {
+                error.to_string()
+            }
+        };
+        self.recorder.on(&name).record(Event::ProgramEnded { words: words.into() });
+        self.halt(&name, Death::Killed);
+        self.restarts.insert(name, at + after);
+        Ok(())
+    }
+
     fn await_preparation(&mut self) -> Result<(), EngineError> {
         while !self.preparation.is_done() && self.world.clock().now() < PREPARATION_MAX {
-            self.world.run_until(self.world.clock().now() + PREPARATION_STEP)?;
+            self.run_until(self.world.clock().now() + PREPARATION_STEP)?;
         }
         Ok(())
     }
@@ -135,6 +187,8 @@ impl Stage {
 
     /// Halts a host and tells whether a process ran on it.
     pub(crate) fn halt(&mut self, host: &str, death: Death) -> bool {
+        // Whoever halts it says when it begins again.
+        self.restarts.remove(host);
         self.world.halt(self.hosts[host], death)
     }
 }

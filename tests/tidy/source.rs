@@ -101,6 +101,7 @@ pub(crate) fn module_of(path: [&str; 3]) -> String {
     match path {
         ["subject", "xmtp", room] if ROOMS.contains(&room) => format!("xmtp::{room}"),
         ["subject", "xmtp", _] => "xmtp".to_owned(),
+        ["subject", "stranger", _] => "stranger".to_owned(),
         [module, ..] => module.to_owned(),
     }
 }

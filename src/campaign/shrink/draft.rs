@@ -46,14 +46,16 @@ impl SimDraft {
         let too_large = || TooLargeSeed { sim: sim.name.clone(), seed };
         let old = sim.text.parse::<DocumentMut>().map_err(|_| too_large())?;
         let seed = i64::try_from(seed).map_err(|_| too_large())?;
-        let root = tables(sim.subject).find(|table| table.name.is_empty()).expect("a sim has keys");
+        // A subject may have keys of its own there.
+        let root = tables(sim.subject).filter(|table| table.name.is_empty());
+        let keys: Vec<_> = root.flat_map(|table| table.keys.iter().map(|key| key.name)).collect();
         let mut new = DocumentMut::new();
-        let kept = root.keys.iter().map(|key| key.name).filter(|key| !LEFT_OUT.contains(key));
+        let kept = keys.iter().copied().filter(|key| !LEFT_OUT.contains(key));
         for (key, item) in kept.filter_map(|key| Some((key, old.get(key)?))) {
             new.insert(key, plain_item(item));
         }
         new.insert("seed", Item::Value(seed.into()));
-        let draft = SimDraft(ordered(new, root.keys.iter().map(|key| key.name)));
+        let draft = SimDraft(ordered(new, keys));
         Ok(draft.with_faults(sim.plan.clauses.iter().map(Clause::table).collect()))
     }
 

@@ -12,8 +12,9 @@ use globset::GlobSet;
 use crate::campaign::{SHRINK_PLAYS, TrialPartition};
 use crate::cli::arguments::Format;
 use crate::cli::schema::Published;
-use crate::cli::seed::{Seed, SeedCount};
+use crate::cli::seed::SeedCount;
 use crate::cli::values;
+use crate::grammar::Seed;
 use crate::sim::Setting;
 use crate::trial::EngineKind;
 
@@ -153,7 +154,7 @@ pub(crate) struct SchemaArguments {
 /// There is one list of the words and their meanings.
 impl ValueEnum for Published {
     fn value_variants<'a>() -> &'a [Self] {
-        &Published::ALL
+        Published::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::cli::arguments::Format;
-use crate::cli::seed::Seed;
 use crate::cli::values;
 use crate::env::Address;
+use crate::grammar::Seed;
 use crate::proxy::{Alpn, NodeName};
 
 #[derive(Debug, Args)]

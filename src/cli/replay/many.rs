@@ -14,6 +14,7 @@ use crate::cli::output::{complain, paint, print};
 use crate::cli::replay::variation::{Unvaried, Varied, vary};
 use crate::cli::run::break_down;
 use crate::history::Digest;
+use crate::report::program_name;
 use crate::trial::{Conclusion, PlayError, play_on};
 
 /// How case files end.
@@ -112,7 +113,7 @@ fn replay_one(path: &Path, arguments: &ReplayArguments) -> Result<CaseLine, Exit
     }
     let told = path.display().to_string();
     let outcome = play_on(&sim, case.seed, engine)
-        .map_err(|error| break_down(&case.sim, &error, &format!("pulseless replay {told}")))?;
+        .map_err(|error| break_down(&case.sim, &error, &format!("{} replay {told}", program_name())))?;
     let (expected, digest) = (case.digest, outcome.digest());
     Ok(CaseLine { case: told, conclusion: outcome.conclusion, expected, digest, changes })
 }

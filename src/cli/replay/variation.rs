@@ -7,13 +7,13 @@ use std::path::Path;
 use crate::cli::Exit;
 use crate::cli::arguments::ReplayArguments;
 use crate::cli::output::complain;
+use crate::cli::program::subjects;
 use crate::cli::replay::refuse_case;
 use crate::fault::Plan;
 use crate::grammar::quantity::count;
 use crate::report::shell_word;
 use crate::runner::{Case, CaseError};
 use crate::sim::SimFile;
-use crate::subject::xmtp::SUBJECTS;
 
 /// The keys of a sim in whose place the case's plan stands.
 const PLANNED: [&str; 2] = ["fault", "storm"];
@@ -65,8 +65,8 @@ pub(crate) fn vary(path: &Path, arguments: &ReplayArguments) -> Result<Varied, U
         )));
     }
     let case = Case::read(path)?;
-    let mut sim = case.sim_with(SUBJECTS, &arguments.settings)?;
-    let mut changes: Vec<String> = case.edits(SUBJECTS).iter().map(ToString::to_string).collect();
+    let mut sim = case.sim_with(subjects(), &arguments.settings)?;
+    let mut changes: Vec<String> = case.edits(subjects()).iter().map(ToString::to_string).collect();
     changes.extend(arguments.settings.iter().map(|setting| format!("set {setting}")));
     let named = arguments.without.iter().chain(&arguments.only).find(|number| !has(&sim.plan, **number));
     if let Some(number) = named {

@@ -7,7 +7,6 @@ mod dialect_keys;
 mod keys;
 mod limit_keys;
 mod node_keys;
-mod proxy_keys;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -77,12 +77,16 @@ impl Leap {
             if runnable.is_empty() {
                 return Ok(());
             }
-            for host in runnable {
+            while let Some(host) = runnable.pop_first() {
                 // Whom something holds has its turn when it is released: until then its wakers and timers pile up.
                 if !self.hosts[host.index()].may_run(now) {
                     continue;
                 }
-                self.take_turn(host, || ())?;
+                if let Err(error) = self.take_turn(host, || ()) {
+                    // Whoever goes on in spite of that goes on with them.
+                    self.fresh.append(&mut runnable);
+                    return Err(error);
+                }
                 turns += 1;
                 if turns > TURNS_AT_ONE_INSTANT_MAX {
                     return Err(Breakdown::Failed(ProgramError::Livelock).of(&self.hosts[host.index()], now));
@@ -236,8 +240,7 @@ impl Engine for Leap {
         if self.hosts[host.index()].may_run(self.clock.now()) {
             return self.take_turn(host, order);
         }
-        // Whom it wakes runs when the host is released.
-        order();
+        self.hosts[host.index()].disturb(order);
         Ok(())
     }
 

@@ -217,6 +217,13 @@ impl LeapHost {
         }
     }
 
+    /// Runs `order` while something holds the host: whom it wakes runs when the host is released.
+    pub(crate) fn disturb(&self, order: impl FnOnce()) {
+        // What wakes a task of another runtime makes a system call.
+        let _entered = self.running.as_ref().map(|running| system::enter(&running.machine));
+        order();
+    }
+
     /// Kills the process without a word: the world ends.
     pub(crate) fn abandon(&mut self) {
         let Some(running) = &self.running else { return };
@@ -273,8 +280,15 @@ impl LeapHost {
         if let Some(offence) = state::take_offence() {
             return Err(Breakdown::Offended(offence));
         }
-        running.timer = idle_until(turn)?.map(|rest| now + rest);
-        running.check_main()?;
+        let idle = idle_until(turn).and_then(|rest| running.check_main().map(|()| rest));
+        match idle {
+            Ok(rest) => running.timer = rest.map(|rest| now + rest),
+            Err(failed) => {
+                // What it wrote before leaves, as its kernel sends it after a process is gone.
+                self.net.fabric().send_unsent();
+                return Err(failed);
+            }
+        }
         self.end_turn(now);
         Ok(())
     }

@@ -402,6 +402,11 @@ impl End {
     /// Tells that waker when anything arrives, or there is room again.
     pub(crate) fn watch(&mut self, waker: &Waker) {
         self.reader = Some(waker.clone());
+        self.watch_room(waker);
+    }
+
+    /// Tells that waker when there is room again, where there is none, and when it is connected, where it is not.
+    pub(crate) fn watch_room(&mut self, waker: &Waker) {
         if self.is_full() || self.phase == TcpPhase::Connecting {
             self.writer = Some(waker.clone());
         }

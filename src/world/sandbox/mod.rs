@@ -17,4 +17,5 @@ pub(crate) mod offence;
 pub(crate) mod state;
 pub(crate) mod trial_thread;
 
+pub(crate) use trial_thread::take_backtrace;
 pub use trial_thread::{TrialPanic, on_trial_thread};

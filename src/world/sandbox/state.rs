@@ -3,8 +3,10 @@
 //! One thread of a trial runs at a time. It reaches the state through a plain thread-local pointer, which has no destructor: the
 //! symbols work at any time of a thread's life, also inside allocator and loader. Refuses to know which symbols there are.
 
+use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -72,6 +74,8 @@ pub(crate) struct Panics {
     pub(crate) last: Option<String>,
     /// The one that ended a task.
     pub(crate) of_task: Option<String>,
+    /// Where the cause panicked, where RUST_BACKTRACE asks for it. Its names are looked up outside of the trial: that opens files.
+    pub(crate) backtrace: Option<Arc<Backtrace>>,
 }
 
 /// Puts this thread into a trial until the guard is dropped.

@@ -3,8 +3,9 @@
 //! Fresh, because std's hash keys and other thread-locals would otherwise carry over from trial to trial.
 
 use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::thread;
 
 use crate::env::{Dice, Die};
@@ -78,6 +79,11 @@ pub(crate) fn take_task_panic() -> String {
     said.unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
+/// Where the panic was that ended a task of the host that played last; none where nobody asked for it.
+pub(crate) fn take_backtrace() -> Option<Arc<Backtrace>> {
+    state::with_panics(|panics| panics.backtrace.take()).flatten()
+}
+
 /// What the destructors of a dead process said is of no interest.
 pub(crate) fn forget_panics() {
     state::with_panics(|panics| *panics = state::Panics::default());
@@ -100,7 +106,13 @@ fn keep_panics_of_trials() {
             let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
             let text = payload_text(info.payload()) + &place.unwrap_or_default();
             // The first panic is the cause; those of its destructors are not.
-            state::with_panics(|panics| panics.last.get_or_insert(text).len());
+            let trace = Backtrace::capture();
+            let trace = Some(trace).filter(|trace| trace.status() == BacktraceStatus::Captured).map(Arc::new);
+            state::with_panics(|panics| {
+                if panics.last.is_none() && panics.of_task.is_none() {
+                    (panics.last, panics.backtrace) = (Some(text), trace);
+                }
+            });
         }));
     });
 }

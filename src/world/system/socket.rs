@@ -194,7 +194,10 @@ impl SystemSocket {
     /// send(2).
     pub(crate) fn write(&mut self, parts: &[IoSlice<'_>], waker: &Waker) -> Answer<usize> {
         let stream = self.stream()?;
-        answer(Pin::new(stream).poll_write_vectored(&mut Context::from_waker(waker), parts))
+        let written = answer(Pin::new(&mut *stream).poll_write_vectored(&mut Context::from_waker(waker), parts))?;
+        // Who got rid of a part need not ask again to be told of room (Linux, sk_stream_write_space).
+        stream.with_end(|end| end.watch_room(waker))?;
+        Ok(written)
     }
 
     /// shutdown(2).

@@ -1,9 +1,9 @@
 //! The keys of this subject in words.
 
 use crate::grammar::{KeyTable, key};
+use crate::subject::proxy_keys::PROXY_KEYS;
 use crate::subject::tls_keys::TLS_KEYS;
 use crate::subject::xmtp::settings::limit_keys::LIMIT_KEYS;
-use crate::subject::xmtp::settings::proxy_keys::PROXY_KEYS;
 
 /// The tables that a sim of this subject has besides those of every sim.
 pub(crate) const TABLES: &[KeyTable] = &[

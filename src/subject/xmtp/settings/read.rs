@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::grammar::quantity::{self, Rate, spell_size};
 use crate::grammar::refusal::Problem;
 use crate::grammar::section::{Entry, Found, Section, excluded};
+use crate::subject::proxy_keys::{ProxyKeys, read_proxy};
 use crate::subject::xmtp::gateway::{GatewayQuirk, LEASE_EVENTS_MAX};
 use crate::subject::xmtp::settings::client_keys::read_client;
 use crate::subject::xmtp::settings::dialect_keys::{note_strangers, read_client_dialect, read_node_dialects};
 use crate::subject::xmtp::settings::node_keys::read_node;
-use crate::subject::xmtp::settings::proxy_keys::{ProxyKeys, read_proxy};
 use crate::subject::xmtp::settings::{Fleet, GatewaySettings, VisitorSettings, Workload, WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::wire::Dialect;
 
@@ -122,7 +122,9 @@ fn read_fleet(mut section: Section<'_>) -> (Option<Fleet>, Option<ProxyKeys>, Op
     let visitors = section.optional("visitors", 0, |entry| entry.number(0..=VISITORS_MAX));
     let examiners = section.optional("examiners", 0, |entry| entry.number(0..=EXAMINERS_MAX));
     let gateways = section.optional("gateways", 0, |entry| entry.number(0..=GATEWAYS_MAX));
-    let proxy = read_proxy(section.section("proxy"));
+    let mut proxy_section = section.section("proxy");
+    let proxy = read_proxy(&mut proxy_section);
+    proxy_section.finish();
     section.finish();
     let fleet = || {
         let (nodes, publishers) = (nodes.as_ref()?.value, publishers.as_ref()?.value);

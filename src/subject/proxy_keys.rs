@@ -1,4 +1,5 @@
-//! The keys of `[cast.proxy]`: whose habits the proxies have, which of its values are to be others, their TCP and their TLS.
+//! The keys of a proxy in a sim file, for every subject that has one: whose habits it has, which of its values are to be others,
+//! its TCP and its TLS.
 //!
 //! Refuses to know what a value of a profile means.
 
@@ -48,21 +49,21 @@ const OWN_KEYS: [KeyHelp; 4] = [
     ),
 ];
 
-/// Reads whose habits the proxies have, with the values that are to be others, and their TCP.
-pub(crate) fn read_proxy(mut section: Section<'_>) -> Option<ProxyKeys> {
+/// Reads whose habits it has, with the values that are to be others, its TCP and its TLS; the table may have more keys.
+pub(crate) fn read_proxy(section: &mut Section<'_>) -> Option<ProxyKeys> {
     let named = section.optional("profile", PLAIN, |entry| entry.word("profile", Profile::names()));
     let says_tcp = section.entry("tcp-keepalive").is_some() || section.entry("tcp-user-timeout").is_some();
-    let tcp = read_tcp(&mut section);
+    let tcp = read_tcp(section);
     let tls_place = section.entry("tls").map(|entry| entry.span());
-    let tls = read_tls(&mut section);
-    let profile = named.and_then(|named| Profile::named(named.value).ok()?.overridden(&mut section, "a sim"));
+    let tls = read_tls(section);
+    let profile = named.and_then(|named| Profile::named(named.value).ok()?.overridden(section, "a sim"));
     if let (Some(span), Some(Some(_)), Some(profile)) = (tls_place, &tls, &profile)
         && profile.conduct().layer == ProxyLayer::Tcp
     {
-        let problem = Problem::new("cast.proxy.tls", span, "`cast.proxy.tls`: a proxy of bytes speaks no TLS");
+        let key = format!("{}.tls", section.key());
+        let problem = Problem::new(key.as_str(), span, format!("`{key}`: a proxy of bytes speaks no TLS"));
         section.note(problem.label("it only passes bytes").advice("leave it out, or write layer = \"http2\""));
     }
-    section.finish();
     let (profile, tls) = (profile?, tls?);
     let tcp = if says_tcp { tcp? } else { ProxyHabits::of(profile.conduct()).tcp };
     Some(ProxyKeys { tcp, profile: Box::new(profile), tls })

@@ -1,0 +1,198 @@
+//! What came of one trial of a test, and what is asserted of it.
+
+use std::fmt;
+
+use crate::checker::{Judgement, Verdict};
+use crate::grammar::{Naming, Seed};
+use crate::harness::again::TestName;
+use crate::harness::files;
+use crate::harness::trial::ReadTrial;
+use crate::history::{Digest, History};
+use crate::report::{self, Paint, Reproduction};
+use crate::runner::Case;
+use crate::subject::Subjects;
+use crate::subject::stranger::{self, StreamBook};
+use crate::trial::{self, Conclusion, Outcome};
+
+/// The environment's word for the seed.
+const SEED: &str = "PULSELESS_SEED";
+/// It says nothing of streams: what is held at the end is no delivery.
+const ABOUT_NO_STREAM: &str = "leaks";
+
+/// One trial that was played. It was judged; whether that matters the test says, by an assertion.
+pub struct TrialOutcome {
+    outcome: Outcome,
+    subjects: Subjects,
+    test: TestName,
+    /// Where the seed is from.
+    chooser: String,
+}
+
+/// Plays a trial with the environment's seed, or with its own; or the case that the environment names, if it is one of this test.
+pub(crate) fn play(read: ReadTrial, test: TestName) -> Result<TrialOutcome, String> {
+    if let Some(path) = files::case_to_replay() {
+        let case = Case::read(&path).map_err(|error| error.to_string())?;
+        if case.sim == read.sim.name {
+            return replay(read, test, &case, &path.display().to_string());
+        }
+    }
+    let (seed, chooser) = choose(read.seed)?;
+    play_seed(&read, test, seed, chooser.to_owned())
+}
+
+/// Plays a case of this test again.
+fn replay(read: ReadTrial, test: TestName, case: &Case, path: &str) -> Result<TrialOutcome, String> {
+    let sim = case.sim(read.subjects).map_err(|error| error.to_string())?;
+    let read = ReadTrial { sim, ..read };
+    let outcome = play_seed(&read, test, case.seed, String::new())?;
+    let same =
+        if outcome.digest() == case.digest { "reproduced bit for bit" } else { "which went otherwise this time" };
+    Ok(TrialOutcome { chooser: format!("from {path}, {same}"), ..outcome })
+}
+
+/// Plays a trial with that seed.
+pub(crate) fn play_seed(read: &ReadTrial, test: TestName, seed: u64, chooser: String) -> Result<TrialOutcome, String> {
+    let played = trial::play(&read.sim, seed);
+    let outcome = played
+        .map_err(|error| format!("failed to play {}: {error}\nagain    {}", read.sim.name, test.again(seed, "")))?;
+    Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser })
+}
+
+/// The seed, and where it is from.
+pub(crate) fn choose(own: u64) -> Result<(u64, &'static str), String> {
+    match std::env::var(SEED) {
+        Ok(text) => {
+            text.parse().map(|Seed(seed)| (seed, "from PULSELESS_SEED")).map_err(|bad| format!("{SEED}: {bad}"))
+        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{SEED} is not text")),
+        Err(std::env::VarError::NotPresent) => Ok((own, "from the test")),
+    }
+}
+
+impl TrialOutcome {
+    /// The seed that was played.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.outcome.seed
+    }
+
+    /// The fingerprint of everything that happened: equal for equal seeds.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.outcome.digest()
+    }
+
+    /// What happened, for people: the story, who knew when, the verdicts, the digest, and the line that plays it again.
+    #[must_use]
+    pub fn story(&self) -> String {
+        let again = Reproduction::Again(self.again());
+        report::outcome(&self.outcome, &again, Naming::Few, Paint::Plain)
+    }
+
+    /// Whether every judge is content, or the one that was to fail has failed.
+    #[must_use]
+    pub fn conclusion(&self) -> &Conclusion {
+        &self.outcome.conclusion
+    }
+
+    /// What each judge says.
+    #[must_use]
+    pub fn judgements(&self) -> &[Judgement] {
+        &self.outcome.judgements
+    }
+
+    /// What was seen, in order.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.outcome.history
+    }
+
+    /// All of it: the sim, the plan of faults, the ladder.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Asserts that the trial kept its promise: every judge is content, none has seen too little, and every fault was felt.
+    ///
+    /// # Panics
+    /// It did not; the message is the verdict and the story, and its last line plays the seed again.
+    #[track_caller]
+    pub fn assert_passed(&self) {
+        if self.outcome.conclusion != Conclusion::Pass {
+            self.fail(&self.outcome.conclusion.to_string());
+        }
+    }
+
+    /// Asserts that what was produced in that stream was delivered: somebody got some of it, everybody who follows a stream got
+    /// everything in time, and no judge has seen anything wrong with streams or hosts.
+    ///
+    /// # Panics
+    /// As [`TrialOutcome::assert_passed`] does.
+    #[track_caller]
+    pub fn assert_delivered(&self, stream: &str) {
+        if let Some(why) = self.undelivered(stream) {
+            self.fail(&why);
+        }
+    }
+
+    /// Why nobody can say that a stream was delivered.
+    fn undelivered(&self, stream: &str) -> Option<String> {
+        let judged = self.judgements().iter().filter(|judgement| judgement.checker != ABOUT_NO_STREAM);
+        let failed = judged.clone().find_map(|judgement| match &judgement.verdict {
+            Verdict::Fail(evidence) => Some(format!("fail: {} failed: {}", judgement.checker, evidence.what)),
+            Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
+        });
+        let channel = stranger::channel(stream);
+        let nobody = || {
+            let book = StreamBook::read(&self.outcome.history);
+            let got = book.got.iter().any(|got| *got.stream == channel);
+            (!got).then(|| format!("fail: nobody got a message of the stream `{stream}`"))
+        };
+        let unsure = || {
+            judged.clone().find_map(|judgement| match &judgement.verdict {
+                Verdict::Unknown { reason } if judgement.checker == "convergence" => {
+                    Some(format!("unknown: convergence cannot tell: {reason}"))
+                }
+                Verdict::Unknown { .. } | Verdict::Pass { .. } | Verdict::Fail(_) => None,
+            })
+        };
+        failed.or_else(nobody).or_else(unsure)
+    }
+
+    #[track_caller]
+    fn fail(&self, why: &str) -> ! {
+        panic!("{}", self.complaint(why));
+    }
+
+    /// The verdict, the files that were written, and the story; the last line plays the seed again.
+    pub(crate) fn complaint(&self, why: &str) -> String {
+        let (seed, chooser, files) = (self.seed(), &self.chooser, files::write(self));
+        format!("verdict  {why}\nseed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
+    }
+
+    /// The line that plays it again.
+    pub(crate) fn again(&self) -> String {
+        self.test.again(self.seed(), "")
+    }
+
+    /// How its files are called.
+    pub(crate) fn stem(&self) -> String {
+        format!("{}-seed-{}", self.outcome.sim.name, self.seed())
+    }
+
+    pub(crate) fn subjects(&self) -> Subjects {
+        self.subjects
+    }
+}
+
+impl fmt::Debug for TrialOutcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seed, conclusion) = (self.seed(), self.conclusion());
+        formatter
+            .debug_struct("TrialOutcome")
+            .field("seed", &seed)
+            .field("conclusion", conclusion)
+            .finish_non_exhaustive()
+    }
+}

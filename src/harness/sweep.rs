@@ -1,0 +1,100 @@
+//! A test's trial with many seeds.
+
+use std::fmt;
+use std::num::NonZero;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+use crate::campaign::{FailureGroup, InProcess, Limit, Stop, Summary, Sweep, TrialSchedule};
+use crate::harness::again::TestName;
+use crate::harness::outcome::play_seed;
+use crate::harness::place;
+use crate::harness::trial::ReadTrial;
+use crate::trial::EngineKind;
+
+/// Trials of many seeds that were played, grouped by cause where they failed.
+pub struct SweptTrials {
+    read: ReadTrial,
+    test: TestName,
+    summary: Summary,
+    folder: PathBuf,
+}
+
+/// Plays those seeds, as many at a time as the machine has processors.
+pub(crate) fn play(read: ReadTrial, test: TestName, seeds: Range<u64>) -> Result<SweptTrials, String> {
+    let folder = place::folder().join(format!("{}-sweep", test.file_stem()));
+    let failed = |error: std::io::Error| format!("failed to make the folder {}: {error}", folder.display());
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(failed)?;
+    }
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let sweep = Sweep {
+        schedule: TrialSchedule::new(vec![read.sim.clone()], seeds, None),
+        engine: EngineKind::Leap,
+        settings: Vec::new(),
+        jobs: available_parallelism().map_or(1, NonZero::get),
+        limit: Limit::None,
+        failures_max: None,
+        shrink_plays: 0,
+        folder: folder.clone(),
+        expected: None,
+    };
+    let start = || InProcess { sims: &sweep.schedule.sims, engine: EngineKind::Leap, subjects: read.subjects };
+    let swept =
+        sweep.run(&Stop::default(), false, start, |_| ()).map_err(|error| format!("failed to sweep: {error}"))?;
+    if let Some(error) = swept.error {
+        return Err(format!("failed to sweep: {error}"));
+    }
+    Ok(SweptTrials { read, test, summary: swept.summary, folder })
+}
+
+impl SweptTrials {
+    /// How many trials were played.
+    #[must_use]
+    pub fn played(&self) -> u64 {
+        self.summary.tally.played()
+    }
+
+    /// How many kept their promise.
+    #[must_use]
+    pub fn passed(&self) -> u64 {
+        self.summary.tally.pass
+    }
+
+    /// The causes of those that did not, the most frequent first.
+    #[must_use]
+    pub fn groups(&self) -> &[FailureGroup] {
+        &self.summary.groups
+    }
+
+    /// Asserts that every trial kept its promise.
+    ///
+    /// # Panics
+    /// One did not. The message has the causes with their seeds, and the story of the first; its last line plays that seed again.
+    #[track_caller]
+    pub fn assert_passed(&self) {
+        if let Some(first) = self.groups().first() {
+            panic!("{}", self.complaint(first));
+        }
+    }
+
+    fn complaint(&self, first: &FailureGroup) -> String {
+        let mut text = format!("of {} trials {} passed; the others by their causes:\n", self.played(), self.passed());
+        for group in self.groups() {
+            let seeds: Vec<&str> = group.sims.values().map(|seeds| seeds.all.as_str()).collect();
+            text += &format!("  {} {}: {} (seeds {})\n", group.ended, group.count, group.why, seeds.join(","));
+        }
+        text += &format!("report   {}\n\n", self.folder.display());
+        let seed = first.sims.values().map(|seeds| seeds.first).next().unwrap_or_default();
+        let again = play_seed(&self.read, self.test.clone(), seed, "from the sweep".to_owned());
+        text + &again.map_or_else(|why| why, |outcome| outcome.complaint(&outcome.conclusion().to_string()))
+    }
+}
+
+impl fmt::Debug for SweptTrials {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (played, passed) = (self.played(), self.passed());
+        formatter.debug_struct("SweptTrials").field("played", &played).field("passed", &passed).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! Sims of strangers, read and refused.
