@@ -504,7 +504,7 @@ fn a_slow_sync_holds_the_process_and_what_it_sends() {
 
 #[test]
 fn a_world_of_a_thousand_hosts_is_played() {
-    /// Up to four descriptors each: more than the 1,024 that most systems allow at first.
+    /// A descriptor each: more than the 1,024 that most systems allow at first.
     const HOSTS: usize = 1_000;
     let ticks = play(|| {
         let mut world = World::new(idle);
@@ -524,5 +524,5 @@ fn a_machine_without_file_descriptors_says_how_many_it_takes() {
     let mut shell = std::process::Command::new("sh");
     let output = shell.args(["-c", &command]).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("a shell");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("each host takes up to 4 file descriptors, this process may have 12"), "{said}");
+    assert!(said.contains("a host takes at most 1 file descriptor, this process may have 12"), "{said}");
 }

@@ -11,6 +11,7 @@ mod seen;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Barrier, Condvar, Mutex, mpsc};
+use std::thread::{sleep as sleep_blocking, spawn as spawn_thread};
 use std::time::Duration;
 
 use pulseless::fault::Death;
@@ -57,7 +58,7 @@ fn a_blocking_task_runs_beside_its_runtime_and_simulated_time_passes_for_it() {
         Box::pin(async move {
             let start = Instant::now();
             let task = spawn_blocking(|| {
-                std::thread::sleep(30 * SECOND);
+                sleep_blocking(30 * SECOND);
                 "slept"
             });
             sleep(10 * SECOND).await;
@@ -79,7 +80,7 @@ fn many_blocking_tasks_give_one_order() {
                 for number in 0..40u64 {
                     let seen = seen.clone();
                     tasks.spawn_blocking(move || {
-                        std::thread::sleep(Duration::from_millis(number * 7 % 13));
+                        sleep_blocking(Duration::from_millis(number * 7 % 13));
                         seen.add(number.to_string());
                     });
                 }
@@ -105,8 +106,8 @@ fn threads_of_std_talk_by_channels_locks_and_barriers() {
             let threads: Vec<_> = (1..=3u64)
                 .map(|number| {
                     let (send, barrier, total) = (send.clone(), barrier.clone(), total.clone());
-                    std::thread::spawn(move || {
-                        std::thread::sleep(Duration::from_secs(number));
+                    spawn_thread(move || {
+                        sleep_blocking(Duration::from_secs(number));
                         barrier.wait();
                         *total.0.lock().expect("not poisoned") += number;
                         total.1.notify_all();
@@ -114,7 +115,7 @@ fn threads_of_std_talk_by_channels_locks_and_barriers() {
                     })
                 })
                 .collect();
-            let watcher = std::thread::spawn(move || {
+            let watcher = spawn_thread(move || {
                 let mut sum = total.0.lock().expect("not poisoned");
                 while *sum < 6 {
                     sum = total.1.wait_timeout(sum, 60 * SECOND).expect("not poisoned").0;
@@ -201,7 +202,7 @@ fn a_thread_may_wait_for_a_blocking_socket() {
         ("client", |seen| {
             Box::pin(async move {
                 let heard = spawn_blocking(|| -> std::io::Result<String> {
-                    std::thread::sleep(SECOND);
+                    sleep_blocking(SECOND);
                     let mut socket = std::net::TcpStream::connect("server:80")?;
                     socket.write_all(b"hello")?;
                     let mut heard = String::new();
@@ -217,6 +218,55 @@ fn a_thread_may_wait_for_a_blocking_socket() {
 }
 
 #[test]
+fn a_host_has_a_name_and_a_process_a_number_of_its_own() {
+    let run = || {
+        play_one(|seen| {
+            Box::pin(async move {
+                let mut name = [0_u8; 64];
+                // SAFETY: the buffer has as many bytes as are said.
+                let answer = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len()) };
+                seen.add(String::from_utf8_lossy(&name).trim_end_matches('\0'));
+                seen.add(format!("{answer} {}", std::process::id()));
+                Ok(())
+            })
+        })
+    };
+    let seen = run();
+    assert_eq!((seen[0].as_str(), &seen), ("host", &run()));
+    assert_ne!(seen[1], format!("0 {}", std::process::id()));
+}
+
+#[test]
+fn a_thread_of_a_dead_process_does_not_try_again_for_ever() {
+    on_trial_thread(7, || {
+        let seen = Seen::default();
+        let mut leap = Leap::new(7, LATENCY);
+        let run = |_, _: Seen| -> Run {
+            Box::pin(async move {
+                spawn_thread(|| {
+                    let listener = std::net::TcpListener::bind("0.0.0.0:80").expect("free");
+                    // An error of accept is one connection's, and the next one is waited for.
+                    listener.incoming().filter_map(Result::ok).for_each(drop);
+                });
+                spawn_thread(|| {
+                    while std::net::TcpStream::connect("192.0.2.1:80").is_err() {
+                        sleep_blocking(SECOND);
+                    }
+                });
+                std::future::pending().await
+            })
+        };
+        let host = leap.add_host("host", program(&seen, run));
+        leap.start(host);
+        leap.run_until(15 * SECOND).expect("nothing breaks down");
+        leap.halt(host, Death::Killed);
+        leap.start(host);
+        leap.run_until(30 * SECOND).expect("the port is free again");
+    })
+    .expect("no panic");
+}
+
+#[test]
 fn a_process_that_is_killed_leaves_its_threads_standing_and_its_next_one_begins_anew() {
     let seen = on_trial_thread(7, || {
         let seen = Seen::default();
@@ -225,14 +275,14 @@ fn a_process_that_is_killed_leaves_its_threads_standing_and_its_next_one_begins_
             Box::pin(async move {
                 for number in 0..3 {
                     let seen = seen.clone();
-                    std::thread::spawn(move || {
+                    spawn_thread(move || {
                         loop {
-                            std::thread::sleep(10 * SECOND);
+                            sleep_blocking(10 * SECOND);
                             seen.add(format!("thread {number}"));
                         }
                     });
                 }
-                spawn_blocking(|| std::thread::sleep(3_600 * SECOND)).await.map_err(std::io::Error::other)
+                spawn_blocking(|| sleep_blocking(3_600 * SECOND)).await.map_err(std::io::Error::other)
             })
         };
         let host = leap.add_host("host", program(&seen, run));
@@ -258,4 +308,35 @@ fn a_panic_of_a_blocking_task_is_told_with_its_host() {
     })]);
     let error = ended.expect_err("it breaks down").to_string();
     assert!(error.contains("host culprit panicked: a planted panic at tests/threads.rs:"), "{error}");
+}
+
+/// Tells a child process of this test that it is the one that deadlocks.
+const DEADLOCK: &str = "PULSELESS_TEST_DEADLOCK";
+
+#[test]
+fn a_deadlock_ends_the_program_with_the_hosts_name() {
+    if std::env::var_os(DEADLOCK).is_some() {
+        let (_, ended) = play(&[("culprit", |_| {
+            Box::pin(async move {
+                let lock = Arc::new(Mutex::new(()));
+                let theirs = lock.clone();
+                spawn_thread(move || {
+                    let held = theirs.lock();
+                    sleep_blocking(SECOND);
+                    drop(held);
+                });
+                sleep(Duration::from_millis(10)).await;
+                // Its holder sleeps, and time cannot pass before this thread goes on.
+                drop(lock.lock());
+                Ok(())
+            })
+        })]);
+        panic!("it went on: {ended:?}");
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this binary"));
+    child.args(["--exact", "a_deadlock_ends_the_program_with_the_hosts_name", "--nocapture"]).env(DEADLOCK, "1");
+    let output = child.output().expect("this binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    assert!(said.contains("host culprit is in a deadlock") && said.contains("threads::a_deadlock_ends"), "{said}");
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the product of a bench is its table")]
 
 mod curve;
+mod interposed;
 mod peak;
 mod pipes;
 mod trials;
@@ -20,12 +21,22 @@ fn main() {
     let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 };
     println!("CPU time, median of {rounds} rounds; the contenders of a table take turns\n");
     // First, because a child's peak counts what its parent held when it was started (getrusage(2)).
-    memory();
-    quiet(rounds);
-    busy(rounds);
-    engine(rounds);
-    main_job(rounds);
-    curve::print();
+    let sections: [(&str, &dyn Fn()); 7] = [
+        ("memory", &memory),
+        ("quiet", &|| quiet(rounds)),
+        ("busy", &|| busy(rounds)),
+        ("engine", &|| engine(rounds)),
+        ("interposed", &|| interposed(rounds)),
+        ("main-job", &|| main_job(rounds)),
+        ("curve", &curve::print),
+    ];
+    // All of them, unless some are named.
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, section) in sections {
+        if named.is_empty() || named.iter().any(|named| named == name) {
+            section();
+        }
+    }
 }
 
 fn quiet(rounds: usize) {
@@ -74,6 +85,17 @@ fn engine(rounds: usize) {
     row("leap, observed and judged", leap, &each(leap, delivered));
     row("in-memory pipes, plain tokio", pipes, &each(pipes, delivered));
     println!("  leap costs {:.2} times the pipes, limit 1.5\n", ratio(leap, pipes));
+}
+
+/// What it costs not to know of a trial.
+fn interposed(rounds: usize) {
+    let sims = [("with latency", trials::busy_minute()), ("without", trials::busy_minute_without_latency())];
+    println!("the busy minute, when every host uses tokio's own sockets instead of its surroundings");
+    for (name, sim) in &sims {
+        let [own, interposed] = take_turns(rounds, [&|| trials::play(sim), &|| trials::play_interposed(sim)]);
+        row(name, interposed, &format!("{:.2} times its surroundings, limit 1.3", ratio(interposed, own)));
+    }
+    println!();
 }
 
 fn each(time: Duration, messages: usize) -> String {

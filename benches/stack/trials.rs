@@ -8,7 +8,9 @@ use pulseless::runner::read_sim;
 use pulseless::sim::{SimFile, read};
 use pulseless::subject::xmtp::SUBJECTS;
 use pulseless::trial::{Conclusion, EngineKind, play as play_sim, play_in};
-use pulseless::world::Turmoil;
+use pulseless::world::{Leap, Turmoil};
+
+use crate::interposed::Interposed;
 
 const SEED: u64 = 7;
 
@@ -61,6 +63,13 @@ pub(crate) fn play(sim: &SimFile) {
 /// Whatever the verdict: a crowd's trial may be too short to show anything.
 pub(crate) fn play_quietly(sim: &SimFile) {
     play_sim(sim, SEED).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The same trial, whose hosts know tokio's sockets alone.
+pub(crate) fn play_interposed(sim: &SimFile) {
+    let world = |sim: &SimFile, seed| Box::new(Interposed(Leap::new(seed, sim.link.latency))) as Box<_>;
+    let outcome = play_in(sim, SEED, EngineKind::Leap, world).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(outcome.conclusion, Conclusion::Pass);
 }
 
 /// The same trial on turmoil, by that tick.

@@ -41,7 +41,7 @@ pub struct Holdings {
 pub type Program = Box<dyn Fn(Env) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>>;
 
 /// Is told of each death as it happens, before the first destructor of the process runs.
-pub(crate) type CrashObserver = Arc<dyn Fn(&str, Death) + Send + Sync>;
+pub type CrashObserver = Arc<dyn Fn(&str, Death) + Send + Sync>;
 
 /// A world of hosts, and the passing of its time.
 pub trait Engine {

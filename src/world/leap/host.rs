@@ -37,7 +37,7 @@ use crate::world::sandbox::descriptors;
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::state::{self, HostTurn, Readings};
 use crate::world::sandbox::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
-use crate::world::system::{self, Machine, Place};
+use crate::world::system::{self, Machine, MachinePlace};
 
 /// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each, for each host).
 const EVENTS_AT_ONCE: usize = 64;
@@ -164,7 +164,7 @@ impl LeapHost {
         process.dies_at(self.points.clone(), Box::new(crash));
         let scope = format!("{}/{}", self.name, self.incarnation);
         state::set_readings(self.readings(now));
-        let place = Place { host: self.id, net: self.net.clone(), process: process.clone() };
+        let place = MachinePlace { host: self.id, net: self.net.clone(), process: process.clone() };
         let machine = Arc::new(Machine::new(place));
         let _entered = system::enter(&machine);
         let runtime = build_runtime(&format!("{}/{scope}", self.seed))?;
@@ -317,8 +317,7 @@ fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
     seed_choices(&mut builder, seed, [begin_poll, end_task]);
     builder.build().map_err(|error| {
         let (each, most) = (descriptors::PER_HOST_MAX, descriptors::most());
-        let limit =
-            format!("each host takes up to {each} file descriptors, this process may have {most} (`ulimit -n`)");
+        let limit = format!("a host takes at most {each} file descriptor, this process may have {most} (`ulimit -n`)");
         Breakdown::NoRuntime(format!("{error}; {limit}"))
     })
 }

@@ -1,14 +1,14 @@
-//! File descriptors for many runtimes: each of tokio's holds up to four.
+//! File descriptors for many runtimes: each may hold one of the real machine.
 //!
-//! They are an epoll instance, its duplicate in mio's registry, the eventfd of its waker, and, where tokio's feature
-//! `signal` is on, a duplicate of the signals' socket (tokio 1.54, mio 1; counted in /proc/self/fd). The soft limit of
-//! open files is 1,024 on most systems, for the sake of select(2), which nobody here calls; the hard limit is what the
-//! system's owner grants (setrlimit(2), systemd.exec(5) on LimitNOFILE).
+//! Where tokio's feature `signal` is on, each runtime holds a duplicate of the socket on which the program hears signals (tokio
+//! 1.54); all its other files are simulated. The soft limit of open files is 1,024 on most systems, for the sake of
+//! select(2), which nobody here calls; the hard limit is what the system's owner grants (setrlimit(2), systemd.exec(5) on
+//! LimitNOFILE).
 
 use std::sync::Once;
 
 /// What the runtime of a host holds at most.
-pub(crate) const PER_HOST_MAX: u64 = 4;
+pub(crate) const PER_HOST_MAX: u64 = 1;
 
 fn limit() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

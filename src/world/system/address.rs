@@ -7,34 +7,34 @@ use crate::world::system::error::Errno;
 
 /// The family of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
+pub(crate) enum AddressFamily {
     /// AF_INET.
     V4,
     /// AF_INET6, which takes IPv4 as well, as mapped addresses.
     V6,
 }
 
-impl Family {
+impl AddressFamily {
     pub(crate) fn number(self) -> c_int {
         match self {
-            Family::V4 => libc::AF_INET,
-            Family::V6 => libc::AF_INET6,
+            AddressFamily::V4 => libc::AF_INET,
+            AddressFamily::V6 => libc::AF_INET6,
         }
     }
 
     /// Every address of the machine.
     pub(crate) fn unspecified(self) -> IpAddr {
         match self {
-            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+            AddressFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            AddressFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),
         }
     }
 
     /// How a socket of this family shows an address.
     fn shows(self, address: SocketAddr) -> SocketAddr {
         match (self, address.ip()) {
-            (Family::V6, IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
-            (Family::V4 | Family::V6, _) => address,
+            (AddressFamily::V6, IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+            (AddressFamily::V4 | AddressFamily::V6, _) => address,
         }
     }
 }
@@ -71,7 +71,7 @@ pub(crate) unsafe fn read(address: *const libc::sockaddr, len: libc::socklen_t) 
 }
 
 /// The bytes of an address, as a socket of that family shows it.
-pub(crate) fn bytes(family: Family, address: SocketAddr) -> Vec<u8> {
+pub(crate) fn bytes(family: AddressFamily, address: SocketAddr) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size_of::<libc::sockaddr_in6>());
     match family.shows(address) {
         SocketAddr::V4(address) => {
@@ -115,7 +115,11 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_is_written() {
-        for (family, text) in [(Family::V4, "10.0.0.1:80"), (Family::V6, "[fd00::1]:80"), (Family::V6, "10.0.0.1:80")] {
+        for (family, text) in [
+            (AddressFamily::V4, "10.0.0.1:80"),
+            (AddressFamily::V6, "[fd00::1]:80"),
+            (AddressFamily::V6, "10.0.0.1:80"),
+        ] {
             let address: SocketAddr = text.parse().expect("an address");
             let bytes = bytes(family, address);
             let len = libc::socklen_t::try_from(bytes.len()).expect("short");

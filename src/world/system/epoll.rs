@@ -16,7 +16,7 @@ const ONCE: u32 = libc::EPOLLONESHOT.cast_unsigned();
 type Watched = (FileId, Number);
 
 #[derive(Clone, Copy, Debug)]
-struct Interest {
+struct EpollInterest {
     events: u32,
     data: u64,
     /// It stands in the ready list.
@@ -26,7 +26,7 @@ struct Interest {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Epoll {
-    interests: BTreeMap<Watched, Interest>,
+    interests: BTreeMap<Watched, EpollInterest>,
     ready: VecDeque<Watched>,
 }
 
@@ -44,7 +44,7 @@ impl Epoll {
         if self.interests.contains_key(&watched) {
             return Err(Errno(libc::EEXIST));
         }
-        self.interests.insert(watched, Interest { events, data, is_listed: false });
+        self.interests.insert(watched, EpollInterest { events, data, is_listed: false });
         self.list(watched);
         Ok(())
     }

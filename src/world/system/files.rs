@@ -39,7 +39,7 @@ pub(crate) enum FileKind {
 }
 
 /// See the module.
-pub(crate) struct OpenFile {
+pub(crate) struct SystemFile {
     pub(crate) kind: FileKind,
     pub(crate) is_nonblocking: bool,
     /// Tells of this file that something has happened to it.
@@ -78,7 +78,7 @@ impl Wake for FileWaker {
 #[derive(Default)]
 pub(crate) struct Files {
     numbers: BTreeMap<Number, FileId>,
-    open: BTreeMap<FileId, OpenFile>,
+    open: BTreeMap<FileId, SystemFile>,
     epolls: BTreeSet<FileId>,
     stirred: Arc<Stirred>,
 }
@@ -91,7 +91,7 @@ impl Files {
         if let FileKind::Epoll(_) = kind {
             self.epolls.insert(file);
         }
-        self.open.insert(file, OpenFile { kind, is_nonblocking, waker, holders: 1 });
+        self.open.insert(file, SystemFile { kind, is_nonblocking, waker, holders: 1 });
         self.numbers.insert(number, file);
         number
     }
@@ -105,15 +105,15 @@ impl Files {
         self.numbers.get(&number).copied().ok_or(Errno(libc::EBADF))
     }
 
-    pub(crate) fn file(&mut self, number: Number) -> Result<&mut OpenFile, Errno> {
+    pub(crate) fn file(&mut self, number: Number) -> Result<&mut SystemFile, Errno> {
         let file = self.id(number)?;
         Ok(self.open.get_mut(&file).expect("a number leads to an open file"))
     }
 
     pub(crate) fn socket(&mut self, number: Number) -> Result<(&mut SystemSocket, &Waker), Errno> {
         match self.file(number)? {
-            OpenFile { kind: FileKind::Socket(socket), waker, .. } => Ok((socket, waker)),
-            OpenFile { kind: FileKind::Pair(_) | FileKind::Counter(_) | FileKind::Epoll(_), .. } => {
+            SystemFile { kind: FileKind::Socket(socket), waker, .. } => Ok((socket, waker)),
+            SystemFile { kind: FileKind::Pair(_) | FileKind::Counter(_) | FileKind::Epoll(_), .. } => {
                 Err(Errno(libc::ENOTSOCK))
             }
         }
@@ -128,7 +128,7 @@ impl Files {
     }
 
     /// close(2): the file that nobody holds any more.
-    pub(crate) fn close(&mut self, number: Number) -> Result<Option<OpenFile>, Errno> {
+    pub(crate) fn close(&mut self, number: Number) -> Result<Option<SystemFile>, Errno> {
         let file = self.numbers.remove(&number).ok_or(Errno(libc::EBADF))?;
         let open = self.open.get_mut(&file).expect("a number leads to an open file");
         open.holders -= 1;
@@ -142,7 +142,7 @@ impl Files {
 
     fn for_each_epoll(&mut self, mut act: impl FnMut(&mut Epoll)) {
         for file in &self.epolls {
-            if let Some(OpenFile { kind: FileKind::Epoll(epoll), .. }) = self.open.get_mut(file) {
+            if let Some(SystemFile { kind: FileKind::Epoll(epoll), .. }) = self.open.get_mut(file) {
                 act(epoll);
             }
         }
@@ -175,15 +175,15 @@ impl Files {
         }
         // Taken out while it looks at the others.
         let mut waiting = std::mem::take(waiting);
-        let told = waiting.take(most, |file| self.open.get_mut(&file).map_or(0, OpenFile::look));
-        if let Some(OpenFile { kind: FileKind::Epoll(place), .. }) = self.open.get_mut(&id) {
+        let told = waiting.take(most, |file| self.open.get_mut(&file).map_or(0, SystemFile::look));
+        if let Some(SystemFile { kind: FileKind::Epoll(place), .. }) = self.open.get_mut(&id) {
             *place = waiting;
         }
         Ok(told)
     }
 }
 
-impl OpenFile {
+impl SystemFile {
     /// What it is ready for; its waker is told of what changes from here on.
     fn look(&mut self) -> u32 {
         match &mut self.kind {

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::state::{self, HostTurn};
-use crate::world::system::address::Family;
+use crate::world::system::address::AddressFamily;
 use crate::world::system::epoll::{Epoll, Ready};
 use crate::world::system::error::Errno;
-use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, OpenFile};
+use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, SystemFile};
 use crate::world::system::pair::PairEnd;
-use crate::world::system::socket::{Answer, Place, SystemSocket};
+use crate::world::system::socket::{CallAnswer, MachinePlace, SystemSocket};
 use crate::world::system::threads::{Coroutine, Rest, Threads, Woken, read_futex};
 
 /// A deadlock of the code under test (docs/command-line.md): our bug or the guest's, and no verdict.
@@ -34,9 +34,10 @@ thread_local! {
 
 /// See the module.
 pub(crate) struct Machine {
-    pub(crate) place: Place,
+    pub(crate) place: MachinePlace,
     files: Mutex<Files>,
     threads: Mutex<Threads>,
+    number: libc::pid_t,
     kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -101,8 +102,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Machine {
-    pub(crate) fn new(place: Place) -> Self {
-        Machine { place, files: Mutex::default(), threads: Mutex::default(), kept: Mutex::default() }
+    pub(crate) fn new(place: MachinePlace) -> Self {
+        // As high as descriptors, which are counted with it: a small number looks like one that means something.
+        let number = FIRST_NUMBER + place.net.fabric().fresh_number();
+        Machine { place, files: Mutex::default(), threads: Mutex::default(), number, kept: Mutex::default() }
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -126,9 +129,10 @@ impl Machine {
         self.files().open(number, kind, is_nonblocking)
     }
 
-    pub(crate) fn open_socket(&self, family: Family, is_nonblocking: bool) -> Number {
+    pub(crate) fn open_socket(&self, family: AddressFamily, is_nonblocking: bool) -> Result<Number, Errno> {
+        self.check_alive()?;
         let socket = SystemSocket::new(self.place.clone(), family);
-        self.open(FileKind::Socket(socket), is_nonblocking)
+        Ok(self.open(FileKind::Socket(socket), is_nonblocking))
     }
 
     pub(crate) fn open_pair(&self, is_nonblocking: bool) -> [Number; 2] {
@@ -161,14 +165,27 @@ impl Machine {
         Ok(())
     }
 
+    /// A process that is dead asks for nothing any more: a thread of it that goes on is stopped here, or it might try again
+    /// for ever; what else still runs is a destructor.
+    fn check_alive(&self) -> Result<(), Errno> {
+        match Coroutine::current() {
+            _ if self.place.process.is_alive() => Ok(()),
+            Some(coroutine) => loop {
+                coroutine.rest(Rest::Forever);
+            },
+            None => Err(Errno(libc::ENOTCONN)),
+        }
+    }
+
     /// Asks a file, which may not be able to answer yet: EAGAIN, where the call need not wait.
     fn ask<T>(
         &self,
         function: &'static str,
         number: Number,
         is_patient: bool,
-        ask: impl Fn(&mut Files) -> Answer<T>,
+        ask: impl Fn(&mut Files) -> CallAnswer<T>,
     ) -> Result<T, Errno> {
+        self.check_alive()?;
         loop {
             let stirs = self.files().stirs();
             if let Some(answer) = ask(&mut self.files())? {
@@ -177,11 +194,12 @@ impl Machine {
             if !is_patient || self.is_nonblocking(number)? {
                 return Err(Errno(libc::EAGAIN));
             }
-            let Some(coroutine) = Coroutine::current().filter(|_| self.place.process.is_alive()) else {
+            let Some(coroutine) = Coroutine::current() else {
                 state::note_offence(Offence::Blocking { function });
                 return Err(Errno(libc::EAGAIN));
             };
             coroutine.rest(Rest::Files { stirs, until: None });
+            self.check_alive()?;
         }
     }
 
@@ -197,7 +215,7 @@ impl Machine {
         let buffer = RefCell::new(buffer);
         self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
             let mut buffer = buffer.borrow_mut();
-            let OpenFile { kind, waker, .. } = files.file(number)?;
+            let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
                 FileKind::Socket(socket) => socket.read(&mut buffer, is_peek, waker),
                 FileKind::Pair(pair) => Ok(pair.read(&mut buffer)),
@@ -222,7 +240,7 @@ impl Machine {
         flags: c_int,
     ) -> Result<usize, Errno> {
         self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
-            let OpenFile { kind, waker, .. } = files.file(number)?;
+            let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
                 FileKind::Socket(socket) => socket.write(parts, waker),
                 FileKind::Pair(pair) => pair.write(parts),
@@ -257,6 +275,7 @@ impl Machine {
 
     /// connect(2).
     pub(crate) fn connect(&self, number: Number, to: std::net::SocketAddr) -> Result<(), Errno> {
+        self.check_alive()?;
         let begun = {
             let mut files = self.files();
             let (socket, waker) = files.socket(number)?;
@@ -384,7 +403,7 @@ impl Machine {
     /// The trial's own thread waits for a thread that waits for it, or for time that cannot pass meanwhile: nothing will ever
     /// happen again, and no call can be left without an answer.
     pub(crate) fn end_in_a_deadlock(&self) -> ! {
-        let name = self.place.net.fabric().name(self.place.host).to_owned();
+        let name = self.host_name();
         let backtrace = std::backtrace::Backtrace::force_capture();
         let said = format!(
             "host {name} is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
@@ -398,8 +417,17 @@ impl Machine {
 
 /// Names.
 impl Machine {
+    pub(crate) fn host_name(&self) -> String {
+        self.place.net.fabric().name(self.place.host).to_owned()
+    }
+
+    /// What getpid(2) says: every process of the world has a number of its own.
+    pub(crate) fn process_number(&self) -> libc::pid_t {
+        self.number
+    }
+
     /// What the world's resolver says of a name.
-    pub(crate) fn resolve(&self, name: &str, family: Option<Family>) -> io::Result<IpAddr> {
-        self.place.net.fabric().resolve(self.place.host, name, family == Some(Family::V6))
+    pub(crate) fn resolve(&self, name: &str, family: Option<AddressFamily>) -> io::Result<IpAddr> {
+        self.place.net.fabric().resolve(self.place.host, name, family == Some(AddressFamily::V6))
     }
 }

@@ -17,4 +17,4 @@ mod threads;
 
 pub(crate) use machine::{Machine, enter};
 pub use machine::{keep_in_process, kept_in_process};
-pub(crate) use socket::Place;
+pub(crate) use socket::MachinePlace;

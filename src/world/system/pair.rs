@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::world::system::error::Errno;
-use crate::world::system::socket::Answer;
+use crate::world::system::socket::CallAnswer;
 
 /// What one direction holds at most before a writer must stop (Linux's net.core.wmem_default).
 const PIPE_MAX: usize = 212_992;
@@ -68,7 +68,7 @@ impl PairEnd {
     }
 
     /// Takes what there is room for; nothing: the pipe is full.
-    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>]) -> Answer<usize> {
+    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>]) -> CallAnswer<usize> {
         let written = {
             let pipe = &mut self.state().pipes[self.side];
             if pipe.is_ended || pipe.is_deserted {
@@ -157,7 +157,7 @@ impl EventCounter {
 mod tests {
     use super::*;
 
-    fn write(end: &mut PairEnd, bytes: &[u8]) -> Answer<usize> {
+    fn write(end: &mut PairEnd, bytes: &[u8]) -> CallAnswer<usize> {
         end.write(&[IoSlice::new(bytes)])
     }
 

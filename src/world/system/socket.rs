@@ -22,7 +22,7 @@ use crate::world::engine::HostId;
 use crate::world::net::{Net, TcpPhase, TcpSocket};
 use crate::world::process::Process;
 use crate::world::sandbox::state;
-use crate::world::system::address::Family;
+use crate::world::system::address::AddressFamily;
 use crate::world::system::error::Errno;
 use crate::world::system::options::SocketOptions;
 
@@ -31,7 +31,7 @@ const SOCKET_STEPS: u32 = 100;
 
 /// Where a socket is: its host, its network, and the process that holds it.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct MachinePlace {
     pub(crate) host: HostId,
     pub(crate) net: Net,
     pub(crate) process: Process,
@@ -39,8 +39,8 @@ pub(crate) struct Place {
 
 /// See the module.
 pub(crate) struct SystemSocket {
-    place: Place,
-    pub(crate) family: Family,
+    place: MachinePlace,
+    pub(crate) family: AddressFamily,
     pub(crate) options: SocketOptions,
     /// close(2) resets the connection (SO_LINGER of no time).
     is_reset_at_close: bool,
@@ -48,19 +48,19 @@ pub(crate) struct SystemSocket {
     is_deaf: bool,
     /// A port that was taken for it, and is given back when it is gone.
     taken_port: Option<u16>,
-    state: State,
+    state: SocketState,
 }
 
-enum State {
+enum SocketState {
     Fresh { bound: Option<SocketAddr> },
     Listening { at: SocketAddr },
     Stream(TcpSocket),
 }
 
 /// What a call gives; none: it would have to wait.
-pub(crate) type Answer<T> = Result<Option<T>, Errno>;
+pub(crate) type CallAnswer<T> = Result<Option<T>, Errno>;
 
-fn answer<T>(polled: Poll<io::Result<T>>) -> Answer<T> {
+fn answer<T>(polled: Poll<io::Result<T>>) -> CallAnswer<T> {
     match polled {
         Poll::Ready(outcome) => Ok(Some(outcome?)),
         Poll::Pending => Ok(None),
@@ -68,7 +68,7 @@ fn answer<T>(polled: Poll<io::Result<T>>) -> Answer<T> {
 }
 
 impl SystemSocket {
-    pub(crate) fn new(place: Place, family: Family) -> Self {
+    pub(crate) fn new(place: MachinePlace, family: AddressFamily) -> Self {
         SystemSocket {
             place,
             family,
@@ -76,14 +76,14 @@ impl SystemSocket {
             is_reset_at_close: false,
             is_deaf: false,
             taken_port: None,
-            state: State::Fresh { bound: None },
+            state: SocketState::Fresh { bound: None },
         }
     }
 
     /// bind(2).
     pub(crate) fn bind(&mut self, address: SocketAddr) -> Result<(), Errno> {
-        let State::Fresh { bound: None } = self.state else { return Err(Errno(libc::EINVAL)) };
-        let Place { net, host, .. } = &self.place;
+        let SocketState::Fresh { bound: None } = self.state else { return Err(Errno(libc::EINVAL)) };
+        let MachinePlace { net, host, .. } = &self.place;
         let mut fabric = net.fabric();
         if !fabric.is_address_of(*host, address.ip()) {
             return Err(Errno(libc::EADDRNOTAVAIL));
@@ -96,46 +96,46 @@ impl SystemSocket {
         } else if fabric.is_listened_on(*host, address.port()) {
             return Err(Errno(libc::EADDRINUSE));
         }
-        self.state = State::Fresh { bound: Some(address) };
+        self.state = SocketState::Fresh { bound: Some(address) };
         Ok(())
     }
 
     /// listen(2).
     pub(crate) fn listen(&mut self) -> Result<(), Errno> {
-        if let State::Listening { .. } = self.state {
+        if let SocketState::Listening { .. } = self.state {
             return Ok(());
         }
-        if let State::Fresh { bound: None } = self.state {
+        if let SocketState::Fresh { bound: None } = self.state {
             self.bind(SocketAddr::new(self.family.unspecified(), 0))?;
         }
-        let State::Fresh { bound: Some(at) } = self.state else { return Err(Errno(libc::EINVAL)) };
+        let SocketState::Fresh { bound: Some(at) } = self.state else { return Err(Errno(libc::EINVAL)) };
         self.place.net.fabric().listen(self.place.host, at.port(), at.ip())?;
-        self.state = State::Listening { at };
+        self.state = SocketState::Listening { at };
         Ok(())
     }
 
     /// accept(2): the next connection, as a socket of its own.
-    pub(crate) fn accept(&self, waker: &Waker) -> Answer<SystemSocket> {
-        let State::Listening { at } = self.state else { return Err(Errno(libc::EINVAL)) };
+    pub(crate) fn accept(&self, waker: &Waker) -> CallAnswer<SystemSocket> {
+        let SocketState::Listening { at } = self.state else { return Err(Errno(libc::EINVAL)) };
         if !state::take_steps(SOCKET_STEPS) {
             return Ok(None);
         }
-        let Place { net, host, process } = &self.place;
+        let MachinePlace { net, host, process } = &self.place;
         let Some(id) = net.fabric().accept(*host, at.port(), waker)? else { return Ok(None) };
         let stream = TcpSocket::accepted(net.clone(), id, process.clone());
         // It inherits the options of its listener (Linux; tcp(7) on TCP_NODELAY and keepalive).
         stream.set_options(self.options.tcp())?;
         let mut accepted = SystemSocket::new(self.place.clone(), self.family);
-        (accepted.options, accepted.state) = (self.options.clone(), State::Stream(stream));
+        (accepted.options, accepted.state) = (self.options.clone(), SocketState::Stream(stream));
         Ok(Some(accepted))
     }
 
     /// connect(2): nothing while the connection comes about.
-    pub(crate) fn connect(&mut self, to: SocketAddr, waker: &Waker) -> Answer<()> {
+    pub(crate) fn connect(&mut self, to: SocketAddr, waker: &Waker) -> CallAnswer<()> {
         let bound = match &self.state {
-            State::Fresh { bound } => bound.map(|address| address.port()),
-            State::Listening { .. } => return Err(Errno(libc::EISCONN)),
-            State::Stream(stream) => {
+            SocketState::Fresh { bound } => bound.map(|address| address.port()),
+            SocketState::Listening { .. } => return Err(Errno(libc::EISCONN)),
+            SocketState::Stream(stream) => {
                 let is_open = stream.with_end(|end| end.phase() == TcpPhase::Open)?;
                 return Err(Errno(if is_open { libc::EISCONN } else { libc::EALREADY }));
             }
@@ -143,7 +143,7 @@ impl SystemSocket {
         if !state::take_steps(SOCKET_STEPS) {
             return Err(Errno(libc::EAGAIN));
         }
-        let Place { net, host, process } = &self.place;
+        let MachinePlace { net, host, process } = &self.place;
         if to.port() == 0 {
             return Err(Errno(libc::ECONNREFUSED));
         }
@@ -152,24 +152,24 @@ impl SystemSocket {
         self.taken_port = None;
         let stream = TcpSocket::dialed(net.clone(), id, process.clone());
         let polled = stream.poll_connected(&mut Context::from_waker(waker));
-        self.state = State::Stream(stream);
+        self.state = SocketState::Stream(stream);
         answer(polled)
     }
 
     fn stream(&mut self) -> Result<&mut TcpSocket, Errno> {
         match &mut self.state {
-            State::Stream(stream) => Ok(stream),
-            State::Fresh { .. } | State::Listening { .. } => Err(Errno(libc::ENOTCONN)),
+            SocketState::Stream(stream) => Ok(stream),
+            SocketState::Fresh { .. } | SocketState::Listening { .. } => Err(Errno(libc::ENOTCONN)),
         }
     }
 
     /// Whether connect(2) has come to an end, and how.
-    pub(crate) fn connected(&mut self, waker: &Waker) -> Answer<()> {
+    pub(crate) fn connected(&mut self, waker: &Waker) -> CallAnswer<()> {
         answer(self.stream()?.poll_connected(&mut Context::from_waker(waker)))
     }
 
     /// recv(2).
-    pub(crate) fn read(&mut self, buffer: &mut [u8], is_peek: bool, waker: &Waker) -> Answer<usize> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8], is_peek: bool, waker: &Waker) -> CallAnswer<usize> {
         let is_deaf = self.is_deaf;
         let stream = self.stream()?;
         let mut buffer = ReadBuf::new(buffer);
@@ -192,7 +192,7 @@ impl SystemSocket {
     }
 
     /// send(2).
-    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>], waker: &Waker) -> Answer<usize> {
+    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>], waker: &Waker) -> CallAnswer<usize> {
         let stream = self.stream()?;
         let written = answer(Pin::new(&mut *stream).poll_write_vectored(&mut Context::from_waker(waker), parts))?;
         // Who got rid of a part need not ask again to be told of room (Linux, sk_stream_write_space).
@@ -222,9 +222,9 @@ impl SystemSocket {
     /// Its own address.
     pub(crate) fn local(&self) -> SocketAddr {
         match &self.state {
-            State::Fresh { bound } => bound.unwrap_or_else(|| SocketAddr::new(self.family.unspecified(), 0)),
-            State::Listening { at } => *at,
-            State::Stream(stream) => stream.addresses().0,
+            SocketState::Fresh { bound } => bound.unwrap_or_else(|| SocketAddr::new(self.family.unspecified(), 0)),
+            SocketState::Listening { at } => *at,
+            SocketState::Stream(stream) => stream.addresses().0,
         }
     }
 
@@ -237,7 +237,7 @@ impl SystemSocket {
 
     /// SO_ERROR: what went wrong and was not told yet, or 0.
     pub(crate) fn take_error(&mut self) -> c_int {
-        let State::Stream(stream) = &mut self.state else { return 0 };
+        let SocketState::Stream(stream) = &mut self.state else { return 0 };
         match stream.with_end(|end| end.take_error()) {
             Ok(error) => error.map_or(0, |kind| Errno::of(kind).0),
             Err(_) => libc::ENOTCONN,
@@ -246,7 +246,7 @@ impl SystemSocket {
 
     /// Whether it accepts connections (SO_ACCEPTCONN).
     pub(crate) fn accepts(&self) -> bool {
-        matches!(self.state, State::Listening { .. })
+        matches!(self.state, SocketState::Listening { .. })
     }
 
     /// So many bytes can be read at once (FIONREAD).
@@ -261,7 +261,7 @@ impl SystemSocket {
         let before = self.options.tcp();
         let is_known = self.options.set(level, name, value);
         let options = self.options.tcp();
-        if let State::Stream(stream) = &self.state
+        if let SocketState::Stream(stream) = &self.state
             && options != before
         {
             stream.set_options(options)?;
@@ -282,12 +282,12 @@ impl SystemSocket {
     pub(crate) fn look(&mut self, waker: &Waker) -> u32 {
         match &mut self.state {
             // Linux says so of a socket that is nothing yet (tcp_poll).
-            State::Fresh { .. } => (libc::EPOLLOUT | libc::EPOLLHUP).cast_unsigned(),
-            State::Listening { at } => {
+            SocketState::Fresh { .. } => (libc::EPOLLOUT | libc::EPOLLHUP).cast_unsigned(),
+            SocketState::Listening { at } => {
                 let is_waiting = self.place.net.fabric().has_waiting(self.place.host, at.port(), waker);
                 if is_waiting { libc::EPOLLIN.cast_unsigned() } else { 0 }
             }
-            State::Stream(stream) => {
+            SocketState::Stream(stream) => {
                 let looked = stream.with_end(|end| {
                     end.watch(waker);
                     end.readiness()
@@ -301,16 +301,16 @@ impl SystemSocket {
 
 impl Drop for SystemSocket {
     fn drop(&mut self) {
-        let Place { net, host, process } = &self.place;
+        let MachinePlace { net, host, process } = &self.place;
         match &mut self.state {
-            State::Fresh { .. } => {}
-            State::Listening { at } if process.is_alive() => net.fabric().unlisten(*host, at.port()),
-            State::Listening { .. } => {}
-            State::Stream(stream) if self.is_reset_at_close => {
+            SocketState::Fresh { .. } => {}
+            SocketState::Listening { at } if process.is_alive() => net.fabric().unlisten(*host, at.port()),
+            SocketState::Listening { .. } => {}
+            SocketState::Stream(stream) if self.is_reset_at_close => {
                 // Of a dead process's socket nothing is left that could be reset.
                 drop(stream.with_end(|end| end.reset_at_close()));
             }
-            State::Stream(_) => {}
+            SocketState::Stream(_) => {}
         }
         if let Some(port) = self.taken_port {
             net.fabric().free_port(*host, port);

@@ -38,6 +38,8 @@ pub(crate) enum Rest {
     Joining(ThreadNumber),
     /// Something happens to any file, or a time comes. So often it had happened before.
     Files { stirs: u64, until: Option<Duration> },
+    /// Nothing: its process is dead.
+    Forever,
     /// Nothing more: it has ended.
     Ended,
 }
@@ -57,12 +59,12 @@ pub(crate) type ThreadNumber = u32;
 /// Where a trial is handed to a thread, and back.
 #[derive(Default)]
 pub(crate) struct Coroutine {
-    place: Mutex<Handover>,
+    place: Mutex<Handed>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-enum Handover {
+enum Handed {
     #[default]
     Nothing,
     There(Baton, Woken),
@@ -76,21 +78,21 @@ impl Coroutine {
         unsafe { SELF.get().as_ref() }
     }
 
-    fn place(&self) -> MutexGuard<'_, Handover> {
+    fn place(&self) -> MutexGuard<'_, Handed> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hand(&self, what: Handover) {
+    fn hand(&self, what: Handed) {
         *self.place() = what;
         self.changed.notify_all();
     }
 
     /// Waits until there is what `take` takes. The thread has no trial meanwhile, so that this wait is real.
-    fn await_handover<T>(&self, take: impl Fn(&Handover) -> Option<T>) -> T {
+    fn await_handover<T>(&self, take: impl Fn(&Handed) -> Option<T>) -> T {
         let mut place = self.place();
         loop {
             if let Some(taken) = take(&place) {
-                *place = Handover::Nothing;
+                *place = Handed::Nothing;
                 return taken;
             }
             place = self.changed.wait(place).unwrap_or_else(PoisonError::into_inner);
@@ -99,10 +101,10 @@ impl Coroutine {
 
     /// The trial's thread lets this one run until it waits.
     fn resume(&self, woken: Woken) -> Rest {
-        self.hand(Handover::There(state::hand_over(), woken));
+        self.hand(Handed::There(state::hand_over(), woken));
         let (baton, rest) = self.await_handover(|place| match place {
-            Handover::Back(baton, rest) => Some((*baton, *rest)),
-            Handover::Nothing | Handover::There(..) => None,
+            Handed::Back(baton, rest) => Some((*baton, *rest)),
+            Handed::Nothing | Handed::There(..) => None,
         });
         state::take_over(baton);
         rest
@@ -116,8 +118,8 @@ impl Coroutine {
 
     fn await_turn(&self) -> Woken {
         let (baton, woken) = self.await_handover(|place| match place {
-            Handover::There(baton, woken) => Some((*baton, *woken)),
-            Handover::Nothing | Handover::Back(..) => None,
+            Handed::There(baton, woken) => Some((*baton, *woken)),
+            Handed::Nothing | Handed::Back(..) => None,
         });
         state::take_over(baton);
         woken
@@ -125,14 +127,14 @@ impl Coroutine {
 
     /// This thread waits.
     pub(crate) fn rest(&self, rest: Rest) -> Woken {
-        self.hand(Handover::Back(state::hand_over(), rest));
+        self.hand(Handed::Back(state::hand_over(), rest));
         self.await_turn()
     }
 
     /// This thread has ended, and touches nothing of the trial from here on.
     pub(crate) fn end(&self) {
         SELF.set(ptr::null());
-        self.hand(Handover::Back(state::hand_over(), Rest::Ended));
+        self.hand(Handed::Back(state::hand_over(), Rest::Ended));
     }
 }
 
@@ -199,7 +201,7 @@ impl Threads {
             }
             Rest::Files { stirs: before, .. } if before != stirs => Some(Woken::Called),
             Rest::Files { until, .. } => due(until),
-            Rest::Ended => None,
+            Rest::Forever | Rest::Ended => None,
         });
     }
 
@@ -208,7 +210,9 @@ impl Threads {
     pub(crate) fn call_changed(&mut self) {
         self.call_where(|_, rest| match rest {
             Rest::Futex { address, expected, .. } => (read_futex(address) != expected).then_some(Woken::Called),
-            Rest::Yielding | Rest::Until(_) | Rest::Joining(_) | Rest::Files { .. } | Rest::Ended => None,
+            Rest::Yielding | Rest::Until(_) | Rest::Joining(_) | Rest::Files { .. } | Rest::Forever | Rest::Ended => {
+                None
+            }
         });
     }
 
@@ -244,7 +248,7 @@ impl Threads {
         let until = |thread: &Thread| match thread.rest {
             Rest::Futex { until, .. } | Rest::Files { until, .. } => until,
             Rest::Until(until) => Some(until),
-            Rest::Yielding | Rest::Joining(_) | Rest::Ended => None,
+            Rest::Yielding | Rest::Joining(_) | Rest::Forever | Rest::Ended => None,
         };
         self.threads.values().filter_map(until).min()
     }
@@ -332,8 +336,9 @@ mod tests {
         assert_eq!(threads.next_due(), Some(2 * SECOND));
         threads.call_due(2 * SECOND, 0);
         assert_eq!(called(&mut threads), [(2, Woken::TimedOut)]);
+        threads.has_run(2, Rest::Until(9 * SECOND));
         threads.call_due(3 * SECOND, 0);
-        assert_eq!(called(&mut threads), [(1, Woken::TimedOut), (2, Woken::TimedOut)]);
+        assert_eq!(called(&mut threads), [(1, Woken::TimedOut)]);
     }
 
     #[test]

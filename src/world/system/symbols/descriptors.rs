@@ -15,7 +15,7 @@ use crate::world::system::symbols::answers::{done, number, of_file};
 /// The signature of close(2) and of dup(2).
 type OfOne = unsafe extern "C" fn(c_int) -> c_int;
 /// The signature of fcntl(2).
-type Control = unsafe extern "C" fn(c_int, c_int, c_long) -> c_int;
+type FileControl = unsafe extern "C" fn(c_int, c_int, c_long) -> c_int;
 /// The signature of ioctl(2).
 type DeviceControl = unsafe extern "C" fn(c_int, c_ulong, *mut c_int) -> c_int;
 
@@ -66,7 +66,7 @@ unsafe extern "C" fn fcntl(file: c_int, command: c_int, argument: c_long) -> c_i
     }
     match of_file(file, |machine| control(machine, file, command, argument)) {
         Some(answer) => number(answer),
-        None => libc_call!(c"fcntl" as Control, file, command, argument),
+        None => libc_call!(c"fcntl" as FileControl, file, command, argument),
     }
 }
 
@@ -77,7 +77,7 @@ unsafe extern "C" fn fcntl64(file: c_int, command: c_int, argument: c_long) -> c
         // SAFETY: fcntl is defined above, and reads nothing through its argument for a simulated file.
         return unsafe { fcntl(file, command, argument) };
     }
-    libc_call!(c"fcntl64" as Control, file, command, argument)
+    libc_call!(c"fcntl64" as FileControl, file, command, argument)
 }
 
 /// ioctl(2): whether calls wait, and how much can be read.

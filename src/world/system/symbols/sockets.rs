@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::world::sandbox::libc_call::{fail, libc_call};
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::state::{self, on_trial};
-use crate::world::system::address::{self, Family};
+use crate::world::system::address::{self, AddressFamily};
 use crate::world::system::error::Errno;
 use crate::world::system::machine::Machine;
 use crate::world::system::symbols::answers::{done, number, of_file, of_machine};
@@ -39,8 +39,8 @@ fn is_stream(kind: c_int) -> bool {
 /// A socket of this world; what there is none of is an offence.
 fn open(machine: &Machine, domain: c_int, kind: c_int) -> Result<c_int, Errno> {
     let family = match domain {
-        libc::AF_INET => Family::V4,
-        libc::AF_INET6 => Family::V6,
+        libc::AF_INET => AddressFamily::V4,
+        libc::AF_INET6 => AddressFamily::V6,
         _ => {
             state::note_offence(Offence::Socket { what: "a socket that is neither of IPv4 nor of IPv6" });
             return Err(Errno(libc::EAFNOSUPPORT));
@@ -50,7 +50,7 @@ fn open(machine: &Machine, domain: c_int, kind: c_int) -> Result<c_int, Errno> {
         state::note_offence(Offence::Socket { what: "a socket that is not of TCP" });
         return Err(Errno(libc::EPROTONOSUPPORT));
     }
-    Ok(machine.open_socket(family, is_nonblocking(kind)))
+    machine.open_socket(family, is_nonblocking(kind))
 }
 
 /// socket(2): simulated for a host. Outside of every host a trial has no network; sockets within the real machine are
@@ -124,7 +124,7 @@ unsafe extern "C" fn listen(file: c_int, backlog: c_int) -> c_int {
 /// # Safety
 /// As getsockname(2) asks for.
 unsafe fn give(
-    family: Family,
+    family: AddressFamily,
     address: SocketAddr,
     place: *mut libc::sockaddr,
     room: *mut libc::socklen_t,
