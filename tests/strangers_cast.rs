@@ -5,7 +5,23 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use pulseless::sim::{read, tables};
+use pulseless::stranger::{HostSeat, Strangers};
+use pulseless::subject::Subjects;
+
 const SIM: &str = include_str!("feed/feed.toml");
+const PAGE: &str = include_str!("../docs/strangers.md");
+
+/// The kinds of hosts of the page.
+fn subjects() -> Subjects {
+    #[derive(Clone, serde::Deserialize)]
+    #[expect(dead_code, reason = "only that it is read matters")]
+    struct Settings {
+        patience: u64,
+    }
+    let strangers = Strangers::new().host("server", || async {});
+    strangers.host_with("client", |_: HostSeat<Settings>| async {}).into_subjects()
+}
 
 /// The example, beside the folder of the tests' programs.
 fn program() -> PathBuf {
@@ -120,4 +136,24 @@ fn judges_are_waived_by_name() {
     told(&["run", "b.toml", "--seed", "7"], folder.path(), 0);
     let refused = told(&["run", "c.toml", "--seed", "7"], folder.path(), 64);
     assert!(refused.contains("there is no checker `leeks`"), "{refused}");
+}
+
+#[test]
+fn the_page_has_every_key_and_every_judge_and_its_sim_is_one() {
+    let subject = subjects().first();
+    for table in tables(subject).filter(|table| table.name.starts_with("cast.")) {
+        // What a proxy has in every subject is told elsewhere.
+        for key in table.keys.iter().filter(|key| key.name != "profile") {
+            let row = format!("| `{}` | {} | {} | {} |", key.name, key.takes, key.default, key.means);
+            assert!(PAGE.contains(&row), "no `{row}`");
+        }
+    }
+    for judge in subject.checkers() {
+        let number = judge.cites().first().expect("it judges something").number;
+        let row = PAGE.lines().find(|line| line.starts_with(&format!("| `{}` | ", judge.name())));
+        assert!(row.is_some_and(|row| row.ends_with(&format!(" | {number} |"))), "no row of {}", judge.name());
+    }
+    let sim = PAGE.split("```toml\n").find(|block| block.starts_with("# feed.toml")).expect("a sim");
+    let sim = sim.split("```").next().expect("it ends");
+    read("feed", sim, subjects()).unwrap_or_else(|refusal| panic!("{refusal}"));
 }

@@ -4,6 +4,7 @@
 mod programs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::time::Duration;
 
 use programs::{FeedSettings, PORT, follow, follow_by_surroundings, serve};
@@ -101,7 +102,7 @@ fn many_seeds_are_swept_and_grouped_by_cause() {
 
 #[test]
 fn a_host_may_be_cast_many_times_and_follow_what_it_never_gets() {
-    let idle = |trial: Trial| trial.host("idle", || std::future::pending::<()>()).follows("idle", "orders");
+    let idle = |trial: Trial| trial.host("idle", std::future::pending::<()>).follows("idle", "orders");
     let outcome = idle(feed().count("client", 3)).run(20.minutes());
     assert_eq!(failures(&outcome), ["convergence"]);
     assert!(matches!(outcome.conclusion(), Conclusion::Fail(why) if why.contains("idle had not got #1")));
@@ -112,4 +113,122 @@ fn the_door_without_magic_leads_to_the_same_world() {
     let by_surroundings = |seat: HostSeat<FeedSettings>| follow_by_surroundings(seat);
     let outcome = feed().host_with("client", by_surroundings).run(20.minutes());
     outcome.assert_delivered("orders");
+}
+
+/// What this program prints when it runs that test of its own with those variables; whether the test passes.
+fn again(test: &str, variables: &[(&str, &str)]) -> (String, bool) {
+    let mut command = Command::new(std::env::current_exe().expect("a test has a program"));
+    command.args(["--exact", "--nocapture", test]).env_remove("RUST_BACKTRACE").env(ON_PURPOSE, "1");
+    let output = command.envs(variables.iter().copied()).output().expect("the program starts");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (told, output.status.success())
+}
+
+/// Tests that fail on purpose do so only for those that run them again.
+const ON_PURPOSE: &str = "STRANGERS_FAIL_ON_PURPOSE";
+
+#[test]
+fn fails_on_purpose() {
+    if std::env::var_os(ON_PURPOSE).is_none() {
+        return;
+    }
+    with_bug("skips")
+        .fault(Trouble::pause("client").at(8.minutes()).lasting(1.seconds()))
+        .run(20.minutes())
+        .assert_passed();
+}
+
+#[test]
+fn panics_on_purpose() {
+    if std::env::var_os(ON_PURPOSE).is_none() {
+        return;
+    }
+    with_bug("panics").run(20.minutes()).assert_passed();
+}
+
+#[test]
+fn the_environment_chooses_the_seed_and_asks_for_more() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let reports = folder.path().display().to_string();
+    let (told, passed) = again(
+        "fails_on_purpose",
+        &[("PULSELESS_SEED", "0x2A"), ("PULSELESS_REPORT", &reports), ("PULSELESS_SHRINK", "1")],
+    );
+    assert!(!passed && told.contains("seed     42 (from PULSELESS_SEED)"), "{told}");
+    assert!(told.contains("again    PULSELESS_SEED=42 ") && told.contains(" fails_on_purpose -- --exact"), "{told}");
+    assert!(folder.path().join("fails_on_purpose-seed-42.html").is_file(), "{told}");
+    assert!(told.contains("small    1 of 2 faults, 3 of 3 hosts: "), "{told}");
+    let replays = told.lines().find_map(|line| line.trim().strip_prefix("PULSELESS_REPLAY=")).expect("a small case");
+    let case = replays.split(' ').next().expect("a path");
+    let (told, passed) = again("fails_on_purpose", &[("PULSELESS_REPLAY", case)]);
+    assert!(!passed && told.contains(&format!("seed     42 (from {case}, reproduced bit for bit)")), "{told}");
+    let (told, _) = again("fails_on_purpose", &[("PULSELESS_SEED", "seven")]);
+    assert!(told.contains("PULSELESS_SEED: `seven` is not a seed"), "{told}");
+}
+
+#[test]
+fn a_panic_is_told_with_its_place_and_its_frames_where_they_are_asked_for() {
+    let (told, _) = again("panics_on_purpose", &[]);
+    assert!(
+        told.contains("host client panicked: a feed is never silent at tests/feed/programs.rs:")
+            || told.contains("client panicked: a feed is never silent at tests/feed/programs.rs:"),
+        "{told}"
+    );
+    assert!(!told.contains("backtrace of client"), "{told}");
+    let (told, _) = again("panics_on_purpose", &[("RUST_BACKTRACE", "1")]);
+    let frames = told.split("backtrace of client").nth(1).unwrap_or_else(|| panic!("{told}"));
+    assert!(frames.contains("read_feed") && !frames.contains("tokio::runtime"), "{frames}");
+    let digest = |told: &str| told.lines().find(|line| line.starts_with("digest ")).map(str::to_owned);
+    let (plain, _) = again("panics_on_purpose", &[]);
+    assert_eq!(digest(&told), digest(&plain), "frames are of no digest");
+}
+
+#[test]
+fn a_supervisor_begins_what_has_failed_again() {
+    let fails = || with_bug("gives-up");
+    assert_eq!(failures(&fails().run(20.minutes())), ["stability"]);
+    let outcome = fails().restart("client", 2.seconds()).run(20.minutes());
+    outcome.assert_passed();
+    let story = outcome.story();
+    assert!(
+        story.contains("client: ended with an error: timed out") && story.contains("client: begins again"),
+        "{story}"
+    );
+    let panics = with_bug("panics").restart("client", 2.seconds()).run(20.minutes());
+    assert!(panics.story().contains("client: panicked: a feed is never silent at"), "{}", panics.story());
+    panics.assert_passed();
+}
+
+#[test]
+fn a_host_whose_work_is_done_is_begun_again_where_it_is_always() {
+    let once = || feed().host("clock", || tokio::time::sleep(Duration::from_secs(60)));
+    let begun = |trial: Trial| {
+        let outcome = trial.run(20.minutes());
+        outcome.assert_passed();
+        let of_clock = outcome.history().records().iter().filter(|record| &*record.host == "clock");
+        of_clock.filter(|record| record.event.kind() == "process-began").count()
+    };
+    assert_eq!(begun(once()), 1);
+    assert_eq!(begun(once().set("cast.clock.restart", "always").set("cast.clock.restart-after", "60s")), 11);
+}
+
+#[test]
+fn what_is_said_by_tracing_is_heard_where_the_layer_is_installed() {
+    use tracing_subscriber::layer::SubscriberExt;
+    // Of this program's tests only this one installs it.
+    let subscriber = tracing_subscriber::registry().with(pulseless::stranger::StreamLayer);
+    tracing::subscriber::set_global_default(subscriber).expect("nobody else has set one");
+    let says = |word: &'static str| {
+        move || async move {
+            for order in 1_u64..=300 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                match word {
+                    "produced" => tracing::info!(target: "pulseless", stream = "told", key = %order, order, "produced"),
+                    _ => tracing::info!(target: "pulseless", stream = "told", key = %order, order, "delivered"),
+                }
+            }
+        }
+    };
+    let trial = Trial::new(7).host("writer", says("produced")).host("zreader", says("delivered")).waive("leaks");
+    trial.run(10.minutes()).assert_delivered("told");
 }

@@ -7,8 +7,8 @@ use crate::grammar::spell;
 /// One thing that goes wrong, from [`at`](Trouble::at) on and for [`lasting`](Trouble::lasting) so long. It is over when
 /// the calm begins, at the latest.
 ///
-/// Each constructor stands for one of the [kinds of faults](https://github.com/) that a sim file has, with their usual keys; [`Trouble::kind`] is
-/// any of them. What a kind does not know is refused when the trial is run, with what would be right.
+/// Each constructor stands for one of the kinds of faults that a sim file has (docs/faults.md), with its usual keys; [`Trouble::kind`]
+/// is any of them. What a kind does not know is refused when the trial is run, with what would be right.
 #[derive(Clone, Debug)]
 pub struct Trouble {
     keys: Vec<(String, String)>,

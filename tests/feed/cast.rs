@@ -5,10 +5,11 @@ mod programs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use programs::{follow, serve};
+use programs::{follow, follow_by_surroundings, serve};
 use pulseless::stranger::Strangers;
 
 fn main() -> ExitCode {
     let server = || serve(Duration::from_secs(1));
-    pulseless::cli::main_with(Strangers::new().host("server", server).host_with("client", follow))
+    let strangers = Strangers::new().host("server", server).host_with("client", follow);
+    pulseless::cli::main_with(strangers.host_with("client-by-surroundings", follow_by_surroundings))
 }

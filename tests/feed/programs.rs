@@ -1,5 +1,7 @@
 //! A small feed as a stranger would write it: a server that numbers its messages, and clients with this or that bug.
 
+#![expect(clippy::disallowed_types, reason = "a stranger knows nothing of surroundings: its sockets are simulated")]
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

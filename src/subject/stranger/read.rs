@@ -223,11 +223,15 @@ fn read_hosts_table(table: &mut Section<'_>, title: &str, kinds: &[HostKind]) ->
 
 /// Reads `restart` and `restart-after`; the words and the default are systemd's (systemd.service(5), `Restart`, `RestartSec`).
 fn read_restart(table: &mut Section<'_>) -> Option<Restart> {
-    let restarts: [(&str, fn(Duration) -> Restart); 3] =
-        [("no", |_| Restart::No), ("on-failure", Restart::OnFailure), ("always", Restart::Always)];
-    let restart = table.optional("restart", restarts[0].1, |entry| entry.choice("restart", &restarts));
+    let words = ["no", "on-failure", "always"];
+    let restart = table.optional("restart", words[0], |entry| entry.word("restart", &words));
     let after = table.optional("restart-after", RESTART_AFTER, |entry| entry.duration(RESTART_RANGE));
-    let (restart, after) = ((restart?.value)(after.as_ref()?.value), after?);
+    let (restart, after) = (restart?.value, after?);
+    let restart = match restart {
+        "on-failure" => Restart::OnFailure(after.value),
+        "always" => Restart::Always(after.value),
+        _ => Restart::No,
+    };
     if let (Restart::No, Some(span)) = (restart, after.span) {
         let key = format!("{}.restart-after", table.key());
         let problem = Problem::new(key.as_str(), span, format!("`{key}` is given, and nothing begins it again"));
