@@ -91,8 +91,7 @@ fn told_in(build: impl Fn() -> Box<dyn Engine> + Send + Sync) -> [Option<String>
             world.run_until(Duration::from_secs(10)).expect("nobody breaks down");
         })
         .expect("no panic");
-        let told = answer.lock().expect("not poisoned").take();
-        told
+        answer.lock().expect("not poisoned").take()
     };
     [play(true), play(false)]
 }

@@ -66,6 +66,7 @@ pub enum Limit {
 
 /// Why a sweep could not begin or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SweepError {
     /// The report folder cannot be made.
     #[error("failed to make the report folder {}: {error}", path.display())]

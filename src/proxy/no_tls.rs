@@ -11,6 +11,7 @@ use crate::proxy::wire::ProxyWire;
 /// What a proxy has that speaks TLS: nothing, without the feature `tls`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("there is no TLS")]
+#[non_exhaustive]
 pub enum NoTls {}
 
 pub(crate) use NoTls as ClientDoor;

@@ -20,6 +20,7 @@ const HOSTS_MAX: usize = 100;
 /// What plays a trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum EngineKind {
     /// The engine of pulseless, which leaps over the time in which nothing happens.
     #[default]

@@ -20,6 +20,7 @@ use crate::world::{
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
 /// fails is a finding: its trial ends there, and is judged.)
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlayError {
     /// The engine cannot express the sim.
     #[error("express on {engine}: {}", .reasons.join("; "))]

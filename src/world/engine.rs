@@ -107,6 +107,7 @@ pub(crate) const TURNS_AT_ONE_INSTANT_MAX: u32 = 1_000_000;
 
 /// How a program failed: each is a bug of the code under test, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProgramError {
     /// A task panicked.
     #[error("panicked: {0}")]
@@ -143,6 +144,7 @@ pub(crate) fn seeded() -> Result<(), EngineError> {
 
 /// Why a trial cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// The program of a host failed.
     #[error("host {host} {error} (simulated time {at:?})")]

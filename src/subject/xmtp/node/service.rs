@@ -56,6 +56,7 @@ const FORGOTTEN_ONE_IN: u64 = 10;
 
 /// Why a node cannot run. Each fits after "failed to".
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NodeError {
     /// The port is not to be had.
     #[error("listen on port {port}: {error}")]
