@@ -209,6 +209,11 @@ pub enum Answer {
     },
     /// The address of a host that is no more: nothing ever answers there.
     Dead,
+    /// The right address, late.
+    Late {
+        /// How long it takes.
+        takes: Duration,
+    },
 }
 
 /// What happens to a process, or to the host that it runs on.

@@ -29,6 +29,7 @@ mod name;
 mod name_dead;
 mod name_fails;
 mod name_moves;
+mod name_slow;
 mod partition;
 mod pause;
 mod power_off;
@@ -129,6 +130,7 @@ kinds! {
     "name-fails" => name_fails::NameFails,
     "name-moves" => name_moves::NameMoves,
     "name-dead" => name_dead::NameDead,
+    "name-slow" => name_slow::NameSlow,
     "partition" => partition::Partition,
     "latency" => latency::SlowLink,
     "bandwidth" => bandwidth::NarrowLink,

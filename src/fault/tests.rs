@@ -136,6 +136,11 @@ fn pauses_clocks_and_names_are_read() {
         ("backlog-full", "on = \"*\"", Harm::Kernel { on: hosts(&["node", "proxy"]), harm: KernelHarm::BacklogFull }),
         ("name-fails", "on = \"client-1\"\nname = \"proxy\"", name(Answer::Fails)),
         ("name-dead", "on = \"client-1\"\nname = \"proxy\"", name(Answer::Dead)),
+        (
+            "name-slow",
+            "on = \"client-1\"\nname = \"proxy\"\ntakes = \"5s\"",
+            name(Answer::Late { takes: Duration::from_secs(5) }),
+        ),
         ("name-moves", "on = \"client-1\"\nname = \"proxy\"\nto = \"node\"", name(Answer::Moves { to: "node".into() })),
     ];
     for (kind, rest, expected) in cases {

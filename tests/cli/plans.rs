@@ -91,6 +91,7 @@ const GOOD: &[(&str, &str)] = &[
     ("pause", "on = \"node\""),
     ("clock-step", "on = \"node\"\nby = \"+5m\""),
     ("clock-drift", "on = \"node\"\nppm = -200"),
+    ("name-slow", "on = \"client-1\"\nname = \"proxy\"\ntakes = \"5s\""),
     ("name-moves", "on = \"client-1\"\nname = \"proxy\"\nto = \"node\""),
     ("latency", "from = \"node\"\nlatency = \"1ms..2s\""),
     ("bandwidth", "from = \"node\"\nrate = \"64KiB/s\""),

@@ -240,21 +240,17 @@ impl Fabric {
     pub(crate) fn dial(
         &mut self,
         from: HostId,
-        host: &str,
+        destination: Destination,
         port: u16,
         options: TcpOptions,
     ) -> io::Result<ConnectionId> {
-        let destination = self.names.resolve(from, host)?;
         let dialer = SocketAddr::new(names::ip(from), self.kernel_mut(from).take_port()?);
         Ok(self.connect(from, destination, [dialer, SocketAddr::new(destination.ip(), port)], options))
     }
 
-    /// What the resolver of a host says of a name.
-    pub(crate) fn resolve(&mut self, from: HostId, name: &str, is_v6: bool) -> io::Result<IpAddr> {
-        match self.names.resolve(from, name)? {
-            Destination::Host(host) if is_v6 => Ok(names::ipv6(host)),
-            destination @ (Destination::Host(_) | Destination::Nowhere) => Ok(destination.ip()),
-        }
+    /// What the resolver of a host says of a name, and how late.
+    pub(crate) fn resolve(&mut self, from: HostId, name: &str) -> io::Result<(Destination, Duration)> {
+        self.names.resolve(from, name)
     }
 
     pub(crate) fn name(&self, host: HostId) -> &str {

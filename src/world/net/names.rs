@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::fault::Answer;
@@ -26,6 +27,14 @@ impl Destination {
     pub(crate) fn ip(self) -> IpAddr {
         match self {
             Destination::Host(host) => ip(host),
+            Destination::Nowhere => NOWHERE,
+        }
+    }
+
+    /// Where nobody is, there is no IPv6 either.
+    pub(crate) fn ipv6(self) -> IpAddr {
+        match self {
+            Destination::Host(host) => ipv6(host),
             Destination::Nowhere => NOWHERE,
         }
     }
@@ -92,17 +101,18 @@ impl Names {
         Some(self.lies.remove(at).is_felt)
     }
 
-    /// What a host is told when it looks up a name. Nobody looks up an address.
-    pub(crate) fn resolve(&mut self, from: HostId, name: &str) -> io::Result<Destination> {
+    /// What a host is told when it looks up a name, and how late. Nobody looks up an address.
+    pub(crate) fn resolve(&mut self, from: HostId, name: &str) -> io::Result<(Destination, Duration)> {
         let unknown = || io::Error::new(io::ErrorKind::NotFound, format!("no host of this world is called `{name}`"));
         let Some(lie) = self.lies.iter_mut().rev().find(|lie| lie.name == name && lie.to.contains(&from)) else {
-            return self.look_up(name).ok_or_else(unknown);
+            return Ok((self.look_up(name).ok_or_else(unknown)?, Duration::ZERO));
         };
         lie.is_felt = true;
         match lie.answer.clone() {
             Answer::Fails => Err(io::Error::new(io::ErrorKind::NotFound, not_known(name))),
-            Answer::Dead => Ok(Destination::Nowhere),
-            Answer::Moves { to } => self.look_up(&to).ok_or_else(unknown),
+            Answer::Dead => Ok((Destination::Nowhere, Duration::ZERO)),
+            Answer::Moves { to } => Ok((self.look_up(&to).ok_or_else(unknown)?, Duration::ZERO)),
+            Answer::Late { takes } => Ok((self.look_up(name).ok_or_else(unknown)?, takes)),
         }
     }
 
@@ -145,12 +155,18 @@ mod tests {
         (names, a, b)
     }
 
+    fn at_once(resolved: io::Result<(Destination, Duration)>) -> Destination {
+        let (destination, takes) = resolved.expect("a host");
+        assert_eq!(takes, Duration::ZERO);
+        destination
+    }
+
     #[test]
     fn a_host_is_found_by_its_name_and_by_its_address() {
         let (mut names, a, b) = world();
-        assert_eq!(names.resolve(a, "b").expect("a host"), Destination::Host(b));
+        assert_eq!(at_once(names.resolve(a, "b")), Destination::Host(b));
         for address in [ip(b), ipv6(b)] {
-            assert_eq!(names.resolve(a, &address.to_string()).expect("a host"), Destination::Host(b));
+            assert_eq!(at_once(names.resolve(a, &address.to_string())), Destination::Host(b));
         }
         for nobody in ["c", "10.0.0.3", "10.0.0.0", "::1"] {
             assert_eq!(names.resolve(a, nobody).expect_err("nobody").kind(), io::ErrorKind::NotFound);
@@ -161,13 +177,16 @@ mod tests {
     fn a_lie_is_told_to_its_victims_about_its_name_until_it_ends() {
         let (mut names, a, b) = world();
         names.begin_lie(1, [a].into(), "b", &Answer::Dead);
-        assert_eq!(names.resolve(b, "b").expect("the truth"), Destination::Host(b));
+        assert_eq!(at_once(names.resolve(b, "b")), Destination::Host(b));
         assert_eq!(names.end_lie(1), Some(false));
         names.begin_lie(2, [a].into(), "b", &Answer::Fails);
         assert!(names.resolve(a, "b").expect_err("a lie").to_string().contains("`b`"));
         names.begin_lie(3, [a].into(), "b", &Answer::Moves { to: "a".into() });
-        assert_eq!(names.resolve(a, "b").expect("the later lie"), Destination::Host(a));
+        assert_eq!(at_once(names.resolve(a, "b")), Destination::Host(a));
+        names.begin_lie(4, [a].into(), "b", &Answer::Late { takes: Duration::from_secs(5) });
+        assert_eq!(names.resolve(a, "b").expect("late"), (Destination::Host(b), Duration::from_secs(5)));
+        assert_eq!(names.end_lie(4), Some(true));
         assert_eq!((names.end_lie(3), names.end_lie(2), names.end_lie(2)), (Some(true), Some(true), None));
-        assert_eq!(names.resolve(a, "b").expect("the truth"), Destination::Host(b));
+        assert_eq!(at_once(names.resolve(a, "b")), Destination::Host(b));
     }
 }

@@ -29,7 +29,11 @@ pub(crate) async fn dial(
     options: TcpOptions,
     process: Process,
 ) -> io::Result<Socket> {
-    let id = net.fabric().dial(from, &address.host, address.port, options)?;
+    let (destination, takes) = net.fabric().resolve(from, &address.host)?;
+    if !takes.is_zero() {
+        tokio::time::sleep(takes).await;
+    }
+    let id = net.fabric().dial(from, destination, address.port, options)?;
     // From here on a cancelled dial closes the socket.
     let stream = TcpSocket::dialed(net, id, process);
     poll_fn(|context| stream.poll_connected(context)).await?;

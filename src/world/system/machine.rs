@@ -165,15 +165,18 @@ impl Machine {
         Ok(())
     }
 
-    /// A process that is dead asks for nothing any more: a thread of it that goes on is stopped here, or it might try again
-    /// for ever; what else still runs is a destructor.
+    /// A process that is dead asks for nothing new: what still runs is a destructor.
     fn check_alive(&self) -> Result<(), Errno> {
-        match Coroutine::current() {
-            _ if self.place.process.is_alive() => Ok(()),
-            Some(coroutine) => loop {
+        self.stop_dead_thread();
+        if self.place.process.is_alive() { Ok(()) } else { Err(Errno(libc::ENOTCONN)) }
+    }
+
+    /// A thread of a dead process that goes on is stopped here, or it might try again for ever.
+    fn stop_dead_thread(&self) {
+        if let Some(coroutine) = Coroutine::current() {
+            while !self.place.process.is_alive() {
                 coroutine.rest(Rest::Forever);
-            },
-            None => Err(Errno(libc::ENOTCONN)),
+            }
         }
     }
 
@@ -185,11 +188,18 @@ impl Machine {
         is_patient: bool,
         ask: impl Fn(&mut Files) -> CallAnswer<T>,
     ) -> Result<T, Errno> {
-        self.check_alive()?;
         loop {
             let stirs = self.files().stirs();
-            if let Some(answer) = ask(&mut self.files())? {
-                return Ok(answer);
+            // Destructors of a dead process may ask what is open still: a runtime that shuts down wakes itself by its eventfd,
+            // and panics where it cannot.
+            let answer = ask(&mut self.files());
+            match answer {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(error) => {
+                    self.stop_dead_thread();
+                    return Err(error);
+                }
             }
             if !is_patient || self.is_nonblocking(number)? {
                 return Err(Errno(libc::EAGAIN));
@@ -199,7 +209,7 @@ impl Machine {
                 return Err(Errno(libc::EAGAIN));
             };
             coroutine.rest(Rest::Files { stirs, until: None });
-            self.check_alive()?;
+            self.stop_dead_thread();
         }
     }
 
@@ -426,8 +436,15 @@ impl Machine {
         self.number
     }
 
-    /// What the world's resolver says of a name.
+    /// What the world's resolver says of a name. A late answer is waited for: on the thread of a runtime, the process does
+    /// nothing else meanwhile.
     pub(crate) fn resolve(&self, name: &str, family: Option<AddressFamily>) -> io::Result<IpAddr> {
-        self.place.net.fabric().resolve(self.place.host, name, family == Some(AddressFamily::V6))
+        let (destination, takes) = self.place.net.fabric().resolve(self.place.host, name)?;
+        match Coroutine::current() {
+            _ if takes.is_zero() => {}
+            Some(coroutine) => coroutine.sleep_until(state::read_monotonic_clock() + takes),
+            None => self.place.process.wait(takes),
+        }
+        Ok(if family == Some(AddressFamily::V6) { destination.ipv6() } else { destination.ip() })
     }
 }

@@ -131,6 +131,11 @@ impl Coroutine {
         self.await_turn()
     }
 
+    /// This thread sleeps until a time of the process's monotonic clock.
+    pub(crate) fn sleep_until(&self, until: Duration) {
+        while self.rest(Rest::Until(until)) != Woken::TimedOut {}
+    }
+
     /// This thread has ended, and touches nothing of the trial from here on.
     pub(crate) fn end(&self) {
         SELF.set(ptr::null());

@@ -128,7 +128,7 @@ unsafe fn duration(time: *const libc::timespec) -> Option<Duration> {
 /// Sleeps until a time of the monotonic clock. The thread that runs a runtime would stop every host.
 fn sleep_until(until: Duration, function: &'static str) {
     match Coroutine::current() {
-        Some(coroutine) => while coroutine.rest(Rest::Until(until)) != Woken::TimedOut {},
+        Some(coroutine) => coroutine.sleep_until(until),
         None => state::note_offence(Offence::Sleep { function }),
     }
 }
