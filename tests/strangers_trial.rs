@@ -8,8 +8,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use programs::{FeedSettings, PORT, follow, follow_by_surroundings, serve};
-use pulseless::checker::Verdict;
-use pulseless::stranger::HostSeat;
+use pulseless::checker::{Checker, Evidence, Requirement, Verdict};
+use pulseless::history::History;
+use pulseless::stranger::{HostSeat, StreamBook};
 use pulseless::trial::Conclusion;
 use pulseless::{Durations, Proxy, Trial, TrialOutcome, Trouble};
 
@@ -231,4 +232,46 @@ fn what_is_said_by_tracing_is_heard_where_the_layer_is_installed() {
     };
     let trial = Trial::new(7).host("writer", says("produced")).host("zreader", says("delivered")).waive("leaks");
     trial.run(10.minutes()).assert_delivered("told");
+}
+
+/// A judge of a guest's own.
+struct NotTheTenth;
+
+const M1: Requirement = Requirement { number: "M1", sentence: "Nobody gets the tenth." };
+
+impl Checker for NotTheTenth {
+    fn name(&self) -> &'static str {
+        "not-the-tenth"
+    }
+
+    fn promises(&self) -> &'static str {
+        "Nobody gets the tenth."
+    }
+
+    fn cites(&self) -> &'static [Requirement] {
+        &[M1]
+    }
+
+    fn judge(&self, history: &History) -> Verdict {
+        let book = StreamBook::read(history);
+        match book.got.iter().find(|got| got.order.0 == 10) {
+            None => Verdict::Pass { seen: format!("messages got: {}", book.got.len()) },
+            Some(got) => Verdict::Fail(Evidence {
+                at: got.at,
+                requirement: M1.number.to_owned(),
+                host: got.host.to_owned(),
+                topic: Some(got.stream.to_string()),
+                id: Some(got.order),
+                what: format!("{} got the tenth", got.host),
+                records: vec![got.index],
+            }),
+        }
+    }
+}
+
+#[test]
+fn a_judge_of_ones_own_sits_with_the_others() {
+    let outcome = feed().checker(NotTheTenth).fails("not-the-tenth").set("cites", "[\"M1\"]").run(20.minutes());
+    outcome.assert_passed();
+    assert!(outcome.story().contains("not-the-tenth  fail  at 10."), "{}", outcome.story());
 }

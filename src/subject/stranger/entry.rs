@@ -153,7 +153,7 @@ impl Setup for StrangerSetup {
     }
 }
 
-/// A host's name, as others say it.
+/// The names of so many hosts of one table.
 pub(crate) fn names_of(title: &str, count: u32) -> Vec<HostName> {
     match count {
         1 => vec![title.into()],
