@@ -152,6 +152,7 @@ pub struct TcpKeepalive {
 
 /// Why a text is not an [`Address`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadAddress {
     /// There is no colon.
     #[error("`{0}` has no port; write host:port, such as 127.0.0.1:5556")]

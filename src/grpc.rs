@@ -1,15 +1,95 @@
-//! What anybody who speaks gRPC by tonic needs, whatever the messages mean: bytes as they are, errors in full, and the
-//! connections of a server.
+//! tonic and hyper over an [`Env`](crate::env::Env): the connections of a client and of a server.
 //!
 //! Refuses to know any protocol, and who is right.
+//!
+//! # Two doors into a world
+//!
+//! Code gets into a simulated world by one of two doors, and on both sides of either is the same network.
+//!
+//! - **As it is.** On a host of the leap engine `tokio::net` itself is simulated, below libc: tonic's default `Channel` and
+//!   `Server`, hyper-util's `HttpConnector`, any crate that dials by tokio. Take it for what you cannot or will not
+//!   change. It needs Linux with glibc.
+//! - **By an `Env`.** The program gets a handle, and dials and listens by it: with an [`EnvConnector`] and an
+//!   [`EnvIncoming`] where tonic or hyper speaks, and as a byte stream, a [`Socket`](crate::env::Socket), where anybody
+//!   else does. No call is interposed for it, it goes on any engine, turmoil's network among them, and on real TCP by
+//!   [`Os`](crate::os::Os). Take it for code of your own.
+//!
+//! # tonic
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use pulseless::env::Env;
+//! use pulseless::grpc::{EnvConnector, EnvIncoming};
+//! use pulseless::os::Os;
+//! use tonic::service::Routes;
+//! use tonic::transport::{Endpoint, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Real TCP; a host of a world gets its own.
+//! let env: Env = Arc::new(Os::default());
+//!
+//! let incoming = EnvIncoming::new(env.listen(0).await?);
+//! let address = incoming.local();
+//! tokio::spawn(Server::builder().add_routes(Routes::default()).serve_with_incoming(incoming));
+//!
+//! let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+//! let channel = endpoint.connect_with_connector(EnvConnector::new(env)).await?;
+//! # let mut grpc = tonic::client::Grpc::new(channel);
+//! # grpc.ready().await?;
+//! # let (path, codec) = ("/a.Service/Call".parse()?, tonic_prost::ProstCodec::<(), ()>::default());
+//! # let status = grpc.unary(tonic::Request::new(()), path, codec).await.expect_err("nothing is served");
+//! # assert_eq!(status.code(), tonic::Code::Unimplemented);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # hyper
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::Arc;
+//!
+//! use hyper::body::Incoming;
+//! use hyper::server::conn::http1;
+//! use hyper::service::service_fn;
+//! use hyper::{Request, Response};
+//! use hyper_util::client::legacy::Client;
+//! use hyper_util::rt::{TokioExecutor, TokioIo};
+//! use pulseless::env::Env;
+//! use pulseless::grpc::EnvConnector;
+//! use pulseless::os::Os;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let env: Env = Arc::new(Os::default());
+//!
+//! let mut listener = env.listen(0).await?;
+//! let address = listener.local();
+//! tokio::spawn(async move {
+//!     let greet = service_fn(async |_: Request<Incoming>| Ok::<_, Infallible>(Response::new("hello".to_owned())));
+//!     while let Ok(socket) = listener.accept().await {
+//!         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), greet));
+//!     }
+//! });
+//!
+//! let client = Client::builder(TokioExecutor::new()).build::<_, String>(EnvConnector::new(env));
+//! let response = client.get(format!("http://{address}/").parse()?).await?;
+//! assert_eq!(response.status(), 200);
+//! # Ok(())
+//! # }
+//! ```
 
+mod connector;
 mod incoming;
 
 use bytes::{Buf, BufMut, Bytes};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-pub(crate) use incoming::Incoming;
+pub use connector::EnvConnector;
+pub use incoming::{EnvIncoming, ServedConnection, ServerEnd};
 
 /// An error with its causes, each told once: tonic's own text is "transport error" and no more, and its status repeats
 /// what its causes say.

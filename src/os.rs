@@ -99,6 +99,7 @@ impl Surroundings for Os {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
+    #[cfg(feature = "tls")]
     fn trusted_certificates(&self) -> io::Result<Vec<Vec<u8>>> {
         let found = rustls_native_certs::load_native_certs();
         if let (true, Some(error)) = (found.certs.is_empty(), found.errors.first()) {

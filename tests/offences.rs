@@ -54,6 +54,12 @@ fn read_atomic_time() {
     clock(libc::CLOCK_TAI);
 }
 
+/// A socket that libc never hears of.
+fn connect_by_number() {
+    // SAFETY: socket(2) reads its three numbers alone.
+    unsafe { libc::syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0) };
+}
+
 /// Waits for what nobody tells, until real time has passed.
 fn wait_for_nobody() {
     let mutex = Mutex::new(());
@@ -73,6 +79,7 @@ fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_t
             "ask the surroundings for a disk",
         ),
         (|| drop(std::fs::File::open("/dev/urandom")), "raw entropy (open", "ask the surroundings for dice"),
+        (connect_by_number, "by its number", "call libc's function"),
         (read_atomic_time, "read clock 11", "ask tokio for the time"),
         (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a socket that is not of TCP", "a host has TCP"),
         (|| drop(std::os::unix::net::UnixStream::connect("/run/x")), "neither of IPv4", "a host has TCP"),

@@ -17,6 +17,7 @@ use std::time::Duration;
 use pulseless::fault::Death;
 use pulseless::grammar::Latency;
 use pulseless::world::{Engine, EngineError, Leap, on_trial_thread};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep};
@@ -264,6 +265,55 @@ fn a_thread_of_a_dead_process_does_not_try_again_for_ever() {
         leap.run_until(30 * SECOND).expect("the port is free again");
     })
     .expect("no panic");
+}
+
+#[test]
+fn a_thread_may_run_a_runtime_of_its_own() {
+    let run = || {
+        let (seen, ended) = play(&[
+            ("server", |_| {
+                Box::pin(async move {
+                    let listener = TcpListener::bind("0.0.0.0:80").await?;
+                    loop {
+                        let (mut socket, _) = listener.accept().await?;
+                        tokio::spawn(async move { socket.write_all(b"hello").await });
+                    }
+                })
+            }),
+            ("client", |seen| {
+                Box::pin(async move {
+                    let thread = spawn_thread(move || {
+                        let workers =
+                            tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build();
+                        workers.expect("a runtime").block_on(async {
+                            let mut tasks = JoinSet::new();
+                            for number in 0..10u64 {
+                                tasks.spawn(async move {
+                                    sleep(SECOND * u32::try_from(number).expect("small")).await;
+                                    let mut heard = String::new();
+                                    TcpStream::connect("server:80").await?.read_to_string(&mut heard).await?;
+                                    std::io::Result::Ok(format!("{number} {heard}"))
+                                });
+                            }
+                            while let Some(heard) = tasks.join_next().await {
+                                seen.add(heard.expect("no panic").expect("it is there"));
+                            }
+                        });
+                    });
+                    while !thread.is_finished() {
+                        sleep(SECOND).await;
+                    }
+                    thread.join().expect("no panic");
+                    Ok(())
+                })
+            }),
+        ]);
+        assert_eq!(ended, Ok(()));
+        seen
+    };
+    let seen = run();
+    assert_eq!((seen.len(), &seen), (10, &run()));
+    assert_eq!(seen[9], "9 hello");
 }
 
 #[test]

@@ -25,6 +25,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (0, "grammar", &[]),
     (0, "http2", &[]),
     (0, "lie", &[]),
+    (0, "tutorial", &[]),
     (0, "xmtp::quirk", &[]),
     (1, "append_log", &["env"]),
     (1, "fault", &["cast", "env", "grammar", "lie"]),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 /// Why a request is refused. The beginning of each text is Toxiproxy's own, which clients may look for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AdminError {
     /// The body is not what is asked for.
     #[error("bad request body: {0}")]

@@ -21,6 +21,7 @@ use crate::env::{Address, ByteStream, Listener, Socket, StreamTap, Tapped};
 
 /// Why the API cannot be served; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadAdmin {
     /// The address cannot be had.
     #[error("listen for the admin API on {address}: {source}")]

@@ -3,7 +3,6 @@
 //! Refuses to know which proxy has it. The attributes of our own kinds are the keys of a sim's faults, read by the same
 //! readers, so that words and refusals are the same.
 
-use miette::Diagnostic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -245,9 +244,9 @@ fn read_attributes<T>(
 
 /// What is wrong and what would be right.
 pub(crate) fn told(problem: &Problem) -> String {
-    match problem.help() {
-        Some(help) => format!("{}: {help}", problem.message()),
-        None => problem.message().to_owned(),
+    match problem.advised() {
+        "" => problem.message().to_owned(),
+        help => format!("{}: {help}", problem.message()),
     }
 }
 

@@ -21,6 +21,7 @@ pub struct KeptCase {
 
 /// A case that has no place in the corpus.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeepError {
     /// Its sim or its plan is refused.
     #[error(transparent)]

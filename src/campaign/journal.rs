@@ -77,6 +77,7 @@ pub(crate) struct JournalLine {
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JournalError {
     /// The file cannot be read or written.
     #[error("failed to {verb} {}: {error}", path.display())]

@@ -19,6 +19,7 @@ const CASE: &str = ".case.json";
 
 /// Why folders cannot be merged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MergeError {
     /// A journal cannot be used.
     #[error(transparent)]

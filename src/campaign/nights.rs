@@ -79,6 +79,7 @@ pub struct NightReport {
 
 /// Why a report folder cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NightError {
     /// A file cannot be read.
     #[error("failed to read {}: {error}; the report folder of a `pulseless sweep` that has ended has one", path.display())]

@@ -32,6 +32,7 @@ pub struct TrialPartition {
 
 /// Why a text names no partition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadPartition {
     /// It is written in another way.
     #[error(

@@ -47,6 +47,7 @@ pub struct Shrinking<'c, Play, OnPlay> {
 
 /// A case that cannot be shrunk.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ShrinkError {
     /// Its sim or its plan is refused.
     #[error(transparent)]

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -66,6 +66,7 @@ pub enum Limit {
 
 /// Why a sweep could not begin or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SweepError {
     /// The report folder cannot be made.
     #[error("failed to make the report folder {}: {error}", path.display())]
@@ -221,7 +222,7 @@ impl Sweep {
         on_progress: impl Fn(Progress<'_>) + Sync,
     ) -> Result<Swept, SweepError> {
         let begun = Instant::now();
-        let begun_at = jiff::Timestamp::now();
+        let begun_at = SystemTime::now();
         let state = self.begin(keeps_digests)?;
         let played_before = state.tally.played();
         let (has_enough, next) = (AtomicBool::new(false), AtomicU64::new(state.complete));
@@ -237,7 +238,7 @@ impl Sweep {
         let seconds = begun.elapsed().as_secs_f64();
         let played = summary.tally.played() - played_before;
         let times = Times {
-            begun: begun_at.to_string(),
+            begun: humantime::format_rfc3339(begun_at).to_string(),
             seconds,
             trials: Some(played),
             trials_per_second: played as f64 / seconds.max(f64::EPSILON),

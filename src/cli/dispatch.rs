@@ -9,9 +9,11 @@ use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::arguments::{Arguments, CliCommand};
 use crate::cli::{
-    Exit, conform, conform_client, explain, generate, grid, keep, list, merge, node, profile, program, proxy, publish,
-    replay, report, run, schema, shrink, sweep, tail, worker,
+    Exit, explain, generate, grid, keep, list, merge, profile, program, proxy, replay, report, run, schema, shrink,
+    sweep, worker,
 };
+#[cfg(feature = "xmtp")]
+use crate::cli::{conform, conform_client, node, publish, tail};
 use crate::report::name_program;
 use crate::subject::stranger::Strangers;
 
@@ -58,11 +60,16 @@ pub fn main() -> ExitCode {
         CliCommand::List(arguments) => list::list(&arguments),
         CliCommand::Explain(arguments) => explain::explain(&arguments),
         CliCommand::Profile(arguments) => profile::profile(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Node(arguments) => node::node(&arguments),
         CliCommand::Proxy(arguments) => proxy::proxy(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Conform(arguments) => conform::conform(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::ConformClient(arguments) => conform_client::judge_client(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Publish(arguments) => publish::publish(&arguments),
+        #[cfg(feature = "xmtp")]
         CliCommand::Tail(arguments) => tail::tail(&arguments),
     };
     exit.into()

@@ -13,6 +13,7 @@ use crate::cli::arguments::SchemaArguments;
 use crate::cli::output::print;
 use crate::cli::program::subjects;
 use crate::cli::replay::CaseLine;
+#[cfg(feature = "xmtp")]
 use crate::cli::tail::JsonLine;
 use crate::profile::ProfileJson;
 use crate::report::{
@@ -20,6 +21,7 @@ use crate::report::{
     schema_of_written, schema_text,
 };
 use crate::runner::{Case, Replayed};
+#[cfg(feature = "xmtp")]
 use crate::subject::xmtp::conformance::{ClientConformance, Conformance};
 
 /// What has a published schema.
@@ -58,8 +60,10 @@ pub(crate) enum Published {
     /// One profile.
     Profile,
     /// What a conformance suite found.
+    #[cfg(feature = "xmtp")]
     Conform,
     /// A message.
+    #[cfg(feature = "xmtp")]
     Message,
     /// The proxies of an admin API.
     Proxies,
@@ -71,7 +75,7 @@ pub(crate) enum Published {
 
 impl Published {
     /// All of them.
-    pub(crate) const ALL: [Published; 21] = [
+    pub(crate) const ALL: &[Published] = &[
         Published::Sim,
         Published::Case,
         Published::Summary,
@@ -88,7 +92,9 @@ impl Published {
         Published::List,
         Published::Profiles,
         Published::Profile,
+        #[cfg(feature = "xmtp")]
         Published::Conform,
+        #[cfg(feature = "xmtp")]
         Published::Message,
         Published::Proxies,
         Published::Inspect,
@@ -115,7 +121,9 @@ impl Published {
             Published::List => "list",
             Published::Profiles => "profiles",
             Published::Profile => "profile",
+            #[cfg(feature = "xmtp")]
             Published::Conform => "conform",
+            #[cfg(feature = "xmtp")]
             Published::Message => "message",
             Published::Proxies => "proxies",
             Published::Inspect => "inspect",
@@ -143,7 +151,9 @@ impl Published {
             Published::List => "The sims that `list --format json` prints",
             Published::Profiles => "The profiles that `profile list --format json` prints",
             Published::Profile => "The profile that `profile show --format json` prints",
+            #[cfg(feature = "xmtp")]
             Published::Conform => "What `conform` and `conform-client` print with `--format json`",
+            #[cfg(feature = "xmtp")]
             Published::Message => "A line of `tail --json`: a message",
             Published::Proxies => "The proxies that `proxy list --format json` prints, by their names",
             Published::Inspect => "The connections that `proxy inspect --format json` prints",
@@ -170,7 +180,9 @@ impl Published {
             Published::List => schema_of_written::<Vec<ListedSim<'_>>>(),
             Published::Profiles => schema_of_written::<ProfileList<'_>>(),
             Published::Profile => schema_of_written::<ProfileJson<'_>>(),
+            #[cfg(feature = "xmtp")]
             Published::Conform => schema_of_written::<SuiteFindings>(),
+            #[cfg(feature = "xmtp")]
             Published::Message => schema_of_written::<JsonLine>(),
             Published::Proxies => schema_of_written::<BTreeMap<String, ProxyJson>>(),
             Published::Inspect => schema_of_written::<Inspected>(),
@@ -195,8 +207,10 @@ impl JsonSchema for Replays {
 }
 
 /// What the two suites print.
+#[cfg(feature = "xmtp")]
 struct SuiteFindings;
 
+#[cfg(feature = "xmtp")]
 impl JsonSchema for SuiteFindings {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "SuiteFindings".into()
@@ -226,7 +240,7 @@ impl JsonSchema for Inspected {
 pub(crate) fn schema(arguments: &SchemaArguments) -> Exit {
     print(&match arguments.what {
         Some(what) => what.schema(),
-        None => Published::ALL.map(|what| format!("{:<8} {}\n", what.name(), what.title())).concat(),
+        None => Published::ALL.iter().map(|what| format!("{:<8} {}\n", what.name(), what.title())).collect(),
     });
     Exit::Pass
 }

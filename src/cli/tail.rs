@@ -16,7 +16,7 @@ use crate::cli::arguments::TailArguments;
 use crate::cli::dialing::DialTarget;
 use crate::cli::foreground::{Ended, run};
 use crate::cli::output::{complain, misused, try_print};
-use crate::cli::values::Patience;
+use crate::cli::xmtp_values::Patience;
 use crate::env::Env;
 use crate::grammar::Readable;
 use crate::os::Os;

@@ -51,7 +51,7 @@ fn refused(faults: &[String], message: &str, help: &str) {
     let refusal = try_plan(faults).expect_err(message);
     let told: Vec<&Problem> = refusal.problems().collect();
     assert_eq!(told.len(), 1, "one mistake, one problem: {told:?}");
-    let advice = miette::Diagnostic::help(told[0]).map(|help| help.to_string()).unwrap_or_default();
+    let advice = told[0].advised();
     assert!(told[0].message().contains(message), "no `{message}` in {}", told[0].message());
     assert!(advice.contains(help), "no `{help}` in {advice}");
     assert!(told[0].line().is_some_and(|line| line > HEAD.lines().count()), "{refusal}");
@@ -399,7 +399,7 @@ fn no_value_of_any_fault_makes_the_reader_panic() {
             let wrong = format!("{key} = {value}");
             changed[index] = &wrong;
             let refusal = try_plan(&[changed.join("\n")]).expect_err(&wrong);
-            let has_help = |problem: &Problem| miette::Diagnostic::help(problem).is_some();
+            let has_help = |problem: &Problem| !problem.advised().is_empty();
             assert!(refusal.problems().all(has_help), "{wrong}: {refusal}");
             tried += 1;
         }

@@ -3,6 +3,8 @@
 //! Refuses to know which keys there are: whoever owns a key asks for it, and says what would be right.
 
 mod asked;
+#[cfg(feature = "cli")]
+mod diagnostic;
 mod json;
 mod keys;
 pub(crate) mod measure;

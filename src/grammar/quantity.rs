@@ -89,6 +89,7 @@ const ALIASES: [(&str, &[&str]); 7] = [
 
 /// Why a text is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadQuantity {
     /// There is nothing, or something else where a number belongs.
     #[error("`{0}` does not begin with a number")]

@@ -6,8 +6,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::Range;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-
 use crate::grammar::asked::{AskedKey, KeyQuestion};
 
 /// More problems at once help nobody: so many are told, the first by place, and the others counted.
@@ -20,7 +18,7 @@ pub struct Refusal {
     /// What was to be read: a sim, a plan, or a profile.
     what: &'static str,
     name: String,
-    source_code: Box<NamedSource<String>>,
+    text: String,
     first: Box<Problem>,
     rest: Vec<Problem>,
     /// How many problems more there are.
@@ -36,12 +34,11 @@ impl Refusal {
         problems.truncate(PROBLEMS_TOLD);
         for problem in &mut problems {
             if let SettingPlace::Line(number) = &mut problem.place {
-                *number = line(text, problem.labels.first().map_or(0, LabeledSpan::offset));
+                *number = line(text, problem.labels.first().map_or(0, |marked| marked.span.start));
             }
         }
         let first = Box::new(problems.remove(0));
-        let source_code = Box::new(NamedSource::new(format!("{name}.toml"), text.to_string()));
-        Refusal { what: "sim", name: name.into(), source_code, first, rest: problems, untold }
+        Refusal { what: "sim", name: name.into(), text: text.into(), first, rest: problems, untold }
     }
 
     /// The same of a plan.
@@ -52,6 +49,18 @@ impl Refusal {
     /// The same of a profile.
     pub(crate) fn of_profile(self) -> Self {
         Refusal { what: "profile", ..self }
+    }
+
+    /// The name of what was to be read.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was to be read.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Every problem that is told, in the order of the lines.
@@ -85,27 +94,6 @@ fn line(text: &str, offset: usize) -> usize {
     before.filter(|byte| **byte == b'\n').count() + 1
 }
 
-impl Diagnostic for Refusal {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.first.help()
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&*self.source_code)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.first.labels()
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        Some(Box::new(self.rest.iter().map(|problem| problem as &dyn Diagnostic)))
-    }
-}
-
 /// Where a problem came in.
 #[derive(Clone, Debug)]
 enum SettingPlace {
@@ -124,6 +112,13 @@ impl fmt::Display for SettingPlace {
     }
 }
 
+/// A part of a text, by its bytes, and what is said of it there.
+#[derive(Clone, Debug)]
+pub(crate) struct MarkedPart {
+    pub(crate) span: Range<usize>,
+    pub(crate) label: String,
+}
+
 /// One problem of a sim file.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{place}: {message}")]
@@ -131,7 +126,7 @@ pub struct Problem {
     place: SettingPlace,
     key: String,
     message: String,
-    labels: Vec<LabeledSpan>,
+    labels: Vec<MarkedPart>,
     help: String,
 }
 
@@ -152,14 +147,14 @@ impl Problem {
     /// Says `label` at the first place.
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         if let Some(first) = self.labels.first_mut() {
-            first.set_label(Some(label.into()));
+            first.label = label.into();
         }
         self
     }
 
     /// Shows a second place.
     pub fn also(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
-        self.labels.push(LabeledSpan::new_with_span(Some(label.into()), span));
+        self.labels.push(MarkedPart { span, label: label.into() });
         self
     }
 
@@ -197,6 +192,11 @@ impl Problem {
         &self.message
     }
 
+    /// The parts of the text that it is about.
+    pub(crate) fn labels(&self) -> &[MarkedPart] {
+        &self.labels
+    }
+
     /// What would be right; empty where nobody can say.
     #[must_use]
     pub fn advised(&self) -> &str {
@@ -204,17 +204,7 @@ impl Problem {
     }
 
     fn start(&self) -> usize {
-        self.labels.first().map_or(0, LabeledSpan::offset)
-    }
-}
-
-impl Diagnostic for Problem {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        if self.help.is_empty() { None } else { Some(Box::new(&self.help)) }
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        if self.labels.is_empty() { None } else { Some(Box::new(self.labels.iter().cloned())) }
+        self.labels.first().map_or(0, |marked| marked.span.start)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -22,18 +23,26 @@ use crate::env::{ByteStream, Listener, Socket, StreamTap, Tapped};
 /// descriptor left (accept(2), EMFILE), and without a rest the loop would spin.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// The connections that arrive, without end: no failed accept ends the server.
-pub(crate) struct Incoming {
+/// The connections that arrive, without end, for tonic's `Server::serve_with_incoming`: no failed accept ends the server, and
+/// its connections end with it.
+pub struct EnvIncoming {
     listener: Listener,
     resting: Option<Pin<Box<Sleep>>>,
     /// Dropped with the server, unless somebody holds it; every connection watches it.
     alive: watch::Sender<()>,
 }
 
-impl Incoming {
+impl EnvIncoming {
     /// The connections of that listener.
-    pub(crate) fn new(listener: Listener) -> Self {
-        Incoming { listener, resting: None, alive: watch::Sender::new(()) }
+    #[must_use]
+    pub fn new(listener: Listener) -> Self {
+        EnvIncoming { listener, resting: None, alive: watch::Sender::new(()) }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.listener.local()
     }
 
     /// Keeps the connections when the server accepts no more, until it is dropped.
@@ -42,7 +51,7 @@ impl Incoming {
     }
 }
 
-impl Stream for Incoming {
+impl Stream for EnvIncoming {
     type Item = Result<ServedConnection, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -66,10 +75,10 @@ impl Stream for Incoming {
 }
 
 /// A connection that ends with the server.
-pub(crate) type ServedConnection = Tapped<Socket, ServerEnd>;
+pub type ServedConnection = Tapped<Socket, ServerEnd>;
 
 /// Fails the next read once the server has ended.
-pub(crate) struct ServerEnd(Pin<Box<dyn Future<Output = ()> + Send>>);
+pub struct ServerEnd(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 impl ServerEnd {
     fn new(mut alive: watch::Receiver<()>) -> Self {

@@ -41,6 +41,7 @@ pub enum Fate {
 /// Why a server closed a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum CloseReason {
     /// The client half-closed and everything was finished (S11).
     Finished,
@@ -60,6 +61,7 @@ pub enum CloseReason {
 
 /// How a program failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub enum ProgramFailure {
     /// One of its tasks panicked.
     Panicked,
@@ -242,6 +244,7 @@ impl BackoffSteps {
 /// One thing that was seen. The record names the host it happened on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Event {
     /// The trial began (host: the world).
     Began(Terms),

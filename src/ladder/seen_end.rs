@@ -88,7 +88,7 @@ impl SeenEnd {
         if is_of_the_connection(words) {
             return SeenEnd::ConnectionEnded;
         }
-        let name = words.split(':').find(|part| is_a_code(part.trim())).map_or(words, str::trim);
+        let name = words.split(':').find(|part| STATUSES.contains(&part.trim())).map_or(words, str::trim);
         SeenEnd::Status(name.to_owned())
     }
 
@@ -125,14 +125,37 @@ fn code_after(words: &str, mark: &str) -> Option<String> {
     codes.max_by_key(|code| code.description().len()).map(|code| format!("{code:?}"))
 }
 
-/// Whether it is the name of a status of gRPC, as tonic writes it.
-fn is_a_code(word: &str) -> bool {
-    (0..=16).any(|number| format!("{:?}", tonic::Code::from_i32(number)) == word)
-}
+/// The statuses of gRPC by their numbers, as tonic writes them.
+const STATUSES: [&str; 17] = [
+    "Ok",
+    "Cancelled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statuses_are_written_as_tonic_writes_them() {
+        for (number, status) in (0..).zip(STATUSES) {
+            assert_eq!(format!("{:?}", tonic::Code::from_i32(number)), status);
+        }
+    }
 
     fn told(words: &str) -> String {
         SeenEnd::of(EndCause::StreamFailed, words).expect("it was told").to_string()

@@ -204,6 +204,7 @@ fn as_line(key: &str, value: &str) -> String {
 
 /// Why values cannot be changed so.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadOverride {
     /// There is no such key.
     #[error("`{key}` is no key of a profile{}", if .near.is_empty() { "; `pulseless profile show plain` has them all".into() } else { meant(.near) })]

@@ -1,6 +1,5 @@
 //! What every profile is held to, and which texts are none.
 
-use miette::Diagnostic;
 use proptest::collection::vec;
 use proptest::sample::select;
 use proptest::{prop_assert, proptest};
@@ -153,10 +152,7 @@ fn each_mistake_is_refused_with_its_line() {
     for (right, wrong, line, part) in MISTAKES {
         assert_eq!(GOOD.matches(right).count(), 1, "`{right}` is to be replaced");
         let refusal = refused(&GOOD.replace(right, wrong));
-        let told: Vec<String> = refusal
-            .problems()
-            .map(|problem| format!("{problem} {}", problem.help().map(|help| help.to_string()).unwrap_or_default()))
-            .collect();
+        let told: Vec<String> = refusal.problems().map(|problem| format!("{problem} {}", problem.advised())).collect();
         let told = format!("{refusal} {}", told.join(" "));
         assert_eq!(refusal.problems().next().and_then(Problem::line), Some(*line), "{wrong}: {told}");
         assert!(told.contains(part), "no `{part}` in {told}");

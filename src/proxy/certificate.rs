@@ -14,6 +14,7 @@ const KEY_LABELS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY
 
 /// Why a certificate and its key are none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadCertificate {
     /// The text has no certificate.
     #[error("there is no certificate in it; it is PEM, with a line -----BEGIN CERTIFICATE-----")]
@@ -36,6 +37,7 @@ pub enum BadCertificate {
 
 /// Why a private key is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadKey {
     /// The text has no key.
     #[error("there is no private key in it; it is PEM, with a line such as -----BEGIN PRIVATE KEY-----")]

@@ -11,79 +11,25 @@
 
 use std::fmt;
 use std::io;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{Error, ServerConfig};
-use tokio_rustls::{LazyConfigAcceptor, TlsStream};
 
 use crate::env::{ByteStream, Env};
 use crate::lie::ConnectionLie;
+use crate::proxy::alpn::{Alpn, H2};
 use crate::proxy::certificate::{BadCertificate, read_certified};
-use crate::proxy::config::{ALPN_MAX, READ_STEP};
+use crate::proxy::config::READ_STEP;
 use crate::proxy::control::ConnectionRule;
-use crate::proxy::tls_words::{H2, NO_H2, TlsClock, listed_protocols, provider, told_failure};
+use crate::proxy::tls_words::{NO_H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
 /// What a client is told with whom HTTP/2 was not agreed on.
 const DECLINED: &str = "HTTP/2 was not agreed on by ALPN, and nothing else is spoken here.\n";
-
-/// Says that ALPN is not answered at all; IANA has registered no protocol of that name.
-const NO_PROTOCOL: &str = "none";
-
-/// What is offered in ALPN, the dearest first; HTTP/2 alone by default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alpn(Vec<String>);
-
-/// Why something cannot be offered in ALPN.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` cannot be offered in ALPN: write names of 1 to 255 bytes, such as h2 or http/1.1, each once and at most \
-     {ALPN_MAX}, or none alone"
-)]
-pub struct BadAlpn(String);
-
-impl Default for Alpn {
-    fn default() -> Self {
-        Alpn(vec![H2.into()])
-    }
-}
-
-impl Alpn {
-    /// These names; without any ALPN is not answered.
-    ///
-    /// # Errors
-    /// One is no name (RFC 7301 section 3.1), or stands there twice, or there are too many.
-    pub fn new(names: Vec<String>) -> Result<Self, BadAlpn> {
-        let is_name = |name: &String| (1..=255).contains(&name.len()) && name != NO_PROTOCOL;
-        let is_once = |(index, name): (usize, &String)| !names[..index].contains(name);
-        match names.len() <= ALPN_MAX && names.iter().all(is_name) && names.iter().enumerate().all(is_once) {
-            true => Ok(Alpn(names)),
-            false => Err(BadAlpn(names.join(","))),
-        }
-    }
-
-    /// The names.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.0
-    }
-}
-
-/// As `h2,http/1.1`, or `none`.
-impl FromStr for Alpn {
-    type Err = BadAlpn;
-
-    fn from_str(text: &str) -> Result<Self, BadAlpn> {
-        match text {
-            NO_PROTOCOL => Ok(Alpn(Vec::new())),
-            names => Alpn::new(names.split(',').map(|name| name.trim().to_owned()).collect()),
-        }
-    }
-}
 
 /// How a proxy speaks TLS with its clients.
 #[derive(Clone)]
@@ -128,7 +74,7 @@ impl ClientTls {
             .with_safe_default_protocol_versions()
             .expect("ring has the ciphers of TLS 1.2 and 1.3");
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = as_protocols(&self.alpn.0);
+        config.alpn_protocols = as_protocols(self.alpn.names());
         Arc::new(config)
     }
 }
@@ -143,7 +89,7 @@ impl ClientDoor {
     ///
     /// # Errors
     /// It failed, or HTTP/2 was not agreed on; the client was told.
-    pub(crate) async fn open<S: ByteStream>(
+    pub(crate) async fn open<S: ByteStream + 'static>(
         &self,
         stream: S,
         rules: &[ConnectionRule],
@@ -161,7 +107,7 @@ impl ClientDoor {
             Err(error) => return Err(failed(error)),
         };
         if stream.get_ref().1.alpn_protocol() == Some(H2.as_bytes()) {
-            return Ok(ProxyWire::Tls(Box::new(TlsStream::Server(stream))));
+            return Ok(ProxyWire::Tls(Box::new(stream)));
         }
         decline(stream).await;
         Err(no_h2)
@@ -209,22 +155,5 @@ async fn decline(mut stream: impl ByteStream) {
     if matches!(stream.read(&mut said).await, Ok(1..)) && stream.write_all(answer.as_bytes()).await.is_ok() {
         // It fails only if the client is gone.
         let _ = stream.shutdown().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_of_protocols_is_names_or_none() {
-        let names = |text: &str| text.parse::<Alpn>().map(|alpn| alpn.0);
-        assert_eq!(names("h2, http/1.1"), Ok(vec!["h2".into(), "http/1.1".into()]));
-        assert_eq!(names("none"), Ok(Vec::new()));
-        for bad in
-            ["", "h2,,http/1.1", "h2,h2", "none,h2", "h2, none", &"x".repeat(256), &["h2"; ALPN_MAX + 1].join(",")]
-        {
-            assert!(names(bad).expect_err("no list").to_string().contains("cannot be offered"), "{bad}");
-        }
     }
 }

@@ -14,10 +14,13 @@
 //! ```
 
 mod alarm;
+mod alpn;
 mod byte_lane;
 mod cancels;
+#[cfg(feature = "tls")]
 mod certificate;
 mod client_reply;
+#[cfg(feature = "tls")]
 mod client_tls;
 mod config;
 mod control;
@@ -32,8 +35,11 @@ mod gate;
 mod guard;
 mod habits;
 mod head;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod node_half;
 mod node_pinger;
+#[cfg(feature = "tls")]
 mod node_tls;
 mod notice;
 mod passage;
@@ -44,28 +50,47 @@ mod pump;
 mod relay;
 mod retire;
 mod routes;
+#[cfg(feature = "tls")]
 mod secured;
+#[cfg(feature = "tls")]
 mod served;
 mod server;
+#[cfg(feature = "tls")]
 mod session_ca;
 mod spoiler;
 mod stream_tasks;
+#[cfg(feature = "tls")]
 mod tls_words;
 mod upstream;
 mod windows;
 mod wire;
 
+pub use alpn::{Alpn, BadAlpn};
+#[cfg(feature = "tls")]
 pub use certificate::{BadCertificate, BadKey, read_certificates};
-pub use client_tls::{Alpn, BadAlpn, ClientTls};
+#[cfg(feature = "tls")]
+pub use client_tls::ClientTls;
 pub use config::{ProxyConfig, ProxyEdge};
 pub use control::Control;
 pub use drain::{Drain, DrainSwitch};
 pub use habits::ProxyHabits;
+#[cfg(not(feature = "tls"))]
+use no_tls as client_tls;
+#[cfg(not(feature = "tls"))]
+use no_tls as node_tls;
+#[cfg(not(feature = "tls"))]
+use no_tls as tls_words;
+#[cfg(not(feature = "tls"))]
+pub use no_tls::NoTls;
+#[cfg(feature = "tls")]
 pub use node_tls::{NodeName, NodeTls, NodeTrust};
 pub use notice::{ProxyFate, ProxyNotice, ProxyObserver};
 pub use profiled::left_out;
+#[cfg(feature = "tls")]
 pub use secured::secured;
+#[cfg(feature = "tls")]
 pub use served::served;
 pub use server::{ProxyError, ProxyServer, serve};
+#[cfg(feature = "tls")]
 pub use session_ca::{NoCertificate, SessionCa};
 pub use windows::{StreamWindows, WayWindow};

@@ -6,16 +6,17 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error, KeyLog, RootCertStore, SignatureScheme,
 };
-use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::env::{Address, ByteStream, Env, SecretSink};
-use crate::proxy::tls_words::{H2, NO_H2, TlsClock, listed_protocols, provider, told_failure};
+use crate::proxy::alpn::H2;
+use crate::proxy::tls_words::{NO_H2, TlsClock, listed_protocols, provider, told_failure};
 use crate::proxy::wire::ProxyWire;
 
 /// How a proxy speaks TLS with its node.
@@ -126,11 +127,15 @@ impl NodeConnector {
     ///
     /// # Errors
     /// In words, what "it", the node, did.
-    pub(crate) async fn connect<S: ByteStream>(&self, stream: S, address: &Address) -> Result<ProxyWire<S>, String> {
+    pub(crate) async fn connect<S: ByteStream + 'static>(
+        &self,
+        stream: S,
+        address: &Address,
+    ) -> Result<ProxyWire<S>, String> {
         let NodeName(name) = self.name.clone().map_or_else(|| address.host.parse(), Ok)?;
         let stream = self.connector.connect(name, stream).await.map_err(|error| told(&error))?;
         match stream.get_ref().1.alpn_protocol() {
-            Some(chosen) if chosen == H2.as_bytes() => Ok(ProxyWire::Tls(Box::new(TlsStream::Client(stream)))),
+            Some(chosen) if chosen == H2.as_bytes() => Ok(ProxyWire::Tls(Box::new(stream))),
             chosen => Err(format!("{NO_H2}: it chose {}", listed_protocols(chosen))),
         }
     }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::{Accept as Handshake, TlsAcceptor, TlsStream};
+use tokio_rustls::{Accept as Handshake, TlsAcceptor};
 
 use crate::env::{Accept, Asked, Env, Listener, Rerouted, Socket, Surroundings, Wrapped};
 use crate::proxy::client_tls::ClientTls;
@@ -71,7 +71,7 @@ impl ShakingStream {
     fn poll_open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut ProxyWire<Socket>>>> {
         if let ShakingStream::Shaking(handshake) = self {
             *self = match ready!(Pin::new(handshake).poll(context)) {
-                Ok(stream) => ShakingStream::Open(ProxyWire::Tls(Box::new(TlsStream::Server(stream)))),
+                Ok(stream) => ShakingStream::Open(ProxyWire::Tls(Box::new(stream))),
                 Err(error) => {
                     *self = ShakingStream::Failed;
                     return Poll::Ready(Err(error));

@@ -58,6 +58,7 @@ use crate::proxy::wire::ProxyWire;
 
 /// Why a proxy cannot serve; fits after "failed to".
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProxyError {
     /// The port cannot be had.
     #[error("listen on the proxy's port {port}")]

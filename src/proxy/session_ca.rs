@@ -10,7 +10,8 @@ use rcgen::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::proxy::client_tls::{Alpn, ClientTls};
+use crate::proxy::alpn::Alpn;
+use crate::proxy::client_tls::ClientTls;
 
 /// The CA, with its key.
 pub struct SessionCa {

@@ -13,9 +13,6 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 
 use crate::env::Env;
 
-/// HTTP/2's name in ALPN (RFC 9113 section 3.2).
-pub(crate) const H2: &str = "h2";
-
 /// How it is told that HTTP/2 was not agreed on.
 pub(crate) const NO_H2: &str = "no h2 in ALPN";
 

@@ -7,15 +7,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::TlsStream;
 
 use crate::env::ByteStream;
 use crate::proxy::tls_words::in_words;
 
-/// The connection. What TLS keeps is far larger than a socket.
+/// The connection. What TLS keeps is far larger than a socket, and its kind is nobody else's business.
 pub(crate) enum ProxyWire<S> {
     Clear(S),
-    Tls(Box<TlsStream<S>>),
+    Tls(Box<dyn ByteStream>),
 }
 
 impl<S: ByteStream> AsyncRead for ProxyWire<S> {

@@ -12,12 +12,15 @@ mod grid;
 mod harmless;
 mod head;
 mod html;
+#[cfg(feature = "cli")]
 mod junit;
 mod ladder;
 mod markdown;
 mod mermaid;
 mod paint;
+#[cfg(feature = "cli")]
 mod pcapng;
+#[cfg(feature = "cli")]
 mod perfetto;
 mod profile;
 mod replayed;
@@ -37,12 +40,15 @@ pub use grid::{grid, grid_csv, grid_svg};
 pub(crate) use harmless::harmless;
 pub use head::ReportHead;
 pub use html::{across_page, night_page, page as html};
+#[cfg(feature = "cli")]
 pub use junit::junit;
 pub use ladder::ladder_tally;
 pub use markdown::{github, markdown};
 pub use mermaid::mermaid;
 pub use paint::Paint;
+#[cfg(feature = "cli")]
 pub use pcapng::{PacketStretch, pcapng};
+#[cfg(feature = "cli")]
 pub use perfetto::perfetto;
 pub(crate) use profile::ProfileList;
 pub use profile::{borrowed, profile_explained, profile_json, profiles, profiles_json};

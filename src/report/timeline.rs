@@ -33,6 +33,7 @@ pub struct Selection {
 
 /// Why a selection can match nothing of a history.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SelectionError {
     /// No host has such a name.
     #[error("--host matches no host; there are {0}")]

@@ -69,6 +69,7 @@ struct Head {
 
 /// Why a case file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaseError {
     /// The file cannot be read or written.
     #[error("failed to {verb} case file {}: {error}", path.display())]

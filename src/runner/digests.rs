@@ -33,6 +33,7 @@ pub struct Deviation {
 
 /// Why a file of digests cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DigestsError {
     /// The file cannot be read or written.
     #[error("failed to {verb} digest file {}: {error}", path.display())]

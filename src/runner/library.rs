@@ -19,6 +19,7 @@ const MEBIBYTES_MAX: u64 = 4;
 
 /// Why sims could not be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LibraryError {
     /// A file or folder could not be read.
     #[error("failed to read {}: {error}", path.display())]

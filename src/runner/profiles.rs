@@ -20,6 +20,7 @@ const INCLUDED_MAX: usize = 1_000;
 
 /// Why a profile could not be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProfileError {
     /// There is none of that name.
     #[error("{0}; a profile of your own is a path that ends in .toml")]

@@ -20,6 +20,7 @@ pub struct Setting {
 
 /// Why a text is not a [`Setting`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum BadSetting {
     /// There is no equals sign.
     #[error("`{0}` sets nothing; write key=value, such as client.watchdog=off")]

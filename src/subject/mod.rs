@@ -11,11 +11,14 @@ mod role;
 pub mod stranger;
 mod tcp_keys;
 mod tls_keys;
+#[cfg(feature = "tls")]
 mod trial_tls;
+#[cfg(feature = "xmtp")]
 pub mod xmtp;
 
 pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
 pub use proxy_role::{HostNames, ProxyPlace, ProxyRole, TapMaker, TapSeat};
 pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Restart, Role, Seat, StopRequest, TrialTimes, program};
+#[cfg(feature = "tls")]
 pub use trial_tls::TrialCa;

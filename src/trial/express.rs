@@ -20,6 +20,7 @@ const HOSTS_MAX: usize = 100;
 /// What plays a trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum EngineKind {
     /// The engine of pulseless, which leaps over the time in which nothing happens.
     #[default]
@@ -52,7 +53,8 @@ impl EngineKind {
     pub(crate) fn cannot_play(self, sim: &SimFile, plan: &Plan) -> Vec<String> {
         match self {
             EngineKind::Leap => Vec::new(),
-            EngineKind::Turmoil => inexpressible(sim, plan),
+            EngineKind::Turmoil if cfg!(feature = "turmoil") => inexpressible(sim, plan),
+            EngineKind::Turmoil => vec!["pulseless was built without its feature `turmoil`".to_owned()],
         }
     }
 }

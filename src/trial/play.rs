@@ -11,14 +11,16 @@ use crate::lie::Rule;
 use crate::sim::SimFile;
 use crate::trial::stage::{Stage, terms};
 use crate::trial::{EngineKind, Outcome};
+#[cfg(feature = "turmoil")]
+use crate::world::Turmoil;
 use crate::world::{
-    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, Turmoil, on_trial_thread,
-    take_backtrace,
+    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread, take_backtrace,
 };
 
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
 /// fails is a finding: its trial ends there, and is judged.)
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlayError {
     /// The engine cannot express the sim.
     #[error("express on {engine}: {}", .reasons.join("; "))]
@@ -37,10 +39,11 @@ pub enum PlayError {
 }
 
 impl PlayError {
-    /// Whether the machine has no room for the trial, such as descriptors: nobody's bug.
+    /// Whether the machine has no room for the trial, such as descriptors, or the build has not the flag that seeds tokio:
+    /// nobody's bug.
     #[must_use]
     pub fn lacks_room(&self) -> bool {
-        matches!(self, PlayError::Engine(EngineError::NoRoom { .. }))
+        matches!(self, PlayError::Engine(EngineError::NoRoom { .. } | EngineError::Unseeded))
     }
 }
 
@@ -115,7 +118,10 @@ fn record_in(
 fn world(sim: &SimFile, seed: u64, engine: EngineKind) -> Box<dyn Engine> {
     match engine {
         EngineKind::Leap => Box::new(Leap::new(seed, links(sim))),
+        #[cfg(feature = "turmoil")]
         EngineKind::Turmoil => Box::new(Turmoil::new(seed, sim.link.latency, Turmoil::TICK)),
+        #[cfg(not(feature = "turmoil"))]
+        EngineKind::Turmoil => unreachable!("an engine that is not there is refused before"),
     }
 }
 

@@ -107,6 +107,7 @@ pub(crate) const TURNS_AT_ONE_INSTANT_MAX: u32 = 1_000_000;
 
 /// How a program failed: each is a bug of the code under test, never of the world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProgramError {
     /// A task panicked.
     #[error("panicked: {0}")]
@@ -122,8 +123,28 @@ pub enum ProgramError {
     Livelock,
 }
 
+/// What whoever builds a trial is told where its build lacks the flag.
+const UNSEEDED: &str = "\
+no trial can be played in this build: what tokio chooses by itself cannot be seeded, because the flag is missing that opens \
+its `Builder::rng_seed`.
+Write into .cargo/config.toml, beside the Cargo.toml of your crate or workspace:
+
+[build]
+rustflags = [\"--cfg\", \"tokio_unstable\"]
+
+RUSTFLAGS in the environment, or `rustflags` of a [target] table, replaces those flags: unset it, or add the flag there.";
+
+/// Whether what tokio chooses by itself can be seeded in this build.
+///
+/// # Errors
+/// It cannot.
+pub(crate) fn seeded() -> Result<(), EngineError> {
+    if cfg!(tokio_unstable) { Ok(()) } else { Err(EngineError::Unseeded) }
+}
+
 /// Why a trial cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// The program of a host failed.
     #[error("host {host} {error} (simulated time {at:?})")]
@@ -135,6 +156,9 @@ pub enum EngineError {
         /// When.
         at: Duration,
     },
+    /// The build lacks the flag that seeds tokio: `--cfg tokio_unstable`.
+    #[error("{UNSEEDED}")]
+    Unseeded,
     /// The machine has no room for a host.
     #[error("host {host} found no room for its runtime: {why}")]
     NoRoom {

@@ -12,8 +12,10 @@ mod net;
 mod process;
 mod sandbox;
 mod system;
+#[cfg(feature = "turmoil")]
 mod turmoil;
 
+#[cfg(feature = "turmoil")]
 pub use self::turmoil::Turmoil;
 pub use clock::Clock;
 pub(crate) use clock::WALL_CLOCK_START;

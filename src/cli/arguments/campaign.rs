@@ -154,7 +154,7 @@ pub(crate) struct SchemaArguments {
 /// There is one list of the words and their meanings.
 impl ValueEnum for Published {
     fn value_variants<'a>() -> &'a [Self] {
-        &Published::ALL
+        Published::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
 use crate::world::engine::{
-    CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError, TURNS_AT_ONE_INSTANT_MAX,
+    CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError, TURNS_AT_ONE_INSTANT_MAX, seeded,
 };
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
@@ -195,6 +195,10 @@ impl Engine for Leap {
         let now = self.clock.now();
         let host_state = &mut self.hosts[host.index()];
         if host_state.is_up() || self.broken.is_some() {
+            return;
+        }
+        if let Err(unseeded) = seeded() {
+            self.broken = Some(unseeded);
             return;
         }
         match host_state.start(self.crash_observer.clone(), now) {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, RngSeed, Runtime};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::env::Env;
@@ -312,20 +312,28 @@ impl LeapHost {
 
 fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
     descriptors::raise_limit();
-    Builder::new_current_thread()
-        .enable_all()
-        .rng_seed(RngSeed::from_bytes(seed.as_bytes()))
-        .max_io_events_per_tick(EVENTS_AT_ONCE)
-        .on_before_task_poll(|_| begin_poll())
-        .on_task_terminate(|_| end_task())
-        .build()
-        .map_err(|error| {
-            let (each, most) = (descriptors::PER_HOST_MAX, descriptors::most());
-            let limit =
-                format!("a host takes at most {each} file descriptor, this process may have {most} (`ulimit -n`)");
-            Breakdown::NoRuntime(format!("{error}; {limit}"))
-        })
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().max_io_events_per_tick(EVENTS_AT_ONCE);
+    seed_choices(&mut builder, seed, [begin_poll, end_task]);
+    builder.build().map_err(|error| {
+        let (each, most) = (descriptors::PER_HOST_MAX, descriptors::most());
+        let limit = format!("a host takes at most {each} file descriptor, this process may have {most} (`ulimit -n`)");
+        Breakdown::NoRuntime(format!("{error}; {limit}"))
+    })
 }
+
+/// Gives the runtime's own choices a seed, and calls a hook before each poll of a task and another after its end.
+#[cfg(tokio_unstable)]
+fn seed_choices(builder: &mut Builder, seed: &str, [before_poll, after_task]: [fn(); 2]) {
+    builder
+        .rng_seed(tokio::runtime::RngSeed::from_bytes(seed.as_bytes()))
+        .on_before_task_poll(move |_| before_poll())
+        .on_task_terminate(move |_| after_task());
+}
+
+/// Nobody comes here: see [`seeded`](crate::world::engine::seeded).
+#[cfg(not(tokio_unstable))]
+fn seed_choices(_builder: &mut Builder, _seed: &str, _hooks: [fn(); 2]) {}
 
 /// How long a host rests after its turn, until its next timer.
 fn idle_until(turn: std::thread::Result<HostTurn>) -> Result<Option<Duration>, Breakdown> {

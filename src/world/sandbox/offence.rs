@@ -6,7 +6,7 @@
 //! Not caught, because no call is made: the processor's own clock (`rdtsc`) and entropy (`rdrand`), and system calls
 //! made by an instruction of the program's own.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
 use std::fmt;
 
 /// A call that no trial may make.
@@ -53,6 +53,11 @@ pub(crate) enum Offence {
         /// Its number there.
         name: c_int,
     },
+    /// Goes around libc's functions.
+    SystemCall {
+        /// Its number on this machine.
+        number: c_long,
+    },
     /// Asks a simulated file for something that is not simulated.
     Call {
         /// The C function.
@@ -98,6 +103,11 @@ impl fmt::Display for Offence {
             Offence::SocketOption { level, name } => write!(
                 formatter,
                 "asked a socket for option {name} of level {level} (getsockopt, setsockopt), which is not simulated"
+            ),
+            Offence::SystemCall { number } => write!(
+                formatter,
+                "made system call {number} by its number (syscall), which goes around the functions that answer for the \
+                 world; call libc's function"
             ),
             Offence::Call { function } => {
                 write!(formatter, "called {function} on a simulated socket, in a way that is not simulated")

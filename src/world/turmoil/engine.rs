@@ -13,7 +13,7 @@ use crate::fault::{Between, Death, Harm, LinkHarm};
 use crate::grammar::Latency;
 use crate::world::clock::{Clock, WALL_CLOCK_START};
 use crate::world::disk::Disks;
-use crate::world::engine::{CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError};
+use crate::world::engine::{CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError, seeded};
 use crate::world::sandbox::state;
 use crate::world::turmoil::host::{Exited, TurmoilHost};
 
@@ -209,6 +209,7 @@ impl Engine for Turmoil {
 
     /// Plays whole ticks, the last of which may reach beyond `end`. What is due at `end` itself is the next tick's.
     fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {
+        seeded()?;
         while self.sim.elapsed() < end {
             self.sim.step().map_err(|error| self.breakdown(&*error))?;
             self.set_now();

@@ -32,6 +32,7 @@ pub const CATCH_UP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a catch-up is not complete.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CatchUpError {
     /// The configured address is none.
     #[error(transparent)]

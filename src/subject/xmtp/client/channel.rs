@@ -52,6 +52,7 @@ pub struct BadNode {
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DialError {
     /// Connecting failed.
     #[error("dial {node}: {source}")]

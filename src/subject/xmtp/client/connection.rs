@@ -28,6 +28,7 @@ pub struct Closed;
 
 /// Why a command was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrySubmitError {
     /// The stream is gone, or half-closed.
     #[error("submit to the stream: it is closed")]

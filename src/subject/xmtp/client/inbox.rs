@@ -24,6 +24,7 @@ pub(crate) const INBOX: &str = "inbox.journal";
 
 /// Why the inbox failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InboxError {
     /// The surroundings have no such store for us.
     #[error("open the store {INBOX}: {0}")]

@@ -24,6 +24,7 @@ const PENDING_MAX: usize = 64;
 
 /// Why a probe proved nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProbeError {
     /// No Pong within the deadline; the stream is still there.
     #[error("probe the stream: no pong arrived in time")]

@@ -39,6 +39,7 @@ impl Default for PublisherConfig {
 
 /// Why messages are not known to be stored.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PublishError {
     /// The address is none: nothing was sent.
     #[error(transparent)]

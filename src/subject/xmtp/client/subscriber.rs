@@ -53,6 +53,7 @@ pub trait Application: Send + 'static {
 
 /// Why a subscriber cannot go on. No failure of a peer, a network or a disk is among it: those pass.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// The configured address is none.
     #[error(transparent)]

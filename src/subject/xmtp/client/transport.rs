@@ -31,6 +31,7 @@ pub type Opening<T> = Pin<Box<dyn Future<Output = Result<Response<Inbound<T>>, T
 
 /// Why no stream was opened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransportError {
     /// The transport has no such streams.
     #[error("open a stream to {path}: bidirectional streams are not supported by this transport")]

@@ -63,6 +63,7 @@ pub struct ClientConformance {
 
 /// The client cannot be judged at all. Fits after "failed to".
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum UnjudgeableClient {
     /// Nobody can listen there.
     #[error("listen: {0}")]

@@ -12,7 +12,7 @@ use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::env::Listener;
-use crate::grpc::Incoming;
+use crate::grpc::EnvIncoming;
 use crate::subject::xmtp::conformance::letter::{LetterKind, RawTopic};
 use crate::subject::xmtp::conformance::served_stream::ServedStream;
 use crate::subject::xmtp::wire::proto;
@@ -98,7 +98,7 @@ impl ScriptedNode {
         let service = MlsApiServer::new(Script { to_rows: Arc::new(to_rows) })
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);
-        let serving = Server::builder().add_service(service).serve_with_incoming(Incoming::new(listener));
+        let serving = Server::builder().add_service(service).serve_with_incoming(EnvIncoming::new(listener));
         let serving = tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::warn!(%error, "the scripted node ended");

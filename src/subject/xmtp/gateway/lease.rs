@@ -33,6 +33,7 @@ pub const LEASE_STALL_MAX: Duration = Duration::from_secs(60);
 
 /// Why a lease is over. Failures of networks and nodes are not among it: those pass, and no lease hears of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LeaseError {
     /// Its holder took nothing for [`LEASE_STALL_MAX`] while the buffer was full. It goes on from what it has by another
     /// lease.

@@ -17,7 +17,7 @@ use tonic::transport::server::Router;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::env::Env;
-use crate::grpc::Incoming;
+use crate::grpc::EnvIncoming;
 use crate::subject::xmtp::node::authorization::CallerGate;
 use crate::subject::xmtp::node::binding::{NodeBinding, NodeDecentralized, NodeDraft, NodeV1};
 use crate::subject::xmtp::node::budget::{Budget, weight};
@@ -56,6 +56,7 @@ const FORGOTTEN_ONE_IN: u64 = 10;
 
 /// Why a node cannot run. Each fits after "failed to".
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NodeError {
     /// The port is not to be had.
     #[error("listen on port {port}: {error}")]
@@ -160,7 +161,7 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
     let ends = NodeEnd { hub, ignores_stop, shutdown };
     select! {
         biased;
-        served = ends.serve(server, Incoming::new(listener)) => {
+        served = ends.serve(server, EnvIncoming::new(listener)) => {
             served.map_err(|error| NodeError::Serve { port, error })
         }
         // It goes on for as long as there are calls.
@@ -176,7 +177,7 @@ struct NodeEnd {
 }
 
 impl NodeEnd {
-    async fn serve(self, server: Router, incoming: Incoming) -> Result<(), tonic::transport::Error> {
+    async fn serve(self, server: Router, incoming: EnvIncoming) -> Result<(), tonic::transport::Error> {
         let NodeEnd { hub, ignores_stop, shutdown } = self;
         let Some(shutdown) = shutdown else { return server.serve_with_incoming(incoming).await };
         let _lifeline = incoming.lifeline();

@@ -19,6 +19,7 @@ use crate::subject::xmtp::wire::{
 
 /// Why something that a peer sent cannot be accepted. Each fits after "failed to read a frame: ".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Malformed {
     /// The version oneof is empty, or holds a version that we do not know (S10).
     #[error("{frame} has no known version; this side speaks v1")]
