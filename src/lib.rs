@@ -142,7 +142,7 @@
 //! | `grpc` | with `xmtp` | connections for tonic and hyper over an [`Env`](env::Env) |
 //! | `tls` | with `cli`, `xmtp` | TLS of the proxy; it wants a C compiler |
 //!
-//! A test takes `default-features = false`: all of this page's example and the tutorial. It costs a third of the whole.
+//! A test takes `default-features = false`: all of this page's example and the tutorial. It costs less than half of the whole.
 //!
 //! # What a crate needs
 //!

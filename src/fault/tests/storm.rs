@@ -40,7 +40,7 @@ fn family(fault: &Fault) -> Family {
 
 /// Nobody replaces a rotten store, and a stream that was led astray stays there.
 fn is_never_drawn(name: &str) -> bool {
-    ["bit-rot", "proxy-misroutes", "proxy-alpn"].contains(&name)
+    ["bit-rot", "name-slow", "proxy-misroutes", "proxy-alpn"].contains(&name)
 }
 
 /// The clauses of a plan, whatever their numbers.
