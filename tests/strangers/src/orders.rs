@@ -32,11 +32,6 @@ pub async fn take() {
     }
 }
 
-/// The newest order.
-pub fn newest() -> u64 {
-    NEWEST.with(|newest| *newest.borrow())
-}
-
 /// Waits until there is an order after this one.
 pub async fn after(order: u64) -> u64 {
     let mut newest = NEWEST.with(watch::Sender::subscribe);
