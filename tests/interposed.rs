@@ -7,6 +7,7 @@ mod seen;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pulseless::fault::Death;
@@ -14,6 +15,7 @@ use pulseless::grammar::Latency;
 use pulseless::world::{Engine, Leap, on_trial_thread};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::seen::{Run, Seen, program};
@@ -333,4 +335,45 @@ fn one_seed_gives_one_order_of_events() {
     let first = play();
     assert_eq!(first.iter().filter(|line| line.parse::<u8>().is_ok()).count(), 50);
     assert_eq!(first, play());
+}
+
+#[test]
+fn who_wakes_a_task_of_another_host_or_of_a_dead_one_harms_nobody() {
+    let seen = on_trial_thread(7, || {
+        let seen = Seen::default();
+        let bell = Arc::new(Notify::new());
+        let mut leap = Leap::new(7, LATENCY);
+        let rung = bell.clone();
+        let sleeper = program(&seen, move |_, seen| {
+            let rung = rung.clone();
+            Box::pin(async move {
+                tokio::spawn(async move {
+                    loop {
+                        rung.notified().await;
+                        seen.add("woken");
+                    }
+                });
+                loop {
+                    sleep(Duration::from_secs(60)).await;
+                }
+            })
+        });
+        let ringer = program(&seen, move |_, _| {
+            let bell = bell.clone();
+            Box::pin(async move {
+                loop {
+                    sleep(Duration::from_secs(7)).await;
+                    bell.notify_waiters();
+                }
+            })
+        });
+        let hosts = [leap.add_host("sleeper", sleeper), leap.add_host("ringer", ringer)];
+        hosts.into_iter().for_each(|host| leap.start(host));
+        leap.run_until(Duration::from_secs(61)).expect("nothing breaks down");
+        leap.halt(hosts[0], Death::Killed);
+        leap.run_until(Duration::from_secs(600)).expect("nothing breaks down");
+        seen.list()
+    })
+    .expect("no panic");
+    assert_eq!(seen, ["woken"]);
 }
