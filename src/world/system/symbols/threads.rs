@@ -4,6 +4,7 @@
 //! `syscall` is variadic in C; see `sandbox::forbidden` for why it can be defined here all the same.
 
 use std::ffi::{c_int, c_long, c_void};
+use std::ptr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -190,7 +191,7 @@ unsafe extern "C" fn sched_getaffinity(process: libc::pid_t, len: libc::size_t, 
     if on_trial() && current().is_some() && !mask.is_null() {
         // SAFETY: sched_getaffinity's caller hands over `len` writable bytes.
         unsafe {
-            std::ptr::write_bytes(mask.cast::<u8>(), 0, len);
+            ptr::write_bytes(mask.cast::<u8>(), 0, len);
             if len > 0 {
                 *mask.cast::<u8>() = (1 << PROCESSORS) - 1;
             }
@@ -293,8 +294,11 @@ unsafe extern "C" fn syscall(
 }
 
 /// How long the trial's own thread waits, for real, for a lock that no thread of its process can give up: another trial may
-/// hold it for a moment.
-static REAL_WAIT: libc::timespec = libc::timespec { tv_sec: 10, tv_nsec: 0 };
+/// hold it, such as those of std for standard output or for threads that begin.
+static LONG: libc::timespec = libc::timespec { tv_sec: 10, tv_nsec: 0 };
+/// How long any other thread does before it rests: far more than such a lock is held, even by a thread that has lost its
+/// processor meanwhile. A lock that is held by a thread of the same process is waited for in simulated time, and so much longer.
+static MOMENT: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
 /// Four bytes that somebody waits for.
 struct Futex {
@@ -312,6 +316,9 @@ impl Futex {
             return c_long::from(fail(libc::EAGAIN));
         }
         if let Some(coroutine) = Coroutine::current() {
+            if until.is_none() && may_be_held_elsewhere(expected) && self.ends_for_real(expected, &MOMENT) {
+                return 0;
+            }
             return match coroutine.rest(Rest::Futex { address: self.key(), expected, until }) {
                 Woken::Called => 0,
                 Woken::TimedOut => c_long::from(fail(libc::ETIMEDOUT)),
@@ -320,25 +327,36 @@ impl Futex {
         if machine.await_others(self.key(), expected) {
             return 0;
         }
-        let Some(until) = until else { return self.wait_for_real(machine, expected) };
+        let Some(until) = until else {
+            if !self.ends_for_real(expected, &LONG) {
+                machine.end_in_a_deadlock();
+            }
+            return 0;
+        };
         if until > state::read_monotonic_clock() {
             state::note_offence(Offence::TimedWait);
         }
         c_long::from(fail(libc::ETIMEDOUT))
     }
 
-    /// Waits for somebody who is not of this process.
-    fn wait_for_real(&self, machine: &Machine, expected: u32) -> c_long {
+    /// Waits for somebody who is not of this process; whether he has come.
+    fn ends_for_real(&self, expected: u32, limit: &'static libc::timespec) -> bool {
         let flag = if self.is_private { libc::FUTEX_PRIVATE_FLAG } else { 0 };
-        let (command, limit) = (c_long::from(libc::FUTEX_WAIT | flag), (&raw const REAL_WAIT) as c_long);
+        let (command, limit) = (c_long::from(libc::FUTEX_WAIT | flag), ptr::from_ref(limit) as c_long);
         let expected = c_long::from(expected);
         let answer =
             libc_call!(c"syscall" as SystemCall, libc::SYS_futex, self.address, command, expected, limit, 0, 0);
-        if answer == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ETIMEDOUT) {
-            machine.end_in_a_deadlock();
-        }
-        answer
+        answer != -1 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ETIMEDOUT)
     }
+}
+
+/// What std's locks show while somebody holds them and another waits (std 1.95, `sys::sync`, the futex files): a mutex, a
+/// `Once` that is being made, a lock for readers or writers. Who is parked shows the highest number, which is none of these.
+fn may_be_held_elsewhere(shown: u32) -> bool {
+    const MUTEX: u32 = 2;
+    const ONCE: u32 = 5;
+    const WAITING: u32 = 0b11 << 30;
+    shown == MUTEX || shown == ONCE || (shown & WAITING != 0 && shown != u32::MAX)
 }
 
 #[cfg(test)]
