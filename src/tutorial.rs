@@ -5,7 +5,7 @@
 //! ```sh
 //! cargo new --lib numbers && cd numbers
 //! cargo add tokio --features rt,net,io-util,time
-//! cargo add --dev pulseless --path ../pulseless --no-default-features
+//! cargo add pulseless --path ../pulseless --no-default-features
 //! mkdir .cargo
 //! printf '[build]\nrustflags = ["--cfg", "tokio_unstable"]\n' > .cargo/config.toml
 //! ```

@@ -317,6 +317,50 @@ fn a_thread_may_run_a_runtime_of_its_own() {
 }
 
 #[test]
+fn a_pair_between_threads_waits_and_a_runtime_in_a_thread_keeps_its_time() {
+    let (seen, ended) = play(&[
+        ("noise", |_| {
+            Box::pin(async move {
+                let listener = TcpListener::bind("0.0.0.0:80").await?;
+                let (mut socket, _) = listener.accept().await?;
+                loop {
+                    sleep(SECOND / 2).await;
+                    socket.write_all(b"!").await?;
+                }
+            })
+        }),
+        ("host", |seen| {
+            Box::pin(async move {
+                let (mut one, mut other) = std::os::unix::net::UnixStream::pair()?;
+                let reader = spawn_blocking(move || {
+                    let mut heard = [0; 4];
+                    other.read_exact(&mut heard).map(|()| heard)
+                });
+                let writer = spawn_blocking(move || {
+                    sleep_blocking(3 * SECOND);
+                    one.write_all(b"late")
+                });
+                let patient = spawn_blocking(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                    runtime.expect("a runtime").block_on(async {
+                        let start = Instant::now();
+                        drop(tokio::time::timeout(2 * SECOND, std::future::pending::<()>()).await);
+                        start.elapsed()
+                    })
+                });
+                let mut noise = TcpStream::connect("noise:80").await?;
+                tokio::spawn(async move { while noise.read_u8().await.is_ok() {} });
+                writer.await.expect("no panic")?;
+                seen.add(String::from_utf8_lossy(&reader.await.expect("no panic")?));
+                seen.add(format!("{} s", patient.await.expect("no panic").as_secs()));
+                Ok(())
+            })
+        }),
+    ]);
+    assert_eq!((seen, ended), (vec!["late".to_owned(), "2 s".to_owned()], Ok(())));
+}
+
+#[test]
 fn a_process_that_is_killed_leaves_its_threads_standing_and_its_next_one_begins_anew() {
     let seen = on_trial_thread(7, || {
         let seen = Seen::default();

@@ -61,13 +61,16 @@ pub(crate) fn play_seed(read: &ReadTrial, test: TestName, seed: u64, chooser: St
 }
 
 /// The seed, and where it is from.
-pub(crate) fn choose(own: u64) -> Result<(u64, &'static str), String> {
+fn choose(own: u64) -> Result<(u64, &'static str), String> {
+    Ok(seed_of_environment()?.map_or((own, "from the test"), |seed| (seed, "from PULSELESS_SEED")))
+}
+
+/// The seed that the environment names, if it does.
+pub(crate) fn seed_of_environment() -> Result<Option<u64>, String> {
     match std::env::var(SEED) {
-        Ok(text) => {
-            text.parse().map(|Seed(seed)| (seed, "from PULSELESS_SEED")).map_err(|bad| format!("{SEED}: {bad}"))
-        }
+        Ok(text) => text.parse().map(|Seed(seed)| Some(seed)).map_err(|bad| format!("{SEED}: {bad}")),
         Err(std::env::VarError::NotUnicode(_)) => Err(format!("{SEED} is not text")),
-        Err(std::env::VarError::NotPresent) => Ok((own, "from the test")),
+        Err(std::env::VarError::NotPresent) => Ok(None),
     }
 }
 

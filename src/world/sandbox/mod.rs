@@ -14,6 +14,7 @@ mod forbidden;
 mod interpose;
 pub(crate) mod libc_call;
 pub(crate) mod offence;
+mod outside;
 pub(crate) mod state;
 pub(crate) mod trial_thread;
 

@@ -21,7 +21,12 @@ pub(crate) enum Offence {
     TimedWait,
     /// Begins a thread outside of every process.
     Thread,
-    /// Writes to a real file.
+    /// Begins a process.
+    Process {
+        /// The C function.
+        function: &'static str,
+    },
+    /// Changes real files or folders.
     File {
         /// The C function.
         function: &'static str,
@@ -81,7 +86,12 @@ impl fmt::Display for Offence {
             ),
             Offence::File { function } => write!(
                 formatter,
-                "opened a real file to write to it ({function}), which outlives the trial; ask the surroundings for a disk"
+                "changed real files or folders ({function}), which outlive the trial; ask the surroundings for a disk \
+                 (`Env::disk`)"
+            ),
+            Offence::Process { function } => write!(
+                formatter,
+                "began a process ({function}), which would live outside of the trial; let it be a host of its own"
             ),
             Offence::Entropy { function } => {
                 write!(formatter, "drew raw entropy ({function}), which no seed replays; ask the surroundings for dice")

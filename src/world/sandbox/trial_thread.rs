@@ -119,9 +119,15 @@ fn keep_panics_of_trials() {
 
 /// tokio's feature `signal` makes a pair of sockets for all runtimes of a program, with the first of them (tokio 1.54): it
 /// may not be one of a trial. Where that runtime cannot be made, none of a trial's can, and each says why.
+#[expect(clippy::disallowed_methods, reason = "a thread outside of every trial, joined at once")]
 fn make_what_runtimes_share() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| drop(tokio::runtime::Builder::new_current_thread().enable_all().build()));
+    // On a thread of its own: within another runtime none may be dropped.
+    ONCE.call_once(|| {
+        thread::scope(|scope| {
+            scope.spawn(|| drop(tokio::runtime::Builder::new_current_thread().enable_all().build()));
+        });
+    });
 }
 
 #[cfg(test)]

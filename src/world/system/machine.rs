@@ -21,8 +21,8 @@ use crate::world::system::pair::PairEnd;
 use crate::world::system::socket::{CallAnswer, MachinePlace, SystemSocket};
 use crate::world::system::threads::{Coroutine, Rest, Threads, Woken, read_futex};
 
-/// A deadlock of the code under test (docs/command-line.md): our bug or the guest's, and no verdict.
-const DEADLOCK_EXIT: c_int = 70;
+/// The code under test went where no verdict follows it: our bug or the guest's (docs/command-line.md).
+const BROKEN_EXIT: c_int = 70;
 
 /// Threads that are run so often, one after the other at one instant, wake each other without end.
 const RUNS_AT_ONE_INSTANT_MAX: u32 = 1_000_000;
@@ -228,7 +228,13 @@ impl Machine {
             let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
                 FileKind::Socket(socket) => socket.read(&mut buffer, is_peek, waker),
-                FileKind::Pair(pair) => Ok(pair.read(&mut buffer)),
+                FileKind::Pair(pair) => {
+                    let read = pair.read(&mut buffer);
+                    if read.is_none() {
+                        pair.look(waker);
+                    }
+                    Ok(read)
+                }
                 FileKind::Counter(counter) => {
                     let Some(place) = buffer.first_chunk_mut::<8>() else { return Err(Errno(libc::EINVAL)) };
                     Ok(counter.read().map(|count| {
@@ -253,11 +259,19 @@ impl Machine {
             let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
                 FileKind::Socket(socket) => socket.write(parts, waker),
-                FileKind::Pair(pair) => pair.write(parts),
+                FileKind::Pair(pair) => {
+                    let written = pair.write(parts)?;
+                    if written.is_none() {
+                        pair.look(waker);
+                    }
+                    Ok(written)
+                }
                 FileKind::Counter(counter) => {
                     let bytes = parts.first().and_then(|part| part.first_chunk::<8>()).ok_or(Errno(libc::EINVAL))?;
                     let added = counter.add(u64::from_ne_bytes(*bytes));
-                    waker.wake_by_ref();
+                    if added.is_some() {
+                        waker.wake_by_ref();
+                    }
                     Ok(added.map(|()| bytes.len()))
                 }
                 FileKind::Epoll(_) => Err(Errno(libc::EINVAL)),
@@ -361,8 +375,9 @@ impl Machine {
             let rest = called.run();
             self.threads().has_run(called.number, rest);
         }
+        // They would go on for ever: the turn ends here, and with it the trial.
         state::end_turn(HostTurn::Stuck);
-        true
+        false
     }
 
     /// Wakes at most so many that wait for a futex; how many.
@@ -403,9 +418,8 @@ impl Machine {
         Some(due.saturating_sub(state::read_monotonic_clock()))
     }
 
-    /// A thread waits for something to happen to a file, or for so long; whether it was for nothing.
-    pub(crate) fn rest_for_files(&self, coroutine: &Coroutine, patience: Option<Duration>) -> Woken {
-        let until = patience.map(|patience| state::read_monotonic_clock() + patience);
+    /// A thread waits for something to happen to a file, or until a time of the monotonic clock; whether it was for nothing.
+    pub(crate) fn rest_for_files(&self, coroutine: &Coroutine, until: Option<Duration>) -> Woken {
         let stirs = self.files().stirs();
         coroutine.rest(Rest::Files { stirs, until })
     }
@@ -413,15 +427,21 @@ impl Machine {
     /// The trial's own thread waits for a thread that waits for it, or for time that cannot pass meanwhile: nothing will ever
     /// happen again, and no call can be left without an answer.
     pub(crate) fn end_in_a_deadlock(&self) -> ! {
-        let name = self.host_name();
         let backtrace = std::backtrace::Backtrace::force_capture();
-        let said = format!(
-            "host {name} is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
-             of the process can go on before it does\n{backtrace}\n"
-        );
+        self.end_program(&format!(
+            "is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
+             of the process can go on before it does\n{backtrace}"
+        ))
+    }
+
+    /// What no call can return from ends the program, with the trial and the host.
+    pub(crate) fn end_program(&self, why: &str) -> ! {
+        let thread = std::thread::current();
+        let (trial, name) = (thread.name().unwrap_or("a trial"), self.host_name());
         // Where nobody hears it, the exit code tells.
-        drop(io::stderr().write_all(said.as_bytes()));
-        std::process::exit(DEADLOCK_EXIT);
+        drop(io::stderr().write_all(format!("{trial}: host {name} {why}\n").as_bytes()));
+        // SAFETY: it ends the program at once; what std would still do is of a program that has lost its way.
+        unsafe { libc::_exit(BROKEN_EXIT) }
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! `syscall` is variadic in C; see `sandbox::forbidden` for why it can be defined here all the same.
 
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::{c_int, c_long, c_uint, c_void};
+use std::ops::Range;
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -150,6 +151,37 @@ unsafe extern "C" fn nanosleep(time: *const libc::timespec, rest: *mut libc::tim
     libc_call!(c"nanosleep" as NanoSleep, time, rest)
 }
 
+/// sleep(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sleep(seconds: c_uint) -> c_uint {
+    if on_trial() {
+        sleep_until(state::read_monotonic_clock() + Duration::from_secs(seconds.into()), "sleep");
+        return 0;
+    }
+    libc_call!(c"sleep" as unsafe extern "C" fn(c_uint) -> c_uint, seconds)
+}
+
+/// usleep(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn usleep(micros: libc::useconds_t) -> c_int {
+    if on_trial() {
+        sleep_until(state::read_monotonic_clock() + Duration::from_micros(micros.into()), "usleep");
+        return 0;
+    }
+    libc_call!(c"usleep" as unsafe extern "C" fn(libc::useconds_t) -> c_int, micros)
+}
+
+/// exit(3): a host that ends the program ends every trial in it, and would pass for a success.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn exit(code: c_int) -> ! {
+    if on_trial() {
+        with_current(|machine| {
+            machine.end_program(&format!("ends the whole program (exit, code {code}); let its future end instead"))
+        });
+    }
+    libc_call!(c"exit" as unsafe extern "C" fn(c_int) -> !, code)
+}
+
 /// clock_nanosleep(2): what std sleeps by.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_nanosleep(
@@ -271,6 +303,10 @@ unsafe extern "C" fn syscall(
         if HARMLESS.contains(&number) {
             return kernel(third);
         }
+        if number == libc::SYS_pidfd_open {
+            // std asks whether there is such a thing before it begins a process, which is what is told.
+            return c_long::from(fail(libc::ENOSYS));
+        }
         state::note_offence(Offence::SystemCall { number });
         return c_long::from(fail(libc::ENOSYS));
     }
@@ -296,8 +332,8 @@ unsafe extern "C" fn syscall(
 /// How long the trial's own thread waits, for real, for a lock that no thread of its process can give up: another trial may
 /// hold it, such as those of std for standard output or for threads that begin.
 static LONG: libc::timespec = libc::timespec { tv_sec: 10, tv_nsec: 0 };
-/// How long any other thread does before it rests: far more than such a lock is held, even by a thread that has lost its
-/// processor meanwhile. A lock that is held by a thread of the same process is waited for in simulated time, and so much longer.
+/// How long any other thread does before it rests, for a lock that is a static: far more than such a lock is held, even by a
+/// thread that has lost its processor meanwhile.
 static MOMENT: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 250_000_000 };
 
 /// Four bytes that somebody waits for.
@@ -316,7 +352,8 @@ impl Futex {
             return c_long::from(fail(libc::EAGAIN));
         }
         if let Some(coroutine) = Coroutine::current() {
-            if until.is_none() && may_be_held_elsewhere(expected) && self.ends_for_real(expected, &MOMENT) {
+            let is_shared = until.is_none() && may_be_held(expected) && is_static(self.key());
+            if is_shared && self.ends_for_real(expected, &MOMENT) {
                 return 0;
             }
             return match coroutine.rest(Rest::Futex { address: self.key(), expected, until }) {
@@ -352,11 +389,39 @@ impl Futex {
 
 /// What std's locks show while somebody holds them and another waits (std 1.95, `sys::sync`, the futex files): a mutex, a
 /// `Once` that is being made, a lock for readers or writers. Who is parked shows the highest number, which is none of these.
-fn may_be_held_elsewhere(shown: u32) -> bool {
+fn may_be_held(shown: u32) -> bool {
     const MUTEX: u32 = 2;
     const ONCE: u32 = 5;
     const WAITING: u32 = 0b11 << 30;
     shown == MUTEX || shown == ONCE || (shown & WAITING != 0 && shown != u32::MAX)
+}
+
+/// Whether an address is of a static of the program or of a library: only such a lock is shared with other trials by
+/// those who do not know of it.
+fn is_static(address: usize) -> bool {
+    static WRITABLE: OnceLock<Vec<Range<usize>>> = OnceLock::new();
+    let ranges = WRITABLE.get_or_init(|| {
+        let mut ranges = Vec::new();
+        // SAFETY: the callback gets what it is given here, and nothing is kept of it.
+        unsafe { libc::dl_iterate_phdr(Some(note_writable), (&raw mut ranges).cast()) };
+        ranges
+    });
+    ranges.iter().any(|range| range.contains(&address))
+}
+
+/// Notes the writable segments of one object that was loaded (dl_iterate_phdr(3)).
+unsafe extern "C" fn note_writable(object: *mut libc::dl_phdr_info, _: libc::size_t, ranges: *mut c_void) -> c_int {
+    // SAFETY: `is_static` hands over its list, and the loader one object with as many headers as it says.
+    let (ranges, object) = unsafe { (&mut *ranges.cast::<Vec<Range<usize>>>(), &*object) };
+    for at in 0..usize::from(object.dlpi_phnum) {
+        // SAFETY: as above.
+        let header = unsafe { &*object.dlpi_phdr.add(at) };
+        if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
+            let begin = (object.dlpi_addr + header.p_vaddr) as usize;
+            ranges.push(begin..begin + header.p_memsz as usize);
+        }
+    }
+    0
 }
 
 #[cfg(test)]
