@@ -361,6 +361,9 @@ impl Machine {
 
     /// Lets every thread run that can, but for the trial's own, until none can; whether any did.
     pub(crate) fn run_threads(&self) -> bool {
+        if self.threads().is_empty() {
+            return false;
+        }
         for ran in 0..RUNS_AT_ONE_INSTANT_MAX {
             let called = {
                 let stirs = self.files().stirs();

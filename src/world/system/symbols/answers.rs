@@ -6,7 +6,7 @@ use crate::world::sandbox::libc_call::fail;
 use crate::world::sandbox::state::on_trial;
 use crate::world::system::error::Errno;
 use crate::world::system::files::{Number, is_simulated};
-use crate::world::system::machine::{Machine, current};
+use crate::world::system::machine::{Machine, with_current};
 
 /// What the machine answers about one of its files; none: it is no simulated one.
 pub(crate) fn of_file<T>(number: Number, ask: impl FnOnce(&Machine) -> Result<T, Errno>) -> Option<Result<T, Errno>> {
@@ -14,18 +14,13 @@ pub(crate) fn of_file<T>(number: Number, ask: impl FnOnce(&Machine) -> Result<T,
         return None;
     }
     // No number of a trial leads anywhere outside of it.
-    Some(match on_trial().then(current).flatten() {
-        Some(machine) => ask(&machine),
-        None => Err(Errno(libc::EBADF)),
-    })
+    let answered = if on_trial() { with_current(ask) } else { None };
+    Some(answered.unwrap_or(Err(Errno(libc::EBADF))))
 }
 
 /// What the machine answers whose turn it is; none: it is nobody's.
 pub(crate) fn of_machine<T>(ask: impl FnOnce(&Machine) -> Result<T, Errno>) -> Option<Result<T, Errno>> {
-    if !on_trial() {
-        return None;
-    }
-    current().map(|machine| ask(&machine))
+    if on_trial() { with_current(ask) } else { None }
 }
 
 /// What a C function returns that gives a number of its own.
