@@ -504,7 +504,7 @@ fn a_slow_sync_holds_the_process_and_what_it_sends() {
 
 #[test]
 fn a_world_of_a_thousand_hosts_is_played() {
-    /// A descriptor each: more than the 1,024 that most systems allow at first.
+    /// Far more than any sim has.
     const HOSTS: usize = 1_000;
     let ticks = play(|| {
         let mut world = World::new(idle);
@@ -516,13 +516,4 @@ fn a_world_of_a_thousand_hosts_is_played() {
         world.seen.list().len()
     });
     assert_eq!(ticks, 2 * HOSTS);
-}
-
-#[test]
-fn a_machine_without_file_descriptors_says_how_many_it_takes() {
-    let command = format!("ulimit -n 12; exec {} run sims/calm.toml", env!("CARGO_BIN_EXE_pulseless"));
-    let mut shell = std::process::Command::new("sh");
-    let output = shell.args(["-c", &command]).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("a shell");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("a host takes at most 1 file descriptor, this process may have 12"), "{said}");
 }

@@ -252,6 +252,13 @@ fn a_machine_without_descriptors_is_no_bug() {
     sweep(64).exits(0);
 }
 
+#[test]
+fn a_crowd_takes_no_more_descriptors_than_one_client() {
+    let scratch = Scratch::new();
+    scratch.write("crowd.toml", GOOD.replace("[node]", "[cast]\nclients = 80\n\n[node]"));
+    scratch.shell(&format!("ulimit -n 64; {BINARY} run crowd.toml --seed 7")).exits(0);
+}
+
 #[tokio::test]
 async fn a_second_interrupt_cuts_off_a_long_trial_and_keeps_the_summary() {
     let scratch = Scratch::new();

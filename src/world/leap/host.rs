@@ -33,10 +33,11 @@ use crate::world::leap::standstill::Standstill;
 use crate::world::leap::surroundings::LeapEnv;
 use crate::world::net::{Net, Unsent};
 use crate::world::process::{Points, Process};
-use crate::world::sandbox::descriptors;
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::state::{self, HostTurn, Readings};
-use crate::world::sandbox::trial_thread::{begin_poll, describe_panic, end_task, forget_panics, take_task_panic};
+use crate::world::sandbox::trial_thread::{
+    begin_poll, describe_panic, end_task, forget_panics, make_what_runtimes_share, take_task_panic,
+};
 use crate::world::system::{self, Machine, MachinePlace};
 
 /// Events that tokio's driver makes room for (it would for 1,024 of 12 bytes each, for each host).
@@ -49,7 +50,7 @@ pub(crate) enum Breakdown {
     Failed(ProgramError),
     /// The program reached around the engine.
     Offended(Offence),
-    /// The machine has no file descriptors left.
+    /// The real machine has no room for its runtime.
     NoRuntime(String),
 }
 
@@ -311,15 +312,11 @@ impl LeapHost {
 }
 
 fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
-    descriptors::raise_limit();
+    make_what_runtimes_share().map_err(Breakdown::NoRuntime)?;
     let mut builder = Builder::new_current_thread();
     builder.enable_all().max_io_events_per_tick(EVENTS_AT_ONCE);
     seed_choices(&mut builder, seed, [begin_poll, end_task]);
-    builder.build().map_err(|error| {
-        let (each, most) = (descriptors::PER_HOST_MAX, descriptors::most());
-        let limit = format!("a host takes at most {each} file descriptor, this process may have {most} (`ulimit -n`)");
-        Breakdown::NoRuntime(format!("{error}; {limit}"))
-    })
+    builder.build().map_err(|error| Breakdown::NoRuntime(error.to_string()))
 }
 
 /// Gives the runtime's own choices a seed, and calls a hook before each poll of a task and another after its end.

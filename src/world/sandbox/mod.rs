@@ -9,7 +9,6 @@ compile_error!(
     "the sandbox is proved on Linux with glibc, on x86_64 and aarch64: only there are its C symbols interposed"
 );
 
-pub(crate) mod descriptors;
 mod forbidden;
 mod interpose;
 pub(crate) mod libc_call;

@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::thread;
 
 use crate::env::{Dice, Die};
@@ -26,7 +26,8 @@ pub struct TrialPanic(pub String);
 #[expect(clippy::disallowed_methods, reason = "the one thread that plays the whole trial, joined at once")]
 pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> Result<T, TrialPanic> {
     keep_panics_of_trials();
-    make_what_runtimes_share();
+    // Where it fails, no host starts, and each says why.
+    let _ = make_what_runtimes_share();
     thread::scope(|scope| {
         let played = thread::Builder::new().name(format!("trial {seed}")).spawn_scoped(scope, move || {
             let _guard = TrialGuard::enter(Dice::named(seed, &Die::Entropy));
@@ -118,16 +119,20 @@ fn keep_panics_of_trials() {
 }
 
 /// tokio's feature `signal` makes a pair of sockets for all runtimes of a program, with the first of them (tokio 1.54): it
-/// may not be one of a trial. Where that runtime cannot be made, none of a trial's can, and each says why.
+/// may not be one of a trial.
+///
+/// # Errors
+/// The real machine has too few file descriptors for one runtime, and so none of a trial can be made.
 #[expect(clippy::disallowed_methods, reason = "a thread outside of every trial, joined at once")]
-fn make_what_runtimes_share() {
-    static ONCE: Once = Once::new();
+pub(crate) fn make_what_runtimes_share() -> Result<(), String> {
+    static MADE: OnceLock<Result<(), String>> = OnceLock::new();
     // On a thread of its own: within another runtime none may be dropped.
-    ONCE.call_once(|| {
-        thread::scope(|scope| {
-            scope.spawn(|| drop(tokio::runtime::Builder::new_current_thread().enable_all().build()));
-        });
-    });
+    let make = || tokio::runtime::Builder::new_current_thread().enable_all().build().map(drop);
+    MADE.get_or_init(|| match thread::spawn(make).join() {
+        Ok(made) => made.map_err(|error| error.to_string()),
+        Err(panic) => Err(payload_text(&*panic)),
+    })
+    .clone()
 }
 
 #[cfg(test)]

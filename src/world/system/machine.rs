@@ -17,7 +17,7 @@ use crate::world::system::address::AddressFamily;
 use crate::world::system::epoll::{Epoll, Ready};
 use crate::world::system::error::Errno;
 use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, SystemFile};
-use crate::world::system::pair::PairEnd;
+use crate::world::system::pair::{EventCounter, PairEnd};
 use crate::world::system::socket::{CallAnswer, MachinePlace, SystemSocket};
 use crate::world::system::threads::{Coroutine, Rest, Threads, Woken, read_futex};
 
@@ -141,6 +141,11 @@ impl Machine {
 
     pub(crate) fn open_epoll(&self) -> Number {
         self.open(FileKind::Epoll(Epoll::default()), false)
+    }
+
+    /// A file on which nothing ever happens.
+    pub(crate) fn open_silent(&self) -> Number {
+        self.open(FileKind::Counter(EventCounter::default()), true)
     }
 
     pub(crate) fn duplicate(&self, number: Number) -> Result<Number, Errno> {

@@ -125,7 +125,7 @@ impl Drop for PairEnd {
 }
 
 /// eventfd(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventCounter {
     pub(crate) count: u64,
     pub(crate) is_semaphore: bool,

@@ -10,7 +10,7 @@ use crate::world::sandbox::state;
 use crate::world::system::error::Errno;
 use crate::world::system::files::is_simulated;
 use crate::world::system::machine::Machine;
-use crate::world::system::symbols::answers::{done, number, of_file};
+use crate::world::system::symbols::answers::{done, number, of_file, of_machine};
 
 /// The signature of close(2) and of dup(2).
 type OfOne = unsafe extern "C" fn(c_int) -> c_int;
@@ -31,10 +31,27 @@ unsafe extern "C" fn close(file: c_int) -> c_int {
     libc_call!(c"close" as OfOne, file)
 }
 
+/// A duplicate of a simulated file, or of a real socket; none: it is another real file.
+///
+/// A runtime with tokio's feature `signal` takes a duplicate of the socket on which the program hears signals (tokio 1.54),
+/// which never come to a simulated host. So what it gets is a simulated file on which nothing ever happens.
+fn duplicate(file: c_int) -> Option<Result<c_int, Errno>> {
+    if is_simulated(file) {
+        return of_file(file, |machine| machine.duplicate(file));
+    }
+    of_machine(|machine| Ok(is_socket(file).then(|| machine.open_silent()))).and_then(Result::transpose)
+}
+
+fn is_socket(file: c_int) -> bool {
+    let (mut kind, mut len) = (0_i32, size_of::<c_int>() as libc::socklen_t);
+    // SAFETY: getsockopt writes at most `len` bytes to `kind`.
+    unsafe { libc::getsockopt(file, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &raw mut len) == 0 }
+}
+
 /// dup(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn dup(file: c_int) -> c_int {
-    match of_file(file, |machine| machine.duplicate(file)) {
+    match duplicate(file) {
         Some(answer) => number(answer),
         None => libc_call!(c"dup" as OfOne, file),
     }
@@ -49,7 +66,6 @@ fn control(machine: &Machine, file: c_int, command: c_int, argument: c_long) -> 
             Ok(0)
         }
         libc::F_SETFD => Ok(0),
-        libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => machine.duplicate(file),
         _ => {
             state::note_offence(Offence::Call { function: "fcntl" });
             Err(Errno(libc::EINVAL))
@@ -64,7 +80,11 @@ unsafe extern "C" fn fcntl(file: c_int, command: c_int, argument: c_long) -> c_i
         // std asks before it closes, and aborts where there is nothing to close; see `close`.
         return libc::FD_CLOEXEC;
     }
-    match of_file(file, |machine| control(machine, file, command, argument)) {
+    let answer = match command {
+        libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => duplicate(file),
+        _ => of_file(file, |machine| control(machine, file, command, argument)),
+    };
+    match answer {
         Some(answer) => number(answer),
         None => libc_call!(c"fcntl" as FileControl, file, command, argument),
     }
