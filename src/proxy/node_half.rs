@@ -91,7 +91,12 @@ impl NodeHalf {
 
     /// Tells the node that the client's half is over, one thing after the other; the half, where nothing is told.
     /// `told` is what the client has said of it.
-    pub(crate) async fn part(mut self, steps: &[Reaction], told: ToldByClient, gate: &mut Gate) -> Option<Self> {
+    pub(crate) async fn part(
+        mut self: Box<Self>,
+        steps: &[Reaction],
+        told: ToldByClient,
+        gate: &mut Gate,
+    ) -> Option<Box<Self>> {
         if steps == [Reaction::Nothing] {
             return Some(self);
         }
@@ -139,18 +144,18 @@ impl NodeHalf {
 /// The node half of a stream whose client's half is over, and that the node must not learn of.
 pub(crate) struct KeptHalf {
     gate: Gate,
-    node: NodeHalf,
+    node: Box<NodeHalf>,
     by_a_rule: bool,
 }
 
 impl KeptHalf {
     /// Kept as long as a rule says so.
-    pub(crate) fn by_a_rule(gate: Gate, node: NodeHalf) -> Self {
+    pub(crate) fn by_a_rule(gate: Gate, node: Box<NodeHalf>) -> Self {
         KeptHalf { gate, node, by_a_rule: true }
     }
 
     /// Kept as is usual, as long as the client's connection lives.
-    pub(crate) fn by_habit(gate: Gate, node: NodeHalf) -> Self {
+    pub(crate) fn by_habit(gate: Gate, node: Box<NodeHalf>) -> Self {
         KeptHalf { gate, node, by_a_rule: false }
     }
 

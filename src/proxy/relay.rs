@@ -113,20 +113,21 @@ impl Relay {
         request: RecvStream,
         respond: SendResponse<Bytes>,
         (habits, errands): (Arc<ProxyHabits>, Errands),
-    ) -> Self {
+    ) -> Box<Self> {
         let (answer, is_grpc) = (ClientReply::Awaited(respond), head::is_grpc(&head.headers));
-        Relay { gate, request, answer, to_node: Pump::new(Direction::ToNode), habits, errands, is_grpc, attempts: 0 }
+        let to_node = Pump::new(Direction::ToNode);
+        Box::new(Relay { gate, request, answer, to_node, habits, errands, is_grpc, attempts: 0 })
     }
 
     /// Relays until the client's half is over; a node half that must not learn of it is handed back.
-    pub(crate) async fn run(mut self, head: request::Parts, routes: &ClientRoutes) -> Option<KeptHalf> {
+    pub(crate) async fn run(mut self: Box<Self>, head: request::Parts, routes: &ClientRoutes) -> Option<KeptHalf> {
         let ended = match self.begin(head, routes).await {
             Ok((request, upstream)) => self.play(request, &upstream).await,
             Err(opening) => self.give_up(opening).await,
         };
         match ended {
-            StreamEnd::Kept(node) => Some(KeptHalf::by_a_rule(self.gate, *node)),
-            StreamEnd::Untold(node) => Some(KeptHalf::by_habit(self.gate, *node)),
+            StreamEnd::Kept(node) => Some(KeptHalf::by_a_rule(self.gate, node)),
+            StreamEnd::Untold(node) => Some(KeptHalf::by_habit(self.gate, node)),
             StreamEnd::Over | StreamEnd::Again => {
                 self.gate.close();
                 None
@@ -144,7 +145,7 @@ impl Relay {
         let mut opening = self.open(request, upstream).await;
         loop {
             let StreamOpening::Joined(node) = opening else { return self.give_up(opening).await };
-            let ended = self.join(*node).await;
+            let ended = self.join(node).await;
             let (StreamEnd::Again, Some(request)) = (&ended, spare.clone()) else { return ended };
             opening = self.open(request, upstream).await;
         }
@@ -247,7 +248,7 @@ impl Relay {
         }
     }
 
-    async fn join(&mut self, mut node: NodeHalf) -> StreamEnd {
+    async fn join(&mut self, mut node: Box<NodeHalf>) -> StreamEnd {
         let parting = poll_fn(|context| self.poll_joined(context, &mut node)).await;
         match parting {
             StreamParting::Answered => {
@@ -409,15 +410,15 @@ impl Relay {
     }
 
     /// The client's half is over: the node is told so, unless a rule forbids it; `reset` is the client's own code.
-    async fn let_go(&mut self, node: NodeHalf, steps: &[Reaction], reset: Option<Reason>) -> StreamEnd {
+    async fn let_go(&mut self, node: Box<NodeHalf>, steps: &[Reaction], reset: Option<Reason>) -> StreamEnd {
         if self.gate.keeps_cancel() {
             self.gate.withholds(Withheld::Cancel);
             self.gate.swallow(Direction::ToNode, Piece::Reset);
-            return StreamEnd::Kept(Box::new(node));
+            return StreamEnd::Kept(node);
         }
         let told = ToldByClient { end: self.to_node.has_passed_the_end(), reset };
         match node.part(steps, told, &mut self.gate).await {
-            Some(node) => StreamEnd::Untold(Box::new(node)),
+            Some(node) => StreamEnd::Untold(node),
             None => StreamEnd::Over,
         }
     }

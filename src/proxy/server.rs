@@ -237,7 +237,8 @@ impl ProxyClient {
             return;
         }
         let mut kept = JoinSet::new();
-        match timeout_at(until, self.shake_hands(socket, &entrance)).await {
+        // Boxed: it is done once, and its state is not to be part of a connection that rests.
+        match timeout_at(until, Box::pin(self.shake_hands(socket, &entrance))).await {
             Ok(Ok(line)) => self.serve_streams(line, &mut kept).await,
             Ok(Err(NoHttp::Http(error))) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
             Ok(Err(NoHttp::Tls(why))) => tracing::warn!(connection, peer = %self.face.peer, "turned away: {why}"),
@@ -267,14 +268,14 @@ impl ProxyClient {
     }
 
     /// From TCP to HTTP/2: byte toxics harm what TCP carries, all other lies what TLS carries.
-    async fn shake_hands(&self, socket: Socket, entrance: &ClientEntrance) -> Result<ClientLine, NoHttp> {
+    async fn shake_hands(&self, socket: Socket, entrance: &ClientEntrance) -> Result<Box<ClientLine>, NoHttp> {
         let (errands, reset) = (Errands::default(), socket.reset_switch());
         let spoiler = Spoiler::new(socket, self.face, &self.control);
         let wire = match &entrance.door {
             None => ProxyWire::Clear(spoiler),
             Some(door) => {
                 let rules = self.control.subscribe().borrow().about_connection(self.face);
-                door.open(spoiler, &rules).await?
+                Box::pin(door.open(spoiler, &rules)).await?
             }
         };
         let (guard, watch) = Guard::new(self.habits.ping_flood.most);
@@ -294,7 +295,7 @@ impl ProxyClient {
             cork.flush(context);
             polled
         });
-        Ok(ClientLine { http: http.await?, cork, watch, errands, reset })
+        Ok(Box::new(ClientLine { http: http.await?, cork, watch, errands, reset }))
     }
 
     fn builder(&self) -> Builder {
@@ -314,7 +315,7 @@ impl ProxyClient {
     }
 
     /// Relays the connection's streams until it ends, and them with it.
-    async fn serve_streams(&self, mut line: ClientLine, kept: &mut JoinSet<()>) {
+    async fn serve_streams(&self, mut line: Box<ClientLine>, kept: &mut JoinSet<()>) {
         let mut tasks = StreamTasks::new(kept);
         if let Some(end) = self.drive(&mut line, &mut tasks).await {
             line.leave(self.farewell(&end), self.habits.retiring.close_delay).await;

@@ -166,9 +166,12 @@ impl Spoiler {
     /// # Errors
     /// A lie ends the connection now.
     fn end_if_over(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        let now = Instant::now();
-        let due = self.orders.iter().filter_map(ByteOrder::end).filter(|(at, _)| *at <= now);
-        let end = due.map(|(_, end)| end).max();
+        let mut ends = self.orders.iter().filter_map(ByteOrder::end).peekable();
+        // Nearly always there is none, and nobody need ask for the time.
+        let end = ends.peek().is_some().then(Instant::now).and_then(|now| {
+            let due = ends.filter(|(at, _)| *at <= now);
+            due.map(|(_, end)| end).max()
+        });
         // To whom nothing passes any more, and who has gone.
         let is_left = self.arriving.has_ended() && self.orders.iter().any(ByteOrder::stays);
         let is_closed = self.is_broken || is_left || self.arriving.is_over() || self.leaving.is_over();

@@ -353,11 +353,7 @@ impl UpstreamConnection {
     }
 
     /// Takes up what came of a dial.
-    fn take_up(
-        &self,
-        pool: &mut Pool,
-        dialed: Result<(SendRequest<Bytes>, Driver), UpstreamError>,
-    ) -> Result<UpstreamLink, UpstreamError> {
+    fn take_up(&self, pool: &mut Pool, dialed: Dialed) -> Result<UpstreamLink, UpstreamError> {
         while pool.drivers.try_join_next().is_some() {}
         self.dials.fetch_add(1, Ordering::Relaxed);
         let (sender, driver) = dialed.inspect_err(|error| {
@@ -375,20 +371,24 @@ impl UpstreamConnection {
     }
 
     /// Dials as often as is usual; the last failure counts.
-    async fn dial_again(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
-        // Boxed: it is done once for a connection, and its state is not to be part of every stream's.
-        let mut dialed = Box::pin(self.dial()).await;
-        for _ in 0..self.place.habits.dial_retries {
-            if dialed.is_ok() {
-                break;
+    ///
+    /// Boxed, both the work and what comes of it: it is done once for a connection, and its state is not to be part of every
+    /// stream's.
+    fn dial_again(&self) -> Pin<Box<dyn Future<Output = Dialed> + Send + '_>> {
+        Box::pin(async {
+            let mut dialed = self.dial().await;
+            for _ in 0..self.place.habits.dial_retries {
+                if dialed.is_ok() {
+                    break;
+                }
+                sleep(self.place.habits.retry_pause).await;
+                dialed = self.dial().await;
             }
-            sleep(self.place.habits.retry_pause).await;
-            dialed = Box::pin(self.dial()).await;
-        }
-        dialed
+            dialed
+        })
     }
 
-    async fn dial(&self) -> Result<(SendRequest<Bytes>, Driver), UpstreamError> {
+    async fn dial(&self) -> Dialed {
         let UpstreamPlace { env, address, tcp, control, habits, tls, dialed } = &self.place;
         let is_connected = AtomicBool::new(false);
         let connect = async {
@@ -420,7 +420,7 @@ impl UpstreamConnection {
             let (sender, connection) =
                 spoken.map_err(|error| UpstreamError::Handshake(address.clone(), Arc::new(error)))?;
             let pinger = habits.pings.map(NodePinger::new);
-            Ok((sender, Driver::new((connection, cork, errands, reset), pinger, self.streams_max)))
+            Ok((sender, Box::new(Driver::new((connection, cork, errands, reset), pinger, self.streams_max))))
         };
         let Some(longest) = habits.dial_timeout else { return connect.await };
         match timeout(longest, connect).await {
@@ -430,6 +430,9 @@ impl UpstreamConnection {
         }
     }
 }
+
+/// What comes of dialing a node: its connection, and what drives it.
+type Dialed = Result<(SendRequest<Bytes>, Box<Driver>), UpstreamError>;
 
 /// Runs one connection to its end, and keeps its slots at what the node allows.
 struct Driver {
