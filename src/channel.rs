@@ -30,6 +30,12 @@ impl Channel {
     pub fn sequence(&self) -> &str {
         &self.text[..self.sequence_bytes]
     }
+
+    /// What it is called within its sequence.
+    #[must_use]
+    pub(crate) fn name(&self) -> &str {
+        &self.text[self.sequence_bytes + 1..]
+    }
 }
 
 /// For the digest of a history: the sequence, then the name.
@@ -37,7 +43,7 @@ impl Serialize for Channel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut channel = serializer.serialize_struct("Channel", 2)?;
         channel.serialize_field("sequence", self.sequence())?;
-        channel.serialize_field("name", &self.text[self.sequence_bytes + 1..])?;
+        channel.serialize_field("name", self.name())?;
         channel.end()
     }
 }

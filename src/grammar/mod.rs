@@ -24,6 +24,7 @@ pub(crate) use pattern::pattern;
 pub use quantity::{BadQuantity, Latency, QuantityForm, Rate, Shape, count, duration, spell};
 pub(crate) use quantity::{DURATION_FORM, percent, spell_percent, spell_size, spell_step};
 pub(crate) use readable::Readable;
+pub(crate) use refusal::nearest;
 pub use refusal::{Problem, Refusal};
 pub use section::{Entry, Found, Section};
 pub use seed::{BadSeed, Seed};

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
 
@@ -80,9 +80,4 @@ fn shrink(outcome: &TrialOutcome, case: &Case) -> Result<String, String> {
         "{} of {} faults, {} of {} hosts: {sim}\n         PULSELESS_REPLAY={file} plays it in the same test",
         after.faults, before.faults, after.hosts, before.hosts
     ))
-}
-
-/// The case that the environment wants played instead of the test's own trial.
-pub(crate) fn case_to_replay() -> Option<PathBuf> {
-    std::env::var_os("PULSELESS_REPLAY").map(PathBuf::from)
 }

@@ -1,6 +1,7 @@
 //! What came of one trial of a test, and what is asserted of it.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::checker::{Judgement, Verdict};
 use crate::grammar::{Naming, Seed};
@@ -8,7 +9,7 @@ use crate::harness::again::TestName;
 use crate::harness::files;
 use crate::harness::trial::ReadTrial;
 use crate::history::{Digest, History};
-use crate::report::{self, Paint, Reproduction};
+use crate::report::{self, Paint, Reproduction, shell_word};
 use crate::runner::Case;
 use crate::subject::Subjects;
 use crate::subject::stranger::{self, StreamBook};
@@ -16,6 +17,8 @@ use crate::trial::{self, Conclusion, Outcome};
 
 /// The environment's word for the seed.
 const SEED: &str = "PULSELESS_SEED";
+/// Its word for the file of a case.
+const REPLAY: &str = "PULSELESS_REPLAY";
 /// It says nothing of streams: what is held at the end is no delivery.
 const ABOUT_NO_STREAM: &str = "leaks";
 
@@ -26,30 +29,45 @@ pub struct TrialOutcome {
     test: TestName,
     /// Where the seed is from.
     chooser: String,
+    /// The file of the case that is played instead of the test's own trial.
+    case: Option<String>,
 }
 
 /// Plays a trial with the environment's seed, or with its own; or the case that the environment names, if it is one of this test.
 pub(crate) fn play(read: ReadTrial, test: TestName) -> Result<TrialOutcome, String> {
-    if let Some(path) = files::case_to_replay() {
-        let case = Case::read(&path).map_err(|error| error.to_string())?;
-        // A case that was made small is called after the seed as well.
-        let name = case.sim.strip_prefix(read.sim.name.as_str());
-        if name.is_some_and(|rest| rest.is_empty() || rest.starts_with("-seed-")) {
-            return replay(read, test, &case, &path.display().to_string());
+    let mut note = String::new();
+    if let Some((path, case)) = case_of_environment()? {
+        if is_case_of(&case, &read) {
+            return replay(read, test, &case, path);
         }
+        note = format!("; {REPLAY} names a case of another test, {}", case.sim);
     }
     let (seed, chooser) = choose(read.seed)?;
-    play_seed(&read, test, seed, chooser.to_owned())
+    play_seed(&read, test, seed, chooser.to_owned() + &note)
+}
+
+/// The case that the environment wants played instead of a test's own trial, and its file.
+pub(crate) fn case_of_environment() -> Result<Option<(String, Case)>, String> {
+    let Some(path) = std::env::var_os(REPLAY) else { return Ok(None) };
+    let path = Path::new(&path);
+    let case = Case::read(path).map_err(|error| format!("{REPLAY}: {error}"))?;
+    Ok(Some((path.display().to_string(), case)))
+}
+
+/// Whether a case was found by the test that plays this trial. One that was made small is called after its seed as well.
+pub(crate) fn is_case_of(case: &Case, read: &ReadTrial) -> bool {
+    let rest = case.sim.strip_prefix(read.sim.name.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("-seed-"))
 }
 
 /// Plays a case of this test again.
-fn replay(read: ReadTrial, test: TestName, case: &Case, path: &str) -> Result<TrialOutcome, String> {
+fn replay(read: ReadTrial, test: TestName, case: &Case, path: String) -> Result<TrialOutcome, String> {
     let sim = case.sim(read.subjects).map_err(|error| error.to_string())?;
     let read = ReadTrial { sim, ..read };
     let outcome = play_seed(&read, test, case.seed, String::new())?;
     let same =
         if outcome.digest() == case.digest { "reproduced bit for bit" } else { "which went otherwise this time" };
-    Ok(TrialOutcome { chooser: format!("from {path}, {same}"), ..outcome })
+    Ok(TrialOutcome { chooser: format!("from {path}, {same}"), case: Some(path), ..outcome })
 }
 
 /// Plays a trial with that seed.
@@ -57,7 +75,7 @@ pub(crate) fn play_seed(read: &ReadTrial, test: TestName, seed: u64, chooser: St
     let played = trial::play(&read.sim, seed);
     let outcome = played
         .map_err(|error| format!("failed to play {}: {error}\nagain    {}", read.sim.name, test.again(seed, "")))?;
-    Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser })
+    Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser, case: None })
 }
 
 /// The seed, and where it is from.
@@ -152,7 +170,7 @@ impl TrialOutcome {
         let nobody = || {
             let book = StreamBook::read(&self.outcome.history);
             let got = book.got.iter().any(|got| *got.stream == channel);
-            (!got).then(|| format!("fail: nobody got a message of the stream `{stream}`"))
+            (!got).then(|| format!("fail: nobody got a message of the stream `{stream}`; {}", book.instead_of(stream)))
         };
         let unsure = || {
             judged.clone().find_map(|judgement| match &judgement.verdict {
@@ -178,7 +196,8 @@ impl TrialOutcome {
 
     /// The line that plays it again.
     pub(crate) fn again(&self) -> String {
-        self.test.again(self.seed(), "")
+        let replay = self.case.as_ref().map(|path| format!(" {REPLAY}={}", shell_word(path)));
+        self.test.again(self.seed(), &replay.unwrap_or_default())
     }
 
     /// How its files are called.

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 
 use crate::campaign::{FailureGroup, InProcess, Limit, Stop, Summary, Sweep, TrialSchedule};
 use crate::harness::again::TestName;
-use crate::harness::outcome::{play_seed, seed_of_environment};
+use crate::harness::outcome::{case_of_environment, is_case_of, play_seed, seed_of_environment};
 use crate::harness::place;
 use crate::harness::trial::ReadTrial;
 use crate::trial::EngineKind;
@@ -22,9 +22,14 @@ pub struct SweptTrials {
 }
 
 /// Plays those seeds, as many at a time as the machine has processors.
-pub(crate) fn play(read: ReadTrial, test: TestName, seeds: Range<u64>) -> Result<SweptTrials, String> {
-    // A seed of the environment is the only one that is played: the line of a failure plays that failure.
-    let seeds = seed_of_environment()?.map_or(seeds, |seed| seed..seed.saturating_add(1));
+pub(crate) fn play(mut read: ReadTrial, test: TestName, seeds: Range<u64>) -> Result<SweptTrials, String> {
+    // A seed or a case of the environment is the only one that is played: the line of a failure plays that failure.
+    let only = |seed: u64| seed..seed.saturating_add(1);
+    let mut seeds = seed_of_environment()?.map_or(seeds, only);
+    if let Some((_, case)) = case_of_environment()?.filter(|(_, case)| is_case_of(case, &read)) {
+        read.sim = case.sim(read.subjects).map_err(|error| error.to_string())?;
+        seeds = only(case.seed);
+    }
     let folder = place::folder().join(format!("{}-sweep", test.file_stem()));
     let failed = |error: std::io::Error| format!("failed to make the folder {}: {error}", folder.display());
     if folder.exists() {

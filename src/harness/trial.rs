@@ -73,7 +73,7 @@ impl Trial {
     }
 
     /// A host: `run` is called anew for each of its processes. Whatever it comes to as an error, a panic or a loop without
-    /// waiting is a failure of the trial.
+    /// waiting is a failure of the trial. One of that name that was there before is replaced, and what it followed is forgotten.
     #[must_use]
     pub fn host<Run>(mut self, name: &str, run: impl Fn() -> Run + Send + Sync + 'static) -> Self
     where
@@ -219,8 +219,11 @@ impl Trial {
     #[track_caller]
     pub fn run(self, duration: Duration) -> TrialOutcome {
         let test = TestName::of_this_thread();
-        let read = self.read(&test, duration).unwrap_or_else(|why| panic!("{why}"));
-        outcome::play(read, test).unwrap_or_else(|why| panic!("{why}"))
+        match self.read(&test, duration).and_then(|read| outcome::play(read, test)) {
+            Ok(outcome) => outcome,
+            // Not within a closure, so that the panic is told of the test's own line.
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// Plays it for so long with each of these seeds. The seed of [`Trial::new`] is not asked.
@@ -231,8 +234,11 @@ impl Trial {
     #[track_caller]
     pub fn sweep(self, duration: Duration, seeds: Range<u64>) -> SweptTrials {
         let test = TestName::of_this_thread();
-        let read = self.read(&test, duration).unwrap_or_else(|why| panic!("{why}"));
-        sweep::play(read, test, seeds).unwrap_or_else(|why| panic!("{why}"))
+        match self.read(&test, duration).and_then(|read| sweep::play(read, test, seeds)) {
+            Ok(swept) => swept,
+            // As above.
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// The text of the sim that it stands for, if it lasts so long.

@@ -17,6 +17,7 @@ use crate::report::wrap::hang;
 use crate::runner::{Case, Stretch};
 use crate::sim::{Promised, SimFile};
 use crate::trial::{Conclusion, Outcome};
+use crate::world::own_frames;
 
 /// Where a long title, a line of the story and what a checker says go on.
 const HEAD_COLUMN: usize = 2;
@@ -24,9 +25,6 @@ const STORY_COLUMN: usize = 14;
 const VERDICT_COLUMN: usize = 20;
 /// What begins the line at which a promise broke.
 const BREACH: &str = "!!";
-/// Frames of whoever panics, and of the runtime around a task.
-const PANIC_FRAMES: [&str; 3] = ["core::panicking::", "rust_begin_unwind", "core::result::unwrap_failed"];
-const RUNTIME_FRAME: &str = "tokio::runtime::";
 /// Text takes every line.
 const INFALLIBLE: &str = "a string takes all";
 
@@ -75,18 +73,6 @@ fn write_backtrace(text: &mut String, outcome: &Outcome, paint: Paint) -> std::f
     };
     writeln!(text, "\n{}", paint.heading(&format!("backtrace of {}", failed.host)))?;
     own_frames(&backtrace.to_string()).iter().try_for_each(|line| writeln!(text, "  {line}"))
-}
-
-/// The lines of a backtrace from behind the panic to where the runtime begins.
-fn own_frames(backtrace: &str) -> Vec<&str> {
-    let lines: Vec<&str> = backtrace.lines().collect();
-    let is_panic = |line: &&str| PANIC_FRAMES.iter().any(|frame| line.contains(frame));
-    let begins = lines.iter().rposition(is_panic).map_or(0, |last| last + 1);
-    let own = &lines[begins..];
-    // A frame is its name, and a line for its place.
-    let begins = own.iter().position(|line| !line.trim_start().starts_with("at ")).unwrap_or(0);
-    let ends = own.iter().position(|line| line.contains(RUNTIME_FRAME)).unwrap_or(own.len());
-    own[begins..ends.max(begins)].to_vec()
 }
 
 fn write_head(text: &mut String, outcome: &Outcome, paint: Paint) -> std::fmt::Result {

@@ -14,8 +14,10 @@ mod interpose;
 pub(crate) mod libc_call;
 pub(crate) mod offence;
 mod outside;
+mod own_frames;
 pub(crate) mod state;
 pub(crate) mod trial_thread;
 
+pub(crate) use own_frames::own_frames;
 pub(crate) use trial_thread::take_backtrace;
 pub use trial_thread::{TrialPanic, on_trial_thread};

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::own_frames;
 use crate::world::sandbox::state::{self, HostTurn};
 use crate::world::system::address::AddressFamily;
 use crate::world::system::epoll::{Epoll, Ready};
@@ -435,10 +436,11 @@ impl Machine {
     /// The trial's own thread waits for a thread that waits for it, or for time that cannot pass meanwhile: nothing will ever
     /// happen again, and no call can be left without an answer.
     pub(crate) fn end_in_a_deadlock(&self) -> ! {
-        let backtrace = std::backtrace::Backtrace::force_capture();
+        let backtrace = std::backtrace::Backtrace::force_capture().to_string();
+        let frames = own_frames(&backtrace).join("\n");
         self.end_program(&format!(
             "is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
-             of the process can go on before it does\n{backtrace}"
+             of the process can go on before it does\n{frames}"
         ))
     }
 

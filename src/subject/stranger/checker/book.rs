@@ -2,10 +2,11 @@
 //!
 //! Refuses to judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::channel::{Channel, MessageId};
+use crate::grammar::nearest;
 use crate::history::{Event, History};
 
 /// A message that was produced.
@@ -93,6 +94,22 @@ impl<'h> StreamBook<'h> {
         let mut followers: BTreeMap<_, Vec<_>> = BTreeMap::new();
         self.got.iter().for_each(|got| followers.entry((got.host, got.stream)).or_default().push(got));
         followers
+    }
+
+    /// What there was of a stream, or instead of it, of which nobody got a message.
+    pub(crate) fn instead_of(&self, stream: &str) -> String {
+        let produced = self.sent.keys().filter(|(channel, _)| channel.name() == stream).count();
+        if produced > 0 {
+            return format!("produced messages of it: {produced}");
+        }
+        let channels = self.sent.keys().map(|(channel, _)| *channel).chain(self.got.iter().map(|got| got.stream));
+        let streams: BTreeSet<&str> = channels.map(Channel::name).collect();
+        let streams: Vec<&str> = streams.into_iter().collect();
+        match nearest(stream, &streams) {
+            Some(right) => format!("did you mean `{right}`?"),
+            None if streams.is_empty() => "no host has told of a stream by `produced` or `delivered`".to_owned(),
+            None => format!("hosts told of `{}`", streams.join("`, `")),
+        }
     }
 
     /// Why nothing can be said of what was delivered; none where something was.
