@@ -16,8 +16,6 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-use tokio_stream::Stream;
-use tokio_stream::wrappers::WatchStream;
 
 use crate::env::ByteStream;
 use crate::http2::{ACK, FrameHeader, FrameKind};
@@ -30,6 +28,7 @@ use crate::proxy::errand::{ErrandEnd, Errands};
 use crate::proxy::forged::{
     GoAwayFrame, TrueSettings, disowning_nobody, goaway, increment, is_settings, settings, window_update, wrong_answer,
 };
+use crate::proxy::rule_changes::RuleChanges;
 
 /// A byte stream on which the rules of a control are followed.
 pub(crate) struct Forger<S> {
@@ -39,7 +38,7 @@ pub(crate) struct Forger<S> {
     errands: Errands,
     truth: TrueSettings,
     opened: Instant,
-    changes: WatchStream<Rules>,
+    changes: RuleChanges,
     orders: Vec<FrameOrder>,
     outgoing: Cutter,
     incoming: Cutter,
@@ -115,7 +114,7 @@ impl<S: ByteStream> Forger<S> {
             errands: Errands::default(),
             truth,
             opened: Instant::now(),
-            changes: WatchStream::from_changes(receiver),
+            changes: RuleChanges::after(receiver),
             orders: Vec::new(),
             outgoing,
             incoming,
@@ -146,7 +145,7 @@ impl<S: ByteStream> Forger<S> {
     /// A lie has closed the connection.
     fn follow(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         // Ends: a watch holds one value, and each turn takes the newest.
-        while let Poll::Ready(Some(rules)) = Pin::new(&mut self.changes).poll_next(context) {
+        while let Some(rules) = self.changes.next(context) {
             self.apply(&rules);
         }
         let (goaways, end) = self.errands.look(context);

@@ -8,16 +8,13 @@
 //! ```
 
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use tokio::time::Instant;
-use tokio_stream::Stream;
-use tokio_stream::wrappers::WatchStream;
 
 use crate::lie::{Direction, Ending, HeldUntil, Lie, StreamKey, StreamLie, Trigger, Withheld};
 use crate::proxy::alarm::ProxyTimer;
@@ -25,6 +22,7 @@ use crate::proxy::config::PACE_STEP;
 use crate::proxy::control::{ActiveRule, Control, Rules, StreamFace};
 use crate::proxy::framing::{Ahead, Framing};
 use crate::proxy::notice::{ProxyFate, ProxyNotice, ProxyObserver};
+use crate::proxy::rule_changes::RuleChanges;
 use crate::proxy::windows::{StreamWindows, WayWindow};
 
 /// One thing that travels on a stream.
@@ -59,7 +57,7 @@ pub(crate) struct Gate {
     headers: HeaderMap,
     observer: Arc<dyn ProxyObserver>,
     windows: StreamWindows,
-    changes: WatchStream<Rules>,
+    changes: RuleChanges,
     /// Rules that always hold.
     standing: Arc<[Arc<ActiveRule>]>,
     /// The rules about this stream.
@@ -142,7 +140,7 @@ impl Gate {
             headers: head.headers.clone(),
             observer,
             windows,
-            changes: WatchStream::from_changes(receiver),
+            changes: RuleChanges::after(receiver),
             standing,
             orders: Vec::new(),
             opened: Instant::now(),
@@ -161,7 +159,7 @@ impl Gate {
     /// Takes up the changes of the rules, and what time brings; the task of `context` is woken at the next.
     pub(crate) fn follow(&mut self, context: &mut Context<'_>) {
         // Ends: a watch holds one value, and each turn takes the newest.
-        while let Poll::Ready(Some(rules)) = Pin::new(&mut self.changes).poll_next(context) {
+        while let Some(rules) = self.changes.next(context) {
             self.apply(&rules);
         }
         // Ends: each turn takes up what is due, and what is due next lies ahead.

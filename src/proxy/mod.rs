@@ -50,6 +50,7 @@ mod pump;
 mod relay;
 mod retire;
 mod routes;
+mod rule_changes;
 #[cfg(feature = "tls")]
 mod secured;
 #[cfg(feature = "tls")]

@@ -13,8 +13,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-use tokio_stream::Stream;
-use tokio_stream::wrappers::WatchStream;
 
 use crate::env::Socket;
 use crate::lie::{ConnectionSide, Direction};
@@ -22,11 +20,12 @@ use crate::proxy::alarm::ProxyTimer;
 use crate::proxy::byte_lane::{ByteEnd, ByteLane, ByteNext, ByteOrder};
 use crate::proxy::config::READ_STEP;
 use crate::proxy::control::{ConnectionFace, Control, Rules};
+use crate::proxy::rule_changes::RuleChanges;
 
 /// How it hears that the rules have changed.
 enum RuleNews {
     /// It is told.
-    Told(WatchStream<Rules>),
+    Told(RuleChanges),
     /// It looks when it is used: whoever uses it is told, in the same task, and then reads and writes.
     Looked { control: Control, known: Rules },
 }
@@ -35,10 +34,7 @@ impl RuleNews {
     /// The newest rules, if they are news.
     fn next(&mut self, context: &mut Context<'_>) -> Option<Rules> {
         match self {
-            RuleNews::Told(changes) => match Pin::new(changes).poll_next(context) {
-                Poll::Ready(rules) => rules,
-                Poll::Pending => None,
-            },
+            RuleNews::Told(changes) => changes.next(context),
             RuleNews::Looked { control, known } => {
                 let rules = control.changed_from(known)?;
                 *known = rules.clone();
@@ -81,7 +77,7 @@ impl Spoiler {
         let rules = receiver.borrow_and_update().clone();
         let ([arriving, leaving], news) = match face.side {
             ConnectionSide::Clients => {
-                ([Direction::ToNode, Direction::ToClient], RuleNews::Told(WatchStream::from_changes(receiver)))
+                ([Direction::ToNode, Direction::ToClient], RuleNews::Told(RuleChanges::after(receiver)))
             }
             ConnectionSide::Node => {
                 let (control, known) = (control.clone(), rules.clone());
