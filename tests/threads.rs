@@ -404,12 +404,29 @@ fn a_panic_of_a_blocking_task_is_told_with_its_host() {
     assert!(error.contains("host culprit panicked: a planted panic at tests/threads.rs:"), "{error}");
 }
 
-/// Tells a child process of this test that it is the one that deadlocks.
-const DEADLOCK: &str = "PULSELESS_TEST_DEADLOCK";
+/// Tells a child process of a test that it is the one whose program ends.
+const CHILD: &str = "PULSELESS_TEST_CHILD";
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// What a child says that runs that test, and ends with the exit code of what is broken.
+fn last_words_of(test: &str) -> String {
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this binary"));
+    child.args(["--exact", test, "--nocapture"]).env(CHILD, "1");
+    let output = child.output().expect("this binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    // A build without line tables has names, and one with nothing else has places.
+    assert!(said.contains("tests/threads.rs:") || said.contains(&format!("threads::{test}")), "{said}");
+    assert!(!said.contains("take_turn") && !said.contains("end_program"), "its own frames alone: {said}");
+    said
+}
 
 #[test]
 fn a_deadlock_ends_the_program_with_the_hosts_name() {
-    if std::env::var_os(DEADLOCK).is_some() {
+    if is_child() {
         let (_, ended) = play(&[("culprit", |_| {
             Box::pin(async move {
                 let lock = Arc::new(Mutex::new(()));
@@ -427,13 +444,24 @@ fn a_deadlock_ends_the_program_with_the_hosts_name() {
         })]);
         panic!("it went on: {ended:?}");
     }
-    let mut child = std::process::Command::new(std::env::current_exe().expect("this binary"));
-    child.args(["--exact", "a_deadlock_ends_the_program_with_the_hosts_name", "--nocapture"]).env(DEADLOCK, "1");
-    let output = child.output().expect("this binary runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(70), "{said}");
-    // A build without line tables has names, and one with nothing else has places.
-    let shows_where = said.contains("tests/threads.rs:") || said.contains("threads::a_deadlock_ends");
-    assert!(said.contains("host culprit is in a deadlock") && shows_where, "{said}");
-    assert!(!said.contains("take_turn") && !said.contains("end_in_a_deadlock"), "its own frames alone: {said}");
+    let said = last_words_of("a_deadlock_ends_the_program_with_the_hosts_name");
+    assert!(said.contains("host culprit is in a deadlock"), "{said}");
+}
+
+#[test]
+fn a_loop_that_waits_for_a_clock_ends_the_program_with_the_hosts_name() {
+    if is_child() {
+        let (_, ended) = play(&[("culprit", |_| {
+            Box::pin(async move {
+                let begun = std::time::Instant::now();
+                while begun.elapsed() < SECOND {
+                    std::hint::spin_loop();
+                }
+                Ok(())
+            })
+        })]);
+        panic!("it went on: {ended:?}");
+    }
+    let said = last_words_of("a_loop_that_waits_for_a_clock_ends_the_program_with_the_hosts_name");
+    assert!(said.contains("host culprit waits in a loop for a clock"), "{said}");
 }

@@ -225,10 +225,12 @@ impl Pump {
 
     /// Takes in what else has arrived, as long as it is little; ends stay where they are.
     fn take_in_more(&mut self, context: &mut Context<'_>, source: &mut RecvStream) {
+        // They have all arrived by now, so that the time is asked for once.
+        let now = self.held.back().map_or_else(Instant::now, |(arrived, _)| *arrived);
         // Ends: each turn takes in more, or returns.
         while self.held_bytes < JOINED_MAX {
             match source.poll_data(context) {
-                Poll::Ready(Some(Ok(data))) => self.hold(data),
+                Poll::Ready(Some(Ok(data))) => self.hold(now, data),
                 Poll::Ready(Some(Err(failure))) => {
                     self.failure = Some(failure);
                     return;
@@ -240,7 +242,7 @@ impl Pump {
 
     fn poll_source(&mut self, context: &mut Context<'_>, source: &mut RecvStream) -> Poll<Result<(), h2::Error>> {
         match ready!(source.poll_data(context)) {
-            Some(Ok(data)) => self.hold(data),
+            Some(Ok(data)) => self.hold(Instant::now(), data),
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => {
                 let trailers = ready!(source.poll_trailers(context))?;
@@ -250,9 +252,9 @@ impl Pump {
         Poll::Ready(Ok(()))
     }
 
-    fn hold(&mut self, data: Bytes) {
+    fn hold(&mut self, now: Instant, data: Bytes) {
         self.held_bytes += data.len();
-        self.held.push_back((Instant::now(), data));
+        self.held.push_back((now, data));
     }
 
     /// Hands on, drops or swallows what comes next.
@@ -461,10 +463,12 @@ impl Pump {
         if count < 2 {
             return;
         }
-        let frames: Vec<(Instant, Bytes)> = self.held.drain(..count.min(self.held.len())).collect();
-        let Some((arrived, _)) = frames.last() else { return };
-        let bytes: Vec<&[u8]> = frames.iter().map(|(_, frame)| &**frame).collect();
-        self.held.push_front((*arrived, bytes.concat().into()));
+        let count = count.min(self.held.len());
+        let Some((arrived, _)) = count.checked_sub(1).and_then(|last| self.held.get(last)) else { return };
+        let (arrived, len) = (*arrived, self.held.iter().take(count).map(|(_, frame)| frame.len()).sum());
+        let mut joined = BytesMut::with_capacity(len);
+        self.held.drain(..count).for_each(|(_, frame)| joined.extend_from_slice(&frame));
+        self.held.push_front((arrived, joined.freeze()));
     }
 
     fn tell(&self, piece: Piece, fate: ProxyFate, gate: &mut Gate) {

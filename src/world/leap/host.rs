@@ -364,7 +364,7 @@ async fn until_idle(wakers: Vec<Waker>, steps: u32, order: impl FnOnce()) -> Hos
     poll_fn(|context| {
         if !begun {
             begun = true;
-            state::begin_turn(context.waker().clone(), steps);
+            state::begin_turn(context.waker().clone(), steps, system::end_in_a_busy_loop);
             return Poll::Pending;
         }
         match state::turn() {

@@ -3,14 +3,17 @@
 //! Frames are known by their names and by their places: a build with line tables alone has names without paths.
 
 /// How a panic begins, and how a call of the C library that the world answers.
-const ENTRIES: [&str; 6] = [
+const ENTRIES: [&str; 9] = [
     "core::panicking::",
     "rust_begin_unwind",
     "core::result::unwrap_failed",
     "pulseless::world::system::",
     "/src/world/system/",
-    // What std calls where there is no function for it.
+    "pulseless::world::sandbox::interpose::",
+    "/src/world/sandbox/interpose.rs",
+    // What std calls.
     " syscall",
+    " clock_gettime",
 ];
 /// An entry is no deeper than that: at the other end of a thread's frames the world stands as well.
 const ENTRY_FRAMES_MAX: usize = 24;

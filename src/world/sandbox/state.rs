@@ -18,6 +18,10 @@ use crate::world::sandbox::offence::Offence;
 
 /// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
+/// How often a host may look at a clock in one turn. No clock goes on before the turn is over, and a loop that waits for one to
+/// do so waits for ever; nobody who works reads it so often at one instant.
+const CLOCK_READS_MAX: u32 = 10_000_000;
+
 thread_local! {
     static STATE: Cell<*const TrialState> = const { Cell::new(ptr::null()) };
 }
@@ -59,6 +63,9 @@ pub(crate) enum HostTurn {
 pub(crate) struct TrialState {
     readings: Cell<Readings>,
     wall_clock_read: Cell<bool>,
+    clock_reads_left: Cell<u32>,
+    /// What becomes of a host that has none left.
+    on_busy_loop: Cell<fn()>,
     entropy: RefCell<Dice>,
     turn: Cell<HostTurn>,
     steps_left: Cell<u32>,
@@ -90,6 +97,8 @@ impl TrialGuard {
             wall_clock_read: Cell::new(false),
             entropy: RefCell::new(entropy),
             turn: Cell::new(HostTurn::Running),
+            clock_reads_left: Cell::new(CLOCK_READS_MAX),
+            on_busy_loop: Cell::new(|| ()),
             steps_left: Cell::new(0),
             root: RefCell::new(None),
             offence: Cell::new(None),
@@ -154,20 +163,29 @@ pub(crate) fn set_readings(readings: Readings) {
 
 /// The wall clock of whoever has its turn.
 pub(crate) fn read_wall_clock() -> Duration {
+    state(|state| state.wall_clock_read.set(true));
+    read_clock().wall
+}
+
+/// One look at the clocks.
+fn read_clock() -> Readings {
     state(|state| {
-        state.wall_clock_read.set(true);
-        state.readings.get().wall
+        match state.clock_reads_left.get().checked_sub(1) {
+            Some(left) => state.clock_reads_left.set(left),
+            None => state.on_busy_loop.get()(),
+        }
+        state.readings.get()
     })
 }
 
 /// The monotonic clock of whoever has its turn.
 pub(crate) fn read_monotonic_clock() -> Duration {
-    MONOTONIC_START + state(|state| state.readings.get().monotonic)
+    MONOTONIC_START + read_clock().monotonic
 }
 
 /// The boot clock of whoever has its turn.
 pub(crate) fn read_boot_clock() -> Duration {
-    MONOTONIC_START + state(|state| state.readings.get().boottime)
+    MONOTONIC_START + read_clock().boottime
 }
 
 /// Whether anybody has looked at a wall clock since the last call.
@@ -175,9 +193,12 @@ pub(crate) fn take_wall_clock_read() -> bool {
     state(|state| state.wall_clock_read.replace(false))
 }
 
-/// Begins a host's turn of at most so many steps; `root` is woken when the host goes idle.
-pub(crate) fn begin_turn(root: Waker, steps: u32) {
+/// Begins a host's turn of at most so many steps; `root` is woken when the host goes idle, and `on_busy_loop` called when it
+/// looks at a clock without end.
+pub(crate) fn begin_turn(root: Waker, steps: u32, on_busy_loop: fn()) {
     state(|state| {
+        state.clock_reads_left.set(CLOCK_READS_MAX);
+        state.on_busy_loop.set(on_busy_loop);
         state.turn.set(HostTurn::Running);
         state.steps_left.set(steps);
         state.root.replace(Some(root));

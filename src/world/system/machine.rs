@@ -66,6 +66,15 @@ pub(crate) fn with_current<T>(ask: impl FnOnce(&Machine) -> T) -> Option<T> {
     unsafe { CURRENT.get().as_ref() }.map(ask)
 }
 
+/// The host whose turn it is looks at a clock without end: no call can be left without an answer, and none ends the loop.
+pub(crate) fn end_in_a_busy_loop() {
+    with_current(|machine| {
+        machine.end_program_here(
+            "waits in a loop for a clock, which goes on only while its tasks and threads wait: let it sleep",
+        )
+    });
+}
+
 /// The machine whose turn it is on this thread.
 pub(crate) fn current() -> Option<Arc<Machine>> {
     with_current(|machine| {
@@ -436,12 +445,16 @@ impl Machine {
     /// The trial's own thread waits for a thread that waits for it, or for time that cannot pass meanwhile: nothing will ever
     /// happen again, and no call can be left without an answer.
     pub(crate) fn end_in_a_deadlock(&self) -> ! {
+        self.end_program_here(
+            "is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread of the process \
+             can go on before it does",
+        )
+    }
+
+    /// The same as [`Machine::end_program`], with the frames that led to it.
+    fn end_program_here(&self, why: &str) -> ! {
         let backtrace = std::backtrace::Backtrace::force_capture().to_string();
-        let frames = own_frames(&backtrace).join("\n");
-        self.end_program(&format!(
-            "is in a deadlock: the thread of its runtime waits for a lock or for a thread, and no other thread \
-             of the process can go on before it does\n{frames}"
-        ))
+        self.end_program(&format!("{why}\n{}", own_frames(&backtrace).join("\n")))
     }
 
     /// What no call can return from ends the program, with the trial and the host.

@@ -15,6 +15,6 @@ mod socket;
 mod symbols;
 mod threads;
 
-pub(crate) use machine::{Machine, enter};
+pub(crate) use machine::{Machine, end_in_a_busy_loop, enter};
 pub use machine::{keep_in_process, kept_in_process};
 pub(crate) use socket::MachinePlace;

@@ -106,13 +106,15 @@ unsafe fn wait(
 /// What is ready, when every other thread of the process has run as far as it can.
 fn await_ready(machine: &Machine, epoll: c_int, most: usize, timeout_ms: c_int) -> Result<Vec<Ready>, Errno> {
     let patience = patience(timeout_ms);
-    let until = patience.map(|patience| state::read_monotonic_clock() + patience);
+    let coroutine = Coroutine::current();
+    // The trial's own thread does not wait: its turn ends.
+    let until = coroutine.and(patience).map(|patience| state::read_monotonic_clock() + patience);
     loop {
         let told = if state::take_steps(1) { machine.ready(epoll, most)? } else { Vec::new() };
         if !told.is_empty() || timeout_ms == 0 {
             return Ok(told);
         }
-        match Coroutine::current() {
+        match coroutine {
             Some(coroutine) if machine.rest_for_files(coroutine, until) == Woken::TimedOut => return Ok(told),
             Some(_) => {}
             None if machine.run_threads() => {}
