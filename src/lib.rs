@@ -106,8 +106,7 @@
 //!               at 1m 59.018s (record 241): commits stream:numbers #119. Proof:
 //!               records 241, 967
 //!          18m  !! convergence fails here (G5), on client. Proof: record 246
-//!          20m  the trial ends: 119 messages delivered to applications, no
-//!               watchdog tripped
+//!          20m  the trial ends: 119 messages delivered to applications
 //! ...
 //! again    PULSELESS_SEED=7 cargo test -p numbers --test numbers numbers_survive_a_silent_proxy -- --exact
 //! ```

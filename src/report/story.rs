@@ -347,11 +347,12 @@ impl<'a> StoryTeller<'a> {
             self.say(end, format!("{more} are not told one by one (--all tells them)"));
         }
         let trips = match self.trips {
-            0 => "no watchdog tripped".to_owned(),
-            1 => "one watchdog tripped, once".to_owned(),
-            count => format!("watchdogs tripped {count} times"),
+            0 if self.subject.hears_watchdogs() => ", no watchdog tripped".to_owned(),
+            0 => String::new(),
+            1 => ", one watchdog tripped, once".to_owned(),
+            count => format!(", watchdogs tripped {count} times"),
         };
-        self.say(end, format!("the trial ends: {} messages delivered to applications, {trips}", self.deliveries));
+        self.say(end, format!("the trial ends: {} messages delivered to applications{trips}", self.deliveries));
     }
 }
 

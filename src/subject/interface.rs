@@ -128,6 +128,11 @@ pub trait SubjectTeller {
     fn end_silence(&self, _pings: u64, _stored: u64) -> Option<String> {
         None
     }
+
+    /// Whether it is news that no watchdog tripped: whether the subject's watchdogs are heard of at all.
+    fn hears_watchdogs(&self) -> bool {
+        true
+    }
 }
 
 /// Adds nothing.
