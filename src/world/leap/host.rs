@@ -82,6 +82,8 @@ struct LeapProcess {
     timer: Option<Duration>,
     /// What leaves when the process has waited for its disk.
     held: Option<Unsent>,
+    /// Whom the network has woken, at the begin of a turn; kept for its room.
+    wakers: Vec<Waker>,
 }
 
 impl LeapHost {
@@ -184,7 +186,16 @@ impl LeapHost {
             self.wall_clock.note_read();
         }
         let main = Some(main);
-        self.running = Some(LeapProcess { machine, runtime, main, process, crash_handler, timer: None, held: None });
+        self.running = Some(LeapProcess {
+            machine,
+            runtime,
+            main,
+            process,
+            crash_handler,
+            timer: None,
+            held: None,
+            wakers: Vec::new(),
+        });
         Ok(())
     }
 
@@ -257,17 +268,18 @@ impl LeapHost {
         let readings = self.readings(now);
         let Some(running) = &mut self.running else { return Ok(()) };
         self.standstill.end_wait();
-        let wakers = {
+        {
             let mut fabric = self.net.fabric();
             if let Some(held) = running.held.take() {
                 fabric.release_unsent(held);
             }
-            fabric.take_wakers(self.id)
-        };
+            fabric.take_wakers(self.id, &mut running.wakers);
+        }
         state::set_readings(readings);
         let entered = system::enter(&running.machine);
         let steps = if self.steps_left.0 == now { self.steps_left.1 } else { STEPS_AT_ONE_INSTANT_MAX };
-        let turn = catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(wakers, steps, order))));
+        let turn =
+            catch_unwind(AssertUnwindSafe(|| running.runtime.block_on(until_idle(&mut running.wakers, steps, order))));
         drop(entered);
         self.steps_left = (now, state::steps_left());
         state::set_now(now);
@@ -345,7 +357,7 @@ fn idle_until(turn: std::thread::Result<HostTurn>) -> Result<Option<Duration>, B
 impl LeapProcess {
     /// A program may end; one that ends with an error breaks the host down.
     fn check_main(&mut self) -> Result<(), Breakdown> {
-        let Some(main) = &mut self.main else { return Ok(()) };
+        let Some(main) = self.main.as_mut().filter(|main| main.is_finished()) else { return Ok(()) };
         let Poll::Ready(ended) = Pin::new(main).poll(&mut Context::from_waker(Waker::noop())) else { return Ok(()) };
         self.main = None;
         match ended {
@@ -357,9 +369,9 @@ impl LeapProcess {
 }
 
 /// Wakes whom the network woke, then waits until nothing is left to run.
-async fn until_idle(wakers: Vec<Waker>, steps: u32, order: impl FnOnce()) -> HostTurn {
+async fn until_idle(wakers: &mut Vec<Waker>, steps: u32, order: impl FnOnce()) -> HostTurn {
     order();
-    wakers.into_iter().for_each(Waker::wake);
+    wakers.drain(..).for_each(Waker::wake);
     let mut begun = false;
     poll_fn(|context| {
         if !begun {

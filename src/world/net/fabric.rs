@@ -122,8 +122,10 @@ impl Fabric {
         })
     }
 
-    pub(crate) fn take_wakers(&mut self, host: HostId) -> Vec<Waker> {
-        std::mem::take(&mut self.kernel_mut(host).wakers)
+    pub(crate) fn take_wakers(&mut self, host: HostId, into: &mut Vec<Waker>) {
+        // Two lists that change places: a turn is too short to make one.
+        into.clear();
+        std::mem::swap(&mut self.kernel_mut(host).wakers, into);
     }
 
     /// Delivers everything that has arrived by `now`.
@@ -140,8 +142,12 @@ impl Fabric {
 
     /// Sends what was written since the last call: one burst for each end, whatever the number of writes.
     pub(crate) fn send_unsent(&mut self) {
-        let unsent = self.hold_unsent();
-        self.release_unsent(unsent);
+        let mut unsent = self.hold_unsent();
+        self.send(unsent.0.drain(..));
+        if self.unsent.is_empty() {
+            // For its room.
+            self.unsent = unsent.0;
+        }
     }
 
     /// Takes what was written since the last [`Fabric::send_unsent`] off the way: its writer is held up.
@@ -151,7 +157,11 @@ impl Fabric {
 
     /// Sends what was held, behind nothing: the writer goes on.
     pub(crate) fn release_unsent(&mut self, Unsent(held): Unsent) {
-        for (id, side) in held {
+        self.send(held.into_iter());
+    }
+
+    fn send(&mut self, written: impl Iterator<Item = (ConnectionId, TcpSide)>) {
+        for (id, side) in written {
             self.with(id, |exchange| {
                 exchange.connection.end_mut(side).push();
                 exchange.dispatch(side);

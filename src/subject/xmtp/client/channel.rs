@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use tokio::io::ReadBuf;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
@@ -185,7 +186,7 @@ impl ClientLink {
     /// The preface cannot be written.
     pub async fn over(stream: impl ByteStream + 'static, endpoint: &Endpoint) -> Result<Self, tonic::transport::Error> {
         let (lifeline, severed) = oneshot::channel();
-        let mut once = Some(Tapped::over(stream, Severable(severed)));
+        let mut once = Some(Tapped::over(stream, Severable { severed, waiting: None }));
         let connector = tower::service_fn(move |_: Uri| {
             let used_up = || io::Error::new(io::ErrorKind::NotConnected, "the connection has ended");
             ready(once.take().map(TokioIo::new).ok_or_else(used_up))
@@ -232,16 +233,38 @@ pub(crate) fn request<T>(body: T) -> Request<T> {
 }
 
 /// Fails a byte stream as soon as its [`ClientLink`] is gone, which ends the task of hyper that owns it.
-struct Severable(oneshot::Receiver<Infallible>);
+struct Severable {
+    severed: oneshot::Receiver<Infallible>,
+    /// Whom that wakes.
+    waiting: Option<Waker>,
+}
 
 impl Severable {
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match Pin::new(&mut self.0).poll(context) {
-            Poll::Pending => Ok(()),
-            Poll::Ready(Err(_)) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client hung up")),
+        // At every read and write, and it happens once: to ask again is to look.
+        if self.waiting.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            return match self.severed.try_recv() {
+                Err(TryRecvError::Empty) => Ok(()),
+                Err(TryRecvError::Closed) => Err(hung_up()),
+                Ok(never) => match never {},
+            };
+        }
+        if self.severed.is_terminated() {
+            return Err(hung_up());
+        }
+        match Pin::new(&mut self.severed).poll(context) {
+            Poll::Pending => {
+                self.waiting = Some(context.waker().clone());
+                Ok(())
+            }
+            Poll::Ready(Err(_)) => Err(hung_up()),
             Poll::Ready(Ok(never)) => match never {},
         }
     }
+}
+
+fn hung_up() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the client hung up")
 }
 
 impl<S: ByteStream> StreamTap<S> for Severable {
