@@ -208,7 +208,9 @@ fn read_delivery(messages: response::v1::Messages, skipped: &mut Vec<Malformed>)
 }
 
 fn write_delivery(delivery: DeliveryFrame) -> response::v1::Messages {
-    let (mut group_messages, mut welcome_messages) = (Vec::new(), Vec::new());
+    let groups = delivery.messages.iter().filter(|message| message.topic().kind() == MessageKind::Group).count();
+    let (mut group_messages, mut welcome_messages) =
+        (Vec::with_capacity(groups), Vec::with_capacity(delivery.messages.len() - groups));
     for message in delivery.messages {
         match message.topic().kind() {
             MessageKind::Group => group_messages.push(message.into_group()),

@@ -42,9 +42,10 @@ impl Payloads {
     /// The next message, on a topic drawn at random.
     fn draw(&mut self) -> Draft {
         self.made += 1;
-        let mut payload = format!("{}/{}/", self.author, self.made).into_bytes();
-        let unique = payload.len();
-        payload.resize(self.draw_size().max(unique), 0);
+        let prefix = format!("{}/{}/", self.author, self.made);
+        let unique = prefix.len();
+        let mut payload = vec![0; self.draw_size().max(unique)];
+        payload[..unique].copy_from_slice(prefix.as_bytes());
         self.dice.fill_bytes(&mut payload[unique..]);
         let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
         match topic.kind() {
