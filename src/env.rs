@@ -11,6 +11,7 @@ pub(crate) mod fake_disk;
 mod rerouted;
 mod reset;
 mod tapped;
+mod waiting;
 
 use std::fmt;
 use std::future::Future;
@@ -29,6 +30,7 @@ pub use disk::{Disk, MemoryStorage, Storage};
 pub(crate) use rerouted::{Rerouted, Wrapped};
 pub use reset::ResetSwitch;
 pub use tapped::{StreamTap, Tapped};
+pub(crate) use waiting::Waiting;
 
 /// A handle on the surroundings, cheap to clone and to hand to tasks.
 pub type Env = Arc<dyn Surroundings>;

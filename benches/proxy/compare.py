@@ -22,7 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests/h2"))
 from backend import Backend
 from wire import PREFACE, Connection, Port, get, settings
 
-ROUNDS = 3
+ROUNDS = 5
 # Name, and what h2load is asked for: short answers; answers of 4 MiB in frames of up to 8 KiB; the same in frames of 1 KiB.
 LOADS = {
     "unary, 100 bytes": ["-n", "60000", "-c", "8", "-m", "16", "/unary"],

@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,7 +28,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Request, Status};
 
-use crate::env::{Address, ByteStream, Env, StreamTap, Tapped, TcpOptions};
+use crate::env::{Address, ByteStream, Env, StreamTap, Tapped, TcpOptions, Waiting};
 use crate::grpc::{BytesCodec, explain};
 use crate::subject::xmtp::client::half_read::HalfRead;
 use crate::subject::xmtp::client::heard_data::HeardData;
@@ -186,7 +186,7 @@ impl ClientLink {
     /// The preface cannot be written.
     pub async fn over(stream: impl ByteStream + 'static, endpoint: &Endpoint) -> Result<Self, tonic::transport::Error> {
         let (lifeline, severed) = oneshot::channel();
-        let mut once = Some(Tapped::over(stream, Severable { severed, waiting: None }));
+        let mut once = Some(Tapped::over(stream, Severable { severed, waiting: Waiting::default() }));
         let connector = tower::service_fn(move |_: Uri| {
             let used_up = || io::Error::new(io::ErrorKind::NotConnected, "the connection has ended");
             ready(once.take().map(TokioIo::new).ok_or_else(used_up))
@@ -235,14 +235,13 @@ pub(crate) fn request<T>(body: T) -> Request<T> {
 /// Fails a byte stream as soon as its [`ClientLink`] is gone, which ends the task of hyper that owns it.
 struct Severable {
     severed: oneshot::Receiver<Infallible>,
-    /// Whom that wakes.
-    waiting: Option<Waker>,
+    waiting: Waiting,
 }
 
 impl Severable {
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         // At every read and write, and it happens once: to ask again is to look.
-        if self.waiting.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+        if self.waiting.is_woken(context) {
             return match self.severed.try_recv() {
                 Err(TryRecvError::Empty) => Ok(()),
                 Err(TryRecvError::Closed) => Err(hung_up()),
@@ -252,11 +251,8 @@ impl Severable {
         if self.severed.is_terminated() {
             return Err(hung_up());
         }
-        match Pin::new(&mut self.severed).poll(context) {
-            Poll::Pending => {
-                self.waiting = Some(context.waker().clone());
-                Ok(())
-            }
+        match self.waiting.poll(context, |context| Pin::new(&mut self.severed).poll(context)) {
+            Poll::Pending => Ok(()),
             Poll::Ready(Err(_)) => Err(hung_up()),
             Poll::Ready(Ok(never)) => match never {},
         }
