@@ -18,12 +18,11 @@
 //! use std::time::Duration;
 //!
 //! use pulseless::stranger::{delivered, produced};
-//! use pulseless::{Durations, Proxy, Trial, Trouble};
 //! use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 //! use tokio::net::{TcpListener, TcpStream};
 //! use tokio::time::{Instant, sleep, sleep_until, timeout};
 //!
-//! async fn serve() -> io::Result<()> {
+//! pub async fn serve() -> io::Result<()> {
 //!     let (listener, begun) = (TcpListener::bind("0.0.0.0:7000").await?, Instant::now());
 //!     let due = move |number: u64| sleep_until(begun + Duration::from_secs(number));
 //!     tokio::spawn(async move {
@@ -46,7 +45,7 @@
 //!     }
 //! }
 //!
-//! async fn follow(patience: Duration) -> io::Result<()> {
+//! pub async fn follow(patience: Duration) -> io::Result<()> {
 //!     let mut next = 1;
 //!     loop {
 //!         // How a connection ends is no matter: there will be another.
@@ -66,6 +65,9 @@
 //!     Ok(())
 //! }
 //!
+//! // The test.
+//! use pulseless::{Durations, Proxy, Trial, Trouble};
+//!
 //! let play = |patience| {
 //!     Trial::new(7)
 //!         .host("server", serve)
@@ -80,7 +82,7 @@
 //! # for line in [
 //! #     "12m  the proxy passes bytes again; 600 messages were produced into the",
 //! #     "18m  !! convergence fails here (G5), on client. Proof: record 246",
-//! #     "20m  the trial ends: 119 messages delivered to applications, no",
+//! #     "20m  the trial ends: 119 messages delivered to applications",
 //! # ] {
 //! #     assert!(told.contains(line), "no `{line}` in {told}");
 //! # }

@@ -1,4 +1,4 @@
-//! Five minutes, from an empty crate to a failing seed, its story, and a thousand seeds that pass.
+//! Five minutes, from an empty crate to a test that passes, a seed that fails, its story and its page; then many seeds.
 //!
 //! # 1. A crate
 //!
@@ -14,15 +14,14 @@
 //!
 //! # 2. A test
 //!
-//! The server and the client of [the first page](crate) go into `src/lib.rs`, and this into `tests/numbers.rs`:
+//! The program of [the first page](crate), all that stands before its test, goes into `src/lib.rs`, and this into
+//! `tests/numbers.rs`:
 //!
 //! ```no_run
 //! # mod numbers {
 //! #     pub async fn serve() {}
 //! #     pub async fn follow(_: std::time::Duration) {}
 //! # }
-//! use std::time::Duration;
-//!
 //! use numbers::{follow, serve};
 //! use pulseless::{Durations, Proxy, Trial, Trouble};
 //!
@@ -32,7 +31,7 @@
 //!     let outcome = Trial::new(7)
 //!         .host("server", serve)
 //!         .proxy("edge", Proxy::to("server:7000").set("layer", "tcp"))
-//!         .host("client", || follow(Duration::MAX))
+//!         .host("client", || follow(20.seconds()))
 //!         .fault(Trouble::silence("edge").at(2.minutes()).lasting(10.minutes()))
 //!         .run(20.minutes());
 //!     outcome.assert_delivered("numbers");
@@ -40,26 +39,29 @@
 //! # numbers_survive_a_silent_proxy();
 //! ```
 //!
+//! `cargo test` builds for some minutes, and plays twenty minutes in a fraction of a second: the client waits for 20 seconds, and
+//! dials again. [`TrialOutcome::story`](crate::TrialOutcome::story) tells what happened, and
+//! [`digest`](crate::TrialOutcome::digest) is its fingerprint.
+//!
 //! Hosts find each other by the names that they have here, and a proxy listens on the port that it leads to. A proxy in front
 //! of HTTP/2, and so of gRPC, needs no `layer`, and may have a profile: `Proxy::to("server:50051").profile("nginx")`.
 //!
 //! # 3. A failing seed
 //!
-//! `cargo test` shows what the first page shows: the verdict, the story with the instant at which the promise broke, what each
-//! judge says, and the line that plays it again, which works under `cargo nextest` too. The trial is in a case file, in
-//! `target/pulseless-trials/`; the command line, where somebody has it, reads that:
+//! Take the client's patience away, `follow(std::time::Duration::MAX)`. Now `cargo test` shows what the first page shows: the
+//! verdict, the story with the instant at which the promise broke, what each judge says, and last the line that plays it again,
+//! which works under `cargo nextest` too. With more before that line there is more:
 //!
-//! ```sh
-//! pulseless report numbers_survive_a_silent_proxy-seed-7.case.json --to html
-//! ```
-//!
-//! [`TrialOutcome::story`](crate::TrialOutcome::story) is the story of a trial that passed, and
-//! [`digest`](crate::TrialOutcome::digest) its fingerprint.
+//! | | |
+//! |---|---|
+//! | `PULSELESS_REPORT=.` | writes a page, with the story, a timeline and all records |
+//! | `PULSELESS_SHRINK=1` | makes the case small, and writes it as a sim and as a case |
+//! | `PULSELESS_REPLAY=FILE` | plays a case, of those that failures leave in `target/pulseless-trials/` |
 //!
 //! # 4. Many seeds
 //!
-//! With patience, 20 seconds say, the test passes. Will it for every seed, and when other things go wrong as well? A storm has
-//! the seed draw them:
+//! With patience the test passes again. Will it for every seed, and when other things go wrong as well? A storm has the seed draw
+//! them:
 //!
 //! ```no_run
 //! # async fn serve() {}
@@ -69,10 +71,12 @@
 //!     .host("server", serve)
 //!     .proxy("edge", Proxy::to("server:7000").set("layer", "tcp"))
 //!     .host("client", || follow(20.seconds()));
-//! numbers.storm(&["partitions", "loss", "silences"]).sweep(20.minutes(), 1..1001).assert_passed();
+//! numbers.storm(&["partitions", "loss", "silences"]).waive("leaks").sweep(20.minutes(), 1..101).assert_passed();
 //! ```
 //!
-//! What does not pass is grouped by cause, with its seeds; the message has the story of the first.
+//! What does not pass is grouped by cause, with its seeds; the message has the story of the first. Without `waive` some of these
+//! seeds fail, and rightly: behind a silent proxy the server never hears that its client has left, and holds the connection for
+//! ever. It wants a keepalive.
 //!
 //! # 5. A judge of one's own
 //!
@@ -85,7 +89,8 @@
 //! # 6. A command line of one's own
 //!
 //! [`main_with`](crate::cli::main_with) makes a program of these hosts: sims in TOML name them, and `run`, `sweep`,
-//! `shrink`, `grid`, `report` and the others are there. It needs the feature `cli`.
+//! `shrink`, `grid`, `report` and the others are there. It needs the feature `cli` (`cargo add pulseless
+//! --path ../pulseless --features cli`), and this is `src/main.rs`:
 //!
 //! ```no_run
 //! # async fn serve() {}
@@ -100,6 +105,8 @@
 //!     pulseless::cli::main_with(hosts)
 //! }
 //! ```
+//!
+//! `cargo run -- run numbers.toml` plays a sim; a test's own, made small, is one (`PULSELESS_SHRINK`).
 //!
 //! # 7. The other door
 //!

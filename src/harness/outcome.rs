@@ -38,12 +38,12 @@ pub(crate) fn play(read: ReadTrial, test: TestName) -> Result<TrialOutcome, Stri
     let mut note = String::new();
     if let Some((path, case)) = case_of_environment()? {
         if is_case_of(&case, &read) {
-            return replay(read, test, &case, path);
+            return replay(&read, test, &case, path);
         }
         note = format!("; {REPLAY} names a case of another test, {}", case.sim);
     }
     let (seed, chooser) = choose(read.seed)?;
-    play_seed(&read, test, seed, chooser.to_owned() + &note)
+    play_seed(&read, test, seed, (chooser.to_owned() + &note, None))
 }
 
 /// The case that the environment wants played instead of a test's own trial, and its file.
@@ -61,21 +61,32 @@ pub(crate) fn is_case_of(case: &Case, read: &ReadTrial) -> bool {
 }
 
 /// Plays a case of this test again.
-fn replay(read: ReadTrial, test: TestName, case: &Case, path: String) -> Result<TrialOutcome, String> {
+pub(crate) fn replay(read: &ReadTrial, test: TestName, case: &Case, path: String) -> Result<TrialOutcome, String> {
     let sim = case.sim(read.subjects).map_err(|error| error.to_string())?;
-    let read = ReadTrial { sim, ..read };
-    let outcome = play_seed(&read, test, case.seed, String::new())?;
+    let read = ReadTrial { sim, seed: case.seed, subjects: read.subjects };
+    let outcome = play_seed(&read, test, case.seed, (String::new(), Some(path.clone())))?;
     let same =
         if outcome.digest() == case.digest { "reproduced bit for bit" } else { "which went otherwise this time" };
-    Ok(TrialOutcome { chooser: format!("from {path}, {same}"), case: Some(path), ..outcome })
+    Ok(TrialOutcome { chooser: format!("from {path}, {same}"), ..outcome })
 }
 
-/// Plays a trial with that seed.
-pub(crate) fn play_seed(read: &ReadTrial, test: TestName, seed: u64, chooser: String) -> Result<TrialOutcome, String> {
+/// Plays a trial with that seed, which somebody chose, or a case of that file.
+pub(crate) fn play_seed(
+    read: &ReadTrial,
+    test: TestName,
+    seed: u64,
+    (chooser, case): (String, Option<String>),
+) -> Result<TrialOutcome, String> {
+    let again = || again(&test, seed, case.as_deref());
     let played = trial::play(&read.sim, seed);
-    let outcome = played
-        .map_err(|error| format!("failed to play {}: {error}\nagain    {}", read.sim.name, test.again(seed, "")))?;
-    Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser, case: None })
+    let outcome = played.map_err(|error| format!("failed to play {}: {error}\nagain    {}", read.sim.name, again()))?;
+    Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser, case })
+}
+
+/// The line that plays a seed of a test again, or a case.
+fn again(test: &TestName, seed: u64, case: Option<&str>) -> String {
+    let replay = case.map(|path| format!(" {REPLAY}={}", shell_word(path)));
+    test.again(seed, &replay.unwrap_or_default())
 }
 
 /// The seed, and where it is from.
@@ -196,8 +207,7 @@ impl TrialOutcome {
 
     /// The line that plays it again.
     pub(crate) fn again(&self) -> String {
-        let replay = self.case.as_ref().map(|path| format!(" {REPLAY}={}", shell_word(path)));
-        self.test.again(self.seed(), &replay.unwrap_or_default())
+        again(&self.test, self.seed(), self.case.as_deref())
     }
 
     /// How its files are called.

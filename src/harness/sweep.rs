@@ -8,9 +8,10 @@ use std::thread::available_parallelism;
 
 use crate::campaign::{FailureGroup, InProcess, Limit, Stop, Summary, Sweep, TrialSchedule};
 use crate::harness::again::TestName;
-use crate::harness::outcome::{case_of_environment, is_case_of, play_seed, seed_of_environment};
+use crate::harness::outcome::{case_of_environment, is_case_of, play_seed, replay, seed_of_environment};
 use crate::harness::place;
 use crate::harness::trial::ReadTrial;
+use crate::runner::Case;
 use crate::trial::EngineKind;
 
 /// Trials of many seeds that were played, grouped by cause where they failed.
@@ -19,6 +20,8 @@ pub struct SweptTrials {
     test: TestName,
     summary: Summary,
     folder: PathBuf,
+    /// The case that was played instead of all, and its file.
+    replayed: Option<(String, Case)>,
 }
 
 /// Plays those seeds, as many at a time as the machine has processors.
@@ -26,7 +29,8 @@ pub(crate) fn play(mut read: ReadTrial, test: TestName, seeds: Range<u64>) -> Re
     // A seed or a case of the environment is the only one that is played: the line of a failure plays that failure.
     let only = |seed: u64| seed..seed.saturating_add(1);
     let mut seeds = seed_of_environment()?.map_or(seeds, only);
-    if let Some((_, case)) = case_of_environment()?.filter(|(_, case)| is_case_of(case, &read)) {
+    let replayed = case_of_environment()?.filter(|(_, case)| is_case_of(case, &read));
+    if let Some((_, case)) = &replayed {
         read.sim = case.sim(read.subjects).map_err(|error| error.to_string())?;
         seeds = only(case.seed);
     }
@@ -53,7 +57,7 @@ pub(crate) fn play(mut read: ReadTrial, test: TestName, seeds: Range<u64>) -> Re
     if let Some(error) = swept.error {
         return Err(format!("failed to sweep: {error}"));
     }
-    Ok(SweptTrials { read, test, summary: swept.summary, folder })
+    Ok(SweptTrials { read, test, summary: swept.summary, folder, replayed })
 }
 
 impl SweptTrials {
@@ -93,8 +97,14 @@ impl SweptTrials {
             text += &format!("  {} {}: {} (seeds {})\n", group.ended, group.count, group.why, seeds.join(","));
         }
         text += &format!("report   {}\n\n", self.folder.display());
-        let seed = first.sims.values().map(|seeds| seeds.first).next().unwrap_or_default();
-        let again = play_seed(&self.read, self.test.clone(), seed, "from the sweep".to_owned());
+        let (read, test) = (&self.read, self.test.clone());
+        let again = match &self.replayed {
+            Some((path, case)) => replay(read, test, case, path.clone()),
+            None => {
+                let seed = first.sims.values().map(|seeds| seeds.first).next().unwrap_or_default();
+                play_seed(read, test, seed, ("from the sweep".to_owned(), None))
+            }
+        };
         text + &again.map_or_else(|why| why, |outcome| outcome.complaint(&outcome.conclusion().to_string()))
     }
 }

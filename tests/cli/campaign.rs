@@ -253,6 +253,15 @@ fn a_machine_without_descriptors_is_no_bug() {
 }
 
 #[test]
+fn a_machine_without_descriptors_for_one_runtime_says_so() {
+    let scratch = Scratch::new();
+    scratch.write("good.toml", GOOD);
+    let said = scratch.shell(&format!("ulimit -n 5; {BINARY} run good.toml --seed 7")).exits(64);
+    assert!(said.err.contains("found no room for its runtime"), "{said}");
+    assert!(said.err.contains("see how many files it may open (`ulimit -n`)"), "{said}");
+}
+
+#[test]
 fn a_crowd_takes_no_more_descriptors_than_one_client() {
     let scratch = Scratch::new();
     scratch.write("crowd.toml", GOOD.replace("[node]", "[cast]\nclients = 80\n\n[node]"));

@@ -14,6 +14,7 @@ use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
 use crate::world::net::{Capture, LinkBase, Net};
 use crate::world::sandbox::state;
+use crate::world::system::end_in_a_busy_loop;
 
 /// Outdated timers are swept out when there are so many for each host: the queue stays as small as the world.
 const TIMERS_PER_HOST_MAX: usize = 16;
@@ -44,6 +45,7 @@ impl Leap {
     #[must_use]
     pub fn new(seed: u64, links: impl Into<LinkBase>) -> Self {
         assert!(state::on_trial(), "the leap engine plays on a trial thread only");
+        state::set_on_busy_loop(end_in_a_busy_loop);
         Leap {
             seed,
             clock: Clock::default(),

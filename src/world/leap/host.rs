@@ -36,7 +36,7 @@ use crate::world::process::{Points, Process};
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::state::{self, HostTurn, Readings};
 use crate::world::sandbox::trial_thread::{
-    begin_poll, describe_panic, end_task, forget_panics, make_what_runtimes_share, take_task_panic,
+    begin_poll, describe_panic, end_task, forget_panics, take_task_panic, what_runtimes_share,
 };
 use crate::world::system::{self, Machine, MachinePlace};
 
@@ -324,7 +324,7 @@ impl LeapHost {
 }
 
 fn build_runtime(seed: &str) -> Result<Runtime, Breakdown> {
-    make_what_runtimes_share().map_err(Breakdown::NoRuntime)?;
+    what_runtimes_share().map_err(Breakdown::NoRuntime)?;
     let mut builder = Builder::new_current_thread();
     builder.enable_all().max_io_events_per_tick(EVENTS_AT_ONCE);
     seed_choices(&mut builder, seed, [begin_poll, end_task]);
@@ -376,7 +376,7 @@ async fn until_idle(wakers: &mut Vec<Waker>, steps: u32, order: impl FnOnce()) -
     poll_fn(|context| {
         if !begun {
             begun = true;
-            state::begin_turn(context.waker().clone(), steps, system::end_in_a_busy_loop);
+            state::begin_turn(context.waker().clone(), steps);
             return Poll::Pending;
         }
         match state::turn() {

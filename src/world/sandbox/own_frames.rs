@@ -15,19 +15,20 @@ const ENTRIES: [&str; 9] = [
     " syscall",
     " clock_gettime",
 ];
-/// An entry is no deeper than that: at the other end of a thread's frames the world stands as well.
-const ENTRY_FRAMES_MAX: usize = 24;
-/// What polls a program's tasks.
+/// What polls a program's tasks, and may itself be what panics.
 const RUNTIME: [&str; 3] = ["tokio::runtime::", "/src/runtime/task/", "/src/runtime/scheduler/"];
+/// Where a thread begins: behind it the world stands again.
+const THREAD: &str = "__rust_begin_short_backtrace";
 
-/// The lines of a backtrace from behind the panic or the call to where the runtime begins.
+/// The lines of a backtrace from behind the panic or the call to where the runtime or the thread begins.
 pub(crate) fn own_frames(backtrace: &str) -> Vec<&str> {
     let frames = frames(backtrace);
     let says = |frame: &[&str], words: &[&str]| words.iter().any(|word| frame.iter().any(|line| line.contains(word)));
-    let entry = frames.iter().take(ENTRY_FRAMES_MAX).rposition(|frame| says(frame, &ENTRIES));
-    let own = &frames[entry.map_or(0, |last| last + 1)..];
-    let ends = own.iter().position(|frame| says(frame, &RUNTIME)).unwrap_or(own.len());
-    own[..ends].iter().flatten().copied().collect()
+    let of_thread = frames.iter().take_while(|frame| !says(frame, &[THREAD])).count();
+    let entry = frames[..of_thread].iter().rposition(|frame| says(frame, &ENTRIES));
+    let called = &frames[entry.map_or(0, |last| last + 1)..of_thread];
+    let own = called.iter().skip_while(|frame| says(frame, &RUNTIME)).take_while(|frame| !says(frame, &RUNTIME));
+    own.flatten().copied().collect()
 }
 
 /// Each frame: its name, and a line for its place where that is known.
@@ -65,6 +66,17 @@ mod tests {
    3: tokio::runtime::task::raw::poll
    4: pulseless::world::leap::host::LeapHost::take_turn";
         assert_eq!(own_frames(call), ["   2: shop::wait"]);
+        let of_tokio = "   0: core::panicking::panic_fmt
+   1: tokio::runtime::context::current::with_current
+   2: shop::work
+   3: tokio::runtime::task::raw::poll";
+        assert_eq!(own_frames(of_tokio), ["   2: shop::work"]);
+        let thread = "   0: core::panicking::panic_fmt
+   1: shop::work
+   2: std::sys::backtrace::__rust_begin_short_backtrace
+   3: pulseless::world::system::symbols::threads::run_thread
+   4: start_thread";
+        assert_eq!(own_frames(thread), ["   1: shop::work"]);
         assert!(own_frames("").is_empty());
     }
 }

@@ -18,9 +18,9 @@ use crate::world::sandbox::offence::Offence;
 
 /// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
-/// How often a host may look at a clock in one turn. No clock goes on before the turn is over, and a loop that waits for one to
-/// do so waits for ever; nobody who works reads it so often at one instant.
-const CLOCK_READS_MAX: u32 = 10_000_000;
+/// How often a host may look at a clock within one step. No clock goes on before its turn is over, and a loop that waits for one
+/// to do so waits for ever; nobody who works reads it so often without waiting for anything.
+const CLOCK_READS_MAX: u32 = 50_000_000;
 
 thread_local! {
     static STATE: Cell<*const TrialState> = const { Cell::new(ptr::null()) };
@@ -61,6 +61,8 @@ pub(crate) enum HostTurn {
 
 /// See the module.
 pub(crate) struct TrialState {
+    /// That of the thread which plays it.
+    name: String,
     readings: Cell<Readings>,
     wall_clock_read: Cell<bool>,
     clock_reads_left: Cell<u32>,
@@ -93,6 +95,7 @@ pub(crate) struct TrialGuard {
 impl TrialGuard {
     pub(crate) fn enter(entropy: Dice) -> Self {
         let state = Box::into_raw(Box::new(TrialState {
+            name: std::thread::current().name().unwrap_or("a trial").to_owned(),
             readings: Cell::new(Readings::of_trial(Duration::ZERO)),
             wall_clock_read: Cell::new(false),
             entropy: RefCell::new(entropy),
@@ -158,7 +161,10 @@ pub(crate) fn set_now(now: Duration) {
 
 /// In a host's turn the clocks are the host's.
 pub(crate) fn set_readings(readings: Readings) {
-    state(|state| state.readings.set(readings));
+    state(|state| {
+        state.clock_reads_left.set(CLOCK_READS_MAX);
+        state.readings.set(readings);
+    });
 }
 
 /// The wall clock of whoever has its turn.
@@ -193,12 +199,19 @@ pub(crate) fn take_wall_clock_read() -> bool {
     state(|state| state.wall_clock_read.replace(false))
 }
 
-/// Begins a host's turn of at most so many steps; `root` is woken when the host goes idle, and `on_busy_loop` called when it
-/// looks at a clock without end.
-pub(crate) fn begin_turn(root: Waker, steps: u32, on_busy_loop: fn()) {
+/// What is called when a host looks at a clock without end.
+pub(crate) fn set_on_busy_loop(end: fn()) {
+    state(|state| state.on_busy_loop.set(end));
+}
+
+/// What the trial is called, on whichever of its threads.
+pub(crate) fn trial_name() -> String {
+    look(|state| state.name.clone()).unwrap_or_else(|| "a trial".to_owned())
+}
+
+/// Begins a host's turn of at most so many steps; `root` is woken when the host goes idle.
+pub(crate) fn begin_turn(root: Waker, steps: u32) {
     state(|state| {
-        state.clock_reads_left.set(CLOCK_READS_MAX);
-        state.on_busy_loop.set(on_busy_loop);
         state.turn.set(HostTurn::Running);
         state.steps_left.set(steps);
         state.root.replace(Some(root));
@@ -209,6 +222,7 @@ pub(crate) fn begin_turn(root: Waker, steps: u32, on_busy_loop: fn()) {
 /// a task waits for something.
 pub(crate) fn take_steps(steps: u32) -> bool {
     let left = state(|state| {
+        state.clock_reads_left.set(CLOCK_READS_MAX);
         let left = state.steps_left.get().checked_sub(steps);
         state.steps_left.set(left.unwrap_or(0));
         left

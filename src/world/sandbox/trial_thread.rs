@@ -5,11 +5,17 @@
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
-use std::sync::{Arc, Once, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread;
 
 use crate::env::{Dice, Die};
 use crate::world::sandbox::state::{self, HostTurn, TrialGuard};
+
+/// There is what all runtimes of the program share.
+static SHARED: AtomicBool = AtomicBool::new(false);
+/// Why there is not.
+static UNSHARED: Mutex<String> = Mutex::new(String::new());
 
 /// Code that plays a trial panicked: our bug.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +32,7 @@ pub struct TrialPanic(pub String);
 #[expect(clippy::disallowed_methods, reason = "the one thread that plays the whole trial, joined at once")]
 pub fn on_trial_thread<T: Send>(seed: u64, trial: impl FnOnce() -> T + Send) -> Result<T, TrialPanic> {
     keep_panics_of_trials();
-    // Where it fails, no host starts, and each says why.
-    let _ = make_what_runtimes_share();
+    make_what_runtimes_share();
     thread::scope(|scope| {
         let played = thread::Builder::new().name(format!("trial {seed}")).spawn_scoped(scope, move || {
             let _guard = TrialGuard::enter(Dice::named(seed, &Die::Entropy));
@@ -119,20 +124,31 @@ fn keep_panics_of_trials() {
 }
 
 /// tokio's feature `signal` makes a pair of sockets for all runtimes of a program, with the first of them (tokio 1.54): it
-/// may not be one of a trial.
-///
-/// # Errors
-/// The real machine has too few file descriptors for one runtime, and so none of a trial can be made.
+/// may not be one of a trial. Where it fails, no host starts, and each says why; the next trial tries again.
 #[expect(clippy::disallowed_methods, reason = "a thread outside of every trial, joined at once")]
-pub(crate) fn make_what_runtimes_share() -> Result<(), String> {
-    static MADE: OnceLock<Result<(), String>> = OnceLock::new();
+fn make_what_runtimes_share() {
+    if SHARED.load(Ordering::Acquire) {
+        return;
+    }
     // On a thread of its own: within another runtime none may be dropped.
     let make = || tokio::runtime::Builder::new_current_thread().enable_all().build().map(drop);
-    MADE.get_or_init(|| match thread::spawn(make).join() {
-        Ok(made) => made.map_err(|error| error.to_string()),
-        Err(panic) => Err(payload_text(&*panic)),
-    })
-    .clone()
+    let made = thread::spawn(make).join().map_err(|panic| payload_text(&*panic));
+    match made.and_then(|made| made.map_err(|error| error.to_string())) {
+        Ok(()) => SHARED.store(true, Ordering::Release),
+        Err(why) => *UNSHARED.lock().unwrap_or_else(PoisonError::into_inner) = why,
+    }
+}
+
+/// Whether there is what all runtimes share.
+///
+/// # Errors
+/// The real machine has no file descriptors for it.
+pub(crate) fn what_runtimes_share() -> Result<(), String> {
+    if SHARED.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let why = UNSHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    Err(format!("{why}; see how many files it may open (`ulimit -n`)"))
 }
 
 #[cfg(test)]

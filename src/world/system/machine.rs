@@ -70,7 +70,7 @@ pub(crate) fn with_current<T>(ask: impl FnOnce(&Machine) -> T) -> Option<T> {
 pub(crate) fn end_in_a_busy_loop() {
     with_current(|machine| {
         machine.end_program_here(
-            "waits in a loop for a clock, which goes on only while its tasks and threads wait: let it sleep",
+            "waits in a loop for a clock, which goes on only while its tasks and threads wait: let it sleep (tokio::time::sleep)",
         )
     });
 }
@@ -459,8 +459,7 @@ impl Machine {
 
     /// What no call can return from ends the program, with the trial and the host.
     pub(crate) fn end_program(&self, why: &str) -> ! {
-        let thread = std::thread::current();
-        let (trial, name) = (thread.name().unwrap_or("a trial"), self.host_name());
+        let (trial, name) = (state::trial_name(), self.host_name());
         // Where nobody hears it, the exit code tells.
         drop(io::stderr().write_all(format!("{trial}: host {name} {why}\n").as_bytes()));
         // SAFETY: it ends the program at once; what std would still do is of a program that has lost its way.

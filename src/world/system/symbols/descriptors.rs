@@ -31,21 +31,28 @@ unsafe extern "C" fn close(file: c_int) -> c_int {
     libc_call!(c"close" as OfOne, file)
 }
 
-/// A duplicate of a simulated file, or of a real socket; none: it is another real file.
+/// A duplicate of a simulated file, or what stands in for one of a real socket pair; none: it is another real file.
 ///
 /// A runtime with tokio's feature `signal` takes a duplicate of the socket on which the program hears signals (tokio 1.54),
-/// which never come to a simulated host. So what it gets is a simulated file on which nothing ever happens.
+/// which never come to a simulated host. So what it gets is a simulated file on which nothing ever happens. The three files that
+/// every program has stay what they are.
 fn duplicate(file: c_int) -> Option<Result<c_int, Errno>> {
     if is_simulated(file) {
         return of_file(file, |machine| machine.duplicate(file));
     }
-    of_machine(|machine| Ok(is_socket(file).then(|| machine.open_silent()))).and_then(Result::transpose)
+    if file <= libc::STDERR_FILENO {
+        return None;
+    }
+    of_machine(|machine| Ok(is_of_a_pair(file).then(|| machine.open_silent()))).and_then(Result::transpose)
 }
 
-fn is_socket(file: c_int) -> bool {
-    let (mut kind, mut len) = (0_i32, size_of::<c_int>() as libc::socklen_t);
-    // SAFETY: getsockopt writes at most `len` bytes to `kind`.
-    unsafe { libc::getsockopt(file, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &raw mut len) == 0 }
+/// Whether a real file is a Unix socket.
+fn is_of_a_pair(file: c_int) -> bool {
+    let (mut domain, mut len) = (0_i32, size_of::<c_int>() as libc::socklen_t);
+    // SAFETY: getsockopt writes at most `len` bytes to `domain`.
+    let answer =
+        unsafe { libc::getsockopt(file, libc::SOL_SOCKET, libc::SO_DOMAIN, (&raw mut domain).cast(), &raw mut len) };
+    answer == 0 && domain == libc::AF_UNIX
 }
 
 /// dup(2).
