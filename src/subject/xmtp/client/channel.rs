@@ -241,26 +241,14 @@ struct Severable {
 impl Severable {
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         // At every read and write, and it happens once: to ask again is to look.
-        if self.waiting.is_woken(context) {
-            return match self.severed.try_recv() {
-                Err(TryRecvError::Empty) => Ok(()),
-                Err(TryRecvError::Closed) => Err(hung_up()),
-                Ok(never) => match never {},
-            };
+        let is_severed = self.severed.try_recv() == Err(TryRecvError::Closed)
+            || !self.waiting.is_woken(context)
+                && self.waiting.poll(context, |context| Pin::new(&mut self.severed).poll(context)).is_ready();
+        if is_severed {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client hung up"));
         }
-        if self.severed.is_terminated() {
-            return Err(hung_up());
-        }
-        match self.waiting.poll(context, |context| Pin::new(&mut self.severed).poll(context)) {
-            Poll::Pending => Ok(()),
-            Poll::Ready(Err(_)) => Err(hung_up()),
-            Poll::Ready(Ok(never)) => match never {},
-        }
+        Ok(())
     }
-}
-
-fn hung_up() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the client hung up")
 }
 
 impl<S: ByteStream> StreamTap<S> for Severable {
