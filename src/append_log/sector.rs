@@ -42,12 +42,14 @@ fn mark(number: u64, kind: SectorKind) -> u64 {
 
 /// Seals `content` into the sectors from `first` on, the last one filled up with zeros.
 pub(super) fn seal_all(content: &[u8], first: u64) -> Vec<u8> {
-    let mut sectors = vec![0; content.len().div_ceil(ROOM) * SECTOR];
+    let mut sectors = Vec::with_capacity(content.len().div_ceil(ROOM) * SECTOR);
     let mut kind = SectorKind::First;
-    for ((sector, part), number) in sectors.chunks_exact_mut(SECTOR).zip(content.chunks(ROOM)).zip(first..) {
-        let (room, place) = sector.split_at_mut(ROOM);
-        room[..part.len()].copy_from_slice(part);
-        place.copy_from_slice(&seal(room, number, kind).to_le_bytes());
+    for (part, number) in content.chunks(ROOM).zip(first..) {
+        let begin = sectors.len();
+        sectors.extend_from_slice(part);
+        sectors.resize(begin + ROOM, 0);
+        let seal = seal(&sectors[begin..], number, kind);
+        sectors.extend_from_slice(&seal.to_le_bytes());
         kind = SectorKind::Following;
     }
     sectors

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::channel::{Channel, Cursor, MessageId, Position};
+use crate::checker::by_id::ById;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::Readable;
@@ -77,8 +78,8 @@ struct OwedMessage<'h> {
 
 struct DebtLedger<'h> {
     bound: Duration,
-    stored: BTreeMap<&'h Channel, BTreeMap<MessageId, OwedMessage<'h>>>,
-    committed: BTreeMap<&'h str, BTreeMap<&'h Channel, BTreeMap<MessageId, Commit>>>,
+    stored: BTreeMap<&'h Channel, ById<OwedMessage<'h>>>,
+    committed: BTreeMap<&'h str, BTreeMap<&'h Channel, ById<Commit>>>,
     /// Hosts whose disks were replaced: such a node gives ids a second time.
     replaced: BTreeSet<&'h str>,
 }
@@ -127,7 +128,7 @@ impl<'h> DebtLedger<'h> {
                 let channels = self.committed.entry(host).or_default();
                 for (topic, id, _) in messages {
                     let commits = channels.entry(topic).or_default();
-                    commits.entry(*id).or_insert((record.at, index));
+                    commits.insert_first(*id, (record.at, index));
                 }
             }
             Event::InboxOpened { cursors } => {
@@ -143,7 +144,7 @@ impl<'h> DebtLedger<'h> {
     /// An id is given a second time: whoever has committed it has the first message, and is owed this one.
     fn give_again(&mut self, topic: &'h Channel, id: MessageId) {
         for commits in self.committed.values_mut().filter_map(|channels| channels.get_mut(topic)) {
-            commits.remove(&id);
+            commits.remove(id);
         }
     }
 
@@ -151,20 +152,19 @@ impl<'h> DebtLedger<'h> {
     fn believe_inbox(&mut self, index: usize, record: &'h Record, topic: &'h Channel, cursor: Cursor) {
         let Some(stored) = self.stored.get(topic) else { return };
         let commits = self.committed.entry(&record.host).or_default().entry(topic).or_default();
-        let last = commits.last_key_value().map_or(0, |(id, _)| id.0);
-        if last < cursor.0 {
-            let unsaid = stored.range(MessageId(last + 1)..=MessageId(cursor.0));
-            commits.extend(unsaid.map(|(id, _)| (*id, (record.at, index))));
+        let unsaid = stored.after(commits.last().unwrap_or_default());
+        for (id, _) in unsaid.iter().take_while(|(id, _)| !cursor.is_before(*id)) {
+            commits.insert(*id, (record.at, index));
         }
     }
 
     fn replace_disk(&mut self, host: &'h str, as_of: Duration) {
         self.replaced.insert(host);
         for messages in self.stored.values_mut() {
-            messages.retain(|_, stored| stored.node != host || stored.at < as_of);
+            messages.retain(|(_, stored)| stored.node != host || stored.at < as_of);
         }
         for commits in self.committed.get_mut(host).into_iter().flat_map(BTreeMap::values_mut) {
-            commits.retain(|_, (at, _)| *at < as_of);
+            commits.retain(|(_, (at, _))| *at < as_of);
         }
     }
 
@@ -187,9 +187,9 @@ impl<'h> DebtLedger<'h> {
     fn add_up(&self, host: &'h str, topic: &'h Channel, cursor: Cursor, sum: &mut Sum<'h>) {
         let Some(stored) = self.stored.get(topic) else { return };
         let commits = self.committed.get(host).and_then(|channels| channels.get(topic));
-        for (id, message) in stored.iter().filter(|(id, _)| cursor.is_before(**id)) {
+        for (id, message) in stored.after(MessageId(cursor.0)) {
             sum.owed += 1;
-            let commit = commits.and_then(|commits| commits.get(id)).copied();
+            let commit = commits.and_then(|commits| commits.get(*id)).copied();
             match commit {
                 Some((at, _)) if at <= self.bound => continue,
                 Some(_) => sum.late += 1,

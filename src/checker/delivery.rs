@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::channel::{Channel, Cursor, MessageId, Position};
+use crate::checker::by_id::ById;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::history::{Event, History, Record, Terms};
@@ -63,7 +64,7 @@ struct StoredMessage<'h> {
 /// What the node stored of one topic.
 #[derive(Default)]
 struct ChannelLog<'h> {
-    messages: BTreeMap<MessageId, StoredMessage<'h>>,
+    messages: ById<StoredMessage<'h>>,
     /// Ids and keys of what went with a node's disk: some of it was on its way, and nobody is owed it.
     gone: BTreeSet<(MessageId, u64)>,
     /// Keys that were published and of which no node has said that it stored them.
@@ -272,10 +273,9 @@ impl<'h> DeliveryBook<'h> {
         for ((_, sequence), newest) in self.newest.iter_mut().filter(|((of, _), _)| *of == host) {
             let mut kept = (MessageId(0), newest.1);
             for (_, shelf) in self.shelves.iter_mut().filter(|(topic, _)| topic.sequence() == *sequence) {
-                let is_gone = |_: &MessageId, stored: &mut StoredMessage<'h>| stored.node == host && stored.at >= as_of;
-                let gone = shelf.messages.extract_if(.., is_gone).map(|(id, stored)| (id, stored.key));
-                shelf.gone.extend(gone);
-                let last = shelf.messages.iter().rev().find(|(_, stored)| stored.node == host);
+                let gone = shelf.messages.extract_if(|stored| stored.node == host && stored.at >= as_of);
+                shelf.gone.extend(gone.map(|(id, stored)| (id, stored.key)));
+                let last = shelf.messages.all().iter().rev().find(|(_, stored)| stored.node == host);
                 kept = kept.max(last.map_or(kept, |(id, stored)| (*id, stored.index)));
             }
             *newest = kept;
@@ -315,7 +315,7 @@ impl<'h> DeliveryBook<'h> {
 impl ChannelLog<'_> {
     /// The record that stored a committed message, none if it was stored unsaid; or what is wrong, and whose record shows it.
     fn find(&self, id: MessageId, key: u64, reopened: bool) -> Result<Option<usize>, (String, Option<usize>)> {
-        match self.messages.get(&id) {
+        match self.messages.get(id) {
             Some(stored) if stored.key == key => Ok(Some(stored.index)),
             Some(_) | None if self.gone.contains(&(id, key)) => Ok(None),
             Some(stored) => {
@@ -378,8 +378,8 @@ impl Follower {
 
     /// The lowest id that was stored, is owed, and is jumped over by a commit of `id`.
     fn misses(&self, shelf: &ChannelLog<'_>, id: MessageId) -> Option<(MessageId, usize)> {
-        let after = MessageId(self.known().0.saturating_add(1));
-        shelf.messages.range(after..id).next().map(|(missed, stored)| (*missed, stored.index))
+        let next = shelf.messages.after(self.known()).first().filter(|(next, _)| *next < id);
+        next.map(|(missed, stored)| (*missed, stored.index))
     }
 
     /// Up to here it has everything.

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod bench;
+pub(crate) mod by_id;
 mod convergence;
 mod delivery;
 mod durability;

@@ -25,14 +25,21 @@ struct ToldReplay {
 impl SubjectTeller for ReplayTeller {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a story tells of what concerns it, and a new event does not")]
     fn hear(&mut self, record: &Record) -> Option<String> {
-        let replay = self.0.entry(record.host.clone()).or_default();
         match &record.event {
-            Event::Opened { .. } => *replay = ToldReplay::default(),
-            Event::Started { .. } => replay.started = true,
-            Event::Tapped { stream, fate: Fate::Passed, frame, .. } => replay.tap(*stream, XmtpFrame::of(frame)?),
+            Event::Opened { .. } => *self.replay(record) = ToldReplay::default(),
+            Event::Started { .. } => self.replay(record).started = true,
+            Event::Tapped { stream, fate: Fate::Passed, frame, .. } => {
+                self.replay(record).tap(*stream, XmtpFrame::of(frame)?);
+            }
             _ => return None,
         }
-        replay.tell()
+        self.replay(record).tell()
+    }
+}
+
+impl ReplayTeller {
+    fn replay(&mut self, record: &Record) -> &mut ToldReplay {
+        self.0.entry(record.host.clone()).or_default()
     }
 }
 

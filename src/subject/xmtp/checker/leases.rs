@@ -49,6 +49,9 @@ impl Checker for Leases {
     fn judge(&self, history: &History) -> Verdict {
         let Some(terms) = terms(history) else { return Verdict::unknown(NO_TERMS) };
         let mut book = LeaseBook::new(terms, Excuses::read(history));
+        if !book.is_cast {
+            return book.close();
+        }
         for (index, record) in history.records().iter().enumerate() {
             if let Err(evidence) = book.look(record.at).and_then(|()| book.take(index, record)) {
                 return Verdict::Fail(*evidence);

@@ -90,18 +90,18 @@ impl<'h> RefusalBook<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
         self.statuses.take(index, record)?;
-        let client = self.clients.entry(&record.host).or_default();
         match &record.event {
-            Event::ProcessBegan { .. } => *client = AskingClient::default(),
+            Event::ProcessBegan { .. } => *self.client(record) = AskingClient::default(),
             Event::Dialing { .. } => {
+                let client = self.client(record);
                 client.asked.clear();
                 client.acknowledged = 0;
             }
             Event::Tapped { way, frame, .. } => match (way, XmtpFrame::of(frame)) {
                 (Direction::ToNode, Some(XmtpFrame::Mutate { adds, .. })) => {
-                    client.asked.push(adds.iter().map(|add| &add.channel).collect());
+                    self.client(record).asked.push(adds.iter().map(|add| &add.channel).collect());
                 }
-                (Direction::ToClient, Some(XmtpFrame::CatchupComplete(_))) => client.acknowledged += 1,
+                (Direction::ToClient, Some(XmtpFrame::CatchupComplete(_))) => self.client(record).acknowledged += 1,
                 _ => {}
             },
             Event::Ended { cause, .. } => {
@@ -111,6 +111,10 @@ impl<'h> RefusalBook<'h> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn client(&mut self, record: &'h Record) -> &mut AskingClient<'h> {
+        self.clients.entry(&record.host).or_default()
     }
 
     fn end(&mut self, index: usize, record: &'h Record, cause: EndCause) -> Result<(), Box<Evidence>> {

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use crate::channel::{Channel, MessageId};
+use crate::checker::by_id::ById;
 use crate::history::{Event, Record};
 
 /// The stored messages of one topic, and the records that say so.
-pub(crate) type TopicShelf = BTreeMap<MessageId, usize>;
+pub(crate) type TopicShelf = ById<usize>;
 
 /// Nothing is stored of a topic that nobody has published to.
 static NOTHING: TopicShelf = TopicShelf::new();
@@ -35,7 +36,7 @@ impl<'h> Shelf<'h> {
                 for (channel, shelf) in self.topics.entry(host).or_default() {
                     let head = heads.iter().find(|(sequence, _)| **sequence == *channel.sequence());
                     let head = head.map_or(MessageId(0), |(_, head)| *head);
-                    shelf.retain(|id, _| *id <= head);
+                    shelf.retain(|(id, _)| *id <= head);
                 }
             }
             Event::DiskReplaced { .. } => drop(self.topics.remove(host)),
@@ -59,7 +60,7 @@ mod tests {
     fn held(history: &History, channel: &Channel) -> Vec<u64> {
         let mut shelf = Shelf::default();
         history.records().iter().enumerate().for_each(|(index, record)| shelf.take(index, record));
-        shelf.of(channel).keys().map(|id| id.0).collect()
+        shelf.of(channel).all().iter().map(|(id, _)| id.0).collect()
     }
 
     fn stored() -> Script {

@@ -14,8 +14,6 @@
 //!    └────────────────────────┴──────────────── remove ──────────────────────┘
 //! ```
 
-use std::ops::Bound;
-
 use crate::subject::xmtp::checker::shelf::TopicShelf;
 use crate::subject::xmtp::wire::{Cursor, MessageId};
 
@@ -118,6 +116,11 @@ impl Standing {
         self.last.map_or(self.cursor, Cursor::from)
     }
 
+    /// What is stored above the floor.
+    fn above_floor(self, shelf: &TopicShelf) -> &[(MessageId, usize)] {
+        shelf.after(MessageId(self.floor().0))
+    }
+
     fn refuses(self, place: Presence, id: MessageId, shelf: &TopicShelf) -> Option<TopicRefusal> {
         if self.place == Presence::Gone {
             return Some(TopicRefusal::NotSubscribed);
@@ -137,14 +140,9 @@ impl Standing {
         self.owes(id, shelf).map(TopicRefusal::Skipped)
     }
 
-    fn above_floor(self) -> Bound<MessageId> {
-        Bound::Excluded(MessageId(self.floor().0))
-    }
-
     /// The first stored message below `end` that should have been delivered by now.
     fn owes(self, end: MessageId, shelf: &TopicShelf) -> Option<MessageId> {
-        let owed = shelf.range((self.above_floor(), Bound::Unbounded)).next();
-        owed.map(|(id, _)| *id).filter(|id| *id < end)
+        self.above_floor(shelf).first().map(|(id, _)| *id).filter(|id| *id < end)
     }
 
     /// What the end of that wave, which a Mutate of that record began, finds amiss.
@@ -157,7 +155,7 @@ impl Standing {
         if !self.told && !bounded {
             return Some(Unfinished::Untold);
         }
-        let missing = shelf.range((self.above_floor(), Bound::Unbounded)).find(|(_, stored)| **stored < asked);
+        let missing = self.above_floor(shelf).iter().find(|(_, stored)| *stored < asked);
         missing.map(|(id, _)| Unfinished::Undelivered(*id))
     }
 
@@ -223,6 +221,10 @@ impl TopicState {
         refuses: impl Fn(&Standing) -> Option<TopicRefusal>,
     ) -> Result<(), TopicRefusal> {
         self.unfold();
+        if let [only] = &mut self.standings[..] {
+            // As it is nearly always.
+            return refuses(only).map_or_else(|| Ok(only.last = Some(id)), Err);
+        }
         let refusal = self.standings.iter().map(&refuses).min_by_key(closeness);
         if let Some(Some(refusal)) = refusal {
             return Err(refusal);
@@ -398,7 +400,9 @@ mod tests {
 
     /// Messages 3 to 6 are stored, in records of their numbers.
     fn shelf() -> TopicShelf {
-        (3..=6).map(|id| (MessageId(id), id as usize)).collect()
+        let mut shelf = TopicShelf::new();
+        (3..=6).for_each(|id| shelf.insert(MessageId(id), id as usize));
+        shelf
     }
 
     #[test]
