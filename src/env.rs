@@ -5,6 +5,7 @@
 //! to a socket, a file or a source of randomness is caught by `tests/tidy.rs`.
 
 mod die;
+mod disconnection;
 mod disk;
 #[cfg(test)]
 pub(crate) mod fake_disk;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use die::{Dice, Die};
+pub use disconnection::Disconnection;
 pub use disk::{Disk, MemoryStorage, Storage};
 pub(crate) use rerouted::{Rerouted, Wrapped};
 pub use reset::ResetSwitch;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use programs::{FeedSettings, PORT, follow, follow_by_surroundings, serve};
 use pulseless::checker::{Checker, Evidence, Requirement, Verdict};
 use pulseless::history::History;
+use pulseless::ladder::{Knowledge, LadderWindow, Layer, WindowEnding};
 use pulseless::stranger::{HostSeat, StreamBook};
 use pulseless::trial::Conclusion;
 use pulseless::{Durations, Proxy, Trial, TrialOutcome, Trouble};
@@ -55,6 +56,46 @@ fn a_client_without_one_hangs_and_the_message_plays_it_again() {
     let last = message.lines().last().unwrap_or_default();
     let line = "cargo test -p pulseless --test strangers_trial a_client_without_one_hangs_and_the_message_plays_it_again -- --exact";
     assert!(last.starts_with("again    PULSELESS_SEED=7 ") && last.ends_with(line), "{last}");
+}
+
+/// Its clients dial the server itself, which something happens to after two minutes.
+fn direct(trouble: Trouble) -> Trial {
+    Trial::new(7)
+        .host("server", || serve(Duration::from_secs(1)))
+        .host_with("client", |seat: HostSeat<FeedSettings>| follow(seat))
+        .set("cast.client.settings.server", "server")
+        .fault(trouble.at(2.minutes()).lasting(2.minutes()))
+}
+
+/// Of each window: how it ended, whether TCP and the program noticed, and whether a message was missed.
+fn windows(trial: Trial) -> Vec<(WindowEnding, bool, bool, bool)> {
+    let outcome = trial.run(10.minutes());
+    let knew = |window: &LadderWindow, layer| match window.knew[&layer] {
+        Knowledge::After(_) => true,
+        Knowledge::Never => false,
+        Knowledge::NotAsked => panic!("{layer} is not asked"),
+    };
+    let told = |window: &LadderWindow| {
+        (window.ending, knew(window, Layer::Tcp), knew(window, Layer::Program), window.missed > 0)
+    };
+    outcome.outcome().ladder().windows.iter().map(told).collect()
+}
+
+#[test]
+fn who_knew_when_is_told_of_connections_that_are_dead() {
+    use WindowEnding::{Healed, Held, LetGo};
+    // Each attempt to connect again is one more connection that its client believes in.
+    let silent = windows(feed());
+    assert!(silent.len() > 10 && silent.iter().all(|window| *window == (LetGo, false, true, true)), "{silent:?}");
+    let patient = |trial: Trial| trial.set("cast.client.settings.patience", 0);
+    assert_eq!(windows(patient(feed())), [(Held, false, false, true)]);
+    // The kernel of a process that is killed finishes its connections; one without power says nothing to anybody.
+    assert_eq!(windows(direct(Trouble::kill("server"))), [(LetGo, true, false, false)]);
+    let unplugged = windows(direct(Trouble::power_off("server")));
+    assert_eq!(unplugged[0], (LetGo, false, true, false), "{unplugged:?}");
+    // Whoever waits hears again when a link is whole again.
+    let cut = windows(patient(direct(Trouble::partition("client", "server"))));
+    assert_eq!(cut, [(Healed, false, false, true)]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (1, "profile", &["grammar", "lie"]),
     (1, "xmtp::wire", &["channel"]),
     (2, "proxy", &["env", "http2", "lie", "profile"]),
-    (2, "history", &["cast", "channel", "fault", "grammar"]),
+    (2, "history", &["cast", "channel", "env", "fault", "grammar"]),
     (2, "world", &["append_log", "cast", "env", "fault", "grammar", "http2"]),
     (2, "xmtp::channels", &["channel", "xmtp::wire"]),
     (2, "xmtp::client", &["append_log", "env", "grpc", "http2", "xmtp::quirk", "xmtp::wire"]),
@@ -45,7 +45,7 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
     (3, "xmtp::gateway", &["env", "xmtp::client", "xmtp::quirk", "xmtp::wire"]),
     (3, "xmtp::frame", &["channel", "grammar", "history", "xmtp::wire"]),
     (4, "xmtp::workload", &["env", "history", "xmtp::channels", "xmtp::client", "xmtp::gateway", "xmtp::wire"]),
-    (4, "ladder", &["cast", "channel", "checker", "fault", "history", "lie"]),
+    (4, "ladder", &["cast", "channel", "checker", "env", "fault", "history", "lie"]),
     (
         5,
         "subject",
@@ -99,8 +99,8 @@ const FLOORS: &[(u8, &str, &[&str])] = &[
         7,
         "stranger",
         &[
-            "cast", "channel", "checker", "env", "fault", "grammar", "history", "lie", "profile", "proxy", "subject",
-            "world",
+            "cast", "channel", "checker", "env", "fault", "grammar", "history", "ladder", "lie", "profile", "proxy",
+            "subject", "world",
         ],
     ),
     (8, "runner", &["checker", "fault", "grammar", "history", "profile", "sim", "subject", "trial"]),

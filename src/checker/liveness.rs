@@ -176,7 +176,7 @@ impl<'h> Watch<'h> {
             // A sign of life that asks for none.
             Beat::Waiting { stream, fate } => self.tap(index, record, stream, (Direction::ToClient, fate)),
             // The proxy's own answer: the very thing that must not count as a sign of life.
-            Beat::KeepaliveAnswered { .. } => {}
+            Beat::KeepaliveAnswered { .. } | Beat::Received { .. } => {}
         }
     }
 

@@ -9,6 +9,7 @@ use strum::{IntoStaticStr, VariantNames};
 
 use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, MessageId, Position};
+use crate::env::Disconnection;
 use crate::fault::{Clause, Direction};
 use crate::history::{TappedFrame, Words};
 
@@ -155,6 +156,11 @@ pub enum Beat {
         stream: TapStream,
         /// Whether it went on.
         fate: Fate,
+    },
+    /// Something arrived on a connection that a host has dialed.
+    Received {
+        /// Its number in its world.
+        connection: u64,
     },
 }
 
@@ -510,6 +516,20 @@ pub enum Event {
     ProgramEnded {
         /// In words.
         words: Words,
+    },
+    /// A host is connected to one that it dialed (host: who dialed). Told only where programs do not say so themselves.
+    Connected {
+        /// The connection's number in its world, from 0.
+        connection: u64,
+        /// Who was dialed.
+        to: HostName,
+    },
+    /// That connection is over for who dialed it, as its kernel knows (host: who dialed).
+    Disconnected {
+        /// Its number.
+        connection: u64,
+        /// How.
+        how: Disconnection,
     },
 }
 

@@ -84,6 +84,8 @@ fn describe(event: &Event, naming: Naming) -> String {
         }
         Event::Ended { attempt, words, .. } => format!("attempt {attempt} ends: {words}"),
         Event::BackingOff { delay, .. } => format!("waits {} before it dials again", Readable(*delay)),
+        Event::Connected { connection, to } => format!("is connected to {to}, connection {connection}"),
+        Event::Disconnected { connection, how } => format!("connection {connection} is over: {how}"),
         Event::Beat { beat, .. } => describe_beat(*beat),
     }
 }
@@ -137,6 +139,7 @@ fn describe_beat(beat: Beat) -> String {
             format!("the proxy answers an HTTP/2 PING on connection {connection}")
         }
         Beat::Heard { attempt } => format!("hears from the node, attempt {attempt}"),
+        Beat::Received { connection } => format!("receives something on connection {connection}"),
         Beat::Waiting { stream, fate } => {
             format!("{stream} {}: Waiting{}", arrow(Direction::ToClient), fate_note(fate))
         }

@@ -5,7 +5,7 @@
 
 use crate::cast::{Cast, HostName};
 use crate::fault::{Between, Clause, Expired, Harm, LinkHarm, ProcessHarm};
-use crate::lie::{Lie, StreamLie, Witness};
+use crate::lie::{Direction, Lie, StreamLie, Witness};
 
 /// The hosts that a stream passes, from the client to the server, as the cast says whom each dials.
 #[derive(Clone, Debug)]
@@ -26,7 +26,10 @@ pub(crate) enum Grip {
     /// Nothing passes while it lasts.
     Stops(RouteSide),
     /// What the proxy swallows is gone, and with it the stream.
-    Swallows,
+    Swallows {
+        /// Also of what is sent to the client.
+        to_client: bool,
+    },
     /// It may stop a stream, and shows only when it has.
     MayStop {
         /// Where.
@@ -47,6 +50,12 @@ impl Route {
             route.push(next.clone());
         }
         Route(route)
+    }
+
+    /// The route of a connection that a host dialed.
+    pub(crate) fn through(host: &HostName, to: &HostName, cast: &Cast) -> Self {
+        let Route(beyond) = Route::of(to, cast);
+        Route([host.clone()].into_iter().chain(beyond).collect())
     }
 
     /// Where it ends.
@@ -72,7 +81,10 @@ impl Route {
     /// How the clause holds a stream of this route, if it does.
     pub(crate) fn grip(&self, clause: &Clause) -> Option<Grip> {
         match clause.fault.harm() {
-            Harm::Proxy { on, harm } => on.contains(self.0.first()?).then(|| of_proxy(&harm.lie))?,
+            // On the client's streams, or on all of the proxy that it dials.
+            Harm::Proxy { on, harm } => {
+                self.0.iter().take(2).any(|host| on.contains(host)).then(|| of_proxy(&harm.lie))?
+            }
             Harm::Link { between, harm } => Some(of_link(&harm, self.side_of_link(&between)?)),
             Harm::Process { on, harm: ProcessHarm::Paused | ProcessHarm::Suspended } => {
                 on.iter().find_map(|host| self.side_of(host)).map(Grip::Stops)
@@ -95,8 +107,8 @@ impl Route {
 /// What a proxy does may stop a stream, and shows when it has: unless its client is told, or all goes on but for what only
 /// a count would show.
 fn of_proxy(lie: &Lie) -> Option<Grip> {
-    if let Lie::Stream(StreamLie::Silence { .. }) = lie {
-        return Some(Grip::Swallows);
+    if let Lie::Stream(StreamLie::Silence { direction }) = lie {
+        return Some(Grip::Swallows { to_client: *direction != Some(Direction::ToNode) });
     }
     match lie.witness() {
         Witness::Keepalive | Witness::Server | Witness::Watchdog => {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::channel::{Channel, MessageId};
+use crate::env::Disconnection;
 use crate::history::{EndCause, TapStream, Words};
 use crate::ladder::grip::{Route, RouteSide};
 use crate::ladder::layer::{Knowledge, Layer, Layers};
@@ -125,7 +126,7 @@ fn was_told(cause: EndCause, words: &str) -> bool {
         | SeenEnd::NoConnection
         | SeenEnd::Status(_)
         | SeenEnd::CleanEnd
-        | SeenEnd::ConnectionEnded
+        | SeenEnd::Disconnectioned
         | SeenEnd::PingUnanswered => false,
     };
     SeenEnd::of(cause, words).is_some_and(told)
@@ -156,6 +157,8 @@ pub(crate) struct Held {
     pub(crate) let_go: Option<Duration>,
     /// The clauses that stop it now.
     pub(crate) stopped_by: BTreeSet<u32>,
+    /// It is a connection of a program that says nothing of its streams.
+    pub(crate) is_connection: bool,
     pub(crate) open: Option<Open>,
 }
 
@@ -173,8 +176,14 @@ impl Held {
             probed: false,
             let_go: None,
             stopped_by: BTreeSet::new(),
+            is_connection: false,
             open: None,
         }
+    }
+
+    /// A connection of that number, which its program believes in from now on.
+    pub(crate) fn connection(client: &HostName, number: u64, route: Route, at: Duration) -> Self {
+        Held { welcomed: Some(at), is_connection: true, ..Held::new(client, number, route, at) }
     }
 
     /// The window, while the client has not let go.
@@ -232,6 +241,15 @@ impl Held {
         }
     }
 
+    /// The same of a connection whose program does not say why it lets go.
+    pub(crate) fn explain_connection(&mut self, how: Disconnection, at: Duration) {
+        let layer = match how {
+            Disconnection::Closed => Layer::Program,
+            Disconnection::Finished | Disconnection::Reset | Disconnection::GivenUp => Layer::Tcp,
+        };
+        self.open.iter_mut().for_each(|open| open.notice(layer, at));
+    }
+
     /// Closes the window, if one is open that did harm.
     pub(crate) fn close(&mut self, at: Duration, ending: WindowEnding, layers: &Layers) -> Option<LadderWindow> {
         let open = self.open.take().filter(|open| open.state != State::Doomed)?;
@@ -247,6 +265,7 @@ impl Held {
             Layer::Heartbeat => layers.heartbeat,
             Layer::Probe => probed,
             Layer::Watchdog => layers.watchdog,
+            Layer::Program => layers.program,
         };
         let lasted = at.saturating_sub(open.began);
         Some(LadderWindow {
@@ -259,7 +278,7 @@ impl Held {
             began: open.began,
             lasted,
             ending,
-            knew: Knowledge::of_all(asked, &open.knew),
+            knew: Knowledge::of_all(layers.rungs(), asked, &open.knew),
             pings_answered: open.pings_answered,
             missed: open.lacking.len() as u64,
             first_missed: open.lacking.values().min().map(|at| at.saturating_sub(open.began)),

@@ -28,11 +28,14 @@ pub enum Layer {
     Probe,
     /// The client's watchdog (C2).
     Watchdog,
+    /// A program that is not ours, by whatever it has: HTTP/2 keepalive, heartbeats of its own, a watchdog. It closed its
+    /// connection, and its kernel had known of nothing.
+    Program,
 }
 
 impl Layer {
     /// Every layer, from the wire upwards.
-    pub const ALL: [Layer; 7] = [
+    pub const ALL: [Layer; 8] = [
         Layer::Tcp,
         Layer::TcpKeepalive,
         Layer::Proxy,
@@ -40,6 +43,7 @@ impl Layer {
         Layer::Heartbeat,
         Layer::Probe,
         Layer::Watchdog,
+        Layer::Program,
     ];
 
     /// Its name in full.
@@ -53,6 +57,7 @@ impl Layer {
             Layer::Heartbeat => "the node's heartbeat",
             Layer::Probe => "the question after a suspension",
             Layer::Watchdog => "the watchdog",
+            Layer::Program => "the program itself",
         }
     }
 
@@ -67,6 +72,7 @@ impl Layer {
             Layer::Heartbeat => "heartbeat",
             Layer::Probe => "probe",
             Layer::Watchdog => "watchdog",
+            Layer::Program => "program",
         }
     }
 }
@@ -92,6 +98,26 @@ pub struct Layers {
     pub heartbeat: bool,
     /// Clients have a watchdog.
     pub watchdog: bool,
+    /// Clients are programs that say nothing of their streams: what they have beside their kernel cannot be told apart.
+    pub program: bool,
+}
+
+impl Layers {
+    /// Who can be told of in this trial, whether switched on or not.
+    pub(crate) fn rungs(&self) -> impl Iterator<Item = Layer> {
+        let program = self.program;
+        let is_rung = move |layer: &Layer| match layer {
+            Layer::Tcp => true,
+            Layer::Program => program,
+            Layer::TcpKeepalive
+            | Layer::Proxy
+            | Layer::Http2Ping
+            | Layer::Heartbeat
+            | Layer::Probe
+            | Layer::Watchdog => !program,
+        };
+        Layer::ALL.into_iter().filter(is_rung)
+    }
 }
 
 /// What one layer knew in one window.
@@ -107,13 +133,17 @@ pub enum Knowledge {
 }
 
 impl Knowledge {
-    /// Of every layer: those that are asked know what `knew` says.
-    pub(crate) fn of_all(asked: impl Fn(Layer) -> bool, knew: &BTreeMap<Layer, Duration>) -> BTreeMap<Layer, Self> {
+    /// Of each of these layers: those that are asked know what `knew` says.
+    pub(crate) fn of_all(
+        rungs: impl Iterator<Item = Layer>,
+        asked: impl Fn(Layer) -> bool,
+        knew: &BTreeMap<Layer, Duration>,
+    ) -> BTreeMap<Layer, Self> {
         let of = |layer| match knew.get(&layer) {
             Some(delay) => Knowledge::After(*delay),
             None if asked(layer) => Knowledge::Never,
             None => Knowledge::NotAsked,
         };
-        Layer::ALL.into_iter().map(|layer| (layer, of(layer))).collect()
+        rungs.map(|layer| (layer, of(layer))).collect()
     }
 }

@@ -11,8 +11,15 @@ use crate::fault::{Direction, Expired, Kind, StreamAim, Unsynced};
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, TapStream};
 
 const PROXY: &str = "proxy";
-const ALL: Layers =
-    Layers { client_tcp: true, proxy_tcp: true, proxy_times: false, http2_ping: true, heartbeat: true, watchdog: true };
+const ALL: Layers = Layers {
+    client_tcp: true,
+    proxy_tcp: true,
+    proxy_times: false,
+    http2_ping: true,
+    heartbeat: true,
+    watchdog: true,
+    program: false,
+};
 
 fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)

@@ -10,8 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::cast::Cast;
+use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, MessageId};
+use crate::env::Disconnection;
 use crate::fault::Clause;
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, TapStream, Terms, Words};
 use crate::ladder::grip::{Grip, Route, RouteSide};
@@ -84,6 +85,8 @@ struct LadderWatch<'h> {
     clauses: BTreeMap<u32, Lasting<'h>>,
     powerless: BTreeSet<&'h str>,
     held: BTreeMap<&'h str, Held>,
+    /// Connections of programs that say nothing of their streams, by number.
+    connections: BTreeMap<u64, Held>,
     found: Vec<LadderWindow>,
 }
 
@@ -98,6 +101,7 @@ impl<'h> LadderWatch<'h> {
             clauses,
             powerless: BTreeSet::new(),
             held: BTreeMap::new(),
+            connections: BTreeMap::new(),
             found: Vec::new(),
         }
     }
@@ -134,8 +138,15 @@ impl<'h> LadderWatch<'h> {
             Event::TapClosed { stream, status } => self.close_tapped(record, *stream, *status),
             Event::Tapped { stream, fate: Fate::Swallowed, .. } => self.swallow(record, *stream),
             Event::Beat { beat, .. } => self.beat(record, *beat),
+            Event::Connected { connection, to } => self.connect(record, *connection, to),
+            Event::Disconnected { connection, how } => self.disconnect(record, *connection, *how),
             _ => {}
         }
+    }
+
+    /// Everything that is held, by whomever.
+    fn all(&mut self) -> impl Iterator<Item = &mut Held> {
+        self.held.values_mut().chain(self.connections.values_mut())
     }
 
     fn beat(&mut self, record: &'h Record, beat: Beat) {
@@ -145,8 +156,13 @@ impl<'h> LadderWatch<'h> {
             | Beat::Pong { stream, fate: Fate::Swallowed, .. }
             | Beat::Waiting { stream, fate: Fate::Swallowed } => self.swallow(record, stream),
             Beat::KeepaliveAnswered { .. } => {
-                let open = self.held.get_mut(&*record.host).and_then(Held::window);
+                let open = self.all().filter(|held| held.client == record.host).find_map(Held::window);
                 open.into_iter().for_each(|open| open.pings_answered += record.count);
+            }
+            Beat::Received { connection } => {
+                let layers = self.layers;
+                let held = self.connections.get_mut(&connection);
+                self.found.extend(held.and_then(|held| held.hear(record.at, record.until, layers)));
             }
             Beat::Ping { .. } | Beat::Pong { .. } | Beat::Waiting { .. } => {}
         }
@@ -158,11 +174,11 @@ impl<'h> LadderWatch<'h> {
     }
 
     fn begin_clause(&mut self, at: Duration, clause: &'h Clause) {
-        self.held.values_mut().for_each(|held| seize(held, clause, at));
+        self.all().for_each(|held| seize(held, clause, at));
     }
 
     fn end_clause(&mut self, number: u32) {
-        for held in self.held.values_mut() {
+        for held in self.all() {
             held.stopped_by.remove(&number);
             if held.open.as_ref().is_some_and(|open| open.state == State::Doomed && open.culprit.clause == Some(number))
             {
@@ -172,11 +188,33 @@ impl<'h> LadderWatch<'h> {
     }
 
     fn welcome(&mut self, record: &Record, attempt: u64) {
-        let active: Vec<&Clause> =
-            self.clauses.values().filter(|clause| clause.runs_at(record.at)).map(|clause| clause.clause).collect();
+        let active = self.active(record.at);
         let Some(held) = self.holding(record, attempt) else { return };
         (held.welcomed, held.heard) = (Some(record.at), record.at);
         active.into_iter().for_each(|clause| seize(held, clause, record.at));
+    }
+
+    /// What lasts at that time.
+    fn active(&self, at: Duration) -> Vec<&'h Clause> {
+        self.clauses.values().filter(|clause| clause.runs_at(at)).map(|clause| clause.clause).collect()
+    }
+
+    /// A program that says nothing of its streams believes in a connection from its handshake on.
+    fn connect(&mut self, record: &Record, connection: u64, to: &HostName) {
+        let route = Route::through(&record.host, to, self.cast);
+        let mut held = Held::connection(&record.host, connection, route, record.at);
+        self.active(record.at).into_iter().for_each(|clause| seize(&mut held, clause, record.at));
+        self.connections.insert(connection, held);
+    }
+
+    fn disconnect(&mut self, record: &Record, connection: u64, how: Disconnection) {
+        let Some(mut held) = self.connections.remove(&connection) else { return };
+        if held.open.as_ref().is_none_or(|open| open.state == State::Doomed) {
+            // Who closes a connection has often just done with it.
+            held.open = if how == Disconnection::Closed { None } else { self.suspect(&held, record.at) };
+        }
+        held.explain_connection(how, record.at);
+        self.found.extend(held.close(record.at, WindowEnding::LetGo, self.layers));
     }
 
     fn hear(&mut self, record: &Record, attempt: u64) {
@@ -185,10 +223,16 @@ impl<'h> LadderWatch<'h> {
         self.found.extend(healed);
     }
 
-    fn deliver(&mut self, record: &Record, messages: &[(Channel, MessageId, u64)]) {
-        let Some(open) = self.held.get_mut(&*record.host).and_then(|held| held.open.as_mut()) else { return };
-        for (channel, id, _) in messages {
-            open.lacking.remove(&(channel.clone(), *id));
+    fn deliver(&mut self, record: &'h Record, messages: &'h [(Channel, MessageId, u64)]) {
+        if self.layers.program {
+            // Whoever gets something of a channel follows it.
+            self.follows.entry(&record.host).or_default().extend(messages.iter().map(|(channel, ..)| channel));
+        }
+        let held = self.all().filter(|held| held.client == record.host);
+        for open in held.filter_map(|held| held.open.as_mut()) {
+            for (channel, id, _) in messages {
+                open.lacking.remove(&(channel.clone(), *id));
+            }
         }
     }
 
@@ -198,6 +242,15 @@ impl<'h> LadderWatch<'h> {
             if follows && held.route.server() == Some(&record.host) {
                 let open = held.window();
                 open.into_iter().for_each(|open| _ = open.lacking.insert((channel.clone(), id), record.at));
+            }
+        }
+        let follows =
+            |held: &&mut Held| self.follows.get(&*held.client).is_some_and(|follows| follows.contains(channel));
+        for open in self.connections.values_mut().filter(follows).filter_map(Held::window) {
+            open.lacking.insert((channel.clone(), id), record.at);
+            // A silent proxy has something of it to swallow.
+            if open.state == State::Doomed {
+                open.state = State::Dead;
             }
         }
     }
@@ -212,8 +265,9 @@ impl<'h> LadderWatch<'h> {
         }
         // Something else had stopped it when the silence began, and healed.
         let running = self.clauses.values().filter(|clause| clause.runs_at(record.at));
-        let silence =
-            running.map(|clause| clause.clause).find(|clause| held.route.grip(clause) == Some(Grip::Swallows));
+        let silence = running
+            .map(|clause| clause.clause)
+            .find(|clause| matches!(held.route.grip(clause), Some(Grip::Swallows { .. })));
         if let Some(silence) = silence {
             held.begin(culprit(silence), RouteSide::Near, silence.at.max(held.heard), State::Dead);
         }
@@ -250,7 +304,9 @@ impl<'h> LadderWatch<'h> {
     }
 
     fn kill(&mut self, record: &'h Record) {
-        if let Some(mut held) = self.held.remove(&*record.host) {
+        let own = self.held.remove(&*record.host);
+        let dialed = self.connections.extract_if(.., |_, held| held.client == record.host).map(|(_, held)| held);
+        for mut held in own.into_iter().chain(dialed) {
             self.found.extend(held.close(record.at, WindowEnding::CutShort, self.layers));
         }
         let running = self.clauses.values().filter(|clause| clause.touches(record.at)).map(|clause| clause.clause);
@@ -264,7 +320,7 @@ impl<'h> LadderWatch<'h> {
             },
         };
         let powerless = self.powerless.contains(&*record.host).then(|| record.host.clone());
-        for held in self.held.values_mut() {
+        for held in self.all() {
             let Some(side) = held.route.side_of(&record.host) else { continue };
             held.begin(culprit.clone(), side, record.at, State::Dead);
             let begun = held.open.as_mut().filter(|open| open.began == record.at);
@@ -285,18 +341,16 @@ impl<'h> LadderWatch<'h> {
         let Some(mut held) = self.held.remove(&*record.host) else { return };
         let at = held.let_go.unwrap_or(record.at);
         if held.open.as_ref().is_none_or(|open| open.state == State::Doomed) {
-            held.open = self.suspect(&held, (cause, words), at);
+            held.open = if is_let_go(&held, cause, words) { self.suspect(&held, at) } else { None };
         }
         held.explain(cause, words, at, self.layers);
         self.found.extend(held.close(at, ending(cause), self.layers));
     }
 
     /// The window of a stream that was lost although nothing stopped it for certain, if a clause may have.
-    fn suspect(&self, held: &Held, (cause, words): (EndCause, &Words), at: Duration) -> Option<Open> {
-        let by_status = cause == EndCause::StreamFailed && !is_of_the_connection(&words.to_string());
-        let is_told = by_status || held.dismissed || cause == EndCause::StreamEnded;
+    fn suspect(&self, held: &Held, at: Duration) -> Option<Open> {
         let silent = held.severed.unwrap_or(at).saturating_sub(held.heard);
-        if ending(cause) != WindowEnding::LetGo || is_told || held.welcomed.is_none() || silent < SILENCE_MIN {
+        if held.welcomed.is_none() || silent < SILENCE_MIN {
             return None;
         }
         self.clauses.values().find_map(|Lasting { clause, began, ended }| {
@@ -312,7 +366,7 @@ impl<'h> LadderWatch<'h> {
     }
 
     fn finish(mut self, end: Duration) -> Ladder {
-        for held in self.held.values_mut() {
+        for held in self.held.values_mut().chain(self.connections.values_mut()) {
             let may_carry = |open: &Open| open.state == State::Stopped && held.stopped_by.is_empty();
             let ending = match held.open.as_ref() {
                 Some(open) if may_carry(open) => WindowEnding::CutShort,
@@ -325,6 +379,13 @@ impl<'h> LadderWatch<'h> {
         self.found.sort_by(|one, other| (one.began, &one.client).cmp(&(other.began, &other.client)));
         Ladder { windows: self.found }
     }
+}
+
+/// Whether a client lets go of a stream, by that cause, and its server has not told it to.
+fn is_let_go(held: &Held, cause: EndCause, words: &Words) -> bool {
+    let by_status = cause == EndCause::StreamFailed && !is_of_the_connection(&words.to_string());
+    let is_told = by_status || held.dismissed || cause == EndCause::StreamEnded;
+    ending(cause) == WindowEnding::LetGo && !is_told
 }
 
 /// Whether a client that gives that cause lets go because the stream is lost to it.
@@ -362,7 +423,10 @@ fn seize(held: &mut Held, clause: &Clause, at: Duration) {
             held.stopped_by.insert(clause.number);
             held.begin(culprit(clause), side, at, State::Stopped);
         }
-        Some(Grip::Swallows) => held.begin(culprit(clause), RouteSide::Near, at, State::Doomed),
-        Some(Grip::MayStop { .. }) | None => {}
+        // Of one that swallows what a program sends nobody knows whether it has sent anything.
+        Some(Grip::Swallows { to_client }) if to_client || !held.is_connection => {
+            held.begin(culprit(clause), RouteSide::Near, at, State::Doomed);
+        }
+        Some(Grip::Swallows { .. } | Grip::MayStop { .. }) | None => {}
     }
 }

@@ -193,7 +193,9 @@ fn kind(event: &Event) -> MarkKind {
         | Event::Leased { .. }
         | Event::LeaseMarked { .. }
         | Event::LeaseOver
-        | Event::Resting { .. } => MarkKind::Link,
+        | Event::Resting { .. }
+        | Event::Connected { .. }
+        | Event::Disconnected { .. } => MarkKind::Link,
         Event::WatchdogPinged { .. }
         | Event::WatchdogTripped { .. }
         | Event::Suspended { .. }

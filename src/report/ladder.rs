@@ -58,7 +58,7 @@ pub(crate) fn write_ladder(text: &mut String, ladder: &Ladder, paint: Paint) -> 
         return Ok(());
     }
     let is_asked = |layer: &Layer| ladder.windows.iter().any(|window| window.knew[layer] != Knowledge::NotAsked);
-    let (asked, idle): (Vec<Layer>, Vec<Layer>) = Layer::ALL.into_iter().partition(is_asked);
+    let (asked, idle): (Vec<Layer>, Vec<Layer>) = ladder.windows[0].knew.keys().partition(|layer| is_asked(layer));
     let rows = rows(ladder);
     let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &asked)).collect();
     let heads = asked.iter().map(|layer| layer.short_name()).chain(["missed"]);

@@ -90,6 +90,11 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether the history is to tell of the connections that a host dials: who is unmodified says nothing of them.
+    fn tells_connections(&self, _host: &str) -> bool {
+        false
+    }
+
     /// Which layers can notice a dead stream: all that are switched on in this sim.
     fn layers(&self) -> Layers {
         Layers { http2_ping: self.http2_keepalive().is_some(), ..Layers::default() }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use crate::cast::HostName;
 use crate::fault::Death;
-use crate::history::{Event, Recorder, Terms};
+use crate::history::{Beat, Event, Recorder, Terms};
 use crate::proxy::Control;
 use crate::sim::{LinkSettings, SimFile};
 use crate::subject::{Entrance, HostNames, Preparation, Role, Seat, Setup, StopRequest};
-use crate::world::{Engine, EngineError, Holdings, HostId, ProgramError};
+use crate::world::{ConnectionNews, ConnectionTurn, Engine, EngineError, Holdings, HostId, ProgramError};
 
 /// The last hosts come when everything is prepared, which is looked at so often; and after this time in any case, so
 /// that a host that never is ready cannot hold the trial up.
@@ -43,6 +43,12 @@ impl Stage {
         let recorder = Recorder::new(Arc::new(move || clock.now()));
         let dying = recorder.clone();
         world.observe_crashes(Arc::new(move |host, death| record_death(&dying.on(&HostName::from(host)), death)));
+        let pens = connection_pens(sim, &recorder);
+        if !pens.is_empty() {
+            world.observe_connections(Arc::new(move |news| {
+                pens.get(news.host).into_iter().for_each(|pen| record_connection(pen, news));
+            }));
+        }
         let mut stage = Stage {
             world,
             hosts: BTreeMap::new(),
@@ -205,6 +211,22 @@ fn record_death(recorder: &Recorder, death: Death) {
         Death::DiskLost => recorder.record(Event::DiskReplaced { as_of: Duration::ZERO }),
         Death::DiskRestored { from } => recorder.record(Event::DiskReplaced { as_of: from }),
     }
+}
+
+/// The pens of the hosts whose connections are told.
+fn connection_pens(sim: &SimFile, recorder: &Recorder) -> BTreeMap<HostName, Recorder> {
+    let hosts = sim.cast().members().iter().map(|member| &member.name);
+    let told = hosts.filter(|name| sim.setup.tells_connections(name));
+    told.map(|name| (name.clone(), recorder.on(name))).collect()
+}
+
+fn record_connection(pen: &Recorder, news: &ConnectionNews<'_>) {
+    let ConnectionNews { connection, to, turn, .. } = *news;
+    pen.record(match turn {
+        ConnectionTurn::Connected => Event::Connected { connection, to: HostName::from(to) },
+        ConnectionTurn::Received => Event::Beat { beat: Beat::Received { connection }, nonce: None },
+        ConnectionTurn::Over(how) => Event::Disconnected { connection, how },
+    });
 }
 
 /// The terms of a sim, for the head of its history.

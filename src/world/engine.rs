@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::env::Env;
+use crate::env::{Disconnection, Env};
 use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
 
@@ -43,6 +43,33 @@ pub type Program = Box<dyn Fn(Env) -> Pin<Box<dyn Future<Output = Result<(), Str
 /// Is told of each death as it happens, before the first destructor of the process runs.
 pub type CrashObserver = Arc<dyn Fn(&str, Death) + Send + Sync>;
 
+/// What a host learns of a connection that it dialed, at the instant at which its kernel does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionTurn {
+    /// The handshake is done.
+    Connected,
+    /// Something has arrived.
+    Received,
+    /// It is over for the host.
+    Over(Disconnection),
+}
+
+/// One turn of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionNews<'n> {
+    /// Who dialed.
+    pub host: &'n str,
+    /// The connection's number in its world, from 0.
+    pub connection: u64,
+    /// Who was dialed.
+    pub to: &'n str,
+    /// What happened.
+    pub turn: ConnectionTurn,
+}
+
+/// Is told what hosts learn of the connections that they dial.
+pub type ConnectionObserver = Arc<dyn Fn(&ConnectionNews<'_>) + Send + Sync>;
+
 /// A world of hosts, and the passing of its time.
 pub trait Engine {
     /// Adds a host; nothing runs on it until [`Engine::start`].
@@ -50,6 +77,9 @@ pub trait Engine {
 
     /// Names who is to be told of crashes.
     fn observe_crashes(&mut self, observer: CrashObserver);
+
+    /// Names who is to be told of connections; an engine whose network is not ours tells nothing.
+    fn observe_connections(&mut self, _observer: ConnectionObserver) {}
 
     /// The time of the trial.
     fn clock(&self) -> Clock;

@@ -19,7 +19,10 @@ mod turmoil;
 pub use self::turmoil::Turmoil;
 pub use clock::Clock;
 pub(crate) use clock::WALL_CLOCK_START;
-pub use engine::{CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError};
+pub use engine::{
+    ConnectionNews, ConnectionObserver, ConnectionTurn, CrashObserver, Engine, EngineError, Holdings, HostId, Program,
+    ProgramError,
+};
 pub use leap::Leap;
 pub use net::{Capture, Captured, CapturedSegment, Kept, LinkBase};
 pub use sandbox::{TrialPanic, on_trial_thread};

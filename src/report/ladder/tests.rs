@@ -79,7 +79,8 @@ fn told(ladder: &Ladder) -> String {
 }
 
 fn window(client: &str, delay: Option<u64>, lasted: u64) -> LadderWindow {
-    let knew = Layer::ALL.into_iter().map(|layer| match (layer, delay) {
+    let ours = Layer::ALL.into_iter().filter(|layer| *layer != Layer::Program);
+    let knew = ours.map(|layer| match (layer, delay) {
         (Layer::Watchdog, Some(millis)) => (layer, Knowledge::After(Duration::from_millis(millis))),
         (Layer::Tcp | Layer::Watchdog, _) => (layer, Knowledge::Never),
         _ => (layer, Knowledge::NotAsked),

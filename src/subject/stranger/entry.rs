@@ -8,6 +8,7 @@ use crate::checker::{Checker, Requirement};
 use crate::env::TcpOptions;
 use crate::grammar::{KeyTable, Section, count};
 use crate::history::{BackoffSteps, Bounds};
+use crate::ladder::Layers;
 use crate::subject::stranger::pen::channel;
 use crate::subject::stranger::read::{CastEntry, CastHosts, StrangerCast, TABLES, read_cast};
 use crate::subject::stranger::registry::HostKind;
@@ -71,6 +72,16 @@ pub(crate) struct StrangerSetup {
 }
 
 impl StrangerSetup {
+    /// The table of a guest's host; none of a proxy.
+    fn hosts(&self, host: &str) -> Option<&CastHosts> {
+        let of_hosts = self.entries().iter().filter_map(|entry| match entry {
+            CastEntry::Hosts(hosts) => Some(hosts),
+            CastEntry::Proxy(_) => None,
+        });
+        let mine = |hosts: &&CastHosts| hosts.names().iter().any(|name| **name == *host);
+        of_hosts.into_iter().find(mine)
+    }
+
     /// The tables of its cast, in the order of the sim.
     pub(crate) fn entries(&self) -> &[CastEntry] {
         &self.cast.entries
@@ -87,12 +98,7 @@ impl Setup for StrangerSetup {
     }
 
     fn restart(&self, host: &str) -> Restart {
-        let of_hosts = self.entries().iter().filter_map(|entry| match entry {
-            CastEntry::Hosts(hosts) => Some(hosts),
-            CastEntry::Proxy(_) => None,
-        });
-        let mine = |hosts: &&CastHosts| hosts.names().iter().any(|name| **name == *host);
-        of_hosts.into_iter().find(mine).map_or(Restart::No, |hosts| hosts.restart)
+        self.hosts(host).map_or(Restart::No, |hosts| hosts.restart)
     }
 
     fn needs_leap(&self) -> Option<&'static str> {
@@ -128,6 +134,15 @@ impl Setup for StrangerSetup {
 
     fn tcp_options(&self) -> Vec<TcpOptions> {
         self.entries().iter().filter_map(CastEntry::tcp).collect()
+    }
+
+    /// A proxy is ours, and believes in nothing.
+    fn tells_connections(&self, host: &str) -> bool {
+        self.hosts(host).is_some()
+    }
+
+    fn layers(&self) -> Layers {
+        Layers { program: true, ..Layers::default() }
     }
 
     fn teller(&self) -> Box<dyn SubjectTeller> {

@@ -145,6 +145,7 @@ impl Setup for XmtpSetup {
             http2_ping: client.http2_keepalive.is_some(),
             heartbeat: node.pings && client.dialect.has_pongs(),
             watchdog: client.watchdog.is_some(),
+            program: false,
         }
     }
 

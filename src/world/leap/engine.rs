@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
 use crate::world::engine::{
-    CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError, TURNS_AT_ONE_INSTANT_MAX, seeded,
+    ConnectionObserver, CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError,
+    TURNS_AT_ONE_INSTANT_MAX, seeded,
 };
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
@@ -175,6 +176,10 @@ impl Engine for Leap {
 
     fn observe_crashes(&mut self, observer: CrashObserver) {
         self.crash_observer = Some(observer);
+    }
+
+    fn observe_connections(&mut self, observer: ConnectionObserver) {
+        self.net.fabric().observe(observer);
     }
 
     fn clock(&self) -> Clock {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::fault::Expired;
-use crate::world::engine::HostId;
+use crate::world::engine::{ConnectionTurn, HostId};
 use crate::world::net::end::{End, Holder, TcpPhase};
 use crate::world::net::segment::TcpSide;
 
@@ -24,6 +24,18 @@ pub(crate) struct TcpConnection {
     timers: [Option<Duration>; 2],
     /// Whether RST is on its way to each end, or has arrived there.
     resets: [bool; 2],
+    told: ConnectionStage,
+}
+
+/// What an observer was told of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ConnectionStage {
+    Dialing,
+    /// It is connected, and so many bursts have come.
+    Connected {
+        bursts: u64,
+    },
+    Over,
 }
 
 impl TcpConnection {
@@ -35,6 +47,7 @@ impl TcpConnection {
             ends: [dialer, acceptor],
             timers: [None; 2],
             resets: [false; 2],
+            told: ConnectionStage::Dialing,
         }
     }
 
@@ -71,6 +84,31 @@ impl TcpConnection {
         let before = self.end(side);
         *self.end_mut(side) = End::acceptor(before.host, before.address);
         (*self.timer_mut(side), *self.reset_mut(side)) = (None, false);
+    }
+
+    /// What its dialer has learned, and nobody was told of; to be asked until there is nothing more.
+    pub(crate) fn news(&mut self) -> Option<ConnectionTurn> {
+        let dialer = self.end(TcpSide::Dialer);
+        let (turn, told) = match (self.told, dialer.phase()) {
+            (ConnectionStage::Dialing, TcpPhase::Open) => {
+                (Some(ConnectionTurn::Connected), ConnectionStage::Connected { bursts: 0 })
+            }
+            (ConnectionStage::Dialing, TcpPhase::Failed(_)) => (None, ConnectionStage::Over),
+            (ConnectionStage::Connected { bursts }, _) => match (dialer.ending(), dialer.expected()) {
+                (Some(how), _) => (Some(ConnectionTurn::Over(how)), ConnectionStage::Over),
+                (None, now) => {
+                    ((now > bursts).then_some(ConnectionTurn::Received), ConnectionStage::Connected { bursts: now })
+                }
+            },
+            (told, _) => (None, told),
+        };
+        self.told = told;
+        turn
+    }
+
+    /// Its dialer learns nothing any more: its process is gone.
+    pub(crate) fn hush(&mut self) {
+        self.told = ConnectionStage::Over;
     }
 
     /// Nothing will ever happen on it again.

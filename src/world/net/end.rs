@@ -34,7 +34,7 @@ pub(crate) use dispatch::Dispatch;
 pub(crate) use process::TcpReply;
 pub(crate) use retransmission::Unacknowledged;
 
-use crate::env::TcpOptions;
+use crate::env::{Disconnection, TcpOptions};
 use crate::world::engine::HostId;
 use crate::world::net::end::handshake::Handshake;
 use crate::world::net::end::keepalive::Keepalive;
@@ -368,6 +368,16 @@ impl End {
     /// Whether the kernel knows the connection no more.
     pub(crate) fn is_dead(&self) -> bool {
         self.is_dead
+    }
+
+    /// How it is over for its process, as far as its kernel knows.
+    pub(crate) fn ending(&self) -> Option<Disconnection> {
+        match self.error {
+            Some(io::ErrorKind::TimedOut) => Some(Disconnection::GivenUp),
+            Some(_) => Some(Disconnection::Reset),
+            None if self.holder == Holder::Nobody => Some(Disconnection::Closed),
+            None => self.peer_finished.then_some(Disconnection::Finished),
+        }
     }
 
     pub(crate) fn has_unread(&self) -> bool {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::cast::HostName;
 use crate::env::TcpOptions;
 use crate::fault::{Between, KernelHarm, LinkHarm};
-use crate::world::engine::HostId;
+use crate::world::engine::{ConnectionNews, ConnectionObserver, HostId};
 use crate::world::net::capture::{Capture, Captured};
 use crate::world::net::connection::TcpConnection;
 use crate::world::net::end::{Closing, End, Holder, TcpPhase};
@@ -45,6 +45,7 @@ impl Net {
             woken: BTreeSet::new(),
             jams: Vec::new(),
             capture: None,
+            observer: None,
         };
         Net(Arc::new(Mutex::new(fabric)))
     }
@@ -72,6 +73,8 @@ pub(crate) struct Fabric {
     jams: Vec<Jam>,
     /// Who wants to look at the packets.
     capture: Option<Capture>,
+    /// Who wants to hear of connections.
+    observer: Option<ConnectionObserver>,
 }
 
 /// What one host has written and not yet sent.
@@ -88,12 +91,17 @@ impl Fabric {
         host
     }
 
-    /// From here on what is sent is kept there as well.
+    /// From here on that is told of connections.
+    pub(crate) fn observe(&mut self, observer: ConnectionObserver) {
+        self.observer = Some(observer);
+    }
+
     /// Where what goes over the links is kept, if it is.
     pub(crate) fn captures(&self) -> Option<Capture> {
         self.capture.clone()
     }
 
+    /// From here on what is sent is kept there as well.
     pub(crate) fn capture(&mut self, capture: Capture) {
         self.capture = Some(capture);
     }
@@ -171,6 +179,7 @@ impl Fabric {
 
     /// The process of a host dies: its kernel closes its sockets, with FIN, or with RST where data was unread.
     pub(crate) fn kill(&mut self, host: HostId) {
+        self.hush(host);
         for (_, backlog) in std::mem::take(&mut self.kernel_mut(host).listeners) {
             backlog.waiting.into_iter().for_each(|id| self.refuse(id));
         }
@@ -186,6 +195,7 @@ impl Fabric {
 
     /// The power of a host fails: nobody is told, and it remembers nothing.
     pub(crate) fn power_off(&mut self, host: HostId) {
+        self.hush(host);
         for (id, side) in self.kernel(host).ends.clone() {
             self.with(id, |exchange| exchange.connection.end_mut(side).lose_power());
         }
@@ -417,6 +427,7 @@ impl Fabric {
             Closing::Reset => self.with(id, |exchange| exchange.dispatch(side)),
             Closing::Finish => self.has_unsent(id, side),
         }
+        self.tell(id);
     }
 }
 
@@ -445,9 +456,28 @@ impl Fabric {
         let Some(connection) = connections.get_mut(&id) else { return };
         let capture = capture.as_ref();
         happens(&mut Exchange { id, now: *now, hosts, links, traffic, woken, connection, capture });
-        if connection.is_over() {
+        let is_over = connection.is_over();
+        self.tell(id);
+        if is_over {
             self.forget(id);
         }
+    }
+
+    /// Tells the observer what the dialer of a connection has learned.
+    fn tell(&mut self, id: ConnectionId) {
+        let Some(observer) = &self.observer else { return };
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let [host, to] = connection.hosts().map(|host| &*self.hosts[host.index()].name);
+        while let Some(turn) = connection.news() {
+            observer(&ConnectionNews { host, connection: id.0, to, turn });
+        }
+    }
+
+    /// The process of a host is gone: it learns nothing any more of what it has dialed.
+    fn hush(&mut self, host: HostId) {
+        let Fabric { hosts, connections, .. } = self;
+        let dialed = hosts[host.index()].ends.iter().filter(|(_, side)| *side == TcpSide::Dialer);
+        dialed.for_each(|(id, _)| connections.get_mut(id).into_iter().for_each(TcpConnection::hush));
     }
 
     /// A SYN looks for a listener.

@@ -89,7 +89,8 @@ impl<'h> WaveBook<'h> {
                 Beat::Ping { way: Direction::ToNode, .. }
                 | Beat::Pong { way: Direction::ToNode, .. }
                 | Beat::KeepaliveAnswered { .. }
-                | Beat::Heard { .. } => return Ok(()),
+                | Beat::Heard { .. }
+                | Beat::Received { .. } => return Ok(()),
             },
             _ => return Ok(()),
         };
