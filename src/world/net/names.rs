@@ -213,7 +213,10 @@ mod tests {
     fn a_host_is_named_in_any_case_and_by_each_of_its_addresses() {
         let (names, _, b) = world();
         assert_eq!((names.spelled("B"), names.spelled("b"), names.spelled("C")), ("b", "b", "C"));
-        assert_eq!((names.name_at(ip(b)), names.name_at(ipv6(b)), names.name_at(NOWHERE)), (Some("b"), Some("b"), None));
+        assert_eq!(
+            (names.name_at(ip(b)), names.name_at(ipv6(b)), names.name_at(NOWHERE)),
+            (Some("b"), Some("b"), None)
+        );
     }
 
     #[test]

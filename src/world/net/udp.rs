@@ -78,7 +78,8 @@ impl UdpEnd {
     /// Whether it takes what is sent to an address.
     fn takes(&self, to: SocketAddr) -> bool {
         self.local.is_some_and(|local| {
-            let is_any = local.ip().is_unspecified() && (local.is_ipv4() == to.is_ipv4() || self.takes_v4_as_well(local));
+            let is_any =
+                local.ip().is_unspecified() && (local.is_ipv4() == to.is_ipv4() || self.takes_v4_as_well(local));
             local.port() == to.port() && (is_any || local.ip() == to.ip())
         })
     }
@@ -142,7 +143,8 @@ impl UdpSockets {
         let host = self.end(id)?.host;
         let mut at = at;
         if at.port() == 0 {
-            let taken = |port| self.ends.values().any(|end| end.host == host && end.local.is_some_and(|at| at.port() == port));
+            let taken =
+                |port| self.ends.values().any(|end| end.host == host && end.local.is_some_and(|at| at.port() == port));
             at.set_port(self.ports.entry(host).or_default().take(|port| !taken(port))?);
         }
         let bound = UdpEnd { host, local: Some(at), peer: None, sharing, waiting: VecDeque::new(), waker: None };
@@ -218,12 +220,17 @@ impl UdpSockets {
     }
 
     /// Delivers one answer that has arrived by `now`, if there is any: at which host, and who is to be told of it there.
-    pub(crate) fn deliver(&mut self, now: Duration, is_awake: impl Fn(HostId) -> bool) -> Option<(HostId, Option<Waker>)> {
+    pub(crate) fn deliver(
+        &mut self,
+        now: Duration,
+        is_awake: impl Fn(HostId) -> bool,
+    ) -> Option<(HostId, Option<Waker>)> {
         let first = self.under_way.first_entry().filter(|first| first.key().0 <= now)?;
         let UdpDelivery { host, to, from, bytes } = first.remove();
         let takes = |end: &&mut UdpEnd| end.host == host && end.takes(to) && end.peer.is_none_or(|peer| peer == from);
         // Who is connected, or bound to one address, goes before who is not; then who was opened last (Linux, compute_score).
-        let score = |end: &&mut UdpEnd| (end.peer.is_some(), end.local.is_some_and(|local| !local.ip().is_unspecified()));
+        let score =
+            |end: &&mut UdpEnd| (end.peer.is_some(), end.local.is_some_and(|local| !local.ip().is_unspecified()));
         let best = self.ends.values_mut().filter(takes).max_by_key(score).filter(|_| is_awake(host));
         let told = best.filter(|end| end.waiting.len() < WAITING_MAX).and_then(|end| {
             end.waiting.push_back(Datagram { from: Some(from), bytes });

@@ -91,12 +91,8 @@ mod tests {
     fn files_that_say_where_names_are_asked_for_are_the_worlds() {
         let read = || NAMES.map(|path| fs::read_to_string(path).expect("a file"));
         let in_trial = on_trial_thread(7, read).expect("no panic");
-        let expected = [
-            "nameserver 10.255.255.53\n",
-            "127.0.0.1 localhost\n::1 localhost\n",
-            "hosts: files dns\n",
-            "multi on\n",
-        ];
+        let expected =
+            ["nameserver 10.255.255.53\n", "127.0.0.1 localhost\n::1 localhost\n", "hosts: files dns\n", "multi on\n"];
         assert_eq!(in_trial, expected);
     }
 

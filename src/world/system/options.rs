@@ -137,10 +137,8 @@ mod tests {
     #[test]
     fn a_limit_is_given_back_as_it_was_set() {
         let read = |bytes: Vec<u8>| {
-            let numbers: Vec<c_int> = bytes
-                .chunks(4)
-                .map(|part| c_int::from_ne_bytes(part.try_into().expect("four bytes")))
-                .collect();
+            let numbers: Vec<c_int> =
+                bytes.chunks(4).map(|part| c_int::from_ne_bytes(part.try_into().expect("four bytes"))).collect();
             read_limit(numbers.try_into().expect("four numbers"))
         };
         for limit in [None, Some(Duration::from_micros(1_500_007)), Some(Duration::from_secs(1 << 40))] {

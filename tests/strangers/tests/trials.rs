@@ -4,6 +4,8 @@
 mod etcd_watch;
 #[path = "../examples/nats_heartbeats.rs"]
 mod nats_heartbeats;
+#[path = "../examples/own_resolver.rs"]
+mod own_resolver;
 #[path = "../examples/redis_pubsub.rs"]
 mod redis_pubsub;
 #[path = "../examples/route_guide.rs"]
@@ -43,13 +45,14 @@ const fn stranger(name: &'static str, trial: fn(u64, Duration) -> Trial, plain: 
     Stranger { name, trial, plain, guarded: Duration::from_secs(guarded) }
 }
 
-const STRANGERS: [Stranger; 5] = [
+const STRANGERS: [Stranger; 6] = [
     stranger("tonic", route_guide::trial, FOR_EVER, 30),
     stranger("etcd-client", etcd_watch::trial, FOR_EVER, 30),
     stranger("redis", redis_pubsub::trial, FOR_EVER, 15),
     stranger("reqwest", server_sent_events::trial, FOR_EVER, 45),
     // Its own default.
     stranger("async-nats", nats_heartbeats::trial, Duration::from_secs(60), 20),
+    stranger("hickory", own_resolver::trial, FOR_EVER, 45),
 ];
 
 /// What befalls them, by name.

@@ -269,7 +269,8 @@ unsafe extern "C" fn write(file: c_int, buffer: *const c_void, len: libc::size_t
 #[unsafe(no_mangle)]
 unsafe extern "C" fn writev(file: c_int, buffers: *const libc::iovec, count: c_int) -> libc::ssize_t {
     // SAFETY: the caller's promise.
-    match of_file(file, |machine| unsafe { give_all(machine, "writev", file, (buffers, count_of(count)), Ok(None), 0) }) {
+    match of_file(file, |machine| unsafe { give_all(machine, "writev", file, (buffers, count_of(count)), Ok(None), 0) })
+    {
         Some(answer) => length(answer),
         None => libc_call!(c"writev" as OfBuffers, file, buffers, count),
     }
