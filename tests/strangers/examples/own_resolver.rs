@@ -1,5 +1,6 @@
 //! hickory-resolver brings its own DNS: it reads /etc/resolv.conf, and asks over UDP for each order anew.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -16,8 +17,10 @@ async fn ask(name: &str, patience: Duration) -> strangers::Result {
     let mut last = 0;
     loop {
         let asking = async {
-            let address = resolver.lookup_ip(name).await?.iter().next().ok_or("a name without an address")?;
-            let mut stream = timeout(patience, TcpStream::connect((address, 7000))).await??;
+            // The address of IPv6 comes first, and a server may listen at the other alone.
+            let found: Vec<SocketAddr> =
+                resolver.lookup_ip(name).await?.iter().map(|ip| SocketAddr::new(ip, 7000)).collect();
+            let mut stream = timeout(patience, TcpStream::connect(&*found)).await??;
             stream.write_u64(last).await?;
             last = timeout(patience, stream.read_u64()).await??;
             delivered("orders", last, last);
@@ -38,6 +41,7 @@ pub fn trial(seed: u64, patience: Duration) -> Trial {
 }
 
 pub fn main() {
-    let fails = Trouble::kind("name-fails").set("on", "client").set("name", "edge").at(2.minutes()).lasting(5.minutes());
+    let fails =
+        Trouble::kind("name-fails").set("on", "client").set("name", "edge").at(2.minutes()).lasting(5.minutes());
     trial(7, 45.seconds()).fault(fails).run(15.minutes()).assert_delivered("orders");
 }

@@ -52,7 +52,7 @@ const STRANGERS: [Stranger; 6] = [
     stranger("reqwest", server_sent_events::trial, FOR_EVER, 45),
     // Its own default.
     stranger("async-nats", nats_heartbeats::trial, Duration::from_secs(60), 20),
-    stranger("hickory", own_resolver::trial, FOR_EVER, 45),
+    stranger("hickory-resolver", own_resolver::trial, FOR_EVER, 45),
 ];
 
 /// What befalls them, by name.
@@ -162,8 +162,14 @@ fn a_seed_has_one_digest_in_any_order_and_on_any_thread() {
 
 #[test]
 fn every_example_keeps_its_promise() {
-    let mains =
-        [etcd_watch::main, nats_heartbeats::main, redis_pubsub::main, route_guide::main, server_sent_events::main];
+    let mains = [
+        etcd_watch::main,
+        nats_heartbeats::main,
+        own_resolver::main,
+        redis_pubsub::main,
+        route_guide::main,
+        server_sent_events::main,
+    ];
     mains.into_iter().for_each(|main| main());
 }
 
@@ -172,6 +178,24 @@ fn who_goes_on_where_it_was_has_everything_after_a_storm() {
     for stranger in STRANGERS.iter().filter(|stranger| ["tonic", "etcd-client", "reqwest"].contains(&stranger.name)) {
         let trial = (stranger.trial)(1, stranger.guarded).title(stranger.name);
         trial.storm(&["all"]).sweep(20.minutes(), 1..21).assert_passed();
+    }
+}
+
+/// An answer that comes later than the resolver waits, 5 s and three times, is none.
+#[test]
+fn a_resolver_of_its_own_feels_each_fault_of_names() {
+    let fault = |kind| Trouble::kind(kind).set("on", "client").set("name", "edge").at(2.minutes()).lasting(5.minutes());
+    for (trouble, deaf) in [
+        (fault("name-fails"), 300),
+        (fault("name-dead"), 322),
+        (fault("name-moves").set("to", "server"), 10),
+        (fault("name-slow").set("takes", "4s"), 10),
+        (fault("name-slow").set("takes", "8s"), 304),
+    ] {
+        let outcome = own_resolver::trial(7, 45.seconds()).fault(trouble).run(TRIAL);
+        outcome.assert_passed();
+        let (longest, lost) = fate(&outcome);
+        assert_eq!((longest.map(|longest| longest.as_secs()), lost), (Some(deaf), 0));
     }
 }
 
