@@ -75,6 +75,13 @@ fn send_to_a_peer() {
     assert!(socket.send(b"?").is_err());
 }
 
+/// The answer cannot come while its host stands still.
+fn wait_for_an_answer() {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
+    assert_eq!(socket.send_to(&[0; 12], "10.255.255.53:53").expect("the resolver is there"), 12);
+    assert!(socket.recv(&mut [0; 12]).is_err());
+}
+
 fn open_raw_socket() {
     // SAFETY: socket(2) reads its three numbers alone.
     unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP) };
@@ -109,6 +116,7 @@ fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_t
         (|| send_to("10.255.255.53:80"), "a datagram to 10.255.255.53:80 (sendto)", "and [fd00::1:53]:53"),
         (|| send_to("[::1]:53"), "a datagram to [::1]:53 (sendto)", "a host has TCP"),
         (send_to_a_peer, "a datagram to 8.8.8.8:53 (send)", "a host has TCP"),
+        (wait_for_an_answer, "waited for a socket (recv", "use tokio's sockets"),
         (open_raw_socket, "a socket that is neither of TCP nor of UDP", "a host has TCP"),
         (|| drop(std::os::unix::net::UnixStream::connect("/run/x")), "neither of IPv4", "a host has TCP"),
         (|| drop(std::net::TcpStream::connect("10.0.0.1:80")), "waited for a socket (connect)", "use tokio's sockets"),

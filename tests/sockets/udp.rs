@@ -40,15 +40,16 @@ fn question(id: u16, name: &str, kind: TYPE) -> Vec<u8> {
 /// What a message says: its number, its code and its addresses.
 fn told(message: &[u8]) -> String {
     let read = Packet::parse(message).expect("a message");
-    let addresses = read.answers.iter().map(|record| match &record.rdata {
-        RData::A(A { address }) => Ipv4Addr::from(*address).to_string(),
-        RData::AAAA(AAAA { address }) => Ipv6Addr::from(*address).to_string(),
-        other => format!("{other:?}"),
+    let addresses = read.answers.iter().filter_map(|record| {
+        if let RData::A(A { address }) = record.rdata {
+            Some(Ipv4Addr::from(address).to_string())
+        } else if let RData::AAAA(AAAA { address }) = record.rdata {
+            Some(Ipv6Addr::from(address).to_string())
+        } else {
+            None
+        }
     });
-    let code = match read.rcode() {
-        RCODE::NoError => String::new(),
-        other => format!(" {other:?}"),
-    };
+    let code = if read.rcode() == RCODE::NoError { String::new() } else { format!(" {:?}", read.rcode()) };
     format!("{}{code} {}", read.id(), addresses.collect::<Vec<_>>().join(" "))
 }
 
@@ -158,19 +159,31 @@ fn script(any: SocketAddr, resolver: SocketAddr) -> io::Result<Vec<String>> {
     let len = socket.recv(&mut buffer)?;
     see("whole", told(&buffer[..len]));
 
+    script_of_a_peer(&socket, resolver, &mut see)?;
+    Ok(seen)
+}
+
+/// The same, once it is connected; one answer waits still.
+fn script_of_a_peer(
+    socket: &BlockingSocket,
+    resolver: SocketAddr,
+    see: &mut impl FnMut(&str, String),
+) -> io::Result<()> {
+    let (mut buffer, asked) = ([0; 512], question(1, "nobody", TYPE::A));
+    let file = socket.as_raw_fd();
     socket.connect(resolver)?;
     see("peer", (socket.peer_addr()? == resolver).to_string());
     see("its own address", socket.local_addr()?.ip().is_unspecified().to_string());
     let len = socket.recv(&mut buffer)?;
     see("of before", told(&buffer[..len]));
-    see("sent", socket.send(&asked[0])?.to_string());
+    see("sent", socket.send(&asked)?.to_string());
     let len = socket.recv(&mut buffer)?;
     see("connected", told(&buffer[..len]));
     see("another family", outcome(BlockingSocket::bind("0.0.0.0:0")?.connect("[::1]:53")));
 
     socket.set_broadcast(true)?;
     socket.set_ttl(7)?;
-    see("options", format!("{} {}", socket.broadcast()?, if any.is_ipv4() { socket.ttl()? } else { 7 }));
+    see("options", format!("{} {}", socket.broadcast()?, if resolver.is_ipv4() { socket.ttl()? } else { 7 }));
     let (mut value, mut room) = (0_i32, 4);
     // SAFETY: one number is there, and takes numbers alone.
     let answers = unsafe {
@@ -181,8 +194,8 @@ fn script(any: SocketAddr, resolver: SocketAddr) -> io::Result<Vec<String>> {
     };
     see("of a kind", format!("{:?} {value}", answers));
     see("deaf", socket.recv(&mut buffer)?.to_string());
-    see("dumb", outcome(socket.send(&asked[0])));
-    Ok(seen)
+    see("dumb", outcome(socket.send(&asked)));
+    Ok(())
 }
 
 /// A resolver of the real kernel, which knows no name.
@@ -326,6 +339,27 @@ fn the_faults_of_names_are_felt_by_who_asks_by_udp() {
         );
         assert_eq!(seen, [expected, "9 10.0.0.1 after 100µs"]);
     }
+}
+
+#[test]
+fn where_names_are_asked_for_is_the_worlds_on_every_thread_of_a_program() {
+    let seen = play(
+        |seen| {
+            Box::pin(async move {
+                let read = || {
+                    io::Result::Ok([
+                        std::fs::read_to_string("/etc/resolv.conf")?,
+                        std::fs::read_to_string("/etc/hosts")?,
+                    ])
+                };
+                let (here, beside) = (read()?, spawn_blocking(read).await.expect("no panic")?);
+                seen.add(if here == beside { here.concat() } else { format!("{here:?} {beside:?}") });
+                Ok(())
+            })
+        },
+        |_, _| (),
+    );
+    assert_eq!(seen, ["nameserver 10.255.255.53\n127.0.0.1 localhost\n::1 localhost\n"]);
 }
 
 /// Asks from port 5353, and waits for a minute.

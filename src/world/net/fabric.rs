@@ -312,12 +312,12 @@ impl Fabric {
         options: TcpOptions,
     ) -> io::Result<ConnectionId> {
         let source = self.source(from, to.ip());
-        let destination = match to.ip() {
-            // The world's resolver has no port of TCP.
-            ip if names::is_resolver(ip) => return Err(io::ErrorKind::ConnectionRefused.into()),
-            _ if source.is_loopback() => Some(Destination::Host(from)),
-            ip => self.names.at(ip),
-        };
+        if names::is_resolver(to.ip()) {
+            // It has no port of TCP.
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let own = source.is_loopback().then_some(Destination::Host(from));
+        let destination = own.or_else(|| self.names.at(to.ip()));
         let destination = destination.ok_or(io::ErrorKind::NetworkUnreachable)?;
         let port = port.map_or_else(|| self.kernel_mut(from).take_port(), Ok)?;
         let acceptor = SocketAddr::new(if to.ip().is_unspecified() { source } else { to.ip() }, to.port());

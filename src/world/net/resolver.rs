@@ -29,7 +29,7 @@ pub(crate) struct ResolverAnswer {
 
 /// What is known of a name: its addresses, or the name of its host.
 #[derive(Default)]
-struct Known {
+struct KnownName {
     v4: Option<Ipv4Addr>,
     v6: Option<Ipv6Addr>,
     host: Option<String>,
@@ -82,7 +82,7 @@ fn reply_to<'m>(asked: &Packet<'m>) -> Packet<'m> {
 }
 
 /// What is known of the one name that is asked for, or why nothing is said of it.
-fn look_up(names: &mut Names, from: HostId, asked: &Packet<'_>) -> Result<Known, RCODE> {
+fn look_up(names: &mut Names, from: HostId, asked: &Packet<'_>) -> Result<KnownName, RCODE> {
     if asked.opcode() != OPCODE::StandardQuery {
         return Err(RCODE::NotImplemented);
     }
@@ -93,12 +93,12 @@ fn look_up(names: &mut Names, from: HostId, asked: &Packet<'_>) -> Result<Known,
     let labels: Vec<Cow<'_, str>> = question.qname.as_bytes().map(String::from_utf8_lossy).collect();
     if let Some(address) = reversed(&labels) {
         let host = names.name_at(address).ok_or(RCODE::NameError)?;
-        return Ok(Known { host: Some(host.to_owned()), ..Known::default() });
+        return Ok(KnownName { host: Some(host.to_owned()), ..KnownName::default() });
     }
     let name = labels.join(".");
     if name.eq_ignore_ascii_case("localhost") {
         // RFC 6761 section 6.3.
-        return Ok(Known { v4: Some(Ipv4Addr::LOCALHOST), v6: Some(Ipv6Addr::LOCALHOST), ..Known::default() });
+        return Ok(KnownName { v4: Some(Ipv4Addr::LOCALHOST), v6: Some(Ipv6Addr::LOCALHOST), ..KnownName::default() });
     }
     if name.parse::<IpAddr>().is_ok() {
         // Where it leads is known, but it is no name.
@@ -109,7 +109,7 @@ fn look_up(names: &mut Names, from: HostId, asked: &Packet<'_>) -> Result<Known,
         // What getaddrinfo(3) says EAI_NONAME of, and EAI_FAIL of.
         if error.kind() == io::ErrorKind::NotFound { RCODE::NameError } else { RCODE::ServerFailure }
     })?;
-    let mut known = Known { takes, ..Known::default() };
+    let mut known = KnownName { takes, ..KnownName::default() };
     for address in [destination.ip(), destination.ipv6()] {
         match address {
             IpAddr::V4(address) => known.v4 = Some(address),
@@ -137,7 +137,7 @@ fn reversed(labels: &[Cow<'_, str>]) -> Option<IpAddr> {
 }
 
 /// The records of the type that is asked for.
-fn records<'m>(asked: &Packet<'m>, known: &Known) -> Vec<ResourceRecord<'m>> {
+fn records<'m>(asked: &Packet<'m>, known: &KnownName) -> Vec<ResourceRecord<'m>> {
     let Some(question) = asked.questions.first() else { return Vec::new() };
     let wants = |kind: TYPE| question.qtype == QTYPE::ANY || question.qtype == QTYPE::TYPE(kind);
     let v4 = known.v4.filter(|_| wants(TYPE::A)).map(|address| RData::A(A { address: address.into() }));

@@ -2,7 +2,7 @@
 //!
 //! Each is opened as a file in memory, so that whatever can be asked of a file can be asked of it. Refuses to know who reads it.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_long};
 use std::fmt::Write as _;
 
 use crate::world::clock::WALL_CLOCK_START;
@@ -10,8 +10,10 @@ use crate::world::net::RESOLVER_V4;
 use crate::world::sandbox::libc_call::libc_call;
 use crate::world::sandbox::state::on_trial;
 
-/// The signature of statx(2).
-type LookAtFile = unsafe extern "C" fn(c_int, *const c_char, c_int, libc::c_uint, *mut libc::statx) -> c_int;
+/// The signature of memfd_create(2).
+type MakeFile = unsafe extern "C" fn(*const c_char, libc::c_uint) -> c_int;
+/// The signature of statx(2), by its number: glibc has no function of that name before 2.28.
+type LookAtFile = unsafe extern "C" fn(c_long, c_int, *const c_char, c_int, libc::c_uint, *mut libc::statx) -> c_long;
 
 /// What such a file says; none: the world has none of its own.
 fn text(path: &CStr) -> Option<String> {
@@ -39,18 +41,19 @@ pub(crate) unsafe fn open(path: *const c_char) -> Option<c_int> {
     // SAFETY: the caller's promise.
     let path = unsafe { CStr::from_ptr(path) };
     let text = text(path)?;
-    // SAFETY: the name is a C string; so many bytes are there; two times are, too. Its times are those of the trial's start.
-    unsafe {
-        let file = libc::memfd_create(path.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
-        if file >= 0 {
+    let file = libc_call!(c"memfd_create" as MakeFile, path.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING);
+    if file >= 0 {
+        // Its times are those of the trial's start.
+        // SAFETY: so many bytes are there, and two times.
+        unsafe {
             let begun = libc::timespec { tv_sec: WALL_CLOCK_START.as_secs().cast_signed(), tv_nsec: 0 };
             libc::write(file, text.as_ptr().cast(), text.len());
             libc::lseek(file, 0, libc::SEEK_SET);
             libc::futimens(file, [begun; 2].as_ptr());
             libc::fcntl(file, libc::F_ADD_SEALS, libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK);
         }
-        Some(file)
     }
+    Some(file)
 }
 
 /// statx(2): what std looks at files by, also by their names.
@@ -62,20 +65,25 @@ unsafe extern "C" fn statx(
     mask: libc::c_uint,
     found: *mut libc::statx,
 ) -> c_int {
+    let look = |folder, path, flags| {
+        let answer = libc_call!(c"syscall" as LookAtFile, libc::SYS_statx, folder, path, flags, mask, found);
+        c_int::try_from(answer).expect("0 or -1")
+    };
     // SAFETY: statx's caller hands over a C string.
     let Some(file) = (unsafe { open(path) }) else {
-        return libc_call!(c"statx" as LookAtFile, folder, path, flags, mask, found);
+        return look(folder, path, flags);
     };
     if file < 0 {
         return file;
     }
-    let answer = libc_call!(c"statx" as LookAtFile, file, c"".as_ptr(), flags | libc::AT_EMPTY_PATH, mask, found);
+    let answer = look(file, c"".as_ptr(), flags | libc::AT_EMPTY_PATH);
     // SAFETY: it was just opened, and nobody else has it.
     unsafe { libc::close(file) };
     answer
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "who was never told of a trial opens files so")]
 mod tests {
     use std::fs;
     use std::io::{Read, Seek, SeekFrom, Write};
