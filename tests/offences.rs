@@ -60,6 +60,33 @@ fn connect_by_number() {
     unsafe { libc::syscall(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0) };
 }
 
+/// A datagram to an address of the world or outside of it.
+fn send_to(to: &str) {
+    let any = if to.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = std::net::UdpSocket::bind(any).expect("a port");
+    assert!(socket.send_to(b"?", to).is_err());
+}
+
+/// It is no offence to say whom one would send to: that is how one's own address is found.
+fn send_to_a_peer() {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
+    socket.connect("8.8.8.8:53").expect("any peer will do");
+    assert_eq!(socket.local_addr().expect("an address").ip().to_string(), "10.0.0.1");
+    assert!(socket.send(b"?").is_err());
+}
+
+/// The answer cannot come while its host stands still.
+fn wait_for_an_answer() {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
+    assert_eq!(socket.send_to(&[0; 12], "10.255.255.53:53").expect("the resolver is there"), 12);
+    assert!(socket.recv(&mut [0; 12]).is_err());
+}
+
+fn open_raw_socket() {
+    // SAFETY: socket(2) reads its three numbers alone.
+    unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP) };
+}
+
 /// Waits for what nobody tells, until real time has passed.
 fn wait_for_nobody() {
     let mutex = Mutex::new(());
@@ -81,7 +108,16 @@ fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_t
         (|| drop(std::fs::File::open("/dev/urandom")), "raw entropy (open", "ask the surroundings for dice"),
         (connect_by_number, "by its number", "call libc's function"),
         (read_atomic_time, "read clock 11", "ask tokio for the time"),
-        (|| drop(std::net::UdpSocket::bind("127.0.0.1:0")), "a socket that is not of TCP", "a host has TCP"),
+        (
+            || send_to("10.0.0.1:53"),
+            "a datagram to 10.0.0.1:53 (sendto)",
+            "UDP to the world's resolver at 10.255.255.53:53",
+        ),
+        (|| send_to("10.255.255.53:80"), "a datagram to 10.255.255.53:80 (sendto)", "and [fd00::1:53]:53"),
+        (|| send_to("[::1]:53"), "a datagram to [::1]:53 (sendto)", "a host has TCP"),
+        (send_to_a_peer, "a datagram to 8.8.8.8:53 (send)", "a host has TCP"),
+        (wait_for_an_answer, "waited for a socket (recv", "use tokio's sockets"),
+        (open_raw_socket, "a socket that is neither of TCP nor of UDP", "a host has TCP"),
         (|| drop(std::os::unix::net::UnixStream::connect("/run/x")), "neither of IPv4", "a host has TCP"),
         (|| drop(std::net::TcpStream::connect("10.0.0.1:80")), "waited for a socket (connect)", "use tokio's sockets"),
     ];

@@ -1,9 +1,11 @@
-//! What an application sees of TCP in the simulated world, and what the engine says of programs that misbehave.
+//! What an application sees of TCP and UDP in the simulated world, and what the engine says of programs that misbehave.
 
 #[path = "sockets/faults.rs"]
 mod faults;
 #[path = "seen/program.rs"]
 mod seen;
+#[path = "sockets/udp.rs"]
+mod udp;
 
 use std::io;
 use std::time::Duration;

@@ -25,6 +25,7 @@ use crate::world::net::link::{LinkBase, Links};
 use crate::world::net::names::{self, Destination, Names};
 use crate::world::net::segment::{TcpSegment, TcpSide};
 use crate::world::net::traffic::{ConnectionId, Parcel, Traffic};
+use crate::world::net::udp::UdpSockets;
 
 /// A handle on the fabric, shared by the engine and every socket of one trial.
 #[derive(Clone)]
@@ -41,6 +42,7 @@ impl Net {
             next_number: 0,
             links: Links::new(seed, base.into()),
             traffic: Traffic::default(),
+            udp: UdpSockets::default(),
             unsent: Vec::new(),
             woken: BTreeSet::new(),
             jams: Vec::new(),
@@ -67,6 +69,7 @@ pub(crate) struct Fabric {
     next_number: c_int,
     links: Links,
     traffic: Traffic,
+    udp: UdpSockets,
     /// Ends that may have something to send, in the order of their writes.
     unsent: Vec<(ConnectionId, TcpSide)>,
     woken: BTreeSet<HostId>,
@@ -112,7 +115,7 @@ impl Fabric {
     }
 
     pub(crate) fn next_arrival(&self) -> Option<Duration> {
-        self.traffic.next()
+        [self.traffic.next(), self.udp.next()].into_iter().flatten().min()
     }
 
     pub(crate) fn take_woken(&mut self) -> BTreeSet<HostId> {
@@ -144,6 +147,13 @@ impl Fabric {
                 Parcel::Segment { segment: TcpSegment::Syn, .. } => self.land_syn(id),
                 Parcel::Segment { to, segment } => self.with(id, |exchange| exchange.land(to, segment)),
                 Parcel::Timer { side, at } => self.with(id, |exchange| exchange.ring(side, at)),
+            }
+        }
+        let Fabric { hosts, udp, woken, .. } = self;
+        while let Some((host, told)) = udp.deliver(now, |host| hosts[host.index()].is_awake()) {
+            if let Some(told) = told {
+                hosts[host.index()].wakers.push(told);
+                woken.insert(host);
             }
         }
     }
@@ -188,6 +198,7 @@ impl Fabric {
                 self.close(id, side);
             }
         }
+        self.udp.close_all(host);
         self.send_unsent();
         self.kernel_mut(host).wakers.clear();
         self.woken.remove(&host);
@@ -199,6 +210,7 @@ impl Fabric {
         for (id, side) in self.kernel(host).ends.clone() {
             self.with(id, |exchange| exchange.connection.end_mut(side).lose_power());
         }
+        self.udp.close_all(host);
         self.kernel_mut(host).power_off();
         self.woken.remove(&host);
     }
@@ -273,6 +285,30 @@ impl Fabric {
         self.names.resolve(from, name)
     }
 
+    /// Sockets of UDP.
+    pub(crate) fn udp(&mut self) -> &mut UdpSockets {
+        &mut self.udp
+    }
+
+    /// A host asks the resolver at `to` by UDP, from one of its sockets.
+    pub(crate) fn ask_by_udp(&mut self, host: HostId, local: SocketAddr, to: SocketAddr, message: &[u8]) {
+        let ip = if local.ip().is_unspecified() { self.source(host, to.ip()) } else { local.ip() };
+        let asker = (host, SocketAddr::new(ip, local.port()));
+        self.udp.ask(&mut self.names, self.now, asker, to, message);
+    }
+
+    /// The address that a host has where it sends to another: its own of that family, or loopback for loopback.
+    #[expect(clippy::unused_self, reason = "where hosts live is the fabric's to say")]
+    pub(crate) fn source(&self, host: HostId, to: IpAddr) -> IpAddr {
+        let is_own = to.is_loopback() || to.is_unspecified();
+        match to {
+            IpAddr::V4(_) if is_own => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) if is_own => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(_) => names::ip(host),
+            IpAddr::V6(_) => names::ipv6(host),
+        }
+    }
+
     pub(crate) fn name(&self, host: HostId) -> &str {
         &self.kernel(host).name
     }
@@ -285,13 +321,13 @@ impl Fabric {
         port: Option<u16>,
         options: TcpOptions,
     ) -> io::Result<ConnectionId> {
-        let is_own = to.ip().is_loopback() || to.ip().is_unspecified();
-        let (destination, source) = match to.ip() {
-            IpAddr::V4(_) if is_own => (Some(Destination::Host(from)), Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(_) if is_own => (Some(Destination::Host(from)), Ipv6Addr::LOCALHOST.into()),
-            ip @ IpAddr::V4(_) => (self.names.at(ip), names::ip(from)),
-            ip @ IpAddr::V6(_) => (self.names.at(ip), names::ipv6(from)),
-        };
+        let source = self.source(from, to.ip());
+        if names::is_resolver(to.ip()) {
+            // It has no port of TCP.
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let own = source.is_loopback().then_some(Destination::Host(from));
+        let destination = own.or_else(|| self.names.at(to.ip()));
         let destination = destination.ok_or(io::ErrorKind::NetworkUnreachable)?;
         let port = port.map_or_else(|| self.kernel_mut(from).take_port(), Ok)?;
         let acceptor = SocketAddr::new(if to.ip().is_unspecified() { source } else { to.ip() }, to.port());

@@ -64,8 +64,33 @@ pub(crate) struct Kernel {
     slept: Duration,
     /// Ends whose timers expired while it slept.
     frozen: Vec<(ConnectionId, TcpSide)>,
-    next_port: u16,
+    ports: EphemeralPorts,
     ports_in_use: BTreeSet<u16>,
+}
+
+/// Ports that a host gives out by itself: they go round.
+pub(crate) struct EphemeralPorts {
+    next: u16,
+}
+
+impl Default for EphemeralPorts {
+    fn default() -> Self {
+        EphemeralPorts { next: *EPHEMERAL_PORTS.start() }
+    }
+}
+
+impl EphemeralPorts {
+    /// The next one that is free.
+    pub(crate) fn take(&mut self, mut is_free: impl FnMut(u16) -> bool) -> io::Result<u16> {
+        for _ in EPHEMERAL_PORTS {
+            let port = self.next;
+            self.next = if port == *EPHEMERAL_PORTS.end() { *EPHEMERAL_PORTS.start() } else { port + 1 };
+            if is_free(port) {
+                return Ok(port);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "every ephemeral port is in use"))
+    }
 }
 
 impl Kernel {
@@ -78,7 +103,7 @@ impl Kernel {
             power: Power::On,
             slept: Duration::ZERO,
             frozen: Vec::new(),
-            next_port: *EPHEMERAL_PORTS.start(),
+            ports: EphemeralPorts::default(),
             ports_in_use: BTreeSet::new(),
         }
     }
@@ -131,16 +156,9 @@ impl Kernel {
         }
     }
 
-    /// Ephemeral ports go round; a port is free again when the connection that used it is forgotten.
+    /// A port is free again when the connection that used it is forgotten.
     pub(crate) fn take_port(&mut self) -> io::Result<u16> {
-        for _ in EPHEMERAL_PORTS {
-            let port = self.next_port;
-            self.next_port = if port == *EPHEMERAL_PORTS.end() { *EPHEMERAL_PORTS.start() } else { port + 1 };
-            if self.ports_in_use.insert(port) {
-                return Ok(port);
-            }
-        }
-        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "every ephemeral port is in use"))
+        self.ports.take(|port| self.ports_in_use.insert(port))
     }
 
     pub(crate) fn free_port(&mut self, port: u16) {

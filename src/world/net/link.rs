@@ -17,7 +17,7 @@ use crate::world::net::harm::{ActiveLinkHarm, Ways};
 use crate::world::net::packet::{Effects, HostPlace, Packet, Segments, WHOLE, draw};
 
 /// Within one host: what loopback takes, of the order of 50 µs with the processes' wake-ups.
-const LOOPBACK: Latency =
+pub(crate) const LOOPBACK: Latency =
     Latency { shape: Shape::Uniform, least: Duration::from_micros(50), most: Duration::from_micros(50) };
 /// What every link of a world is like while no fault falls on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,17 @@ use crate::cast::HostName;
 use crate::fault::Answer;
 use crate::world::engine::HostId;
 
+/// Where the world's resolver listens, by UDP, at port 53. No host has it: hosts are counted from 10.0.0.1 and from fd00::1, and are
+/// at most 65,535.
+pub(crate) const RESOLVER_V4: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 53);
+/// See [`RESOLVER_V4`].
+pub(crate) const RESOLVER_V6: Ipv6Addr = Ipv6Addr::new(V6_PREFIX, 0, 0, 0, 0, 0, 1, 0x53);
+
+/// Whether the world's resolver has that address.
+pub(crate) fn is_resolver(address: IpAddr) -> bool {
+    address == RESOLVER_V4 || address == RESOLVER_V6
+}
+
 /// No host has it: hosts are counted from 10.0.0.1 and are at most 65,535.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
 
@@ -121,6 +132,18 @@ impl Names {
         by_name.or_else(|| self.at(name.parse().ok()?))
     }
 
+    /// A name as its host spells it: in the DNS, case is nothing (RFC 4343). Where no host bears it, it is as it was.
+    pub(crate) fn spelled<'n>(&'n self, name: &'n str) -> &'n str {
+        let mut hosts = self.hosts.keys().filter(|host| host.eq_ignore_ascii_case(name));
+        if self.hosts.contains_key(name) { name } else { hosts.next().map_or(name, String::as_str) }
+    }
+
+    /// The name of the host at an address.
+    pub(crate) fn name_at(&self, address: IpAddr) -> Option<&str> {
+        let Destination::Host(host) = self.at(address)? else { return None };
+        self.hosts.iter().find(|(_, id)| **id == host).map(|(name, _)| name.as_str())
+    }
+
     /// Who is at an address.
     pub(crate) fn at(&self, address: IpAddr) -> Option<Destination> {
         if address == NOWHERE {
@@ -171,6 +194,29 @@ mod tests {
         for nobody in ["c", "10.0.0.3", "10.0.0.0", "::1"] {
             assert_eq!(names.resolve(a, nobody).expect_err("nobody").kind(), io::ErrorKind::NotFound);
         }
+    }
+
+    #[test]
+    fn nobody_is_where_the_resolver_is_however_many_hosts_there_are() {
+        let mut names = Names::default();
+        for number in 0..u16::MAX {
+            names.add(&number.to_string());
+        }
+        for address in [RESOLVER_V4.into(), RESOLVER_V6.into()] {
+            assert!(is_resolver(address));
+            assert_eq!(names.at(address), None);
+        }
+        assert!(!is_resolver(NOWHERE));
+    }
+
+    #[test]
+    fn a_host_is_named_in_any_case_and_by_each_of_its_addresses() {
+        let (names, _, b) = world();
+        assert_eq!((names.spelled("B"), names.spelled("b"), names.spelled("C")), ("b", "b", "C"));
+        assert_eq!(
+            (names.name_at(ip(b)), names.name_at(ipv6(b)), names.name_at(NOWHERE)),
+            (Some("b"), Some("b"), None)
+        );
     }
 
     #[test]

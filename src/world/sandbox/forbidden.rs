@@ -1,5 +1,7 @@
 //! Interposed C symbols that open files: what no program of a trial may open is noted as an offence, and fails at once.
 //!
+//! What says where names are asked for is the world's (`own_files`).
+//!
 //! Files of the real machine may be read, such as a certificate that lies beside a test; they are not of a host's disk, which
 //! is another in each trial, and so none is written. All other threads fall through to libc. See `state` for the rules that
 //! such a definition obeys, and `offence` for what becomes of a note.
@@ -12,6 +14,7 @@ use std::ffi::{CStr, c_char, c_int};
 
 use crate::world::sandbox::libc_call::{fail, libc_call};
 use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::own_files;
 use crate::world::sandbox::state::{note_offence, on_trial};
 
 /// The kernel's sources of entropy among the files (random(4)).
@@ -50,12 +53,21 @@ unsafe fn refusal(path: *const c_char, flags: c_int, function: &'static str) -> 
     None
 }
 
+/// What a trial is answered that opens a file; none: the kernel answers.
+///
+/// # Safety
+/// `path` is null or a C string.
+unsafe fn answer(path: *const c_char, flags: c_int, function: &'static str) -> Option<c_int> {
+    // SAFETY: the caller's promise.
+    unsafe { refusal(path, flags, function).map(fail).or_else(|| own_files::open(path)) }
+}
+
 /// open(2): the kernel's entropy is not a trial's.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
     // SAFETY: open's caller hands over a C string.
-    if let Some(error) = unsafe { refusal(path, flags, "open") } {
-        return fail(error);
+    if let Some(answer) = unsafe { answer(path, flags, "open") } {
+        return answer;
     }
     libc_call!(c"open" as OpenFile, path, flags, mode)
 }
@@ -64,8 +76,8 @@ unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: libc::mode_t)
 #[unsafe(no_mangle)]
 unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
     // SAFETY: open64's caller hands over a C string.
-    if let Some(error) = unsafe { refusal(path, flags, "open64") } {
-        return fail(error);
+    if let Some(answer) = unsafe { answer(path, flags, "open64") } {
+        return answer;
     }
     libc_call!(c"open64" as OpenFile, path, flags, mode)
 }
@@ -74,8 +86,8 @@ unsafe extern "C" fn open64(path: *const c_char, flags: c_int, mode: libc::mode_
 #[unsafe(no_mangle)]
 unsafe extern "C" fn openat(folder: c_int, path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
     // SAFETY: openat's caller hands over a C string.
-    if let Some(error) = unsafe { refusal(path, flags, "openat") } {
-        return fail(error);
+    if let Some(answer) = unsafe { answer(path, flags, "openat") } {
+        return answer;
     }
     libc_call!(c"openat" as OpenFileAt, folder, path, flags, mode)
 }
@@ -84,8 +96,8 @@ unsafe extern "C" fn openat(folder: c_int, path: *const c_char, flags: c_int, mo
 #[unsafe(no_mangle)]
 unsafe extern "C" fn openat64(folder: c_int, path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
     // SAFETY: openat64's caller hands over a C string.
-    if let Some(error) = unsafe { refusal(path, flags, "openat64") } {
-        return fail(error);
+    if let Some(answer) = unsafe { answer(path, flags, "openat64") } {
+        return answer;
     }
     libc_call!(c"openat64" as OpenFileAt, folder, path, flags, mode)
 }

@@ -14,6 +14,7 @@ mod interpose;
 pub(crate) mod libc_call;
 pub(crate) mod offence;
 mod outside;
+mod own_files;
 mod own_frames;
 pub(crate) mod state;
 pub(crate) mod trial_thread;

@@ -8,6 +8,9 @@
 
 use std::ffi::{c_int, c_long};
 use std::fmt;
+use std::net::SocketAddr;
+
+use crate::world::net::{RESOLVER_PORT, RESOLVER_V4, RESOLVER_V6};
 
 /// A call that no trial may make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,13 @@ pub(crate) enum Offence {
     Socket {
         /// Which.
         what: &'static str,
+    },
+    /// Sends a datagram where nobody of this world is.
+    Datagram {
+        /// The C function.
+        function: &'static str,
+        /// Where to.
+        to: SocketAddr,
     },
     /// Waits for a file that does not say at once.
     Blocking {
@@ -103,7 +113,13 @@ impl fmt::Display for Offence {
             ),
             Offence::Socket { what } => write!(
                 formatter,
-                "opened {what} (socket), which leads out of the trial; a host has TCP over IPv4 and IPv6"
+                "opened {what} (socket), which leads out of the trial; a host has TCP, and UDP to the world's resolver, over IPv4 \
+                 and IPv6"
+            ),
+            Offence::Datagram { function, to } => write!(
+                formatter,
+                "sent a datagram to {to} ({function}), which leads out of the trial; a host has TCP, and UDP to the world's \
+                 resolver at {RESOLVER_V4}:{RESOLVER_PORT} and [{RESOLVER_V6}]:{RESOLVER_PORT}"
             ),
             Offence::Blocking { function } => write!(
                 formatter,

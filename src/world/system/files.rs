@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use crate::world::system::epoll::{Epoll, Ready};
 use crate::world::system::error::Errno;
@@ -45,6 +46,26 @@ pub(crate) struct SystemFile {
     /// Tells of this file that something has happened to it.
     pub(crate) waker: Waker,
     holders: u32,
+}
+
+/// For what a call waits, if it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallWait {
+    Never,
+    ToReceive,
+    ToSend,
+}
+
+impl CallWait {
+    /// That of recv(2).
+    pub(crate) fn to_receive(flags: c_int) -> Self {
+        if flags & libc::MSG_DONTWAIT == 0 { CallWait::ToReceive } else { CallWait::Never }
+    }
+
+    /// That of send(2).
+    pub(crate) fn to_send(flags: c_int) -> Self {
+        if flags & libc::MSG_DONTWAIT == 0 { CallWait::ToSend } else { CallWait::Never }
+    }
 }
 
 /// To which files something has happened.
@@ -116,6 +137,16 @@ impl Files {
             SystemFile { kind: FileKind::Pair(_) | FileKind::Counter(_) | FileKind::Epoll(_), .. } => {
                 Err(Errno(libc::ENOTSOCK))
             }
+        }
+    }
+
+    /// How long a call on a file may wait at most; none: for ever.
+    pub(crate) fn limit(&mut self, number: Number, wait: CallWait) -> Option<Duration> {
+        let (socket, _) = self.socket(number).ok()?;
+        match wait {
+            CallWait::Never => None,
+            CallWait::ToReceive => socket.options.receive_limit,
+            CallWait::ToSend => socket.options.send_limit,
         }
     }
 

@@ -6,18 +6,19 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::io::{self, IoSlice, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::world::net::Datagram;
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::own_frames;
 use crate::world::sandbox::state::{self, HostTurn};
 use crate::world::system::address::AddressFamily;
 use crate::world::system::epoll::{Epoll, Ready};
 use crate::world::system::error::Errno;
-use crate::world::system::files::{FIRST_NUMBER, FileId, FileKind, Files, Number, SystemFile};
+use crate::world::system::files::{CallWait, FIRST_NUMBER, FileId, FileKind, Files, Number, SystemFile};
 use crate::world::system::pair::{EventCounter, PairEnd};
 use crate::world::system::socket::{CallAnswer, MachinePlace, SystemSocket};
 use crate::world::system::threads::{Coroutine, Rest, Threads, Woken, read_futex};
@@ -139,9 +140,15 @@ impl Machine {
         self.files().open(number, kind, is_nonblocking)
     }
 
-    pub(crate) fn open_socket(&self, family: AddressFamily, is_nonblocking: bool) -> Result<Number, Errno> {
+    /// Opens a socket as one of the constructors of `SystemSocket` makes it.
+    pub(crate) fn open_socket(
+        &self,
+        make: fn(MachinePlace, AddressFamily) -> SystemSocket,
+        family: AddressFamily,
+        is_nonblocking: bool,
+    ) -> Result<Number, Errno> {
         self.check_alive()?;
-        let socket = SystemSocket::new(self.place.clone(), family);
+        let socket = make(self.place.clone(), family);
         Ok(self.open(FileKind::Socket(socket), is_nonblocking))
     }
 
@@ -200,9 +207,10 @@ impl Machine {
         &self,
         function: &'static str,
         number: Number,
-        is_patient: bool,
+        wait: CallWait,
         ask: impl Fn(&mut Files) -> CallAnswer<T>,
     ) -> Result<T, Errno> {
+        let mut until = None;
         loop {
             let stirs = self.files().stirs();
             // Destructors of a dead process may ask what is open still: a runtime that shuts down wakes itself by its eventfd,
@@ -216,15 +224,22 @@ impl Machine {
                     return Err(error);
                 }
             }
-            if !is_patient || self.is_nonblocking(number)? {
+            if wait == CallWait::Never || self.is_nonblocking(number)? {
                 return Err(Errno(libc::EAGAIN));
             }
             let Some(coroutine) = Coroutine::current() else {
                 state::note_offence(Offence::Blocking { function });
                 return Err(Errno(libc::EAGAIN));
             };
-            coroutine.rest(Rest::Files { stirs, until: None });
+            let until = *until.get_or_insert_with(|| {
+                let limit = self.files().limit(number, wait);
+                limit.map(|limit| state::read_monotonic_clock() + limit)
+            });
+            let woken = coroutine.rest(Rest::Files { stirs, until });
             self.stop_dead_thread();
+            if woken == Woken::TimedOut {
+                return Err(Errno(libc::EAGAIN));
+            }
         }
     }
 
@@ -236,13 +251,12 @@ impl Machine {
         buffer: &mut [u8],
         flags: c_int,
     ) -> Result<usize, Errno> {
-        let is_peek = flags & libc::MSG_PEEK != 0;
         let buffer = RefCell::new(buffer);
-        self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
+        self.ask(function, number, CallWait::to_receive(flags), |files| {
             let mut buffer = buffer.borrow_mut();
             let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
-                FileKind::Socket(socket) => socket.read(&mut buffer, is_peek, waker),
+                FileKind::Socket(socket) => socket.read(&mut buffer, flags, waker),
                 FileKind::Pair(pair) => {
                     let read = pair.read(&mut buffer);
                     if read.is_none() {
@@ -262,18 +276,37 @@ impl Machine {
         })
     }
 
-    /// write(2), send(2).
+    /// recvfrom(2) of a socket of UDP; none: it is another file.
+    pub(crate) fn receive(
+        &self,
+        function: &'static str,
+        number: Number,
+        flags: c_int,
+    ) -> Result<Option<Datagram>, Errno> {
+        let is_datagram = |kind: &FileKind| matches!(kind, FileKind::Socket(socket) if socket.is_datagram());
+        if !is_datagram(&self.files().file(number)?.kind) {
+            return Ok(None);
+        }
+        let received = self.ask(function, number, CallWait::to_receive(flags), |files| {
+            let (socket, waker) = files.socket(number)?;
+            let (socket, _) = socket.datagram().ok_or(Errno(libc::ENOTSOCK))?;
+            socket.receive(flags & libc::MSG_PEEK != 0, waker)
+        });
+        received.map(Some)
+    }
+
+    /// write(2), send(2), and sendto(2) with an address, which may be a wrong one.
     pub(crate) fn write(
         &self,
         function: &'static str,
         number: Number,
-        parts: &[IoSlice<'_>],
+        (parts, to): (&[IoSlice<'_>], Result<Option<SocketAddr>, Errno>),
         flags: c_int,
     ) -> Result<usize, Errno> {
-        self.ask(function, number, flags & libc::MSG_DONTWAIT == 0, |files| {
+        self.ask(function, number, CallWait::to_send(flags), |files| {
             let SystemFile { kind, waker, .. } = files.file(number)?;
             match kind {
-                FileKind::Socket(socket) => socket.write(parts, waker),
+                FileKind::Socket(socket) => socket.write(function, to, parts, waker),
                 FileKind::Pair(pair) => {
                     let written = pair.write(parts)?;
                     if written.is_none() {
@@ -305,7 +338,7 @@ impl Machine {
 
     /// accept4(2): the number of the next connection.
     pub(crate) fn accept(&self, number: Number, is_nonblocking: bool) -> Result<Number, Errno> {
-        let accepted = self.ask("accept", number, true, |files| {
+        let accepted = self.ask("accept", number, CallWait::ToReceive, |files| {
             let (socket, waker) = files.socket(number)?;
             socket.accept(waker)
         })?;
@@ -313,7 +346,7 @@ impl Machine {
     }
 
     /// connect(2).
-    pub(crate) fn connect(&self, number: Number, to: std::net::SocketAddr) -> Result<(), Errno> {
+    pub(crate) fn connect(&self, number: Number, to: SocketAddr) -> Result<(), Errno> {
         self.check_alive()?;
         let begun = {
             let mut files = self.files();
@@ -323,10 +356,14 @@ impl Machine {
         match begun {
             Some(()) => Ok(()),
             None if self.is_nonblocking(number)? => Err(Errno(libc::EINPROGRESS)),
-            None => self.ask("connect", number, true, |files| {
-                let (socket, waker) = files.socket(number)?;
-                socket.connected(waker)
-            }),
+            None => {
+                let connected = self.ask("connect", number, CallWait::ToSend, |files| {
+                    let (socket, waker) = files.socket(number)?;
+                    socket.connected(waker)
+                });
+                // A connection that takes longer than SO_SNDTIMEO goes on coming about.
+                connected.map_err(|Errno(error)| Errno(if error == libc::EAGAIN { libc::EINPROGRESS } else { error }))
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! plain Rust. Refuses to know engines, and what of TCP a connection does: `net` does.
 
 mod address;
+mod datagram;
 mod epoll;
 mod error;
 mod files;

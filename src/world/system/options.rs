@@ -8,6 +8,8 @@ use std::ffi::c_int;
 use std::time::Duration;
 
 use crate::env::{TcpKeepalive, TcpOptions};
+use crate::world::net::UdpSharing;
+use crate::world::system::error::Errno;
 
 /// The level and the number of an option.
 type OptionName = (c_int, c_int);
@@ -43,6 +45,9 @@ const DEFAULTS: [(OptionName, c_int); 22] = [
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SocketOptions {
     set: BTreeMap<OptionName, c_int>,
+    /// How long a call waits to receive, and how long to send (SO_RCVTIMEO, SO_SNDTIMEO); none: for ever.
+    pub(crate) receive_limit: Option<Duration>,
+    pub(crate) send_limit: Option<Duration>,
 }
 
 impl SocketOptions {
@@ -65,6 +70,15 @@ impl SocketOptions {
         self.get(level, name).and_then(|value| u32::try_from(value).ok()).unwrap_or(0)
     }
 
+    /// With whom a socket of UDP shares its port.
+    pub(crate) fn udp_sharing(&self) -> UdpSharing {
+        UdpSharing {
+            address: self.number(libc::SOL_SOCKET, libc::SO_REUSEADDR) > 0,
+            port: self.number(libc::SOL_SOCKET, libc::SO_REUSEPORT) > 0,
+            only_v6: self.number(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY) > 0,
+        }
+    }
+
     /// What TCP does about a peer that has fallen silent.
     pub(crate) fn tcp(&self) -> TcpOptions {
         let seconds = |name| Duration::from_secs(self.number(libc::IPPROTO_TCP, name).max(1).into());
@@ -80,6 +94,23 @@ impl SocketOptions {
             user_timeout: (patience > 0).then(|| Duration::from_millis(patience.into())),
         }
     }
+}
+
+/// The limit of a wait that a timeval says: of no time, none (socket(7), SO_RCVTIMEO).
+pub(crate) fn read_limit(numbers: [c_int; 4]) -> Result<Option<Duration>, Errno> {
+    let [a, b, c, d] = numbers.map(c_int::to_ne_bytes);
+    let word = |halves: [[u8; 4]; 2]| i64::from_ne_bytes(halves.concat().try_into().expect("eight bytes"));
+    let (seconds, micros) = (word([a, b]), word([c, d]));
+    let micros = u32::try_from(micros).ok().filter(|micros| *micros < 1_000_000).ok_or(Errno(libc::EDOM))?;
+    // Linux takes a time before now for one that has come (sock_set_timeout).
+    let limit = Duration::new(u64::try_from(seconds).unwrap_or(0), micros * 1_000);
+    Ok((seconds < 0 || !limit.is_zero()).then_some(limit))
+}
+
+/// The timeval of a limit.
+pub(crate) fn limit_bytes(limit: Option<Duration>) -> Vec<u8> {
+    let limit = limit.unwrap_or_default();
+    [limit.as_secs().to_ne_bytes(), u64::from(limit.subsec_micros()).to_ne_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -101,6 +132,19 @@ mod tests {
         let [idle, interval] = [10, 75].map(Duration::from_secs);
         let keepalive = Some(TcpKeepalive { idle, interval, count: 3 });
         assert_eq!(options.tcp(), TcpOptions { keepalive, user_timeout: Some(Duration::from_millis(1_500)) });
+    }
+
+    #[test]
+    fn a_limit_is_given_back_as_it_was_set() {
+        let read = |bytes: Vec<u8>| {
+            let numbers: Vec<c_int> =
+                bytes.chunks(4).map(|part| c_int::from_ne_bytes(part.try_into().expect("four bytes"))).collect();
+            read_limit(numbers.try_into().expect("four numbers"))
+        };
+        for limit in [None, Some(Duration::from_micros(1_500_007)), Some(Duration::from_secs(1 << 40))] {
+            assert_eq!(read(limit_bytes(limit)), Ok(limit));
+        }
+        assert_eq!(read([[0; 8], 1_000_000_u64.to_ne_bytes()].concat()), Err(Errno(libc::EDOM)));
     }
 
     #[test]

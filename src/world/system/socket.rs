@@ -1,6 +1,7 @@
-//! A socket of TCP as its process sees it: from socket(2) to close(2).
+//! A socket as its process sees it: from socket(2) to close(2).
 //!
-//! Refuses to know descriptors and epoll; what happens on a connection is `net`'s.
+//! Of TCP; one of UDP is a `DatagramSocket` all its life. Refuses to know descriptors and epoll; what happens on a connection is
+//! `net`'s.
 //!
 //! ```text
 //!            listen             close
@@ -23,6 +24,7 @@ use crate::world::net::{Net, TcpPhase, TcpSocket};
 use crate::world::process::Process;
 use crate::world::sandbox::state;
 use crate::world::system::address::AddressFamily;
+use crate::world::system::datagram::DatagramSocket;
 use crate::world::system::error::Errno;
 use crate::world::system::options::SocketOptions;
 
@@ -55,6 +57,7 @@ enum SocketState {
     Fresh { bound: Option<SocketAddr> },
     Listening { at: SocketAddr },
     Stream(TcpSocket),
+    Datagram(DatagramSocket),
 }
 
 /// What a call gives; none: it would have to wait.
@@ -69,19 +72,42 @@ fn answer<T>(polled: Poll<io::Result<T>>) -> CallAnswer<T> {
 
 impl SystemSocket {
     pub(crate) fn new(place: MachinePlace, family: AddressFamily) -> Self {
-        SystemSocket {
-            place,
-            family,
-            options: SocketOptions::default(),
-            is_reset_at_close: false,
-            is_deaf: false,
-            taken_port: None,
-            state: SocketState::Fresh { bound: None },
+        SystemSocket::of(place, family, SocketState::Fresh { bound: None })
+    }
+
+    /// A socket of UDP.
+    pub(crate) fn new_datagram(place: MachinePlace, family: AddressFamily) -> Self {
+        let socket = DatagramSocket::new(place.clone(), family);
+        SystemSocket::of(place, family, SocketState::Datagram(socket))
+    }
+
+    fn of(place: MachinePlace, family: AddressFamily, state: SocketState) -> Self {
+        let options = SocketOptions::default();
+        SystemSocket { place, family, options, is_reset_at_close: false, is_deaf: false, taken_port: None, state }
+    }
+
+    /// It, where it is of UDP.
+    pub(crate) fn datagram(&mut self) -> Option<(&mut DatagramSocket, &SocketOptions)> {
+        match &mut self.state {
+            SocketState::Datagram(socket) => Some((socket, &self.options)),
+            SocketState::Fresh { .. } | SocketState::Listening { .. } | SocketState::Stream(_) => None,
         }
+    }
+
+    pub(crate) fn is_datagram(&self) -> bool {
+        matches!(self.state, SocketState::Datagram(_))
+    }
+
+    /// What socket(2) was asked for (SO_TYPE, SO_PROTOCOL).
+    pub(crate) fn kind_and_protocol(&self) -> (c_int, c_int) {
+        if self.is_datagram() { (libc::SOCK_DGRAM, libc::IPPROTO_UDP) } else { (libc::SOCK_STREAM, libc::IPPROTO_TCP) }
     }
 
     /// bind(2).
     pub(crate) fn bind(&mut self, address: SocketAddr) -> Result<(), Errno> {
+        if let Some((socket, options)) = self.datagram() {
+            return socket.bind(address, options);
+        }
         let SocketState::Fresh { bound: None } = self.state else { return Err(Errno(libc::EINVAL)) };
         let MachinePlace { net, host, .. } = &self.place;
         let mut fabric = net.fabric();
@@ -102,8 +128,10 @@ impl SystemSocket {
 
     /// listen(2).
     pub(crate) fn listen(&mut self) -> Result<(), Errno> {
-        if let SocketState::Listening { .. } = self.state {
-            return Ok(());
+        match self.state {
+            SocketState::Listening { .. } => return Ok(()),
+            SocketState::Datagram(_) => return Err(Errno(libc::EOPNOTSUPP)),
+            SocketState::Fresh { .. } | SocketState::Stream(_) => {}
         }
         if let SocketState::Fresh { bound: None } = self.state {
             self.bind(SocketAddr::new(self.family.unspecified(), 0))?;
@@ -116,7 +144,9 @@ impl SystemSocket {
 
     /// accept(2): the next connection, as a socket of its own.
     pub(crate) fn accept(&self, waker: &Waker) -> CallAnswer<SystemSocket> {
-        let SocketState::Listening { at } = self.state else { return Err(Errno(libc::EINVAL)) };
+        let SocketState::Listening { at } = self.state else {
+            return Err(Errno(if self.is_datagram() { libc::EOPNOTSUPP } else { libc::EINVAL }));
+        };
         if !state::take_steps(SOCKET_STEPS) {
             return Ok(None);
         }
@@ -132,6 +162,9 @@ impl SystemSocket {
 
     /// connect(2): nothing while the connection comes about.
     pub(crate) fn connect(&mut self, to: SocketAddr, waker: &Waker) -> CallAnswer<()> {
+        if let Some((socket, options)) = self.datagram() {
+            return socket.connect(to, options).map(Some);
+        }
         let bound = match &self.state {
             SocketState::Fresh { bound } => bound.map(|address| address.port()),
             SocketState::Listening { .. } => return Err(Errno(libc::EISCONN)),
@@ -139,6 +172,7 @@ impl SystemSocket {
                 let is_open = stream.with_end(|end| end.phase() == TcpPhase::Open)?;
                 return Err(Errno(if is_open { libc::EISCONN } else { libc::EALREADY }));
             }
+            SocketState::Datagram(_) => return Err(Errno(libc::EISCONN)),
         };
         if !state::take_steps(SOCKET_STEPS) {
             return Err(Errno(libc::EAGAIN));
@@ -159,7 +193,9 @@ impl SystemSocket {
     fn stream(&mut self) -> Result<&mut TcpSocket, Errno> {
         match &mut self.state {
             SocketState::Stream(stream) => Ok(stream),
-            SocketState::Fresh { .. } | SocketState::Listening { .. } => Err(Errno(libc::ENOTCONN)),
+            SocketState::Fresh { .. } | SocketState::Listening { .. } | SocketState::Datagram(_) => {
+                Err(Errno(libc::ENOTCONN))
+            }
         }
     }
 
@@ -169,7 +205,12 @@ impl SystemSocket {
     }
 
     /// recv(2).
-    pub(crate) fn read(&mut self, buffer: &mut [u8], is_peek: bool, waker: &Waker) -> CallAnswer<usize> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8], flags: c_int, waker: &Waker) -> CallAnswer<usize> {
+        let is_peek = flags & libc::MSG_PEEK != 0;
+        if let Some((socket, _)) = self.datagram() {
+            // What the buffer has no room for is dropped (udp(7)).
+            return Ok(socket.receive(is_peek, waker)?.map(|datagram| datagram.scatter(&mut [buffer]).of_call(flags)));
+        }
         let is_deaf = self.is_deaf;
         let stream = self.stream()?;
         let mut buffer = ReadBuf::new(buffer);
@@ -191,8 +232,17 @@ impl SystemSocket {
         }
     }
 
-    /// send(2).
-    pub(crate) fn write(&mut self, parts: &[IoSlice<'_>], waker: &Waker) -> CallAnswer<usize> {
+    /// sendto(2): a stream knows its peer, and passes over any other (send(2)).
+    pub(crate) fn write(
+        &mut self,
+        function: &'static str,
+        to: Result<Option<SocketAddr>, Errno>,
+        parts: &[IoSlice<'_>],
+        waker: &Waker,
+    ) -> CallAnswer<usize> {
+        if let Some((socket, options)) = self.datagram() {
+            return socket.send(function, to?, parts, options);
+        }
         let stream = self.stream()?;
         let written = answer(Pin::new(&mut *stream).poll_write_vectored(&mut Context::from_waker(waker), parts))?;
         // Who got rid of a part need not ask again to be told of room (Linux, sk_stream_write_space).
@@ -208,6 +258,9 @@ impl SystemSocket {
             libc::SHUT_RDWR => (true, true),
             _ => return Err(Errno(libc::EINVAL)),
         };
+        if let Some((socket, _)) = self.datagram() {
+            return socket.shutdown([is_deaf, is_dumb]);
+        }
         let stream = self.stream()?;
         if stream.with_end(|end| end.is_dead())? {
             return Err(Errno(libc::ENOTCONN));
@@ -225,11 +278,15 @@ impl SystemSocket {
             SocketState::Fresh { bound } => bound.unwrap_or_else(|| SocketAddr::new(self.family.unspecified(), 0)),
             SocketState::Listening { at } => *at,
             SocketState::Stream(stream) => stream.addresses().0,
+            SocketState::Datagram(socket) => socket.local(),
         }
     }
 
     /// Its peer's address.
     pub(crate) fn peer(&mut self) -> Result<SocketAddr, Errno> {
+        if let Some((socket, _)) = self.datagram() {
+            return socket.peer();
+        }
         let stream = self.stream()?;
         let is_open = stream.with_end(|end| end.phase() == TcpPhase::Open)?;
         if is_open { Ok(stream.addresses().1) } else { Err(Errno(libc::ENOTCONN)) }
@@ -251,6 +308,9 @@ impl SystemSocket {
 
     /// So many bytes can be read at once (FIONREAD).
     pub(crate) fn unread(&mut self) -> Result<usize, Errno> {
+        if let Some((socket, _)) = self.datagram() {
+            return Ok(socket.unread());
+        }
         let mut unread = 0;
         self.stream()?.with_end(|end| end.peek(usize::MAX, |part| unread += part.len()))?;
         Ok(unread)
@@ -295,6 +355,7 @@ impl SystemSocket {
                 let deaf = if self.is_deaf { libc::EPOLLIN | libc::EPOLLRDHUP } else { 0 };
                 looked.unwrap_or((libc::EPOLLERR | libc::EPOLLHUP).cast_unsigned()) | deaf.cast_unsigned()
             }
+            SocketState::Datagram(socket) => socket.look(waker),
         }
     }
 }
@@ -310,7 +371,7 @@ impl Drop for SystemSocket {
                 // Of a dead process's socket nothing is left that could be reset.
                 drop(stream.with_end(|end| end.reset_at_close()));
             }
-            SocketState::Stream(_) => {}
+            SocketState::Stream(_) | SocketState::Datagram(_) => {}
         }
         if let Some(port) = self.taken_port {
             net.fabric().free_port(*host, port);

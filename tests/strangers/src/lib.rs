@@ -1,5 +1,6 @@
 //! Small servers for the clients of other people, and what publishes to them.
 
+pub mod asked;
 pub mod etcd;
 pub mod guide;
 pub mod nats;

@@ -4,6 +4,8 @@
 mod etcd_watch;
 #[path = "../examples/nats_heartbeats.rs"]
 mod nats_heartbeats;
+#[path = "../examples/own_resolver.rs"]
+mod own_resolver;
 #[path = "../examples/redis_pubsub.rs"]
 mod redis_pubsub;
 #[path = "../examples/route_guide.rs"]
@@ -43,13 +45,14 @@ const fn stranger(name: &'static str, trial: fn(u64, Duration) -> Trial, plain: 
     Stranger { name, trial, plain, guarded: Duration::from_secs(guarded) }
 }
 
-const STRANGERS: [Stranger; 5] = [
+const STRANGERS: [Stranger; 6] = [
     stranger("tonic", route_guide::trial, FOR_EVER, 30),
     stranger("etcd-client", etcd_watch::trial, FOR_EVER, 30),
     stranger("redis", redis_pubsub::trial, FOR_EVER, 15),
     stranger("reqwest", server_sent_events::trial, FOR_EVER, 45),
     // Its own default.
     stranger("async-nats", nats_heartbeats::trial, Duration::from_secs(60), 20),
+    stranger("hickory-resolver", own_resolver::trial, FOR_EVER, 45),
 ];
 
 /// What befalls them, by name.
@@ -159,8 +162,14 @@ fn a_seed_has_one_digest_in_any_order_and_on_any_thread() {
 
 #[test]
 fn every_example_keeps_its_promise() {
-    let mains =
-        [etcd_watch::main, nats_heartbeats::main, redis_pubsub::main, route_guide::main, server_sent_events::main];
+    let mains = [
+        etcd_watch::main,
+        nats_heartbeats::main,
+        own_resolver::main,
+        redis_pubsub::main,
+        route_guide::main,
+        server_sent_events::main,
+    ];
     mains.into_iter().for_each(|main| main());
 }
 
@@ -169,6 +178,24 @@ fn who_goes_on_where_it_was_has_everything_after_a_storm() {
     for stranger in STRANGERS.iter().filter(|stranger| ["tonic", "etcd-client", "reqwest"].contains(&stranger.name)) {
         let trial = (stranger.trial)(1, stranger.guarded).title(stranger.name);
         trial.storm(&["all"]).sweep(20.minutes(), 1..21).assert_passed();
+    }
+}
+
+/// An answer that comes later than the resolver waits, 5 s and three times, is none.
+#[test]
+fn a_resolver_of_its_own_feels_each_fault_of_names() {
+    let fault = |kind| Trouble::kind(kind).set("on", "client").set("name", "edge").at(2.minutes()).lasting(5.minutes());
+    for (trouble, deaf) in [
+        (fault("name-fails"), 300),
+        (fault("name-dead"), 322),
+        (fault("name-moves").set("to", "server"), 10),
+        (fault("name-slow").set("takes", "4s"), 10),
+        (fault("name-slow").set("takes", "8s"), 304),
+    ] {
+        let outcome = own_resolver::trial(7, 45.seconds()).fault(trouble).run(TRIAL);
+        outcome.assert_passed();
+        let (longest, lost) = fate(&outcome);
+        assert_eq!((longest.map(|longest| longest.as_secs()), lost), (Some(deaf), 0));
     }
 }
 

@@ -5,6 +5,7 @@
 //! the kernel's.
 
 mod answers;
+mod datagrams;
 mod descriptors;
 mod events;
 mod names;

@@ -9,6 +9,8 @@ use crate::world::sandbox::state::{self, on_trial};
 use crate::world::system::address::{self, AddressFamily};
 use crate::world::system::error::Errno;
 use crate::world::system::machine::Machine;
+use crate::world::system::options::{limit_bytes, read_limit};
+use crate::world::system::socket::SystemSocket;
 use crate::world::system::symbols::answers::{done, number, of_file, of_machine};
 
 /// The signature of socket(2).
@@ -32,12 +34,12 @@ fn is_nonblocking(kind: c_int) -> bool {
     kind & libc::SOCK_NONBLOCK != 0
 }
 
-fn is_stream(kind: c_int) -> bool {
-    kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) == libc::SOCK_STREAM
+fn is_of(kind: c_int, wanted: c_int) -> bool {
+    kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) == wanted
 }
 
 /// A socket of this world; what there is none of is an offence.
-fn open(machine: &Machine, domain: c_int, kind: c_int) -> Result<c_int, Errno> {
+fn open(machine: &Machine, domain: c_int, kind: c_int, protocol: c_int) -> Result<c_int, Errno> {
     let family = match domain {
         libc::AF_INET => AddressFamily::V4,
         libc::AF_INET6 => AddressFamily::V6,
@@ -46,18 +48,22 @@ fn open(machine: &Machine, domain: c_int, kind: c_int) -> Result<c_int, Errno> {
             return Err(Errno(libc::EAFNOSUPPORT));
         }
     };
-    if !is_stream(kind) {
-        state::note_offence(Offence::Socket { what: "a socket that is not of TCP" });
-        return Err(Errno(libc::EPROTONOSUPPORT));
-    }
-    machine.open_socket(family, is_nonblocking(kind))
+    let make = match protocol {
+        0 | libc::IPPROTO_TCP if is_of(kind, libc::SOCK_STREAM) => SystemSocket::new,
+        0 | libc::IPPROTO_UDP if is_of(kind, libc::SOCK_DGRAM) => SystemSocket::new_datagram,
+        _ => {
+            state::note_offence(Offence::Socket { what: "a socket that is neither of TCP nor of UDP" });
+            return Err(Errno(libc::EPROTONOSUPPORT));
+        }
+    };
+    machine.open_socket(make, family, is_nonblocking(kind))
 }
 
 /// socket(2): simulated for a host. Outside of every host a trial has no network; sockets within the real machine are
 /// nobody's harm.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
-    match of_machine(|machine| open(machine, domain, kind)) {
+    match of_machine(|machine| open(machine, domain, kind, protocol)) {
         Some(answer) => number(answer),
         None if on_trial() && (domain == libc::AF_INET || domain == libc::AF_INET6) => {
             state::note_offence(Offence::Socket { what: "a real socket" });
@@ -74,7 +80,7 @@ unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pai
         if pair.is_null() {
             return Err(Errno(libc::EFAULT));
         }
-        if !is_stream(kind) {
+        if !is_of(kind, libc::SOCK_STREAM) {
             state::note_offence(Offence::Socket { what: "a pair of sockets that are no streams" });
             return Err(Errno(libc::EPROTONOSUPPORT));
         }
@@ -221,14 +227,17 @@ fn option_bytes(machine: &Machine, file: c_int, level: c_int, name: c_int) -> Re
     machine.socket(file, |socket| {
         let number = match (level, name) {
             (libc::SOL_SOCKET, libc::SO_ERROR) => Some(socket.take_error()),
-            (libc::SOL_SOCKET, libc::SO_TYPE) => Some(libc::SOCK_STREAM),
+            (libc::SOL_SOCKET, libc::SO_TYPE) => Some(socket.kind_and_protocol().0),
             (libc::SOL_SOCKET, libc::SO_DOMAIN) => Some(socket.family.number()),
-            (libc::SOL_SOCKET, libc::SO_PROTOCOL) => Some(libc::IPPROTO_TCP),
+            (libc::SOL_SOCKET, libc::SO_PROTOCOL) => Some(socket.kind_and_protocol().1),
+            (libc::SOL_SOCKET, libc::SO_RCVTIMEO) => return Ok(limit_bytes(socket.options.receive_limit)),
+            (libc::SOL_SOCKET, libc::SO_SNDTIMEO) => return Ok(limit_bytes(socket.options.send_limit)),
             (libc::SOL_SOCKET, libc::SO_ACCEPTCONN) => Some(socket.accepts().into()),
             (libc::SOL_SOCKET, libc::SO_LINGER) => {
                 // struct linger: whether, and for how many seconds.
                 return Ok([c_int::from(socket.resets_at_close()).to_ne_bytes(), [0; 4]].concat());
             }
+            (libc::IPPROTO_TCP, _) if socket.is_datagram() => return Err(Errno(libc::ENOPROTOOPT)),
             _ => socket.options.get(level, name),
         };
         number.map(|number| number.to_ne_bytes().to_vec()).ok_or_else(|| unknown_option(level, name))
@@ -272,6 +281,16 @@ fn set_option(machine: &Machine, file: c_int, (level, name): (c_int, c_int), num
             socket.reset_at_close(*is_on != 0 && *seconds == 0);
             Ok(())
         }
+        (libc::SOL_SOCKET, libc::SO_RCVTIMEO, &[a, b, c, d]) => {
+            socket.options.receive_limit = read_limit([a, b, c, d])?;
+            Ok(())
+        }
+        (libc::SOL_SOCKET, libc::SO_SNDTIMEO, &[a, b, c, d]) => {
+            socket.options.send_limit = read_limit([a, b, c, d])?;
+            Ok(())
+        }
+        (libc::SOL_SOCKET, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO, _) => Err(Errno(libc::EINVAL)),
+        (libc::IPPROTO_TCP, _, _) if socket.is_datagram() => Err(Errno(libc::ENOPROTOOPT)),
         (_, _, [value, ..]) if socket.set_option(level, name, *value)? => Ok(()),
         (_, _, [_, ..]) => Err(unknown_option(level, name)),
         (_, _, []) => Err(Errno(libc::EINVAL)),

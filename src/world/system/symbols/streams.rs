@@ -1,12 +1,17 @@
 //! Bytes in and out: read(2), write(2), recv(2), send(2), and those of several buffers.
+//!
+//! What is peculiar to datagrams is in `datagrams`.
 
 use std::ffi::{c_int, c_void};
 use std::io::IoSlice;
+use std::net::SocketAddr;
 
 use crate::world::sandbox::libc_call::libc_call;
+use crate::world::system::address;
 use crate::world::system::error::Errno;
 use crate::world::system::machine::Machine;
 use crate::world::system::symbols::answers::{length, of_file};
+use crate::world::system::symbols::datagrams;
 
 /// The signature of read(2).
 type Read = unsafe extern "C" fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
@@ -51,7 +56,11 @@ unsafe fn take(
     flags: c_int,
 ) -> Result<usize, Errno> {
     if buffer.is_null() {
-        return if len == 0 { Ok(0) } else { Err(Errno(libc::EFAULT)) };
+        if len > 0 {
+            return Err(Errno(libc::EFAULT));
+        }
+        let received = machine.receive(function, file, flags)?;
+        return Ok(received.map_or(0, |datagram| datagram.scatter(&mut []).of_call(flags)));
     }
     // SAFETY: the caller's promise.
     let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), len) };
@@ -71,6 +80,12 @@ unsafe fn take_into(
 ) -> Result<usize, Errno> {
     if buffers.is_null() && count > 0 {
         return Err(Errno(libc::EFAULT));
+    }
+    if count != 1 {
+        // SAFETY: the caller's promise.
+        if let Some((datagram, _)) = unsafe { datagrams::take(machine, function, file, (buffers, count), flags) }? {
+            return Ok(datagram.of_call(flags));
+        }
     }
     let mut taken = 0;
     for at in 0..count {
@@ -100,14 +115,15 @@ unsafe fn give(
     function: &'static str,
     file: c_int,
     (buffer, len): (*const c_void, usize),
+    to: Result<Option<SocketAddr>, Errno>,
     flags: c_int,
 ) -> Result<usize, Errno> {
-    if buffer.is_null() {
-        return if len == 0 { Ok(0) } else { Err(Errno(libc::EFAULT)) };
+    if buffer.is_null() && len > 0 {
+        return Err(Errno(libc::EFAULT));
     }
-    // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), len) };
-    machine.write(function, file, &[IoSlice::new(bytes)], flags)
+    // SAFETY: the caller's promise; no slice may begin at null, not even an empty one.
+    let bytes = if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), len) } };
+    machine.write(function, file, (&[IoSlice::new(bytes)], to), flags)
 }
 
 /// # Safety
@@ -117,10 +133,11 @@ unsafe fn give_all(
     function: &'static str,
     file: c_int,
     (buffers, count): (*const libc::iovec, usize),
+    to: Result<Option<SocketAddr>, Errno>,
     flags: c_int,
 ) -> Result<usize, Errno> {
     if buffers.is_null() {
-        return if count == 0 { Ok(0) } else { Err(Errno(libc::EFAULT)) };
+        return if count == 0 { machine.write(function, file, (&[], to), flags) } else { Err(Errno(libc::EFAULT)) };
     }
     // SAFETY: the caller's promise.
     let lists = unsafe { std::slice::from_raw_parts(buffers, count) };
@@ -133,11 +150,11 @@ unsafe fn give_all(
         // SAFETY: the caller's promise.
         let bytes = there.map(|part| unsafe { std::slice::from_raw_parts(part.iov_base.cast::<u8>(), part.iov_len) });
         let parts: Vec<IoSlice<'_>> = bytes.map(IoSlice::new).collect();
-        return machine.write(function, file, &parts, flags);
+        return machine.write(function, file, (&parts, to), flags);
     }
     // SAFETY: the caller's promise; an `IoSlice` is laid out as an iovec.
     let parts = unsafe { std::slice::from_raw_parts(buffers.cast::<IoSlice<'_>>(), count) };
-    machine.write(function, file, parts, flags)
+    machine.write(function, file, (parts, to), flags)
 }
 
 fn count_of(count: c_int) -> usize {
@@ -174,7 +191,7 @@ unsafe extern "C" fn recv(file: c_int, buffer: *mut c_void, len: libc::size_t, f
     }
 }
 
-/// recvfrom(2): a stream names no sender.
+/// recvfrom(2): a datagram names its sender, and a stream does not.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recvfrom(
     file: c_int,
@@ -185,6 +202,16 @@ unsafe extern "C" fn recvfrom(
     room: *mut libc::socklen_t,
 ) -> libc::ssize_t {
     let answer = of_file(file, |machine| {
+        if !from.is_null() {
+            let buffer = libc::iovec { iov_base: buffer, iov_len: len };
+            // SAFETY: the caller's promise.
+            let taken = unsafe { datagrams::take(machine, "recvfrom", file, (&raw const buffer, 1), flags) }?;
+            if let Some((taken, sender)) = taken {
+                // SAFETY: the caller's promise.
+                unsafe { datagrams::name_sender(&sender, from.cast(), room) }?;
+                return Ok(taken.of_call(flags));
+            }
+        }
         if !room.is_null() {
             // SAFETY: the caller's promise.
             unsafe { *room = 0 };
@@ -198,13 +225,24 @@ unsafe extern "C" fn recvfrom(
     }
 }
 
-/// recvmsg(2): a stream has no control messages.
+/// recvmsg(2): there are no control messages.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recvmsg(file: c_int, message: *mut libc::msghdr, flags: c_int) -> libc::ssize_t {
     let answer = of_file(file, |machine| {
         // SAFETY: the caller's promise.
         let Some(message) = (unsafe { message.as_mut() }) else { return Err(Errno(libc::EFAULT)) };
-        (message.msg_namelen, message.msg_controllen, message.msg_flags) = (0, 0, 0);
+        (message.msg_controllen, message.msg_flags) = (0, 0);
+        let buffers = (message.msg_iov.cast_const(), message.msg_iovlen);
+        // SAFETY: the caller's promise.
+        if let Some((taken, sender)) = unsafe { datagrams::take(machine, "recvmsg", file, buffers, flags) }? {
+            if !message.msg_name.is_null() {
+                // SAFETY: the caller's promise.
+                unsafe { datagrams::name_sender(&sender, message.msg_name, &raw mut message.msg_namelen) }?;
+            }
+            message.msg_flags = if taken.taken < taken.len { libc::MSG_TRUNC } else { 0 };
+            return Ok(taken.of_call(flags));
+        }
+        message.msg_namelen = 0;
         // SAFETY: the caller's promise.
         unsafe { take_into(machine, "recvmsg", file, (message.msg_iov, message.msg_iovlen), flags) }
     });
@@ -218,7 +256,7 @@ unsafe extern "C" fn recvmsg(file: c_int, message: *mut libc::msghdr, flags: c_i
 #[unsafe(no_mangle)]
 unsafe extern "C" fn write(file: c_int, buffer: *const c_void, len: libc::size_t) -> libc::ssize_t {
     // SAFETY: the caller's promise.
-    match of_file(file, |machine| unsafe { give(machine, "write", file, (buffer, len), 0) }) {
+    match of_file(file, |machine| unsafe { give(machine, "write", file, (buffer, len), Ok(None), 0) }) {
         // Somebody wakes a runtime whose eventfd is not his: one with which he shares memory, as no two real processes do, or
         // one whose process is dead, or trial over. The first looks when it has its turn; an error would make tokio panic.
         Some(Err(Errno(libc::EBADF))) => length(Ok(len)),
@@ -231,7 +269,8 @@ unsafe extern "C" fn write(file: c_int, buffer: *const c_void, len: libc::size_t
 #[unsafe(no_mangle)]
 unsafe extern "C" fn writev(file: c_int, buffers: *const libc::iovec, count: c_int) -> libc::ssize_t {
     // SAFETY: the caller's promise.
-    match of_file(file, |machine| unsafe { give_all(machine, "writev", file, (buffers, count_of(count)), 0) }) {
+    match of_file(file, |machine| unsafe { give_all(machine, "writev", file, (buffers, count_of(count)), Ok(None), 0) })
+    {
         Some(answer) => length(answer),
         None => libc_call!(c"writev" as OfBuffers, file, buffers, count),
     }
@@ -241,13 +280,13 @@ unsafe extern "C" fn writev(file: c_int, buffers: *const libc::iovec, count: c_i
 #[unsafe(no_mangle)]
 unsafe extern "C" fn send(file: c_int, buffer: *const c_void, len: libc::size_t, flags: c_int) -> libc::ssize_t {
     // SAFETY: the caller's promise.
-    match of_file(file, |machine| unsafe { give(machine, "send", file, (buffer, len), flags) }) {
+    match of_file(file, |machine| unsafe { give(machine, "send", file, (buffer, len), Ok(None), flags) }) {
         Some(answer) => length(answer),
         None => libc_call!(c"send" as Send, file, buffer, len, flags),
     }
 }
 
-/// sendto(2): a stream knows its peer, and the address is passed over (send(2)).
+/// sendto(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sendto(
     file: c_int,
@@ -257,8 +296,13 @@ unsafe extern "C" fn sendto(
     to: *const libc::sockaddr,
     to_len: libc::socklen_t,
 ) -> libc::ssize_t {
-    // SAFETY: the caller's promise.
-    match of_file(file, |machine| unsafe { give(machine, "sendto", file, (buffer, len), flags) }) {
+    let answer = of_file(file, |machine| {
+        // SAFETY: the caller's promise.
+        let to = (!to.is_null()).then(|| unsafe { address::read(to, to_len) }).transpose();
+        // SAFETY: the caller's promise.
+        unsafe { give(machine, "sendto", file, (buffer, len), to, flags) }
+    });
+    match answer {
         Some(answer) => length(answer),
         None => libc_call!(c"sendto" as SendTo, file, buffer, len, flags, to, to_len),
     }
@@ -270,8 +314,11 @@ unsafe extern "C" fn sendmsg(file: c_int, message: *const libc::msghdr, flags: c
     let answer = of_file(file, |machine| {
         // SAFETY: the caller's promise.
         let Some(message) = (unsafe { message.as_ref() }) else { return Err(Errno(libc::EFAULT)) };
+        let name = message.msg_name.cast_const().cast();
         // SAFETY: the caller's promise.
-        unsafe { give_all(machine, "sendmsg", file, (message.msg_iov, message.msg_iovlen), flags) }
+        let to = (!message.msg_name.is_null()).then(|| unsafe { address::read(name, message.msg_namelen) }).transpose();
+        // SAFETY: the caller's promise.
+        unsafe { give_all(machine, "sendmsg", file, (message.msg_iov, message.msg_iovlen), to, flags) }
     });
     match answer {
         Some(answer) => length(answer),
