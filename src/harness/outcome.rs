@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::checker::{Judgement, Verdict};
+use crate::checker::{self, Judgement, Verdict};
 use crate::grammar::{Naming, Seed};
 use crate::harness::again::TestName;
 use crate::harness::files;
 use crate::harness::trial::ReadTrial;
-use crate::history::{Digest, History};
+use crate::history::{AsideKind, Digest, History};
 use crate::report::{self, Paint, Reproduction, shell_word};
 use crate::runner::Case;
 use crate::subject::Subjects;
@@ -173,7 +173,9 @@ impl TrialOutcome {
     /// Why nobody can say that a stream was delivered.
     fn undelivered(&self, stream: &str) -> Option<String> {
         let judged = self.judgements().iter().filter(|judgement| judgement.checker != ABOUT_NO_STREAM);
-        let failed = judged.clone().find_map(|judgement| match &judgement.verdict {
+        let judged: Vec<Judgement> = judged.cloned().collect();
+        // As the verdict names it.
+        let failed = checker::first_to_speak(&judged).and_then(|judgement| match &judgement.verdict {
             Verdict::Fail(evidence) => Some(format!("fail: {} failed: {}", judgement.checker, evidence.what)),
             Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
         });
@@ -184,7 +186,7 @@ impl TrialOutcome {
             (!got).then(|| format!("fail: nobody got a message of the stream `{stream}`; {}", book.instead_of(stream)))
         };
         let unsure = || {
-            judged.clone().find_map(|judgement| match &judgement.verdict {
+            judged.iter().find_map(|judgement| match &judgement.verdict {
                 Verdict::Unknown { reason } if judgement.checker == "convergence" => {
                     Some(format!("unknown: convergence cannot tell: {reason}"))
                 }
@@ -202,7 +204,14 @@ impl TrialOutcome {
     /// The verdict, the files that were written, and the story; the last line plays the seed again.
     pub(crate) fn complaint(&self, why: &str) -> String {
         let (seed, chooser, files) = (self.seed(), &self.chooser, files::write(self));
-        format!("verdict  {why}\nseed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
+        let clues = self.clues();
+        format!("verdict  {why}\n{clues}seed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
+    }
+
+    /// What may be why, a line each: whom hosts looked for in vain.
+    fn clues(&self) -> String {
+        let asides = self.outcome.history.asides().iter().filter(|aside| aside.kind == AsideKind::Clue);
+        asides.map(|aside| format!("perhaps  {} {}\n", aside.host, aside.words())).collect()
     }
 
     /// The line that plays it again.

@@ -11,7 +11,8 @@ use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, Position};
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
-use crate::grammar::{KeyTable, Section, count};
+use crate::fault::Fault;
+use crate::grammar::{KeyTable, Naming, Section, count};
 use crate::history::{BackoffSteps, Bounds, Record};
 use crate::ladder::Layers;
 use crate::subject::{Restart, Role, TrialTimes};
@@ -95,6 +96,14 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
         Layers { http2_ping: self.http2_keepalive().is_some(), ..Layers::default() }
     }
 
+    /// A fault in words, as it is with the hosts of this sim.
+    fn tell_fault(&self, fault: &Fault, naming: Naming) -> String {
+        match naming {
+            Naming::Few => format!("{fault}"),
+            Naming::All => format!("{fault:#}"),
+        }
+    }
+
     /// How many messages of a replay a record shows arriving at a client.
     fn replayed(&self, _record: &Record) -> u64 {
         0
@@ -132,6 +141,11 @@ pub trait SubjectTeller {
     /// Whether it is news that no watchdog tripped: whether the subject's watchdogs are heard of at all.
     fn hears_watchdogs(&self) -> bool {
         true
+    }
+
+    /// Whether it is news that a program has ended without an error.
+    fn hears_ends(&self) -> bool {
+        false
     }
 }
 

@@ -5,6 +5,7 @@
 mod express;
 mod outcome;
 mod play;
+mod remarks;
 mod stage;
 
 pub use express::{BadEngine, EngineKind, inexpressible};

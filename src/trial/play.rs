@@ -185,6 +185,7 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
         }
         ended => ended?,
     }
+    stage.note_remarks();
     Ok(stage.recorder.take())
 }
 

@@ -10,6 +10,7 @@ mod engine;
 mod leap;
 mod net;
 mod process;
+mod remark;
 mod sandbox;
 mod system;
 #[cfg(feature = "turmoil")]
@@ -22,6 +23,7 @@ pub(crate) use clock::WALL_CLOCK_START;
 pub use engine::{CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError};
 pub use leap::Leap;
 pub use net::{Capture, Captured, CapturedSegment, Kept, LinkBase};
+pub use remark::{Remark, Remarked};
 pub use sandbox::{TrialPanic, on_trial_thread};
 pub(crate) use sandbox::{own_frames, take_backtrace};
 pub use system::{keep_in_process, kept_in_process};

@@ -6,10 +6,13 @@ use crate::cast::{Cast, HostName};
 use crate::channel::{Cursor, Position};
 use crate::checker::{Checker, Requirement};
 use crate::env::TcpOptions;
-use crate::grammar::{KeyTable, Section, count};
+use crate::fault::Fault;
+use crate::fault::kinds::ProxySilence;
+use crate::grammar::{KeyTable, Naming, Section, count};
 use crate::history::{BackoffSteps, Bounds};
+use crate::profile::ProxyLayer;
 use crate::subject::stranger::pen::channel;
-use crate::subject::stranger::read::{CastEntry, CastHosts, StrangerCast, TABLES, read_cast};
+use crate::subject::stranger::read::{CastEntry, CastHosts, CastProxy, StrangerCast, TABLES, read_cast};
 use crate::subject::stranger::registry::HostKind;
 use crate::subject::stranger::roles::roles;
 use crate::subject::stranger::story::GapTeller;
@@ -77,6 +80,17 @@ impl StrangerSetup {
     }
 }
 
+impl StrangerSetup {
+    /// Whether the proxies that a fault concerns know nothing of HTTP/2: those that it names, or all where it names none.
+    fn passes_bytes(&self, fault: &Fault) -> bool {
+        let proxies: Vec<&CastProxy> = self.entries().iter().filter_map(CastEntry::proxy).collect();
+        let named = |proxy: &&CastProxy| fault.hosts().any(|host| *host == proxy.name);
+        let names_any = proxies.iter().any(|proxy| named(&proxy));
+        let mut meant = proxies.iter().filter(|proxy| !names_any || named(proxy));
+        meant.all(|proxy| proxy.profile.conduct().layer == ProxyLayer::Tcp)
+    }
+}
+
 impl Setup for StrangerSetup {
     fn cast(&self) -> &Cast {
         &self.cast.hosts
@@ -128,6 +142,12 @@ impl Setup for StrangerSetup {
 
     fn tcp_options(&self) -> Vec<TcpOptions> {
         self.entries().iter().filter_map(CastEntry::tcp).collect()
+    }
+
+    fn tell_fault(&self, fault: &Fault, naming: Naming) -> String {
+        let told = if naming == Naming::All { format!("{fault:#}") } else { format!("{fault}") };
+        let is_silence = matches!(fault, Fault::ProxySilence(_));
+        if is_silence && self.passes_bytes(fault) { ProxySilence::of_bytes(&told) } else { told }
     }
 
     fn teller(&self) -> Box<dyn SubjectTeller> {

@@ -22,9 +22,11 @@ use crate::world::net::exchange::Exchange;
 use crate::world::net::harm::Ways;
 use crate::world::net::kernel::{BACKLOG_MAX, Jam, Kernel, TcpBacklog};
 use crate::world::net::link::{LinkBase, Links};
+use crate::world::net::missed::Missed;
 use crate::world::net::names::{self, Destination, Names};
 use crate::world::net::segment::{TcpSegment, TcpSide};
 use crate::world::net::traffic::{ConnectionId, Parcel, Traffic};
+use crate::world::remark::Remark;
 
 /// A handle on the fabric, shared by the engine and every socket of one trial.
 #[derive(Clone)]
@@ -44,6 +46,7 @@ impl Net {
             unsent: Vec::new(),
             woken: BTreeSet::new(),
             jams: Vec::new(),
+            missed: Missed::default(),
             capture: None,
         };
         Net(Arc::new(Mutex::new(fabric)))
@@ -70,6 +73,7 @@ pub(crate) struct Fabric {
     unsent: Vec<(ConnectionId, TcpSide)>,
     woken: BTreeSet<HostId>,
     jams: Vec<Jam>,
+    missed: Missed,
     /// Who wants to look at the packets.
     capture: Option<Capture>,
 }
@@ -101,6 +105,11 @@ impl Fabric {
     #[expect(clippy::unused_self, reason = "where hosts live is the fabric's to say")]
     pub(crate) fn ip(&self, host: HostId) -> IpAddr {
         names::ip(host)
+    }
+
+    /// Whom hosts looked for in vain.
+    pub(crate) fn remarks(&self) -> Vec<Remark> {
+        self.missed.remarks(|host| self.name(host))
     }
 
     pub(crate) fn next_arrival(&self) -> Option<Duration> {
@@ -260,7 +269,11 @@ impl Fabric {
 
     /// What the resolver of a host says of a name, and how late.
     pub(crate) fn resolve(&mut self, from: HostId, name: &str) -> io::Result<(Destination, Duration)> {
-        self.names.resolve(from, name)
+        let told = self.names.resolve(from, name);
+        if told.is_err() && !self.hosts.iter().any(|kernel| kernel.name == name) {
+            self.missed.note_unknown(self.now, from, name.to_owned());
+        }
+        told
     }
 
     pub(crate) fn name(&self, host: HostId) -> &str {
@@ -282,7 +295,10 @@ impl Fabric {
             ip @ IpAddr::V4(_) => (self.names.at(ip), names::ip(from)),
             ip @ IpAddr::V6(_) => (self.names.at(ip), names::ipv6(from)),
         };
-        let destination = destination.ok_or(io::ErrorKind::NetworkUnreachable)?;
+        let Some(destination) = destination else {
+            self.missed.note_unknown(self.now, from, to.ip().to_string());
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        };
         let port = port.map_or_else(|| self.kernel_mut(from).take_port(), Ok)?;
         let acceptor = SocketAddr::new(if to.ip().is_unspecified() { source } else { to.ip() }, to.port());
         Ok(self.connect(from, destination, [SocketAddr::new(source, port), acceptor], options))
@@ -338,6 +354,7 @@ impl Fabric {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("port {port} is already listened on")));
         }
         kernel.listeners.insert(port, TcpBacklog::new(bound));
+        self.missed.note_listener(host, port, bound);
         Ok(SocketAddr::new(names::ip(host), port))
     }
 
@@ -471,8 +488,8 @@ impl Fabric {
         }
         if is_first {
             match self.kernel(host).listeners.get(&port) {
-                None => return self.refuse(id),
-                Some(backlog) if !backlog.listens_at(address) => return self.refuse(id),
+                None => return self.turn_away(id),
+                Some(backlog) if !backlog.listens_at(address) => return self.turn_away(id),
                 Some(backlog) if backlog.waiting.len() >= BACKLOG_MAX => return,
                 Some(_) => {}
             }
@@ -500,6 +517,15 @@ impl Fabric {
         let jams = self.jams.iter_mut().filter(|jam| jam.on.contains(&host));
         // Counted, because each of them is felt.
         jams.map(|jam| jam.is_felt = true).count() > 0
+    }
+
+    /// A connection to where nobody listens.
+    fn turn_away(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get(&id) {
+            let (dialer, acceptor) = (connection.end(TcpSide::Dialer), connection.end(TcpSide::Acceptor));
+            self.missed.note_refusal(self.now, dialer.host, acceptor.host, acceptor.address);
+        }
+        self.refuse(id);
     }
 
     /// A connection that nobody will accept any more.

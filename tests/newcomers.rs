@@ -1,0 +1,184 @@
+//! What somebody gets wrong in a first test, and what is said of it: without a word of these, nobody finds it at night.
+
+#![expect(clippy::disallowed_types, reason = "the hosts know nothing of trials")]
+
+use std::convert::Infallible;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use pulseless::stranger::{delivered, produced};
+use pulseless::{Durations, Proxy, Trial, TrialOutcome, Trouble};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, sleep_until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Sends a number every second to whoever says from which one on.
+async fn serve(at: &str) -> io::Result<Infallible> {
+    let (listener, begun) = (TcpListener::bind(at).await?, Instant::now());
+    let due = move |number: u64| sleep_until(begun + Duration::from_secs(number));
+    tokio::spawn(async move {
+        for number in 1.. {
+            due(number).await;
+            produced("numbers", number, number);
+        }
+    });
+    loop {
+        let (socket, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            let (mut socket, mut line) = (BufReader::new(socket), String::new());
+            socket.read_line(&mut line).await?;
+            for number in line.trim().parse().map_err(io::Error::other)?.. {
+                due(number).await;
+                socket.write_all(format!("{number}\n").as_bytes()).await?;
+            }
+            io::Result::Ok(())
+        });
+    }
+}
+
+/// Follows them, and never says why it cannot.
+async fn follow(from: &'static str) {
+    let mut next = 1;
+    loop {
+        let _ = read(from, &mut next).await;
+        sleep(SECOND).await;
+    }
+}
+
+async fn read(from: &str, next: &mut u64) -> io::Result<()> {
+    let mut socket = TcpStream::connect(from).await?;
+    socket.write_all(format!("{next}\n").as_bytes()).await?;
+    let mut lines = BufReader::new(socket).lines();
+    while let Some(line) = lines.next_line().await? {
+        delivered("numbers", line, *next);
+        *next += 1;
+    }
+    Ok(())
+}
+
+/// A trial of a server that listens there, and of a client that dials there.
+fn numbers(listens: &'static str, dials: &'static str, proxy: Proxy) -> Trial {
+    let trial = Trial::new(7).host("server", move || serve(listens)).proxy("edge", proxy);
+    trial.host("client", move || follow(dials)).follows("client", "numbers")
+}
+
+fn bytes() -> Proxy {
+    Proxy::to("server:7000").set("layer", "tcp")
+}
+
+/// What a test says that hoped for numbers.
+fn complaint(outcome: &TrialOutcome) -> String {
+    let told = catch_unwind(AssertUnwindSafe(|| outcome.assert_delivered("numbers"))).expect_err("it fails");
+    told.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+/// A text on one line, however it is folded.
+fn unfolded(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn whoever_dials_in_vain_and_says_nothing_is_told_where_nothing_comes_of_it() {
+    let all = "0.0.0.0:7000";
+    let cases = [
+        (all, "egde:7000", "client", "looked up `egde`", "no such host; did you mean `edge`?"),
+        (all, "edge:7001", "client", "dialed edge:7001", "nobody listens there; edge listens on 7000"),
+        (
+            all,
+            "127.0.0.1:7000",
+            "client",
+            "dialed itself at port 7000",
+            "nobody listens there; client listens on no port",
+        ),
+        (all, "192.168.0.1:7000", "client", "dialed 192.168.0.1", "no host of this world has that address"),
+        (
+            "127.0.0.1:7000",
+            "server:7000",
+            "client",
+            "dialed server:7000",
+            "server listens there at 127.0.0.1:7000 alone",
+        ),
+        ("0.0.0.0:7001", "edge:7000", "edge", "dialed server:7000", "nobody listens there; server listens on 7001"),
+    ];
+    for (listens, dials, host, did, so) in cases {
+        let outcome = numbers(listens, dials, bytes()).run(20.minutes());
+        let told = complaint(&outcome);
+        let clue = told.lines().nth(1).and_then(|line| line.strip_prefix(&format!("perhaps  {host} {did} ")));
+        let (times, said) = clue.and_then(|rest| rest.split_once(" times: ")).unwrap_or_else(|| panic!("{told}"));
+        // Once a second, and a little later each time.
+        assert!((1_100..=1_201).contains(&times.parse().unwrap_or(0)) && said.starts_with(so), "{told}");
+        let in_story = format!("{host}: {did} {times} times: {so}");
+        assert!(unfolded(&outcome.story()).contains(&in_story), "{in_story}\n{told}");
+    }
+}
+
+#[test]
+fn whoever_comes_in_the_end_is_not_told_of_what_was_in_vain_before() {
+    let late = || async {
+        sleep(60 * SECOND).await;
+        serve("0.0.0.0:7000").await
+    };
+    let outcome = numbers("0.0.0.0:7000", "edge:7000", bytes()).host("server", late).run(20.minutes());
+    outcome.assert_delivered("numbers");
+    let story = outcome.story();
+    assert!(!story.contains("nobody listens there"), "{story}");
+    let unheard = numbers("0.0.0.0:7000", "egde:7000", bytes()).fails("convergence").run(20.minutes());
+    unheard.assert_passed();
+    assert!(!unheard.story().contains("did you mean"), "{}", unheard.story());
+}
+
+#[test]
+fn a_protocol_other_than_http2_behind_a_proxy_that_speaks_it_is_told_of_the_layer() {
+    let outcome = numbers("0.0.0.0:7000", "edge:7000", Proxy::to("server:7000")).run(20.minutes());
+    let told = complaint(&outcome);
+    let perhaps = told.lines().nth(1).unwrap_or_default();
+    assert!(perhaps.starts_with("perhaps  client dialed the proxy edge and sent no HTTP/2 preface "), "{told}");
+    assert!(perhaps.contains("`.set(\"layer\", \"tcp\")` on the `Proxy`, `layer = \"tcp\"` in a sim"), "{told}");
+}
+
+#[test]
+fn a_program_that_ends_is_told() {
+    let once = numbers("0.0.0.0:7000", "edge:7000", bytes()).host("errand", || sleep(90 * SECOND));
+    let outcome = once.run(20.minutes());
+    outcome.assert_passed();
+    let story = unfolded(&outcome.story());
+    assert!(story.contains("1m 30s errand: its program ends, without an error"), "{story}");
+}
+
+/// What a trial says that is refused.
+fn refusal(trial: Trial) -> String {
+    let told = catch_unwind(AssertUnwindSafe(|| drop(trial.run(20.minutes())))).expect_err("it is refused");
+    told.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_fault_that_is_not_all_said_is_told_in_the_words_of_the_builder() {
+    let with = |trouble| refusal(numbers("0.0.0.0:7000", "edge:7000", bytes()).fault(trouble));
+    let told = with(Trouble::silence("edge").at(2.minutes()));
+    assert!(
+        told.contains("  fault 1: the `Trouble` does not say how long it lasts\n    add `.lasting(10.minutes())`"),
+        "{told}"
+    );
+    let told = with(Trouble::silence("edge").lasting(2.minutes()));
+    assert!(
+        told.contains("  fault 1: the `Trouble` does not say when it begins\n    add `.at(2.minutes())`"),
+        "{told}"
+    );
+    let told = with(Trouble::silence("egde").at(2.minutes()).lasting(1.minutes()));
+    assert!(told.contains("did you mean `edge`? the hosts whose streams pass a proxy are edge, client"), "{told}");
+    let told = with(Trouble::name_moves("client", "edge", "sevrer").at(2.minutes()).lasting(1.minutes()));
+    assert!(told.contains("did you mean `server`? "), "{told}");
+}
+
+#[test]
+fn a_host_may_be_a_loop_without_an_end() {
+    let ticker = || async {
+        loop {
+            sleep(SECOND).await;
+        }
+    };
+    numbers("0.0.0.0:7000", "edge:7000", bytes()).host("ticker", ticker).run(20.minutes()).assert_passed();
+}
