@@ -1,10 +1,11 @@
 //! What somebody gets wrong in a first test, and what is said of it: without a word of these, nobody finds it at night.
 
-#![expect(clippy::disallowed_types, reason = "the hosts know nothing of trials")]
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the hosts know nothing of trials")]
 
 use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::time::Duration;
 
 use pulseless::stranger::{delivered, produced};
@@ -181,4 +182,69 @@ fn a_host_may_be_a_loop_without_an_end() {
         }
     };
     numbers("0.0.0.0:7000", "edge:7000", bytes()).host("ticker", ticker).run(20.minutes()).assert_passed();
+}
+
+/// Tests that end the whole program on purpose do so only for those that run them again.
+const ON_PURPOSE: &str = "NEWCOMERS_END_ON_PURPOSE";
+
+fn on_purpose() -> bool {
+    std::env::var_os(ON_PURPOSE).is_some()
+}
+
+/// A client that, after some time, does what no call returns from.
+fn ends_the_program() -> Trial {
+    let exits = || async {
+        sleep(90 * SECOND).await;
+        std::process::exit(3);
+    };
+    numbers("0.0.0.0:7000", "edge:7000", bytes()).host("quitter", exits)
+}
+
+#[test]
+fn ends_the_program_on_purpose() {
+    if on_purpose() {
+        ends_the_program().run(20.minutes()).assert_passed();
+    }
+}
+
+#[test]
+fn ends_a_sweep_on_purpose() {
+    if on_purpose() {
+        ends_the_program().sweep(20.minutes(), 5..6).assert_passed();
+    }
+}
+
+#[test]
+fn busy_on_purpose() {
+    if on_purpose() {
+        let busy = || async {
+            sleep(90 * SECOND).await;
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < SECOND {}
+        };
+        numbers("0.0.0.0:7000", "edge:7000", bytes()).host("busy", busy).run(20.minutes()).assert_passed();
+    }
+}
+
+#[test]
+fn what_ends_the_whole_program_is_told_as_a_failing_trial_is() {
+    let tests = [
+        ("ends_the_program_on_purpose", "quitter ends the whole program (exit, code 3)", 7, "from the test"),
+        ("ends_a_sweep_on_purpose", "quitter ends the whole program (exit, code 3)", 5, "from the sweep"),
+        ("busy_on_purpose", "busy waits in a loop for a clock", 7, "from the test"),
+    ];
+    for (test, why, seed, chooser) in tests {
+        let mut command = Command::new(std::env::current_exe().expect("a test has a program"));
+        command.args(["--exact", "--nocapture", test]).env_remove("RUST_BACKTRACE").env(ON_PURPOSE, "1");
+        let output = command.output().expect("the program starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(70), "{told}");
+        assert!(told.contains(&format!("verdict  fail: stability failed: {why}")), "{told}");
+        assert!(told.contains(&format!("seed     {seed} ({chooser})")), "{told}");
+        let last = told.lines().last().unwrap_or_default();
+        assert!(last.starts_with(&format!("again    PULSELESS_SEED={seed} ")), "{told}");
+        assert!(last.ends_with(&format!(" {test} -- --exact")), "{told}");
+        let case = told.lines().find_map(|line| line.strip_prefix("case     ")).expect("a case");
+        assert!(std::path::Path::new(case).is_file(), "{told}");
+    }
 }

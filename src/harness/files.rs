@@ -21,6 +21,13 @@ const PLAYS_MAX: u32 = 500;
 
 /// Writes them; a line for each, or for why it could not be written.
 pub(crate) fn write(outcome: &TrialOutcome) -> String {
+    let small = || shrink(outcome, &Case::of(outcome.outcome()));
+    let asked = std::env::var_os(SHRINK).is_some_and(|value| value != "0");
+    write_alone(outcome) + &asked.then(|| tell("small", small())).unwrap_or_default()
+}
+
+/// Writes what takes no play.
+pub(crate) fn write_alone(outcome: &TrialOutcome) -> String {
     let case = Case::of(outcome.outcome());
     let mut lines = vec![(
         "case",
@@ -38,13 +45,11 @@ pub(crate) fn write(outcome: &TrialOutcome) -> String {
             }),
         ));
     }
-    if std::env::var_os(SHRINK).is_some_and(|value| value != "0") {
-        lines.push(("small", shrink(outcome, &case)));
-    }
-    let told = |(what, done): (&str, Result<String, String>)| {
-        format!("{what:<8} {}\n", done.unwrap_or_else(|why| format!("not written: {why}")))
-    };
-    lines.into_iter().map(told).collect()
+    lines.into_iter().map(|(what, done)| tell(what, done)).collect()
+}
+
+fn tell(what: &str, done: Result<String, String>) -> String {
+    format!("{what:<8} {}\n", done.unwrap_or_else(|why| format!("not written: {why}")))
 }
 
 /// Writes a file into a folder, which it makes; where that is.

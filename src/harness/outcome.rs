@@ -1,7 +1,9 @@
 //! What came of one trial of a test, and what is asserted of it.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::checker::{self, Judgement, Verdict};
 use crate::grammar::{Naming, Seed};
@@ -13,7 +15,7 @@ use crate::report::{self, Paint, Reproduction, shell_word};
 use crate::runner::Case;
 use crate::subject::Subjects;
 use crate::subject::stranger::{self, StreamBook};
-use crate::trial::{self, Conclusion, Outcome};
+use crate::trial::{self, Conclusion, EngineKind, LastWords, Outcome};
 
 /// The environment's word for the seed.
 const SEED: &str = "PULSELESS_SEED";
@@ -78,9 +80,23 @@ pub(crate) fn play_seed(
     (chooser, case): (String, Option<String>),
 ) -> Result<TrialOutcome, String> {
     let again = || again(&test, seed, case.as_deref());
-    let played = trial::play(&read.sim, seed);
+    let hear = last_words(&test, read.subjects, chooser.clone(), case.clone());
+    let played = trial::play_heard(&read.sim, seed, EngineKind::default(), hear);
     let outcome = played.map_err(|error| format!("failed to play {}: {error}\nagain    {}", read.sim.name, again()))?;
     Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser, case })
+}
+
+/// Says of a trial that takes the test's program with it what a failing assertion says: nobody can assert anything afterwards.
+pub(crate) fn last_words(test: &TestName, subjects: Subjects, chooser: String, case: Option<String>) -> LastWords {
+    let test = test.clone();
+    Arc::new(move |outcome| {
+        let (test, chooser, case) = (test.clone(), chooser.clone(), case.clone());
+        let outcome = TrialOutcome { outcome, subjects, test, chooser, case };
+        // To make it small, it would be played again, and end the program again.
+        let told = outcome.complaint_with(&outcome.conclusion().to_string(), &files::write_alone(&outcome));
+        // Nobody captures it, and where nobody hears it the exit code tells.
+        drop(io::stderr().write_all(format!("{told}\n").as_bytes()));
+    })
 }
 
 /// The line that plays a seed of a test again, or a case.
@@ -203,8 +219,11 @@ impl TrialOutcome {
 
     /// The verdict, the files that were written, and the story; the last line plays the seed again.
     pub(crate) fn complaint(&self, why: &str) -> String {
-        let (seed, chooser, files) = (self.seed(), &self.chooser, files::write(self));
-        let clues = self.clues();
+        self.complaint_with(why, &files::write(self))
+    }
+
+    fn complaint_with(&self, why: &str, files: &str) -> String {
+        let (seed, chooser, clues) = (self.seed(), &self.chooser, self.clues());
         format!("verdict  {why}\n{clues}seed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
     }
 

@@ -8,11 +8,11 @@ use std::thread::available_parallelism;
 
 use crate::campaign::{FailureGroup, InProcess, Limit, Stop, Summary, Sweep, TrialSchedule};
 use crate::harness::again::TestName;
-use crate::harness::outcome::{case_of_environment, is_case_of, play_seed, replay, seed_of_environment};
+use crate::harness::outcome::{self, case_of_environment, is_case_of, play_seed, replay, seed_of_environment};
 use crate::harness::place;
 use crate::harness::trial::ReadTrial;
 use crate::runner::Case;
-use crate::trial::EngineKind;
+use crate::trial::{EngineKind, LastWords};
 
 /// Trials of many seeds that were played, grouped by cause where they failed.
 pub struct SweptTrials {
@@ -51,7 +51,13 @@ pub(crate) fn play(mut read: ReadTrial, test: TestName, seeds: Range<u64>) -> Re
         folder: folder.clone(),
         expected: None,
     };
-    let start = || InProcess { sims: &sweep.schedule.sims, engine: EngineKind::Leap, subjects: read.subjects };
+    let last_words = outcome::last_words(&test, read.subjects, "from the sweep".to_owned(), None);
+    let start = || InProcess {
+        sims: &sweep.schedule.sims,
+        engine: EngineKind::Leap,
+        subjects: read.subjects,
+        last_words: Some(LastWords::clone(&last_words)),
+    };
     let swept =
         sweep.run(&Stop::default(), false, start, |_| ()).map_err(|error| format!("failed to sweep: {error}"))?;
     if let Some(error) = swept.error {

@@ -10,4 +10,4 @@ mod stage;
 
 pub use express::{BadEngine, EngineKind, inexpressible};
 pub use outcome::{Conclusion, Outcome};
-pub use play::{PlayError, play, play_captured, play_in, play_on, record};
+pub use play::{LastWords, PlayError, play, play_captured, play_heard, play_in, play_on, record};

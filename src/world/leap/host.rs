@@ -50,7 +50,12 @@ pub(crate) enum Breakdown {
     /// The program failed.
     Failed(ProgramError),
     /// The program reached around the engine.
-    Offended(Offence),
+    Offended {
+        /// How.
+        offence: Offence,
+        /// Where in its code, as far as the build knows.
+        site: Option<String>,
+    },
     /// The real machine has no room for its runtime.
     NoRuntime(String),
 }
@@ -300,7 +305,7 @@ impl LeapHost {
             return Ok(());
         }
         if let Some(offence) = state::take_offence() {
-            return Err(Breakdown::Offended(offence));
+            return Err(Breakdown::Offended { offence, site: state::take_scene() });
         }
         let idle = idle_until(turn).and_then(|rest| running.check_main().map(|ended| (rest, ended)));
         match idle {
@@ -405,7 +410,8 @@ impl Breakdown {
         let host = host.name.to_string();
         let what = match self {
             Breakdown::Failed(error) => return EngineError::Program { host, error, at },
-            Breakdown::Offended(offence) => offence.to_string(),
+            Breakdown::Offended { offence, site: None } => offence.to_string(),
+            Breakdown::Offended { offence, site: Some(site) } => format!("{offence}; it was in {site}"),
             Breakdown::NoRuntime(why) => return EngineError::NoRoom { host, why },
         };
         EngineError::Host { host, what, at }
