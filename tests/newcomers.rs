@@ -184,6 +184,20 @@ fn a_host_may_be_a_loop_without_an_end() {
     numbers("0.0.0.0:7000", "edge:7000", bytes()).host("ticker", ticker).run(20.minutes()).assert_passed();
 }
 
+#[test]
+fn a_storm_draws_what_somebody_can_feel_and_says_of_a_disk_who_has_one() {
+    let lies = |proxy: Proxy| {
+        let trial = numbers("0.0.0.0:7000", "edge:7000", proxy).storm(&["lies", "silences"]);
+        trial.run(20.minutes()).outcome().plan.clauses.iter().map(|clause| clause.fault.name()).collect::<Vec<_>>()
+    };
+    let of_bytes = lies(bytes());
+    assert!(!of_bytes.is_empty() && of_bytes.iter().all(|name| *name == "proxy-silence-upstream"), "{of_bytes:?}");
+    assert!(lies(Proxy::to("server:7000")).iter().any(|name| *name != "proxy-silence-upstream"));
+    let full = Trouble::kind("disk-full").set("on", "client").at(2.minutes()).lasting(1.minutes());
+    let story = numbers("0.0.0.0:7000", "edge:7000", bytes()).fault(full).run(20.minutes()).story();
+    assert!(unfolded(&story).contains("is full; a host has on its disk what it keeps in the stores of its"), "{story}");
+}
+
 /// Tests that end the whole program on purpose do so only for those that run them again.
 const ON_PURPOSE: &str = "NEWCOMERS_END_ON_PURPOSE";
 

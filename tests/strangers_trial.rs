@@ -168,6 +168,7 @@ fn the_environment_chooses_the_seed_and_asks_for_more() {
     let (told, passed) = again("fails_on_purpose", &[("PULSELESS_REPLAY", case)]);
     assert!(!passed && told.contains(&format!("seed     42 (from {case}, reproduced bit for bit)")), "{told}");
     assert!(told.contains(&format!("again    PULSELESS_SEED=42 PULSELESS_REPLAY={case} ")), "{told}");
+    assert!(told.contains("/fails_on_purpose-seed-42.replayed.case.json\n"), "{told}");
     let (told, _) = again("panics_on_purpose", &[("PULSELESS_REPLAY", case)]);
     assert!(told.contains("(from the test; PULSELESS_REPLAY names a case of another test, fails_on_purpose"), "{told}");
     let (told, _) = again("fails_on_purpose", &[("PULSELESS_SEED", "seven")]);

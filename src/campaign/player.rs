@@ -78,12 +78,7 @@ impl Player for InProcess<'_> {
 }
 
 /// Plays one trial in this thread.
-pub(crate) fn play_task(
-    sim: &SimFile,
-    task: &Task,
-    engine: EngineKind,
-    last_words: Option<&LastWords>,
-) -> TaskAnswer {
+pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind, last_words: Option<&LastWords>) -> TaskAnswer {
     let play = |sim: &SimFile| match last_words {
         None => play_on(sim, task.seed, engine),
         Some(hear) => play_heard(sim, task.seed, engine, LastWords::clone(hear)),

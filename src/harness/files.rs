@@ -21,9 +21,11 @@ const PLAYS_MAX: u32 = 500;
 
 /// Writes them; a line for each, or for why it could not be written.
 pub(crate) fn write(outcome: &TrialOutcome) -> String {
-    let small = || shrink(outcome, &Case::of(outcome.outcome()));
-    let asked = std::env::var_os(SHRINK).is_some_and(|value| value != "0");
-    write_alone(outcome) + &asked.then(|| tell("small", small())).unwrap_or_default()
+    let mut lines = write_alone(outcome);
+    if std::env::var_os(SHRINK).is_some_and(|value| value != "0") {
+        lines += &tell("small", shrink(outcome, &Case::of(outcome.outcome())));
+    }
+    lines
 }
 
 /// Writes what takes no play.
@@ -57,7 +59,8 @@ fn in_folder(folder: &Path, name: &str, write: impl FnOnce(&Path) -> Result<(), 
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let path = folder.join(name);
     write(&path)?;
-    Ok(path.display().to_string())
+    // Whoever reads it may stand in another folder than the test: cargo runs that in the folder of its package.
+    Ok(std::path::absolute(&path).unwrap_or(path).display().to_string())
 }
 
 /// Makes the case small, and writes it as a sim and as a case.

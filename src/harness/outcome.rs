@@ -240,7 +240,10 @@ impl TrialOutcome {
 
     /// How its files are called.
     pub(crate) fn stem(&self) -> String {
-        format!("{}-seed-{}", self.outcome.sim.name, self.seed())
+        let (name, ending) = (&self.outcome.sim.name, format!("-seed-{}", self.seed()));
+        // One that was made small is called after its seed already; and what is played again overwrites no case.
+        let again = if self.case.is_some() { ".replayed" } else { "" };
+        format!("{}{ending}{again}", name.strip_suffix(&ending).unwrap_or(name))
     }
 
     pub(crate) fn subjects(&self) -> Subjects {

@@ -213,7 +213,9 @@ impl<'a> StoryTeller<'a> {
         let Some(index) = self.faults.iter().position(|fault| fault.clause.number == clause) else { return };
         let ended = self.faults.remove(index);
         if !felt {
-            self.say(record.at, format!("over, and it harmed nothing: {}", self.told(&ended.clause.fault)));
+            let numb = self.outcome.sim.setup.numbness(&ended.clause.fault);
+            let numb = numb.map(|numb| format!("; {}", numb.why())).unwrap_or_default();
+            self.say(record.at, format!("over, and it harmed nothing: {}{numb}", self.told(&ended.clause.fault)));
             return;
         }
         if matches!(ended.clause.fault, Fault::ProxySilence(_)) {

@@ -104,6 +104,12 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
         }
     }
 
+    /// Why nobody can feel a fault in this sim, or may not; none where there is no such reason. A storm draws no fault that nobody
+    /// can feel.
+    fn numbness(&self, _fault: &Fault) -> Option<Numbness> {
+        None
+    }
+
     /// How many messages of a replay a record shows arriving at a client.
     fn replayed(&self, _record: &Record) -> u64 {
         0
@@ -124,6 +130,25 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     fn explain(&self, _times: TrialTimes) -> Explanation {
         let told = self.counts().into_iter().map(|(number, noun)| count(number, &noun));
         Explanation { cast: told.collect(), workload: Vec::new() }
+    }
+}
+
+/// Why a fault harms nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbness {
+    /// Nobody can feel it: why.
+    Certain(&'static str),
+    /// It depends on what the hosts do: on what.
+    Possible(&'static str),
+}
+
+impl Numbness {
+    /// Why, in words.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            Numbness::Certain(why) | Numbness::Possible(why) => why,
+        }
     }
 }
 

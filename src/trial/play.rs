@@ -15,7 +15,8 @@ use crate::trial::{EngineKind, Outcome};
 #[cfg(feature = "turmoil")]
 use crate::world::Turmoil;
 use crate::world::{
-    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread, set_last_words, take_backtrace,
+    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread, set_last_words,
+    take_backtrace,
 };
 
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
@@ -196,12 +197,7 @@ fn timeline<'p>(sim: &SimFile, plan: &'p Plan) -> Vec<(Duration, Act<'p>)> {
     acts
 }
 
-fn play_here(
-    sim: &SimFile,
-    plan: &Plan,
-    world: Box<dyn Engine>,
-    watch: HistoryWatch,
-) -> Result<History, EngineError> {
+fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, watch: HistoryWatch) -> Result<History, EngineError> {
     let mut stage = Stage::build(sim, world);
     stage.recorder.keep(watch.kept);
     if let Some(hear) = watch.sudden {
