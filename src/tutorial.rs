@@ -10,6 +10,9 @@
 //! printf '[build]\nrustflags = ["--cfg", "tokio_unstable"]\n' > .cargo/config.toml
 //! ```
 //!
+//! pulseless is among the dependencies because the program below calls it. One that says what it has produced and delivered by
+//! `tracing` has it for its tests alone, `cargo add --dev`. The features of tokio are those that the program uses.
+//!
 //! The flag lets tokio's own choices be seeded. In a workspace the file stands beside the workspace's `Cargo.toml`.
 //!
 //! # 2. A test

@@ -49,7 +49,7 @@ fn swept(sim: SimFile, folder: &Path) -> Summary {
         folder,
         expected: None,
     };
-    let start = || InProcess { sims: &sweep.schedule.sims, engine, subjects: SUBJECTS };
+    let start = || InProcess { sims: &sweep.schedule.sims, engine, subjects: SUBJECTS, last_words: None };
     let swept = sweep.run(&Stop::default(), false, start, |_| ()).expect("a journal");
     assert!(swept.error.is_none(), "a report");
     swept.summary

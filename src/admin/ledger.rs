@@ -162,7 +162,10 @@ impl ProxyLedger {
                 tracing::debug!(proxy, %stream, %direction, ?fate, "stream reset");
             }
             ProxyNotice::PingAnswered { connection } => tracing::debug!(proxy, connection, "PING answered"),
-            ProxyNotice::Headers { .. } | ProxyNotice::Data { .. } | ProxyNotice::Trailers { .. } => {}
+            ProxyNotice::NoHttp { .. }
+            | ProxyNotice::Headers { .. }
+            | ProxyNotice::Data { .. }
+            | ProxyNotice::Trailers { .. } => {}
         }
         tracing::trace!(proxy, ?notice);
     }
@@ -216,7 +219,7 @@ impl ProxyNumbers {
                 }
                 self.forget(stream.connection);
             }
-            ProxyNotice::Headers { fate: ProxyFate::Swallowed, .. } => {}
+            ProxyNotice::NoHttp { .. } | ProxyNotice::Headers { fate: ProxyFate::Swallowed, .. } => {}
         }
     }
 

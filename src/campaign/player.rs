@@ -11,7 +11,7 @@ use crate::fault::{Fault, KINDS, Plan};
 use crate::runner::Case;
 use crate::sim::SimFile;
 use crate::subject::Subjects;
-use crate::trial::{EngineKind, PlayError, play_on};
+use crate::trial::{EngineKind, LastWords, PlayError, play_heard, play_on};
 
 /// One trial that is to be played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,12 +62,14 @@ pub struct InProcess<'a> {
     pub engine: EngineKind,
     /// The subjects that a case may be of.
     pub subjects: Subjects,
+    /// Who hears of a trial that takes the program with it.
+    pub last_words: Option<LastWords>,
 }
 
 impl Player for InProcess<'_> {
     /// A trial that has begun is played to its end.
     fn play(&mut self, task: &Task, _is_cut_off: &dyn Fn() -> bool) -> Option<TaskAnswer> {
-        Some(play_task(&self.sims[task.sim], task, self.engine))
+        Some(play_task(&self.sims[task.sim], task, self.engine, self.last_words.as_ref()))
     }
 
     fn shrink(&mut self, case: &Case, plays: u32, _is_cut_off: &dyn Fn() -> bool) -> Option<Result<Shrunk, String>> {
@@ -76,10 +78,14 @@ impl Player for InProcess<'_> {
 }
 
 /// Plays one trial in this thread.
-pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind) -> TaskAnswer {
-    let played = match &task.families {
+pub(crate) fn play_task(sim: &SimFile, task: &Task, engine: EngineKind, last_words: Option<&LastWords>) -> TaskAnswer {
+    let play = |sim: &SimFile| match last_words {
         None => play_on(sim, task.seed, engine),
-        Some(families) => play_on(&with_families(sim, task.seed, families), task.seed, engine),
+        Some(hear) => play_heard(sim, task.seed, engine, LastWords::clone(hear)),
+    };
+    let played = match &task.families {
+        None => play(sim),
+        Some(families) => play(&with_families(sim, task.seed, families)),
     };
     match played {
         Ok(outcome) => {

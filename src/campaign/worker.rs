@@ -272,7 +272,7 @@ pub fn work(subjects: Subjects, say: impl Fn(&str) -> io::Result<()>) -> Result<
         let answer = match &order {
             Order::Play(task) => {
                 let sim = sims.get(task.sim).ok_or_else(|| format!("no task: there is no sim {}", task.sim))?;
-                serde_json::to_string(&play_task(sim, task, brief.engine))
+                serde_json::to_string(&play_task(sim, task, brief.engine, None))
             }
             Order::Shrink { case, plays } => serde_json::to_string(&shrink_case(case, *plays, subjects)),
         };

@@ -7,7 +7,7 @@ use crate::fault::kind::{Hosts, Key, Place, Target};
 use crate::fault::scene::Scene;
 use crate::fault::words::told_hosts;
 use crate::fault::write;
-use crate::grammar::refusal::{Problem, listed};
+use crate::grammar::refusal::{Problem, did_you_mean, listed};
 use crate::grammar::section::{Entry, Section};
 use crate::grammar::{Naming, pattern};
 
@@ -108,7 +108,10 @@ fn no_host(entry: &Entry<'_>, text: &str, hosts: &[HostName], reach: &Reach) -> 
     let problem = entry.problem(format!("`{}`: `{text}` matches no host that this fault may fall on", entry.key()));
     let help = match hosts.is_empty() {
         true => "the cast has none".to_string(),
-        false => format!("{} {}", reach.told, listed(hosts)),
+        false => {
+            let names: Vec<&str> = hosts.iter().map(|host| &**host).collect();
+            format!("{}{} {}", did_you_mean(text, &names), reach.told, listed(hosts))
+        }
     };
     problem.label("matches no host").advice(help)
 }
@@ -126,5 +129,7 @@ pub(crate) fn host_named(entry: &Entry<'_>, scene: &Scene<'_>, can: fn(&Member) 
         return Ok(host.clone());
     }
     let problem = entry.problem(format!("`{}`: there is no such host as `{text}` here", entry.key()));
-    Err(problem.label("unknown host").advice(format!("write one of {}", listed(&hosts))))
+    let names: Vec<&str> = hosts.iter().map(|host| &**host).collect();
+    let help = format!("{}write one of {}", did_you_mean(text, &names), listed(&hosts));
+    Err(problem.label("unknown host").advice(help))
 }

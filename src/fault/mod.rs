@@ -35,5 +35,5 @@ pub(crate) use lies::{LIES, LieWay, LieWord};
 pub use plan::{Clause, Origin, Plan};
 pub(crate) use read::{read_plan, read_plan_text};
 pub(crate) use scene::PlanFrame;
-pub(crate) use storm::{HEALING, WINDOW_MIN, add_storm};
+pub(crate) use storm::{HEALING, StormCast, WINDOW_MIN, add_storm};
 pub use stream_aim::StreamAim;

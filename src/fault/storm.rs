@@ -13,7 +13,7 @@ use crate::fault::contradiction::contradiction;
 use crate::fault::draw::{Draw, TICK_MS, whole_ticks};
 use crate::fault::kind::{Drawn, Target};
 use crate::fault::plan::FAULTS_MAX;
-use crate::fault::{Clause, Family, KINDS, Origin, Plan, Storm};
+use crate::fault::{Clause, Family, Fault, KINDS, Origin, Plan, Storm};
 
 /// Every clause of a storm ends so long before the calm: TCP that doubled its retransmission timeout in a partition
 /// sends again at most so long after it healed (Linux: `TCP_RTO_MAX`, 120 s).
@@ -21,10 +21,21 @@ pub(crate) const HEALING: Duration = Duration::from_secs(120);
 /// A storm that lasts shorter has no room for its clauses.
 pub(crate) const WINDOW_MIN: Duration = Duration::from_secs(60);
 
+/// Another is drawn so often where nobody can feel what was drawn; where nobody can feel any of a family, none is.
+const DRAWS_MAX: u32 = 32;
+
+/// On whom a storm comes down.
+#[derive(Clone, Copy)]
+pub(crate) struct StormCast<'c> {
+    pub(crate) cast: &'c Cast,
+    /// Whether anybody can feel a fault.
+    pub(crate) can_feel: &'c dyn Fn(&Fault) -> bool,
+}
+
 /// The faults of one trial: those of the file, and what the seed draws besides.
 ///
 /// A drawn clause that contradicts the file's, or one drawn before it, is left out; so is what a plan has no room for.
-pub(crate) fn add_storm(plan: &Plan, storm: &Storm, cast: &Cast, calm_begins: Duration, seed: u64) -> Plan {
+pub(crate) fn add_storm(plan: &Plan, storm: &Storm, cast: StormCast<'_>, calm_begins: Duration, seed: u64) -> Plan {
     let mut clauses = plan.clauses.clone();
     for drawn in draw_storm(storm, cast, calm_begins, seed) {
         let has_room = clauses.len() < FAULTS_MAX as usize;
@@ -39,7 +50,7 @@ pub(crate) fn add_storm(plan: &Plan, storm: &Storm, cast: &Cast, calm_begins: Du
 }
 
 /// Everything that a storm draws, family by family.
-fn draw_storm(storm: &Storm, cast: &Cast, calm_begins: Duration, seed: u64) -> Vec<Clause> {
+fn draw_storm(storm: &Storm, cast: StormCast<'_>, calm_begins: Duration, seed: u64) -> Vec<Clause> {
     let end = calm_begins.saturating_sub(HEALING);
     let mut drawn = Vec::new();
     for (family, mut dice) in choose_families(storm, seed) {
@@ -47,8 +58,9 @@ fn draw_storm(storm: &Storm, cast: &Cast, calm_begins: Duration, seed: u64) -> V
         let count = dice.random_range(1..=2 * storm.intensity - 1);
         for index in 1..=count {
             let dice = Dice::named(seed, &Die::StormClause { family: family.name(), index });
-            let draw = Draw { cast, dice, at: Duration::ZERO };
-            drawn.extend(draw_clause(draw, family, storm.begins, end));
+            let mut draw = Draw { cast: cast.cast, dice, at: Duration::ZERO };
+            let clauses = (0..DRAWS_MAX).map_while(|_| draw_clause(&mut draw, family, storm.begins, end));
+            drawn.extend({ clauses }.find(|clause| (cast.can_feel)(&clause.fault)));
         }
     }
     drawn
@@ -74,7 +86,7 @@ fn kinds(family: Family) -> Vec<Drawn> {
 
 /// Draws a clause of a family that begins at `begins` or later and has ended by `end`; none where the cast has nobody on
 /// whom the drawn kind could fall.
-fn draw_clause(mut draw: Draw<'_>, family: Family, begins: Duration, end: Duration) -> Option<Clause> {
+fn draw_clause(draw: &mut Draw<'_>, family: Family, begins: Duration, end: Duration) -> Option<Clause> {
     let kind = *draw.one_of(&kinds(family));
     let (least_ms, most_ms) = kind.lasts_ms;
     let begins = whole_ticks(begins + Duration::from_millis(TICK_MS - 1));
@@ -82,7 +94,7 @@ fn draw_clause(mut draw: Draw<'_>, family: Family, begins: Duration, end: Durati
     let lasts = (draw.spread(least_ms, most_ms) / TICK_MS).clamp(1, room);
     let at = begins + draw.dice.random_range(0..=room - lasts);
     draw.at = Duration::from_millis(at * TICK_MS);
-    let fault = (kind.fault)(&mut draw);
+    let fault = (kind.fault)(draw);
     let is_idle = matches!(fault.target(), Target::Hosts(on) if on.is_empty());
     let lasts = Duration::from_millis(lasts * TICK_MS);
     (!is_idle).then_some(Clause { number: 0, at: draw.at, lasts, fault, origin: Origin::Storm })

@@ -21,6 +21,15 @@ const PLAYS_MAX: u32 = 500;
 
 /// Writes them; a line for each, or for why it could not be written.
 pub(crate) fn write(outcome: &TrialOutcome) -> String {
+    let mut lines = write_alone(outcome);
+    if std::env::var_os(SHRINK).is_some_and(|value| value != "0") {
+        lines += &tell("small", shrink(outcome, &Case::of(outcome.outcome())));
+    }
+    lines
+}
+
+/// Writes what takes no play.
+pub(crate) fn write_alone(outcome: &TrialOutcome) -> String {
     let case = Case::of(outcome.outcome());
     let mut lines = vec![(
         "case",
@@ -38,13 +47,11 @@ pub(crate) fn write(outcome: &TrialOutcome) -> String {
             }),
         ));
     }
-    if std::env::var_os(SHRINK).is_some_and(|value| value != "0") {
-        lines.push(("small", shrink(outcome, &case)));
-    }
-    let told = |(what, done): (&str, Result<String, String>)| {
-        format!("{what:<8} {}\n", done.unwrap_or_else(|why| format!("not written: {why}")))
-    };
-    lines.into_iter().map(told).collect()
+    lines.into_iter().map(|(what, done)| tell(what, done)).collect()
+}
+
+fn tell(what: &str, done: Result<String, String>) -> String {
+    format!("{what:<8} {}\n", done.unwrap_or_else(|why| format!("not written: {why}")))
 }
 
 /// Writes a file into a folder, which it makes; where that is.
@@ -52,7 +59,8 @@ fn in_folder(folder: &Path, name: &str, write: impl FnOnce(&Path) -> Result<(), 
     fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let path = folder.join(name);
     write(&path)?;
-    Ok(path.display().to_string())
+    // Whoever reads it may stand in another folder than the test: cargo runs that in the folder of its package.
+    Ok(std::path::absolute(&path).unwrap_or(path).display().to_string())
 }
 
 /// Makes the case small, and writes it as a sim and as a case.

@@ -1,19 +1,21 @@
 //! What came of one trial of a test, and what is asserted of it.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::checker::{Judgement, Verdict};
+use crate::checker::{self, Judgement, Verdict};
 use crate::grammar::{Naming, Seed};
 use crate::harness::again::TestName;
 use crate::harness::files;
 use crate::harness::trial::ReadTrial;
-use crate::history::{Digest, History};
+use crate::history::{AsideKind, Digest, History};
 use crate::report::{self, Paint, Reproduction, shell_word};
 use crate::runner::Case;
 use crate::subject::Subjects;
 use crate::subject::stranger::{self, StreamBook};
-use crate::trial::{self, Conclusion, Outcome};
+use crate::trial::{self, Conclusion, EngineKind, LastWords, Outcome};
 
 /// The environment's word for the seed.
 const SEED: &str = "PULSELESS_SEED";
@@ -78,9 +80,23 @@ pub(crate) fn play_seed(
     (chooser, case): (String, Option<String>),
 ) -> Result<TrialOutcome, String> {
     let again = || again(&test, seed, case.as_deref());
-    let played = trial::play(&read.sim, seed);
+    let hear = last_words(&test, read.subjects, chooser.clone(), case.clone());
+    let played = trial::play_heard(&read.sim, seed, EngineKind::default(), hear);
     let outcome = played.map_err(|error| format!("failed to play {}: {error}\nagain    {}", read.sim.name, again()))?;
     Ok(TrialOutcome { outcome, subjects: read.subjects, test, chooser, case })
+}
+
+/// Says of a trial that takes the test's program with it what a failing assertion says: nobody can assert anything afterwards.
+pub(crate) fn last_words(test: &TestName, subjects: Subjects, chooser: String, case: Option<String>) -> LastWords {
+    let test = test.clone();
+    Arc::new(move |outcome| {
+        let (test, chooser, case) = (test.clone(), chooser.clone(), case.clone());
+        let outcome = TrialOutcome { outcome, subjects, test, chooser, case };
+        // To make it small, it would be played again, and end the program again.
+        let told = outcome.complaint_with(&outcome.conclusion().to_string(), &files::write_alone(&outcome));
+        // Nobody captures it, and where nobody hears it the exit code tells.
+        drop(io::stderr().write_all(format!("{told}\n").as_bytes()));
+    })
 }
 
 /// The line that plays a seed of a test again, or a case.
@@ -173,7 +189,9 @@ impl TrialOutcome {
     /// Why nobody can say that a stream was delivered.
     fn undelivered(&self, stream: &str) -> Option<String> {
         let judged = self.judgements().iter().filter(|judgement| judgement.checker != ABOUT_NO_STREAM);
-        let failed = judged.clone().find_map(|judgement| match &judgement.verdict {
+        let judged: Vec<Judgement> = judged.cloned().collect();
+        // As the verdict names it.
+        let failed = checker::first_to_speak(&judged).and_then(|judgement| match &judgement.verdict {
             Verdict::Fail(evidence) => Some(format!("fail: {} failed: {}", judgement.checker, evidence.what)),
             Verdict::Pass { .. } | Verdict::Unknown { .. } => None,
         });
@@ -184,7 +202,7 @@ impl TrialOutcome {
             (!got).then(|| format!("fail: nobody got a message of the stream `{stream}`; {}", book.instead_of(stream)))
         };
         let unsure = || {
-            judged.clone().find_map(|judgement| match &judgement.verdict {
+            judged.iter().find_map(|judgement| match &judgement.verdict {
                 Verdict::Unknown { reason } if judgement.checker == "convergence" => {
                     Some(format!("unknown: convergence cannot tell: {reason}"))
                 }
@@ -201,8 +219,18 @@ impl TrialOutcome {
 
     /// The verdict, the files that were written, and the story; the last line plays the seed again.
     pub(crate) fn complaint(&self, why: &str) -> String {
-        let (seed, chooser, files) = (self.seed(), &self.chooser, files::write(self));
-        format!("verdict  {why}\nseed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
+        self.complaint_with(why, &files::write(self))
+    }
+
+    fn complaint_with(&self, why: &str, files: &str) -> String {
+        let (seed, chooser, clues) = (self.seed(), &self.chooser, self.clues());
+        format!("verdict  {why}\n{clues}seed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
+    }
+
+    /// What may be why, a line each: whom hosts looked for in vain.
+    fn clues(&self) -> String {
+        let asides = self.outcome.history.asides().iter().filter(|aside| aside.kind == AsideKind::Clue);
+        asides.map(|aside| format!("perhaps  {} {}\n", aside.host, aside.words())).collect()
     }
 
     /// The line that plays it again.
@@ -212,7 +240,10 @@ impl TrialOutcome {
 
     /// How its files are called.
     pub(crate) fn stem(&self) -> String {
-        format!("{}-seed-{}", self.outcome.sim.name, self.seed())
+        let (name, ending) = (&self.outcome.sim.name, format!("-seed-{}", self.seed()));
+        // One that was made small is called after its seed already; and what is played again overwrites no case.
+        let again = if self.case.is_some() { ".replayed" } else { "" };
+        format!("{}{ending}{again}", name.strip_suffix(&ending).unwrap_or(name))
     }
 
     pub(crate) fn subjects(&self) -> Subjects {

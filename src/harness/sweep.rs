@@ -1,18 +1,22 @@
 //! A test's trial with many seeds.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::num::NonZero;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
 
-use crate::campaign::{FailureGroup, InProcess, Limit, Stop, Summary, Sweep, TrialSchedule};
+use crate::campaign::{FailureGroup, InProcess, Limit, Progress, Stop, Summary, Sweep, TrialSchedule};
 use crate::harness::again::TestName;
-use crate::harness::outcome::{case_of_environment, is_case_of, play_seed, replay, seed_of_environment};
+use crate::harness::outcome::{self, case_of_environment, is_case_of, play_seed, replay, seed_of_environment};
 use crate::harness::place;
 use crate::harness::trial::ReadTrial;
+use crate::report;
 use crate::runner::Case;
-use crate::trial::EngineKind;
+use crate::trial::{EngineKind, LastWords};
 
 /// Trials of many seeds that were played, grouped by cause where they failed.
 pub struct SweptTrials {
@@ -22,6 +26,42 @@ pub struct SweptTrials {
     folder: PathBuf,
     /// The case that was played instead of all, and its file.
     replayed: Option<(String, Case)>,
+}
+
+/// Who waits for a sweep hears so often how it stands: a test says nothing else while it runs.
+const SAYS_EVERY: Duration = Duration::from_secs(10);
+
+/// Says where a sweep stands.
+struct SweepTeller {
+    asked: Option<u64>,
+    begun: Instant,
+    /// When it said so last, since it began.
+    said: Mutex<Duration>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "between trials time is real")]
+impl SweepTeller {
+    fn new(asked: Option<u64>) -> Self {
+        SweepTeller { asked, begun: Instant::now(), said: Mutex::default() }
+    }
+
+    fn tell(&self, progress: &Progress<'_>) {
+        let elapsed = self.begun.elapsed();
+        if self.is_due(elapsed) {
+            let line = report::sweep_standing(progress, self.asked, elapsed);
+            // Nobody captures it; where nobody hears it, nothing is lost.
+            drop(io::stderr().write_all(format!("pulseless: {line}\n").as_bytes()));
+        }
+    }
+
+    fn is_due(&self, elapsed: Duration) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = elapsed.saturating_sub(*said) >= SAYS_EVERY;
+        if is_due {
+            *said = elapsed;
+        }
+        is_due
+    }
 }
 
 /// Plays those seeds, as many at a time as the machine has processors.
@@ -51,9 +91,17 @@ pub(crate) fn play(mut read: ReadTrial, test: TestName, seeds: Range<u64>) -> Re
         folder: folder.clone(),
         expected: None,
     };
-    let start = || InProcess { sims: &sweep.schedule.sims, engine: EngineKind::Leap, subjects: read.subjects };
-    let swept =
-        sweep.run(&Stop::default(), false, start, |_| ()).map_err(|error| format!("failed to sweep: {error}"))?;
+    let last_words = outcome::last_words(&test, read.subjects, "from the sweep".to_owned(), None);
+    let start = || InProcess {
+        sims: &sweep.schedule.sims,
+        engine: EngineKind::Leap,
+        subjects: read.subjects,
+        last_words: Some(LastWords::clone(&last_words)),
+    };
+    let teller = SweepTeller::new(sweep.schedule.ours());
+    let swept = sweep
+        .run(&Stop::default(), false, start, |progress| teller.tell(&progress))
+        .map_err(|error| format!("failed to sweep: {error}"))?;
     if let Some(error) = swept.error {
         return Err(format!("failed to sweep: {error}"));
     }
@@ -113,5 +161,17 @@ impl fmt::Debug for SweptTrials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (played, passed) = (self.played(), self.passed());
         formatter.debug_struct("SweptTrials").field("played", &played).field("passed", &passed).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_sweep_says_every_ten_seconds_where_it_stands() {
+        let teller = SweepTeller::new(Some(100));
+        let told: Vec<u64> = (0..35).filter(|second| teller.is_due(Duration::from_secs(*second))).collect();
+        assert_eq!(told, [10, 20, 30]);
     }
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value};
 
 use crate::checker::Checker;
-use crate::grammar::spell;
+use crate::grammar::{Problem, spell};
 use crate::harness::again::TestName;
 use crate::harness::{Proxy, SweptTrials, TrialOutcome, Trouble, outcome, sweep};
 use crate::sim::{self, BadSetting, Setting, SimFile};
@@ -275,8 +275,7 @@ impl Trial {
         let text = self.text_of(test, duration).map_err(|why| format!("the trial is refused: {why}"))?;
         let subjects = self.strangers.into_subjects();
         let sim = sim::read(&test.file_stem(), &text, subjects).map_err(|refusal| {
-            let problems = refusal.problems().map(|problem| format!("  {problem}\n    {}\n", problem.advised()));
-            let problems: String = problems.collect();
+            let problems: String = refusal.problems().map(tell).collect();
             format!("the trial is refused:\n{problems}the sim that it stands for:\n{}", numbered(&text))
         })?;
         Ok(ReadTrial { seed: self.seed, subjects, sim })
@@ -288,6 +287,24 @@ pub(crate) struct ReadTrial {
     pub(crate) seed: u64,
     pub(crate) subjects: Subjects,
     pub(crate) sim: SimFile,
+}
+
+/// The keys of a fault that the builder says by a method: what is missing without it, and the call.
+const CALLS: [(&str, &str, &str); 2] =
+    [("at", "when it begins", ".at(2.minutes())"), ("for", "how long it lasts", ".lasting(10.minutes())")];
+
+/// What is wrong and what would be right, in the words of the builder where it has its own.
+fn tell(problem: &Problem) -> String {
+    let of_fault = |(key, _, _): &&(&str, &str, &str)| {
+        problem.key().starts_with("fault.") && problem.message().contains(&format!("required key `{key}` is missing"))
+    };
+    if let Some((_, what, call)) = CALLS.iter().find(of_fault) {
+        let number = problem.key().trim_start_matches("fault.");
+        return format!("  fault {number}: the `Trouble` does not say {what}\n    add `{call}`\n");
+    }
+    let written = CALLS.iter().find(|(key, _, _)| problem.advised().contains(&format!("`{key}`")));
+    let called = written.map(|(key, _, call)| format!(" (`{key}` is `{call}` of the `Trouble`)")).unwrap_or_default();
+    format!("  {problem}\n    {}{called}\n", problem.advised())
 }
 
 /// A value: TOML where it is TOML, else a text.

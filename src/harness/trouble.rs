@@ -24,6 +24,8 @@ impl Trouble {
 
     /// The proxy answers HTTP/2 PING and keeps connections open, and passes nothing: for everybody, where `of` is the proxy;
     /// for that host's streams, where it is a host.
+    ///
+    /// A sim says `kind = "proxy-silence-upstream"`.
     #[must_use]
     pub fn silence(of: &str) -> Self {
         Trouble::kind("proxy-silence-upstream").set("on", of)
@@ -31,42 +33,56 @@ impl Trouble {
 
     /// The proxy resets the streams of that host, or of everybody where it is the proxy, as they open; with
     /// `.set("when", "60s")` at that age.
+    ///
+    /// A sim says `kind = "proxy-ends-streams"`.
     #[must_use]
     pub fn reset(of: &str) -> Self {
         Trouble::kind("proxy-ends-streams").set("on", of).set("with", "reset")
     }
 
     /// The process is killed, and a new one begins when it is over.
+    ///
+    /// A sim says `kind = "process-kill"`.
     #[must_use]
     pub fn kill(host: &str) -> Self {
         Trouble::kind("process-kill").set("on", host)
     }
 
     /// The process stands still (SIGSTOP), and its kernel goes on acknowledging.
+    ///
+    /// A sim says `kind = "pause"`.
     #[must_use]
     pub fn pause(host: &str) -> Self {
         Trouble::kind("pause").set("on", host)
     }
 
     /// The host sleeps, as a laptop does: its clocks but the boot clock stand still, and nothing answers.
+    ///
+    /// A sim says `kind = "suspend"`.
     #[must_use]
     pub fn suspend(host: &str) -> Self {
         Trouble::kind("suspend").set("on", host)
     }
 
     /// The host is gone without a word, so that connections to it are half-open; it boots when it is over.
+    ///
+    /// A sim says `kind = "power-off"`.
     #[must_use]
     pub fn power_off(host: &str) -> Self {
         Trouble::kind("power-off").set("on", host)
     }
 
     /// Nothing passes between these two, and nobody is told.
+    ///
+    /// A sim says `kind = "partition"`.
     #[must_use]
     pub fn partition(one: &str, other: &str) -> Self {
         Trouble::kind("partition").set("from", one).set("to", other)
     }
 
     /// Whoever dials `name` from `host` is led to another host.
+    ///
+    /// A sim says `kind = "name-moves"`.
     #[must_use]
     pub fn name_moves(host: &str, name: &str, to: &str) -> Self {
         Trouble::kind("name-moves").set("on", host).set("name", name).set("to", to)
@@ -74,6 +90,8 @@ impl Trouble {
 
     /// Connections between these two that are idle for so long are forgotten in between, as a NAT or a firewall does, and
     /// nobody is told: half-open.
+    ///
+    /// A sim says `kind = "idle-drop"`.
     #[must_use]
     pub fn forget_idle(one: &str, other: &str, after: Duration) -> Self {
         let link = Trouble::kind("idle-drop").set("from", one).set("to", other);

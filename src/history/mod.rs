@@ -3,6 +3,7 @@
 //! Refuses to know who acted and who judges. Only observers append to a history; checkers and reports
 //! read it. Its digest is the trial's fingerprint: same seed, same digest.
 
+mod aside;
 mod digest;
 mod event;
 mod frame;
@@ -11,6 +12,7 @@ mod recorder;
 mod words;
 
 pub use crate::cast::HostName;
+pub use aside::{Aside, AsideKind};
 pub(crate) use digest::CHECKPOINT_EVERY;
 pub use digest::{Checkpoint, Digest, DigestParseError};
 pub use event::{

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cast::HostName;
 use crate::history::digest::Roll;
-use crate::history::{Beat, Checkpoint, Digest, Event};
+use crate::history::{Aside, Beat, Checkpoint, Digest, Event};
 
 /// One event, or a run of equal [`Beat`]s with nothing but beats between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct History {
     scratch: Vec<u8>,
     /// Where the program panicked that ended the trial, if somebody asked for it: of no digest.
     backtrace: Option<Arc<Backtrace>>,
+    /// What was noticed besides: of no digest.
+    asides: Vec<Aside>,
 }
 
 impl Default for History {
@@ -77,6 +79,7 @@ impl Default for History {
             open_runs: BTreeMap::new(),
             scratch: Vec::new(),
             backtrace: None,
+            asides: Vec::new(),
         }
     }
 }
@@ -148,6 +151,17 @@ impl History {
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
         self.backtrace.as_deref()
+    }
+
+    /// Something was noticed that is no event.
+    pub(crate) fn note(&mut self, aside: Aside) {
+        aside.add_to(&mut self.asides);
+    }
+
+    /// What was noticed besides: of no record, and of no digest.
+    #[must_use]
+    pub fn asides(&self) -> &[Aside] {
+        &self.asides
     }
 
     /// The fingerprint of everything that was appended, each beat by itself.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::history::{Event, History, HostName};
+use crate::history::{Aside, Event, History, HostName};
 
 /// Reads the trial's clock.
 pub(crate) type Now = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -93,6 +93,13 @@ impl Recorder {
     /// The program that failed has panicked there.
     pub(crate) fn trace_failure(&self, backtrace: Option<Arc<Backtrace>>) {
         self.lock().history.trace_failure(backtrace);
+    }
+
+    /// Something was noticed that is no event.
+    pub(crate) fn note(&self, aside: Aside) {
+        if self.is_heard() {
+            self.lock().history.note(aside);
+        }
     }
 
     /// The history as far as it is written; what is written afterwards begins a new one.

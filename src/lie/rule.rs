@@ -79,6 +79,17 @@ impl Rule {
         names_all && self.when == Trigger::Opened
     }
 
+    /// Whether a proxy can tell it that passes bytes and knows no streams: see its
+    /// [layer](crate::profile::ProxyLayer).
+    #[must_use]
+    pub(crate) fn is_of_bytes(&self) -> bool {
+        match &self.lie {
+            Lie::Bytes(_) => true,
+            Lie::Stream(StreamLie::Silence { .. }) => self.is_about_all_of_a_connection(),
+            Lie::Stream(_) | Lie::Connection(_) => false,
+        }
+    }
+
     /// The lie on every stream or connection, from its beginning.
     #[must_use]
     pub fn new(lie: impl Into<Lie>) -> Self {

@@ -83,7 +83,8 @@ impl ProxyObserver for CancelCounter {
             | ProxyNotice::Data { .. }
             | ProxyNotice::Trailers { .. }
             | ProxyNotice::Reset { .. }
-            | ProxyNotice::StreamClosed { .. } => {}
+            | ProxyNotice::StreamClosed { .. }
+            | ProxyNotice::NoHttp { .. } => {}
         }
         self.next.notice(notice);
     }

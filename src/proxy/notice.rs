@@ -41,6 +41,11 @@ pub enum ProxyNotice {
         /// Its serial number.
         connection: u64,
     },
+    /// A client's connection came to no HTTP/2, though the proxy speaks it: something else came, or nothing in time.
+    NoHttp {
+        /// The connection's serial number.
+        connection: u64,
+    },
     /// The proxy itself wrote an HTTP/2 PING with the ACK flag to the client.
     PingAnswered {
         /// The connection's serial number.

@@ -240,9 +240,18 @@ impl ProxyClient {
         // Boxed: it is done once, and its state is not to be part of a connection that rests.
         match timeout_at(until, Box::pin(self.shake_hands(socket, &entrance))).await {
             Ok(Ok(line)) => self.serve_streams(line, &mut kept).await,
-            Ok(Err(NoHttp::Http(error))) => tracing::debug!(%error, connection, "no HTTP/2 from the client"),
+            Ok(Err(NoHttp::Http(error))) => {
+                tracing::debug!(%error, connection, "no HTTP/2 from the client");
+                // Whoever has gone before it began may have wanted to.
+                if !error.is_io() {
+                    self.observer.notice(ProxyNotice::NoHttp { connection });
+                }
+            }
             Ok(Err(NoHttp::Tls(why))) => tracing::warn!(connection, peer = %self.face.peer, "turned away: {why}"),
-            Err(_late) => tracing::warn!(connection, peer = %self.face.peer, "no HTTP/2 from the client in time"),
+            Err(_late) => {
+                tracing::warn!(connection, peer = %self.face.peer, "no HTTP/2 from the client in time");
+                self.observer.notice(ProxyNotice::NoHttp { connection });
+            }
         }
         self.observer.notice(ProxyNotice::ConnectionClosed { connection });
         while let Some(ended) = kept.join_next().await {

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::checker::bench;
-use crate::fault::{KINDS, Plan, Storm};
-use crate::grammar::{KeyHelp, count, spell, spell_percent, spell_size};
+use crate::fault::{KINDS, Storm};
+use crate::grammar::{KeyHelp, Naming, count, spell, spell_percent, spell_size};
 use crate::report::wrap::hang;
 use crate::sim::{LinkSettings, Promised, SimFile, tables};
 use crate::subject::Subject;
@@ -27,7 +27,7 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
         write_lines(text, "\nThe workload", &explanation.workload)?;
     }
     writeln!(text, "\nWhat goes wrong")?;
-    write_plan(text, &sim.plan)?;
+    write_plan(text, sim)?;
     match &sim.storm {
         Some(storm) => write_storm(text, storm)?,
         None if sim.plan.clauses.is_empty() => writeln!(text, "  nothing")?,
@@ -41,9 +41,10 @@ fn write_sim(text: &mut String, sim: &SimFile) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_plan(text: &mut String, plan: &Plan) -> std::fmt::Result {
-    for clause in &plan.clauses {
-        writeln!(text, "  at {} for {}: {}", spell(clause.at), spell(clause.lasts), clause.fault)?;
+fn write_plan(text: &mut String, sim: &SimFile) -> std::fmt::Result {
+    for clause in &sim.plan.clauses {
+        let told = sim.setup.tell_fault(&clause.fault, Naming::Few);
+        writeln!(text, "  at {} for {}: {told}", spell(clause.at), spell(clause.lasts))?;
         if let Some(witness) = clause.fault.witness() {
             writeln!(text, "    {witness}")?;
         }

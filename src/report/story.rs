@@ -8,9 +8,9 @@ use crate::checker::{Evidence, Judgement, Verdict};
 use crate::fault::{Clause, Fault};
 use crate::grammar::quantity::count;
 use crate::grammar::{Naming, Readable};
-use crate::history::{Beat, CloseReason, EndCause, Event, HostName, Record, Words, positions};
+use crate::history::{AsideKind, Beat, CloseReason, EndCause, Event, HostName, Record, Words, positions};
 use crate::subject::SubjectTeller;
-use crate::trial::Outcome;
+use crate::trial::{Conclusion, Outcome};
 
 /// So many clients are followed one by one; the others are counted.
 const CLIENTS_FOLLOWED: usize = 3;
@@ -37,6 +37,7 @@ pub(crate) struct Line {
 pub(crate) fn tell(outcome: &Outcome, naming: Naming) -> Vec<Line> {
     let mut teller = StoryTeller::new(outcome, naming);
     outcome.history.records().iter().for_each(|record| teller.hear(record));
+    teller.tell_asides();
     teller.tell_breaches();
     teller.finish();
     teller.lines.sort_by_key(|line| line.at);
@@ -150,10 +151,7 @@ impl<'a> StoryTeller<'a> {
 
     /// A fault in words.
     fn told(&self, fault: &Fault) -> String {
-        match self.naming {
-            Naming::Few => format!("{fault}"),
-            Naming::All => format!("{fault:#}"),
-        }
+        self.outcome.sim.setup.tell_fault(fault, self.naming)
     }
 
     fn hear(&mut self, record: &Record) {
@@ -215,7 +213,9 @@ impl<'a> StoryTeller<'a> {
         let Some(index) = self.faults.iter().position(|fault| fault.clause.number == clause) else { return };
         let ended = self.faults.remove(index);
         if !felt {
-            self.say(record.at, format!("over, and it harmed nothing: {}", self.told(&ended.clause.fault)));
+            let numb = self.outcome.sim.setup.numbness(&ended.clause.fault);
+            let numb = numb.map(|numb| format!("; {}", numb.why())).unwrap_or_default();
+            self.say(record.at, format!("over, and it harmed nothing: {}{numb}", self.told(&ended.clause.fault)));
             return;
         }
         if matches!(ended.clause.fault, Fault::ProxySilence(_)) {
@@ -332,6 +332,22 @@ impl<'a> StoryTeller<'a> {
             let text = format!("{checker} fails here ({law}), on {host}{words}. Proof: {records} {proof}");
             self.lines.push(Line { at: evidence.at, text, is_breach: true });
             told = last.or(told);
+        }
+    }
+
+    /// What no record has: what may be why a promise was not kept, and whose programs have ended.
+    fn tell_asides(&mut self) {
+        let has_failed = self.outcome.conclusion != Conclusion::Pass;
+        for aside in self.outcome.history.asides() {
+            let is_told = match aside.kind {
+                AsideKind::Clue => has_failed,
+                AsideKind::End => {
+                    self.subject.hears_ends() && (self.follows(&aside.host) || aside.host.number().is_none())
+                }
+            };
+            if is_told {
+                self.say(aside.at, format!("{}: {}", aside.host, aside.words()));
+            }
         }
     }
 

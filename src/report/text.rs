@@ -139,7 +139,8 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
                 None => writeln!(text, "before   {before}: reproduced bit for bit")?,
                 Some(stretch) => {
                     let (word, this) = (paint.verdict("not reproducible"), env!("CARGO_PKG_VERSION"));
-                    writeln!(text, "before   {before}: {word}, found by pulseless {by}, this is {this}")?;
+                    let whose = whose_find(by, this);
+                    writeln!(text, "before   {before}: {word}, {whose}")?;
                     writeln!(text, "parted   {}", describe_stretch(stretch))?;
                     writeln!(text, "compare  {again} --times 4 --processes 4")?;
                 }
@@ -147,6 +148,14 @@ fn write_tail(text: &mut String, outcome: &Outcome, reproduction: &Reproduction,
             writeln!(text, "again    {again}")
         }
     }
+}
+
+/// By which build a case was found, and what that says of a play that went otherwise.
+fn whose_find(by: &str, this: &str) -> String {
+    if by == this {
+        return format!("though this is the pulseless {this} that found it: are its hosts as they were then?");
+    }
+    format!("found by pulseless {by}, this is {this}")
 }
 
 /// Why a promise is broken, without the sentence that stands among the verdicts already.
@@ -205,4 +214,15 @@ pub(crate) fn list_json(sims: &[(String, SimFile)]) -> String {
 /// The numbers of the requirements that a sim is about.
 fn numbers(sim: &SimFile) -> String {
     sim.cites.iter().map(|requirement| requirement.number).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_of_this_version_that_goes_otherwise_asks_for_its_hosts() {
+        assert_eq!(whose_find("0.1.0", "0.2.0"), "found by pulseless 0.1.0, this is 0.2.0");
+        assert!(whose_find("0.2.0", "0.2.0").ends_with("are its hosts as they were then?"));
+    }
 }

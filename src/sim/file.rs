@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::cast::Cast;
 use crate::checker::{Milestone, Requirement};
-use crate::fault::{Plan, PlanFrame, Storm, add_storm, read_plan_text};
+use crate::fault::{Fault, Plan, PlanFrame, Storm, StormCast, add_storm, read_plan_text};
 use crate::grammar::{Latency, Refusal};
-use crate::subject::{Setup, Subject, TrialTimes};
+use crate::subject::{Numbness, Setup, Subject, TrialTimes};
 
 /// A week: the longest timer in reach is an hour, and a client that stays connected for days has seen it often.
 pub(crate) const TRIAL_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -64,7 +64,11 @@ impl SimFile {
     #[must_use]
     pub(crate) fn plan_of(&self, seed: u64) -> Plan {
         match &self.storm {
-            Some(storm) => add_storm(&self.plan, storm, self.cast(), self.calm_begins(), seed),
+            Some(storm) => {
+                let can_feel = |fault: &Fault| !matches!(self.setup.numbness(fault), Some(Numbness::Certain(_)));
+                let cast = StormCast { cast: self.cast(), can_feel: &can_feel };
+                add_storm(&self.plan, storm, cast, self.calm_begins(), seed)
+            }
             None => self.plan.clone(),
         }
     }

@@ -11,7 +11,8 @@ use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, Position};
 use crate::checker::{Checker, Milestone, Requirement};
 use crate::env::TcpOptions;
-use crate::grammar::{KeyTable, Section, count};
+use crate::fault::Fault;
+use crate::grammar::{KeyTable, Naming, Section, count};
 use crate::history::{BackoffSteps, Bounds, Record};
 use crate::ladder::Layers;
 use crate::subject::{Restart, Role, TrialTimes};
@@ -100,6 +101,20 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
         Layers { http2_ping: self.http2_keepalive().is_some(), ..Layers::default() }
     }
 
+    /// A fault in words, as it is with the hosts of this sim.
+    fn tell_fault(&self, fault: &Fault, naming: Naming) -> String {
+        match naming {
+            Naming::Few => format!("{fault}"),
+            Naming::All => format!("{fault:#}"),
+        }
+    }
+
+    /// Why nobody can feel a fault in this sim, or may not; none where there is no such reason. A storm draws no fault that nobody
+    /// can feel.
+    fn numbness(&self, _fault: &Fault) -> Option<Numbness> {
+        None
+    }
+
     /// How many messages of a replay a record shows arriving at a client.
     fn replayed(&self, _record: &Record) -> u64 {
         0
@@ -123,6 +138,25 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
     }
 }
 
+/// Why a fault harms nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbness {
+    /// Nobody can feel it: why.
+    Certain(&'static str),
+    /// It depends on what the hosts do: on what.
+    Possible(&'static str),
+}
+
+impl Numbness {
+    /// Why, in words.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            Numbness::Certain(why) | Numbness::Possible(why) => why,
+        }
+    }
+}
+
 /// Adds a subject's lines to the story of a trial.
 pub trait SubjectTeller {
     /// Hears a record, after the story has told what it means in any subject; a line about the record's host, if any.
@@ -137,6 +171,11 @@ pub trait SubjectTeller {
     /// Whether it is news that no watchdog tripped: whether the subject's watchdogs are heard of at all.
     fn hears_watchdogs(&self) -> bool {
         true
+    }
+
+    /// Whether it is news that a program has ended without an error.
+    fn hears_ends(&self) -> bool {
+        false
     }
 }
 

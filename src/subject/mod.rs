@@ -16,7 +16,7 @@ mod trial_tls;
 #[cfg(feature = "xmtp")]
 pub mod xmtp;
 
-pub use interface::{Expectations, Explanation, Reading, Setup, Subject, SubjectTeller};
+pub use interface::{Expectations, Explanation, Numbness, Reading, Setup, Subject, SubjectTeller};
 pub use list::Subjects;
 pub use proxy_role::{HostNames, ProxyPlace, ProxyRole, TapMaker, TapSeat};
 pub use role::{Entrance, MakeProgram, PlainRole, Preparation, Restart, Role, Seat, StopRequest, TrialTimes, program};

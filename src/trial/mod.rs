@@ -5,8 +5,9 @@
 mod express;
 mod outcome;
 mod play;
+mod remarks;
 mod stage;
 
 pub use express::{BadEngine, EngineKind, inexpressible};
 pub use outcome::{Conclusion, Outcome};
-pub use play::{PlayError, play, play_captured, play_in, play_on, record};
+pub use play::{LastWords, PlayError, play, play_captured, play_heard, play_in, play_on, record};

@@ -132,8 +132,9 @@ fn shows_too_little(sim: &SimFile, plan: &Plan, history: &History, judgements: &
     // What a storm draws may find nobody to harm; what the file names must be felt.
     let mut named = plan.clauses.iter().filter(|clause| clause.origin == Origin::File);
     let unfelt = named.find(|clause| !was_felt(history, clause.number)).map(|clause| {
+        let numb = sim.setup.numbness(&clause.fault).map(|numb| format!("; {}", numb.why())).unwrap_or_default();
         format!(
-            "fault {} never fired ({}, at {}): nothing was there to harm",
+            "fault {} never fired ({}, at {}): nothing was there to harm{numb}",
             clause.number,
             clause.fault.name(),
             Readable(clause.at)

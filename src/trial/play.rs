@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cast::HostName;
@@ -14,7 +15,8 @@ use crate::trial::{EngineKind, Outcome};
 #[cfg(feature = "turmoil")]
 use crate::world::Turmoil;
 use crate::world::{
-    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread, take_backtrace,
+    Capture, Engine, EngineError, Kept, Leap, LinkBase, ProgramError, TrialPanic, on_trial_thread, set_last_words,
+    take_backtrace,
 };
 
 /// Why a trial could not be played. Only one reason lies in the sim; the others are bugs of pulseless. (A program that
@@ -63,6 +65,23 @@ pub fn play_on(sim: &SimFile, seed: u64, engine: EngineKind) -> Result<Outcome, 
     play_in(sim, seed, engine, |sim, seed| world(sim, seed, engine))
 }
 
+/// Hears what came of a trial that takes the whole program with it, because a host has done what no call can return from. It is
+/// the last that the program does.
+pub type LastWords = Arc<dyn Fn(Outcome) + Send + Sync>;
+
+/// The same as [`play_on`], and `hear` hears of the trial if it takes the program with it.
+///
+/// # Errors
+/// See [`PlayError`].
+pub fn play_heard(sim: &SimFile, seed: u64, engine: EngineKind, hear: LastWords) -> Result<Outcome, PlayError> {
+    let plan = sim.plan_of(seed);
+    let (own_sim, own_plan) = (sim.clone(), plan.clone());
+    let sudden = move |history| hear(Outcome::judge(own_sim, seed, engine, own_plan, history));
+    let watch = HistoryWatch { sudden: Some(Box::new(sudden)), ..HistoryWatch::default() };
+    let history = record_in(sim, &plan, seed, engine, watch, |sim, seed| world(sim, seed, engine))?;
+    Ok(Outcome::judge(sim.clone(), seed, engine, plan, history))
+}
+
 /// Plays `sim` with `seed` on the leap engine and judges it; what went over the links is kept as well.
 ///
 /// # Errors
@@ -86,7 +105,7 @@ pub fn play_in(
     build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
 ) -> Result<Outcome, PlayError> {
     let plan = sim.plan_of(seed);
-    let history = record_in(sim, &plan, seed, engine, 0..0, build)?;
+    let history = record_in(sim, &plan, seed, engine, HistoryWatch::default(), build)?;
     Ok(Outcome::judge(sim.clone(), seed, engine, plan, history))
 }
 
@@ -96,7 +115,17 @@ pub fn play_in(
 /// # Errors
 /// See [`PlayError`].
 pub fn record(sim: &SimFile, seed: u64, engine: EngineKind, kept: Range<u64>) -> Result<History, PlayError> {
-    record_in(sim, &sim.plan_of(seed), seed, engine, kept, |sim, seed| world(sim, seed, engine))
+    let watch = HistoryWatch { kept, ..HistoryWatch::default() };
+    record_in(sim, &sim.plan_of(seed), seed, engine, watch, |sim, seed| world(sim, seed, engine))
+}
+
+/// What is wanted of a history besides itself.
+#[derive(Default)]
+struct HistoryWatch {
+    /// The events of these numbers, counted from 1, raw.
+    kept: Range<u64>,
+    /// Who hears of it where the trial takes the program with it.
+    sudden: Option<Box<dyn FnOnce(History) + Send>>,
 }
 
 fn record_in(
@@ -104,14 +133,14 @@ fn record_in(
     plan: &Plan,
     seed: u64,
     engine: EngineKind,
-    kept: Range<u64>,
+    watch: HistoryWatch,
     build: impl FnOnce(&SimFile, u64) -> Box<dyn Engine> + Send,
 ) -> Result<History, PlayError> {
     let reasons = engine.cannot_play(sim, plan);
     if !reasons.is_empty() {
         return Err(PlayError::Inexpressible { engine, reasons });
     }
-    Ok(on_trial_thread(seed, || play_here(sim, plan, build(sim, seed), kept))??)
+    Ok(on_trial_thread(seed, || play_here(sim, plan, build(sim, seed), watch))??)
 }
 
 /// The empty world of a trial.
@@ -168,9 +197,18 @@ fn timeline<'p>(sim: &SimFile, plan: &'p Plan) -> Vec<(Duration, Act<'p>)> {
     acts
 }
 
-fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64>) -> Result<History, EngineError> {
+fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, watch: HistoryWatch) -> Result<History, EngineError> {
     let mut stage = Stage::build(sim, world);
-    stage.recorder.keep(kept);
+    stage.recorder.keep(watch.kept);
+    if let Some(hear) = watch.sudden {
+        let recorder = stage.recorder.clone();
+        set_last_words(Box::new(move |host, why| {
+            // The frames below it are told already.
+            let words = why.lines().next().unwrap_or_default().to_owned().into();
+            recorder.on(&host.into()).record(Event::ProgramFailed { how: ProgramFailure::Looped, words });
+            hear(recorder.take());
+        }));
+    }
     stage.recorder.record(Event::Began(terms(sim)));
     match play_plan(&mut stage, sim, plan) {
         Err(EngineError::Program { host, error, at: _ }) => {
@@ -185,6 +223,7 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, kept: Range<u64
         }
         ended => ended?,
     }
+    stage.note_remarks();
     Ok(stage.recorder.take())
 }
 

@@ -13,6 +13,7 @@ use crate::history::{Beat, Event, Recorder, Terms};
 use crate::proxy::Control;
 use crate::sim::{LinkSettings, SimFile};
 use crate::subject::{Entrance, HostNames, Preparation, Role, Seat, Setup, StopRequest};
+use crate::trial::remarks;
 use crate::world::{ConnectionNews, ConnectionTurn, Engine, EngineError, Holdings, HostId, ProgramError};
 
 /// The last hosts come when everything is prepared, which is looked at so often; and after this time in any case, so
@@ -175,6 +176,12 @@ impl Stage {
                 self.recorder.on(name).record(Event::Holds { dialed, accepted, tasks });
             }
         }
+    }
+
+    /// Notes what the world noticed besides what it was asked to record.
+    pub(crate) fn note_remarks(&self) {
+        let hosts: Vec<&str> = self.hosts.keys().map(|name| &**name).collect();
+        self.world.remarks().into_iter().for_each(|remark| self.recorder.note(remarks::aside(remark, &hosts)));
     }
 
     /// Asks a host to stop, and tells whether a process ran on it; one that cannot be asked is killed.

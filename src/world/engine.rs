@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::env::{Disconnection, Env};
 use crate::fault::{Death, Harm};
 use crate::world::clock::Clock;
+use crate::world::remark::Remark;
 
 /// Names a host of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +120,11 @@ pub trait Engine {
 
     /// What the process of a host holds at this instant; none where no process runs, or the engine cannot tell.
     fn holdings(&self, host: HostId) -> Option<Holdings>;
+
+    /// What it noticed besides: of no history. An engine may notice nothing.
+    fn remarks(&self) -> Vec<Remark> {
+        Vec::new()
+    }
 
     /// Plays until `end`, everything that happens at `end` included.
     ///

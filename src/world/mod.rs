@@ -10,6 +10,7 @@ mod engine;
 mod leap;
 mod net;
 mod process;
+mod remark;
 mod sandbox;
 mod system;
 #[cfg(feature = "turmoil")]
@@ -25,6 +26,7 @@ pub use engine::{
 };
 pub use leap::Leap;
 pub use net::{Capture, Captured, CapturedSegment, Kept, LinkBase};
+pub use remark::{Remark, Remarked};
 pub use sandbox::{TrialPanic, on_trial_thread};
-pub(crate) use sandbox::{own_frames, take_backtrace};
+pub(crate) use sandbox::{own_frames, set_last_words, take_backtrace};
 pub use system::{keep_in_process, kept_in_process};

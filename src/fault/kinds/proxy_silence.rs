@@ -16,6 +16,17 @@ pub struct ProxySilence {
     pub aim: StreamAim,
 }
 
+/// What only a proxy can do that speaks HTTP/2.
+const ANSWERS: &str = ", and goes on answering HTTP/2 PING";
+
+impl ProxySilence {
+    /// Its words, where the proxy only passes bytes.
+    #[must_use]
+    pub fn of_bytes(told: &str) -> String {
+        told.strip_suffix(ANSWERS).unwrap_or(told).to_owned() + ", and keeps the connections open"
+    }
+}
+
 impl Kind for ProxySilence {
     type Place = Hosts;
 
@@ -29,7 +40,7 @@ impl Kind for ProxySilence {
         keys: |silence| way_key(silence.way).into_iter().chain(silence.aim.keys()).collect(),
         told: |silence, hosts| {
             let way = told_way(silence.way);
-            format!("the proxy passes nothing for {hosts}{way}{}, and goes on answering HTTP/2 PING", silence.aim)
+            format!("the proxy passes nothing for {hosts}{way}{}{ANSWERS}", silence.aim)
         },
         harm: |silence, on| silence.aim.harm(on, StreamLie::Silence { direction: silence.way }),
         // What it swallows is told by the tap, frame by frame; and a silence is what a watchdog is for (C2).

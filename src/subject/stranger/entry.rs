@@ -6,15 +6,20 @@ use crate::cast::{Cast, HostName};
 use crate::channel::{Cursor, Position};
 use crate::checker::{Checker, Requirement};
 use crate::env::TcpOptions;
-use crate::grammar::{KeyTable, Section, count};
+use crate::fault::kinds::ProxySilence;
+use crate::fault::{Fault, Harm};
+use crate::grammar::{KeyTable, Naming, Section, count};
 use crate::history::{BackoffSteps, Bounds};
 use crate::ladder::Layers;
+use crate::profile::ProxyLayer;
 use crate::subject::stranger::pen::channel;
-use crate::subject::stranger::read::{CastEntry, CastHosts, StrangerCast, TABLES, read_cast};
+use crate::subject::stranger::read::{CastEntry, CastHosts, CastProxy, StrangerCast, TABLES, read_cast};
 use crate::subject::stranger::registry::HostKind;
 use crate::subject::stranger::roles::roles;
 use crate::subject::stranger::story::GapTeller;
-use crate::subject::{Expectations, Explanation, Reading, Restart, Role, Setup, Subject, SubjectTeller, TrialTimes};
+use crate::subject::{
+    Expectations, Explanation, Numbness, Reading, Restart, Role, Setup, Subject, SubjectTeller, TrialTimes,
+};
 
 /// Strangers never say after how long they take a stream for dead; what a history must name is named.
 const UNKNOWN_INTERVAL: std::time::Duration = std::time::Duration::from_secs(30);
@@ -88,6 +93,17 @@ impl StrangerSetup {
     }
 }
 
+impl StrangerSetup {
+    /// Whether the proxies that a fault concerns know nothing of HTTP/2: those that it names, or all where it names none.
+    fn passes_bytes(&self, fault: &Fault) -> bool {
+        let proxies: Vec<&CastProxy> = self.entries().iter().filter_map(CastEntry::proxy).collect();
+        let named = |proxy: &&CastProxy| fault.hosts().any(|host| *host == proxy.name);
+        let names_any = proxies.iter().any(&named);
+        let mut meant = proxies.iter().filter(|proxy| !names_any || named(proxy));
+        meant.all(|proxy| proxy.profile.conduct().layer == ProxyLayer::Tcp)
+    }
+}
+
 impl Setup for StrangerSetup {
     fn cast(&self) -> &Cast {
         &self.cast.hosts
@@ -143,6 +159,23 @@ impl Setup for StrangerSetup {
 
     fn layers(&self) -> Layers {
         Layers { program: true, ..Layers::default() }
+    }
+
+    fn tell_fault(&self, fault: &Fault, naming: Naming) -> String {
+        let told = if naming == Naming::All { format!("{fault:#}") } else { format!("{fault}") };
+        let is_silence = matches!(fault, Fault::ProxySilence(_));
+        if is_silence && self.passes_bytes(fault) { ProxySilence::of_bytes(&told) } else { told }
+    }
+
+    fn numbness(&self, fault: &Fault) -> Option<Numbness> {
+        match fault.harm() {
+            Harm::Proxy { harm, .. } => (self.passes_bytes(fault) && !harm.rule(None).is_of_bytes())
+                .then_some(Numbness::Certain("a proxy that only passes bytes (`layer = \"tcp\"`) tells no such lie")),
+            Harm::Disk { .. } => Some(Numbness::Possible(
+                "a host has on its disk what it keeps in the stores of its surroundings (`Env::disk`), and nothing else",
+            )),
+            Harm::Link { .. } | Harm::Kernel { .. } | Harm::Process { .. } | Harm::Clock { .. } => None,
+        }
     }
 
     fn teller(&self) -> Box<dyn SubjectTeller> {

@@ -114,6 +114,14 @@ impl CastEntry {
         }
     }
 
+    /// The proxy, where it is one.
+    pub(crate) fn proxy(&self) -> Option<&CastProxy> {
+        match self {
+            CastEntry::Hosts(_) => None,
+            CastEntry::Proxy(proxy) => Some(proxy),
+        }
+    }
+
     pub(crate) fn names(&self) -> Vec<HostName> {
         match self {
             CastEntry::Hosts(hosts) => hosts.names(),
@@ -293,13 +301,7 @@ fn note_strays(cast: &Section<'_>, entry: &Entry<'_>, read: &CastEntry, all: &[C
 
 /// What each host can do, and whom it dials.
 fn members(entries: &[CastEntry]) -> Vec<Member> {
-    let proxies: Vec<&CastProxy> = entries
-        .iter()
-        .filter_map(|entry| match entry {
-            CastEntry::Proxy(proxy) => Some(proxy),
-            CastEntry::Hosts(_) => None,
-        })
-        .collect();
+    let proxies: Vec<&CastProxy> = entries.iter().filter_map(CastEntry::proxy).collect();
     let upstreams: BTreeSet<&str> = proxies.iter().map(|proxy| &*proxy.upstream.host).collect();
     let mut members: Vec<Member> = Vec::new();
     for entry in entries {

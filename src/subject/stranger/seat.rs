@@ -33,7 +33,34 @@ impl<T: fmt::Debug> fmt::Debug for HostSeat<T> {
     }
 }
 
-/// What the future of a host may come to: nothing, or a result. An error is a failure of the host.
+/// What the future of a host may come to: nothing, a result, or never to an end. An error is a failure of the host.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use pulseless::Trial;
+/// # use tokio::time::sleep;
+/// # async fn work() -> std::io::Result<()> { Ok(()) }
+/// Trial::new(7)
+///     .host("once", || async { sleep(Duration::from_secs(1)).await })
+///     .host("worker", || async { work().await })
+///     .host("ticker", || async {
+///         loop {
+///             sleep(Duration::from_secs(1)).await;
+///         }
+///     });
+/// ```
+///
+/// A number is no end of a host:
+///
+/// ```compile_fail,E0277
+/// pulseless::Trial::new(7).host("counter", || async { 7 });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a host's future cannot end with a `{Self}`",
+    label = "this function's future ends with a `{Self}`",
+    note = "let it end with `()`, with a `Result` whose error has words (`Display`), or never",
+    note = "an error that has no `Display` is told by `.map_err(|error| format!(\"{{error:?}}\"))`, and any other value is dropped by `drop(value)` at the end"
+)]
 pub trait HostEnding {
     /// The error, in words.
     ///
@@ -45,6 +72,26 @@ pub trait HostEnding {
 impl HostEnding for () {
     fn into_words(self) -> Result<(), String> {
         Ok(())
+    }
+}
+
+/// The type of what never returns: `!` has no name of its own on stable Rust, but as what a function returns.
+pub type Never = <fn() -> ! as Returns>::Value;
+
+/// What a function returns.
+pub trait Returns {
+    /// It.
+    type Value;
+}
+
+impl<T> Returns for fn() -> T {
+    type Value = T;
+}
+
+/// Since edition 2024 a block that never ends, as a loop without `break`, is of the type `!`.
+impl HostEnding for Never {
+    fn into_words(self) -> Result<(), String> {
+        self
     }
 }
 

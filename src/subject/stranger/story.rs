@@ -39,6 +39,10 @@ impl SubjectTeller for GapTeller {
         false
     }
 
+    fn hears_ends(&self) -> bool {
+        true
+    }
+
     fn end_silence(&self, pings: u64, stored: u64) -> Option<String> {
         let produced = count(stored, "message");
         let produced = format!("{produced} {} produced into the dead window", if stored == 1 { "was" } else { "were" });

@@ -2,11 +2,11 @@
 //!
 //! Refuses to read what passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::fault::Direction;
-use crate::history::{Beat, Event, HostName, TapStream};
+use crate::history::{Aside, AsideKind, Beat, Event, HostName, TapStream};
 use crate::lie::StreamKey;
 use crate::proxy::{ProxyNotice, ProxyObserver};
 use crate::subject::TapSeat;
@@ -24,6 +24,8 @@ struct RelayedStreams {
     connections: BTreeMap<u64, HostName>,
     /// The streams, and the status that each ends with.
     streams: BTreeMap<StreamKey, Option<u16>>,
+    /// Who has had a stream: they know HTTP/2.
+    fluent: BTreeSet<HostName>,
 }
 
 impl StrangerTap {
@@ -42,6 +44,21 @@ impl StrangerTap {
     }
 }
 
+impl StrangerTap {
+    /// A host that has never had a stream came without HTTP/2.
+    fn note_no_http(&self, relayed: &RelayedStreams, connection: u64) {
+        let host = relayed.connections.get(&connection).filter(|host| !relayed.fluent.contains(*host));
+        let Some(host) = host.cloned() else { return };
+        let proxy = self.seat.recorder.host();
+        let did = format!("dialed the proxy {proxy} and sent no HTTP/2 preface");
+        let so = format!(
+            "{proxy} speaks HTTP/2; where another protocol is to pass, have it pass bytes: `.set(\"layer\", \"tcp\")` on \
+             the `Proxy`, `layer = \"tcp\"` in a sim"
+        );
+        self.seat.recorder.note(Aside { at: self.seat.recorder.now(), host, count: 1, kind: AsideKind::Clue, did, so });
+    }
+}
+
 impl ProxyObserver for StrangerTap {
     fn notice(&self, notice: ProxyNotice) {
         let mut locked = self.relayed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,12 +69,14 @@ impl ProxyObserver for StrangerTap {
                 relayed.connections.extend(host.map(|host| (connection, host.clone())));
             }
             ProxyNotice::ConnectionClosed { connection } => drop(relayed.connections.remove(&connection)),
+            ProxyNotice::NoHttp { connection } => self.note_no_http(relayed, connection),
             ProxyNotice::PingAnswered { connection } => {
                 let beat = Beat::KeepaliveAnswered { incarnation: self.seat.incarnation, connection };
                 self.record(relayed, connection, Event::Beat { beat, nonce: None });
             }
             ProxyNotice::StreamOpened { stream, path, .. } => {
                 relayed.streams.insert(stream, None);
+                relayed.fluent.extend(relayed.connections.get(&stream.connection).cloned());
                 self.record(relayed, stream.connection, Event::TapOpened { stream: self.name(stream), path });
             }
             ProxyNotice::StreamClosed { stream } => {

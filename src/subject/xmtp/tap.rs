@@ -150,7 +150,7 @@ impl ProxyObserver for Tap {
                 }
             }
             // A subscription's frames say what the judges need; the rest of its HTTP/2 framing does not.
-            ProxyNotice::Headers { .. } | ProxyNotice::Reset { .. } => {}
+            ProxyNotice::NoHttp { .. } | ProxyNotice::Headers { .. } | ProxyNotice::Reset { .. } => {}
         }
     }
 }

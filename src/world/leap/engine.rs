@@ -14,6 +14,7 @@ use crate::world::engine::{
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
 use crate::world::net::{Capture, LinkBase, Net};
+use crate::world::remark::Remark;
 use crate::world::sandbox::state;
 use crate::world::system::end_in_a_busy_loop;
 
@@ -253,6 +254,11 @@ impl Engine for Leap {
 
     fn holdings(&self, host: HostId) -> Option<Holdings> {
         self.hosts[host.index()].holdings()
+    }
+
+    fn remarks(&self) -> Vec<Remark> {
+        let ended = self.hosts.iter().flat_map(LeapHost::ends);
+        self.net.fabric().remarks().into_iter().chain(ended).collect()
     }
 
     fn run_until(&mut self, end: Duration) -> Result<(), EngineError> {

@@ -33,6 +33,7 @@ use crate::world::leap::standstill::Standstill;
 use crate::world::leap::surroundings::LeapEnv;
 use crate::world::net::{Net, Unsent};
 use crate::world::process::{Points, Process};
+use crate::world::remark::{Remark, Remarked};
 use crate::world::sandbox::offence::Offence;
 use crate::world::sandbox::state::{self, HostTurn, Readings};
 use crate::world::sandbox::trial_thread::{
@@ -49,7 +50,12 @@ pub(crate) enum Breakdown {
     /// The program failed.
     Failed(ProgramError),
     /// The program reached around the engine.
-    Offended(Offence),
+    Offended {
+        /// How.
+        offence: Offence,
+        /// Where in its code, as far as the build knows.
+        site: Option<String>,
+    },
     /// The real machine has no room for its runtime.
     NoRuntime(String),
 }
@@ -67,6 +73,8 @@ pub(crate) struct LeapHost {
     incarnation: u32,
     is_off: bool,
     running: Option<LeapProcess>,
+    /// When its programs have ended by themselves, without an error.
+    ended: Vec<Duration>,
     /// The instant of its last turn, and the steps that are left to it then.
     steps_left: (Duration, u32),
 }
@@ -101,6 +109,7 @@ impl LeapHost {
             incarnation: 0,
             is_off: false,
             running: None,
+            ended: Vec::new(),
             steps_left: (Duration::ZERO, STEPS_AT_ONE_INSTANT_MAX),
         }
     }
@@ -137,6 +146,11 @@ impl LeapHost {
         let running = self.running.as_ref()?;
         let [dialed, accepted] = self.net.fabric().sockets(self.id);
         Some(Holdings { dialed, accepted, tasks: running.runtime.metrics().num_alive_tasks() })
+    }
+
+    /// When its programs have ended.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = Remark> {
+        self.ended.iter().map(|at| Remark { host: self.name.to_string(), at: *at, count: 1, what: Remarked::Ended })
     }
 
     fn readings(&self, now: Duration) -> Readings {
@@ -291,11 +305,14 @@ impl LeapHost {
             return Ok(());
         }
         if let Some(offence) = state::take_offence() {
-            return Err(Breakdown::Offended(offence));
+            return Err(Breakdown::Offended { offence, site: state::take_scene() });
         }
-        let idle = idle_until(turn).and_then(|rest| running.check_main().map(|()| rest));
+        let idle = idle_until(turn).and_then(|rest| running.check_main().map(|ended| (rest, ended)));
         match idle {
-            Ok(rest) => running.timer = rest.map(|rest| now + rest),
+            Ok((rest, ended)) => {
+                running.timer = rest.map(|rest| now + rest);
+                self.ended.extend(ended.then_some(now));
+            }
             Err(failed) => {
                 // What it wrote before leaves, as its kernel sends it after a process is gone.
                 self.net.fabric().send_unsent();
@@ -355,13 +372,13 @@ fn idle_until(turn: std::thread::Result<HostTurn>) -> Result<Option<Duration>, B
 }
 
 impl LeapProcess {
-    /// A program may end; one that ends with an error breaks the host down.
-    fn check_main(&mut self) -> Result<(), Breakdown> {
-        let Some(main) = self.main.as_mut().filter(|main| main.is_finished()) else { return Ok(()) };
-        let Poll::Ready(ended) = Pin::new(main).poll(&mut Context::from_waker(Waker::noop())) else { return Ok(()) };
+    /// A program may end, and whether it has; one that ends with an error breaks the host down.
+    fn check_main(&mut self) -> Result<bool, Breakdown> {
+        let Some(main) = self.main.as_mut().filter(|main| main.is_finished()) else { return Ok(false) };
+        let Poll::Ready(ended) = Pin::new(main).poll(&mut Context::from_waker(Waker::noop())) else { return Ok(false) };
         self.main = None;
         match ended {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => Ok(true),
             Ok(Err(error)) => Err(Breakdown::Failed(ProgramError::Exited(error))),
             Err(error) => Err(Breakdown::Failed(ProgramError::Panicked(error.to_string()))),
         }
@@ -393,7 +410,8 @@ impl Breakdown {
         let host = host.name.to_string();
         let what = match self {
             Breakdown::Failed(error) => return EngineError::Program { host, error, at },
-            Breakdown::Offended(offence) => offence.to_string(),
+            Breakdown::Offended { offence, site: None } => offence.to_string(),
+            Breakdown::Offended { offence, site: Some(site) } => format!("{offence}; it was in {site}"),
             Breakdown::NoRuntime(why) => return EngineError::NoRoom { host, why },
         };
         EngineError::Host { host, what, at }

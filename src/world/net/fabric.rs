@@ -22,10 +22,12 @@ use crate::world::net::exchange::Exchange;
 use crate::world::net::harm::Ways;
 use crate::world::net::kernel::{BACKLOG_MAX, Jam, Kernel, TcpBacklog};
 use crate::world::net::link::{LinkBase, Links};
+use crate::world::net::missed::Missed;
 use crate::world::net::names::{self, Destination, Names};
 use crate::world::net::segment::{TcpSegment, TcpSide};
 use crate::world::net::traffic::{ConnectionId, Parcel, Traffic};
 use crate::world::net::udp::UdpSockets;
+use crate::world::remark::Remark;
 
 /// A handle on the fabric, shared by the engine and every socket of one trial.
 #[derive(Clone)]
@@ -46,6 +48,7 @@ impl Net {
             unsent: Vec::new(),
             woken: BTreeSet::new(),
             jams: Vec::new(),
+            missed: Missed::default(),
             capture: None,
             observer: None,
         };
@@ -74,6 +77,7 @@ pub(crate) struct Fabric {
     unsent: Vec<(ConnectionId, TcpSide)>,
     woken: BTreeSet<HostId>,
     jams: Vec<Jam>,
+    missed: Missed,
     /// Who wants to look at the packets.
     capture: Option<Capture>,
     /// Who wants to hear of connections.
@@ -112,6 +116,11 @@ impl Fabric {
     #[expect(clippy::unused_self, reason = "where hosts live is the fabric's to say")]
     pub(crate) fn ip(&self, host: HostId) -> IpAddr {
         names::ip(host)
+    }
+
+    /// Whom hosts looked for in vain.
+    pub(crate) fn remarks(&self) -> Vec<Remark> {
+        self.missed.remarks(|host| self.name(host))
     }
 
     pub(crate) fn next_arrival(&self) -> Option<Duration> {
@@ -282,7 +291,18 @@ impl Fabric {
 
     /// What the resolver of a host says of a name, and how late.
     pub(crate) fn resolve(&mut self, from: HostId, name: &str) -> io::Result<(Destination, Duration)> {
-        self.names.resolve(from, name)
+        let told = self.names.resolve(from, name);
+        if told.is_err() {
+            self.note_unknown(from, name);
+        }
+        told
+    }
+
+    /// A host was told that there is no such name: unless it is lied to, nobody has it.
+    fn note_unknown(&mut self, from: HostId, name: &str) {
+        if !self.hosts.iter().any(|kernel| kernel.name == name) {
+            self.missed.note_unknown(self.now, from, name.to_owned());
+        }
     }
 
     /// Sockets of UDP.
@@ -294,7 +314,9 @@ impl Fabric {
     pub(crate) fn ask_by_udp(&mut self, host: HostId, local: SocketAddr, to: SocketAddr, message: &[u8]) {
         let ip = if local.ip().is_unspecified() { self.source(host, to.ip()) } else { local.ip() };
         let asker = (host, SocketAddr::new(ip, local.port()));
-        self.udp.ask(&mut self.names, self.now, asker, to, message);
+        if let Some(unknown) = self.udp.ask(&mut self.names, self.now, asker, to, message) {
+            self.note_unknown(host, &unknown);
+        }
     }
 
     /// The address that a host has where it sends to another: its own of that family, or loopback for loopback.
@@ -327,8 +349,10 @@ impl Fabric {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let own = source.is_loopback().then_some(Destination::Host(from));
-        let destination = own.or_else(|| self.names.at(to.ip()));
-        let destination = destination.ok_or(io::ErrorKind::NetworkUnreachable)?;
+        let Some(destination) = own.or_else(|| self.names.at(to.ip())) else {
+            self.missed.note_unknown(self.now, from, to.ip().to_string());
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        };
         let port = port.map_or_else(|| self.kernel_mut(from).take_port(), Ok)?;
         let acceptor = SocketAddr::new(if to.ip().is_unspecified() { source } else { to.ip() }, to.port());
         Ok(self.connect(from, destination, [SocketAddr::new(source, port), acceptor], options))
@@ -384,6 +408,7 @@ impl Fabric {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("port {port} is already listened on")));
         }
         kernel.listeners.insert(port, TcpBacklog::new(bound));
+        self.missed.note_listener(host, port, bound);
         Ok(SocketAddr::new(names::ip(host), port))
     }
 
@@ -537,8 +562,8 @@ impl Fabric {
         }
         if is_first {
             match self.kernel(host).listeners.get(&port) {
-                None => return self.refuse(id),
-                Some(backlog) if !backlog.listens_at(address) => return self.refuse(id),
+                None => return self.turn_away(id),
+                Some(backlog) if !backlog.listens_at(address) => return self.turn_away(id),
                 Some(backlog) if backlog.waiting.len() >= BACKLOG_MAX => return,
                 Some(_) => {}
             }
@@ -566,6 +591,15 @@ impl Fabric {
         let jams = self.jams.iter_mut().filter(|jam| jam.on.contains(&host));
         // Counted, because each of them is felt.
         jams.map(|jam| jam.is_felt = true).count() > 0
+    }
+
+    /// A connection to where nobody listens.
+    fn turn_away(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get(&id) {
+            let (dialer, acceptor) = (connection.end(TcpSide::Dialer), connection.end(TcpSide::Acceptor));
+            self.missed.note_refusal(self.now, dialer.host, acceptor.host, acceptor.address);
+        }
+        self.refuse(id);
     }
 
     /// A connection that nobody will accept any more.

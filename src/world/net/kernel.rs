@@ -42,13 +42,15 @@ impl TcpBacklog {
         TcpBacklog { bound, waiting: VecDeque::new(), acceptor: None }
     }
 
-    /// Whether a SYN to that address is meant for it: `[::]` takes IPv4 as well (ipv6(7)).
+    /// Whether a SYN to that address is meant for it.
     pub(crate) fn listens_at(&self, address: IpAddr) -> bool {
-        match self.bound {
-            bound if bound.is_unspecified() => bound.is_ipv6() || address.is_ipv4(),
-            bound => bound == address,
-        }
+        is_heard_at(self.bound, address)
     }
+}
+
+/// Whether who is bound to one address hears what is sent to another: `[::]` takes IPv4 as well (ipv6(7)).
+pub(crate) fn is_heard_at(bound: IpAddr, address: IpAddr) -> bool {
+    if bound.is_unspecified() { bound.is_ipv6() || address.is_ipv4() } else { bound == address }
 }
 
 /// See the module.

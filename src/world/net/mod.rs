@@ -13,6 +13,7 @@ mod frames;
 mod harm;
 mod kernel;
 mod link;
+mod missed;
 mod names;
 mod packet;
 mod resolver;

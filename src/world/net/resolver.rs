@@ -25,6 +25,8 @@ const PACKET_SIZE: u16 = 1_232;
 pub(crate) struct ResolverAnswer {
     pub(crate) bytes: Vec<u8>,
     pub(crate) takes: Duration,
+    /// The name that was asked for, and that nobody has.
+    pub(crate) unknown: Option<String>,
 }
 
 /// What is known of a name: its addresses, or the name of its host.
@@ -48,23 +50,25 @@ pub(crate) fn answer(names: &mut Names, from: HostId, message: &[u8]) -> Option<
             let is_strange = matches!(error, SimpleDnsError::InvalidQType(_));
             let mut reply = Packet::new_reply(header_buffer::id(message).ok()?);
             *reply.rcode_mut() = if is_strange { RCODE::NotImplemented } else { RCODE::FormatError };
-            return written(&reply, Duration::ZERO);
+            return written(&reply, Duration::ZERO, None);
         }
     };
     let mut reply = reply_to(&asked);
-    let (found, takes) = match look_up(names, from, &asked) {
-        Ok(known) => (records(&asked, &known), known.takes),
+    match look_up(names, from, &asked) {
+        Ok(known) => {
+            reply.answers = records(&asked, &known);
+            written(&reply, known.takes, None)
+        }
         Err(rcode) => {
             *reply.rcode_mut() = rcode;
-            (Vec::new(), Duration::ZERO)
+            let unknown = asked.questions.first().filter(|_| rcode == RCODE::NameError);
+            written(&reply, Duration::ZERO, unknown.map(|question| question.qname.to_string()))
         }
-    };
-    reply.answers = found;
-    written(&reply, takes)
+    }
 }
 
-fn written(reply: &Packet<'_>, takes: Duration) -> Option<ResolverAnswer> {
-    Some(ResolverAnswer { bytes: reply.build_bytes_vec_compressed().ok()?, takes })
+fn written(reply: &Packet<'_>, takes: Duration, unknown: Option<String>) -> Option<ResolverAnswer> {
+    Some(ResolverAnswer { bytes: reply.build_bytes_vec_compressed().ok()?, takes, unknown })
 }
 
 /// An answer without records, as the question asks for it.

@@ -194,7 +194,7 @@ impl UdpSockets {
         }
     }
 
-    /// A host asks the resolver at `to`, whose answer is on its way from here on.
+    /// A host asks the resolver at `to`, whose answer is on its way from here on; the name, if it is told that there is none.
     pub(crate) fn ask(
         &mut self,
         names: &mut Names,
@@ -202,13 +202,14 @@ impl UdpSockets {
         (host, source): (HostId, SocketAddr),
         to: SocketAddr,
         message: &[u8],
-    ) {
-        let Some(said) = resolver::answer(names, host, message) else { return };
+    ) -> Option<String> {
+        let said = resolver::answer(names, host, message)?;
         // The resolver is as near as another process of the same host.
         let at = now + said.takes + 2 * LOOPBACK.least;
         let delivery = UdpDelivery { host, to: source, from: to, bytes: said.bytes };
         self.under_way.insert((at, self.sent), delivery);
         self.sent += 1;
+        said.unknown
     }
 }
 

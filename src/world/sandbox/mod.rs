@@ -20,5 +20,6 @@ pub(crate) mod state;
 pub(crate) mod trial_thread;
 
 pub(crate) use own_frames::own_frames;
+pub(crate) use state::set_last_words;
 pub(crate) use trial_thread::take_backtrace;
 pub use trial_thread::{TrialPanic, on_trial_thread};

@@ -3,7 +3,7 @@
 //! Frames are known by their names and by their places: a build with line tables alone has names without paths.
 
 /// How a panic begins, and how a call of the C library that the world answers.
-const ENTRIES: [&str; 9] = [
+const ENTRIES: [&str; 15] = [
     "core::panicking::",
     "rust_begin_unwind",
     "core::result::unwrap_failed",
@@ -11,12 +11,21 @@ const ENTRIES: [&str; 9] = [
     "/src/world/system/",
     "pulseless::world::sandbox::interpose::",
     "/src/world/sandbox/interpose.rs",
+    "pulseless::world::sandbox::state::",
+    "/src/world/sandbox/state.rs",
+    "pulseless::world::sandbox::outside::",
+    "/src/world/sandbox/outside.rs",
+    "pulseless::world::sandbox::forbidden::",
+    "/src/world/sandbox/forbidden.rs",
     // What std calls.
     " syscall",
     " clock_gettime",
 ];
 /// What polls a program's tasks, and may itself be what panics.
 const RUNTIME: [&str; 3] = ["tokio::runtime::", "/src/runtime/task/", "/src/runtime/scheduler/"];
+/// Where the code of others lies, and how its names begin.
+const FOREIGN_PLACES: [&str; 3] = ["/rustc/", "/registry/", "/git/checkouts/"];
+const FOREIGN_NAMES: [&str; 5] = ["std::", "core::", "alloc::", "tokio::", "pulseless::"];
 /// Where a thread begins: behind it the world stands again.
 const THREAD: &str = "__rust_begin_short_backtrace";
 
@@ -29,6 +38,24 @@ pub(crate) fn own_frames(backtrace: &str) -> Vec<&str> {
     let called = &frames[entry.map_or(0, |last| last + 1)..of_thread];
     let own = called.iter().skip_while(|frame| says(frame, &RUNTIME)).take_while(|frame| !says(frame, &RUNTIME));
     own.flatten().copied().collect()
+}
+
+/// Where in a program's own code a call began: the innermost frame that is neither std's nor of a crate of a registry.
+pub(crate) fn own_site(backtrace: &str) -> Option<String> {
+    let own = own_frames(backtrace).join("\n");
+    frames(&own).into_iter().find_map(|frame| {
+        // `  12: shop::wait`, and behind it `at ./src/lib.rs:3:5`.
+        let name = frame.first().and_then(|line| line.split_once(": ")).map_or("", |(_, name)| name.trim());
+        let place = frame.iter().skip(1).find_map(|line| line.trim().strip_prefix("at "));
+        let is_foreign = match place {
+            Some(place) => FOREIGN_PLACES.iter().any(|part| place.contains(part)),
+            // What C calls its functions has no path.
+            None => !name.contains("::"),
+        };
+        let is_known = FOREIGN_NAMES.iter().any(|part| name.trim_start_matches('<').starts_with(part));
+        let told = place.map_or_else(|| name.to_owned(), |place| format!("{name}, {place}"));
+        (!is_foreign && !is_known).then_some(told)
+    })
 }
 
 /// Each frame: its name, and a line for its place where that is known.
@@ -46,6 +73,29 @@ fn frames(backtrace: &str) -> Vec<Vec<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_known_by_the_innermost_place_that_is_the_programs_own() {
+        let whole = "   0: pulseless::world::sandbox::state::note_offence
+             at ./src/world/sandbox/state.rs:300:5
+   1: clock_nanosleep
+             at ./src/world/sandbox/interpose.rs:30:5
+   2: std::thread::functions::sleep
+             at /rustc/1/library/std/src/thread/functions.rs:300:5
+   3: shop::wait
+             at ./src/lib.rs:3:5
+   4: tokio::runtime::task::raw::poll";
+        assert_eq!(own_site(whole).as_deref(), Some("shop::wait, ./src/lib.rs:3:5"));
+        let names = "   0: pulseless::world::sandbox::state::note_offence
+   1: clock_nanosleep
+   2: <std::thread::Thread as core::any::Any>::wait
+   3: shop::wait::{{closure}}
+   4: tokio::runtime::task::raw::poll";
+        assert_eq!(own_site(names).as_deref(), Some("shop::wait::{{closure}}"));
+        let nobody =
+            "   0: pulseless::world::sandbox::state::note_offence\n   1: clock_nanosleep\n   2: std::thread::sleep";
+        assert_eq!(own_site(nobody), None);
+    }
 
     #[test]
     fn what_stands_around_a_programs_frames_is_left_out() {

@@ -5,6 +5,7 @@
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::task::Waker;
@@ -15,6 +16,7 @@ use rand::Rng;
 use crate::env::Dice;
 use crate::world::clock::WALL_CLOCK_START;
 use crate::world::sandbox::offence::Offence;
+use crate::world::sandbox::own_frames::own_site;
 
 /// The simulated monotonic clocks at a trial's start; far from zero, so that subtractions stay positive.
 const MONOTONIC_START: Duration = Duration::from_secs(1_000_000);
@@ -73,8 +75,15 @@ pub(crate) struct TrialState {
     steps_left: Cell<u32>,
     root: RefCell<Option<Waker>>,
     offence: Cell<Option<Offence>>,
+    /// Where the offence was.
+    scene: RefCell<Option<Backtrace>>,
+    /// Who hears of it when the trial takes the program with it.
+    last_words: RefCell<Option<SuddenEnd>>,
     panics: RefCell<Panics>,
 }
+
+/// Hears the name of a host, and what it has done that ends the program.
+type SuddenEnd = Box<dyn FnOnce(&str, &str)>;
 
 /// What panics said.
 #[derive(Default)]
@@ -105,6 +114,8 @@ impl TrialGuard {
             steps_left: Cell::new(0),
             root: RefCell::new(None),
             offence: Cell::new(None),
+            scene: RefCell::new(None),
+            last_words: RefCell::new(None),
             panics: RefCell::default(),
         }));
         STATE.set(state);
@@ -271,14 +282,44 @@ pub(crate) unsafe fn fill_with_entropy(buffer: *mut u8, len: usize) -> bool {
     true
 }
 
-/// Notes an offence; the first one counts.
+/// Notes an offence, and where it is; the first one counts.
 pub(crate) fn note_offence(offence: Offence) {
-    look(|state| state.offence.set(state.offence.get().or(Some(offence))));
+    look(|state| {
+        if state.offence.get().is_none() {
+            state.offence.set(Some(offence));
+            // Its names are looked up outside of the trial: that opens files.
+            state.scene.replace(Some(Backtrace::force_capture()));
+        }
+    });
 }
 
 /// The first offence since the last call.
 pub(crate) fn take_offence() -> Option<Offence> {
     look(|state| state.offence.take()).flatten()
+}
+
+/// Where the offence was that was taken last; asked at most once, and no part of a trial.
+pub(crate) fn take_scene() -> Option<String> {
+    let scene = look(|state| state.scene.take()).flatten()?;
+    let trial = STATE.replace(ptr::null());
+    let site = own_site(&scene.to_string());
+    STATE.set(trial);
+    site
+}
+
+/// Who is to hear of it when a host does what ends the whole program.
+pub(crate) fn set_last_words(hear: SuddenEnd) {
+    state(|state| state.last_words.replace(Some(hear)));
+}
+
+/// This thread has left its trial for good: what a host has done ends the program, and whoever asked for it hears that.
+pub(crate) fn speak_last_words(host: &str, why: &str) {
+    let hear = look(|state| state.last_words.take()).flatten();
+    STATE.set(ptr::null());
+    if let Some(hear) = hear {
+        // The program ends in any case.
+        drop(catch_unwind(AssertUnwindSafe(|| hear(host, why))));
+    }
 }
 
 /// What panics of the trial said; none: this thread plays none.

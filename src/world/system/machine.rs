@@ -499,6 +499,8 @@ impl Machine {
         let (trial, name) = (state::trial_name(), self.host_name());
         // Where nobody hears it, the exit code tells.
         drop(io::stderr().write_all(format!("{trial}: host {name} {why}\n").as_bytes()));
+        leave_thread();
+        state::speak_last_words(&name, why);
         // SAFETY: it ends the program at once; what std would still do is of a program that has lost its way.
         unsafe { libc::_exit(BROKEN_EXIT) }
     }
