@@ -61,7 +61,9 @@ impl Checker for Stability {
 /// What the host did last, in order; what it did again and again is told once.
 fn last_words(records: &[Record], failed: &Record) -> Vec<String> {
     let mut told: Vec<(std::mem::Discriminant<Event>, String)> = Vec::new();
-    for record in records.iter().rev().filter(|record| record.host == failed.host) {
+    // To be counted is no deed.
+    let deeds = records.iter().filter(|record| !matches!(record.event, Event::Holds { .. }));
+    for record in deeds.rev().filter(|record| record.host == failed.host) {
         let kind = std::mem::discriminant(&record.event);
         if told.len() == LAST_WORDS || told.iter().any(|(other, _)| *other == kind) {
             break;

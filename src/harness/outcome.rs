@@ -17,6 +17,10 @@ use crate::subject::Subjects;
 use crate::subject::stranger::{self, StreamBook};
 use crate::trial::{self, Conclusion, EngineKind, LastWords, Outcome};
 
+/// What becomes of a test binary that a host has ended.
+const TAKEN_ALONG: &str =
+    "note     the other tests of this program end here, too; cargo nextest gives each a process of its own";
+
 /// The environment's word for the seed.
 const SEED: &str = "PULSELESS_SEED";
 /// Its word for the file of a case.
@@ -65,11 +69,19 @@ pub(crate) fn is_case_of(case: &Case, read: &ReadTrial) -> bool {
 /// Plays a case of this test again.
 pub(crate) fn replay(read: &ReadTrial, test: TestName, case: &Case, path: String) -> Result<TrialOutcome, String> {
     let sim = case.sim(read.subjects).map_err(|error| error.to_string())?;
+    let own_text = read.sim.text.clone();
     let read = ReadTrial { sim, seed: case.seed, subjects: read.subjects };
     let outcome = play_seed(&read, test, case.seed, (String::new(), Some(path.clone())))?;
     let same =
         if outcome.digest() == case.digest { "reproduced bit for bit" } else { "which went otherwise this time" };
-    Ok(TrialOutcome { chooser: format!("from {path}, {same}"), ..outcome })
+    let own =
+        if settings(&case.sim_text()) == settings(&own_text) { "" } else { ", with its own settings, not the test's" };
+    Ok(TrialOutcome { chooser: format!("from {path}, {same}{own}"), ..outcome })
+}
+
+/// The lines of a sim that set something of a host of the guest's.
+fn settings(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with("settings")).collect()
 }
 
 /// Plays a trial with that seed, which somebody chose, or a case of that file.
@@ -95,7 +107,7 @@ pub(crate) fn last_words(test: &TestName, subjects: Subjects, chooser: String, c
         // To make it small, it would be played again, and end the program again.
         let told = outcome.complaint_with(&outcome.conclusion().to_string(), &files::write_alone(&outcome));
         // Nobody captures it, and where nobody hears it the exit code tells.
-        drop(io::stderr().write_all(format!("{told}\n").as_bytes()));
+        drop(io::stderr().write_all(format!("{told}\n{TAKEN_ALONG}\n").as_bytes()));
     })
 }
 
@@ -224,7 +236,9 @@ impl TrialOutcome {
 
     fn complaint_with(&self, why: &str, files: &str) -> String {
         let (seed, chooser, clues) = (self.seed(), &self.chooser, self.clues());
-        format!("verdict  {why}\n{clues}seed     {seed} ({chooser})\n{files}\n{}", self.story().trim_end())
+        // What was asserted is the verdict; the story's own is of the judges alone.
+        let story = self.story().replace("\nverdict  ", "\njudges   ");
+        format!("verdict  {why}\n{clues}seed     {seed} ({chooser})\n{files}\n{}", story.trim_end())
     }
 
     /// What may be why, a line each: whom hosts looked for in vain.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::cast::{Cast, HostName};
 use crate::channel::{Channel, MessageId};
 use crate::env::Disconnection;
-use crate::fault::Clause;
+use crate::fault::{Clause, Fault};
 use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, TapStream, Terms, Words};
 use crate::ladder::grip::{Grip, Route, RouteSide};
 use crate::ladder::held::{Culprit, Held, Open, State, is_of_the_connection};
@@ -46,12 +46,19 @@ struct Lasting<'h> {
     began: Duration,
     /// None where the history does not tell.
     ended: Option<Duration>,
+    /// Nobody has felt it, as the history tells at its end.
+    is_unfelt: bool,
 }
 
 impl Lasting<'_> {
     /// Whether it lasts at that time, until it ends.
     fn runs_at(&self, at: Duration) -> bool {
         self.began <= at && self.ended.is_none_or(|ended| at < ended)
+    }
+
+    /// A silence that nobody has felt, such as of a connection on which nothing was sent, has done no harm.
+    fn swallows_nothing(&self) -> bool {
+        self.is_unfelt && matches!(self.clause.fault, Fault::ProxySilence(_))
     }
 
     /// The same, and as it ends.
@@ -67,10 +74,11 @@ fn lasting(history: &History) -> BTreeMap<u32, Lasting<'_>> {
     for record in history.records() {
         match &record.event {
             Event::FaultBegan(clause) => {
-                clauses.insert(clause.number, Lasting { clause, began: record.at, ended: None });
+                clauses.insert(clause.number, Lasting { clause, began: record.at, ended: None, is_unfelt: false });
             }
-            Event::FaultEnded { clause, .. } => {
-                clauses.get_mut(clause).into_iter().for_each(|clause| clause.ended = Some(record.at));
+            Event::FaultEnded { clause, felt } => {
+                let ended = clauses.get_mut(clause).into_iter();
+                ended.for_each(|clause| (clause.ended, clause.is_unfelt) = (Some(record.at), !felt));
             }
             _ => {}
         }
@@ -174,6 +182,9 @@ impl<'h> LadderWatch<'h> {
     }
 
     fn begin_clause(&mut self, at: Duration, clause: &'h Clause) {
+        if self.clauses.get(&clause.number).is_some_and(Lasting::swallows_nothing) {
+            return;
+        }
         self.all().for_each(|held| seize(held, clause, at));
     }
 
@@ -196,7 +207,8 @@ impl<'h> LadderWatch<'h> {
 
     /// What lasts at that time.
     fn active(&self, at: Duration) -> Vec<&'h Clause> {
-        self.clauses.values().filter(|clause| clause.runs_at(at)).map(|clause| clause.clause).collect()
+        let active = self.clauses.values().filter(|clause| clause.runs_at(at) && !clause.swallows_nothing());
+        active.map(|clause| clause.clause).collect()
     }
 
     /// A program that says nothing of its streams believes in a connection from its handshake on.
@@ -353,7 +365,7 @@ impl<'h> LadderWatch<'h> {
         if held.welcomed.is_none() || silent < SILENCE_MIN {
             return None;
         }
-        self.clauses.values().find_map(|Lasting { clause, began, ended }| {
+        self.clauses.values().find_map(|Lasting { clause, began, ended, .. }| {
             let lasts = *began <= at && ended.is_none_or(|ended| ended + AFTERMATH >= held.heard);
             let Grip::MayStop { side, resets } = held.route.grip(clause).filter(|_| lasts)? else { return None };
             let mut open = Open::new(culprit(clause), side, held.heard, State::Dead);
@@ -367,7 +379,9 @@ impl<'h> LadderWatch<'h> {
 
     fn finish(mut self, end: Duration) -> Ladder {
         for held in self.held.values_mut().chain(self.connections.values_mut()) {
-            let may_carry = |open: &Open| open.state == State::Stopped && held.stopped_by.is_empty();
+            // A program to which nothing comes though there is something holds a dead connection: the other end has given it up.
+            let lacks = |open: &Open| held.is_connection && !open.lacking.is_empty();
+            let may_carry = |open: &Open| open.state == State::Stopped && held.stopped_by.is_empty() && !lacks(open);
             let ending = match held.open.as_ref() {
                 Some(open) if may_carry(open) => WindowEnding::CutShort,
                 Some(_) | None => WindowEnding::Held,

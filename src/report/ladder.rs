@@ -2,6 +2,7 @@
 //!
 //! Refuses to know how a ladder is found.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const INFALLIBLE: &str = "a string takes all";
 const TEXT_COLUMN: usize = 14;
 /// How wide what stands before the first column is.
 const LABEL_WIDTH: usize = TEXT_COLUMN - 2;
+/// So many clients of a row are named.
+const CLIENTS_NAMED: usize = 3;
 /// Above that a tenth of a second tells nothing.
 const COARSE: Duration = Duration::from_secs(100);
 
@@ -61,13 +64,15 @@ pub(crate) fn write_ladder(text: &mut String, ladder: &Ladder, paint: Paint) -> 
     let (asked, idle): (Vec<Layer>, Vec<Layer>) = ladder.windows[0].knew.keys().partition(|layer| is_asked(layer));
     let rows = rows(ladder);
     let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &asked)).collect();
+    // Who is cast by a name of its own is told by it.
+    let is_of_strangers = asked.contains(&Layer::Program);
     let heads = asked.iter().map(|layer| layer.short_name()).chain(["missed"]);
     let heads: Vec<String> = heads.map(str::to_owned).collect();
     let widths: Vec<usize> = (0..heads.len())
         .map(|column| cells.iter().chain([&heads]).map(|row| row[column].chars().count()).max().unwrap_or(0))
         .collect();
     writeln!(text, "\n{}", paint.heading("who knew when"))?;
-    write_row(text, "streams", &heads, &widths)?;
+    write_row(text, if is_of_strangers { "connections" } else { "streams" }, (&heads, ""), &widths)?;
     let mut told = None;
     for (row, cells) in rows.iter().zip(&cells) {
         if told != Some(row.harm) {
@@ -75,7 +80,8 @@ pub(crate) fn write_ladder(text: &mut String, ladder: &Ladder, paint: Paint) -> 
             writeln!(text, "{}", hang(&head, &row.harm.to_string(), TEXT_COLUMN))?;
             told = Some(row.harm);
         }
-        write_row(text, &format!("{} {}", row.windows.len(), row.ending.words()), cells, &widths)?;
+        let who = if is_of_strangers { row.clients() } else { String::new() };
+        write_row(text, &format!("{} {}", row.windows.len(), row.ending.words()), (cells, &who), &widths)?;
     }
     // Nobody asks after a suspension unless there was one, and few proxies have times of their own.
     let idle = idle
@@ -89,12 +95,24 @@ pub(crate) fn write_ladder(text: &mut String, ladder: &Ladder, paint: Paint) -> 
     }
 }
 
-fn write_row(text: &mut String, label: &str, cells: &[String], widths: &[usize]) -> std::fmt::Result {
+fn write_row(text: &mut String, label: &str, (cells, who): (&[String], &str), widths: &[usize]) -> std::fmt::Result {
     write!(text, "{label:>LABEL_WIDTH$}")?;
     for (cell, width) in cells.iter().zip(widths) {
         write!(text, "  {cell:>width$}")?;
     }
-    writeln!(text)
+    if who.is_empty() { writeln!(text) } else { writeln!(text, "  {who}") }
+}
+
+impl LadderRow<'_> {
+    /// Whose windows they are, the first few by name.
+    fn clients(&self) -> String {
+        let clients: BTreeSet<&str> = self.windows.iter().map(|window| &*window.client).collect();
+        let mut told: Vec<&str> = clients.iter().copied().take(CLIENTS_NAMED).collect();
+        if clients.len() > CLIENTS_NAMED {
+            told.push("…");
+        }
+        told.join(", ")
+    }
 }
 
 /// Windows that are alike in one row, in the order in which the first of each harm, then of each row, began.

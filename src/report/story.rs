@@ -145,8 +145,10 @@ impl<'a> StoryTeller<'a> {
         }
     }
 
+    /// Whether a host is told by itself: the first of many, and each that is the only one of its role.
     fn follows(&self, host: &HostName) -> bool {
-        self.followers().iter().take(self.followed()).any(|(followed, _)| followed == host)
+        let is_alone = host.number().is_none() && self.followers().iter().any(|(followed, _)| followed == host);
+        is_alone || self.followers().iter().take(self.followed()).any(|(followed, _)| followed == host)
     }
 
     /// A fault in words.
@@ -357,10 +359,12 @@ impl<'a> StoryTeller<'a> {
         if let Some(failed) = failed {
             self.say(end, format!("{} {}", failed.host, failed.event));
         }
-        if let Some((first, _)) = self.followers().get(self.followed()) {
-            let more = self.followers().len() - self.followed();
-            let more = count(more as u64, &format!("more {}", first.role()));
-            self.say(end, format!("{more} are not told one by one (--all tells them)"));
+        let untold: Vec<&HostName> =
+            self.followers().iter().map(|(host, _)| host).filter(|host| !self.follows(host)).collect();
+        if let [first, ..] = &untold[..] {
+            let more = count(untold.len() as u64, &format!("more {}", first.role()));
+            let are = if untold.len() == 1 { "is" } else { "are" };
+            self.say(end, format!("{more} {are} not told one by one (--all tells them)"));
         }
         let trips = match self.trips {
             0 if self.subject.hears_watchdogs() => ", no watchdog tripped".to_owned(),

@@ -18,9 +18,10 @@ pub(crate) fn aside(remark: Remark, hosts: &[&str]) -> Aside {
             let (did, so) = unknown(&name, hosts);
             (AsideKind::Clue, did, so)
         }
-        Remarked::NobodyListens { on, port, elsewhere, ports } => {
+        Remarked::NobodyListens { on, port, by_v6, elsewhere, ports } => {
             let to = if on == host { "itself at port ".to_owned() } else { format!("{on}:") };
-            (AsideKind::Clue, format!("dialed {to}{port}"), nobody_listens(&on, port, &elsewhere, &ports))
+            let by = if by_v6 { " by IPv6" } else { "" };
+            (AsideKind::Clue, format!("dialed {to}{port}{by}"), nobody_listens(&on, (port, by_v6), &elsewhere, &ports))
         }
     };
     Aside { at, host: HostName::from(host), count, kind, did, so }
@@ -38,8 +39,13 @@ fn unknown(name: &str, hosts: &[&str]) -> (String, String) {
     (format!("looked up `{name}`"), format!("no such host{help}"))
 }
 
-fn nobody_listens(on: &str, port: u16, elsewhere: &[IpAddr], ports: &[u16]) -> String {
+fn nobody_listens(on: &str, (port, by_v6): (u16, bool), elsewhere: &[IpAddr], ports: &[u16]) -> String {
     if let [first, ..] = elsewhere {
+        if by_v6 && elsewhere.iter().any(|bound| bound.is_ipv4() && !bound.is_loopback()) {
+            return format!(
+                "{on} listens there by IPv4 alone; let it listen at [::]:{port}, or dial its address of IPv4"
+            );
+        }
         let wide = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
         let only = SocketAddr::new(*first, port);
         return format!("{on} listens there at {only} alone, where no other host comes; let it listen at {wide}");
@@ -66,8 +72,12 @@ mod tests {
     }
 
     fn refused(on: &str, elsewhere: &[[u8; 4]], ports: &[u16]) -> String {
+        refused_by(false, on, elsewhere, ports)
+    }
+
+    fn refused_by(by_v6: bool, on: &str, elsewhere: &[[u8; 4]], ports: &[u16]) -> String {
         let elsewhere = elsewhere.iter().copied().map(IpAddr::from).collect();
-        told(Remarked::NobodyListens { on: on.to_owned(), port: 7001, elsewhere, ports: ports.to_vec() })
+        told(Remarked::NobodyListens { on: on.to_owned(), port: 7001, by_v6, elsewhere, ports: ports.to_vec() })
     }
 
     #[test]
@@ -87,6 +97,11 @@ mod tests {
             refused("edge", &[[127, 0, 0, 1]], &[7001]),
             "dialed edge:7001 12 times: edge listens there at 127.0.0.1:7001 alone, where no other host comes; let it \
              listen at 0.0.0.0:7001"
+        );
+        assert_eq!(
+            refused_by(true, "edge", &[[0, 0, 0, 0]], &[7001]),
+            "dialed edge:7001 by IPv6 12 times: edge listens there by IPv4 alone; let it listen at [::]:7001, or dial its \
+             address of IPv4"
         );
     }
 }

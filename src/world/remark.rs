@@ -32,6 +32,8 @@ pub enum Remarked {
         on: String,
         /// The port.
         port: u16,
+        /// It was dialed by IPv6.
+        by_v6: bool,
         /// At which addresses somebody of that host listened on that port: at others than it was dialed at.
         elsewhere: Vec<IpAddr>,
         /// The ports on which that host ever listened.

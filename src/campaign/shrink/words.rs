@@ -8,6 +8,7 @@ use crate::campaign::shrink::draft::SimDraft;
 use crate::campaign::shrink::plays::FailureMode;
 use crate::campaign::shrink::reduce::{alike, put};
 use crate::cast::Cast;
+use crate::grammar::Naming;
 use crate::sim::{SimFile, tables};
 use crate::subject::Subjects;
 
@@ -93,7 +94,8 @@ impl Wording {
 
 /// What happens, in one sentence.
 fn title(sim: &SimFile) -> String {
-    let faults: Vec<String> = sim.plan.clauses.iter().map(|clause| clause.fault.to_string()).collect();
+    let faults: Vec<String> =
+        sim.plan.clauses.iter().map(|clause| sim.setup.tell_fault(&clause.fault, Naming::Few)).collect();
     let Some(first) = faults.first() else { return "It fails without any fault".to_owned() };
     let all = faults.join("; ");
     let told = match faults.len() {

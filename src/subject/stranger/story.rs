@@ -47,7 +47,7 @@ impl SubjectTeller for GapTeller {
         let produced = count(stored, "message");
         let produced = format!("{produced} {} produced into the dead window", if stored == 1 { "was" } else { "were" });
         Some(match pings {
-            0 => format!("the proxy passes bytes again; {produced}"),
+            0 => format!("the proxy passes bytes again, and what has lost some stays silent; {produced}"),
             _ => {
                 let answered = count(pings, "HTTP/2 PING");
                 format!(

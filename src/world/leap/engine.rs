@@ -74,8 +74,11 @@ impl Leap {
         let now = self.clock.now();
         let mut turns = 0;
         loop {
-            self.net.fabric().deliver(now);
-            let mut runnable = self.net.fabric().take_woken();
+            let mut runnable = {
+                let mut fabric = self.net.fabric();
+                fabric.deliver(now);
+                fabric.take_woken()
+            };
             runnable.append(&mut self.fresh);
             self.take_due_timers(now, &mut runnable);
             if runnable.is_empty() {

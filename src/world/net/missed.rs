@@ -61,7 +61,8 @@ impl Missed {
             }
             let ports = self.heard.keys().filter(|(host, _)| host == to).map(|(_, port)| *port).collect();
             let on = name(*to).to_owned();
-            Some(count.remark(name(*from), Remarked::NobodyListens { on, port: at.port(), elsewhere, ports }))
+            let (port, by_v6) = (at.port(), at.is_ipv6());
+            Some(count.remark(name(*from), Remarked::NobodyListens { on, port, by_v6, elsewhere, ports }))
         });
         unknown.chain(refused).collect()
     }
@@ -108,6 +109,7 @@ mod tests {
             what: Remarked::NobodyListens {
                 on: "edge".to_owned(),
                 port,
+                by_v6: false,
                 elsewhere: elsewhere.to_vec(),
                 ports: vec![7000, 7002],
             },

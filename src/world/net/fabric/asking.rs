@@ -59,4 +59,15 @@ impl Fabric {
             IpAddr::V6(_) => names::ipv6(host),
         }
     }
+
+    /// Delivers every answer that has arrived by `now`.
+    pub(super) fn deliver_answers(&mut self, now: Duration) {
+        let Fabric { hosts, udp, woken, .. } = self;
+        while let Some((host, told)) = udp.deliver(now, |host| hosts[host.index()].is_awake()) {
+            if let Some(told) = told {
+                hosts[host.index()].wakers.push(told);
+                woken.insert(host);
+            }
+        }
+    }
 }
