@@ -228,6 +228,20 @@ fn ends_a_sweep_on_purpose() {
     }
 }
 
+/// As C ends a program, from a thread with hardly any stack.
+#[test]
+fn ends_at_once_on_purpose() {
+    if on_purpose() {
+        let exits = || async {
+            sleep(90 * SECOND).await;
+            let thread = std::thread::Builder::new().stack_size(16 << 10);
+            // SAFETY: it ends the program.
+            thread.spawn(|| unsafe { libc::_exit(0) }).expect("a thread").join().expect("it never ends");
+        };
+        numbers("0.0.0.0:7000", "edge:7000", bytes()).host("quitter", exits).run(20.minutes()).assert_passed();
+    }
+}
+
 #[test]
 fn busy_on_purpose() {
     if on_purpose() {
@@ -244,6 +258,7 @@ fn busy_on_purpose() {
 fn what_ends_the_whole_program_is_told_as_a_failing_trial_is() {
     let tests = [
         ("ends_the_program_on_purpose", "quitter ends the whole program (exit, code 3)", 7, "from the test"),
+        ("ends_at_once_on_purpose", "quitter ends the whole program (_exit, code 0)", 7, "from the test"),
         ("ends_a_sweep_on_purpose", "quitter ends the whole program (exit, code 3)", 5, "from the sweep"),
         ("busy_on_purpose", "busy waits in a loop for a clock", 7, "from the test"),
     ];

@@ -1,5 +1,7 @@
 //! The library for tests, as a guest would use it: trials of somebody else's hosts, what they assert, and what they say.
 
+#![expect(clippy::disallowed_types, reason = "a stranger knows nothing of surroundings: its sockets are simulated")]
+
 #[path = "feed/programs.rs"]
 mod programs;
 
@@ -11,9 +13,12 @@ use programs::{FeedSettings, PORT, follow, follow_by_surroundings, serve};
 use pulseless::checker::{Checker, Evidence, Requirement, Verdict};
 use pulseless::history::History;
 use pulseless::ladder::{Knowledge, LadderWindow, Layer, WindowEnding};
-use pulseless::stranger::{HostSeat, StreamBook};
+use pulseless::stranger::{HostSeat, StreamBook, delivered, produced};
 use pulseless::trial::Conclusion;
 use pulseless::{Durations, Proxy, Trial, TrialOutcome, Trouble};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 /// A feed behind a proxy that goes silent for five minutes.
 fn feed() -> Trial {
@@ -54,7 +59,7 @@ fn a_client_without_one_hangs_and_the_message_plays_it_again() {
     let message = message(|| outcome.assert_delivered("orders"));
     // Whoever speaks first is named at both ends.
     assert!(message.starts_with("verdict  fail: liveness failed: client"), "{message}");
-    assert!(message.contains("\nverdict  fail: liveness failed, at "), "{message}");
+    assert!(message.contains("\njudges   fail: liveness failed, at "), "{message}");
     let last = message.lines().last().unwrap_or_default();
     let line = "cargo test -p pulseless --test strangers_trial a_client_without_one_hangs_and_the_message_plays_it_again -- --exact";
     assert!(last.starts_with("again    PULSELESS_SEED=7 ") && last.ends_with(line), "{last}");
@@ -98,6 +103,50 @@ fn who_knew_when_is_told_of_connections_that_are_dead() {
     // Whoever waits hears again when a link is whole again.
     let cut = windows(patient(direct(Trouble::partition("client", "server"))));
     assert_eq!(cut, [(Healed, false, false, true)]);
+    // Unless the other end has given the connection up meanwhile, and nothing comes any more.
+    let given_up = Trouble::partition("client", "server").at(2.minutes()).lasting(20.minutes());
+    let patient = patient(direct(Trouble::pause("server"))).fault(given_up).run(40.minutes());
+    let ladder = patient.outcome().ladder();
+    assert_eq!(ladder.windows.last().map(|window| window.ending), Some(Held), "{}", patient.story());
+    // What befalls a host that nobody dials is nobody's.
+    let bystander = direct(Trouble::kill("idle")).host("idle", std::future::pending::<()>);
+    assert_eq!(windows(bystander), []);
+    let before = Trial::new(7).host("idle", std::future::pending::<()>);
+    let before = before.host("server", || serve(Duration::from_secs(1))).host_with("client", follow);
+    let before = before.set("cast.client.settings.server", "server");
+    assert_eq!(windows(before.fault(Trouble::kill("idle").at(2.minutes()).lasting(2.minutes()))), []);
+}
+
+/// Answers each who asks after ten seconds, and has then done with him.
+async fn answer() -> std::io::Result<()> {
+    let listener = TcpListener::bind(("0.0.0.0", PORT)).await?;
+    for number in 1.. {
+        let (mut socket, _) = listener.accept().await?;
+        sleep(10.seconds()).await;
+        produced("answers", number, number);
+        socket.write_u64(number).await?;
+    }
+    Ok(())
+}
+
+async fn ask() -> std::io::Result<()> {
+    loop {
+        let mut socket = TcpStream::connect(("server", PORT)).await?;
+        let number = socket.read_u64().await?;
+        delivered("answers", number, number);
+        socket.read_to_end(&mut Vec::new()).await?;
+    }
+}
+
+#[test]
+fn whoever_has_done_with_a_connection_has_lost_nothing() {
+    let asked = |kind: &str, key: &str, value: &str| {
+        let trouble = Trouble::kind(kind).set("from", "client").set("to", "server").set(key, value);
+        let trial = Trial::new(7).host("server", answer).host("client", ask);
+        trial.fault(trouble.at(2.minutes()).lasting(2.minutes()))
+    };
+    assert_eq!(windows(asked("latency", "latency", "2ms")), []);
+    assert_eq!(windows(asked("loss", "rate", "1%")), []);
 }
 
 #[test]

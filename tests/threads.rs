@@ -465,3 +465,31 @@ fn a_loop_that_waits_for_a_clock_ends_the_program_with_the_hosts_name() {
     let said = last_words_of("a_loop_that_waits_for_a_clock_ends_the_program_with_the_hosts_name");
     assert!(said.contains("host culprit waits in a loop for a clock"), "{said}");
 }
+
+/// Its workers wait in epoll_wait(2) when the first socket comes.
+#[test]
+fn whoever_waits_for_files_hears_of_one_that_is_watched_from_then_on() {
+    let seen = play_one(|seen| {
+        Box::pin(async move {
+            let inner = move || {
+                let mut workers = tokio::runtime::Builder::new_multi_thread();
+                let runtime = workers.worker_threads(2).enable_all().build().expect("a runtime");
+                sleep_blocking(SECOND);
+                let begun = std::time::Instant::now();
+                runtime.block_on(async {
+                    let listener = TcpListener::bind("127.0.0.1:9000").await.expect("a port");
+                    let dialed = tokio::spawn(TcpStream::connect("127.0.0.1:9000"));
+                    let (mut accepted, _) = listener.accept().await.expect("a connection");
+                    accepted.write_all(b"x").await.expect("room");
+                    let mut heard = [0];
+                    dialed.await.expect("no panic").expect("connected").read_exact(&mut heard).await.expect("a byte");
+                });
+                begun.elapsed()
+            };
+            let took = spawn_blocking(inner).await.expect("no panic");
+            seen.add(format!("within a second: {}", took < SECOND));
+            Ok(())
+        })
+    });
+    assert_eq!(seen, ["within a second: true"]);
+}

@@ -1,7 +1,6 @@
 //! What came of one trial of a test, and what is asserted of it.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,8 +105,7 @@ pub(crate) fn last_words(test: &TestName, subjects: Subjects, chooser: String, c
         let outcome = TrialOutcome { outcome, subjects, test, chooser, case };
         // To make it small, it would be played again, and end the program again.
         let told = outcome.complaint_with(&outcome.conclusion().to_string(), &files::write_alone(&outcome));
-        // Nobody captures it, and where nobody hears it the exit code tells.
-        drop(io::stderr().write_all(format!("{told}\n{TAKEN_ALONG}\n").as_bytes()));
+        format!("{TAKEN_ALONG}\n{told}\n")
     })
 }
 

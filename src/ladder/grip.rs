@@ -54,7 +54,9 @@ impl Route {
 
     /// The route of a connection that a host dialed.
     pub(crate) fn through(host: &HostName, to: &HostName, cast: &Cast) -> Self {
-        let Route(beyond) = Route::of(to, cast);
+        // Whom a guest's server dials the cast does not say; a proxy of ours has no disk.
+        let is_proxy = cast.find(to).is_some_and(|member| !member.abilities.stores);
+        let Route(beyond) = if is_proxy { Route::of(to, cast) } else { Route(vec![to.clone()]) };
         Route([host.clone()].into_iter().chain(beyond).collect())
     }
 

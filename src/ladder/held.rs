@@ -107,6 +107,11 @@ impl Open {
         }
     }
 
+    /// Its server has died behind the proxy, which lives and may have found another.
+    pub(crate) fn may_be_replaced(&self) -> bool {
+        self.server_is_gone && self.side == RouteSide::Far
+    }
+
     pub(crate) fn knows(&self, layer: Layer) -> bool {
         self.knew.contains_key(&layer)
     }

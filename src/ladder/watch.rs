@@ -222,8 +222,9 @@ impl<'h> LadderWatch<'h> {
     fn disconnect(&mut self, record: &Record, connection: u64, how: Disconnection) {
         let Some(mut held) = self.connections.remove(&connection) else { return };
         if held.open.as_ref().is_none_or(|open| open.state == State::Doomed) {
-            // Who closes a connection has often just done with it.
-            held.open = if how == Disconnection::Closed { None } else { self.suspect(&held, record.at) };
+            // Whoever finishes or closes a connection has often just done with it.
+            let is_lost = matches!(how, Disconnection::Reset | Disconnection::GivenUp);
+            held.open = if is_lost { self.suspect(&held, record.at) } else { None };
         }
         held.explain_connection(how, record.at);
         self.found.extend(held.close(record.at, WindowEnding::LetGo, self.layers));
@@ -240,12 +241,17 @@ impl<'h> LadderWatch<'h> {
             // Whoever gets something of a channel follows it.
             self.follows.entry(&record.host).or_default().extend(messages.iter().map(|(channel, ..)| channel));
         }
-        let held = self.all().filter(|held| held.client == record.host);
-        for open in held.filter_map(|held| held.open.as_mut()) {
-            for (channel, id, _) in messages {
-                open.lacking.remove(&(channel.clone(), *id));
+        let (layers, mut healed) = (self.layers, Vec::new());
+        for held in self.all().filter(|held| held.client == record.host) {
+            let Some(open) = held.open.as_mut() else { continue };
+            let came =
+                messages.iter().filter(|(channel, id, _)| open.lacking.remove(&(channel.clone(), *id)).is_some());
+            // Behind a proxy another process has taken the place of one that died.
+            if came.count() > 0 && held.is_connection && held.open.as_ref().is_some_and(Open::may_be_replaced) {
+                healed.extend(held.close(record.at, WindowEnding::Healed, layers));
             }
         }
+        self.found.extend(healed);
     }
 
     fn store(&mut self, record: &Record, channel: &Channel, id: MessageId) {

@@ -67,7 +67,7 @@ pub fn play_on(sim: &SimFile, seed: u64, engine: EngineKind) -> Result<Outcome, 
 
 /// Hears what came of a trial that takes the whole program with it, because a host has done what no call can return from. It is
 /// the last that the program does.
-pub type LastWords = Arc<dyn Fn(Outcome) + Send + Sync>;
+pub type LastWords = Arc<dyn Fn(Outcome) -> String + Send + Sync>;
 
 /// The same as [`play_on`], and `hear` hears of the trial if it takes the program with it.
 ///
@@ -125,7 +125,7 @@ struct HistoryWatch {
     /// The events of these numbers, counted from 1, raw.
     kept: Range<u64>,
     /// Who hears of it where the trial takes the program with it.
-    sudden: Option<Box<dyn FnOnce(History) + Send>>,
+    sudden: Option<Box<dyn FnOnce(History) -> String + Send>>,
 }
 
 fn record_in(
@@ -206,7 +206,7 @@ fn play_here(sim: &SimFile, plan: &Plan, world: Box<dyn Engine>, watch: HistoryW
             // The frames below it are told already.
             let words = why.lines().next().unwrap_or_default().to_owned().into();
             recorder.on(&host.into()).record(Event::ProgramFailed { how: ProgramFailure::Looped, words });
-            hear(recorder.take());
+            hear(recorder.take())
         }));
     }
     stage.recorder.record(Event::Began(terms(sim)));

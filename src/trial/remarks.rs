@@ -36,11 +36,12 @@ fn unknown(name: &str, hosts: &[&str]) -> (String, String) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => format!("; the hosts are {}", hosts.join(", ")),
     };
-    (format!("looked up `{name}`"), format!("no such host{help}"))
+    // It may have anything in it.
+    (format!("looked up `{}`", name.escape_debug()), format!("no such host{help}"))
 }
 
 fn nobody_listens(on: &str, (port, by_v6): (u16, bool), elsewhere: &[IpAddr], ports: &[u16]) -> String {
-    if let [first, ..] = elsewhere {
+    if let Some(first) = elsewhere.first().filter(|first| by_v6 || first.is_loopback()) {
         if by_v6 && elsewhere.iter().any(|bound| bound.is_ipv4() && !bound.is_loopback()) {
             return format!(
                 "{on} listens there by IPv4 alone; let it listen at [::]:{port}, or dial its address of IPv4"

@@ -94,11 +94,13 @@ impl TcpConnection {
                 (Some(ConnectionTurn::Connected), ConnectionStage::Connected { bursts: 0 })
             }
             (ConnectionStage::Dialing, TcpPhase::Failed(_)) => (None, ConnectionStage::Over),
-            (ConnectionStage::Connected { bursts }, _) => match (dialer.ending(), dialer.expected()) {
-                (Some(how), _) => (Some(ConnectionTurn::Over(how)), ConnectionStage::Over),
-                (None, now) => {
-                    ((now > bursts).then_some(ConnectionTurn::Received), ConnectionStage::Connected { bursts: now })
-                }
+            // What comes with the end came first.
+            (ConnectionStage::Connected { bursts }, _) if dialer.expected() > bursts => {
+                (Some(ConnectionTurn::Received), ConnectionStage::Connected { bursts: dialer.expected() })
+            }
+            (stage @ ConnectionStage::Connected { .. }, _) => match dialer.ending() {
+                Some(how) => (Some(ConnectionTurn::Over(how)), ConnectionStage::Over),
+                None => (None, stage),
             },
             (told, _) => (None, told),
         };

@@ -11,7 +11,7 @@ use crate::world::engine::HostId;
 use crate::world::net::kernel::is_heard_at;
 use crate::world::remark::{Remark, Remarked};
 
-/// So many different ones are kept of each kind: nobody reads more, and a program may make names up.
+/// So many different ones are kept of each kind and host: nobody reads more, and a program may make names up.
 const MISSED_MAX: usize = 100;
 
 /// When it was first, and how often.
@@ -24,9 +24,9 @@ struct MissCount {
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Missed {
-    names: BTreeMap<(HostId, String), MissCount>,
-    /// Who was refused by whom, and at which address.
-    refusals: BTreeMap<(HostId, HostId, SocketAddr), MissCount>,
+    names: BTreeMap<HostId, BTreeMap<String, MissCount>>,
+    /// By whom each was refused, and at which address.
+    refusals: BTreeMap<HostId, BTreeMap<(HostId, SocketAddr), MissCount>>,
     /// At which addresses each host ever listened, by its ports.
     heard: BTreeMap<(HostId, u16), BTreeSet<IpAddr>>,
 }
@@ -34,12 +34,12 @@ pub(crate) struct Missed {
 impl Missed {
     /// Nobody of the world has that name or address.
     pub(crate) fn note_unknown(&mut self, now: Duration, from: HostId, name: String) {
-        note(&mut self.names, now, (from, name));
+        note(self.names.entry(from).or_default(), now, name);
     }
 
     /// A dialer was refused: nobody listened there then.
     pub(crate) fn note_refusal(&mut self, now: Duration, from: HostId, to: HostId, at: SocketAddr) {
-        note(&mut self.refusals, now, (from, to, at));
+        note(self.refusals.entry(from).or_default(), now, (to, at));
     }
 
     /// Somebody listens.
@@ -49,11 +49,9 @@ impl Missed {
 
     /// What was missed, by the names of hosts. Whoever came too early, or while the listener was gone, missed nothing.
     pub(crate) fn remarks<'n>(&self, name: impl Fn(HostId) -> &'n str) -> Vec<Remark> {
-        let unknown = self
-            .names
-            .iter()
-            .map(|((from, unknown), count)| count.remark(name(*from), Remarked::Unknown { name: unknown.clone() }));
-        let refused = self.refusals.iter().filter_map(|((from, to, at), count)| {
+        let unknown = each(&self.names)
+            .map(|(from, unknown, count)| count.remark(name(from), Remarked::Unknown { name: unknown.clone() }));
+        let refused = each(&self.refusals).filter_map(|(from, (to, at), count)| {
             let bound = self.heard.get(&(*to, at.port()));
             let elsewhere: Vec<IpAddr> = bound.into_iter().flatten().copied().collect();
             if elsewhere.iter().any(|bound| is_heard_at(*bound, at.ip())) {
@@ -62,7 +60,7 @@ impl Missed {
             let ports = self.heard.keys().filter(|(host, _)| host == to).map(|(_, port)| *port).collect();
             let on = name(*to).to_owned();
             let (port, by_v6) = (at.port(), at.is_ipv6());
-            Some(count.remark(name(*from), Remarked::NobodyListens { on, port, by_v6, elsewhere, ports }))
+            Some(count.remark(name(from), Remarked::NobodyListens { on, port, by_v6, elsewhere, ports }))
         });
         unknown.chain(refused).collect()
     }
@@ -72,6 +70,11 @@ impl MissCount {
     fn remark(self, host: &str, what: Remarked) -> Remark {
         Remark { host: host.to_owned(), at: self.first, count: self.count, what }
     }
+}
+
+/// Each, with the host whose it is.
+fn each<K>(of_hosts: &BTreeMap<HostId, BTreeMap<K, MissCount>>) -> impl Iterator<Item = (HostId, &K, &MissCount)> {
+    of_hosts.iter().flat_map(|(host, tallies)| tallies.iter().map(|(key, count)| (*host, key, count)))
 }
 
 fn note<K: Ord>(tallies: &mut BTreeMap<K, MissCount>, now: Duration, key: K) {

@@ -5,10 +5,10 @@
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 use std::task::Waker;
+use std::thread;
 use std::time::Duration;
 
 use rand::Rng;
@@ -82,8 +82,11 @@ pub(crate) struct TrialState {
     panics: RefCell<Panics>,
 }
 
-/// Hears the name of a host, and what it has done that ends the program.
-type SuddenEnd = Box<dyn FnOnce(&str, &str)>;
+/// Hears the name of a host, and what it has done that ends the program; what is to be said of that.
+type SuddenEnd = Box<dyn FnOnce(&str, &str) -> String + Send>;
+
+/// To judge a trial takes more than a guest's thread may have left.
+const LAST_WORDS_STACK: usize = 8 << 20;
 
 /// What panics said.
 #[derive(Default)]
@@ -312,14 +315,15 @@ pub(crate) fn set_last_words(hear: SuddenEnd) {
     state(|state| state.last_words.replace(Some(hear)));
 }
 
-/// This thread has left its trial for good: what a host has done ends the program, and whoever asked for it hears that.
-pub(crate) fn speak_last_words(host: &str, why: &str) {
+/// This thread has left its trial for good: what a host has done ends the program. What whoever asked for it says of that.
+pub(crate) fn last_words(host: String, why: &str) -> String {
     let hear = look(|state| state.last_words.take()).flatten();
     STATE.set(ptr::null());
-    if let Some(hear) = hear {
-        // The program ends in any case.
-        drop(catch_unwind(AssertUnwindSafe(|| hear(host, why))));
-    }
+    let Some(hear) = hear else { return String::new() };
+    let why = why.to_owned();
+    let judge = thread::Builder::new().stack_size(LAST_WORDS_STACK).spawn(move || hear(&host, &why));
+    // Where there is no thread, or it panics, nothing is said: the program ends in any case.
+    judge.ok().and_then(|judge| judge.join().ok()).unwrap_or_default()
 }
 
 /// What panics of the trial said; none: this thread plays none.

@@ -58,7 +58,9 @@ impl Epoll {
     }
 
     pub(crate) fn remove(&mut self, file: FileId, number: Number) -> Result<(), Errno> {
-        self.interests.remove(&(file, number)).map(drop).ok_or(Errno(libc::ENOENT))
+        self.interests.remove(&(file, number)).ok_or(Errno(libc::ENOENT))?;
+        self.ready.retain(|listed| *listed != (file, number));
+        Ok(())
     }
 
     /// A file was closed for good.
@@ -163,6 +165,9 @@ mod tests {
     fn a_file_is_watched_once_by_each_number_and_is_gone_when_it_is_closed() {
         let mut epoll = watching(READ);
         assert_eq!(epoll.add(FILE, 5, READ, 1), Err(Errno(libc::EEXIST)));
+        epoll.remove(FILE, 5).expect("watched");
+        epoll.add(FILE, 5, READ, 9).expect("watched anew");
+        assert_eq!(takes(&mut epoll, READ), [9], "told once");
         epoll.add(FILE, 6, READ, 1).expect("by another number");
         epoll.forget(FILE);
         assert_eq!(epoll.modify(FILE, 6, READ, 1), Err(Errno(libc::ENOENT)));

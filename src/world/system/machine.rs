@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,6 +90,18 @@ pub(crate) fn current() -> Option<Arc<Machine>> {
 /// The thread of a coroutine ends: it is of no machine any more.
 pub(crate) fn leave_thread() {
     CURRENT.set(ptr::null());
+}
+
+/// Writes to the program's error output, without std's lock: a thread of a host that never runs again may hold it. Where nobody
+/// hears it, the exit code tells.
+fn say(text: &str) {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        // SAFETY: so many bytes are there.
+        let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
+        let Some(written) = usize::try_from(written).ok().filter(|written| *written > 0) else { return };
+        rest = &rest[written..];
+    }
 }
 
 /// Keeps a value for whoever asks for it in the process whose turn it is, until that dies; one of each type.
@@ -370,14 +382,18 @@ impl Machine {
     pub(crate) fn shutdown(&self, number: Number, how: c_int) -> Result<(), Errno> {
         let mut files = self.files();
         let file = files.file(number)?;
-        match &mut file.kind {
-            FileKind::Socket(socket) => socket.shutdown(how)?,
-            FileKind::Pair(pair) if how != libc::SHUT_RD => pair.finish(),
-            FileKind::Pair(_) => {}
-            FileKind::Counter(_) | FileKind::Epoll(_) => return Err(Errno(libc::ENOTSOCK)),
-        }
+        let done = match &mut file.kind {
+            FileKind::Socket(socket) => socket.shutdown(how),
+            FileKind::Pair(pair) if how != libc::SHUT_RD => {
+                pair.finish();
+                Ok(())
+            }
+            FileKind::Pair(_) => Ok(()),
+            FileKind::Counter(_) | FileKind::Epoll(_) => Err(Errno(libc::ENOTSOCK)),
+        };
+        // One of UDP that is not connected is shut down, and an error all the same.
         file.waker.wake_by_ref();
-        Ok(())
+        done
     }
 
     /// epoll_ctl(2). Who watches a real file waits for ever: nothing of the real world happens in a trial.
@@ -387,7 +403,11 @@ impl Machine {
         number: Number,
         change: impl FnOnce(&mut Epoll, FileId) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        self.files().watch(epoll, number, change)
+        let mut files = self.files();
+        files.watch(epoll, number, change)?;
+        // Whoever waits there looks again: what is watched from here on may be ready.
+        files.file(epoll)?.waker.wake_by_ref();
+        Ok(())
     }
 
     /// epoll_wait(2), without the wait.
@@ -497,10 +517,9 @@ impl Machine {
     /// What no call can return from ends the program, with the trial and the host.
     pub(crate) fn end_program(&self, why: &str) -> ! {
         let (trial, name) = (state::trial_name(), self.host_name());
-        // Where nobody hears it, the exit code tells.
-        drop(io::stderr().write_all(format!("{trial}: host {name} {why}\n").as_bytes()));
         leave_thread();
-        state::speak_last_words(&name, why);
+        say(&format!("{trial}: host {name} {why}\n"));
+        say(&state::last_words(name, why));
         // SAFETY: it ends the program at once; what std would still do is of a program that has lost its way.
         unsafe { libc::_exit(BROKEN_EXIT) }
     }

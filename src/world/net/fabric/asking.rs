@@ -12,6 +12,9 @@ use crate::world::net::names::{self, Destination};
 use crate::world::net::udp::UdpSockets;
 use crate::world::remark::Remark;
 
+/// The longest name of the DNS, in text (RFC 1035 section 2.3.4).
+const NAME_MAX: usize = 253;
+
 impl Fabric {
     /// Whom hosts looked for in vain.
     pub(crate) fn remarks(&self) -> Vec<Remark> {
@@ -20,16 +23,21 @@ impl Fabric {
 
     /// What the resolver of a host says of a name, and how late.
     pub(crate) fn resolve(&mut self, from: HostId, name: &str) -> io::Result<(Destination, Duration)> {
-        let told = self.names.resolve(from, name);
+        if name.len() > NAME_MAX {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no name is that long"));
+        }
+        let name = self.names.spelled(name).to_owned();
+        let told = self.names.resolve(from, &name);
         if told.is_err() {
-            self.note_unknown(from, name);
+            self.note_unknown(from, &name);
         }
         told
     }
 
     /// A host was told that there is no such name: unless it is lied to, nobody has it.
     fn note_unknown(&mut self, from: HostId, name: &str) {
-        if !self.hosts.iter().any(|kernel| kernel.name == name) {
+        let is_name = !name.is_empty() && !name.ends_with(".arpa") && name.parse::<IpAddr>().is_err();
+        if is_name && !self.hosts.iter().any(|kernel| kernel.name.eq_ignore_ascii_case(name)) {
             self.missed.note_unknown(self.now, from, name.to_owned());
         }
     }

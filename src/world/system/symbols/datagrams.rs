@@ -7,6 +7,7 @@ use crate::world::net::Scattered;
 use crate::world::system::address::{self, AddressFamily};
 use crate::world::system::error::Errno;
 use crate::world::system::machine::Machine;
+use crate::world::system::symbols::streams::check_count;
 
 /// The address of a sender, as the socket's family shows it; none: nobody sent anything.
 pub(crate) struct UdpSender(Option<(AddressFamily, SocketAddr)>);
@@ -22,6 +23,7 @@ pub(crate) unsafe fn take(
     (buffers, count): (*const libc::iovec, usize),
     flags: c_int,
 ) -> Result<Option<(Scattered, UdpSender)>, Errno> {
+    check_count(function, count)?;
     if buffers.is_null() && count > 0 {
         return Err(Errno(libc::EFAULT));
     }

@@ -13,6 +13,11 @@ use crate::world::system::machine::Machine;
 use crate::world::system::symbols::answers::{length, of_file};
 use crate::world::system::symbols::datagrams;
 
+/// Nobody hands over more at once (Linux, MAX_RW_COUNT).
+const BYTES_MAX: usize = 0x7fff_f000;
+/// Nor in more parts (Linux, UIO_MAXIOV).
+const BUFFERS_MAX: usize = 1_024;
+
 /// The signature of read(2).
 type Read = unsafe extern "C" fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
 /// The signature of write(2).
@@ -55,6 +60,10 @@ unsafe fn take(
     (buffer, len): (*mut c_void, usize),
     flags: c_int,
 ) -> Result<usize, Errno> {
+    if len == 0 && function == "read" {
+        // It looks at nothing, not even at a datagram (read(2)).
+        return Ok(0);
+    }
     if buffer.is_null() {
         if len > 0 {
             return Err(Errno(libc::EFAULT));
@@ -63,7 +72,7 @@ unsafe fn take(
         return Ok(received.map_or(0, |datagram| datagram.scatter(&mut []).of_call(flags)));
     }
     // SAFETY: the caller's promise.
-    let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), len) };
+    let bytes = unsafe { std::slice::from_raw_parts_mut(buffer.cast::<u8>(), len.min(BYTES_MAX)) };
     machine.read(function, file, bytes, flags)
 }
 
@@ -78,6 +87,7 @@ unsafe fn take_into(
     (buffers, count): (*const libc::iovec, usize),
     flags: c_int,
 ) -> Result<usize, Errno> {
+    check_count(function, count)?;
     if buffers.is_null() && count > 0 {
         return Err(Errno(libc::EFAULT));
     }
@@ -122,7 +132,8 @@ unsafe fn give(
         return Err(Errno(libc::EFAULT));
     }
     // SAFETY: the caller's promise; no slice may begin at null, not even an empty one.
-    let bytes = if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), len) } };
+    let bytes =
+        if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), len.min(BYTES_MAX)) } };
     machine.write(function, file, (&[IoSlice::new(bytes)], to), flags)
 }
 
@@ -136,6 +147,7 @@ unsafe fn give_all(
     to: Result<Option<SocketAddr>, Errno>,
     flags: c_int,
 ) -> Result<usize, Errno> {
+    check_count(function, count)?;
     if buffers.is_null() {
         return if count == 0 { machine.write(function, file, (&[], to), flags) } else { Err(Errno(libc::EFAULT)) };
     }
@@ -157,8 +169,18 @@ unsafe fn give_all(
     machine.write(function, file, (parts, to), flags)
 }
 
+/// A number of buffers; a negative one is too many.
 fn count_of(count: c_int) -> usize {
-    usize::try_from(count).unwrap_or(0)
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// Whether a call may have so many buffers.
+pub(super) fn check_count(function: &str, count: usize) -> Result<(), Errno> {
+    match count {
+        ..=BUFFERS_MAX => Ok(()),
+        _ if function.ends_with("msg") => Err(Errno(libc::EMSGSIZE)),
+        _ => Err(Errno(libc::EINVAL)),
+    }
 }
 
 /// read(2).

@@ -182,6 +182,17 @@ unsafe extern "C" fn exit(code: c_int) -> ! {
     libc_call!(c"exit" as unsafe extern "C" fn(c_int) -> !, code)
 }
 
+/// _exit(2): the same, and nobody is asked before.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _exit(code: c_int) -> ! {
+    if on_trial() {
+        with_current(|machine| {
+            machine.end_program(&format!("ends the whole program (_exit, code {code}); let its future end instead"))
+        });
+    }
+    libc_call!(c"_exit" as unsafe extern "C" fn(c_int) -> !, code)
+}
+
 /// clock_nanosleep(2): what std sleeps by.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_nanosleep(
