@@ -74,7 +74,7 @@ pub(crate) fn replay(read: &ReadTrial, test: TestName, case: &Case, path: String
     let same =
         if outcome.digest() == case.digest { "reproduced bit for bit" } else { "which went otherwise this time" };
     let own =
-        if settings(&case.sim_text()) == settings(&own_text) { "" } else { ", with its own settings, not the test's" };
+        if settings(case.sim_text()) == settings(&own_text) { "" } else { ", with its own settings, not the test's" };
     Ok(TrialOutcome { chooser: format!("from {path}, {same}{own}"), ..outcome })
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cast::HostName;
-use crate::channel::{Channel, Position};
+use crate::channel::{Channel, MessageId, Position};
 use crate::fault::Direction;
 use crate::grammar::{Naming, Readable, count};
 use crate::history::{Beat, CloseReason, EndCause, Event, Examined, Fate};
@@ -76,9 +76,7 @@ fn describe(event: &Event, naming: Naming) -> String {
             let (sockets, tasks) = (count(*dialed as u64, "socket"), count(*tasks as u64, "task"));
             format!("holds {sockets} that it connected, {accepted} that it accepted, and {tasks}")
         }
-        Event::Delivered { messages, .. } => {
-            format!("commits {}", places(messages.iter().map(|(channel, id, _)| (channel, id)), naming))
-        }
+        Event::Delivered { messages, .. } => commits(messages, naming),
         Event::LetGo { attempt, cause } => {
             format!("lets go of its stream, attempt {attempt}{}", why_let_go(*cause))
         }
@@ -88,6 +86,10 @@ fn describe(event: &Event, naming: Naming) -> String {
         Event::Disconnected { connection, how } => format!("connection {connection} is over: {how}"),
         Event::Beat { beat, .. } => describe_beat(*beat),
     }
+}
+
+fn commits(messages: &[(Channel, MessageId, u64)], naming: Naming) -> String {
+    format!("commits {}", places(messages.iter().map(|(channel, id, _)| (channel, id)), naming))
 }
 
 /// Something with many parts.

@@ -316,6 +316,7 @@ pub(crate) fn set_last_words(hear: SuddenEnd) {
 }
 
 /// This thread has left its trial for good: what a host has done ends the program. What whoever asked for it says of that.
+#[expect(clippy::disallowed_methods, reason = "the trial is over, and time is real")]
 pub(crate) fn last_words(host: String, why: &str) -> String {
     let hear = look(|state| state.last_words.take()).flatten();
     STATE.set(ptr::null());

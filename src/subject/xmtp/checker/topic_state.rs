@@ -223,7 +223,11 @@ impl TopicState {
         self.unfold();
         if let [only] = &mut self.standings[..] {
             // As it is nearly always.
-            return refuses(only).map_or_else(|| Ok(only.last = Some(id)), Err);
+            let refusal = refuses(only);
+            if refusal.is_none() {
+                only.last = Some(id);
+            }
+            return refusal.map_or(Ok(()), Err);
         }
         let refusal = self.standings.iter().map(&refuses).min_by_key(closeness);
         if let Some(Some(refusal)) = refusal {

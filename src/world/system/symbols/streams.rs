@@ -131,9 +131,9 @@ unsafe fn give(
     if buffer.is_null() && len > 0 {
         return Err(Errno(libc::EFAULT));
     }
+    let len = len.min(BYTES_MAX);
     // SAFETY: the caller's promise; no slice may begin at null, not even an empty one.
-    let bytes =
-        if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), len.min(BYTES_MAX)) } };
+    let bytes = if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), len) } };
     machine.write(function, file, (&[IoSlice::new(bytes)], to), flags)
 }
 
