@@ -242,6 +242,22 @@ fn ends_at_once_on_purpose() {
     }
 }
 
+/// While another of its threads holds what std writes errors by.
+#[test]
+fn ends_with_a_held_output_on_purpose() {
+    if on_purpose() {
+        let exits = || async {
+            std::thread::spawn(|| {
+                let _held = std::io::stderr().lock();
+                std::thread::sleep(600 * SECOND);
+            });
+            sleep(90 * SECOND).await;
+            std::process::exit(3);
+        };
+        numbers("0.0.0.0:7000", "edge:7000", bytes()).host("quitter", exits).run(20.minutes()).assert_passed();
+    }
+}
+
 #[test]
 fn busy_on_purpose() {
     if on_purpose() {
@@ -259,6 +275,7 @@ fn what_ends_the_whole_program_is_told_as_a_failing_trial_is() {
     let tests = [
         ("ends_the_program_on_purpose", "quitter ends the whole program (exit, code 3)", 7, "from the test"),
         ("ends_at_once_on_purpose", "quitter ends the whole program (_exit, code 0)", 7, "from the test"),
+        ("ends_with_a_held_output_on_purpose", "quitter ends the whole program (exit, code 3)", 7, "from the test"),
         ("ends_a_sweep_on_purpose", "quitter ends the whole program (exit, code 3)", 5, "from the sweep"),
         ("busy_on_purpose", "busy waits in a loop for a clock", 7, "from the test"),
     ];

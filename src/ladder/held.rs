@@ -131,7 +131,7 @@ fn was_told(cause: EndCause, words: &str) -> bool {
         | SeenEnd::NoConnection
         | SeenEnd::Status(_)
         | SeenEnd::CleanEnd
-        | SeenEnd::Disconnectioned
+        | SeenEnd::ConnectionEnded
         | SeenEnd::PingUnanswered => false,
     };
     SeenEnd::of(cause, words).is_some_and(told)

@@ -45,7 +45,7 @@ pub enum SeenEnd {
     /// A status of gRPC that says that all is well.
     CleanEnd,
     /// The connection ended.
-    Disconnectioned,
+    ConnectionEnded,
     /// A PING of HTTP/2 was not answered.
     PingUnanswered,
 }
@@ -86,7 +86,7 @@ impl SeenEnd {
             return SeenEnd::PingUnanswered;
         }
         if is_of_the_connection(words) {
-            return SeenEnd::Disconnectioned;
+            return SeenEnd::ConnectionEnded;
         }
         let name = words.split(':').find(|part| STATUSES.contains(&part.trim())).map_or(words, str::trim);
         SeenEnd::Status(name.to_owned())
@@ -104,7 +104,7 @@ impl SeenEnd {
             SeenEnd::Http(status) => format!("HTTP {status}").into(),
             SeenEnd::Status(name) => format!("status {name}").into(),
             SeenEnd::CleanEnd => "status Ok".into(),
-            SeenEnd::Disconnectioned => "the connection ended".into(),
+            SeenEnd::ConnectionEnded => "the connection ended".into(),
             SeenEnd::PingUnanswered => "a PING unanswered".into(),
         }
     }

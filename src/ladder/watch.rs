@@ -157,6 +157,12 @@ impl<'h> LadderWatch<'h> {
         self.held.values_mut().chain(self.connections.values_mut())
     }
 
+    /// What a host holds.
+    fn of_host(&mut self, host: &HostName) -> impl Iterator<Item = &mut Held> {
+        let connections = self.connections.values_mut().filter(move |held| held.client == *host);
+        self.held.get_mut(&**host).into_iter().chain(connections)
+    }
+
     fn beat(&mut self, record: &'h Record, beat: Beat) {
         match beat {
             Beat::Heard { attempt } => self.hear(record, attempt),
@@ -164,7 +170,7 @@ impl<'h> LadderWatch<'h> {
             | Beat::Pong { stream, fate: Fate::Swallowed, .. }
             | Beat::Waiting { stream, fate: Fate::Swallowed } => self.swallow(record, stream),
             Beat::KeepaliveAnswered { .. } => {
-                let open = self.all().filter(|held| held.client == record.host).find_map(Held::window);
+                let open = self.of_host(&record.host).find_map(Held::window);
                 open.into_iter().for_each(|open| open.pings_answered += record.count);
             }
             Beat::Received { connection } => {
@@ -242,7 +248,7 @@ impl<'h> LadderWatch<'h> {
             self.follows.entry(&record.host).or_default().extend(messages.iter().map(|(channel, ..)| channel));
         }
         let (layers, mut healed) = (self.layers, Vec::new());
-        for held in self.all().filter(|held| held.client == record.host) {
+        for held in self.of_host(&record.host) {
             let Some(open) = held.open.as_mut() else { continue };
             let came =
                 messages.iter().filter(|(channel, id, _)| open.lacking.remove(&(channel.clone(), *id)).is_some());
