@@ -249,7 +249,7 @@ fn ends_with_a_held_output_on_purpose() {
         let exits = || async {
             std::thread::spawn(|| {
                 let _held = std::io::stderr().lock();
-                std::thread::sleep(600 * SECOND);
+                std::thread::park();
             });
             sleep(90 * SECOND).await;
             std::process::exit(3);

@@ -82,6 +82,12 @@ fn wait_for_an_answer() {
     assert!(socket.recv(&mut [0; 12]).is_err());
 }
 
+fn duplicate_over() {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("a port");
+    // SAFETY: dup2(2) reads its two numbers alone.
+    assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&socket), 900) }, -1);
+}
+
 fn open_raw_socket() {
     // SAFETY: socket(2) reads its three numbers alone.
     unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP) };
@@ -116,6 +122,7 @@ fn whoever_goes_behind_the_engines_back_is_told_with_the_call_the_host_and_the_t
         (|| send_to("10.255.255.53:80"), "a datagram to 10.255.255.53:80 (sendto)", "and [fd00::1:53]:53"),
         (|| send_to("[::1]:53"), "a datagram to [::1]:53 (sendto)", "a host has TCP"),
         (send_to_a_peer, "a datagram to 8.8.8.8:53 (send)", "a host has TCP"),
+        (duplicate_over, "called dup2 on a simulated socket", "in a way that is not simulated"),
         (wait_for_an_answer, "waited for a socket (recv", "use tokio's sockets"),
         (open_raw_socket, "a socket that is neither of TCP nor of UDP", "a host has TCP"),
         (|| drop(std::os::unix::net::UnixStream::connect("/run/x")), "neither of IPv4", "a host has TCP"),

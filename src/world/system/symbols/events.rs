@@ -31,6 +31,10 @@ type CreateCounter = unsafe extern "C" fn(c_uint, c_int) -> c_int;
 /// The signature of poll(2).
 type PollFiles = unsafe extern "C" fn(*mut libc::pollfd, libc::nfds_t, c_int) -> c_int;
 
+/// The signature of ppoll(2).
+type PollFilesMasked =
+    unsafe extern "C" fn(*mut libc::pollfd, libc::nfds_t, *const libc::timespec, *const libc::sigset_t) -> c_int;
+
 /// epoll_create(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn epoll_create(size: c_int) -> c_int {
@@ -181,14 +185,36 @@ unsafe extern "C" fn eventfd(count: c_uint, flags: c_int) -> c_int {
 /// poll(2): nobody here waits for one file at a time.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn poll(files: *mut libc::pollfd, count: libc::nfds_t, timeout_ms: c_int) -> c_int {
-    if on_trial() && !files.is_null() {
-        let count = usize::try_from(count).unwrap_or(0);
-        // SAFETY: poll's caller hands over so many.
-        let is_ours = (0..count).any(|at| is_simulated(unsafe { (*files.add(at)).fd }));
-        if is_ours {
-            state::note_offence(Offence::Call { function: "poll" });
-            return fail(libc::ENOSYS);
-        }
+    // SAFETY: the caller's promise.
+    if unsafe { has_simulated(files, count) } {
+        state::note_offence(Offence::Call { function: "poll" });
+        return fail(libc::ENOSYS);
     }
     libc_call!(c"poll" as PollFiles, files, count, timeout_ms)
+}
+
+/// ppoll(2): nor so.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ppoll(
+    files: *mut libc::pollfd,
+    count: libc::nfds_t,
+    limit: *const libc::timespec,
+    mask: *const libc::sigset_t,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    if unsafe { has_simulated(files, count) } {
+        state::note_offence(Offence::Call { function: "ppoll" });
+        return fail(libc::ENOSYS);
+    }
+    libc_call!(c"ppoll" as PollFilesMasked, files, count, limit, mask)
+}
+
+/// Whether any of these files is simulated, on a trial's thread.
+///
+/// # Safety
+/// `files` are so many, or null.
+unsafe fn has_simulated(files: *mut libc::pollfd, count: libc::nfds_t) -> bool {
+    let count = usize::try_from(count).unwrap_or(0);
+    // SAFETY: the caller's promise.
+    on_trial() && !files.is_null() && (0..count).any(|at| is_simulated(unsafe { (*files.add(at)).fd }))
 }

@@ -12,3 +12,4 @@ mod names;
 mod sockets;
 mod streams;
 mod threads;
+mod unanswered;
