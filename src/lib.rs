@@ -81,8 +81,10 @@
 //! # let told = play(Duration::MAX).story();
 //! # for line in [
 //! #     "2m  the proxy passes nothing for edge, and keeps the connections",
-//! #     "12m  the proxy passes bytes again; 600 messages were produced into the",
-//! #     "18m  !! convergence fails here (G5), on client. Proof: record 246",
+//! #     "12m  the proxy passes bytes again, and what has lost some stays silent;",
+//! #     "at 1m 59.018s (record 361): commits stream:numbers #119. Proof:",
+//! #     "18m  !! convergence fails here (G5), on client. Proof: record 366",
+//! #     "1 held  never    never    1080  client",
 //! #     "20m  the trial ends: 119 messages delivered to applications",
 //! # ] {
 //! #     assert!(told.contains(line), "no `{line}` in {told}");
@@ -104,13 +106,19 @@
 //!       1.029s  client: gets its first message of stream:numbers, #1
 //!           2m  the proxy passes nothing for edge, and keeps the connections open:
 //!               at either end only a watchdog can tell
-//!          12m  the proxy passes bytes again; 600 messages were produced into the
-//!               dead window
+//!          12m  the proxy passes bytes again, and what has lost some stays silent;
+//!               600 messages were produced into the dead window
 //!   15m 0.001s  !! liveness fails here (G6), on client. The last that reached it,
-//!               at 1m 59.018s (record 241): commits stream:numbers #119. Proof:
-//!               records 241, 967
-//!          18m  !! convergence fails here (G5), on client. Proof: record 246
+//!               at 1m 59.018s (record 361): commits stream:numbers #119. Proof:
+//!               records 361, 1087
+//!          18m  !! convergence fails here (G5), on client. Proof: record 366
 //!          20m  the trial ends: 119 messages delivered to applications
+//!
+//! who knew when
+//!  connections    TCP  program  missed
+//!           2m  fault 1: proxy-silence-upstream: at either end only a watchdog can
+//!               tell
+//!       1 held  never    never    1080  client
 //! ...
 //! again    PULSELESS_SEED=7 cargo test -p numbers --test numbers numbers_survive_a_silent_proxy -- --exact
 //! ```

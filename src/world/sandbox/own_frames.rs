@@ -34,7 +34,9 @@ pub(crate) fn own_frames(backtrace: &str) -> Vec<&str> {
     let frames = frames(backtrace);
     let says = |frame: &[&str], words: &[&str]| words.iter().any(|word| frame.iter().any(|line| line.contains(word)));
     let of_thread = frames.iter().take_while(|frame| !says(frame, &[THREAD])).count();
-    let entry = frames[..of_thread].iter().rposition(|frame| says(frame, &ENTRIES));
+    // Behind the runtime stands the world, whose frames are no calls of the program's.
+    let runtime = frames[..of_thread].iter().position(|frame| says(frame, &RUNTIME)).unwrap_or(of_thread);
+    let entry = frames[..runtime].iter().rposition(|frame| says(frame, &ENTRIES));
     let called = &frames[entry.map_or(0, |last| last + 1)..of_thread];
     let own = called.iter().skip_while(|frame| says(frame, &RUNTIME)).take_while(|frame| !says(frame, &RUNTIME));
     own.flatten().copied().collect()
@@ -86,6 +88,8 @@ mod tests {
              at ./src/lib.rs:3:5
    4: tokio::runtime::task::raw::poll";
         assert_eq!(own_site(whole).as_deref(), Some("shop::wait, ./src/lib.rs:3:5"));
+        let world = format!("{whole}\n   5: poll\n             at ./src/world/sandbox/state.rs:9:1\n   6: take_turn");
+        assert_eq!(own_site(&world).as_deref(), Some("shop::wait, ./src/lib.rs:3:5"), "what stands behind the runtime");
         let names = "   0: pulseless::world::sandbox::state::note_offence
    1: clock_nanosleep
    2: <std::thread::Thread as core::any::Any>::wait
