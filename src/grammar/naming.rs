@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what is named.
 
-use std::fmt::Formatter;
+use std::fmt::{Display, Formatter};
 
 /// So many are named before the rest is counted.
 const NAMED: usize = 4;
@@ -22,6 +22,15 @@ impl Naming {
     #[must_use]
     pub fn of(formatter: &Formatter<'_>) -> Self {
         if formatter.alternate() { Naming::All } else { Naming::Few }
+    }
+
+    /// Something with many parts, which names them as [`Naming::of`] asks.
+    #[must_use]
+    pub fn tell(self, whole: &impl Display) -> String {
+        match self {
+            Naming::Few => format!("{whole}"),
+            Naming::All => format!("{whole:#}"),
+        }
     }
 
     /// So many things, one after the other.

@@ -19,7 +19,7 @@ impl fmt::Display for Event {
 fn describe(event: &Event, naming: Naming) -> String {
     match event {
         Event::Began(terms) => format!("the trial begins; it ends at {}", Readable(terms.end)),
-        Event::FaultBegan(clause) => format!("fault {}: {}", clause.number, told(&clause.fault, naming)),
+        Event::FaultBegan(clause) => format!("fault {}: {}", clause.number, naming.tell(&clause.fault)),
         Event::FaultEnded { clause, felt: true } => format!("fault {clause} ends"),
         Event::FaultEnded { clause, felt: false } => format!("fault {clause} ends; it harmed nothing"),
         Event::ProcessBegan { incarnation: 1 } => "begins".to_owned(),
@@ -48,7 +48,7 @@ fn describe(event: &Event, naming: Naming) -> String {
         Event::StreamClosed { stream, reason } => format!("closes subscription {stream}: {}", close_reason(reason)),
         Event::TapOpened { stream, path } => format!("{stream} opens: {path}"),
         Event::Tapped { stream, way, fate, frame } => {
-            format!("{stream} {}: {}{}", arrow(*way), told(frame, naming), fate_note(*fate))
+            format!("{stream} {}: {}{}", arrow(*way), naming.tell(frame), fate_note(*fate))
         }
         Event::HalfClosed { stream } => format!("half-closes {stream}"),
         Event::TapClosed { stream, status: None } => format!("{stream} ends"),
@@ -90,14 +90,6 @@ fn describe(event: &Event, naming: Naming) -> String {
 
 fn commits(messages: &[(Channel, MessageId, u64)], naming: Naming) -> String {
     format!("commits {}", places(messages.iter().map(|(channel, id, _)| (channel, id)), naming))
-}
-
-/// Something with many parts.
-fn told(what: &impl fmt::Display, naming: Naming) -> String {
-    match naming {
-        Naming::Few => format!("{what}"),
-        Naming::All => format!("{what:#}"),
-    }
 }
 
 /// Messages or heads, each by its channel or sequence.

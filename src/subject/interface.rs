@@ -103,10 +103,7 @@ pub trait Setup: Any + fmt::Debug + Send + Sync {
 
     /// A fault in words, as it is with the hosts of this sim.
     fn tell_fault(&self, fault: &Fault, naming: Naming) -> String {
-        match naming {
-            Naming::Few => format!("{fault}"),
-            Naming::All => format!("{fault:#}"),
-        }
+        naming.tell(fault)
     }
 
     /// Why nobody can feel a fault in this sim, or may not; none where there is no such reason. A storm draws no fault that nobody

@@ -162,7 +162,7 @@ impl Setup for StrangerSetup {
     }
 
     fn tell_fault(&self, fault: &Fault, naming: Naming) -> String {
-        let told = if naming == Naming::All { format!("{fault:#}") } else { format!("{fault}") };
+        let told = naming.tell(fault);
         let is_silence = matches!(fault, Fault::ProxySilence(_));
         if is_silence && self.passes_bytes(fault) { ProxySilence::of_bytes(&told) } else { told }
     }

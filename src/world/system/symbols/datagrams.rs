@@ -7,7 +7,7 @@ use crate::world::net::Scattered;
 use crate::world::system::address::{self, AddressFamily};
 use crate::world::system::error::Errno;
 use crate::world::system::machine::Machine;
-use crate::world::system::symbols::streams::check_count;
+use crate::world::system::symbols::streams::{BYTES_MAX, check_count};
 
 /// The address of a sender, as the socket's family shows it; none: nobody sent anything.
 pub(crate) struct UdpSender(Option<(AddressFamily, SocketAddr)>);
@@ -34,8 +34,11 @@ pub(crate) unsafe fn take(
         match (iov_base.is_null(), iov_len) {
             (_, 0) => {}
             (true, _) => return Err(Errno(libc::EFAULT)),
-            // SAFETY: the caller's promise.
-            (false, _) => places.push(unsafe { std::slice::from_raw_parts_mut(iov_base.cast::<u8>(), iov_len) }),
+            (false, _) => {
+                let len = iov_len.min(BYTES_MAX);
+                // SAFETY: the caller's promise.
+                places.push(unsafe { std::slice::from_raw_parts_mut(iov_base.cast::<u8>(), len) });
+            }
         }
     }
     let Some(datagram) = machine.receive(function, file, flags)? else { return Ok(None) };

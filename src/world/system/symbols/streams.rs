@@ -14,7 +14,7 @@ use crate::world::system::symbols::answers::{length, of_file};
 use crate::world::system::symbols::datagrams;
 
 /// Nobody hands over more at once (Linux, MAX_RW_COUNT).
-const BYTES_MAX: usize = 0x7fff_f000;
+pub(super) const BYTES_MAX: usize = 0x7fff_f000;
 /// Nor in more parts (Linux, UIO_MAXIOV).
 const BUFFERS_MAX: usize = 1_024;
 

@@ -171,25 +171,27 @@ unsafe extern "C" fn usleep(micros: libc::useconds_t) -> c_int {
     libc_call!(c"usleep" as unsafe extern "C" fn(libc::useconds_t) -> c_int, micros)
 }
 
-/// exit(3): a host that ends the program ends every trial in it, and would pass for a success.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn exit(code: c_int) -> ! {
+/// A host that ends the program ends every trial in it, and would pass for a success.
+fn forbid_the_end(function: &str, code: c_int) {
     if on_trial() {
         with_current(|machine| {
-            machine.end_program(&format!("ends the whole program (exit, code {code}); let its future end instead"))
+            machine
+                .end_program(&format!("ends the whole program ({function}, code {code}); let its future end instead"))
         });
     }
+}
+
+/// exit(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn exit(code: c_int) -> ! {
+    forbid_the_end("exit", code);
     libc_call!(c"exit" as unsafe extern "C" fn(c_int) -> !, code)
 }
 
-/// _exit(2): the same, and nobody is asked before.
+/// _exit(2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn _exit(code: c_int) -> ! {
-    if on_trial() {
-        with_current(|machine| {
-            machine.end_program(&format!("ends the whole program (_exit, code {code}); let its future end instead"))
-        });
-    }
+    forbid_the_end("_exit", code);
     libc_call!(c"_exit" as unsafe extern "C" fn(c_int) -> !, code)
 }
 
