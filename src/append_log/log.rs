@@ -153,6 +153,25 @@ impl AppendLog {
         Ok(places)
     }
 
+    /// How many appends it holds.
+    pub(crate) fn appends(&self) -> u64 {
+        self.frames
+    }
+
+    /// Forgets everything; the log begins anew.
+    ///
+    /// # Errors
+    /// The disk fails; the log must be opened again, and then it holds everything still, or nothing.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.failed = true;
+        self.disk.set_len(0)?;
+        self.disk.sync()?;
+        self.failed = false;
+        (self.sectors, self.frames) = (0, 0);
+        self.window = Mutex::default();
+        Ok(())
+    }
+
     /// The content of the next frame, and where its records lie.
     fn lay_out(&self, records: &[Vec<u8>]) -> io::Result<(Vec<u8>, Vec<RecordPlace>)> {
         let len = HEAD + records.iter().map(|record| LENGTH + record.len()).sum::<usize>();

@@ -1,4 +1,4 @@
-//! The print record: how far each topic has been printed, in a store beside the inbox.
+//! The print record: how far each topic has been printed, in two stores beside the inbox.
 //!
 //! Refuses to know how messages look. Compared with what the inbox holds, it tells after a crash what may be missing in
 //! print, and what may come twice.
@@ -7,45 +7,57 @@
 //!   after the commit:   commit --> print --> note      a crash in between: the inbox is ahead, and print may lack it
 //!   at least once:      note --> print --> commit      a crash in between: the record is ahead, and print may repeat it
 //! ```
+//! One store takes the notes. When it is long, the other takes what they come to, and it begins anew. Cursors only rise, so that
+//! both together are right at any moment.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
+use bytes::Bytes;
 use prost::Message as _;
 
 use crate::append_log::AppendLog;
 use crate::env::Env;
 use crate::subject::xmtp::wire::{Add, Cursor, Topic};
 
-/// The store's name in the surroundings.
-const STORE: &str = "printed.journal";
+/// The stores' names in the surroundings.
+const STORES: [&str; 2] = ["printed.journal", "printed-2.journal"];
+
+/// So many notes are a long store: 128 KiB, where few topics are noted at a time.
+const NOTES_MAX: u64 = 256;
 
 /// Why the record failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
     /// The surroundings have no such store for us.
-    #[error("open the store {STORE}: {0}")]
-    Disk(io::Error),
+    #[error("open the store {0}: {1}")]
+    Disk(&'static str, #[source] io::Error),
     /// The store cannot be read or written.
-    #[error("use the store {STORE}: {0}")]
-    Store(#[from] io::Error),
+    #[error("use the store {0}: {1}")]
+    Store(&'static str, #[source] io::Error),
 }
 
 /// How far a topic has been printed: a record of the store. Of one topic the last one counts.
 #[derive(Clone, PartialEq, prost::Message)]
 struct PrintedTopic {
     #[prost(bytes = "bytes", tag = "1")]
-    topic: bytes::Bytes,
+    topic: Bytes,
     #[prost(uint64, tag = "2")]
     cursor: u64,
+}
+
+/// One of the two stores.
+struct PrintStore {
+    name: &'static str,
+    log: AppendLog,
 }
 
 /// How far each topic has been printed.
 pub(crate) struct PrintRecord {
     env: Env,
-    /// None after it has failed: what it holds is known only when it is opened anew.
-    store: Option<AppendLog>,
+    /// The one that takes notes is the first. None after one has failed: what it holds is known only when it is opened anew.
+    stores: Option<[PrintStore; 2]>,
     printed: BTreeMap<Topic, Cursor>,
 }
 
@@ -55,35 +67,54 @@ impl PrintRecord {
     /// # Errors
     /// The store cannot be opened or read.
     pub(crate) fn open(env: Env) -> Result<Self, RecordError> {
-        let mut printed = BTreeMap::new();
-        let store = open(&env, |topic, cursor| {
-            printed.insert(topic, cursor);
-        })?;
-        Ok(PrintRecord { env, store: Some(store), printed })
+        let mut record = PrintRecord { env, stores: None, printed: BTreeMap::new() };
+        record.stores = Some(record.reopen()?);
+        Ok(record)
+    }
+
+    /// Opens both stores, and takes from them what is not known; the longer one takes notes.
+    fn reopen(&mut self) -> Result<[PrintStore; 2], RecordError> {
+        let [one, other] = STORES;
+        let (one, other) = (self.open_store(one)?, self.open_store(other)?);
+        Ok(if one.log.appends() < other.log.appends() { [other, one] } else { [one, other] })
+    }
+
+    fn open_store(&mut self, name: &'static str) -> Result<PrintStore, RecordError> {
+        let disk = self.env.disk(name).map_err(|error| RecordError::Disk(name, error))?;
+        let log = AppendLog::open(name, disk, |_, record| {
+            let (topic, cursor) = read(name, record)?;
+            self.raise(topic, cursor);
+            Ok(())
+        });
+        Ok(PrintStore { name, log: log.map_err(|error| RecordError::Store(name, error))? })
+    }
+
+    /// It has been printed so far, or farther.
+    fn raise(&mut self, topic: Topic, to: Cursor) -> Cursor {
+        let cursor = self.printed.entry(topic).or_default();
+        *cursor = to.max(*cursor);
+        *cursor
     }
 
     /// Notes durably that what was printed, or is printed next, goes up to these ids.
     ///
     /// # Errors
-    /// The store failed. The next note opens it again.
+    /// A store failed. The next note opens it again.
     pub(crate) fn note<'a>(&mut self, printed: impl Iterator<Item = (&'a Topic, Cursor)>) -> Result<(), RecordError> {
-        let mut changed = Vec::new();
-        for (topic, to) in printed {
-            let cursor = self.printed.entry(topic.clone()).or_default();
-            *cursor = to.max(*cursor);
-            changed.push(PrintedTopic { topic: topic.key(), cursor: cursor.0 }.encode_to_vec());
+        let changed: Vec<_> = printed.map(|(topic, to)| spell(topic, self.raise(topic.clone(), to))).collect();
+        let known = self.stores.take();
+        // What was to be noted before one failed is not there.
+        let lacks_some = known.is_none();
+        let [mut noted, mut spare] = known.map_or_else(|| self.reopen(), Ok)?;
+        if !lacks_some && noted.log.appends() < NOTES_MAX {
+            noted.append(&changed)?;
+        } else {
+            let all: Vec<_> = self.printed.iter().map(|(topic, to)| spell(topic, *to)).collect();
+            spare.append(&all)?;
+            noted.log.clear().map_err(|error| RecordError::Store(noted.name, error))?;
+            std::mem::swap(&mut noted, &mut spare);
         }
-        let mut store = match self.store.take() {
-            Some(store) => store,
-            None => {
-                // What was to be noted before it failed is not there.
-                let all = self.printed.iter().map(|(topic, to)| PrintedTopic { topic: topic.key(), cursor: to.0 });
-                changed = all.map(|printed| printed.encode_to_vec()).collect();
-                open(&self.env, |_, _| ())?
-            }
-        };
-        store.append(&changed)?;
-        self.store = Some(store);
+        self.stores = Some([noted, spare]);
         Ok(())
     }
 
@@ -144,25 +175,26 @@ impl fmt::Display for Doubt {
     }
 }
 
-fn open(env: &Env, mut each: impl FnMut(Topic, Cursor)) -> Result<AppendLog, RecordError> {
+impl PrintStore {
+    fn append(&mut self, records: &[Vec<u8>]) -> Result<(), RecordError> {
+        self.log.append(records).map(|_| ()).map_err(|error| RecordError::Store(self.name, error))
+    }
+}
+
+fn spell(topic: &Topic, cursor: Cursor) -> Vec<u8> {
+    PrintedTopic { topic: topic.key(), cursor: cursor.0 }.encode_to_vec()
+}
+
+fn read(store: &str, record: Bytes) -> io::Result<(Topic, Cursor)> {
     let corrupt = |why: String| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("the store `{STORE}` is corrupt: a record is not one of its own: {why}"),
+            format!("the store `{store}` is corrupt: a record is not one of its own: {why}"),
         )
     };
-    let read = |record| -> io::Result<(Topic, Cursor)> {
-        let PrintedTopic { topic, cursor } =
-            PrintedTopic::decode(record).map_err(|error| corrupt(error.to_string()))?;
-        let topic = Topic::parse_key(topic).map_err(|malformed| corrupt(malformed.to_string()))?;
-        Ok((topic, Cursor(cursor)))
-    };
-    let disk = env.disk(STORE).map_err(RecordError::Disk)?;
-    AppendLog::open(STORE, disk, |_, record| {
-        let (topic, cursor) = read(record)?;
-        each(topic, cursor);
-        Ok(())
-    })
+    let PrintedTopic { topic, cursor } = PrintedTopic::decode(record).map_err(|error| corrupt(error.to_string()))?;
+    let topic = Topic::parse_key(topic).map_err(|malformed| corrupt(malformed.to_string()))?;
+    Ok((topic, Cursor(cursor)))
 }
 
 #[cfg(test)]
@@ -206,5 +238,24 @@ mod tests {
         };
         let repeated = "may be printed a second time: group:b above #2 up to #6".to_owned();
         assert_eq!(doubts, [missing("a", 5, 7), repeated, missing("c", 0, 1)]);
+    }
+
+    #[test]
+    fn a_long_record_begins_anew_and_forgets_nothing() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let env: Env = Arc::new(Os::default().with_folder(folder.path()));
+        let longest = || {
+            let stores = folder.path().read_dir().expect("the folder").map(|entry| entry.expect("a store"));
+            stores.map(|store| store.metadata().expect("a file").len()).max().expect("two stores")
+        };
+        let mut record = PrintRecord::open(Arc::clone(&env)).expect("a new record");
+        record.note([(&topic("once"), Cursor(1))].into_iter()).expect("stored");
+        for id in 1..=3 * NOTES_MAX {
+            record.note([(&topic("often"), Cursor(id))].into_iter()).expect("stored");
+            assert!(longest() <= NOTES_MAX * 512, "after {id} notes");
+        }
+        drop(record);
+        let record = PrintRecord::open(env).expect("the same record");
+        assert_eq!(spelled(&record, &[held("once", 1), held("often", 3 * NOTES_MAX)]), Vec::<String>::new());
     }
 }

@@ -103,10 +103,8 @@ impl Store {
 
     /// Whether a write there makes the store longer, or fills a hole.
     pub(crate) fn needs_space(&self, offset: u64, len: usize) -> bool {
-        match self.range(offset, len) {
-            Ok(range) => self.pages(range.start, range.end).any(|page| !self.written.contains(page)),
-            Err(_) => true,
-        }
+        self.within(offset, len)
+            .is_none_or(|range| self.pages(range.start, range.end).any(|page| !self.written.contains(page)))
     }
 
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -263,13 +261,16 @@ impl Store {
     }
 
     fn range(&self, offset: u64, len: usize) -> io::Result<Range<usize>> {
-        let size = self.bytes.len();
-        let start = usize::try_from(offset).ok();
-        let range = start.and_then(|start| Some(start..start.checked_add(len)?)).filter(|range| range.end <= size);
-        range.ok_or_else(|| {
-            let message = format!("{len} bytes at {offset} lie beyond the store's {size} bytes");
+        self.within(offset, len).ok_or_else(|| {
+            let message = format!("{len} bytes at {offset} lie beyond the store's {} bytes", self.bytes.len());
             io::Error::new(io::ErrorKind::UnexpectedEof, message)
         })
+    }
+
+    /// So many bytes from there, unless the store ends before.
+    fn within(&self, offset: u64, len: usize) -> Option<Range<usize>> {
+        let start = usize::try_from(offset).ok()?;
+        Some(start..start.checked_add(len)?).filter(|range| range.end <= self.bytes.len())
     }
 
     fn pages(&self, start: usize, end: usize) -> Range<usize> {

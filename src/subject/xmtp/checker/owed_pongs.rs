@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::channel::{Channel, MessageId};
 use crate::checker::Evidence;
+use crate::checker::by_id::ById;
 use crate::checker::excuse::Excuses;
 use crate::fault::Direction;
 use crate::grammar::Readable;
@@ -39,7 +40,7 @@ impl PingedStream {
 pub(crate) struct OwedPongs<'h> {
     /// Those whose dialect has Pongs.
     streams: BTreeMap<TapStream, PingedStream>,
-    stored: BTreeMap<(&'h Channel, MessageId), Duration>,
+    stored: BTreeMap<&'h Channel, ById<Duration>>,
 }
 
 impl<'h> OwedPongs<'h> {
@@ -59,7 +60,7 @@ impl<'h> OwedPongs<'h> {
             // Which streams went with a proxy nobody says.
             Event::ProcessKilled if terms.cast.carries_streams(&record.host) => self.streams.clear(),
             Event::Stored { channel, id, .. } => {
-                self.stored.insert((channel, *id), record.at);
+                self.stored.entry(channel).or_default().insert(*id, record.at);
             }
             Event::Beat { beat: Beat::Ping { stream, way: Direction::ToClient, .. }, .. } => {
                 self.streams.entry(*stream).and_modify(|one| one.pinged = Some((record.until, index)));
@@ -89,7 +90,7 @@ impl<'h> OwedPongs<'h> {
         let Some((pinged, ping)) = self.streams.get(&stream).and_then(|one| one.unanswered()) else { return Ok(()) };
         let deadline = pinged + terms.keepalive + CLOSES_IN + terms.travel;
         let stored = |(channel, id): &(Channel, MessageId)| {
-            let at = self.stored.get(&(channel, *id)).copied()?;
+            let at = *self.stored.get(channel)?.get(*id)?;
             (at > deadline).then_some((channel.clone(), *id, at))
         };
         let Some((channel, id, at)) = messages.iter().find_map(stored) else { return Ok(()) };
