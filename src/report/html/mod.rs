@@ -6,6 +6,7 @@
 mod across;
 mod data;
 mod frame;
+mod ladder;
 mod night;
 mod page;
 
