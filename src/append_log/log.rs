@@ -120,7 +120,8 @@ impl AppendLog {
     /// Stores the records, all or none, and tells where each lies. When it returns, they are durable.
     ///
     /// # Errors
-    /// The disk fails; the log must be opened again, and then it holds all of them, or none.
+    /// The disk fails. Where the log [has failed](AppendLog::has_failed), it must be opened again, and then it holds all of them, or
+    /// none; otherwise it holds none, and can be used as before.
     pub fn append(&mut self, records: &[Vec<u8>]) -> io::Result<Vec<RecordPlace>> {
         self.store_frame(records, |disk| disk.sync())
     }
@@ -140,17 +141,23 @@ impl AppendLog {
         }
         let (content, places) = self.lay_out(records)?;
         let sealed = seal_all(&content, self.sectors);
-        self.failed = true;
         let end = self.sectors * SECTOR as u64;
-        self.disk.write(end, &sealed).inspect_err(|_| {
-            // Any part of it may be there, and goes at the next opening, if not now.
-            self.disk.set_len(end).ok();
-        })?;
+        self.failed = true;
+        if let Err(error) = self.disk.write(end, &sealed) {
+            // Any part of it may be there. Where that is cut off for good, the log is as it was.
+            self.failed = self.disk.set_len(end).and_then(|()| self.disk.sync()).is_err();
+            return Err(error);
+        }
         sync(&self.disk)?;
         self.failed = false;
         self.sectors += (sealed.len() / SECTOR) as u64;
         self.frames += 1;
         Ok(places)
+    }
+
+    /// Whether nobody knows what it holds, until it is opened again.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// How many appends it holds.

@@ -210,6 +210,25 @@ fn a_log_that_has_failed_takes_nothing_more_and_what_it_took_survives_the_power_
 }
 
 #[test]
+fn a_full_disk_leaves_the_log_as_it_was_wherever_the_room_ends() {
+    let [first, second, third] = frames();
+    let (before, after) = (SECTOR as u64, 4 * SECTOR as u64);
+    for room in before..after {
+        let disk = disk_with(std::slice::from_ref(&first));
+        let (mut log, _) = open(&disk).expect("a whole log");
+        disk.fill_at(room);
+        assert_eq!(log.append(&second).expect_err("full").kind(), io::ErrorKind::StorageFull);
+        assert!(!log.has_failed());
+        // The power takes nothing that was there, and brings nothing back.
+        disk.power_off();
+        assert_eq!(disk.bytes().len() as u64, before);
+        disk.heal();
+        log.append(&third).expect("there is room again");
+        assert_eq!(records(&disk).expect("whole"), [first.clone(), third.clone()].concat());
+    }
+}
+
+#[test]
 fn a_frame_longer_than_is_read_at_once_is_whole() {
     let large: Records = (0..70).map(|number| record(number, 9_000 + number)).collect();
     let disk = disk_with(&[frames()[0].clone(), large.clone(), frames()[2].clone()]);

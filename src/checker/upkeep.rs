@@ -16,7 +16,7 @@ use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::stock::{Stock, StockBook};
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::Fault;
+use crate::fault::{DiskHarm, Fault, Harm};
 use crate::grammar::Readable;
 use crate::history::{Beat, Bounds, CloseReason, EndCause, Event, History, Record, TapStream, Terms};
 
@@ -68,6 +68,14 @@ impl Checker for Upkeep {
     }
 }
 
+/// Whether a disk may lose or alter what it was given: a full one refuses it, and a slow one takes its time.
+fn is_unsound(harm: &Harm) -> bool {
+    match harm {
+        Harm::Disk { harm, .. } => !matches!(harm, DiskHarm::Full | DiskHarm::SlowSync { .. }),
+        Harm::Process { .. } | Harm::Proxy { .. } | Harm::Link { .. } | Harm::Kernel { .. } | Harm::Clock { .. } => false,
+    }
+}
+
 /// When something began, and its record.
 type Since = (Duration, usize);
 
@@ -107,6 +115,8 @@ struct UpkeepBook<'h> {
     held: BTreeMap<&'h str, BTreeMap<u64, Since>>,
     /// Servers that were asked to stop, since when.
     stopping: BTreeMap<&'h str, Since>,
+    /// Servers whose disks have been wrong in another way than full or slow.
+    unsound_disks: BTreeSet<&'h str>,
     /// When a server or a proxy died last.
     last_death: Option<Duration>,
     /// The open streams as the tap knows them.
@@ -138,6 +148,7 @@ impl<'h> UpkeepBook<'h> {
             clients: BTreeMap::new(),
             held: BTreeMap::new(),
             stopping: BTreeMap::new(),
+            unsound_disks: BTreeSet::new(),
             last_death: None,
             tapped: BTreeMap::new(),
             half_closed: BTreeSet::new(),
@@ -171,6 +182,9 @@ impl<'h> UpkeepBook<'h> {
             Event::FaultBegan(clause) => {
                 if let Fault::ProcessStop(_) = &clause.fault {
                     self.stopping.extend(clause.fault.hosts().map(|host| (&**host, since)));
+                }
+                if is_unsound(&clause.fault.harm()) {
+                    self.unsound_disks.extend(clause.fault.hosts().map(|host| &**host));
                 }
             }
             Event::StreamClosed { stream, reason } => return self.let_go(index, record, *stream, reason),
@@ -301,10 +315,20 @@ impl<'h> UpkeepBook<'h> {
         stream: u64,
         reason: &CloseReason,
     ) -> Result<(), Box<Evidence>> {
-        let opened = self.held.entry(&record.host).or_default().remove(&stream);
-        let Some((opened, first)) = opened.filter(|(opened, _)| self.excuses.is_calm(*opened, record.at)) else {
+        let Some((opened, first)) = self.held.entry(&record.host).or_default().remove(&stream) else { return Ok(()) };
+        if let CloseReason::Failed(why) = reason
+            && !self.unsound_disks.contains(&*record.host)
+            && !self.stopping.contains_key(&*record.host)
+        {
+            let what = format!(
+                "{} closed stream {stream}, and its disk was no worse than full, which no reader needs to feel: {why}",
+                record.host
+            );
+            return Err(Box::new(Evidence::new(index, record, self.laws.serve, what).with([first])));
+        }
+        if !self.excuses.is_calm(opened, record.at) {
             return Ok(());
-        };
+        }
         let why = match reason {
             CloseReason::Finished | CloseReason::PeerGone => return Ok(()),
             CloseReason::Reaped | CloseReason::Refused(_) | CloseReason::TooSlow if self.has_lawless => return Ok(()),

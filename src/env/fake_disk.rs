@@ -22,6 +22,8 @@ struct FakeState {
     writes_left: Option<u32>,
     /// Of the syncs that succeeded.
     syncs: u32,
+    /// Beyond so many bytes there is no room; none: without end.
+    room: Option<u64>,
 }
 
 impl FakeDisk {
@@ -35,9 +37,15 @@ impl FakeDisk {
         self.state().writes_left = Some(writes);
     }
 
+    /// From now on it is full when it has so many bytes: of what goes beyond, the beginning is written.
+    pub(crate) fn fill_at(&self, bytes: u64) {
+        self.state().room = Some(bytes);
+    }
+
     /// Every write succeeds again.
     pub(crate) fn heal(&self) {
-        self.state().writes_left = None;
+        let mut state = self.state();
+        (state.writes_left, state.room) = (None, None);
     }
 
     /// The power fails: what was not synced is gone.
@@ -95,7 +103,10 @@ impl Storage for FakeDisk {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.spend()?;
-        self.storage.write(offset, data)
+        let room = self.state().room.filter(|room| *room < offset + data.len() as u64);
+        let fits = room.map(|room| usize::try_from(room.saturating_sub(offset)).unwrap_or(usize::MAX));
+        self.storage.write(offset, &data[..fits.unwrap_or(data.len())])?;
+        fits.map_or(Ok(()), |_| Err(io::ErrorKind::StorageFull.into()))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -34,10 +34,11 @@ pub const SECOND: Duration = Duration::from_secs(1);
 /// Long enough for everything that needs no timer to happen, on a paused clock.
 pub const MOMENT: Duration = Duration::from_millis(1);
 
-/// A disk that outlives the node, and whose syncs may fail from some point on.
+/// A disk that outlives the node, whose syncs may fail from some point on, and which may be full.
 #[derive(Clone, Debug, Default)]
 pub struct KeptDisk {
     bytes: MemoryStorage,
+    full: Arc<AtomicBool>,
     syncs_left: Arc<Mutex<Option<u32>>>,
     syncs: Arc<AtomicU32>,
 }
@@ -51,6 +52,11 @@ impl KeptDisk {
     /// So many syncs succeed, and then none.
     pub fn fail_after(&self, syncs: u32) {
         *self.syncs_left.lock().expect("not poisoned") = Some(syncs);
+    }
+
+    /// Half of each write that makes it longer finds room, or all of it.
+    pub fn fill(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// Every sync succeeds again.
@@ -85,6 +91,10 @@ impl Storage for KeptDisk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) && offset + data.len() as u64 > self.len()? {
+            self.bytes.write(offset, &data[..data.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.bytes.write(offset, data)
     }
 }

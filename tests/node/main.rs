@@ -436,6 +436,34 @@ async fn a_store_that_fails_costs_the_call_and_ends_the_streams_that_might_miss_
     assert_eq!((opened, failed, stored), (2, 1, 1), "{notices:?}");
 }
 
+/// What was not stored has no id: who reads needs not hear of it.
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_costs_the_call_and_nobody_else_anything() {
+    let disk = KeptDisk::default();
+    let bench = Bench::start_on(disk.clone(), NodeConfig::default()).await;
+    bench.publish(&["a"]).await;
+    let mut wire = bench.subscribe().await;
+    wire.mutate(1, &[("a", 0)], &[]);
+    assert_eq!(wire.until_complete(1).await, ["wave 1: #1", "caught up: 1 topics", "complete 1"]);
+    disk.fill(true);
+    for _ in 0..3 {
+        let refused = bench.try_publish(&["a"]).await.expect_err("the disk is full");
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert!(refused.message().contains("which stays as it was: no storage space"), "{refused}");
+    }
+    assert_eq!(bench.query("a", proto::PagingInfo::default()).await.0.len(), 1);
+    disk.fill(false);
+    bench.publish(&["a"]).await;
+    match wire.next().await.expect("open").expect("a frame") {
+        Response::Delivery(delivery) => assert_eq!((delivery.tag, delivery.messages[0].id.0), (Tag::Live, 2)),
+        other => panic!("{other:?}"),
+    }
+    let notices = bench.notices.0.lock().expect("not poisoned");
+    let opened = notices.iter().filter(|notice| matches!(notice, NodeNotice::LogOpened { .. })).count();
+    let failed = notices.iter().filter(|notice| matches!(notice, NodeNotice::StoreFailed { .. })).count();
+    assert_eq!((opened, failed), (1, 1), "{notices:?}");
+}
+
 /// Group commit: what waits while the log is synced goes into the next append, all of it or nothing.
 #[tokio::test(start_paused = true)]
 async fn publishers_that_wait_share_a_sync_and_its_failure() {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition, usual_terms};
 use crate::fault::Kind;
-use crate::fault::kinds::ProcessStop;
+use crate::fault::kinds::{DiskFull, ProcessStop, SyncFails};
 use crate::subject::xmtp::checker::UPKEEP;
 
 fn other() -> TapStream {
@@ -184,4 +184,14 @@ fn tasks_that_serve_neither_connection_nor_stream_are_condemned() {
     stock(vanished(), (1, 6), (3, 8 + 2 * 6 + 1)).condemned_by(&UPKEEP);
     let before = stock(running().at(100.0), (0, 1), (1, 8));
     stock(before.at(700.0), (1, 6), (1, 8)).acquitted_by(&UPKEEP);
+}
+
+#[test]
+fn a_full_disk_is_no_cause_to_end_a_stream_and_one_that_fails_or_a_stop_is() {
+    let failed = |script: Script| closed(script, CloseReason::Failed("failed to append".into()));
+    let harmed = |fault| failed(running().at(100.0).fault_begins(1, fault));
+    let evidence = harmed(DiskFull.on(host(NODE))).condemned_by(&UPKEEP);
+    assert!(evidence.what.contains("its disk was no worse than full"), "{}", evidence.what);
+    harmed(SyncFails { every: 1 }.on(host(NODE))).acquitted_by(&UPKEEP);
+    harmed(ProcessStop { grace: Duration::from_secs(30) }.on(host(NODE))).acquitted_by(&UPKEEP);
 }

@@ -81,6 +81,8 @@ pub(crate) struct GroupCommit {
     pub(crate) log: Arc<ReopeningLog>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) observer: Arc<dyn NodeObserver>,
+    /// Where nothing was stored, streams go on; one of its quirks ends them.
+    pub(crate) spares_streams: bool,
 }
 
 impl GroupCommit {
@@ -112,7 +114,12 @@ impl GroupCommit {
                 (Ok(()), refused)
             }
             Err(error) => {
-                if !matches!(error, StoreError::Resting(_)) {
+                let stored_nothing = match error {
+                    StoreError::Resting(_) => true,
+                    StoreError::NotStored(_) => self.spares_streams,
+                    _ => false,
+                };
+                if !stored_nothing {
                     // S4: a message that got an id all the same would be a gap in every stream that goes on.
                     self.hub.interrupt();
                 }

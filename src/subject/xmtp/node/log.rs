@@ -82,7 +82,7 @@ impl Log {
     /// durable.
     ///
     /// # Errors
-    /// The disk fails; then what was to be stored may be there, or not, once the log is opened again.
+    /// The disk fails; then nothing of it is stored, or, where the log has failed, it may be there once the log is opened again.
     pub(crate) fn append(&mut self, drafts: Vec<Draft>, created_ns: u64) -> Result<Vec<Arc<Message>>, StoreError> {
         let mut heads = self.first_ids();
         let mut stored = Vec::with_capacity(drafts.len());
@@ -101,7 +101,10 @@ impl Log {
             Some(NodeQuirk::AcksUnsynced) => self.records.append_unsynced(&records),
             _ => self.records.append(&records),
         };
-        let places = appended.map_err(StoreError::Append)?;
+        let places = appended.map_err(|error| match self.records.has_failed() {
+            true => StoreError::Append(error),
+            false => StoreError::NotStored(error),
+        })?;
         self.forgotten = ByKind::default();
         let index = |((message, target), place): ((Message, _), _)| {
             let (kind, id) = (message.topic().kind(), message.id);

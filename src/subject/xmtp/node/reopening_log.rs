@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!   closed --needed--> open --an error--> resting --rested, needed--> open
-//!     |                                     ^
+//!     |                 | ^                 ^
+//!     |                 +-+ nothing stored  |
 //!     +---------does not open---------------+
 //! ```
 
@@ -54,7 +55,7 @@ impl ReopeningLog {
         ReopeningLog { env, observer, by_originator, quirk, state: Mutex::default() }
     }
 
-    /// Does something with the log. An error of it closes the log.
+    /// Does something with the log. An error of it closes the log, unless it leaves the log as it was.
     ///
     /// # Errors
     /// The log does not open, has failed a moment ago, or fails now.
@@ -70,21 +71,24 @@ impl ReopeningLog {
             Some(log) => Ok(log),
             None => self.open(),
         };
-        match log.and_then(|mut log| act(&mut log).map(|done| (log, done))) {
-            Ok((log, done)) => {
+        let done = log.and_then(|mut log| {
+            let done = act(&mut log);
+            if matches!(done, Ok(_) | Err(StoreError::NotStored(_))) {
                 state.log = Some(log);
                 state.rest = None;
-                Ok(done)
             }
-            Err(error) => {
-                let why = error.to_string();
+            done
+        });
+        if let Err(error) = &done {
+            let why = error.to_string();
+            if state.log.is_none() {
                 state.rest = Some((Instant::now() + REST, why.clone()));
-                if state.told.len() < REASONS_MAX && state.told.insert(why.clone()) {
-                    self.observer.notice(NodeNotice::StoreFailed { why: format!("failed to {why}") });
-                }
-                Err(error)
+            }
+            if state.told.len() < REASONS_MAX && state.told.insert(why.clone()) {
+                self.observer.notice(NodeNotice::StoreFailed { why: format!("failed to {why}") });
             }
         }
+        done
     }
 
     fn open(&self) -> Result<Log, StoreError> {

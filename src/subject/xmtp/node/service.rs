@@ -131,6 +131,7 @@ pub async fn serve_with(env: Env, config: NodeConfig, hooks: NodeHooks) -> Resul
         log: Arc::clone(&log),
         hub: Arc::clone(&hub),
         observer: Arc::clone(&observer),
+        spares_streams: config.quirk != Some(NodeQuirk::EndsStreamsWhenFull),
     };
     let node = Node {
         env,

@@ -19,9 +19,12 @@ pub(crate) enum StoreError {
     /// The store does not open.
     #[error("open the message log: {0}")]
     Open(#[source] std::io::Error),
-    /// Messages are not durable.
+    /// Messages may have been stored, or not.
     #[error("append to the message log: {0}")]
     Append(#[source] std::io::Error),
+    /// Messages were not stored, and the log is as it was.
+    #[error("append to the message log, which stays as it was: {0}")]
+    NotStored(#[source] std::io::Error),
     /// Bytes cannot be read.
     #[error("read {kind} message {id} of the message log: {error}")]
     Read {
