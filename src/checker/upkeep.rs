@@ -72,7 +72,9 @@ impl Checker for Upkeep {
 fn is_unsound(harm: &Harm) -> bool {
     match harm {
         Harm::Disk { harm, .. } => !matches!(harm, DiskHarm::Full | DiskHarm::SlowSync { .. }),
-        Harm::Process { .. } | Harm::Proxy { .. } | Harm::Link { .. } | Harm::Kernel { .. } | Harm::Clock { .. } => false,
+        Harm::Process { .. } | Harm::Proxy { .. } | Harm::Link { .. } | Harm::Kernel { .. } | Harm::Clock { .. } => {
+            false
+        }
     }
 }
 

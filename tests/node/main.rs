@@ -454,10 +454,9 @@ async fn a_full_disk_costs_the_call_and_nobody_else_anything() {
     assert_eq!(bench.query("a", proto::PagingInfo::default()).await.0.len(), 1);
     disk.fill(false);
     bench.publish(&["a"]).await;
-    match wire.next().await.expect("open").expect("a frame") {
-        Response::Delivery(delivery) => assert_eq!((delivery.tag, delivery.messages[0].id.0), (Tag::Live, 2)),
-        other => panic!("{other:?}"),
-    }
+    let heard = wire.next().await.expect("open").expect("a frame");
+    let Response::Delivery(delivery) = heard else { panic!("{heard:?}") };
+    assert_eq!((delivery.tag, delivery.messages[0].id.0), (Tag::Live, 2));
     let notices = bench.notices.0.lock().expect("not poisoned");
     let opened = notices.iter().filter(|notice| matches!(notice, NodeNotice::LogOpened { .. })).count();
     let failed = notices.iter().filter(|notice| matches!(notice, NodeNotice::StoreFailed { .. })).count();

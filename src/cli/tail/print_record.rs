@@ -250,12 +250,25 @@ mod tests {
         };
         let mut record = PrintRecord::open(Arc::clone(&env)).expect("a new record");
         record.note([(&topic("once"), Cursor(1))].into_iter()).expect("stored");
+        let long = folder.path().join(STORES[0]);
+        let mut before = Vec::new();
         for id in 1..=3 * NOTES_MAX {
+            if id == NOTES_MAX {
+                before = std::fs::read(&long).expect("the first store, as long as it gets");
+            }
             record.note([(&topic("often"), Cursor(id))].into_iter()).expect("stored");
             assert!(longest() <= NOTES_MAX * 512, "after {id} notes");
         }
         drop(record);
-        let record = PrintRecord::open(env).expect("the same record");
-        assert_eq!(spelled(&record, &[held("once", 1), held("often", 3 * NOTES_MAX)]), Vec::<String>::new());
+        let both = [held("once", 1), held("often", 3 * NOTES_MAX)];
+        let record = PrintRecord::open(Arc::clone(&env)).expect("the same record");
+        assert_eq!(spelled(&record, &both), Vec::<String>::new());
+        drop(record);
+        // The process died before the long one began anew.
+        std::fs::write(&long, before).expect("a scratch folder");
+        let mut record = PrintRecord::open(env).expect("the same record");
+        assert_eq!(spelled(&record, &both), Vec::<String>::new());
+        record.note([(&topic("once"), Cursor(2))].into_iter()).expect("stored");
+        assert_eq!(longest(), 2 * 512, "it has begun anew");
     }
 }

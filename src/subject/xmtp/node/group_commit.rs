@@ -114,12 +114,8 @@ impl GroupCommit {
                 (Ok(()), refused)
             }
             Err(error) => {
-                let stored_nothing = match error {
-                    StoreError::Resting(_) => true,
-                    StoreError::NotStored(_) => self.spares_streams,
-                    _ => false,
-                };
-                if !stored_nothing {
+                let is_spared = self.spares_streams && matches!(error, StoreError::NotStored(_));
+                if !is_spared && !matches!(error, StoreError::Resting(_)) {
                     // S4: a message that got an id all the same would be a gap in every stream that goes on.
                     self.hub.interrupt();
                 }

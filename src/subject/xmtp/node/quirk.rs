@@ -63,7 +63,7 @@ quirks! {
         LeavesTasks = "leaves-tasks",
         /// A node that is asked to stop tells its streams nothing (against S9: they end without what was in flight).
         IgnoresStop = "ignores-stop",
-        /// A write that finds no room, and leaves the log as it was, ends every stream (against S6).
+        /// A write that finds no room, and leaves the log as it was, ends every stream (against S2).
         EndsStreamsWhenFull = "ends-streams-when-full",
     }
 }
