@@ -20,12 +20,6 @@ const TEXT_COLUMN: usize = 14;
 const LABEL_WIDTH: usize = TEXT_COLUMN - 2;
 /// So many clients of a row are named.
 const CLIENTS_NAMED: usize = 3;
-/// What a ladder is called.
-pub(crate) const LADDER_TITLE: &str = "who knew when";
-/// What stands before who was not asked.
-pub(crate) const NOT_ASKED: &str = "not asked";
-/// The head of the last column, and what it stands for.
-const MISSED: [&str; 2] = ["missed", "messages that had not come when the window ended"];
 /// Above that a tenth of a second tells nothing.
 const COARSE: Duration = Duration::from_secs(100);
 
@@ -56,96 +50,48 @@ impl fmt::Display for WindowHarm<'_> {
 
 /// Windows that are alike: of one clause, with one ending, noticed by the same layers.
 struct LadderRow<'l> {
+    harm: WindowHarm<'l>,
     ending: WindowEnding,
     windows: Vec<&'l LadderWindow>,
 }
 
-/// The ladder of a trial in words.
-pub(crate) struct LadderTable {
-    /// What was dead.
-    pub(crate) of: &'static str,
-    /// Of each column its head, and what that stands for.
-    pub(crate) heads: Vec<[&'static str; 2]>,
-    pub(crate) parts: Vec<LadderPart>,
-    /// Who was not asked, in no window at all.
-    pub(crate) idle: Vec<&'static str>,
-}
-
-/// What one harm has done.
-pub(crate) struct LadderPart {
-    /// When its first window began.
-    pub(crate) began: Duration,
-    pub(crate) harm: String,
-    pub(crate) lines: Vec<LadderLine>,
-}
-
-/// Windows that are alike.
-pub(crate) struct LadderLine {
-    /// How many, and how they ended.
-    pub(crate) label: String,
-    /// One for each column.
-    pub(crate) cells: Vec<String>,
-    /// Whose they are, where that is worth a name.
-    pub(crate) who: String,
-}
-
-impl LadderTable {
-    /// The table of a ladder; none where nothing was dead.
-    pub(crate) fn of(ladder: &Ladder) -> Option<Self> {
-        let first = ladder.windows.first()?;
-        let is_asked = |layer: &Layer| ladder.windows.iter().any(|window| window.knew[layer] != Knowledge::NotAsked);
-        let (asked, idle): (Vec<Layer>, Vec<Layer>) = first.knew.keys().partition(|layer| is_asked(layer));
-        // Who is cast by a name of its own is told by it.
-        let is_of_strangers = asked.contains(&Layer::Program);
-        let line = |row: &LadderRow<'_>| LadderLine {
-            label: format!("{} {}", row.windows.len(), row.ending.words()),
-            cells: cells(row, &asked),
-            who: if is_of_strangers { row.clients() } else { String::new() },
-        };
-        let part = |(harm, rows): (WindowHarm<'_>, Vec<LadderRow<'_>>)| LadderPart {
-            began: rows[0].windows[0].began,
-            harm: harm.to_string(),
-            lines: rows.iter().map(line).collect(),
-        };
-        // Nobody asks after a suspension unless there was one, and few proxies have times of their own.
-        let idle = idle.into_iter().filter(|layer| !matches!(layer, Layer::Probe | Layer::Proxy));
-        Some(LadderTable {
-            of: if is_of_strangers { "connections" } else { "streams" },
-            heads: asked.iter().map(|layer| [layer.short_name(), layer.name()]).chain([MISSED]).collect(),
-            parts: rows(ladder).into_iter().map(part).collect(),
-            idle: idle.map(Layer::name).collect(),
-        })
-    }
-
-    /// How wide each column is.
-    fn widths(&self) -> Vec<usize> {
-        let lines = || self.parts.iter().flat_map(|part| &part.lines);
-        let width = |(column, [head, _]): (usize, &[&str; 2])| {
-            let cells = lines().map(|line| line.cells[column].chars().count());
-            cells.chain([head.len()]).max().unwrap_or(0)
-        };
-        self.heads.iter().enumerate().map(width).collect()
-    }
-}
-
 /// The ladder of a trial; nothing where no stream was dead.
 pub(crate) fn write_ladder(text: &mut String, ladder: &Ladder, paint: Paint) -> std::fmt::Result {
-    let Some(table) = LadderTable::of(ladder) else { return Ok(()) };
-    let widths = table.widths();
-    writeln!(text, "\n{}", paint.heading(LADDER_TITLE))?;
-    let heads: Vec<String> = table.heads.iter().map(|[head, _]| (*head).to_owned()).collect();
-    write_row(text, table.of, (&heads, ""), &widths)?;
-    for part in &table.parts {
-        let head = format!("{:>LABEL_WIDTH$}  ", Readable(part.began));
-        writeln!(text, "{}", hang(&head, &part.harm, TEXT_COLUMN))?;
-        part.lines.iter().try_for_each(|line| write_row(text, &line.label, (&line.cells, &line.who), &widths))?;
+    if ladder.windows.is_empty() {
+        return Ok(());
     }
-    match table.idle.is_empty() {
-        true => Ok(()),
-        false => {
-            let head = format!("{NOT_ASKED:>LABEL_WIDTH$}  ");
-            writeln!(text, "{}", hang(&head, &table.idle.join(", "), TEXT_COLUMN))
+    let is_asked = |layer: &Layer| ladder.windows.iter().any(|window| window.knew[layer] != Knowledge::NotAsked);
+    let (asked, idle): (Vec<Layer>, Vec<Layer>) = ladder.windows[0].knew.keys().partition(|layer| is_asked(layer));
+    let rows = rows(ladder);
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| cells(row, &asked)).collect();
+    // Who is cast by a name of its own is told by it.
+    let is_of_strangers = asked.contains(&Layer::Program);
+    let heads = asked.iter().map(|layer| layer.short_name()).chain(["missed"]);
+    let heads: Vec<String> = heads.map(str::to_owned).collect();
+    let widths: Vec<usize> = (0..heads.len())
+        .map(|column| cells.iter().chain([&heads]).map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    writeln!(text, "\n{}", paint.heading("who knew when"))?;
+    write_row(text, if is_of_strangers { "connections" } else { "streams" }, (&heads, ""), &widths)?;
+    let mut told = None;
+    for (row, cells) in rows.iter().zip(&cells) {
+        if told != Some(row.harm) {
+            let head = format!("{:>LABEL_WIDTH$}  ", Readable(row.windows[0].began));
+            writeln!(text, "{}", hang(&head, &row.harm.to_string(), TEXT_COLUMN))?;
+            told = Some(row.harm);
         }
+        let who = if is_of_strangers { row.clients() } else { String::new() };
+        write_row(text, &format!("{} {}", row.windows.len(), row.ending.words()), (cells, &who), &widths)?;
+    }
+    // Nobody asks after a suspension unless there was one, and few proxies have times of their own.
+    let idle = idle
+        .into_iter()
+        .filter(|layer| !matches!(layer, Layer::Probe | Layer::Proxy))
+        .map(Layer::name)
+        .collect::<Vec<_>>();
+    match idle.is_empty() {
+        true => Ok(()),
+        false => writeln!(text, "{}", hang(&format!("{:>LABEL_WIDTH$}  ", "not asked"), &idle.join(", "), TEXT_COLUMN)),
     }
 }
 
@@ -170,24 +116,24 @@ impl LadderRow<'_> {
 }
 
 /// Windows that are alike in one row, in the order in which the first of each harm, then of each row, began.
-fn rows(ladder: &Ladder) -> Vec<(WindowHarm<'_>, Vec<LadderRow<'_>>)> {
-    let mut harms: Vec<(WindowHarm<'_>, Vec<LadderRow<'_>>)> = Vec::new();
-    for window in &ladder.windows {
-        let harm = WindowHarm::of(window);
-        let of_harm = match harms.iter().position(|(known, _)| *known == harm) {
-            Some(known) => known,
-            None => {
-                harms.push((harm, Vec::new()));
-                harms.len() - 1
-            }
-        };
-        let rows = &mut harms[of_harm].1;
-        match rows.iter_mut().find(|row| row.ending == window.ending && are_alike(row.windows[0], window)) {
-            Some(row) => row.windows.push(window),
-            None => rows.push(LadderRow { ending: window.ending, windows: vec![window] }),
+fn rows(ladder: &Ladder) -> Vec<LadderRow<'_>> {
+    let mut harms: Vec<WindowHarm<'_>> = Vec::new();
+    for harm in ladder.windows.iter().map(WindowHarm::of) {
+        if !harms.contains(&harm) {
+            harms.push(harm);
         }
     }
-    harms
+    let of_harm = |harm| {
+        let mut rows: Vec<LadderRow<'_>> = Vec::new();
+        for window in ladder.windows.iter().filter(|window| WindowHarm::of(window) == harm) {
+            match rows.iter_mut().find(|row| row.ending == window.ending && are_alike(row.windows[0], window)) {
+                Some(row) => row.windows.push(window),
+                None => rows.push(LadderRow { harm, ending: window.ending, windows: vec![window] }),
+            }
+        }
+        rows
+    };
+    harms.into_iter().flat_map(of_harm).collect()
 }
 
 /// Whether the same layers noticed.
@@ -277,7 +223,7 @@ pub(crate) fn write_tally(text: &mut String, tally: &LadderTally, paint: Paint) 
         .into_iter()
         .filter_map(|ending| Some(format!("{} {}", tally.windows.get(&ending)?, ending.words())))
         .collect();
-    writeln!(text, "{}  dead streams: {}", paint.heading(LADDER_TITLE), windows.join(", "))?;
+    writeln!(text, "{}  dead streams: {}", paint.heading("who knew when"), windows.join(", "))?;
     let name_width = Layer::ALL.into_iter().map(|layer| layer.name().len()).max().unwrap_or(0);
     let mut row = |[name, asked, half, most, never]: [&str; 5]| {
         let line = format!("{name:name_width$}  {asked:>9}  {half:>8}  {most:>8}  {never}");

@@ -6,7 +6,6 @@
 mod across;
 mod data;
 mod frame;
-mod ladder;
 mod night;
 mod page;
 

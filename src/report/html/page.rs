@@ -1,4 +1,4 @@
-//! The page: what broke, how to see it again, the timeline, who knew when, the story and the verdicts.
+//! The page: what broke, how to see it again, the timeline, the story and the verdicts.
 //!
 //! Refuses to know what the script does with the data: without it, all but the timeline is there.
 
@@ -11,7 +11,6 @@ use crate::report::harmless::html;
 use crate::report::head::ReportHead;
 use crate::report::html::data::{RECORDS_MAX, data};
 use crate::report::html::frame;
-use crate::report::html::ladder::write_ladder;
 use crate::report::story;
 use crate::trial::{Conclusion, Outcome};
 
@@ -36,7 +35,6 @@ fn write_page(text: &mut String, outcome: &Outcome, head: &ReportHead) -> std::f
     text.push_str("<main>\n");
     let chart = Chart::of(outcome);
     write_timeline(text, &chart)?;
-    write_ladder(text, &outcome.ladder())?;
     text.push_str("<div class=\"columns\">\n");
     write_story(text, outcome)?;
     write_verdicts(text, outcome)?;
