@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stdout, reason = "the product of a bench is its table")]
 
+mod actors;
+mod bare;
 mod curve;
 mod interposed;
 mod peak;
@@ -12,6 +14,9 @@ mod pipes;
 mod trials;
 
 use std::time::Duration;
+
+use pulseless::sim::SimFile;
+use pulseless::world::{Engine, Leap, Turmoil};
 
 /// Odd, so that there is a median; enough to outvote two disturbed rounds.
 const ROUNDS: usize = 5;
@@ -73,18 +78,32 @@ fn busy(rounds: usize) {
         &format!("{:.1} times leap; it batches what comes within a tick", ratio(coarse, leap)),
     );
     row("turmoil, 1 ms ticks", fine, &format!("{:.1} times leap, at least 2", ratio(fine, leap)));
+    let [leap, fine] =
+        take_turns(rounds, [&|| bare::busy_minute(&sim, &leap_world), &|| bare::busy_minute(&sim, &turmoil_world)]);
+    row("leap, bare", leap, "the same actors, nothing observed or judged");
+    row("turmoil, bare, 1 ms ticks", fine, &format!("{:.1} times leap, at least 5", ratio(fine, leap)));
     println!();
+}
+
+fn leap_world(sim: &SimFile) -> Box<dyn Engine> {
+    Box::new(Leap::new(trials::SEED, sim.link.latency))
+}
+
+fn turmoil_world(sim: &SimFile) -> Box<dyn Engine> {
+    Box::new(Turmoil::new(trials::SEED, sim.link.latency, Duration::from_millis(1)))
 }
 
 /// Without latency, so that both play the same requests one by one: with latency, a trial batches.
 fn engine(rounds: usize) {
     let sim = trials::busy_minute_without_latency();
-    let [leap, pipes] = take_turns(rounds, [&|| trials::play(&sim), &|| pipes::busy_minute(&sim)]);
+    let bare = || bare::busy_minute(&sim, &leap_world);
+    let [leap, bare, pipes] = take_turns(rounds, [&|| trials::play(&sim), &bare, &|| pipes::busy_minute(&sim)]);
     let delivered = trials::delivered(&sim);
     println!("the same busy minute without latency: {delivered} messages, each with a request of its own");
     row("leap, observed and judged", leap, &each(leap, delivered));
+    row("leap, bare", bare, &each(bare, delivered));
     row("in-memory pipes, plain tokio", pipes, &each(pipes, delivered));
-    println!("  leap costs {:.2} times the pipes, limit 1.5\n", ratio(leap, pipes));
+    println!("  bare, leap costs {:.2} times the pipes, limit 1.2\n", ratio(bare, pipes));
 }
 
 /// What it costs not to know of a trial.

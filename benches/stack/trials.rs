@@ -12,7 +12,7 @@ use pulseless::world::{Leap, Turmoil};
 
 use crate::interposed::Interposed;
 
-const SEED: u64 = 7;
+pub(crate) const SEED: u64 = 7;
 
 pub(crate) fn sim(path: &str) -> SimFile {
     read_sim(SUBJECTS, &Path::new(env!("CARGO_MANIFEST_DIR")).join(path), &[])

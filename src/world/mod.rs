@@ -7,6 +7,7 @@
 mod clock;
 mod disk;
 mod engine;
+mod host_set;
 mod leap;
 mod net;
 mod process;

@@ -1,7 +1,7 @@
 //! The event loop: deliver what is due, run whom it woke, leap to the next arrival or timer.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::world::engine::{
     ConnectionObserver, CrashObserver, Engine, EngineError, Holdings, HostId, Program, ProgramError,
     TURNS_AT_ONE_INSTANT_MAX, seeded,
 };
+use crate::world::host_set::HostSet;
 use crate::world::leap::harm::{Harmed, LeapHarms};
 use crate::world::leap::host::{Breakdown, LeapHost};
 use crate::world::net::{Capture, LinkBase, Net};
@@ -30,8 +31,8 @@ pub struct Leap {
     names: BTreeMap<String, HostId>,
     /// Timers by time; an entry counts only while it is its host's newest.
     timers: BinaryHeap<Reverse<(Duration, HostId)>>,
-    /// Hosts that must run at this instant whatever happens: they have just begun, or were released.
-    fresh: BTreeSet<HostId>,
+    /// Hosts that must run at this instant: they were woken, or have just begun, or were released.
+    runnable: HostSet,
     harms: LeapHarms,
     crash_observer: Option<CrashObserver>,
     /// A host could not be started: told by the next call that can tell.
@@ -55,7 +56,7 @@ impl Leap {
             hosts: Vec::new(),
             names: BTreeMap::new(),
             timers: BinaryHeap::new(),
-            fresh: BTreeSet::new(),
+            runnable: HostSet::default(),
             harms: LeapHarms::default(),
             crash_observer: None,
             broken: None,
@@ -74,26 +75,22 @@ impl Leap {
         let now = self.clock.now();
         let mut turns = 0;
         loop {
-            let mut runnable = {
+            {
                 let mut fabric = self.net.fabric();
                 fabric.deliver(now);
-                fabric.take_woken()
-            };
-            runnable.append(&mut self.fresh);
-            self.take_due_timers(now, &mut runnable);
-            if runnable.is_empty() {
+                fabric.take_woken(&mut self.runnable);
+            }
+            self.take_due_timers(now);
+            if self.runnable.is_empty() {
                 return Ok(());
             }
-            while let Some(host) = runnable.pop_first() {
+            // Whoever goes on in spite of an error goes on with those that are left.
+            while let Some(host) = self.runnable.pop_first() {
                 // Whom something holds has its turn when it is released: until then its wakers and timers pile up.
                 if !self.hosts[host.index()].may_run(now) {
                     continue;
                 }
-                if let Err(error) = self.take_turn(host, || ()) {
-                    // Whoever goes on in spite of that goes on with them.
-                    self.fresh.append(&mut runnable);
-                    return Err(error);
-                }
+                self.take_turn(host, || ())?;
                 turns += 1;
                 if turns > TURNS_AT_ONE_INSTANT_MAX {
                     return Err(Breakdown::Failed(ProgramError::Livelock).of(&self.hosts[host.index()], now));
@@ -128,13 +125,13 @@ impl Leap {
         }
     }
 
-    fn take_due_timers(&mut self, now: Duration, runnable: &mut BTreeSet<HostId>) {
+    fn take_due_timers(&mut self, now: Duration) {
         while let Some(Reverse((at, host))) = self.timers.peek().copied()
             && at <= now
         {
             self.timers.pop();
             if self.hosts[host.index()].wakes_at() == Some(at) {
-                runnable.insert(host);
+                self.runnable.insert(host);
             }
         }
     }
@@ -151,9 +148,9 @@ impl Leap {
     }
 
     /// A clause holds these hosts no more; something else still may.
-    fn release(&mut self, hosts: BTreeSet<HostId>) {
-        for host in hosts {
-            self.fresh.insert(host);
+    fn release(&mut self, mut hosts: HostSet) {
+        while let Some(host) = hosts.pop_first() {
+            self.runnable.insert(host);
             // Its entry may have been taken for outdated while it was held.
             self.expect_timer(host, self.hosts[host.index()].wakes_at());
         }
@@ -215,14 +212,14 @@ impl Engine for Leap {
         match host_state.start(self.crash_observer.clone(), now) {
             Ok(()) => {
                 self.harms.note_start(host_state.standstill.sleeps());
-                self.fresh.insert(host);
+                self.runnable.insert(host);
             }
             Err(what) => self.broken = Some(what.of(host_state, now)),
         }
     }
 
     fn halt(&mut self, host: HostId, death: Death) -> bool {
-        self.fresh.remove(&host);
+        self.runnable.remove(host);
         self.hosts[host.index()].halt(death, self.clock.now())
     }
 
@@ -232,14 +229,14 @@ impl Engine for Leap {
 
     fn begin(&mut self, number: u32, harm: &Harm) {
         let on = self.hosts_of(harm);
-        let mut released = BTreeSet::new();
+        let mut released = HostSet::default();
         let mut harmed =
             Harmed { net: &self.net, hosts: &mut self.hosts, now: self.clock.now(), released: &mut released };
         self.harms.begin(number, harm, on, &mut harmed);
     }
 
     fn end(&mut self, number: u32) -> bool {
-        let mut released = BTreeSet::new();
+        let mut released = HostSet::default();
         let mut harmed =
             Harmed { net: &self.net, hosts: &mut self.hosts, now: self.clock.now(), released: &mut released };
         let felt = self.harms.end(number, &mut harmed);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::fault::{ClockHarm, Harm, ProcessHarm};
 use crate::world::engine::HostId;
+use crate::world::host_set::HostSet;
 use crate::world::leap::host::LeapHost;
 use crate::world::net::Net;
 
@@ -66,7 +67,7 @@ pub(crate) struct Harmed<'w> {
     pub(crate) hosts: &'w mut [LeapHost],
     pub(crate) now: Duration,
     /// Hosts that an ended clause holds no more.
-    pub(crate) released: &'w mut BTreeSet<HostId>,
+    pub(crate) released: &'w mut HostSet,
 }
 
 impl Harmed<'_> {

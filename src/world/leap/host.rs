@@ -154,7 +154,7 @@ impl LeapHost {
     }
 
     fn readings(&self, now: Duration) -> Readings {
-        Readings { monotonic: self.standstill.monotonic(now), boottime: now, wall: self.wall_clock.at(now) }
+        Readings::new(self.standstill.monotonic(now), now, self.wall_clock.at(now))
     }
 
     /// Starts the next process.

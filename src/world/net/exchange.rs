@@ -3,11 +3,11 @@
 //! The shell around [`End`](crate::world::net::end::End): it asks both ends, and decides nothing that they could.
 //! Refuses to know sockets and listeners.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::fault::Expired;
 use crate::world::engine::HostId;
+use crate::world::host_set::HostSet;
 use crate::world::net::capture::{Capture, Captured};
 use crate::world::net::connection::TcpConnection;
 use crate::world::net::end::{Dispatch, TcpReply, Unacknowledged};
@@ -24,7 +24,7 @@ pub(crate) struct Exchange<'f> {
     pub(crate) hosts: &'f mut [Kernel],
     pub(crate) links: &'f mut Links,
     pub(crate) traffic: &'f mut Traffic,
-    pub(crate) woken: &'f mut BTreeSet<HostId>,
+    pub(crate) woken: &'f mut HostSet,
     pub(crate) connection: &'f mut TcpConnection,
     /// Who wants to look at the packets.
     pub(crate) capture: Option<&'f Capture>,

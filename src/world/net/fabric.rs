@@ -17,6 +17,7 @@ use crate::cast::HostName;
 use crate::env::TcpOptions;
 use crate::fault::{Between, KernelHarm, LinkHarm};
 use crate::world::engine::{ConnectionNews, ConnectionObserver, HostId};
+use crate::world::host_set::HostSet;
 use crate::world::net::capture::{Capture, Captured};
 use crate::world::net::connection::TcpConnection;
 use crate::world::net::end::{Closing, End, Holder, TcpPhase};
@@ -47,7 +48,7 @@ impl Net {
             traffic: Traffic::default(),
             udp: UdpSockets::default(),
             unsent: Vec::new(),
-            woken: BTreeSet::new(),
+            woken: HostSet::default(),
             jams: Vec::new(),
             missed: Missed::default(),
             capture: None,
@@ -76,7 +77,7 @@ pub(crate) struct Fabric {
     udp: UdpSockets,
     /// Ends that may have something to send, in the order of their writes.
     unsent: Vec<(ConnectionId, TcpSide)>,
-    woken: BTreeSet<HostId>,
+    woken: HostSet,
     jams: Vec<Jam>,
     missed: Missed,
     /// Who wants to look at the packets.
@@ -126,8 +127,9 @@ impl Fabric {
         Some(segment.map_or(answer, |segment| segment.min(answer)))
     }
 
-    pub(crate) fn take_woken(&mut self) -> BTreeSet<HostId> {
-        std::mem::take(&mut self.woken)
+    /// The hosts that were woken since the last call.
+    pub(crate) fn take_woken(&mut self, into: &mut HostSet) {
+        into.append(&mut self.woken);
     }
 
     /// How many sockets the host's process holds: those that it connected, and those that it accepted.
@@ -164,6 +166,9 @@ impl Fabric {
 
     /// Sends what was written since the last call: one burst for each end, whatever the number of writes.
     pub(crate) fn send_unsent(&mut self) {
+        if self.unsent.is_empty() {
+            return;
+        }
         let mut unsent = self.hold_unsent();
         self.send(unsent.0.drain(..));
         if self.unsent.is_empty() {
@@ -205,7 +210,7 @@ impl Fabric {
         self.udp.close_all(host);
         self.send_unsent();
         self.kernel_mut(host).wakers.clear();
-        self.woken.remove(&host);
+        self.woken.remove(host);
     }
 
     /// The power of a host fails: nobody is told, and it remembers nothing.
@@ -216,7 +221,7 @@ impl Fabric {
         }
         self.udp.close_all(host);
         self.kernel_mut(host).power_off();
-        self.woken.remove(&host);
+        self.woken.remove(host);
     }
 
     /// The host has power again: it answers RST to whatever it knows nothing of.

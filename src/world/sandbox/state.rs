@@ -28,21 +28,27 @@ thread_local! {
     static STATE: Cell<*const TrialState> = const { Cell::new(ptr::null()) };
 }
 
-/// What the clocks of a trial show.
+/// What the clocks of a trial show, as who asks for it gets it: they are read much more often than they are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Readings {
-    /// Since the trial's start, without the time that the host slept.
-    pub(crate) monotonic: Duration,
-    /// Since the trial's start.
-    pub(crate) boottime: Duration,
-    /// Since the Unix epoch.
-    pub(crate) wall: Duration,
+    monotonic: Duration,
+    boottime: Duration,
+    wall: Duration,
 }
 
 impl Readings {
+    /// Two times since the trial's start, the first without the time that the host slept, and one since the Unix epoch.
+    pub(crate) const fn new(awake: Duration, boot: Duration, wall: Duration) -> Self {
+        Readings {
+            monotonic: MONOTONIC_START.saturating_add(awake),
+            boottime: MONOTONIC_START.saturating_add(boot),
+            wall,
+        }
+    }
+
     /// The right clocks, of a host that never slept.
     const fn of_trial(now: Duration) -> Self {
-        Readings { monotonic: now, boottime: now, wall: WALL_CLOCK_START.saturating_add(now) }
+        Readings::new(now, now, WALL_CLOCK_START.saturating_add(now))
     }
 }
 
@@ -97,6 +103,17 @@ pub(crate) struct Panics {
     pub(crate) of_task: Option<String>,
     /// Where the cause panicked, where RUST_BACKTRACE asks for it. Its names are looked up outside of the trial: that opens files.
     pub(crate) backtrace: Option<Arc<Backtrace>>,
+}
+
+impl TrialState {
+    /// One look at the clocks.
+    fn read_clock(&self) -> Readings {
+        match self.clock_reads_left.get().checked_sub(1) {
+            Some(left) => self.clock_reads_left.set(left),
+            None => self.on_busy_loop.get()(),
+        }
+        self.readings.get()
+    }
 }
 
 /// Puts this thread into a trial until the guard is dropped.
@@ -183,29 +200,20 @@ pub(crate) fn set_readings(readings: Readings) {
 
 /// The wall clock of whoever has its turn.
 pub(crate) fn read_wall_clock() -> Duration {
-    state(|state| state.wall_clock_read.set(true));
-    read_clock().wall
-}
-
-/// One look at the clocks.
-fn read_clock() -> Readings {
     state(|state| {
-        match state.clock_reads_left.get().checked_sub(1) {
-            Some(left) => state.clock_reads_left.set(left),
-            None => state.on_busy_loop.get()(),
-        }
-        state.readings.get()
+        state.wall_clock_read.set(true);
+        state.read_clock().wall
     })
 }
 
 /// The monotonic clock of whoever has its turn.
 pub(crate) fn read_monotonic_clock() -> Duration {
-    MONOTONIC_START + read_clock().monotonic
+    state(|state| state.read_clock().monotonic)
 }
 
 /// The boot clock of whoever has its turn.
 pub(crate) fn read_boot_clock() -> Duration {
-    MONOTONIC_START + read_clock().boottime
+    state(|state| state.read_clock().boottime)
 }
 
 /// Whether anybody has looked at a wall clock since the last call.

@@ -78,8 +78,9 @@ struct Stirred {
 }
 
 impl Stirred {
-    fn take(&self) -> Vec<FileId> {
-        std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Changes places with a list that is empty: a wait is too short to make one.
+    fn take(&self, into: &mut Vec<FileId>) {
+        std::mem::swap(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner), into);
     }
 }
 
@@ -102,6 +103,8 @@ pub(crate) struct Files {
     open: BTreeMap<FileId, SystemFile>,
     epolls: BTreeSet<FileId>,
     stirred: Arc<Stirred>,
+    /// What was stirred is looked at in here; kept for its room.
+    looked_at: Vec<FileId>,
 }
 
 impl Files {
@@ -196,11 +199,16 @@ impl Files {
     /// epoll_wait(2), without the wait.
     pub(crate) fn ready(&mut self, epoll: Number, most: usize) -> Result<Vec<Ready>, Errno> {
         let id = self.id(epoll)?;
-        let stirred = self.stirred.take();
+        let mut stirred = std::mem::take(&mut self.looked_at);
+        self.stirred.take(&mut stirred);
         if !stirred.is_empty() {
             self.for_each_epoll(|epoll| stirred.iter().for_each(|file| epoll.wake(*file)));
+            stirred.clear();
         }
-        let FileKind::Epoll(waiting) = &mut self.file(epoll)?.kind else { return Err(Errno(libc::EINVAL)) };
+        self.looked_at = stirred;
+        let Some(SystemFile { kind: FileKind::Epoll(waiting), .. }) = self.open.get_mut(&id) else {
+            return Err(Errno(libc::EINVAL));
+        };
         if !waiting.has_listed() {
             return Ok(Vec::new());
         }

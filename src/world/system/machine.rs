@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(crate) struct Machine {
     pub(crate) place: MachinePlace,
     files: Mutex<Files>,
     threads: Mutex<Threads>,
+    /// Most processes begin none: asked at every wait, so without the lock.
+    has_threads: AtomicBool,
     number: libc::pid_t,
     kept: Mutex<Vec<Arc<dyn Any + Send + Sync>>>,
 }
@@ -128,7 +131,14 @@ impl Machine {
     pub(crate) fn new(place: MachinePlace) -> Self {
         // As high as descriptors, which are counted with it: a small number looks like one that means something.
         let number = FIRST_NUMBER + place.net.fabric().fresh_number();
-        Machine { place, files: Mutex::default(), threads: Mutex::default(), number, kept: Mutex::default() }
+        Machine {
+            place,
+            files: Mutex::default(),
+            threads: Mutex::default(),
+            has_threads: AtomicBool::new(false),
+            number,
+            kept: Mutex::default(),
+        }
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -423,6 +433,7 @@ impl Machine {
     }
 
     pub(crate) fn add_thread(&self, coroutine: Arc<Coroutine>, handle: libc::pthread_t) {
+        self.has_threads.store(true, Ordering::Relaxed);
         self.threads().add(coroutine, handle);
     }
 
@@ -433,7 +444,7 @@ impl Machine {
 
     /// Lets every thread run that can, but for the trial's own, until none can; whether any did.
     pub(crate) fn run_threads(&self) -> bool {
-        if self.threads().is_empty() {
+        if !self.has_threads.load(Ordering::Relaxed) {
             return false;
         }
         for ran in 0..RUNS_AT_ONE_INSTANT_MAX {
@@ -489,6 +500,9 @@ impl Machine {
 
     /// When a thread goes on by itself, from now on.
     pub(crate) fn next_due(&self) -> Option<Duration> {
+        if !self.has_threads.load(Ordering::Relaxed) {
+            return None;
+        }
         let due = self.threads().next_due()?;
         Some(due.saturating_sub(state::read_monotonic_clock()))
     }

@@ -170,11 +170,6 @@ impl Threads {
         self.queue.push_back(self.begun);
     }
 
-    /// Whether the process has begun none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.threads.is_empty()
-    }
-
     /// The thread that C knows by a number, and whether it has ended.
     pub(crate) fn find(&self, handle: libc::pthread_t) -> Option<(ThreadNumber, bool)> {
         // The latest: C gives the number of one that has ended and was joined to another.
