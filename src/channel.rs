@@ -25,6 +25,11 @@ impl Channel {
         Channel { text: format!("{sequence}:{name}").into(), sequence_bytes: sequence.len() }
     }
 
+    /// Its one text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The sequence from which its ids come, one on each host that stores it.
     #[must_use]
     pub fn sequence(&self) -> &str {

@@ -252,7 +252,7 @@ fn committed(log: &[Seen]) -> Vec<Committed> {
         Seen::Client(client::ClientNotice::Committed { messages, .. }) => Some(messages.clone()),
         _ => None,
     });
-    batches.flatten().collect()
+    batches.flatten().map(|message| (message.draft.topic, message.id, message.draft.data)).collect()
 }
 
 /// T8, on real TCP.

@@ -25,7 +25,7 @@ fn fill(world: &mut dyn Engine, actors: &Actors) {
     let (node, proxy, client, publisher, clock) = (of(), of(), of(), of(), world.clock());
     start(world, "node", move |env| node.clone().node(env));
     start(world, "proxy", move |env| proxy.clone().proxy(env));
-    for number in 1..=actors.clients() {
+    for number in 1..=actors.clients {
         let client = client.clone();
         start(world, &format!("client-{number}"), move |env| client.clone().client(env));
     }

@@ -89,7 +89,7 @@ pub(crate) fn busy_minute(sim: &SimFile) {
         tokio::spawn(actors.clone().node(env.clone()));
         tokio::spawn(actors.clone().proxy(env.clone()));
         tokio::task::yield_now().await;
-        for _ in 0..actors.clients() {
+        for _ in 0..actors.clients {
             tokio::spawn(actors.clone().client(env.clone()));
         }
         let begun = Instant::now();

@@ -86,7 +86,8 @@ mod tests {
                 .produced(topic.clone(), id)
                 .stored(topic.clone(), id)
                 .acknowledged(topic.clone(), id);
-            script.live(&[(topic.clone(), id)]).committed(1, &[(topic, id)])
+            let came = [(topic, id)];
+            script.live(&came).processed(&came).committed(1, &came)
         });
         (1..70).fold(sent, |script, n| script.at(f64::from(n) * 10.0).heard(1)).history()
     }

@@ -10,7 +10,7 @@ use crate::fault::Kind;
 use crate::fault::kinds::{Partition, Pause, ProxySilence, Suspend};
 use crate::fault::{Between, Clause, Direction, Fault, Origin, StreamAim};
 use crate::history::{
-    BackoffSteps, Beat, Bounds, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms,
+    BackoffSteps, Beat, Bounds, EndCause, Event, Fate, History, HostName, TapStream, TappedFrame, Terms, key_of_batch,
 };
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::settings::Fleet;
@@ -154,6 +154,11 @@ impl Script {
 
     pub(crate) fn acknowledged(self, topic: Channel, id: u64) -> Self {
         self.event("publisher-1", Event::Acknowledged { channel: topic, key: key(id) })
+    }
+
+    pub(crate) fn processed(self, messages: &[(Channel, u64)]) -> Self {
+        let key = key_of_batch(messages.iter().map(|(channel, id)| (channel, MessageId(*id), key(*id))));
+        self.event(CLIENT, Event::Processed { messages: messages.len() as u64, key })
     }
 
     pub(crate) fn committed(self, attempt: u64, messages: &[(Channel, u64)]) -> Self {

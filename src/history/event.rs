@@ -372,6 +372,13 @@ pub enum Event {
         /// How long nothing had arrived.
         silent_for: Duration,
     },
+    /// The application has processed messages, which the inbox stores next (host: the client).
+    Processed {
+        /// How many.
+        messages: u64,
+        /// A hash of channel, id and a hash of the data of each, in order.
+        key: u64,
+    },
     /// Messages reached the application and the inbox, in one transaction (host: the client).
     Delivered {
         /// The attempt.

@@ -20,5 +20,6 @@ pub use event::{
 };
 pub use frame::{SubjectFrame, TappedFrame, Words};
 pub use record::{History, RawEvent, Record};
+pub(crate) use recorder::key_of_batch;
 pub use recorder::{Recorder, key_of};
 pub(crate) use words::positions;

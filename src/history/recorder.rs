@@ -1,12 +1,16 @@
 //! The pen of the observers: several of them write one history, each for its host.
 
 use std::backtrace::Backtrace;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::channel::{Channel, MessageId};
 use crate::history::{Aside, Event, History, HostName};
 
 /// Reads the trial's clock.
@@ -116,5 +120,14 @@ impl Recorder {
 /// The short name of a message's data in a history: equal data, equal key.
 #[must_use]
 pub fn key_of(data: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(data)
+    xxh3_64(data)
+}
+
+/// The short name of messages in their order, each by its channel, id and key.
+pub(crate) fn key_of_batch<C: Borrow<Channel>>(messages: impl IntoIterator<Item = (C, MessageId, u64)>) -> u64 {
+    messages.into_iter().fold(0, |before, (channel, id, key)| {
+        let place = xxh3_64_with_seed(channel.borrow().text().as_bytes(), before);
+        let message = (u128::from(id.0) << 64) | u128::from(key);
+        xxh3_64_with_seed(&message.to_le_bytes(), place)
+    })
 }

@@ -76,6 +76,7 @@ fn describe(event: &Event, naming: Naming) -> String {
             let (sockets, tasks) = (count(*dialed as u64, "socket"), count(*tasks as u64, "task"));
             format!("holds {sockets} that it connected, {accepted} that it accepted, and {tasks}")
         }
+        Event::Processed { messages, key } => format!("processes {} ({key:016x})", count(*messages, "message")),
         Event::Delivered { messages, .. } => commits(messages, naming),
         Event::LetGo { attempt, cause } => {
             format!("lets go of its stream, attempt {attempt}{}", why_let_go(*cause))

@@ -201,7 +201,7 @@ fn kind(event: &Event) -> MarkKind {
         | Event::Suspended { .. }
         | Event::Probed { .. }
         | Event::ProbeAnswered { .. } => MarkKind::Belief,
-        Event::Delivered { .. } => MarkKind::Delivery,
+        Event::Processed { .. } | Event::Delivered { .. } => MarkKind::Delivery,
         Event::Produced { .. }
         | Event::Acknowledged { .. }
         | Event::ProduceFailed { .. }

@@ -42,6 +42,7 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::LeavesHealthyStreams, Err("it shows only on a stream that is older than a row")),
     (ClientQuirk::OpensTwice, Err("not played here: the negative sim of its name shows it")),
     (ClientQuirk::ProcessesLate, Err("no peer sees when an application is told")),
+    (ClientQuirk::StoresUnprocessed, Err("no peer sees what an application is told")),
     (ClientQuirk::StandsStill, Err("it shows only where the application is behind")),
     (ClientQuirk::DropsWithoutRoom, Err("it shows only where the application is behind")),
     (ClientQuirk::ResendsRefused, Ok("C4")),

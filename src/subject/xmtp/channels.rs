@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use crate::channel::{Channel, Position};
-use crate::subject::xmtp::wire::{Add, Cursor, MessageKind, Originator, Topic};
+use crate::subject::xmtp::wire::{Add, Cursor, Draft, Envelope, MessageKind, Originator, Topic};
 
 /// How many originators number a trial's messages of each kind; none where each kind has one sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,20 @@ pub(crate) fn channel_of(topic: &Topic) -> Channel {
     let told = topic.to_string();
     let (sequence, name) = told.split_once(':').expect("a topic is told with its kind");
     Channel::new(sequence, name)
+}
+
+/// The short name of a message in a history, by its data and all that goes with it.
+pub(crate) fn key_of_draft(draft: &Draft) -> u64 {
+    let envelope = match &draft.envelope {
+        Envelope::Group { sender_hmac, should_push, is_commit } => {
+            xxh3_64_with_seed(sender_hmac, u64::from(*should_push) | u64::from(*is_commit) << 1)
+        }
+        Envelope::Welcome { hpke_public_key, wrapper_algorithm, welcome_metadata } => {
+            let keys = xxh3_64_with_seed(hpke_public_key, u64::from(wrapper_algorithm.cast_unsigned()));
+            xxh3_64_with_seed(welcome_metadata, keys)
+        }
+    };
+    xxh3_64_with_seed(&draft.data, envelope)
 }
 
 /// The sequence of a kind, or of an originator, as channels name it.

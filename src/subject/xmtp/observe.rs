@@ -2,10 +2,12 @@
 //!
 //! Refuses to judge, and to act on an actor.
 
-use crate::history::{Beat, CloseReason, EndCause, Event, Recorder, key_of};
-use crate::subject::xmtp::channels::{Channels, Originators, sequence_of};
-use crate::subject::xmtp::client::{Cause, ClientNotice, ClientObserver};
+use crate::channel::{Channel, MessageId};
+use crate::history::{Beat, CloseReason, EndCause, Event, Recorder, key_of_batch};
+use crate::subject::xmtp::channels::{Channels, Originators, key_of_draft, sequence_of};
+use crate::subject::xmtp::client::{Application, Cause, ClientNotice, ClientObserver};
 use crate::subject::xmtp::node::{LogHead, NodeCloseReason, NodeNotice, NodeObserver};
+use crate::subject::xmtp::wire::Message;
 
 /// Observes one client process.
 pub(crate) struct ClientHistory {
@@ -36,8 +38,7 @@ impl ClientObserver for ClientHistory {
             ClientNotice::Probed { attempt } => Event::Probed { attempt },
             ClientNotice::ProbeAnswered { attempt } => Event::ProbeAnswered { attempt },
             ClientNotice::Committed { attempt, messages } => {
-                let messages = messages.iter().map(|(topic, id, data)| (self.channels.of(topic), *id, key_of(data)));
-                Event::Delivered { attempt, messages: messages.collect() }
+                Event::Delivered { attempt, messages: told(&self.channels, &messages).collect() }
             }
             ClientNotice::LetGo { attempt, cause } => Event::LetGo { attempt, cause: end_cause(&cause) },
             ClientNotice::Ended { attempt, cause } => {
@@ -46,6 +47,32 @@ impl ClientObserver for ClientHistory {
             ClientNotice::BackingOff { attempt, delay } => Event::BackingOff { attempt, delay },
         };
         self.recorder.record(event);
+    }
+}
+
+/// Messages as a history tells of them.
+fn told(channels: &Channels, messages: &[Message]) -> impl Iterator<Item = (Channel, MessageId, u64)> {
+    messages.iter().map(|message| (channels.of(message.topic()), message.id, key_of_draft(&message.draft)))
+}
+
+/// Observes the application of one client process.
+pub(crate) struct ObservedApplication<A> {
+    application: A,
+    recorder: Recorder,
+    channels: Channels,
+}
+
+impl<A> ObservedApplication<A> {
+    pub(crate) fn new(application: A, recorder: Recorder, originators: Originators) -> Self {
+        ObservedApplication { application, recorder, channels: Channels::among(originators) }
+    }
+}
+
+impl<A: Application> Application for ObservedApplication<A> {
+    async fn process(&mut self, messages: &[Message]) {
+        self.application.process(messages).await;
+        let key = key_of_batch(told(&self.channels, messages));
+        self.recorder.record(Event::Processed { messages: messages.len() as u64, key });
     }
 }
 
@@ -88,8 +115,8 @@ impl NodeObserver for NodeHistory {
                 Event::LogOpened { heads: heads.collect() }
             }
             NodeNotice::StoreFailed { why } => Event::StoreFailed { words: why.into() },
-            NodeNotice::Stored { topic, id, data } => {
-                Event::Stored { channel: self.channels.of(&topic), id, key: key_of(&data) }
+            NodeNotice::Stored { topic, id, draft } => {
+                Event::Stored { channel: self.channels.of(&topic), id, key: key_of_draft(&draft) }
             }
             NodeNotice::StreamOpened { stream, .. } => Event::StreamOpened { stream },
             NodeNotice::StreamClosed { stream, reason } => Event::StreamClosed { stream, reason: close_reason(reason) },

@@ -21,7 +21,7 @@ use crate::subject::xmtp::conformance::{self, ConformSettings, RowResult};
 use crate::subject::xmtp::examined::{examined_bounds, examined_limits};
 use crate::subject::xmtp::gateway::{Gateway, GatewayConfig};
 use crate::subject::xmtp::node::{self, NodeConfig, NodeHooks, NodeLimits};
-use crate::subject::xmtp::observe::{ClientHistory, NodeHistory};
+use crate::subject::xmtp::observe::{ClientHistory, NodeHistory, ObservedApplication};
 use crate::subject::xmtp::settings::{WorkloadKind, XmtpSettings};
 use crate::subject::xmtp::tap::Tap;
 use crate::subject::xmtp::wire::{Add, Dialect, Topic};
@@ -155,7 +155,9 @@ impl Role for ClientRole {
         let (consumer, recorder) = (Consumer { time: client.consume }, seat.recorder.clone());
         let (originators, windows) = (self.0.originators(), client.windows);
         program(move |env: Env| {
-            let observer = Arc::new(ClientHistory::new(recorder.begin_life(), originators));
+            let recorder = recorder.begin_life();
+            let consumer = ObservedApplication::new(consumer, recorder.clone(), originators);
+            let observer = Arc::new(ClientHistory::new(recorder, originators));
             let config = config.clone();
             async move {
                 let subscribed = match windows {

@@ -1,7 +1,8 @@
 //! The bench of this subject: who judges its trials, and by which requirements.
 
 use crate::checker::{
-    BackoffCheck, Checker, Convergence, Delivery, Durability, Examination, Liveness, Publishing, Resumption, Upkeep,
+    BackoffCheck, Checker, Convergence, Delivery, Durability, Examination, Liveness, Processing, Publishing,
+    Resumption, Upkeep,
 };
 use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Leases, Refusals, Waves};
 use crate::subject::xmtp::spec::{
@@ -12,6 +13,8 @@ use crate::subject::xmtp::spec::{
 pub const DELIVERY: Delivery = Delivery { cites: &[T8, S2, S4, C3], start: S2, order: S4, resume: C3, stored: T8 };
 /// A node keeps its ids (S4), a client what it has committed (C3).
 pub const DURABILITY: Durability = Durability { cites: &[S4, C3], log: S4, inbox: C3 };
+/// A client stores what its application has processed (C3).
+pub const PROCESSING: Processing = Processing { cites: &[C3], processed: C3 };
 /// A client gives dead streams up (C2) and answers Pings (C1).
 pub const LIVENESS: Liveness = Liveness { cites: &[C1, C2, S6], watchdog: C2, pong: C1 };
 /// A client that was suspended asks before it trusts its stream (C5).
@@ -39,6 +42,7 @@ pub const EXAMINER: &str = "examiner";
 pub const ALL: &[&'static dyn Checker] = &[
     &DELIVERY,
     &DURABILITY,
+    &PROCESSING,
     &LIVENESS,
     &RESUMPTION,
     &Heartbeat,

@@ -91,14 +91,14 @@ impl<A: Application> Intake<A> {
         if fresh.is_empty() {
             return Ok(0);
         }
-        self.application.process(&fresh).await;
+        let skipped = usize::from(self.quirk == Some(ClientQuirk::StoresUnprocessed) && fresh.len() > 1);
+        self.application.process(&fresh[..fresh.len() - skipped]).await;
         if let Err(error) = inbox.commit(&fresh) {
             self.kept = None;
             return Err(error);
         }
         let count = fresh.len();
-        let told = |message: Message| (message.draft.topic, message.id, message.draft.data);
-        self.observer.notice(ClientNotice::Committed { attempt, messages: fresh.into_iter().map(told).collect() });
+        self.observer.notice(ClientNotice::Committed { attempt, messages: fresh });
         Ok(count)
     }
 }

@@ -5,12 +5,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tonic::Code;
 
 use crate::grpc::{explain_after, printable};
 use crate::subject::xmtp::client::TransportError;
-use crate::subject::xmtp::wire::{Add, MessageId, Response, Tag, Topic};
+use crate::subject::xmtp::wire::{Add, Message, Response, Tag};
 
 /// Something that a subscriber did or saw. `attempt` counts the connections of one process, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +83,8 @@ pub enum ClientNotice {
     Committed {
         /// The attempt.
         attempt: u64,
-        /// Topic, id and data of each, in order.
-        messages: Vec<(Topic, MessageId, Bytes)>,
+        /// They, in order.
+        messages: Vec<Message>,
     },
     /// The stream has ended, and the application has yet to take what had arrived: `Ended` comes after that.
     LetGo {

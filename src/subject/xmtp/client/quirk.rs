@@ -40,6 +40,8 @@ quirks! {
         OpensTwice = "opens-twice",
         /// What has arrived is processed when the next thing arrives (against C3).
         ProcessesLate = "processes-late",
+        /// Of several messages that arrive together all are stored, and the last is not processed (against C3).
+        StoresUnprocessed = "stores-unprocessed",
         /// A client whose application is behind stops reading for as long as that takes, and answers no Ping (against C1).
         StandsStill = "stands-still",
         /// A client whose application is behind drops what it has no room for (against C3).

@@ -135,7 +135,7 @@ impl GroupCommit {
                 Some(OriginatorPlace { originator, sequence }) => (message.topic().part(originator), sequence),
                 None => (message.topic().clone(), message.id),
             };
-            self.observer.notice(NodeNotice::Stored { topic, id, data: message.draft.data.clone() });
+            self.observer.notice(NodeNotice::Stored { topic, id, draft: message.draft.clone() });
         }
         stored.iter().for_each(|message| self.hub.publish(message));
     }

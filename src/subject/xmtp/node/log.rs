@@ -20,8 +20,8 @@ use crate::subject::xmtp::node::originators::Origins;
 use crate::subject::xmtp::node::wave::{TopicIds, WaveSource};
 use crate::subject::xmtp::node::{LogHead, NodeQuirk, STORE, StoreError};
 use crate::subject::xmtp::wire::{
-    Cursor, Draft, Message, MessageId, MessageKind, Originator, OriginatorPlace, Page, Paging, Topic, VectorCursor,
-    proto,
+    Cursor, Draft, Envelope, Message, MessageId, MessageKind, Originator, OriginatorPlace, Page, Paging, Topic,
+    VectorCursor, proto,
 };
 
 /// The log.
@@ -194,7 +194,12 @@ impl WaveSource for Log {
         let corrupt = |why: String| StoreError::Corrupt { kind, id, why };
         let place = self.index.place(kind, id).ok_or_else(|| corrupt("it is in the index and nowhere else".into()))?;
         let record = self.records.read(place).map_err(|error| StoreError::Read { kind, id, error })?;
-        let (message, originator) = LogRecord::read(record.into()).map_err(corrupt)?;
+        let (mut message, originator) = LogRecord::read(record.into()).map_err(corrupt)?;
+        if self.quirk == Some(NodeQuirk::ReplaysWithoutHmac)
+            && let Envelope::Group { sender_hmac, .. } = &mut message.draft.envelope
+        {
+            sender_hmac.clear();
+        }
         let origin = self.index.origins.as_ref().map(|origins| origins.of(id, own(kind, originator)));
         Ok(Message { origin, ..message })
     }
@@ -280,7 +285,6 @@ mod tests {
     use super::*;
     use crate::env::fake_disk::FakeDisk;
     use crate::subject::xmtp::node::budget::weight;
-    use crate::subject::xmtp::wire::Envelope;
 
     fn open(disk: &FakeDisk) -> Log {
         Log::open(disk.open(), false, None).expect("a good disk")

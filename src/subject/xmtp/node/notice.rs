@@ -5,9 +5,7 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-
-use crate::subject::xmtp::wire::{MessageId, MessageKind, Originator, Topic};
+use crate::subject::xmtp::wire::{Draft, MessageId, MessageKind, Originator, Topic};
 
 /// Something that happened inside a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +27,8 @@ pub enum NodeNotice {
         topic: Topic,
         /// Its place in the kind's sequence, or the originator's.
         id: MessageId,
-        /// The payload.
-        data: Bytes,
+        /// What was published.
+        draft: Draft,
     },
     /// A Subscribe stream was opened.
     StreamOpened {

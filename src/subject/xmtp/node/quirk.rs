@@ -63,6 +63,8 @@ quirks! {
         LeavesTasks = "leaves-tasks",
         /// A node that is asked to stop tells its streams nothing (against S9: they end without what was in flight).
         IgnoresStop = "ignores-stop",
+        /// A group message that is read from the log has lost what authenticates its sender (against S4).
+        ReplaysWithoutHmac = "replays-without-hmac",
         /// A write that finds no room, and leaves the log as it was, ends every stream (against S2).
         EndsStreamsWhenFull = "ends-streams-when-full",
     }

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::env::Dice;
-use crate::history::{Event, HostName, Recorder, key_of};
-use crate::subject::xmtp::channels::Channels;
+use crate::history::{Event, HostName, Recorder};
+use crate::subject::xmtp::channels::{Channels, key_of_draft};
 use crate::subject::xmtp::gateway::{Gateway, Lease, LeaseError, LeaseEvent};
 use crate::subject::xmtp::wire::{Add, Cursor, Message, Topic};
 
@@ -187,7 +187,7 @@ impl Tenancy {
         }
         let mut kept = self.kept.lock();
         kept.cursors.insert(message.topic().clone(), Cursor::from(message.id));
-        let told = (self.channels.of(message.topic()), message.id, key_of(&message.draft.data));
+        let told = (self.channels.of(message.topic()), message.id, key_of_draft(&message.draft));
         self.recorder.record(Event::Delivered { attempt: kept.leases, messages: vec![told] });
     }
 

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use tokio::time::{Instant, sleep_until};
 
 use crate::env::Dice;
-use crate::history::{Event, Recorder, key_of};
-use crate::subject::xmtp::channels::Channels;
+use crate::history::{Event, Recorder};
+use crate::subject::xmtp::channels::{Channels, key_of_draft};
 use crate::subject::xmtp::client::{Publisher, requests};
 use crate::subject::xmtp::wire::{Draft, Envelope, MessageKind, Topic, application_message};
 use crate::subject::xmtp::workload::Schedule;
@@ -48,20 +48,25 @@ impl Payloads {
         payload[..unique].copy_from_slice(prefix.as_bytes());
         self.dice.fill_bytes(&mut payload[unique..]);
         let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
-        match topic.kind() {
-            MessageKind::Group => Draft {
-                data: application_message(&topic.rest(), &payload),
-                topic,
-                envelope: Envelope::Group { sender_hmac: Bytes::new(), should_push: false, is_commit: false },
-            },
-            MessageKind::Welcome => Draft {
-                data: payload.into(),
-                topic,
-                envelope: Envelope::Welcome {
-                    hpke_public_key: Bytes::from_static(b"hpke"),
-                    wrapper_algorithm: 1,
-                    welcome_metadata: Bytes::new(),
-                },
+        let data = match topic.kind() {
+            MessageKind::Group => application_message(&topic.rest(), &payload),
+            MessageKind::Welcome => payload.into(),
+        };
+        Draft { envelope: self.draw_envelope(topic.kind()), topic, data }
+    }
+
+    /// What goes with the data differs from message to message, too: who mixes it up is seen.
+    fn draw_envelope(&mut self, kind: MessageKind) -> Envelope {
+        let drawn: [u8; 16] = self.dice.random();
+        let is_odd = drawn[0] % 2 == 1;
+        match kind {
+            MessageKind::Group => {
+                Envelope::Group { sender_hmac: Bytes::copy_from_slice(&drawn), should_push: is_odd, is_commit: false }
+            }
+            MessageKind::Welcome => Envelope::Welcome {
+                hpke_public_key: Bytes::copy_from_slice(&drawn),
+                wrapper_algorithm: if is_odd { 1 } else { 2 },
+                welcome_metadata: Bytes::copy_from_slice(&drawn[..8]),
             },
         }
     }
@@ -112,7 +117,7 @@ async fn send(
 }
 
 async fn send_together(publisher: &mut Publisher, drafts: Vec<Draft>, recorder: &Recorder, channels: &Channels) {
-    let sent: Vec<_> = drafts.iter().map(|draft| (channels.of(&draft.topic), key_of(&draft.data))).collect();
+    let sent: Vec<_> = drafts.iter().map(|draft| (channels.of(&draft.topic), key_of_draft(draft))).collect();
     for (channel, key) in sent.iter().cloned() {
         recorder.record(Event::Produced { channel, key });
     }

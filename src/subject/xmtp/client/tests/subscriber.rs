@@ -60,7 +60,7 @@ pub(super) fn committed(script: &ScriptedNode) -> Vec<u64> {
         ClientNotice::Committed { messages, .. } => Some(messages),
         _ => None,
     });
-    told.flatten().map(|(_, id, _)| id.0).collect()
+    told.flatten().map(|message| message.id.0).collect()
 }
 
 pub(super) fn stored(script: &ScriptedNode) -> Vec<u64> {
