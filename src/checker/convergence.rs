@@ -110,7 +110,24 @@ impl<'h> DebtLedger<'h> {
         for (index, record) in history.records().iter().enumerate() {
             ledger.take(index, record);
         }
+        ledger.owe_unsaid();
         ledger
+    }
+
+    /// What one follower has committed was stored, whether or not its node lived to say so, and everybody is owed it. Where
+    /// a disk was replaced, it may be gone again.
+    fn owe_unsaid(&mut self) {
+        if !self.replaced.is_empty() {
+            return;
+        }
+        for (host, channels) in &self.committed {
+            for (topic, commits) in channels {
+                let stored = self.stored.entry(topic).or_default();
+                for (id, (at, index)) in commits.all().iter().filter(|(_, (at, _))| *at <= self.bound) {
+                    stored.insert_first(*id, OwedMessage { at: *at, index: *index, node: host });
+                }
+            }
+        }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
@@ -253,6 +270,24 @@ mod tests {
         let history = Script::new().history();
         let terms = terms(&history).expect("a script has terms").clone();
         Script::on(Terms { end: Duration::from_secs(end), ..terms })
+    }
+
+    #[test]
+    fn what_one_follower_has_is_owed_to_everybody_unless_a_disk_was_replaced() {
+        let history = Script::new().history();
+        let terms = terms(&history).expect("a script has terms").clone();
+        let (first, adds) = terms.followers.first().cloned().expect("a script has a follower");
+        let followers = vec![(first, adds.clone()), ("client-2".into(), adds)];
+        let got = |id| Event::Delivered { attempt: 1, messages: vec![(alpha(), MessageId(id), id)] };
+        let both = || {
+            let script = Script::on(Terms { followers: followers.clone(), ..terms.clone() }).at(1.0);
+            script.stored(alpha(), 1).committed(1, &[(alpha(), 1)]).event("client-2", got(1))
+        };
+        both().acquitted_by(&CONVERGENCE);
+        let evidence = both().event("client-2", got(2)).condemned_by(&CONVERGENCE);
+        assert!(evidence.what.starts_with("client-1 had not committed #2"), "{}", evidence.what);
+        let replaced = Event::DiskReplaced { as_of: Duration::from_secs(90) };
+        both().event("client-2", got(2)).event(NODE, replaced).acquitted_by(&CONVERGENCE);
     }
 
     #[test]

@@ -48,6 +48,9 @@ impl Checker for Publishing {
                 return Verdict::Fail(*evidence);
             }
         }
+        if let Some(evidence) = book.delivered_though_refused(history) {
+            return Verdict::Fail(evidence);
+        }
         book.close()
     }
 }
@@ -206,6 +209,28 @@ impl<'h> PublishingBook<'h> {
         Err(Box::new(evidence.with([message.index])))
     }
 
+    /// A message that somebody got, and of which its producer was told that it is not stored. Its node may not have lived to
+    /// say that it stored it.
+    fn delivered_though_refused(&self, history: &History) -> Option<Evidence> {
+        let refused = |message: &SentMessage<'_>| message.refused.filter(|_| message.times == 1);
+        if self.sent.values().flat_map(BTreeMap::values).all(|message| refused(message).is_none()) {
+            return None;
+        }
+        history.records().iter().enumerate().find_map(|(index, record)| {
+            let Event::Delivered { messages, .. } = &record.event else { return None };
+            messages.iter().find_map(|(channel, id, key)| {
+                let message = self.sent.get(channel)?.get(key)?;
+                let proof = refused(message)?;
+                let what = format!(
+                    "{} got {id} of {channel}, of which {} was told that it is not stored",
+                    record.host, message.host
+                );
+                let evidence = Evidence::new(index, record, self.laws.truth, what).about(channel, Some(*id));
+                Some(evidence.with([proof]))
+            })
+        })
+    }
+
     /// A message of which its producer was told nothing, though it ran on for long enough at the end.
     fn unanswered(&self) -> Option<Evidence> {
         let end = self.terms.end;
@@ -314,6 +339,16 @@ mod tests {
         let late = refused(sent(cut(), 1), 1).stored(alpha(), 1).condemned_by(&PUBLISHING);
         assert!(late.what.ends_with("had been told that it is not stored"), "{}", late.what);
         refused(sent(cut(), 1), 1).acquitted_by(&PUBLISHING);
+    }
+
+    #[test]
+    fn what_was_refused_must_not_reach_anybody_though_its_node_never_said_that_it_is_stored() {
+        let got = |script: Script| script.committed(1, &[(alpha(), 1)]);
+        let evidence = got(refused(sent(cut(), 1), 1)).condemned_by(&PUBLISHING);
+        assert!(evidence.what.ends_with("publisher-1 was told that it is not stored"), "{}", evidence.what);
+        refused(got(sent(cut(), 1)), 1).condemned_by(&PUBLISHING);
+        got(failed(sent(cut(), 1), 1)).acquitted_by(&PUBLISHING);
+        got(refused(sent(sent(cut(), 1), 1), 1)).acquitted_by(&PUBLISHING);
     }
 
     #[test]
