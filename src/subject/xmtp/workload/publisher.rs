@@ -4,6 +4,7 @@ use bytes::Bytes;
 use rand::{Rng, RngExt};
 use std::ops::RangeInclusive;
 use tokio::time::{Instant, sleep_until};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::env::Dice;
 use crate::history::{Event, Recorder};
@@ -48,27 +49,28 @@ impl Payloads {
         payload[..unique].copy_from_slice(prefix.as_bytes());
         self.dice.fill_bytes(&mut payload[unique..]);
         let topic = self.topics[self.dice.random_range(0..self.topics.len())].clone();
+        let envelope = envelope_of(topic.kind(), &payload);
         let data = match topic.kind() {
             MessageKind::Group => application_message(&topic.rest(), &payload),
             MessageKind::Welcome => payload.into(),
         };
-        Draft { envelope: self.draw_envelope(topic.kind()), topic, data }
+        Draft { topic, data, envelope }
     }
+}
 
-    /// What goes with the data differs from message to message, too: who mixes it up is seen.
-    fn draw_envelope(&mut self, kind: MessageKind) -> Envelope {
-        let drawn: [u8; 16] = self.dice.random();
-        let is_odd = drawn[0] % 2 == 1;
-        match kind {
-            MessageKind::Group => {
-                Envelope::Group { sender_hmac: Bytes::copy_from_slice(&drawn), should_push: is_odd, is_commit: false }
-            }
-            MessageKind::Welcome => Envelope::Welcome {
-                hpke_public_key: Bytes::copy_from_slice(&drawn),
-                wrapper_algorithm: if is_odd { 1 } else { 2 },
-                welcome_metadata: Bytes::copy_from_slice(&drawn[..8]),
-            },
+/// What goes with a payload is as unique as that: whoever mixes it up is seen.
+fn envelope_of(kind: MessageKind, payload: &[u8]) -> Envelope {
+    let number = xxh3_128(payload);
+    let (bytes, is_odd) = (number.to_le_bytes(), number % 2 == 1);
+    match kind {
+        MessageKind::Group => {
+            Envelope::Group { sender_hmac: Bytes::copy_from_slice(&bytes), should_push: is_odd, is_commit: false }
         }
+        MessageKind::Welcome => Envelope::Welcome {
+            hpke_public_key: Bytes::copy_from_slice(&bytes),
+            wrapper_algorithm: if is_odd { 1 } else { 2 },
+            welcome_metadata: Bytes::copy_from_slice(&bytes[..8]),
+        },
     }
 }
 
