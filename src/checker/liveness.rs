@@ -74,10 +74,10 @@ struct Sign {
     index: usize,
 }
 
-/// A client's attempt, from Opened to Ended.
+/// A client's attempt, from Dialing to Opened, and from there to Ended.
 struct Attempt {
     number: u64,
-    opened: usize,
+    begun: usize,
     started: bool,
     last: Sign,
     /// It was silent for too long already; one breach tells enough.
@@ -128,7 +128,13 @@ impl<'h> Watch<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) {
         match &record.event {
-            Event::Opened { attempt, .. } => self.open(index, record, *attempt),
+            // Nothing is heard while it dials, either. The older calls are opened without a word.
+            Event::Dialing { attempt } if !self.terms.old_servers => self.begin(index, record, *attempt),
+            Event::Opened { attempt, .. } => {
+                self.opened += 1;
+                self.clients.entry(&record.host).or_default().opened = true;
+                self.begin(index, record, *attempt);
+            }
             Event::Started { attempt } => self.start(index, record, *attempt),
             // What a client still hands on of a stream that it has let go of is no stream.
             Event::Ended { .. } | Event::LetGo { .. } => {
@@ -194,12 +200,11 @@ impl<'h> Watch<'h> {
         }
     }
 
-    fn open(&mut self, index: usize, record: &'h Record, number: u64) {
-        self.opened += 1;
-        let client = self.clients.entry(&record.host).or_default();
+    fn begin(&mut self, index: usize, record: &'h Record, number: u64) {
+        self.check_silence(index, &record.host, record.at);
         let last = Sign { at: record.at, index };
-        client.opened = true;
-        client.attempt = Some(Attempt { number, opened: index, started: false, last, condemned: false });
+        let attempt = Attempt { number, begun: index, started: false, last, condemned: false };
+        self.clients.entry(&record.host).or_default().attempt = Some(attempt);
     }
 
     fn start(&mut self, index: usize, record: &'h Record, number: u64) {
@@ -260,7 +265,7 @@ impl<'h> Watch<'h> {
             topic: None,
             id: None,
             what,
-            records: vec![attempt.opened],
+            records: vec![attempt.begun],
         };
         keep_earlier(&mut self.first, evidence.with([attempt.last.index, index]));
     }
@@ -386,6 +391,16 @@ mod tests {
     fn a_dead_stream_given_up_in_time_is_acquitted() {
         let script = tripped(beaten(running(), 1, 4).at(180.1)).ended(1);
         assert!(script.acquitted_by(&LIVENESS).contains("given up by a watchdog: 1"));
+    }
+
+    #[test]
+    fn who_dials_for_ever_is_condemned() {
+        let dials = || Script::new().at(1.0).dialing(1);
+        let opens = dials().at(20.0).opened(1).tap_opened(STREAM).node_starts().at(21.0).started(1).at(60.0).ended(1);
+        opens.acquitted_by(&LIVENESS);
+        let evidence = dials().at(200.0).ended(1).at(201.0).dialing(2).opened(2).condemned_by(&LIVENESS);
+        assert!(evidence.what.starts_with("client-1 heard nothing on attempt 1 from 1s on"), "{}", evidence.what);
+        dials().condemned_by(&LIVENESS);
     }
 
     #[test]
