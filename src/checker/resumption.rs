@@ -9,6 +9,8 @@
 //!   trusted ─────────────────────────▶ in doubt ─────────────────────────────────▶ nothing is open
 //!                                          └──── longer than the bound: a breach
 //! ```
+//! Whoever lets go because nothing answered dials again at once.
+//!
 //! The other way round, a client that lets go of a stream for want of an answer has none. What was sent to a sleeping
 //! machine is sent again as late as it slept, and the answer waits behind it: for so long it is under way.
 
@@ -44,7 +46,8 @@ impl Checker for Resumption {
     }
 
     fn promises(&self) -> &'static str {
-        "A client whose machine was suspended soon knows whether its stream outlived that, and lets go of none that did."
+        "A client whose machine was suspended soon knows whether its stream outlived that, lets go of none that did, and \
+            dials again at once where it did not."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -79,6 +82,8 @@ struct SleepyClient {
     /// The newest subscription that the tap knows of this host.
     stream: Option<TapStream>,
     wake: Option<Wake>,
+    /// It let go of a stream that did not answer, and has not dialed again: since when, and the record.
+    let_go: Option<(Duration, usize)>,
 }
 
 struct WakeBook<'h> {
@@ -122,7 +127,13 @@ impl<'h> WakeBook<'h> {
             Event::Beat { beat: Beat::Pong { stream, way: Direction::ToClient, fate: Fate::Passed }, .. } => {
                 return self.answer(index, record, *stream);
             }
-            Event::Ended { cause, .. } | Event::LetGo { cause, .. } => return self.end(index, record, *cause),
+            Event::LetGo { cause, .. } => return self.end(index, record, *cause),
+            Event::Ended { cause, .. } => {
+                self.end(index, record, *cause)?;
+                let stale = (*cause == EndCause::Stale).then_some((record.at, index));
+                self.clients.entry(&record.host).or_default().let_go = stale;
+            }
+            Event::BackingOff { .. } | Event::Dialing { .. } => return self.dial(index, record),
             Event::ProcessKilled | Event::PowerFailed => drop(self.clients.remove(&*record.host)),
             _ => {}
         }
@@ -168,6 +179,21 @@ impl<'h> WakeBook<'h> {
             Readable(record.at - answered)
         );
         Err(Box::new(Evidence::new(index, record, self.laws.probe, what).with([pong])))
+    }
+
+    /// It dials, or says that it waits with that.
+    fn dial(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
+        let client = self.clients.entry(&record.host).or_default();
+        let Some((at, ended)) = client.let_go.take() else { return Ok(()) };
+        let waited = record.at.saturating_sub(self.excuses.running_since(&record.host, at, record.at));
+        if matches!(record.event, Event::Dialing { .. }) && waited <= SLACK {
+            return Ok(());
+        }
+        let what = format!(
+            "{} let go of a stream that did not answer, and did not dial again at once: {}",
+            record.host, record.event
+        );
+        Err(Box::new(Evidence::new(index, record, self.laws.probe, what).with([ended])))
     }
 
     /// The stream of `host`, if it has one, is in doubt no longer than the bound at `now`.
@@ -237,6 +263,18 @@ mod tests {
 
     fn stale(script: Script) -> Script {
         script.event(CLIENT, Event::Ended { attempt: 1, cause: EndCause::Stale, words: "no answer".into() })
+    }
+
+    #[test]
+    fn who_lets_go_for_want_of_an_answer_dials_at_once() {
+        let ended = || stale(slept(50.0).at(64.0).beat(CLIENT, ASKED).at(69.0));
+        ended().dialing(2).acquitted_by(&RESUMPTION);
+        ended().at(69.9).dialing(2).acquitted_by(&RESUMPTION);
+        let late = ended().at(75.0).dialing(2).condemned_by(&RESUMPTION);
+        assert!(late.what.ends_with("did not dial again at once: dials, attempt 2"), "{}", late.what);
+        let delay = Duration::from_secs(2);
+        ended().event(CLIENT, Event::BackingOff { attempt: 1, delay }).condemned_by(&RESUMPTION);
+        ended().fault_begins(2, pause(CLIENT)).at(90.0).fault_ends(2).dialing(2).acquitted_by(&RESUMPTION);
     }
 
     #[test]

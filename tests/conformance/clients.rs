@@ -47,6 +47,7 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::DropsWithoutRoom, Err("it shows only where the application is behind")),
     (ClientQuirk::ResendsRefused, Ok("C4")),
     (ClientQuirk::NoProbeAtResume, Err("it shows only where the client was suspended")),
+    (ClientQuirk::WaitsWhenStale, Err("it shows only where the client was suspended")),
     (ClientQuirk::OneCursorForOriginators, Err("the scripted node speaks v1, whose cursors have no originators")),
     (ClientQuirk::LeavesConnections, Err("not played here: the negative sim of its name shows it")),
     (ClientQuirk::WatchdogCountsBytes, Err("it shows only where bytes come that are no frame")),

@@ -87,12 +87,10 @@ pub async fn catch_up_every<A: Application>(
 ) -> Result<Infallible, ClientError> {
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
     loop {
-        let Err(ClientEnding { cause, uptime }) = subscriber.attempt_catch_up(patience).await else {
-            subscriber.rest(every).await;
-            continue;
-        };
-        subscriber.bear_refusal(&cause)?;
-        subscriber.back_off(uptime).await;
+        match subscriber.attempt_catch_up(patience).await {
+            Ok(_) => subscriber.rest(every).await,
+            Err(ending) => subscriber.recover(ending).await?,
+        }
     }
 }
 

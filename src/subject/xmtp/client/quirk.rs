@@ -50,6 +50,8 @@ quirks! {
         ResendsRefused = "resends-refused",
         /// After a suspension the stream is trusted as it was before (against C5).
         NoProbeAtResume = "no-probe-at-resume",
+        /// When nothing answered after a suspension, the client waits before it dials again (against C5).
+        WaitsWhenStale = "waits-when-stale",
         /// A resume asks of every originator from where the furthest one is: what the others have in between is lost
         /// (against C3).
         OneCursorForOriginators = "one-cursor-for-originators",

@@ -87,15 +87,8 @@ pub async fn subscribe<A: Application>(
 ) -> Result<Infallible, ClientError> {
     let mut subscriber = Subscriber::new(env, config, application, observer)?;
     loop {
-        let ClientEnding { cause, uptime } = subscriber.attempt().await;
-        subscriber.bear_refusal(&cause)?;
-        if cause == Cause::Stale {
-            subscriber.backoff.note(uptime);
-            continue; // C5: at once; an attempt that fails then waits as any other
-        }
-        // Who has brought more than the application takes has not failed: the waits begin anew.
-        let uptime = if cause == Cause::ConsumerBehind { Duration::MAX } else { uptime };
-        subscriber.back_off(uptime).await;
+        let ending = subscriber.attempt().await;
+        subscriber.recover(ending).await?;
     }
 }
 
@@ -274,9 +267,23 @@ impl<A: Application> Subscriber<A> {
         self.settings.advertised = started.unwrap_or(self.settings.advertised);
     }
 
+    /// An attempt has ended: the next begins when this returns.
+    pub(crate) async fn recover(&mut self, ClientEnding { cause, uptime }: ClientEnding) -> Result<(), ClientError> {
+        self.bear_refusal(&cause)?;
+        if cause == Cause::Stale && self.settings.quirk != Some(ClientQuirk::WaitsWhenStale) {
+            // C5: at once; an attempt that fails then waits as any other.
+            self.backoff.note(uptime);
+            return Ok(());
+        }
+        // Who has brought more than the application takes has not failed: the waits begin anew.
+        let uptime = if cause == Cause::ConsumerBehind { Duration::MAX } else { uptime };
+        self.back_off(uptime).await;
+        Ok(())
+    }
+
     /// What a node refuses for good is not asked for again, and what it has no room for is made smaller first.
     #[expect(clippy::wildcard_enum_match_arm, reason = "two causes are refusals, and a new one is not")]
-    pub(crate) fn bear_refusal(&mut self, cause: &Cause) -> Result<(), ClientError> {
+    fn bear_refusal(&mut self, cause: &Cause) -> Result<(), ClientError> {
         match cause {
             _ if self.settings.quirk == Some(ClientQuirk::ResendsRefused) => Ok(()),
             Cause::Rejected(why) => Err(ClientError::Rejected { why: why.clone() }),
