@@ -95,15 +95,15 @@ impl<'h> ProcessingBook<'h> {
             Event::Delivered { messages, .. } => {
                 let Some(hand) = self.hosts.get_mut(&*record.host).map(Option::take) else { return Ok(()) };
                 let len = messages.len() as u64;
-                let these = count(len, "message");
+                let these = || count(len, "message");
                 let Some(InHand { messages: processed, key, .. }) = hand else {
-                    return breach(format!("committed {these} that its application has not processed"), None);
+                    return breach(format!("committed {} that its application has not processed", these()), None);
                 };
                 if processed != len {
-                    return breach(format!("committed {these} after it had processed {processed}"), hand);
+                    return breach(format!("committed {} after it had processed {processed}", these()), hand);
                 }
                 if key != key_of_batch(messages.iter().map(|(channel, id, key)| (channel, *id, *key))) {
-                    return breach(format!("committed {these}, but others than it had processed"), hand);
+                    return breach(format!("committed {}, but others than it had processed", these()), hand);
                 }
                 self.committed += len;
             }
