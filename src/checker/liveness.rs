@@ -38,7 +38,7 @@ const ASSUMED: Duration = Duration::from_secs(30);
 pub struct Liveness {
     /// Everything that it judges.
     pub cites: &'static [Requirement],
-    /// A dead stream is given up in time, a healthy one never.
+    /// Who hears nothing gives up in time, from the dial on; a healthy stream is never given up.
     pub watchdog: Requirement,
     /// A client answers heartbeats.
     pub pong: Requirement,

@@ -140,7 +140,7 @@ async fn call_for_ever(env: Env, recorder: Recorder, skips: bool) -> Result<(), 
 /// Calls once, from line `next` on, until nothing comes back or the connection ends.
 async fn call(env: &Env, recorder: &Recorder, attempt: u64, next: &mut u64) -> io::Result<(EndCause, String)> {
     let channel = lines(recorder.host());
-    let mut socket = BufReader::new(env.dial(&Address::new("server", 7)).await?);
+    let mut socket = BufReader::new(timeout(PATIENCE, env.dial(&Address::new("server", 7))).await??);
     let resume = vec![Position { channel: channel.clone(), cursor: Cursor(*next - 1) }];
     recorder.record(Event::Opened { attempt, resume });
     recorder.record(Event::Started { attempt });
