@@ -8,12 +8,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rand::RngExt;
 
 use crate::env::Dice;
-use crate::subject::xmtp::wire::proto;
 use crate::subject::xmtp::wire::proto::subscribe_response::v1::Response as Arm;
+use crate::subject::xmtp::wire::proto::{self, WelcomeWrapperAlgorithm};
 
 /// Bytes of a group id, as in MLS clients of XMTP.
 const GROUP_ID: usize = 16;
-/// Bytes of an installation key (Ed25519), and of the other keys of a welcome.
+/// Bytes of an installation key (Ed25519), of the other keys of a welcome, and of an HMAC (SHA-256).
 const KEY: usize = 32;
 /// Bytes of random payload: enough that no two letters are alike.
 const PAYLOAD: usize = 24;
@@ -72,7 +72,7 @@ impl RawTopic {
             LetterKind::Group => mls_message(&self.id, &payload),
             LetterKind::Welcome => payload,
         };
-        Letter { topic: self.clone(), data }
+        Letter { topic: self.clone(), data, enclosed: Enclosed::random(self.kind, dice) }
     }
 }
 
@@ -89,27 +89,67 @@ impl fmt::Display for RawTopic {
     }
 }
 
+/// What is published and delivered beside the data of a message; it means nothing to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Enclosed {
+    Group { sender_hmac: Bytes, should_push: bool },
+    Welcome { hpke_public_key: Bytes, wrapper_algorithm: i32, welcome_metadata: Bytes },
+}
+
+impl Enclosed {
+    fn random(kind: LetterKind, dice: &mut Dice) -> Self {
+        match kind {
+            LetterKind::Group => Enclosed::Group { sender_hmac: random_bytes(dice, KEY), should_push: dice.random() },
+            LetterKind::Welcome => Enclosed::Welcome {
+                hpke_public_key: random_bytes(dice, KEY),
+                wrapper_algorithm: WelcomeWrapperAlgorithm::Curve25519.into(),
+                welcome_metadata: random_bytes(dice, KEY),
+            },
+        }
+    }
+
+    /// Its fields, by their names on the wire.
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Enclosed::Group { sender_hmac, should_push } => {
+                vec![("sender_hmac", format!("{sender_hmac:x}")), ("should_push", should_push.to_string())]
+            }
+            Enclosed::Welcome { hpke_public_key, wrapper_algorithm, welcome_metadata } => vec![
+                ("hpke_public_key", format!("{hpke_public_key:x}")),
+                ("wrapper_algorithm", wrapper_algorithm.to_string()),
+                ("welcome_metadata", format!("{welcome_metadata:x}")),
+            ],
+        }
+    }
+}
+
 /// A message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Letter {
     pub(crate) topic: RawTopic,
     pub(crate) data: Bytes,
+    enclosed: Enclosed,
 }
 
 impl Letter {
+    /// The message as it is published to a group; what a welcome encloses has no place there.
     pub(crate) fn group_input(&self) -> proto::GroupMessageInput {
-        let v1 = proto::group_message_input::V1 { data: self.data.clone(), ..Default::default() };
+        let mut v1 = proto::group_message_input::V1 { data: self.data.clone(), ..Default::default() };
+        if let Enclosed::Group { sender_hmac, should_push } = &self.enclosed {
+            (v1.sender_hmac, v1.should_push) = (sender_hmac.clone(), *should_push);
+        }
         proto::GroupMessageInput { version: Some(proto::group_message_input::Version::V1(v1)) }
     }
 
+    /// The message as it is published to an installation; what a group's encloses has no place there.
     pub(crate) fn welcome_input(&self) -> proto::WelcomeMessageInput {
-        let v1 = proto::welcome_message_input::V1 {
-            installation_key: self.topic.id.clone(),
-            data: self.data.clone(),
-            // Its bytes mean nothing to a node; a node may insist that they are there.
-            hpke_public_key: self.topic.id.clone(),
-            ..Default::default()
-        };
+        let (installation_key, data) = (self.topic.id.clone(), self.data.clone());
+        let mut v1 = proto::welcome_message_input::V1 { installation_key, data, ..Default::default() };
+        if let Enclosed::Welcome { hpke_public_key, wrapper_algorithm, welcome_metadata } = &self.enclosed {
+            v1.hpke_public_key = hpke_public_key.clone();
+            v1.wrapper_algorithm = *wrapper_algorithm;
+            v1.welcome_metadata = welcome_metadata.clone();
+        }
         proto::WelcomeMessageInput { version: Some(proto::welcome_message_input::Version::V1(v1)) }
     }
 }
@@ -138,8 +178,11 @@ pub(crate) struct Delivered {
     /// The wave that delivered it; 0 is the live flow.
     pub(crate) tag: u64,
     pub(crate) id: u64,
+    /// When the node stored it, in nanoseconds since 1970, by the node's clock.
+    pub(crate) created_ns: u64,
     pub(crate) topic: RawTopic,
     pub(crate) data: Bytes,
+    pub(crate) enclosed: Enclosed,
 }
 
 impl Delivered {
@@ -147,6 +190,18 @@ impl Delivered {
     pub(crate) fn is(&self, letter: &Letter) -> bool {
         self.data == letter.data && self.topic == letter.topic
     }
+
+    /// What came otherwise than it was published with that letter.
+    pub(crate) fn altered(&self, letter: &Letter) -> Option<String> {
+        let mut fields = self.enclosed.fields().into_iter().zip(letter.enclosed.fields());
+        let ((field, came), (_, published)) = fields.find(|(came, published)| came != published)?;
+        Some(format!("{field} {}, not {} as published", or_none(&came), or_none(&published)))
+    }
+}
+
+/// A value for a reader: an empty one would be overlooked.
+fn or_none(value: &str) -> &str {
+    if value.is_empty() { "none" } else { value }
 }
 
 /// Every message in these frames, in order; groups before welcomes within a frame. One of no known version is none.
@@ -160,12 +215,18 @@ fn arrivals_of(frame: &Arm) -> Vec<Delivered> {
     let groups = messages.group_messages.iter().filter_map(|message| {
         let proto::group_message::Version::V1(v1) = message.version.as_ref()?;
         let topic = RawTopic { kind: LetterKind::Group, id: v1.group_id.clone() };
-        Some(Delivered { tag, id: v1.id, topic, data: v1.data.clone() })
+        let enclosed = Enclosed::Group { sender_hmac: v1.sender_hmac.clone(), should_push: v1.should_push };
+        Some(Delivered { tag, id: v1.id, created_ns: v1.created_ns, topic, data: v1.data.clone(), enclosed })
     });
     let welcomes = messages.welcome_messages.iter().filter_map(|message| {
         let proto::welcome_message::Version::V1(v1) = message.version.as_ref()?;
         let topic = RawTopic { kind: LetterKind::Welcome, id: v1.installation_key.clone() };
-        Some(Delivered { tag, id: v1.id, topic, data: v1.data.clone() })
+        let enclosed = Enclosed::Welcome {
+            hpke_public_key: v1.hpke_public_key.clone(),
+            wrapper_algorithm: v1.wrapper_algorithm,
+            welcome_metadata: v1.welcome_metadata.clone(),
+        };
+        Some(Delivered { tag, id: v1.id, created_ns: v1.created_ns, topic, data: v1.data.clone(), enclosed })
     });
     groups.chain(welcomes).collect()
 }
@@ -214,8 +275,10 @@ mod tests {
         let arrival = |id| Delivered {
             tag: 0,
             id,
+            created_ns: 0,
             topic: RawTopic { kind: LetterKind::Group, id: Bytes::new() },
             data: Bytes::new(),
+            enclosed: Enclosed::Group { sender_hmac: Bytes::new(), should_push: false },
         };
         assert_eq!(spell_ids(&[]), "none");
         assert_eq!(spell_ids(&[arrival(3), arrival(5)]), "#3 #5");

@@ -74,6 +74,11 @@ impl NodeUnderTest {
         Ok(interval)
     }
 
+    /// The time of day where the suite runs, since 1970.
+    pub(crate) fn wall_clock(&self) -> Duration {
+        self.env.wall_clock()
+    }
+
     /// A new connection.
     pub(crate) async fn dial(&self) -> Result<RawPeer, Unmet> {
         let (node, connecting) = (&self.settings.node, self.connect());
@@ -252,15 +257,19 @@ impl RawPeer {
         Ok(arrivals(&frames).len())
     }
 
-    /// Each of these letters must have come once.
+    /// Each of these letters must have come once, with all that it encloses.
     ///
     /// # Errors
-    /// One came twice, or did not come. One that the node does not even hold is no matter of this row.
+    /// One came twice, or altered, or did not come. One that the node does not even hold is no matter of this row.
     pub(crate) async fn account(&self, letters: &[Letter], came: &[Delivered], place: &str) -> Result<(), Unmet> {
         for letter in letters {
             let copies: Vec<&Delivered> = came.iter().filter(|arrival| arrival.is(letter)).collect();
             match copies.as_slice() {
-                [_] => {}
+                [one] => {
+                    if let Some(what) = one.altered(letter) {
+                        return violation(format!("message #{} came {place} with {what}", one.id));
+                    }
+                }
                 [] => return self.missing(letter, place).await,
                 [first, ..] => {
                     return violation(format!("message #{} came {} times {place}", first.id, copies.len()));

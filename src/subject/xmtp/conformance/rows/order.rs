@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::grammar::Readable;
 use crate::subject::xmtp::conformance::finding::{Finding, Unmet, violation};
 use crate::subject::xmtp::conformance::letter::{Delivered, Letter, LetterKind, RawTopic, arrivals, spell_ids};
 use crate::subject::xmtp::conformance::raw_peer::NodeUnderTest;
@@ -15,6 +17,8 @@ use crate::subject::xmtp::wire::proto::subscribe_response::v1::{CatchupComplete,
 const ROUNDS: usize = 6;
 /// Requests of one message each: a node that loses one in ten loses two of them.
 const SINGLES: usize = 24;
+/// A node's clock may be wrong, but not by more: TLS and every log of its machine would be of no use.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// T9: two waves, which may overlap.
 pub(crate) async fn markers(node: Arc<NodeUnderTest>) -> Finding {
@@ -123,23 +127,52 @@ fn check_ascent(came: &[Delivered], place: &str) -> Result<(), Unmet> {
     Ok(())
 }
 
-/// S4: what a publisher was told is stored comes from history and live, once.
+/// S4: what a publisher was told is stored comes live and from history, once, and is the same message in both.
 pub(crate) async fn acknowledged(node: Arc<NodeUnderTest>) -> Finding {
     let mut peer = node.dial().await?;
-    let topic = peer.group();
-    let letters = peer.letters(&topic, SINGLES, 0);
+    let (group, welcomes) = (peer.group(), peer.welcomes());
+    let letters = [peer.letters(&group, SINGLES, 0), peer.letters(&welcomes, ROUNDS, 0)].concat();
+    let mut stream = peer.follow(&[&group, &welcomes]).await?;
     for letter in &letters {
         peer.publish(std::slice::from_ref(letter)).await?;
     }
-    let stored = peer.stored(&topic).await?;
+    let live = arrivals(&stream.until_all(&letters).await?);
+    let stored = [peer.stored(&group).await?, peer.stored(&welcomes).await?].concat();
     let lost = letters.iter().filter(|letter| !stored.iter().any(|arrival| arrival.is(letter))).count();
     if lost > 0 {
         return violation(format!(
-            "{lost} of {SINGLES} messages were acknowledged, and a replay from 0 does not have them"
+            "{lost} of {} messages were acknowledged, and a replay from 0 does not have them",
+            letters.len()
         ));
     }
     peer.account(&letters, &stored, "in a replay from 0").await?;
-    Ok(format!("{SINGLES} acknowledged messages were replayed: {}", spell_ids(&stored)))
+    peer.account(&letters, &live, "live").await?;
+    check_same(&live, &stored, node.wall_clock())?;
+    Ok(format!("{} acknowledged messages came live, and the same were replayed: {}", letters.len(), spell_ids(&stored)))
+}
+
+/// A message has one id and one time of storing, and that time is of these days.
+fn check_same(live: &[Delivered], stored: &[Delivered], now: Duration) -> Result<(), Unmet> {
+    for one in stored {
+        let created = Duration::from_nanos(one.created_ns);
+        if created.abs_diff(now) > CLOCKS_DIFFER_MAX {
+            return violation(format!(
+                "message #{} says created_ns {}, which is {} from now",
+                one.id,
+                one.created_ns,
+                Readable(created.abs_diff(now))
+            ));
+        }
+        let same = |other: &&Delivered| other.topic == one.topic && other.data == one.data;
+        let Some(other) = live.iter().find(same) else { continue };
+        if (other.id, other.created_ns) != (one.id, one.created_ns) {
+            return violation(format!(
+                "message #{}, created_ns {}, came live as #{}, created_ns {}",
+                one.id, one.created_ns, other.id, other.created_ns
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// S9: Mutates that start no wave are acknowledged at once, in order, once each.
