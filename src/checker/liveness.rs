@@ -5,6 +5,8 @@
 //! that stands still need not notice anything, and is bound anew from its return on; one that gives up a stream
 //! whose frames may have been late by a fault's doing is not to blame ([`Excuses`]).
 //!
+//! On an older call, which has no heartbeat, what a client committed is what it heard ([`OlderCalls`]).
+//!
 //! Repeated beats are folded into runs, and a gap within a run cannot be seen. That hides no dead stream
 //! that stays dead, because a run tells when it stopped, and none whose fault healed, because a fault's
 //! begin and end stand between two runs.
@@ -17,16 +19,19 @@
 //!      └─────────────────┘ Ended, killed, or the trial's end: not later than the bound
 //! ```
 
+mod older;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::checker::excuse::Excuses;
 use crate::checker::judge::{Checker, NO_TERMS, terms};
+use crate::checker::liveness::older::OlderCalls;
 use crate::checker::suspicion::Suspicion;
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Direction;
 use crate::grammar::Readable;
-use crate::history::{Beat, CloseReason, Event, Fate, History, Record, TapStream, Terms};
+use crate::history::{Beat, CloseReason, EndCause, Event, Fate, History, Record, TapStream, Terms};
 
 /// What a client may take to notice, to close and to be observed, beyond the intervals and the travel.
 const SLACK: Duration = Duration::from_secs(1);
@@ -42,6 +47,8 @@ pub struct Liveness {
     pub watchdog: Requirement,
     /// A client answers heartbeats.
     pub pong: Requirement,
+    /// Who follows an older call, which has no heartbeat, is under a watchdog, too; none where a subject has none.
+    pub older: Option<Requirement>,
 }
 
 impl Checker for Liveness {
@@ -102,6 +109,7 @@ struct Watch<'h> {
     excuses: Excuses<'h>,
     clients: BTreeMap<&'h str, WatchedClient>,
     suspicion: Suspicion<'h>,
+    older: OlderCalls<'h>,
     first: Option<Evidence>,
     opened: u64,
     tripped: u64,
@@ -117,6 +125,7 @@ impl<'h> Watch<'h> {
             excuses,
             clients: BTreeMap::new(),
             suspicion: Suspicion::new(laws.pong, terms),
+            older: OlderCalls::new(laws.older, terms),
             first: None,
             opened: 0,
             tripped: 0,
@@ -129,21 +138,27 @@ impl<'h> Watch<'h> {
     fn take(&mut self, index: usize, record: &'h Record) {
         match &record.event {
             // Nothing is heard while it dials, either. The older calls are opened without a word.
-            Event::Dialing { attempt } if !self.terms.old_servers => self.begin(index, record, *attempt),
+            Event::Dialing { attempt } if self.terms.old_servers => self.older.dial(index, record, *attempt),
+            Event::Dialing { attempt } => self.begin(index, record, *attempt),
             Event::Opened { attempt, .. } => {
                 self.opened += 1;
                 self.clients.entry(&record.host).or_default().opened = true;
+                self.older.open(&record.host);
                 self.begin(index, record, *attempt);
             }
             Event::Started { attempt } => self.start(index, record, *attempt),
+            Event::Delivered { messages, .. } => {
+                let late = self.older.deliver(index, record, messages, &self.excuses);
+                self.condemn(late);
+            }
             // What a client still hands on of a stream that it has let go of is no stream.
-            Event::Ended { .. } | Event::LetGo { .. } => {
+            Event::Ended { cause, .. } | Event::LetGo { cause, .. } => {
                 self.suspicion.leave(&record.host);
-                self.end(index, record);
+                self.end(index, record, Some(*cause));
             }
             Event::ProcessKilled => {
                 self.suspicion.kill(&record.host);
-                self.end(index, record);
+                self.end(index, record, None);
             }
             Event::WatchdogTripped { attempt, .. } => self.trip(index, record, *attempt),
             Event::TapOpened { stream, .. } => {
@@ -208,6 +223,7 @@ impl<'h> Watch<'h> {
     }
 
     fn start(&mut self, index: usize, record: &'h Record, number: u64) {
+        self.older.start(index, record);
         self.hear(index, record, Some(number), Duration::ZERO);
         let client = self.clients.entry(&record.host).or_default();
         client.started = true;
@@ -229,7 +245,10 @@ impl<'h> Watch<'h> {
         }
     }
 
-    fn end(&mut self, index: usize, record: &'h Record) {
+    /// It ended for that cause; none where its process died.
+    fn end(&mut self, index: usize, record: &'h Record, cause: Option<EndCause>) {
+        let unlawful = self.older.end(index, record, cause, &self.excuses);
+        self.condemn(unlawful);
         self.check_silence(index, &record.host, record.at);
         if let Some(client) = self.clients.get_mut(&*record.host) {
             client.attempt = None;
@@ -267,7 +286,8 @@ impl<'h> Watch<'h> {
             what,
             records: vec![attempt.begun],
         };
-        keep_earlier(&mut self.first, evidence.with([attempt.last.index, index]));
+        let evidence = evidence.with([attempt.last.index, index]);
+        self.condemn(Some(evidence));
     }
 
     /// The watchdog gave a stream up: was it really silent (C2)?
@@ -292,7 +312,15 @@ impl<'h> Watch<'h> {
             self.terms.intervals,
             Readable(patience)
         );
-        keep_earlier(&mut self.first, Evidence::new(index, record, self.laws.watchdog, what).with([passed.index]));
+        self.condemn(Some(Evidence::new(index, record, self.laws.watchdog, what).with([passed.index])));
+    }
+
+    /// The earliest breach is told.
+    fn condemn(&mut self, found: Option<Evidence>) {
+        let held = self.first.as_ref();
+        if found.as_ref().is_some_and(|found| held.is_none_or(|held| found.at < held.at)) {
+            self.first = found;
+        }
     }
 
     fn close(mut self, records: &[Record]) -> Verdict {
@@ -301,10 +329,13 @@ impl<'h> Watch<'h> {
         for host in hosts {
             self.check_silence(last, host, self.terms.end);
         }
-        let unseen = self.unseen();
-        if let Some(evidence) = self.suspicion.close() {
-            keep_earlier(&mut self.first, evidence);
+        for host in self.older.hosts() {
+            let late = self.older.check(last, host, self.terms.end, &self.excuses);
+            self.condemn(late);
         }
+        let unseen = self.unseen();
+        let unanswered = self.suspicion.close();
+        self.condemn(unanswered);
         match (self.first, unseen) {
             (Some(evidence), _) => Verdict::Fail(evidence),
             (None, _) if self.opened == 0 => Verdict::unknown("no client opened a stream"),
@@ -335,12 +366,6 @@ impl Watch<'_> {
                 format!("the proxy saw no stream of {host}, so nothing was judged of its Pongs and of healthy streams")
             })
         })
-    }
-}
-
-fn keep_earlier(first: &mut Option<Evidence>, found: Evidence) {
-    if first.as_ref().is_none_or(|held| found.at < held.at) {
-        *first = Some(found);
     }
 }
 

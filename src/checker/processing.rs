@@ -8,10 +8,11 @@
 //!          ^                          |
 //!          +-- died, or store failed -+
 //! ```
-//! What was in hand then comes again.
+//! What was in hand then comes again, or is found in the inbox; nothing else that was never told is.
 
 use std::collections::BTreeMap;
 
+use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
 use crate::grammar::count;
@@ -32,7 +33,7 @@ impl Checker for Processing {
 
     fn promises(&self) -> &'static str {
         "What a follower commits, its application has processed just before: the same messages, in the same order, and \
-            nothing between the two."
+            nothing between the two; its inbox never holds what was not processed."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -61,54 +62,98 @@ struct InHand {
     key: u64,
 }
 
+/// A host that keeps an inbox.
+#[derive(Default)]
+struct InboxOwner<'h> {
+    hand: Option<InHand>,
+    /// It died, or its store failed, with something in hand: that may be stored, or not.
+    left_in_hand: bool,
+    /// How far it has told that it committed.
+    told: BTreeMap<&'h Channel, Cursor>,
+}
+
+impl InboxOwner<'_> {
+    fn leave(&mut self) {
+        self.left_in_hand |= self.hand.take().is_some();
+    }
+}
+
+/// What a host did, and what it had in hand then.
+struct Lapse {
+    what: String,
+    before: Option<InHand>,
+}
+
 struct ProcessingBook<'h> {
     law: Requirement,
-    /// Hosts that keep an inbox.
-    hosts: BTreeMap<&'h str, Option<InHand>>,
+    hosts: BTreeMap<&'h str, InboxOwner<'h>>,
     committed: u64,
 }
 
 impl<'h> ProcessingBook<'h> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "a judge looks at what concerns it, and a new event does not")]
     fn take(&mut self, index: usize, record: &'h Record) -> Result<(), Box<Evidence>> {
-        let breach = |what: String, before: Option<InHand>| {
-            let evidence = Evidence::new(index, record, self.law, format!("{} {what}", record.host));
-            Err(Box::new(evidence.with(before.map(|hand| hand.index))))
-        };
-        match &record.event {
-            Event::InboxOpened { .. } => drop(self.hosts.insert(&record.host, None)),
+        let judged = match &record.event {
+            Event::InboxOpened { cursors } => self.open(&record.host, cursors),
             Event::ProcessBegan { .. } | Event::StoreFailed { .. } => {
-                self.hosts.entry(&record.host).and_modify(|hand| *hand = None);
+                self.hosts.entry(&record.host).and_modify(InboxOwner::leave);
+                Ok(())
             }
             Event::Processed { messages, key } => {
-                let hand = InHand { index, messages: *messages, key: *key };
-                let before = self.hosts.entry(&record.host).or_default().replace(hand);
-                if let Some(earlier) = before {
-                    let what = format!(
-                        "processed {}, and the {} that it had processed before are not stored",
-                        count(*messages, "message"),
-                        earlier.messages
-                    );
-                    return breach(what, before);
-                }
+                self.process(&record.host, InHand { index, messages: *messages, key: *key })
             }
-            Event::Delivered { messages, .. } => {
-                let Some(hand) = self.hosts.get_mut(&*record.host).map(Option::take) else { return Ok(()) };
-                let len = messages.len() as u64;
-                let these = || count(len, "message");
-                let Some(InHand { messages: processed, key, .. }) = hand else {
-                    return breach(format!("committed {} that its application has not processed", these()), None);
-                };
-                if processed != len {
-                    return breach(format!("committed {} after it had processed {processed}", these()), hand);
-                }
-                if key != key_of_batch(messages.iter().map(|(channel, id, key)| (channel, *id, *key))) {
-                    return breach(format!("committed {}, but others than it had processed", these()), hand);
-                }
-                self.committed += len;
-            }
-            _ => {}
+            Event::Delivered { messages, .. } => self.commit(&record.host, messages),
+            _ => Ok(()),
+        };
+        judged.map_err(|Lapse { what, before }| {
+            let evidence = Evidence::new(index, record, self.law, format!("{} {what}", record.host));
+            Box::new(evidence.with(before.map(|hand| hand.index)))
+        })
+    }
+
+    fn open(&mut self, host: &'h str, cursors: &'h [Position]) -> Result<(), Lapse> {
+        let owner = self.hosts.entry(host).or_default();
+        owner.leave();
+        let is_excused = std::mem::take(&mut owner.left_in_hand);
+        let untold = |held: &&Position| held.cursor > owner.told.get(&held.channel).copied().unwrap_or_default();
+        if let Some(held) = cursors.iter().find(untold).filter(|_| !is_excused) {
+            let what = format!(
+                "finds {} up to #{} in its inbox, which its application has not processed",
+                held.channel, held.cursor.0
+            );
+            return Err(Lapse { what, before: None });
         }
+        owner.told.extend(cursors.iter().map(|held| (&held.channel, held.cursor)));
+        Ok(())
+    }
+
+    fn process(&mut self, host: &'h str, hand: InHand) -> Result<(), Lapse> {
+        let Some(earlier) = self.hosts.entry(host).or_default().hand.replace(hand) else { return Ok(()) };
+        let what = format!(
+            "processed {}, and the {} that it had processed before are not stored",
+            count(hand.messages, "message"),
+            earlier.messages
+        );
+        Err(Lapse { what, before: Some(earlier) })
+    }
+
+    fn commit(&mut self, host: &str, messages: &'h [(Channel, MessageId, u64)]) -> Result<(), Lapse> {
+        let Some(owner) = self.hosts.get_mut(host) else { return Ok(()) };
+        owner.told.extend(messages.iter().map(|(channel, id, _)| (channel, Cursor(id.0))));
+        let before = owner.hand.take();
+        let len = messages.len() as u64;
+        let committed = || format!("committed {}", count(len, "message"));
+        let lapse = |what: String| Err(Lapse { what, before });
+        let Some(InHand { messages: processed, key, .. }) = before else {
+            return lapse(format!("{} that its application has not processed", committed()));
+        };
+        if processed != len {
+            return lapse(format!("{} after it had processed {processed}", committed()));
+        }
+        if key != key_of_batch(messages.iter().map(|(channel, id, key)| (channel, *id, *key))) {
+            return lapse(format!("{}, but others than it had processed", committed()));
+        }
+        self.committed += len;
         Ok(())
     }
 
@@ -166,6 +211,24 @@ mod tests {
             let evidence = script.condemned_by(&PROCESSING);
             assert!(evidence.what.contains(words), "{}", evidence.what);
         }
+    }
+
+    fn inbox(cursor: u64) -> Event {
+        Event::InboxOpened { cursors: vec![Position { channel: alpha(), cursor: Cursor(cursor) }] }
+    }
+
+    #[test]
+    fn an_inbox_holds_what_was_told_or_was_in_hand_and_nothing_else() {
+        let died = |script: Script| script.event(CLIENT, Event::ProcessBegan { incarnation: 2 });
+        let told = || both(opened(Script::new()), &[(alpha(), 1)]);
+        died(told()).event(CLIENT, inbox(1)).acquitted_by(&PROCESSING);
+        died(told().processed(&[(alpha(), 2)])).event(CLIENT, inbox(2)).acquitted_by(&PROCESSING);
+        let failed = told().processed(&[(alpha(), 2)]).event(CLIENT, Event::StoreFailed { words: "full".into() });
+        failed.event(CLIENT, inbox(2)).acquitted_by(&PROCESSING);
+        let evidence = died(told()).event(CLIENT, inbox(2)).condemned_by(&PROCESSING);
+        assert!(evidence.what.contains("finds group:alpha up to #2 in its inbox"), "{}", evidence.what);
+        let again = died(told().processed(&[(alpha(), 2)])).event(CLIENT, inbox(1));
+        died(again).event(CLIENT, inbox(2)).condemned_by(&PROCESSING);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!   trusted ─────────────────────────▶ in doubt ─────────────────────────────────▶ nothing is open
 //!                                          └──── longer than the bound: a breach
 //! ```
-//! Whoever lets go because nothing answered dials again at once.
+//! Whoever lets go because nothing answered dials again at once, and whoever flaps asks once in a while, not at each flap.
 //!
 //! The other way round, a client that lets go of a stream for want of an answer has none. What was sent to a sleeping
 //! machine is sent again as late as it slept, and the answer waits behind it: for so long it is under way.
@@ -29,6 +29,8 @@ use crate::history::{Beat, EndCause, Event, Fate, History, Record, TapStream, Te
 const SETTLES: Duration = Duration::from_secs(30);
 /// A shorter suspension need not be noticed.
 const SHORTEST: Duration = Duration::from_secs(2);
+/// From one question on a stream to the next, however often its machine flaps. C5 says no figure; it is that of [`SETTLES`].
+const DEBOUNCE: Duration = Duration::from_secs(10);
 /// What an answer may take beyond the way.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -47,7 +49,7 @@ impl Checker for Resumption {
 
     fn promises(&self) -> &'static str {
         "A client whose machine was suspended soon knows whether its stream outlived that, lets go of none that did, and \
-            dials again at once where it did not."
+            dials again at once where it did not; a machine that flaps asks once in a while."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -82,6 +84,8 @@ struct SleepyClient {
     /// The newest subscription that the tap knows of this host.
     stream: Option<TapStream>,
     wake: Option<Wake>,
+    /// When it asked last, on which attempt, and the record.
+    asked: Option<(u64, Duration, usize)>,
     /// It let go of a stream that did not answer, and has not dialed again: since when, and the record.
     let_go: Option<(Duration, usize)>,
 }
@@ -133,6 +137,7 @@ impl<'h> WakeBook<'h> {
                 let stale = (*cause == EndCause::Stale).then_some((record.at, index));
                 self.clients.entry(&record.host).or_default().let_go = stale;
             }
+            Event::Probed { attempt } => return self.ask(index, record, *attempt),
             Event::BackingOff { .. } | Event::Dialing { .. } => return self.dial(index, record),
             Event::ProcessKilled | Event::PowerFailed => drop(self.clients.remove(&*record.host)),
             _ => {}
@@ -147,6 +152,22 @@ impl<'h> WakeBook<'h> {
                 client.wake = Some(Wake { at: record.at, index, slept, answered: None });
             }
         }
+    }
+
+    fn ask(&mut self, index: usize, record: &'h Record, attempt: u64) -> Result<(), Box<Evidence>> {
+        let client = self.clients.entry(&record.host).or_default();
+        let before = client.asked.replace((attempt, record.at, index)).filter(|(other, ..)| *other == attempt);
+        let Some((_, at, first)) = before.filter(|(_, at, _)| record.at + SLACK < *at + DEBOUNCE) else {
+            return Ok(());
+        };
+        let what = format!(
+            "{} asked on attempt {attempt} whether its stream lives, {} after it had asked before; a machine that flaps \
+                is asked about once in {}",
+            record.host,
+            Readable(record.at - at),
+            Readable(DEBOUNCE)
+        );
+        Err(Box::new(Evidence::new(index, record, self.laws.probe, what).with([first])))
     }
 
     fn answer(&mut self, index: usize, record: &'h Record, stream: TapStream) -> Result<(), Box<Evidence>> {
@@ -275,6 +296,19 @@ mod tests {
         let delay = Duration::from_secs(2);
         ended().event(CLIENT, Event::BackingOff { attempt: 1, delay }).condemned_by(&RESUMPTION);
         ended().fault_begins(2, pause(CLIENT)).at(90.0).fault_ends(2).dialing(2).acquitted_by(&RESUMPTION);
+    }
+
+    #[test]
+    fn who_flaps_asks_once_in_a_while() {
+        let asks = |script: Script, attempt| script.event(CLIENT, Event::Probed { attempt });
+        let twice = |after: f64, attempt| {
+            let first = asks(slept(5.0).at(16.0), 1).at(16.1).beat(CLIENT, PONG);
+            asks(first.at(16.0 + after), attempt).at(16.2 + after).beat(CLIENT, PONG)
+        };
+        twice(9.5, 1).acquitted_by(&RESUMPTION);
+        twice(7.0, 2).acquitted_by(&RESUMPTION);
+        let evidence = twice(7.0, 1).condemned_by(&RESUMPTION);
+        assert!(evidence.what.contains("7s after it had asked before"), "{}", evidence.what);
     }
 
     #[test]

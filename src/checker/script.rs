@@ -94,6 +94,7 @@ pub(crate) fn usual_terms() -> Terms {
         silent_servers: false,
         proxies_end_streams: false,
         backoff: BackoffSteps::default(),
+        pong_within: None,
     }
 }
 

@@ -152,8 +152,7 @@ impl<'h> Suspicion<'h> {
             let evidence =
                 Evidence { host: pinged.host.to_owned(), ..Evidence::new(index, record, self.requirement, what) };
             let evidence = evidence.with([pinged.opened, ping]);
-            // The deadline is at most the interval (S6).
-            let until = at + self.terms.keepalive + self.terms.travel;
+            let until = at + self.terms.pong_deadline() + self.terms.travel;
             self.suspects.entry(*stream).or_insert(Suspect { until, evidence });
         }
     }
@@ -166,8 +165,9 @@ impl<'h> Suspicion<'h> {
     }
 
     /// The first of those that no Pong has cleared.
-    pub(crate) fn close(self) -> Option<Evidence> {
-        self.suspects.into_values().map(|suspect| suspect.evidence).min_by_key(|evidence| evidence.at)
+    pub(crate) fn close(&mut self) -> Option<Evidence> {
+        let suspects = std::mem::take(&mut self.suspects);
+        suspects.into_values().map(|suspect| suspect.evidence).min_by_key(|evidence| evidence.at)
     }
 }
 

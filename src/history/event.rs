@@ -222,6 +222,17 @@ pub struct Terms {
     /// How long clients wait between two attempts.
     #[serde(skip_serializing_if = "BackoffSteps::are_usual")]
     pub backoff: BackoffSteps,
+    /// How long a server waits for its Pong (S6); none where that is the interval, and then it is left out of digests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pong_within: Option<Duration>,
+}
+
+impl Terms {
+    /// How long a server waits for its Pong (S6).
+    #[must_use]
+    pub fn pong_deadline(&self) -> Duration {
+        self.pong_within.unwrap_or(self.keepalive)
+    }
 }
 
 /// Between two attempts a client waits within a step, which doubles from the first to the longest.

@@ -208,6 +208,8 @@ pub struct Expectations {
     pub proxies_end_streams: bool,
     /// How long its clients wait between two attempts.
     pub backoff: BackoffSteps,
+    /// How long its servers wait for the answer to their heartbeat; none where that is as long as `keepalive`.
+    pub pong_within: Option<Duration>,
 }
 
 /// A subject's part of a sim in words, a line each.

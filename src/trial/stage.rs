@@ -255,6 +255,7 @@ pub(crate) fn terms(sim: &SimFile) -> Terms {
         silent_servers: expectations.silent_servers,
         proxies_end_streams: expectations.proxies_end_streams,
         backoff: expectations.backoff,
+        pong_within: expectations.pong_within,
     }
 }
 

@@ -51,6 +51,8 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::OneCursorForOriginators, Err("the scripted node speaks v1, whose cursors have no originators")),
     (ClientQuirk::LeavesConnections, Err("not played here: the negative sim of its name shows it")),
     (ClientQuirk::WatchdogCountsBytes, Err("it shows only where bytes come that are no frame")),
+    (ClientQuirk::OlderCallsUnwatched, Err("the watchdog of the older calls waits for minutes")),
+    (ClientQuirk::ProbesAtEachFlap, Err("it shows only where the client was suspended")),
 ];
 
 /// Requirements of a client that no row judges, and why.

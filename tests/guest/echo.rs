@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const E1: Requirement = Requirement { number: "E1", sentence: "Each line comes back once, in order." };
 const E2: Requirement = Requirement { number: "E2", sentence: "A caller that hears nothing for 30 s calls again." };
 const DELIVERY: Delivery = Delivery { cites: &[E1], start: E1, order: E1, resume: E1, stored: E1 };
-const LIVENESS: Liveness = Liveness { cites: &[E2], watchdog: E2, pong: E2 };
+const LIVENESS: Liveness = Liveness { cites: &[E2], watchdog: E2, pong: E2, older: None };
 pub const SUBJECTS: Subjects = Subjects::new(&[&Echo]);
 
 struct Echo;
@@ -88,6 +88,7 @@ impl Setup for EchoSetup {
             silent_servers: false,
             proxies_end_streams: false,
             backoff: BackoffSteps::default(),
+            pong_within: None,
             bounds: Bounds::Usual,
             consume: Duration::ZERO,
         }

@@ -78,7 +78,7 @@ fn a_page_is_whole_without_its_script() {
         "<p class=\"conclusion\">liveness failed: client-1 heard nothing on attempt 1",
         "pulseless replay broken.case.json</code>",
         "the proxy passes nothing for client-1, client-2, client-3, and goes on answering HTTP/2 PING: at either end only a watchdog can tell</span>",
-        "13 checkers pass",
+        "14 checkers pass",
     ] {
         assert!(page.contains(part), "no `{part}` in the page");
     }

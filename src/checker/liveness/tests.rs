@@ -1,7 +1,8 @@
 //! What liveness condemns, and what it acquits.
 
 use super::*;
-use crate::checker::script::{CLIENT, NODE, STREAM, Script, host, partition, pause, suspend};
+use crate::channel::Channel;
+use crate::checker::script::{CLIENT, NODE, STREAM, Script, add, alpha, host, partition, pause, suspend, usual_terms};
 use crate::fault::Fault;
 use crate::fault::Kind;
 use crate::fault::kinds::ProcessKill;
@@ -45,6 +46,39 @@ fn a_stream_that_beats_to_the_end_is_acquitted() {
 fn a_dead_stream_given_up_in_time_is_acquitted() {
     let script = tripped(beaten(running(), 1, 4).at(180.1)).ended(1);
     assert!(script.acquitted_by(&LIVENESS).contains("given up by a watchdog: 1"));
+}
+
+fn welcomes() -> Channel {
+    Channel::new("welcome", "alice")
+}
+
+/// `client-1` follows two sequences at servers that may be old.
+fn older() -> Script {
+    let followers = vec![(CLIENT.into(), vec![add(alpha(), 0), add(welcomes(), 0)])];
+    Script::on(Terms { old_servers: true, followers, ..usual_terms() }).at(1.0).opened(1).tap_opened(STREAM).ended(1)
+}
+
+#[test]
+fn an_older_call_is_given_up_after_its_time_and_not_before() {
+    let follows = || older().at(2.0).dialing(2).at(2.1).started(2);
+    let busy = || follows().at(200.0).committed(2, &[(alpha(), 1), (welcomes(), 1)]);
+    busy().at(500.0).ended(2).acquitted_by(&LIVENESS);
+    // One of the two was silent: the other says nothing of it.
+    follows().at(200.0).committed(2, &[(alpha(), 1)]).at(302.1).ended(2).acquitted_by(&LIVENESS);
+    let early = busy().at(400.0).ended(2).condemned_by(&LIVENESS);
+    assert!(early.what.contains("had heard of it 3m 20s before"), "{}", early.what);
+    assert_eq!(early.requirement, "C6");
+    let late = follows().at(250.0).committed(2, &[(alpha(), 1)]).at(400.0).ended(2).condemned_by(&LIVENESS);
+    assert!(late.what.contains("heard nothing of welcome on attempt 2, an older call, from 2.1s on"), "{}", late.what);
+    follows().condemned_by(&LIVENESS);
+    follows().at(250.0).event(CLIENT, Event::ProcessKilled).acquitted_by(&LIVENESS);
+}
+
+#[test]
+fn an_older_call_whose_headers_do_not_come_is_given_up_too() {
+    older().at(2.0).dialing(2).at(310.0).ended(2).acquitted_by(&LIVENESS);
+    older().at(2.0).dialing(2).at(200.0).ended(2).condemned_by(&LIVENESS);
+    older().at(2.0).dialing(2).at(340.0).ended(2).condemned_by(&LIVENESS);
 }
 
 #[test]

@@ -145,6 +145,7 @@ impl Setup for StrangerSetup {
             silent_servers: true,
             proxies_end_streams: self.entries().iter().any(CastEntry::ends_streams),
             backoff: BackoffSteps::default(),
+            pong_within: None,
         }
     }
 

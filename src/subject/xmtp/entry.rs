@@ -124,6 +124,7 @@ impl Setup for XmtpSetup {
             proxies_end_streams: self.0.proxy_profile.conduct().ends_streams(),
             backoff: BackoffSteps { first: self.0.client.backoff.floor, longest: self.0.client.backoff.ceiling },
             old_servers: self.0.node.serves != node::Serves::Everything,
+            pong_within: Some(self.0.node.pong_deadline).filter(|within| *within < self.0.node.keepalive),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::checker::{
 };
 use crate::subject::xmtp::checker::{Heartbeat, LatencyCheck, Leases, Refusals, Waves};
 use crate::subject::xmtp::spec::{
-    C1, C2, C3, C4, C5, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T11, T13, T14, T18, T19,
+    C1, C2, C3, C4, C5, C6, S2, S4, S6, S8, T1, T5, T6, T7, T8, T10, T11, T13, T14, T18, T19,
 };
 
 /// Ids ascend on a stream (S4), and a resumed one goes on from where it was (C3).
@@ -16,7 +16,7 @@ pub const DURABILITY: Durability = Durability { cites: &[S4, C3], log: S4, inbox
 /// A client stores what its application has processed (C3).
 pub const PROCESSING: Processing = Processing { cites: &[C3], processed: C3 };
 /// A client gives dead streams up (C2) and answers Pings (C1).
-pub const LIVENESS: Liveness = Liveness { cites: &[C1, C2, S6], watchdog: C2, pong: C1 };
+pub const LIVENESS: Liveness = Liveness { cites: &[C1, C2, C6, S6], watchdog: C2, pong: C1, older: Some(C6) };
 /// A client that was suspended asks before it trusts its stream (C5).
 pub const RESUMPTION: Resumption = Resumption { cites: &[C5, T11], probe: C5 };
 /// Everybody gets everything in the end.

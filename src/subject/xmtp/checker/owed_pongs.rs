@@ -88,7 +88,7 @@ impl<'h> OwedPongs<'h> {
         messages: &[(Channel, MessageId)],
     ) -> Result<(), Box<Evidence>> {
         let Some((pinged, ping)) = self.streams.get(&stream).and_then(|one| one.unanswered()) else { return Ok(()) };
-        let deadline = pinged + terms.keepalive + CLOSES_IN + terms.travel;
+        let deadline = pinged + terms.pong_deadline() + CLOSES_IN + terms.travel;
         let stored = |(channel, id): &(Channel, MessageId)| {
             let at = *self.stored.get(channel)?.get(*id)?;
             (at > deadline).then_some((channel.clone(), *id, at))
@@ -102,7 +102,7 @@ impl<'h> OwedPongs<'h> {
              waits for {} and closes",
             record.host,
             Readable(at - pinged),
-            Readable(terms.keepalive)
+            Readable(terms.pong_deadline())
         );
         Err(Box::new(Evidence::new(index, record, T4, what).about(&channel, Some(id)).with([ping])))
     }
@@ -111,7 +111,7 @@ impl<'h> OwedPongs<'h> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, partition};
+    use crate::checker::script::{CLIENT, NODE, STREAM, Script, alpha, partition, usual_terms};
     use crate::subject::xmtp::checker::Heartbeat;
 
     const PING: Beat = Beat::Ping { stream: STREAM, way: Direction::ToClient, fate: Fate::Passed };
@@ -138,6 +138,10 @@ mod tests {
                     had answered; it waits for 30s and closes";
         assert_eq!((evidence.requirement.as_str(), evidence.what.as_str()), ("T4", what));
         served(pinged(Script::new()).beat(CLIENT, pong(Fate::Swallowed)), 70.0).condemned_by(&Heartbeat);
+        let impatient = || Script::on(Terms { pong_within: Some(Duration::from_secs(5)), ..usual_terms() });
+        served(pinged(impatient()), 36.0).acquitted_by(&Heartbeat);
+        let evidence = served(pinged(impatient()), 38.0).condemned_by(&Heartbeat);
+        assert!(evidence.what.ends_with("it waits for 5s and closes"), "{}", evidence.what);
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl<B: ClientBinding> Actor<B> {
                 .resume_probe
                 .as_ref()
                 .filter(|_| settings.dialect.has_pongs())
-                .map(|probe| Suspension::new(probe.within, now, probe.boot_clock())),
+                .map(|probe| Suspension::new(probe.within, now, probe.boot_clock()).plant(settings.quirk)),
             binding: B::default(),
             settings,
             inbound: ResponseHalf::Opening(opening),

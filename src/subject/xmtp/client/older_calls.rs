@@ -9,6 +9,7 @@
 //! Nobody is pinged on these streams and they cannot be asked: only `WatchdogStream` finds a dead one.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_stream::{Stream, StreamExt};
@@ -18,7 +19,7 @@ use crate::subject::xmtp::client::channel::{ClientLink, request};
 use crate::subject::xmtp::client::stream::ClientEnding;
 use crate::subject::xmtp::client::subscriber::Subscriber;
 use crate::subject::xmtp::client::watchdog_stream::{ResubscribeConfig, StreamStale, WatchdogStream};
-use crate::subject::xmtp::client::{Application, Cause, ClientNotice};
+use crate::subject::xmtp::client::{Application, Cause, ClientNotice, ClientQuirk};
 use crate::subject::xmtp::wire::proto::{
     SubscribeGroupMessagesRequest, SubscribeWelcomeMessagesRequest, subscribe_group_messages_request as group,
     subscribe_welcome_messages_request as welcome,
@@ -45,7 +46,7 @@ impl<A: Application> Subscriber<A> {
         // No call can be split: the node holds all streams of its kind, or none.
         self.narrowing.ask_elsewhere(1);
         // The headers may be as dead as the stream.
-        let opening = timeout(ResubscribeConfig::default().idle, open(link, adds)).await;
+        let opening = timeout(ResubscribeConfig::default().idle, open(link, adds, self.older_idle())).await;
         let opened = opening.map_err(|_| Cause::Watchdog)?;
         let messages = opened.map_err(|status| Cause::of_error(&status.into(), false))?;
         self.narrowing.grant();
@@ -53,6 +54,14 @@ impl<A: Application> Subscriber<A> {
         let begun = Instant::now();
         let ended = timeout_at(until, self.take_all(messages)).await;
         Ok(ClientEnding { cause: ended.unwrap_or(Cause::FallbackOver), uptime: begun.elapsed() })
+    }
+
+    /// How long either call may be silent.
+    fn older_idle(&self) -> Duration {
+        match self.settings.quirk {
+            Some(ClientQuirk::OlderCallsUnwatched) => Duration::MAX,
+            _ => ResubscribeConfig::default().idle,
+        }
     }
 
     async fn take_all(&mut self, mut messages: Messages) -> Cause {
@@ -70,7 +79,7 @@ impl<A: Application> Subscriber<A> {
 }
 
 /// Opens a stream for each kind that there are topics of; both live as long as the connection does.
-async fn open(link: ClientLink, adds: Vec<Add>) -> Result<Messages, Status> {
+async fn open(link: ClientLink, adds: Vec<Add>, idle: Duration) -> Result<Messages, Status> {
     let (groups, welcomes): (Vec<Add>, Vec<Add>) =
         adds.into_iter().partition(|add| add.topic.kind() == MessageKind::Group);
     let mut client = link.client();
@@ -79,13 +88,13 @@ async fn open(link: ClientLink, adds: Vec<Add>) -> Result<Messages, Status> {
         let filter = |add: Add| group::Filter { group_id: add.topic.rest(), id_cursor: add.cursor.0 };
         let body = SubscribeGroupMessagesRequest { filters: groups.into_iter().map(filter).collect() };
         let streaming = client.subscribe_group_messages(request(body)).await?.into_inner();
-        both = Box::pin(both.merge(watched(streaming, Message::from_group)));
+        both = Box::pin(both.merge(watched(streaming, Message::from_group, idle)));
     }
     if !welcomes.is_empty() {
         let filter = |add: Add| welcome::Filter { installation_key: add.topic.rest(), id_cursor: add.cursor.0 };
         let body = SubscribeWelcomeMessagesRequest { filters: welcomes.into_iter().map(filter).collect() };
         let streaming = client.subscribe_welcome_messages(request(body)).await?.into_inner();
-        both = Box::pin(both.merge(watched(streaming, Message::from_welcome)));
+        both = Box::pin(both.merge(watched(streaming, Message::from_welcome, idle)));
     }
     Ok(Box::pin(both.map_while(move |message| {
         let _open = &link;
@@ -94,9 +103,13 @@ async fn open(link: ClientLink, adds: Vec<Add>) -> Result<Messages, Status> {
 }
 
 /// One kind's stream, and none at its end. It has a watchdog of its own: the other kind's messages say nothing of it.
-fn watched<M: Send + 'static>(streaming: Streaming<M>, from: fn(M) -> Result<Message, Malformed>) -> Endings {
+fn watched<M: Send + 'static>(
+    streaming: Streaming<M>,
+    from: fn(M) -> Result<Message, Malformed>,
+    idle: Duration,
+) -> Endings {
     let messages = streaming.filter_map(move |heard| read(heard, from));
-    let watched = WatchdogStream::over(messages, ResubscribeConfig::default().idle);
+    let watched = WatchdogStream::over(messages, idle);
     Box::pin(watched.map(Some).chain(tokio_stream::once(None)))
 }
 

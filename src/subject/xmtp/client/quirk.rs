@@ -59,5 +59,9 @@ quirks! {
         LeavesConnections = "leaves-connections",
         /// The watchdog takes any byte on its connection's streams for a sign of life (against C2).
         WatchdogCountsBytes = "watchdog-counts-bytes",
+        /// On the older calls nobody watches for silence (against C6).
+        OlderCallsUnwatched = "older-calls-unwatched",
+        /// A machine that flaps is asked about at each flap (against C5).
+        ProbesAtEachFlap = "probes-at-each-flap",
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::subject::xmtp::client::ClientQuirk;
 use crate::subject::xmtp::wire::Nonce;
 
 /// How soon a Pong must come (C5: a short deadline). A lost segment is sent again after 0.2, 0.6, 1.4 and 3 s (RFC 6298,
@@ -76,6 +77,7 @@ pub(crate) struct Suspension {
     /// When the last question was asked, by the boot clock, and how many were.
     asked_at: Option<Duration>,
     asked: u64,
+    ask_every: Duration,
 }
 
 impl Suspension {
@@ -90,7 +92,16 @@ impl Suspension {
             question: None,
             asked_at: None,
             asked: 0,
+            ask_every: ASK_EVERY,
         }
+    }
+
+    /// Plants a bug.
+    pub(crate) fn plant(mut self, quirk: Option<ClientQuirk>) -> Self {
+        if quirk == Some(ClientQuirk::ProbesAtEachFlap) {
+            self.ask_every = Duration::ZERO;
+        }
+        self
     }
 
     /// Looks at the clocks, and tells for how long it stood still, if it did. `alarm` is when the actor was to wake up at
@@ -121,7 +132,7 @@ impl Suspension {
 
     fn doubt(&mut self, now: Instant, boot: Duration) {
         let since_asked = self.asked_at.map(|asked| boot.saturating_sub(asked));
-        self.doubts_from = Some(now + since_asked.map_or(Duration::ZERO, |since| ASK_EVERY.saturating_sub(since)));
+        self.doubts_from = Some(now + since_asked.map_or(Duration::ZERO, |since| self.ask_every.saturating_sub(since)));
         if let Some(question) = self.question.as_mut().filter(|question| !question.put_off) {
             (question.until, question.put_off) = (now + self.within, true);
         }

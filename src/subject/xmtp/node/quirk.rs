@@ -67,5 +67,7 @@ quirks! {
         ReplaysWithoutHmac = "replays-without-hmac",
         /// A write that finds no room, and leaves the log as it was, ends every stream (against S2).
         EndsStreamsWhenFull = "ends-streams-when-full",
+        /// A Pong is waited for as long as an interval, however soon it is due (against S6).
+        WaitsAnIntervalForPongs = "waits-an-interval-for-pongs",
     }
 }

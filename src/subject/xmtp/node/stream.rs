@@ -39,7 +39,9 @@ pub(crate) fn open<B: NodeBinding>(
     requests: Streaming<B::Asked>,
 ) -> ResponseFrames<B::Told> {
     let (limits, mut binding) = (config.limits.clone(), B::default());
-    let pong_deadline = B::DIALECT.has_pongs().then_some(config.pong_deadline);
+    let waits_long = config.quirk == Some(NodeQuirk::WaitsAnIntervalForPongs);
+    let pong_deadline = if waits_long { config.keepalive } else { config.pong_deadline };
+    let pong_deadline = B::DIALECT.has_pongs().then_some(pong_deadline);
     let liveness = StreamLiveness::new(config.keepalive, pong_deadline, limits.stall, Instant::now());
     let (frames, status, response) = ResponseFrames::with_room(&limits);
     let told = if config.quirk == Some(NodeQuirk::AdvertisesAnotherInterval) { 2 } else { 1 };
