@@ -76,8 +76,8 @@ struct Sharer<'h> {
     lease: u64,
     /// Its channels, and since when and by which record each waits for its marker, where it does.
     channels: BTreeMap<&'h Channel, Option<(Duration, usize)>>,
-    /// It is to be told once that it is caught up.
-    asking: bool,
+    /// It is to be told once that it is caught up: since it asked or was told last that a channel is live, and that record.
+    asking: Option<(Duration, usize)>,
     /// Until when it takes nothing.
     rests_until: Duration,
     awaited: VecDeque<Awaited<'h>>,
@@ -185,7 +185,7 @@ impl<'h> LeaseBook<'h> {
         sharer.awaited.retain(|awaited| !changed.contains(awaited.channel));
         sharer.channels.retain(|channel, _| !removes.contains(channel));
         sharer.channels.extend(adds.iter().map(|add| (&add.channel, Some((record.at, index)))));
-        sharer.asking = true;
+        sharer.asking = Some((record.at, index));
         self.asked += adds.len() as u64;
         self.note_unshared(index, record.at);
     }
@@ -197,16 +197,19 @@ impl<'h> LeaseBook<'h> {
             Some(channel) => match sharer.channels.get_mut(channel) {
                 Some(awaited @ Some(_)) => {
                     *awaited = None;
+                    sharer.asking = sharer.asking.map(|_| (record.at, index));
                     self.marked += 1;
                     return Ok(());
                 }
                 Some(None) => format!("{host} was told a second time that {channel} is live"),
                 None => format!("{host} was told that {channel} is live, which it had not asked for"),
             },
-            None if !sharer.asking => format!("{host} was told that it is caught up, and had asked for nothing since"),
+            None if sharer.asking.is_none() => {
+                format!("{host} was told that it is caught up, and had asked for nothing since")
+            }
             None => match sharer.channels.iter().find(|(_, awaited)| awaited.is_some()) {
                 None => {
-                    sharer.asking = false;
+                    sharer.asking = None;
                     return Ok(());
                 }
                 Some((channel, _)) => format!("{host} was told that it is caught up before {channel} was live"),
@@ -280,7 +283,15 @@ impl<'h> LeaseBook<'h> {
             for (channel, awaited) in &mut sharer.channels {
                 let Some((since, index)) = awaited.filter(|(since, _)| is_due(begins(*since))) else { continue };
                 let what = format!("{host} was not told within {} that {channel} is live", Readable(allowed));
-                return Err(overdue(S9, host, (channel, None), (since, index), what));
+                return Err(overdue(S9, host, Some((channel, None)), (since, index), what));
+            }
+            let told_all = sharer.channels.values().all(Option::is_none);
+            if let Some((since, index)) = sharer.asking.filter(|(since, _)| told_all && is_due(begins(*since))) {
+                let what = format!(
+                    "{host} was not told within {} that it is caught up, and all that it had asked for is live",
+                    Readable(allowed)
+                );
+                return Err(overdue(S9, host, None, (since, index), what));
             }
             while let Some(first) = sharer.awaited.pop_front_if(|first| now > begins(first.since) + allowed) {
                 if is_due(begins(first.since)) {
@@ -291,7 +302,7 @@ impl<'h> LeaseBook<'h> {
                         Readable(allowed),
                         sharer.via
                     );
-                    return Err(overdue(S2, host, (channel, Some(id)), (first.since, first.index), what));
+                    return Err(overdue(S2, host, Some((channel, Some(id))), (first.since, first.index), what));
                 }
             }
         }
@@ -304,7 +315,7 @@ impl<'h> LeaseBook<'h> {
                 }
                 let what =
                     format!("{host} kept {channel} on its stream for {} when nobody shared it", Readable(allowed));
-                return Err(overdue(C4, host, (channel, None), (since, index), what));
+                return Err(overdue(C4, host, Some((channel, None)), (since, index), what));
             }
         }
         Ok(())
@@ -331,7 +342,7 @@ impl<'h> LeaseBook<'h> {
 fn overdue(
     requirement: Requirement,
     host: &str,
-    (channel, id): (&Channel, Option<MessageId>),
+    about: Option<(&Channel, Option<MessageId>)>,
     (since, index): (Duration, usize),
     what: String,
 ) -> Box<Evidence> {
@@ -339,8 +350,8 @@ fn overdue(
         at: since,
         requirement: requirement.number.to_owned(),
         host: host.to_owned(),
-        topic: Some(channel.to_string()),
-        id,
+        topic: about.map(|(channel, _)| channel.to_string()),
+        id: about.and_then(|(_, id)| id),
         what,
         records: vec![index],
     })
@@ -375,12 +386,17 @@ mod tests {
         tapped(script, Direction::ToNode, frame)
     }
 
-    /// Alpha is leased, on the stream and live from 2 s on.
-    fn live(script: Script) -> Script {
+    /// Alpha is leased, on the stream and live from 2 s on; that it is caught up the sharer is not told.
+    fn untold(script: Script) -> Script {
         let opened = Event::TapOpened { stream: STREAM, path: SUBSCRIBE_PATH.to_owned() };
         let script = leases(script.at(1.0).event(HOST, opened), &[alpha()], &[]);
         let script = mutate(script, &[alpha()], &[]).at(2.0);
-        marked(marked(script, Some(alpha())), None)
+        marked(script, Some(alpha()))
+    }
+
+    /// The same, and it is told.
+    fn live(script: Script) -> Script {
+        marked(untold(script), None)
     }
 
     fn comes(script: Script) -> Script {
@@ -401,6 +417,19 @@ mod tests {
             Terms { cast: crate::cast::Cast::default(), ..terms(&Script::new().history()).expect("terms").clone() };
         assert_eq!(Script::on(alone).acquitted_by(&Leases), "nobody is cast to share a stream");
         assert_eq!(Leases.judge(&History::default()), Verdict::unknown(NO_TERMS));
+    }
+
+    #[test]
+    fn who_is_never_told_that_it_is_caught_up_has_the_gateway_condemned() {
+        let evidence = untold(Script::new()).condemned_by(&Leases);
+        assert!(
+            evidence.what.ends_with("that it is caught up, and all that it had asked for is live"),
+            "{}",
+            evidence.what
+        );
+        assert_eq!((evidence.topic, evidence.at), (None, Duration::from_secs(2)));
+        untold(Script::new()).at(3.0).event(SHARER, Event::LeaseOver).acquitted_by(&Leases);
+        leases(live(Script::new()), &[], &[alpha()]).condemned_by(&Leases);
     }
 
     #[test]

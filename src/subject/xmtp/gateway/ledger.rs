@@ -367,7 +367,8 @@ impl LeaseLedger {
 
     /// Tells a lease that it is caught up, if it is and is to be told.
     fn tell(&mut self, id: LeaseId, handouts: &mut Handouts) {
-        let caught_up = |leased: &&mut Leased| leased.is_asking && leased.behind == 0 && !leased.lags;
+        let tells = self.quirk != Some(GatewayQuirk::NeverCaughtUp);
+        let caught_up = |leased: &&mut Leased| tells && leased.is_asking && leased.behind == 0 && !leased.lags;
         if let Some(leased) = self.leases.get_mut(&id).filter(caught_up) {
             leased.is_asking = false;
             handouts.push((id, LeaseEvent::CaughtUp));

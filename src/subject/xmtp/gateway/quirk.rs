@@ -24,5 +24,7 @@ quirks! {
         MarksEveryLease = "marks-every-lease",
         /// While the buffer of one lease is full, nobody gets anything (against S2).
         WaitsForFullLease = "waits-for-full-lease",
+        /// A lease is told of each topic that it is live, and never that all are (against S9).
+        NeverCaughtUp = "never-caught-up",
     }
 }
