@@ -68,11 +68,16 @@ struct InboxOwner<'h> {
     hand: Option<InHand>,
     /// It died, or its store failed, with something in hand: that may be stored, or not.
     left_in_hand: bool,
-    /// How far it has told that it committed.
+    /// How far it has ever told that it committed; its disk may be replaced by any of before.
     told: BTreeMap<&'h Channel, Cursor>,
 }
 
-impl InboxOwner<'_> {
+impl<'h> InboxOwner<'h> {
+    fn tell(&mut self, channel: &'h Channel, cursor: Cursor) {
+        let told = self.told.entry(channel).or_default();
+        *told = cursor.max(*told);
+    }
+
     fn leave(&mut self) {
         self.left_in_hand |= self.hand.take().is_some();
     }
@@ -123,7 +128,7 @@ impl<'h> ProcessingBook<'h> {
             );
             return Err(Lapse { what, before: None });
         }
-        owner.told.extend(cursors.iter().map(|held| (&held.channel, held.cursor)));
+        cursors.iter().for_each(|held| owner.tell(&held.channel, held.cursor));
         Ok(())
     }
 
@@ -139,7 +144,7 @@ impl<'h> ProcessingBook<'h> {
 
     fn commit(&mut self, host: &str, messages: &'h [(Channel, MessageId, u64)]) -> Result<(), Lapse> {
         let Some(owner) = self.hosts.get_mut(host) else { return Ok(()) };
-        owner.told.extend(messages.iter().map(|(channel, id, _)| (channel, Cursor(id.0))));
+        messages.iter().for_each(|(channel, id, _)| owner.tell(channel, Cursor(id.0)));
         let before = owner.hand.take();
         let len = messages.len() as u64;
         let committed = || format!("committed {}", count(len, "message"));
@@ -229,6 +234,9 @@ mod tests {
         assert!(evidence.what.contains("finds group:alpha up to #2 in its inbox"), "{}", evidence.what);
         let again = died(told().processed(&[(alpha(), 2)])).event(CLIENT, inbox(1));
         died(again).event(CLIENT, inbox(2)).condemned_by(&PROCESSING);
+        // A disk of long ago, and then one of not so long ago.
+        let older = died(both(told(), &[(alpha(), 2)])).event(CLIENT, inbox(1));
+        died(older).event(CLIENT, inbox(2)).acquitted_by(&PROCESSING);
     }
 
     #[test]

@@ -399,6 +399,11 @@ mod tests {
         marked(untold(script), None)
     }
 
+    /// The sharer is told that the channel is live, and that all are.
+    fn all_live(script: Script, channel: Channel) -> Script {
+        marked(marked(script, Some(channel)), None)
+    }
+
     fn comes(script: Script) -> Script {
         let messages = vec![(alpha(), MessageId(1))];
         tapped(script.at(3.0), Direction::ToClient, XmtpFrame::Delivery { tag: Tag::Live, messages })
@@ -456,7 +461,7 @@ mod tests {
         let (stream, way, fate, frame) = (STREAM, Direction::ToNode, Fate::Swallowed, swallowed);
         asks(Script::new()).event(HOST, Event::Tapped { stream, way, fate, frame }).acquitted_by(&Leases);
         let rests = asks(Script::new()).event(SHARER, Event::Resting { lasts: Duration::from_secs(60) });
-        marked(rests.at(70.0), Some(beta())).acquitted_by(&Leases);
+        all_live(rests.at(70.0), beta()).acquitted_by(&Leases);
         asks(Script::new()).event(SHARER, Event::LeaseOver).acquitted_by(&Leases);
     }
 
@@ -474,11 +479,11 @@ mod tests {
     #[test]
     fn what_nobody_shares_leaves_the_stream() {
         let left = |script| leases(live(script), &[beta()], &[alpha()]);
-        let stays = marked(left(Script::new()), Some(beta())).condemned_by(&Leases);
+        let stays = all_live(left(Script::new()), beta()).condemned_by(&Leases);
         assert_eq!((stays.requirement.as_str(), stays.host.as_str()), ("C4", HOST));
-        mutate(marked(left(Script::new()), Some(beta())).at(4.0), &[], &[alpha()]).acquitted_by(&Leases);
-        let back = marked(left(Script::new()), Some(beta())).at(4.0);
-        marked(leases(back, &[alpha()], &[]), Some(alpha())).acquitted_by(&Leases);
+        mutate(all_live(left(Script::new()), beta()).at(4.0), &[], &[alpha()]).acquitted_by(&Leases);
+        let back = all_live(left(Script::new()), beta()).at(4.0);
+        all_live(leases(back, &[alpha()], &[]), alpha()).acquitted_by(&Leases);
     }
 
     #[test]
