@@ -233,16 +233,8 @@ impl Sum<'_> {
             self.owed,
             self.late
         );
-        let evidence = Evidence {
-            at: bound,
-            requirement: laws.owed.number.to_owned(),
-            host: (*host).to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![*stored],
-        };
-        evidence.about(topic, Some(*id)).with(late.map(|(_, index)| index))
+        let evidence = Evidence::at(bound, host, laws.owed, what).about(topic, Some(*id));
+        evidence.with([*stored]).with(late.map(|(_, index)| index))
     }
 }
 

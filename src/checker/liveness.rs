@@ -277,16 +277,8 @@ impl<'h> Watch<'h> {
             self.terms.intervals,
             Readable(patience)
         );
-        let evidence = Evidence {
-            at: since + bound,
-            requirement: self.laws.watchdog.number.to_owned(),
-            host: host.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![attempt.begun],
-        };
-        let evidence = evidence.with([attempt.last.index, index]);
+        let proof = [attempt.begun, attempt.last.index, index];
+        let evidence = Evidence::at(since + bound, host, self.laws.watchdog, what).with(proof);
         self.condemn(Some(evidence));
     }
 

@@ -248,15 +248,7 @@ impl<'h> PublishingBook<'h> {
             message.host,
             Readable(message.at)
         );
-        Some(Evidence {
-            at,
-            requirement: self.laws.truth.number.to_owned(),
-            host: message.host.to_owned(),
-            topic: Some(channel.to_string()),
-            id: None,
-            what,
-            records: vec![message.index],
-        })
+        Some(Evidence::at(at, message.host, self.laws.truth, what).about(channel, None).with([message.index]))
     }
 
     fn close(self) -> Verdict {

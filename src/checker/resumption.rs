@@ -232,16 +232,7 @@ impl<'h> WakeBook<'h> {
             Readable(wake.slept),
             Readable(now - since)
         );
-        let evidence = Evidence {
-            at: since + bound,
-            requirement: self.laws.probe.number.to_owned(),
-            host: host.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![wake.index],
-        };
-        Err(Box::new(evidence.with([index])))
+        Err(Box::new(Evidence::at(since + bound, host, self.laws.probe, what).with([wake.index, index])))
     }
 
     fn close(self, records: &[Record]) -> Verdict {

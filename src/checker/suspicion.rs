@@ -165,9 +165,8 @@ impl<'h> Suspicion<'h> {
     }
 
     /// The first of those that no Pong has cleared.
-    pub(crate) fn close(&mut self) -> Option<Evidence> {
-        let suspects = std::mem::take(&mut self.suspects);
-        suspects.into_values().map(|suspect| suspect.evidence).min_by_key(|evidence| evidence.at)
+    pub(crate) fn close(&self) -> Option<Evidence> {
+        self.suspects.values().map(|suspect| &suspect.evidence).min_by_key(|evidence| evidence.at).cloned()
     }
 }
 

@@ -144,16 +144,7 @@ impl<'h> OlderCalls<'h> {
             Readable(silent),
             Readable(IDLE)
         );
-        let evidence = Evidence {
-            at: since + bound,
-            requirement: law.number.to_owned(),
-            host: host.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![attempt.dialed.index],
-        };
-        Some(evidence.with([last.index, index]))
+        Some(Evidence::at(since + bound, host, law, what).with([attempt.dialed.index, last.index, index]))
     }
 
     /// Who has an attempt that lasts.

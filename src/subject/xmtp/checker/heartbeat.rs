@@ -299,16 +299,7 @@ impl<'h> HeartbeatBook<'h> {
             Readable(silent),
             Readable(keepalive)
         );
-        let evidence = Evidence {
-            at: last.at + allowed,
-            requirement: S6.number.to_owned(),
-            host: held.host.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![last.index],
-        };
-        Err(Box::new(evidence.with([index])))
+        Err(Box::new(Evidence::at(last.at + allowed, held.host, S6, what).with([last.index, index])))
     }
 
     /// Nothing has come on a stream yet: its first frame goes out at once (S1), on whatever way is free of faults.
@@ -329,16 +320,7 @@ impl<'h> HeartbeatBook<'h> {
             held.host,
             Readable(allowed)
         );
-        let evidence = Evidence {
-            at: opened + allowed,
-            requirement: S1.number.to_owned(),
-            host: held.host.to_owned(),
-            topic: None,
-            id: None,
-            what,
-            records: vec![record],
-        };
-        Err(Box::new(evidence.with([index])))
+        Err(Box::new(Evidence::at(opened + allowed, held.host, S1, what).with([record, index])))
     }
 
     /// Started names the interval that the node keeps (S1); below the wire's unit it keeps none.

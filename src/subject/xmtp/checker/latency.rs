@@ -328,15 +328,8 @@ fn overdue<'h>(due: &mut VecDeque<Due<'h>>, allowed: Duration, now: Duration) ->
 }
 
 fn evidence(requirement: Requirement, host: &str, due: Due<'_>, allowed: Duration, what: String) -> Box<Evidence> {
-    Box::new(Evidence {
-        at: due.since + allowed,
-        requirement: requirement.number.to_owned(),
-        host: host.to_owned(),
-        topic: Some(due.topic.to_string()),
-        id: Some(due.id),
-        what,
-        records: vec![due.index],
-    })
+    let evidence = Evidence::at(due.since + allowed, host, requirement, what);
+    Box::new(evidence.about(due.topic, Some(due.id)).with([due.index]))
 }
 
 #[cfg(test)]

@@ -283,7 +283,7 @@ impl<'h> LeaseBook<'h> {
             for (channel, awaited) in &mut sharer.channels {
                 let Some((since, index)) = awaited.filter(|(since, _)| is_due(begins(*since))) else { continue };
                 let what = format!("{host} was not told within {} that {channel} is live", Readable(allowed));
-                return Err(overdue(S9, host, Some((channel, None)), (since, index), what));
+                return Err(Box::new(Evidence::at(since, host, S9, what).about(channel, None).with([index])));
             }
             let told_all = sharer.channels.values().all(Option::is_none);
             if let Some((since, index)) = sharer.asking.filter(|(since, _)| told_all && is_due(begins(*since))) {
@@ -291,7 +291,7 @@ impl<'h> LeaseBook<'h> {
                     "{host} was not told within {} that it is caught up, and all that it had asked for is live",
                     Readable(allowed)
                 );
-                return Err(overdue(S9, host, None, (since, index), what));
+                return Err(Box::new(Evidence::at(since, host, S9, what).with([index])));
             }
             while let Some(first) = sharer.awaited.pop_front_if(|first| now > begins(first.since) + allowed) {
                 if is_due(begins(first.since)) {
@@ -302,7 +302,8 @@ impl<'h> LeaseBook<'h> {
                         Readable(allowed),
                         sharer.via
                     );
-                    return Err(overdue(S2, host, Some((channel, Some(id))), (first.since, first.index), what));
+                    let evidence = Evidence::at(first.since, host, S2, what).about(channel, Some(id));
+                    return Err(Box::new(evidence.with([first.index])));
                 }
             }
         }
@@ -315,7 +316,7 @@ impl<'h> LeaseBook<'h> {
                 }
                 let what =
                     format!("{host} kept {channel} on its stream for {} when nobody shared it", Readable(allowed));
-                return Err(overdue(C4, host, Some((channel, None)), (since, index), what));
+                return Err(Box::new(Evidence::at(since, host, C4, what).about(channel, None).with([index])));
             }
         }
         Ok(())
@@ -337,24 +338,6 @@ impl<'h> LeaseBook<'h> {
             },
         }
     }
-}
-
-fn overdue(
-    requirement: Requirement,
-    host: &str,
-    about: Option<(&Channel, Option<MessageId>)>,
-    (since, index): (Duration, usize),
-    what: String,
-) -> Box<Evidence> {
-    Box::new(Evidence {
-        at: since,
-        requirement: requirement.number.to_owned(),
-        host: host.to_owned(),
-        topic: about.map(|(channel, _)| channel.to_string()),
-        id: about.and_then(|(_, id)| id),
-        what,
-        records: vec![index],
-    })
 }
 
 #[cfg(test)]
