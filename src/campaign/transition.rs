@@ -26,6 +26,8 @@ const POSSIBLE: [(&str, &[&str]); 24] = [
             "ended by refused",
             "ended by store-failed",
             "ended by stream-failed",
+            // Nor have those of older nodes a first frame when they hang without their headers.
+            "ended by watchdog",
         ],
     ),
     (
