@@ -49,6 +49,7 @@ const FOUND_BY: &[(NodeQuirk, Result<&[&str], &str>)] = &[
     (NodeQuirk::ReplaysWithoutHmac, Ok(&["T6", "T9", "T10", "T12", "T13", "T16", "T18", "T19", "S4", "S5", "S11"])),
     (NodeQuirk::EndsStreamsWhenFull, Err("the suite fills no disk")),
     (NodeQuirk::WaitsAnIntervalForPongs, Err("the deadline is not advertised, and may be the interval")),
+    (NodeQuirk::OlderCallsIgnoreCursors, Err("the suite subscribes, and makes no older call")),
 ];
 
 /// Requirements of a node that have no row of their own, and why.

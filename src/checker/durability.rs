@@ -1,8 +1,9 @@
 //! Judges durability: what was stored or committed is there whenever a store is opened again, and not more.
 //!
 //! Refuses to know what a store is made of. What a node says it has stored, it must find in its log; what a client
-//! says it has committed, it must find in its inbox. A process may die, or its store fail, after a message is durable
-//! and before it is said: so more may be found than was said whenever a store is opened again, and never before.
+//! says it has committed, it must find in its inbox, and go on exactly from there on each stream. A process may die, or its
+//! store fail, after a message is durable and before it is said: so more may be found than was said whenever a store is
+//! opened again, and never before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use crate::cast::HostName;
 use crate::channel::{Channel, Cursor, MessageId, Position};
 use crate::checker::judge::{Checker, NO_TERMS, terms};
 use crate::checker::{Evidence, Requirement, Verdict};
-use crate::fault::{Clause, Fault};
+use crate::fault::{Clause, Direction, Fault};
 use crate::grammar::Readable;
-use crate::history::{Event, History, Record, Terms};
+use crate::history::{Event, History, Record, TapStream, Terms};
 
 /// A process opens its store when it begins; a disk that makes it wait takes seconds.
 const OPENING_MAX: Duration = Duration::from_secs(60);
@@ -25,7 +26,7 @@ pub struct Durability {
     pub cites: &'static [Requirement],
     /// A log keeps what it said it has stored.
     pub log: Requirement,
-    /// A reader's store keeps what it said it has processed.
+    /// A reader's store keeps what it said it has processed, and a reader asks for what follows.
     pub inbox: Requirement,
 }
 
@@ -35,8 +36,8 @@ impl Checker for Durability {
     }
 
     fn promises(&self) -> &'static str {
-        "What a node stored and what a client committed survives every death of its process, no id is given twice, \
-            and a store that rots says so."
+        "What a node stored and what a client committed survives every death of its process, each stream goes on from \
+            there, no id is given twice, and a store that rots says so."
     }
 
     fn cites(&self) -> &'static [Requirement] {
@@ -118,6 +119,8 @@ struct DurabilityBook<'h> {
     hosts: BTreeMap<&'h str, StoreHost<'h>>,
     stored: BTreeMap<(&'h str, &'h str), Ids>,
     committed: BTreeMap<&'h str, BTreeMap<&'h Channel, Ids>>,
+    /// What was asked for on each stream of a follower.
+    asked: BTreeMap<TapStream, BTreeSet<&'h Channel>>,
     /// Bit rot that has begun: the record, and whose disks.
     rot: BTreeMap<u32, (usize, &'h BTreeSet<HostName>)>,
     acknowledged: u64,
@@ -133,6 +136,7 @@ impl<'h> DurabilityBook<'h> {
             hosts: BTreeMap::new(),
             stored: BTreeMap::new(),
             committed: BTreeMap::new(),
+            asked: BTreeMap::new(),
             rot: BTreeMap::new(),
             acknowledged: 0,
             messages_stored: 0,
@@ -166,6 +170,10 @@ impl<'h> DurabilityBook<'h> {
             Event::LogOpened { heads } => self.open_log(index, record, heads)?,
             Event::InboxOpened { cursors } => self.open_inbox(index, record, cursors)?,
             Event::Opened { resume, .. } => self.resume(index, record, resume)?,
+            Event::Tapped { stream, way: Direction::ToNode, frame, .. } => {
+                self.ask(index, record, *stream, frame.asks())?;
+            }
+            Event::TapClosed { stream, .. } => drop(self.asked.remove(stream)),
             Event::FaultBegan(Clause { number, fault: Fault::BitRot(rot), .. }) => {
                 self.rot.insert(*number, (index, &rot.place));
             }
@@ -285,6 +293,42 @@ impl<'h> DurabilityBook<'h> {
         Ok(())
     }
 
+    /// What a client asks for first on a stream, as the tap saw it, is what follows what it has committed: nothing of it
+    /// can have come since it dialed. Later it may ask again from elsewhere.
+    fn ask(
+        &mut self,
+        index: usize,
+        record: &'h Record,
+        stream: TapStream,
+        adds: &'h [Position],
+    ) -> Result<(), Box<Evidence>> {
+        let host: &'h str = &record.host;
+        for Position { channel: topic, cursor } in adds {
+            let Some(configured) = self.configured.get(&(host, topic)).copied() else { continue };
+            if !self.asked.entry(stream).or_default().insert(topic) {
+                continue;
+            }
+            let committed = self.committed.get(host).and_then(|topics| topics.get(topic));
+            let last = committed.and_then(|ids| ids.0.last());
+            let reached = configured.max(last.map_or(Cursor(0), |last| Cursor::from(last.id)));
+            if *cursor == reached {
+                continue;
+            }
+            let amiss = match *cursor < reached {
+                true => "it asks again for what it has",
+                false => "what lies between would never come",
+            };
+            let what = format!(
+                "{host} asked on {stream} for what follows {} of {topic}, but it has committed up to {}: {amiss}",
+                MessageId(cursor.0),
+                MessageId(reached.0)
+            );
+            let evidence = Evidence::new(index, record, self.laws.inbox, what).about(topic, Some(MessageId(cursor.0)));
+            return Err(Box::new(evidence.with(last.map(|last| last.index))));
+        }
+        Ok(())
+    }
+
     /// What rots is found when it is read, and whoever finds it says so.
     fn end_rot(&mut self, index: usize, record: &'h Record, clause: u32) -> Result<(), Box<Evidence>> {
         let Some((began, on)) = self.rot.remove(&clause) else { return Ok(()) };
@@ -359,7 +403,9 @@ mod tests {
     use crate::fault::Kind;
     use crate::fault::Origin;
     use crate::fault::kinds::BitRot;
+    use crate::history::Fate;
     use crate::subject::xmtp::checker::DURABILITY;
+    use crate::subject::xmtp::frame::XmtpFrame;
 
     fn log(group: u64) -> Event {
         Event::LogOpened { heads: vec![("group".into(), MessageId(group)), ("welcome".into(), MessageId(0))] }
@@ -420,6 +466,21 @@ mod tests {
     fn a_cursor_beyond_what_the_inbox_holds_is_condemned() {
         let evidence = deaths().event(CLIENT, inbox(1, 2)).event(CLIENT, resumes(3, 2)).condemned_by(&DURABILITY);
         assert!(evidence.what.ends_with("what lies between would never come"), "{}", evidence.what);
+    }
+
+    #[test]
+    fn what_is_asked_for_first_on_a_stream_follows_what_was_committed() {
+        let asks = |alpha_, beta_| {
+            deaths().event(CLIENT, inbox(1, 2)).mutate(1, &[(alpha(), alpha_), (beta(), beta_)], &[])
+        };
+        asks(1, 2).mutate(2, &[(alpha(), 0)], &[]).acquitted_by(&DURABILITY);
+        for (alpha_, why) in [(0, "it asks again for what it has"), (2, "what lies between would never come")] {
+            let evidence = asks(alpha_, 2).condemned_by(&DURABILITY);
+            assert_eq!((evidence.requirement.as_str(), evidence.id), ("C3", Some(MessageId(alpha_))));
+            assert!(evidence.what.ends_with(why), "{}", evidence.what);
+        }
+        let frame = XmtpFrame::OlderCall { adds: vec![add(beta(), 0)] };
+        deaths().tap(Direction::ToNode, Fate::Swallowed, frame).condemned_by(&DURABILITY);
     }
 
     #[test]

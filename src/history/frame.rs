@@ -8,8 +8,15 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::channel::Position;
+
 /// A frame of a subject's protocol: typed for its own judges, words for everybody, bytes for the digest.
-pub trait SubjectFrame: Any + fmt::Debug + fmt::Display + erased_serde::Serialize + Send + Sync {}
+pub trait SubjectFrame: Any + fmt::Debug + fmt::Display + erased_serde::Serialize + Send + Sync {
+    /// The channels that a client asks for with it, and from where.
+    fn asks(&self) -> &[Position] {
+        &[]
+    }
+}
 
 /// A frame that a tap read.
 #[derive(Clone)]
@@ -19,6 +26,12 @@ impl TappedFrame {
     /// That frame.
     pub fn new(frame: impl SubjectFrame) -> Self {
         TappedFrame(Arc::new(frame))
+    }
+
+    /// As [`SubjectFrame::asks`].
+    #[must_use]
+    pub fn asks(&self) -> &[Position] {
+        self.0.asks()
     }
 
     /// The frame, if it is of that type.

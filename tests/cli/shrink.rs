@@ -157,7 +157,7 @@ fn what_does_not_fail_or_is_another_trial_is_told_apart() {
     // Somebody mends the bug in the case's sim: it is the same case, and does not fail any more.
     scratch.write("mended.case.json", change(&case, "quirk = \\\"floor-forgotten\\\"\\n", ""));
     let said = scratch.pulseless(&["shrink", "mended.case.json"]).exits(2);
-    assert!(said.err.contains("does not fail any more as it did (delivery failed, C3): now "), "{said}");
+    assert!(said.err.contains("does not fail any more as it did (durability failed, C3): now "), "{said}");
     let passed = scratch.pulseless(&["run", "good.toml", "--seed", "7", "--format", "json"]).exits(0).out;
     scratch.write("passed.case.json", passed);
     let said = scratch.pulseless(&["shrink", "passed.case.json"]).exits(64);

@@ -53,6 +53,7 @@ const FOUND_BY: &[(ClientQuirk, Result<&str, &str>)] = &[
     (ClientQuirk::WatchdogCountsBytes, Err("it shows only where bytes come that are no frame")),
     (ClientQuirk::OlderCallsUnwatched, Err("the watchdog of the older calls waits for minutes")),
     (ClientQuirk::ProbesAtEachFlap, Err("it shows only where the client was suspended")),
+    (ClientQuirk::AsksFromConfiguration, Ok("C3")),
 ];
 
 /// Requirements of a client that no row judges, and why.

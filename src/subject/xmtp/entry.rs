@@ -162,7 +162,8 @@ impl Setup for XmtpSetup {
                 | XmtpFrame::CatchupComplete(_)
                 | XmtpFrame::Unreadable(_)
                 | XmtpFrame::DraftRequest { .. }
-                | XmtpFrame::DraftCatchupComplete,
+                | XmtpFrame::DraftCatchupComplete
+                | XmtpFrame::OlderCall { .. },
             )
             | None => 0,
         }

@@ -53,6 +53,11 @@ pub(crate) enum XmtpFrame {
     },
     /// A node of the draft has caught up the topics of some change.
     DraftCatchupComplete,
+    /// A client named the topics of an older call, with cursors.
+    OlderCall {
+        /// All that its stream will ever follow.
+        adds: Vec<Position>,
+    },
 }
 
 impl XmtpFrame {
@@ -63,7 +68,21 @@ impl XmtpFrame {
     }
 }
 
-impl SubjectFrame for XmtpFrame {}
+impl SubjectFrame for XmtpFrame {
+    fn asks(&self) -> &[Position] {
+        match self {
+            XmtpFrame::Mutate { adds, .. } | XmtpFrame::DraftRequest { adds, .. } | XmtpFrame::OlderCall { adds } => {
+                adds
+            }
+            XmtpFrame::Started { .. }
+            | XmtpFrame::Delivery { .. }
+            | XmtpFrame::TopicsLive(_)
+            | XmtpFrame::CatchupComplete(_)
+            | XmtpFrame::Unreadable(_)
+            | XmtpFrame::DraftCatchupComplete => &[],
+        }
+    }
+}
 
 impl fmt::Display for XmtpFrame {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,6 +123,7 @@ impl fmt::Display for XmtpFrame {
                 )
             }
             XmtpFrame::DraftCatchupComplete => formatter.write_str("CATCHUP_COMPLETE"),
+            XmtpFrame::OlderCall { adds } => write!(formatter, "an older call, for {}", positions(adds, naming)),
         }
     }
 }

@@ -79,7 +79,8 @@ fn passed(event: &Event) -> Option<(Tag, &[(Channel, MessageId)])> {
         | XmtpFrame::CatchupComplete(_)
         | XmtpFrame::Unreadable(_)
         | XmtpFrame::DraftRequest { .. }
-        | XmtpFrame::DraftCatchupComplete => None,
+        | XmtpFrame::DraftCatchupComplete
+        | XmtpFrame::OlderCall { .. } => None,
     }
 }
 

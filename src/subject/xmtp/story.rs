@@ -59,6 +59,7 @@ impl ToldReplay {
             | XmtpFrame::TopicsLive(_)
             | XmtpFrame::DraftRequest { .. }
             | XmtpFrame::DraftCatchupComplete
+            | XmtpFrame::OlderCall { .. }
             | XmtpFrame::Unreadable(_) => {}
         }
     }

@@ -1,4 +1,5 @@
-//! The tap on the proxy: it reads the frames of subscriptions out of the bytes that the proxy relays.
+//! The tap on the proxy: it reads the frames of subscriptions, and of the older calls, out of the bytes that the proxy
+//! relays.
 //!
 //! The proxy knows no payload; the tap does, and tells the history what passed and what was swallowed,
 //! under the name of the client's host.
@@ -18,8 +19,8 @@ use crate::subject::xmtp::channels::{Channels, Originators};
 use crate::subject::xmtp::checker::EXAMINER;
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::wire::{
-    Dialect, DraftAdd, DraftRequest, DraftResponse, GrpcFrames, Malformed, Request, Response, Tag, VectorRequest,
-    decode_vector_response,
+    Dialect, DraftAdd, DraftRequest, DraftResponse, GrpcFrames, Malformed, MessageKind, Request, Response, Tag,
+    VectorRequest, decode_older_call, decode_older_message, decode_vector_response,
 };
 use crate::subject::{HostNames, TapSeat};
 
@@ -40,8 +41,23 @@ struct Relayed {
     subscriptions: BTreeMap<StreamKey, Subscription>,
 }
 
+/// Which call a subscription is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TappedCall {
+    Subscribe(Dialect),
+    /// It is told by its frames alone: what is said of streams is of those that can be changed, and asked for a sign of life.
+    Older(MessageKind),
+}
+
+impl TappedCall {
+    fn of_path(path: &str) -> Option<Self> {
+        let subscribe = Dialect::of_path(path).map(TappedCall::Subscribe);
+        subscribe.or_else(|| MessageKind::of_older_path(path).map(TappedCall::Older))
+    }
+}
+
 struct Subscription {
-    dialect: Dialect,
+    call: TappedCall,
     to_node: GrpcFrames,
     to_client: GrpcFrames,
     /// The status in the node's trailers.
@@ -49,8 +65,8 @@ struct Subscription {
 }
 
 impl Subscription {
-    fn new(dialect: Dialect) -> Self {
-        Subscription { dialect, to_node: GrpcFrames::default(), to_client: GrpcFrames::default(), status: None }
+    fn new(call: TappedCall) -> Self {
+        Subscription { call, to_node: GrpcFrames::default(), to_client: GrpcFrames::default(), status: None }
     }
 }
 
@@ -73,7 +89,7 @@ impl Tap {
 
     fn take_data(&self, relayed: &mut Relayed, key: StreamKey, direction: Direction, data: &Bytes, fate: Fate) {
         let Some(subscription) = relayed.subscriptions.get_mut(&key) else { return };
-        let dialect = subscription.dialect;
+        let call = subscription.call;
         let frames = match direction {
             Direction::ToNode => &mut subscription.to_node,
             Direction::ToClient => &mut subscription.to_client,
@@ -95,10 +111,13 @@ impl Tap {
         let (stream, way) = (self.name(key), direction);
         for message in seen {
             let event = message
-                .and_then(|bytes| match dialect {
-                    Dialect::V1 => self.read(stream, way, fate, bytes),
-                    Dialect::Draft => self.read_draft(stream, way, fate, bytes),
-                    Dialect::Decentralized => self.read_decentralized(stream, way, fate, bytes),
+                .and_then(|bytes| match call {
+                    TappedCall::Subscribe(Dialect::V1) => self.read(stream, way, fate, bytes),
+                    TappedCall::Subscribe(Dialect::Draft) => self.read_draft(stream, way, fate, bytes),
+                    TappedCall::Subscribe(Dialect::Decentralized) => {
+                        self.read_decentralized(stream, way, fate, bytes)
+                    }
+                    TappedCall::Older(kind) => self.read_older(stream, kind, (way, fate), bytes),
                 })
                 .unwrap_or_else(|why| tapped(stream, way, fate, XmtpFrame::Unreadable(why.to_string().into())));
             self.record(relayed, key.connection, event);
@@ -126,13 +145,16 @@ impl ProxyObserver for Tap {
                 self.record(relayed, connection, Event::Beat { beat, nonce: None });
             }
             ProxyNotice::StreamOpened { stream, path, .. } => {
-                if let Some(dialect) = Dialect::of_path(&path) {
-                    relayed.subscriptions.insert(stream, Subscription::new(dialect));
+                let Some(call) = TappedCall::of_path(&path) else { return };
+                relayed.subscriptions.insert(stream, Subscription::new(call));
+                if let TappedCall::Subscribe(_) = call {
                     self.record(relayed, stream.connection, Event::TapOpened { stream: self.name(stream), path });
                 }
             }
             ProxyNotice::StreamClosed { stream } => {
-                if let Some(Subscription { status, .. }) = relayed.subscriptions.remove(&stream) {
+                if let Some(Subscription { status, call: TappedCall::Subscribe(_), .. }) =
+                    relayed.subscriptions.remove(&stream)
+                {
                     self.record(relayed, stream.connection, Event::TapClosed { stream: self.name(stream), status });
                 }
             }
@@ -140,7 +162,8 @@ impl ProxyObserver for Tap {
                 self.take_data(relayed, stream, direction, &data, read_fate(fate));
             }
             ProxyNotice::Trailers { stream, direction: Direction::ToNode, .. } => {
-                if relayed.subscriptions.contains_key(&stream) {
+                let call = relayed.subscriptions.get(&stream).map(|subscription| subscription.call);
+                if let Some(TappedCall::Subscribe(_)) = call {
                     self.record(relayed, stream.connection, Event::HalfClosed { stream: self.name(stream) });
                 }
             }
@@ -240,6 +263,27 @@ impl Tap {
             DraftResponse::CatchupComplete => tapped(stream, way, fate, XmtpFrame::DraftCatchupComplete),
             DraftResponse::Waiting => Event::Beat { beat: Beat::Waiting { stream, fate }, nonce: None },
         })
+    }
+
+    /// The same of an older call.
+    fn read_older(
+        &self,
+        stream: TapStream,
+        kind: MessageKind,
+        (way, fate): (Direction, Fate),
+        bytes: Bytes,
+    ) -> Result<Event, Malformed> {
+        let frame = match way {
+            Direction::ToNode => {
+                XmtpFrame::OlderCall { adds: self.channels.positions(&decode_older_call(kind, bytes)?) }
+            }
+            Direction::ToClient => {
+                let message = decode_older_message(kind, bytes)?;
+                let messages = vec![(self.channels.of(message.topic()), message.id)];
+                XmtpFrame::Delivery { tag: Tag::Untold, messages }
+            }
+        };
+        Ok(tapped(stream, way, fate, frame))
     }
 
     fn read_request(&self, stream: TapStream, fate: Fate, request: Request) -> Event {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::channel::{Channel, MessageId};
 use crate::fault::Direction;
-use crate::history::{Event, Fate, Record, TapStream};
+use crate::history::{Event, Fate, Record, SubjectFrame, TapStream};
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::S7;
@@ -41,8 +41,9 @@ impl<'h> Denials<'h> {
                 }
                 Ok(())
             }
-            (Direction::ToNode, XmtpFrame::DraftRequest { adds, edges, .. }) => {
-                let mut asked = adds.iter().map(|add| &add.channel).chain(edges);
+            (Direction::ToNode, XmtpFrame::DraftRequest { .. } | XmtpFrame::OlderCall { .. }) => {
+                let edges = if let XmtpFrame::DraftRequest { edges, .. } = frame { &edges[..] } else { &[] };
+                let mut asked = frame.asks().iter().map(|add| &add.channel).chain(edges);
                 if fate == Fate::Passed && asked.any(|topic| self.topics.contains(topic)) {
                     self.asked.insert((stream, MutateId(0)));
                 }

@@ -2,7 +2,7 @@
 
 mod bench;
 mod denials;
-mod draft_model;
+mod untold_model;
 mod heard_stream;
 mod heartbeat;
 mod latency;

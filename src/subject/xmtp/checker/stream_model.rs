@@ -109,7 +109,7 @@ impl<'h> StreamModel<'h> {
             | XmtpFrame::CatchupComplete(_) => {
                 Err(Breach::new(S10, "the client sent a frame that only a node may send".to_owned()))
             }
-            XmtpFrame::DraftRequest { .. } | XmtpFrame::DraftCatchupComplete => {
+            XmtpFrame::DraftRequest { .. } | XmtpFrame::DraftCatchupComplete | XmtpFrame::OlderCall { .. } => {
                 Err(Breach::new(S10, "the client sent a frame of another dialect".to_owned()))
             }
         }
@@ -135,7 +135,7 @@ impl<'h> StreamModel<'h> {
             XmtpFrame::Mutate { .. } => {
                 Err(Breach::new(S10, "the node sent a frame that only a client may send".to_owned()))
             }
-            XmtpFrame::DraftRequest { .. } | XmtpFrame::DraftCatchupComplete => {
+            XmtpFrame::DraftRequest { .. } | XmtpFrame::DraftCatchupComplete | XmtpFrame::OlderCall { .. } => {
                 Err(Breach::new(S10, "the node sent a frame of another dialect".to_owned()))
             }
             XmtpFrame::Started { .. } => Ok(()),

@@ -10,7 +10,7 @@ use crate::checker::{Evidence, Requirement, Verdict};
 use crate::fault::Direction;
 use crate::history::{Beat, Event, Fate, History, Record, TapStream};
 use crate::subject::xmtp::checker::denials::Denials;
-use crate::subject::xmtp::checker::draft_model::DraftModel;
+use crate::subject::xmtp::checker::untold_model::UntoldModel;
 use crate::subject::xmtp::checker::shelf::Shelf;
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged, StreamModel};
 use crate::subject::xmtp::checker::topic_state::Readd;
@@ -49,15 +49,17 @@ impl Checker for Waves {
 #[derive(Default)]
 struct WaveBook<'h> {
     streams: BTreeMap<TapStream, StreamModel<'h>>,
-    /// Streams of the draft, which says less.
-    drafts: BTreeMap<TapStream, DraftModel<'h>>,
+    /// Streams of the draft, which says less, and of the older calls, which say nothing but messages.
+    untold: BTreeMap<TapStream, UntoldModel<'h>>,
     shelf: Shelf<'h>,
     denials: Denials<'h>,
     mutates: u64,
     waves: u64,
     live: u64,
-    /// In waves or live.
-    untold: u64,
+    /// Messages in waves or live.
+    one_or_other: u64,
+    /// Messages on older calls.
+    older: u64,
     completions: u64,
 }
 
@@ -68,7 +70,7 @@ impl<'h> WaveBook<'h> {
         self.denials.take(record);
         let (stream, judged) = match &record.event {
             Event::TapOpened { stream, path } if Dialect::of_path(path) == Some(Dialect::Draft) => {
-                self.drafts.insert(*stream, DraftModel::default());
+                self.untold.insert(*stream, UntoldModel::default());
                 return Ok(());
             }
             Event::TapOpened { stream, path } if Dialect::of_path(path) == Some(Dialect::Decentralized) => {
@@ -77,13 +79,16 @@ impl<'h> WaveBook<'h> {
             }
             Event::Tapped { stream, way, fate, frame } => {
                 let Some(frame) = XmtpFrame::of(frame) else { return Ok(()) };
+                if let XmtpFrame::OlderCall { .. } = frame {
+                    self.untold.entry(*stream).or_default();
+                }
                 (*stream, self.tap(index, *stream, (*way, *fate), frame))
             }
             Event::Beat { beat, .. } => match beat {
                 Beat::Ping { stream, way: Direction::ToClient, .. } => (*stream, self.ping(*stream, record.count)),
                 Beat::Pong { stream, way: Direction::ToClient, .. } => (*stream, self.beat(*stream, "a Pong")),
                 Beat::Waiting { stream, .. } => {
-                    let model = self.drafts.entry(*stream).or_default();
+                    let model = self.untold.entry(*stream).or_default();
                     (*stream, model.rest(record.count))
                 }
                 Beat::Ping { way: Direction::ToNode, .. }
@@ -108,7 +113,8 @@ impl<'h> WaveBook<'h> {
 
     fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Direction, Fate), frame: &'h XmtpFrame) -> Judged {
         self.denials.check(stream, (way, fate), frame)?;
-        match (way, fate, self.drafts.get_mut(&stream)) {
+        let is_older = self.untold.get(&stream).is_some_and(UntoldModel::is_older);
+        match (way, fate, self.untold.get_mut(&stream)) {
             (Direction::ToNode, Fate::Swallowed, Some(_)) => return Ok(()),
             (Direction::ToNode, Fate::Swallowed, None) => {
                 self.streams.entry(stream).or_default(); // it counts
@@ -125,21 +131,25 @@ impl<'h> WaveBook<'h> {
             XmtpFrame::Mutate { .. } | XmtpFrame::DraftRequest { .. } => self.mutates += 1,
             XmtpFrame::Delivery { tag: Tag::Live, messages } => self.live += messages.len() as u64,
             XmtpFrame::Delivery { tag: Tag::Wave(_), messages } => self.waves += messages.len() as u64,
-            XmtpFrame::Delivery { tag: Tag::Untold, messages } => self.untold += messages.len() as u64,
+            XmtpFrame::Delivery { tag: Tag::Untold, messages } if is_older => self.older += messages.len() as u64,
+            XmtpFrame::Delivery { tag: Tag::Untold, messages } => self.one_or_other += messages.len() as u64,
             XmtpFrame::CatchupComplete(_) | XmtpFrame::DraftCatchupComplete => self.completions += 1,
-            XmtpFrame::Started { .. } | XmtpFrame::TopicsLive(_) | XmtpFrame::Unreadable(_) => {}
+            XmtpFrame::Started { .. }
+            | XmtpFrame::TopicsLive(_)
+            | XmtpFrame::OlderCall { .. }
+            | XmtpFrame::Unreadable(_) => {}
         }
         Ok(())
     }
 
     fn close(self) -> Verdict {
-        if self.mutates == 0 {
+        if self.older == 0 && self.mutates == 0 {
             return Verdict::unknown("no Mutate reached the node");
         }
-        if self.completions == 0 {
+        if self.older == 0 && self.completions == 0 {
             return Verdict::unknown(format!("of {} Mutates the proxy saw none answered", self.mutates));
         }
-        if self.waves + self.live + self.untold == 0 {
+        if self.waves + self.live + self.one_or_other + self.older == 0 {
             return Verdict::unknown("the proxy saw no message on any stream");
         }
         let denied = match self.denials.asked() {
@@ -147,11 +157,12 @@ impl<'h> WaveBook<'h> {
             asked => format!(", for what is denied: {asked}"),
         };
         let draft = self.told_of_drafts();
+        let older = if self.older == 0 { String::new() } else { format!(", on older calls: {}", self.older) };
         Verdict::Pass {
             seen: format!(
-                "streams: {}, Mutates: {} (completed: {}{denied}), messages in waves: {}, live: {}{draft}; all in their \
+                "streams: {}, Mutates: {} (completed: {}{denied}), messages in waves: {}, live: {}{draft}{older}; all in their \
                     place and order",
-                self.streams.len() + self.drafts.len(),
+                self.streams.len() + self.untold.len(),
                 self.mutates,
                 self.completions,
                 self.waves,
@@ -164,16 +175,16 @@ impl<'h> WaveBook<'h> {
 impl WaveBook<'_> {
     /// What of it is not judged, because the draft does not say it.
     fn told_of_drafts(&self) -> String {
-        if self.drafts.is_empty() {
+        if self.untold.values().all(UntoldModel::is_older) {
             return String::new();
         }
-        let edges = match self.drafts.values().map(DraftModel::unjudged).sum::<usize>() {
+        let edges = match self.untold.values().map(UntoldModel::unjudged).sum::<usize>() {
             0 => String::new(),
             topics => format!(", nor what topics from the live edge bring: {topics}"),
         };
         format!(
             ", one or the other: {} (the draft does not say: not judged are seam and order over topics{edges})",
-            self.untold
+            self.one_or_other
         )
     }
 }

@@ -60,6 +60,7 @@ impl ClientLedger {
         let resume = |(topic, floor): (&Topic, &Cursor)| {
             let floor = match self.quirk {
                 Some(ClientQuirk::OneCursorForOriginators) if topic.originator().is_some() => self.furthest(topic),
+                Some(ClientQuirk::AsksFromConfiguration) => self.configured.get(topic).copied().unwrap_or_default(),
                 _ => *floor,
             };
             Add { topic: topic.clone(), cursor: Cursor(floor.0.saturating_add(ahead)) }

@@ -63,5 +63,7 @@ quirks! {
         OlderCallsUnwatched = "older-calls-unwatched",
         /// A machine that flaps is asked about at each flap (against C5).
         ProbesAtEachFlap = "probes-at-each-flap",
+        /// Each attempt asks from the configuration, and what comes again is dropped (against C3).
+        AsksFromConfiguration = "asks-from-configuration",
     }
 }

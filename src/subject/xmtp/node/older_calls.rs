@@ -12,8 +12,8 @@ use tonic::Status;
 use crate::subject::xmtp::node::refusal::NodeRefusal;
 use crate::subject::xmtp::node::registrations::{Registrar, Registrations};
 use crate::subject::xmtp::node::response::{FrameSender, LastWord, NodeEnding, Opened, ResponseFrames};
-use crate::subject::xmtp::node::{NodeConfig, NodeLimits};
-use crate::subject::xmtp::wire::{Add, Message, Mutate, MutateId, Response};
+use crate::subject::xmtp::node::{NodeConfig, NodeLimits, NodeQuirk};
+use crate::subject::xmtp::wire::{Add, Cursor, Message, Mutate, MutateId, Response};
 
 /// Starts the task of a stream over these topics, each after its cursor.
 ///
@@ -23,13 +23,16 @@ pub(crate) fn open_older<M: prost::Message + 'static>(
     config: &NodeConfig,
     registrar: Registrar,
     mut opened: Opened,
-    adds: Vec<Add>,
+    mut adds: Vec<Add>,
     as_sent: fn(Message) -> M,
 ) -> Result<ResponseFrames<M>, Status> {
     let (frames, status, response) = ResponseFrames::with_room(&config.limits);
     // One call names all that its stream will ever follow.
     let limits = NodeLimits { adds: config.limits.subscriptions, ..config.limits.clone() };
     let mut registrations = Registrations::new(registrar, limits, config);
+    if config.quirk == Some(NodeQuirk::OlderCallsIgnoreCursors) {
+        adds.iter_mut().for_each(|add| add.cursor = Cursor(0));
+    }
     if let Err(ending) = begin(&mut registrations, adds) {
         opened.end(&ending, status);
         return Err(ending.status().expect("what was refused or has failed has a status"));

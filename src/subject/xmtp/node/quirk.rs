@@ -69,5 +69,7 @@ quirks! {
         EndsStreamsWhenFull = "ends-streams-when-full",
         /// A Pong is waited for as long as an interval, however soon it is due (against S6).
         WaitsAnIntervalForPongs = "waits-an-interval-for-pongs",
+        /// An older call brings everything that is stored, whatever its cursors (against S2).
+        OlderCallsIgnoreCursors = "older-calls-ignore-cursors",
     }
 }

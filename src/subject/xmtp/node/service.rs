@@ -34,7 +34,7 @@ use crate::subject::xmtp::wire::draft_proto::mls_api_server as draft;
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::query_proto::query_api_server::{QueryApi, QueryApiServer};
 use crate::subject::xmtp::wire::{
-    Add, Cursor, Dialect, Draft, Malformed, Message, MessageKind, Originator, Page, Paging, TARGET_HEADER, Topic,
+    Add, Dialect, Draft, Malformed, Message, MessageKind, Originator, Page, Paging, TARGET_HEADER, Topic,
     draft_proto, proto, query_proto,
 };
 
@@ -386,8 +386,7 @@ impl MlsApi for Node {
         request: Request<proto::SubscribeGroupMessagesRequest>,
     ) -> Result<Response<Self::SubscribeGroupMessagesStream>, Status> {
         let (registrar, opened) = self.admit(&request)?;
-        let filters = request.into_inner().filters.into_iter();
-        let adds = filters.map(|filter| add(MessageKind::Group, &filter.group_id, filter.id_cursor)).collect();
+        let adds = request.into_inner().filters.into_iter().map(Add::from).collect();
         open_older(&self.config, registrar, opened, adds, Message::into_group).map(Response::new)
     }
 
@@ -396,9 +395,7 @@ impl MlsApi for Node {
         request: Request<proto::SubscribeWelcomeMessagesRequest>,
     ) -> Result<Response<Self::SubscribeWelcomeMessagesStream>, Status> {
         let (registrar, opened) = self.admit(&request)?;
-        let filters = request.into_inner().filters.into_iter();
-        let adds =
-            filters.map(|filter| add(MessageKind::Welcome, &filter.installation_key, filter.id_cursor)).collect();
+        let adds = request.into_inner().filters.into_iter().map(Add::from).collect();
         open_older(&self.config, registrar, opened, adds, Message::into_welcome).map(Response::new)
     }
 
@@ -432,10 +429,6 @@ impl QueryApi for Node {
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         self.open_stream::<NodeDecentralized>(request)
     }
-}
-
-fn add(kind: MessageKind, rest: &[u8], cursor: u64) -> Add {
-    Add { topic: Topic::new(kind, rest), cursor: Cursor(cursor) }
 }
 
 fn refused(malformed: Malformed) -> Status {

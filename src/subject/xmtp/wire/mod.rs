@@ -12,6 +12,7 @@ mod frame;
 mod fuzz;
 mod group_header;
 mod message;
+mod older;
 mod tap;
 mod topic;
 
@@ -66,6 +67,7 @@ pub use frame::{Add, DeliveryFrame, Mutate, MutateId, Nonce, Request, Response, 
 pub use group_header::application_message;
 pub(crate) use group_header::{ContentType, GroupHeader};
 pub use message::{Draft, Envelope, Message, OriginatorPlace};
+pub(crate) use older::{decode_older_call, decode_older_message};
 pub(crate) use tap::GrpcFrames;
 pub use topic::{MessageKind, Originator, Topic};
 

@@ -1,4 +1,4 @@
-//! What a node may send on one stream of the draft, given what the client sent.
+//! What a node may send on one stream of the draft, or of an older call, given what the client sent.
 //!
 //! Refuses to know hosts, times and what was swallowed on the way to the node; and to guess what the draft leaves unsaid.
 //! It says neither which wave a message is of nor which change a marker answers: so each topic is judged by itself, and
@@ -9,6 +9,7 @@
 //!                            ⟲ messages: of topics that may stand there
 //!                            ⟲ CATCHUP_COMPLETE: as many as changes that add, and all these changes are over
 //! ```
+//! An older call is open with its one change, which nothing answers.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +44,9 @@ struct DraftTopic {
 
 /// The state of one stream.
 #[derive(Default)]
-pub(crate) struct DraftModel<'h> {
+pub(crate) struct UntoldModel<'h> {
     started: Option<usize>,
+    is_older: bool,
     changes: Serial,
     open: Vec<OpenChange<'h>>,
     /// Markers of changes in `open`.
@@ -55,12 +57,17 @@ pub(crate) struct DraftModel<'h> {
     rests: u64,
 }
 
-impl<'h> DraftModel<'h> {
+impl<'h> UntoldModel<'h> {
     /// The client sent a frame, and the proxy passed it on.
     pub(crate) fn request(&mut self, index: usize, frame: &'h XmtpFrame) -> Judged {
         match frame {
             XmtpFrame::DraftRequest { adds, edges, removes } => {
                 self.change(index, (adds, edges), removes);
+                Ok(())
+            }
+            XmtpFrame::OlderCall { adds } => {
+                (self.started, self.is_older) = (Some(index), true);
+                self.change(index, (adds, &[]), &[]);
                 Ok(())
             }
             XmtpFrame::Unreadable(why) => {
@@ -99,7 +106,8 @@ impl<'h> DraftModel<'h> {
             | XmtpFrame::Mutate { .. }
             | XmtpFrame::TopicsLive(_)
             | XmtpFrame::CatchupComplete(_)
-            | XmtpFrame::DraftRequest { .. } => {
+            | XmtpFrame::DraftRequest { .. }
+            | XmtpFrame::OlderCall { .. } => {
                 Err(Breach::new(S10, "the node sent a frame that no node of the draft sends".to_owned()))
             }
         }
@@ -209,6 +217,11 @@ impl<'h> DraftModel<'h> {
         Ok(())
     }
 
+    /// Whether it is an older call's.
+    pub(crate) fn is_older(&self) -> bool {
+        self.is_older
+    }
+
     /// The topics that are not judged.
     pub(crate) fn unjudged(&self) -> usize {
         self.topics.values().filter(|known| known.from_edge).count()
@@ -249,6 +262,23 @@ mod tests {
     fn started() -> Script {
         let stored = (2..=5).fold(Script::new(), |script, id| script.stored(alpha(), id));
         opened(stored.at(1.0)).node_sends(XmtpFrame::Started { keepalive: None })
+    }
+
+    /// Alpha is asked for from there, by an older call, and 2 to 5 are stored.
+    fn called(cursor: u64) -> Script {
+        let stored = (2..=5).fold(Script::new(), |script, id| script.stored(alpha(), id));
+        stored.tap(Direction::ToNode, Fate::Passed, XmtpFrame::OlderCall { adds: vec![add(alpha(), cursor)] })
+    }
+
+    #[test]
+    fn an_older_call_brings_each_topic_in_order_from_its_cursor() {
+        let seen = sends(called(2), &[(alpha(), 3), (alpha(), 4)]).acquitted_by(&Waves);
+        assert!(seen.contains("on older calls: 2"), "{seen}");
+        breaks(sends(called(2), &[(alpha(), 2)]), "S2", "asked for what comes after #2");
+        breaks(sends(called(2), &[(alpha(), 4)]), "S4", "had never sent #3");
+        breaks(sends(called(2), &[(alpha(), 3), (alpha(), 3)]), "S4", "a second time");
+        breaks(sends(called(2), &[(beta(), 3)]), "S3", "nobody had added");
+        assert!(called(2).puzzles(&Waves).contains("no Mutate"));
     }
 
     /// Alpha was added from 1, and is caught up with 2 to 5.
