@@ -470,9 +470,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_first_on_a_stream_follows_what_was_committed() {
-        let asks = |alpha_, beta_| {
-            deaths().event(CLIENT, inbox(1, 2)).mutate(1, &[(alpha(), alpha_), (beta(), beta_)], &[])
-        };
+        let asks =
+            |alpha_, beta_| deaths().event(CLIENT, inbox(1, 2)).mutate(1, &[(alpha(), alpha_), (beta(), beta_)], &[]);
         asks(1, 2).mutate(2, &[(alpha(), 0)], &[]).acquitted_by(&DURABILITY);
         for (alpha_, why) in [(0, "it asks again for what it has"), (2, "what lies between would never come")] {
             let evidence = asks(alpha_, 2).condemned_by(&DURABILITY);

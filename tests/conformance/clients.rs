@@ -142,6 +142,7 @@ each_is_found! {
     a_topic_left_behind_is_found: TopicLeftBehind,
     a_resume_that_runs_ahead_is_found: ResumesAhead,
     a_poison_that_is_resent_is_found: ResendsRefused,
+    what_asks_from_the_configuration_is_found: AsksFromConfiguration,
 }
 
 async fn assert_found(quirk: ClientQuirk) {

@@ -114,9 +114,7 @@ impl Tap {
                 .and_then(|bytes| match call {
                     TappedCall::Subscribe(Dialect::V1) => self.read(stream, way, fate, bytes),
                     TappedCall::Subscribe(Dialect::Draft) => self.read_draft(stream, way, fate, bytes),
-                    TappedCall::Subscribe(Dialect::Decentralized) => {
-                        self.read_decentralized(stream, way, fate, bytes)
-                    }
+                    TappedCall::Subscribe(Dialect::Decentralized) => self.read_decentralized(stream, way, fate, bytes),
                     TappedCall::Older(kind) => self.read_older(stream, kind, (way, fate), bytes),
                 })
                 .unwrap_or_else(|why| tapped(stream, way, fate, XmtpFrame::Unreadable(why.to_string().into())));

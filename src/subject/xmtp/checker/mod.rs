@@ -2,7 +2,6 @@
 
 mod bench;
 mod denials;
-mod untold_model;
 mod heard_stream;
 mod heartbeat;
 mod latency;
@@ -13,6 +12,7 @@ mod shelf;
 mod statuses;
 mod stream_model;
 mod topic_state;
+mod untold_model;
 mod waves;
 
 pub use bench::{

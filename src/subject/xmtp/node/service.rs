@@ -34,8 +34,8 @@ use crate::subject::xmtp::wire::draft_proto::mls_api_server as draft;
 use crate::subject::xmtp::wire::proto::mls_api_server::{MlsApi, MlsApiServer};
 use crate::subject::xmtp::wire::query_proto::query_api_server::{QueryApi, QueryApiServer};
 use crate::subject::xmtp::wire::{
-    Add, Dialect, Draft, Malformed, Message, MessageKind, Originator, Page, Paging, TARGET_HEADER, Topic,
-    draft_proto, proto, query_proto,
+    Add, Dialect, Draft, Malformed, Message, MessageKind, Originator, Page, Paging, TARGET_HEADER, Topic, draft_proto,
+    proto, query_proto,
 };
 
 /// The store's name on a node's disk.
