@@ -102,13 +102,13 @@ impl Ids {
 
 /// A host that has a store.
 #[derive(Default)]
-struct StoreHost<'h> {
+struct StoreHost {
     /// How often its store was opened.
     openings: u64,
     /// The record of a process that began and has not told yet what it found in its store.
     untold: Option<(usize, Duration)>,
-    /// What the inbox held when it was opened again, until the client says from where it resumes.
-    held: Option<(usize, &'h [Position])>,
+    /// The record of the inbox that was opened again, until the client says from where it resumes.
+    reopened: Option<usize>,
     /// Records of failures of its store.
     failures: Vec<usize>,
 }
@@ -116,7 +116,7 @@ struct StoreHost<'h> {
 struct DurabilityBook<'h> {
     laws: &'h Durability,
     configured: BTreeMap<(&'h str, &'h Channel), Cursor>,
-    hosts: BTreeMap<&'h str, StoreHost<'h>>,
+    hosts: BTreeMap<&'h str, StoreHost>,
     stored: BTreeMap<(&'h str, &'h str), Ids>,
     committed: BTreeMap<&'h str, BTreeMap<&'h Channel, Ids>>,
     /// What was asked for on each stream of a follower.
@@ -183,7 +183,7 @@ impl<'h> DurabilityBook<'h> {
         Ok(())
     }
 
-    fn host(&mut self, host: &'h str) -> &mut StoreHost<'h> {
+    fn host(&mut self, host: &'h str) -> &mut StoreHost {
         self.hosts.entry(host).or_default()
     }
 
@@ -258,7 +258,7 @@ impl<'h> DurabilityBook<'h> {
                 .map_err(|evidence| Box::new(Evidence { topic: Some(topic.to_string()), ..*evidence }))?;
         }
         if again {
-            self.host(host).held = Some((index, cursors));
+            self.host(host).reopened = Some(index);
         }
         Ok(())
     }
@@ -271,13 +271,21 @@ impl<'h> DurabilityBook<'h> {
         host.openings > 1
     }
 
+    /// How far a host is with a topic, by what it has committed or, where it begins later, by its configuration; and the
+    /// record of its last commit.
+    fn reached(&self, host: &'h str, topic: &'h Channel) -> (Cursor, Option<usize>) {
+        let last = self.committed.get(host).and_then(|topics| topics.get(topic)).and_then(|ids| ids.0.last());
+        let committed = last.map(|last| Cursor::from(last.id));
+        let configured = self.configured.get(&(host, topic)).copied();
+        (committed.max(configured).unwrap_or(Cursor(0)), last.map(|last| last.index))
+    }
+
     /// The first resume after the inbox was opened again: beyond what the inbox holds it would skip what was never processed.
     fn resume(&mut self, index: usize, record: &'h Record, resume: &'h [Position]) -> Result<(), Box<Evidence>> {
         let host: &'h str = &record.host;
-        let Some((opened, held)) = self.host(host).held.take() else { return Ok(()) };
+        let Some(opened) = self.host(host).reopened.take() else { return Ok(()) };
         for Position { channel: topic, cursor } in resume {
-            let configured = self.configured.get(&(host, topic)).copied();
-            let most = cursor_of(held, topic).max(configured).unwrap_or(Cursor(0));
+            let (most, _) = self.reached(host, topic);
             if *cursor > most {
                 let what = format!(
                     "{host} resumes {topic} after {}, but its inbox holds nothing beyond {}: what lies between \
@@ -304,13 +312,11 @@ impl<'h> DurabilityBook<'h> {
     ) -> Result<(), Box<Evidence>> {
         let host: &'h str = &record.host;
         for Position { channel: topic, cursor } in adds {
-            let Some(configured) = self.configured.get(&(host, topic)).copied() else { continue };
-            if !self.asked.entry(stream).or_default().insert(topic) {
+            let is_followed = self.configured.contains_key(&(host, topic));
+            if !is_followed || !self.asked.entry(stream).or_default().insert(topic) {
                 continue;
             }
-            let committed = self.committed.get(host).and_then(|topics| topics.get(topic));
-            let last = committed.and_then(|ids| ids.0.last());
-            let reached = configured.max(last.map_or(Cursor(0), |last| Cursor::from(last.id)));
+            let (reached, last) = self.reached(host, topic);
             if *cursor == reached {
                 continue;
             }
@@ -324,7 +330,7 @@ impl<'h> DurabilityBook<'h> {
                 MessageId(reached.0)
             );
             let evidence = Evidence::new(index, record, self.laws.inbox, what).about(topic, Some(MessageId(cursor.0)));
-            return Err(Box::new(evidence.with(last.map(|last| last.index))));
+            return Err(Box::new(evidence.with(last)));
         }
         Ok(())
     }

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::channel::{Channel, MessageId};
+use crate::channel::{Channel, MessageId, Position};
 use crate::fault::Direction;
-use crate::history::{Event, Fate, Record, SubjectFrame, TapStream};
+use crate::history::{Event, Fate, Record, TapStream};
 use crate::subject::xmtp::checker::stream_model::{Breach, Judged};
 use crate::subject::xmtp::frame::XmtpFrame;
 use crate::subject::xmtp::spec::S7;
@@ -35,20 +35,11 @@ impl<'h> Denials<'h> {
     /// Judges a frame. What a client sent counts only where it reached the node.
     pub(crate) fn check(&mut self, stream: TapStream, (way, fate): (Direction, Fate), frame: &'h XmtpFrame) -> Judged {
         match (way, frame) {
-            (Direction::ToNode, XmtpFrame::Mutate { id, adds, .. }) => {
-                if fate == Fate::Passed && adds.iter().any(|add| self.topics.contains(&add.channel)) {
-                    self.asked.insert((stream, *id));
-                }
-                Ok(())
+            (Direction::ToNode, XmtpFrame::Mutate { id, adds, .. }) => self.ask((stream, *id), fate, adds, &[]),
+            (Direction::ToNode, XmtpFrame::DraftRequest { adds, edges, .. }) => {
+                self.ask((stream, MutateId(0)), fate, adds, edges)
             }
-            (Direction::ToNode, XmtpFrame::DraftRequest { .. } | XmtpFrame::OlderCall { .. }) => {
-                let edges = if let XmtpFrame::DraftRequest { edges, .. } = frame { &edges[..] } else { &[] };
-                let mut asked = frame.asks().iter().map(|add| &add.channel).chain(edges);
-                if fate == Fate::Passed && asked.any(|topic| self.topics.contains(topic)) {
-                    self.asked.insert((stream, MutateId(0)));
-                }
-                Ok(())
-            }
+            (Direction::ToNode, XmtpFrame::OlderCall { adds }) => self.ask((stream, MutateId(0)), fate, adds, &[]),
             (Direction::ToClient, XmtpFrame::Delivery { tag, messages }) => {
                 let denied = messages.iter().find(|(topic, _)| self.topics.contains(topic));
                 denied.map_or(Ok(()), |(topic, id)| {
@@ -66,6 +57,14 @@ impl<'h> Denials<'h> {
             }
             (Direction::ToNode | Direction::ToClient, _) => Ok(()),
         }
+    }
+
+    fn ask(&mut self, of: (TapStream, MutateId), fate: Fate, adds: &[Position], edges: &[Channel]) -> Judged {
+        let mut asked = adds.iter().map(|add| &add.channel).chain(edges);
+        if fate == Fate::Passed && asked.any(|topic| self.topics.contains(topic)) {
+            self.asked.insert(of);
+        }
+        Ok(())
     }
 }
 

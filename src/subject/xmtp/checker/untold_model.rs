@@ -47,6 +47,7 @@ struct DraftTopic {
 pub(crate) struct UntoldModel<'h> {
     started: Option<usize>,
     is_older: bool,
+    delivered: u64,
     changes: Serial,
     open: Vec<OpenChange<'h>>,
     /// Markers of changes in `open`.
@@ -96,6 +97,7 @@ impl<'h> UntoldModel<'h> {
         self.needs_started("a frame of the subscription")?;
         match frame {
             XmtpFrame::Delivery { messages, .. } => {
+                self.delivered += messages.len() as u64;
                 messages.iter().try_for_each(|(topic, id)| self.deliver(topic, *id, shelf))
             }
             XmtpFrame::DraftCatchupComplete => self.mark(shelf),
@@ -220,6 +222,11 @@ impl<'h> UntoldModel<'h> {
     /// Whether it is an older call's.
     pub(crate) fn is_older(&self) -> bool {
         self.is_older
+    }
+
+    /// How many messages came.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// The topics that are not judged.

@@ -56,10 +56,6 @@ struct WaveBook<'h> {
     mutates: u64,
     waves: u64,
     live: u64,
-    /// Messages in waves or live.
-    one_or_other: u64,
-    /// Messages on older calls.
-    older: u64,
     completions: u64,
 }
 
@@ -113,7 +109,6 @@ impl<'h> WaveBook<'h> {
 
     fn tap(&mut self, index: usize, stream: TapStream, (way, fate): (Direction, Fate), frame: &'h XmtpFrame) -> Judged {
         self.denials.check(stream, (way, fate), frame)?;
-        let is_older = self.untold.get(&stream).is_some_and(UntoldModel::is_older);
         match (way, fate, self.untold.get_mut(&stream)) {
             (Direction::ToNode, Fate::Swallowed, Some(_)) => return Ok(()),
             (Direction::ToNode, Fate::Swallowed, None) => {
@@ -131,10 +126,10 @@ impl<'h> WaveBook<'h> {
             XmtpFrame::Mutate { .. } | XmtpFrame::DraftRequest { .. } => self.mutates += 1,
             XmtpFrame::Delivery { tag: Tag::Live, messages } => self.live += messages.len() as u64,
             XmtpFrame::Delivery { tag: Tag::Wave(_), messages } => self.waves += messages.len() as u64,
-            XmtpFrame::Delivery { tag: Tag::Untold, messages } if is_older => self.older += messages.len() as u64,
-            XmtpFrame::Delivery { tag: Tag::Untold, messages } => self.one_or_other += messages.len() as u64,
             XmtpFrame::CatchupComplete(_) | XmtpFrame::DraftCatchupComplete => self.completions += 1,
-            XmtpFrame::Started { .. }
+            // Each model counts its own.
+            XmtpFrame::Delivery { tag: Tag::Untold, .. }
+            | XmtpFrame::Started { .. }
             | XmtpFrame::TopicsLive(_)
             | XmtpFrame::OlderCall { .. }
             | XmtpFrame::Unreadable(_) => {}
@@ -143,21 +138,22 @@ impl<'h> WaveBook<'h> {
     }
 
     fn close(self) -> Verdict {
-        if self.older == 0 && self.mutates == 0 {
+        let [older, one_or_other] = [true, false].map(|older| self.untold_messages(older));
+        if older == 0 && self.mutates == 0 {
             return Verdict::unknown("no Mutate reached the node");
         }
-        if self.older == 0 && self.completions == 0 {
+        if older == 0 && self.completions == 0 {
             return Verdict::unknown(format!("of {} Mutates the proxy saw none answered", self.mutates));
         }
-        if self.waves + self.live + self.one_or_other + self.older == 0 {
+        if self.waves + self.live + one_or_other + older == 0 {
             return Verdict::unknown("the proxy saw no message on any stream");
         }
         let denied = match self.denials.asked() {
             0 => String::new(),
             asked => format!(", for what is denied: {asked}"),
         };
-        let draft = self.told_of_drafts();
-        let older = if self.older == 0 { String::new() } else { format!(", on older calls: {}", self.older) };
+        let draft = self.told_of_drafts(one_or_other);
+        let older = if older == 0 { String::new() } else { format!(", on older calls: {older}") };
         Verdict::Pass {
             seen: format!(
                 "streams: {}, Mutates: {} (completed: {}{denied}), messages in waves: {}, live: {}{draft}{older}; all in their \
@@ -173,8 +169,14 @@ impl<'h> WaveBook<'h> {
 }
 
 impl WaveBook<'_> {
-    /// What of it is not judged, because the draft does not say it.
-    fn told_of_drafts(&self) -> String {
+    /// Messages that came on older calls, or in the draft, in waves or live.
+    fn untold_messages(&self, on_older_calls: bool) -> u64 {
+        let models = self.untold.values().filter(|model| model.is_older() == on_older_calls);
+        models.map(UntoldModel::delivered).sum()
+    }
+
+    /// What of those in the draft is not judged, because it does not say it.
+    fn told_of_drafts(&self, messages: u64) -> String {
         if self.untold.values().all(UntoldModel::is_older) {
             return String::new();
         }
@@ -183,8 +185,7 @@ impl WaveBook<'_> {
             topics => format!(", nor what topics from the live edge bring: {topics}"),
         };
         format!(
-            ", one or the other: {} (the draft does not say: not judged are seam and order over topics{edges})",
-            self.one_or_other
+            ", one or the other: {messages} (the draft does not say: not judged are seam and order over topics{edges})"
         )
     }
 }
